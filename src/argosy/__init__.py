@@ -1,0 +1,2 @@
+"""Argosy: a fleet of RAG services in one command."""
+

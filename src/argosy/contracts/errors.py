@@ -1,0 +1,236 @@
+"""Every error Argosy raises across a boundary: one root, and on each class its code, status and whether a retry helps.
+
+A service turns an `ArgosyError` into a response in one place (`argosy.serving`); a client turns the
+response back into the same class with `error_from_wire`. The message is for the caller: it names the
+field, the limit and the remedy, and never an internal path, a secret or another user's data.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import msgspec
+
+
+class ErrorBody(msgspec.Struct, omit_defaults=False):
+    """What stands under `"error"` in a response: OpenAI's shape plus `request_id` and `retryable`."""
+
+    message: str
+    type: str
+    code: str
+    param: str | None = None
+    request_id: str | None = None
+    retryable: bool = False
+
+
+class ErrorResponse(msgspec.Struct):
+    error: ErrorBody
+
+
+class ArgosyError(Exception):
+    """The root of all our errors."""
+
+    code: ClassVar[str] = "internal_error"
+    kind: ClassVar[str] = "server_error"
+    status: ClassVar[int] = 500
+    retryable: ClassVar[bool] = False
+
+    def __init__(
+        self, message: str, *, param: str | None = None, retry_after_s: float | None = None
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.param = param
+        self.retry_after_s = retry_after_s
+
+    def body(self, request_id: str | None = None) -> ErrorBody:
+        return ErrorBody(
+            message=self.message,
+            type=self.kind,
+            code=self.code,
+            param=self.param,
+            request_id=request_id,
+            retryable=self.retryable,
+        )
+
+
+class InvalidRequest(ArgosyError):
+    """The request itself is wrong; sending it again will not help."""
+
+    code = "invalid_request"
+    kind = "invalid_request_error"
+    status = 400
+
+
+class Unauthorized(ArgosyError):
+    code = "unauthorized"
+    kind = "authentication_error"
+    status = 401
+
+
+class Forbidden(ArgosyError):
+    code = "forbidden"
+    kind = "permission_error"
+    status = 403
+
+
+class NotFound(ArgosyError):
+    code = "not_found"
+    kind = "invalid_request_error"
+    status = 404
+
+
+class MethodNotAllowed(ArgosyError):
+    code = "method_not_allowed"
+    kind = "invalid_request_error"
+    status = 405
+
+
+class CollectionNotFound(NotFound):
+    code = "collection_not_found"
+
+
+class DocumentNotFound(NotFound):
+    code = "document_not_found"
+
+
+class Conflict(ArgosyError):
+    """The state of the thing does not allow this (a newer version is published, a name is taken)."""
+
+    code = "conflict"
+    kind = "invalid_request_error"
+    status = 409
+
+
+class TooLarge(ArgosyError):
+    code = "too_large"
+    kind = "invalid_request_error"
+    status = 413
+
+
+class UnsupportedType(ArgosyError):
+    code = "unsupported_type"
+    kind = "invalid_request_error"
+    status = 415
+
+
+class Misdirected(ArgosyError):
+    """The Host header names an address this process does not answer for."""
+
+    code = "misdirected_request"
+    kind = "invalid_request_error"
+    status = 421
+
+
+class Overloaded(ArgosyError):
+    """A bounded queue is full; nothing was accepted. `retry_after_s` says when to come back."""
+
+    code = "overloaded"
+    kind = "rate_limit_error"
+    status = 429
+    retryable = True
+
+
+class Internal(ArgosyError):
+    """A bug or a broken part of ours. The message never carries what went wrong inside."""
+
+
+class UpstreamFailed(ArgosyError):
+    """A service or provider that we call answered with something we cannot use."""
+
+    code = "upstream_failed"
+    status = 502
+    retryable = True
+
+
+class Unavailable(ArgosyError):
+    """A service that is needed cannot be reached now; the message names it."""
+
+    code = "unavailable"
+    status = 503
+    retryable = True
+
+
+class ModelMissing(Unavailable):
+    """No usable model files: the message says where was looked and how to provide them."""
+
+    code = "model_missing"
+    retryable = False
+
+
+class DeadlineExceeded(ArgosyError):
+    """The time the caller gave has passed, or what is left cannot suffice."""
+
+    code = "deadline_exceeded"
+    kind = "timeout_error"
+    status = 504
+    retryable = True
+
+
+class StorageFull(ArgosyError):
+    """The disk refused a write; nothing was accepted."""
+
+    code = "storage_full"
+    status = 507
+    retryable = True
+
+
+class DocumentError(ArgosyError):
+    """A document cannot be indexed, and the reason lies in the document. `code` is one of DOCUMENT_ERROR_CODES."""
+
+    code = "document_failed"
+    kind = "invalid_request_error"
+    status = 422
+
+
+class EmptyDocument(DocumentError):
+    code = "empty_document"
+
+
+class EncryptedDocument(DocumentError):
+    code = "encrypted_document"
+
+
+class UnreadableDocument(DocumentError):
+    """Damaged, or not what its name or type says."""
+
+    code = "unreadable_document"
+
+
+class NoTextInDocument(DocumentError):
+    """Readable, but holds no text (a scan without OCR, images only)."""
+
+    code = "no_text"
+
+
+class ParserTimedOut(DocumentError):
+    code = "parser_timed_out"
+
+
+class ParserCrashed(DocumentError):
+    code = "parser_crashed"
+
+
+def _subclasses(root: type[ArgosyError]) -> list[type[ArgosyError]]:
+    return [root, *(leaf for child in root.__subclasses__() for leaf in _subclasses(child))]
+
+
+BY_CODE: dict[str, type[ArgosyError]] = {cls.code: cls for cls in reversed(_subclasses(ArgosyError))}
+BY_CODE["internal_error"] = Internal
+DOCUMENT_ERROR_CODES = tuple(sorted(cls.code for cls in _subclasses(DocumentError)))
+
+
+def error_from_wire(status: int, body: bytes, service: str, retry_after_s: float | None = None) -> ArgosyError:
+    """The error that a service of ours answered with, as the class it was raised as.
+
+    A body that is not ours (a proxy's page, a truncated answer) becomes `UpstreamFailed`, or
+    `Unavailable` when the status says 503.
+    """
+    try:
+        wire = msgspec.json.decode(body, type=ErrorResponse).error
+    except (msgspec.DecodeError, msgspec.ValidationError):
+        if status == Unavailable.status:
+            return Unavailable(f"The {service} service is unavailable.", retry_after_s=retry_after_s)
+        return UpstreamFailed(f"The {service} service answered {status}.", retry_after_s=retry_after_s)
+    cls = BY_CODE.get(wire.code, UpstreamFailed)
+    return cls(wire.message, param=wire.param, retry_after_s=retry_after_s)

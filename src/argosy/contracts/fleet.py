@@ -1,0 +1,136 @@
+"""Replicas, where they are and how they are: what the control plane and the data plane tell each other."""
+
+from __future__ import annotations
+
+import enum
+
+import msgspec
+
+SERVICES = ("store", "embedding", "documents", "retrieval", "generation", "gateway")
+
+
+class Health(enum.StrEnum):
+    HEALTHY = "HEALTHY"
+    DEGRADED = "DEGRADED"
+    UNHEALTHY = "UNHEALTHY"
+
+
+class Endpoint(msgspec.Struct, frozen=True):
+    """One replica that may be called. `url` has no trailing slash."""
+
+    id: str
+    url: str
+    weight: float = 1.0
+
+
+class EndpointSet(msgspec.Struct):
+    """Who serves what, numbered. `version` is `EPOCH.N`: the epoch grows with each controller start, N with each change.
+
+    `emptied` names services that have no endpoint on purpose; a follower keeps what it knew of any
+    other service that is suddenly empty.
+    """
+
+    version: str
+    services: dict[str, list[Endpoint]]
+    emptied: list[str] = []
+
+    def order(self) -> tuple[int, int]:
+        epoch, _, number = self.version.partition(".")
+        return int(epoch), int(number)
+
+
+class Load(msgspec.Struct):
+    """A replica's load, as it reports it on every answer and in its status."""
+
+    in_flight: int = 0
+    queued: int = 0
+    requests: int = 0
+    errors: int = 0
+    rejected: int = 0
+    latency_ms: float = 0.0
+    cpu_utilization: float = 0.0
+    mem_utilization: float = 0.0
+
+
+class ReplicaStatus(msgspec.Struct):
+    """The answer of `GET /internal/status`. `reason` is empty where there is nothing to say."""
+
+    service: str
+    replica: str
+    revision: str
+    pid: int
+    ready: bool
+    draining: bool
+    health: Health
+    reason: str
+    uptime_s: float
+    endpoints_version: str | None
+    load: Load
+    details: dict[str, str | int | float | bool | None] = {}
+
+
+class ReplicaView(msgspec.Struct):
+    id: str
+    pid: int | None
+    endpoint: str | None
+    revision: str
+    status: Health
+    reason: str
+    response_time_ms: float | None
+    error_count: int
+    last_check: float | None
+    details: dict[str, str | int | float | bool | None]
+    started_at: float | None
+    restarts: int
+
+
+class ServiceView(msgspec.Struct):
+    name: str
+    status: Health
+    reason: str
+    desired: int
+    response_time_ms: float | None
+    error_count: int
+    last_check: float | None
+    details: dict[str, str | int | float | bool | None]
+    replicas: list[ReplicaView]
+
+
+class ControllerView(msgspec.Struct):
+    pid: int
+    started_at: float
+    version: str
+
+
+class FleetView(msgspec.Struct):
+    controller: ControllerView
+    status: Health
+    services: list[ServiceView]
+
+
+class StartOutcome(enum.StrEnum):
+    STARTED = "started"
+    FAILED = "failed"
+    WAITING = "waiting"
+    """Not tried, because something it requires did not start."""
+    PENDING = "pending"
+
+
+class ServiceStart(msgspec.Struct):
+    service: str
+    outcome: StartOutcome
+    wave: int
+    seconds: float | None = None
+    error: str | None = None
+
+
+class StartReport(msgspec.Struct):
+    """How a start went, service by service in start order."""
+
+    finished: bool
+    services: list[ServiceStart]
+    seconds: float = 0.0
+
+    @property
+    def complete(self) -> bool:
+        return self.finished and all(s.outcome is StartOutcome.STARTED for s in self.services)

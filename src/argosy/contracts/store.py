@@ -1,0 +1,96 @@
+"""Chunks and their vectors: kept, published by document version, searched."""
+
+from __future__ import annotations
+
+import msgspec
+
+Metadata = dict[str, str | int | float | bool | None]
+
+
+class Chunk(msgspec.Struct, omit_defaults=True):
+    """One passage of one version of one document.
+
+    `start` and `end` are character offsets into the document's stored parsed text; `text` equals that
+    slice. `page` counts from 1 and is None where the format has no pages.
+    """
+
+    chunk_id: str
+    document_id: str
+    version: int
+    ordinal: int
+    name: str
+    source: str
+    text: str
+    start: int
+    end: int
+    title: str | None = None
+    page: int | None = None
+    heading_path: list[str] = []
+    metadata: Metadata = {}
+
+
+class EnsureCollection(msgspec.Struct):
+    collection: str
+
+
+class UpsertRequest(msgspec.Struct):
+    """Chunks of one document version, not visible until published. Sending the same chunks again is harmless."""
+
+    collection: str
+    model: str
+    dimensions: int
+    chunks: list[Chunk]
+    vectors: bytes
+    """Little-endian float32, shape (len(chunks), dimensions)."""
+
+
+class PublishRequest(msgspec.Struct):
+    """Makes `version` the visible one and all others of the document invisible, in one step.
+
+    `chunks` is how many the version must have: a store that holds fewer refuses (409).
+    """
+
+    collection: str
+    document_id: str
+    version: int
+    chunks: int
+
+
+class ForgetRequest(msgspec.Struct):
+    """Makes the document invisible now and deletes its points later. `version` and older can never be published again."""
+
+    collection: str
+    document_id: str
+    version: int
+
+
+class StoreSearchRequest(msgspec.Struct):
+    """`vector` (float32 little-endian) asks for the dense list, `text` for the lexical one; at least one is needed."""
+
+    collection: str
+    limit: int = 50
+    vector: bytes | None = None
+    text: str | None = None
+    filters: Metadata = {}
+    """Equality on `document_id`, `source`, `name`, `title` or a metadata key."""
+
+
+class Ranked(msgspec.Struct, array_like=True):
+    chunk_id: str
+    score: float
+
+
+class StoreSearchResponse(msgspec.Struct):
+    """Both lists best first; `chunks` holds each chunk of either list once."""
+
+    chunks: dict[str, Chunk]
+    dense: list[Ranked] = []
+    lexical: list[Ranked] = []
+
+
+class CollectionStats(msgspec.Struct):
+    collection: str
+    points: int
+    documents: int
+    model: str | None = None
+    dimensions: int | None = None
