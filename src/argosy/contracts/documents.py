@@ -18,9 +18,7 @@ class DocumentStatus(enum.StrEnum):
     UNCHANGED = "unchanged"
 
 
-TERMINAL = frozenset(
-    {DocumentStatus.INDEXED, DocumentStatus.FAILED, DocumentStatus.DEAD, DocumentStatus.UNCHANGED}
-)
+TERMINAL = frozenset({DocumentStatus.INDEXED, DocumentStatus.FAILED, DocumentStatus.DEAD, DocumentStatus.UNCHANGED})
 
 
 class DocumentFault(msgspec.Struct):

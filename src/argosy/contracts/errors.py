@@ -35,9 +35,7 @@ class ArgosyError(Exception):
     status: ClassVar[int] = 500
     retryable: ClassVar[bool] = False
 
-    def __init__(
-        self, message: str, *, param: str | None = None, retry_after_s: float | None = None
-    ) -> None:
+    def __init__(self, message: str, *, param: str | None = None, retry_after_s: float | None = None) -> None:
         super().__init__(message)
         self.message = message
         self.param = param
@@ -60,6 +58,20 @@ class InvalidRequest(ArgosyError):
     code = "invalid_request"
     kind = "invalid_request_error"
     status = 400
+
+
+class ConfigError(ArgosyError):
+    """The fleet file, a variable or a flag is wrong: one sentence with the place, the key and the remedy."""
+
+    code = "invalid_configuration"
+    kind = "invalid_request_error"
+    status = 400
+
+
+class StartError(ArgosyError):
+    """The fleet or a part of it cannot be started here; the message says why and what to do."""
+
+    code = "start_failed"
 
 
 class Unauthorized(ArgosyError):
@@ -165,6 +177,14 @@ class DeadlineExceeded(ArgosyError):
     kind = "timeout_error"
     status = 504
     retryable = True
+
+
+class CallerGone(ArgosyError):
+    """The caller hung up before the answer was ready; nobody reads this."""
+
+    code = "caller_gone"
+    kind = "invalid_request_error"
+    status = 499
 
 
 class StorageFull(ArgosyError):

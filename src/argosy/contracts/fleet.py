@@ -24,9 +24,9 @@ class Endpoint(msgspec.Struct, frozen=True):
 
 
 class EndpointSet(msgspec.Struct):
-    """Who serves what, numbered. `version` is `EPOCH.N`: the epoch grows with each controller start, N with each change.
+    """Who serves what, numbered.
 
-    `emptied` names services that have no endpoint on purpose; a follower keeps what it knew of any
+    `version` is `EPOCH.N`: the epoch grows with each controller start, N with each change. `emptied` names services that have no endpoint on purpose; a follower keeps what it knew of any
     other service that is suddenly empty.
     """
 

@@ -17,7 +17,7 @@ class ChatTurn(msgspec.Struct):
 
 
 class GenerateRequest(msgspec.Struct):
-    """`passages` best first; marker `[n]` in the answer means passages[n - 1]... see Citation.index."""
+    """`passages` best first."""
 
     question: str
     passages: list[Passage]
@@ -27,7 +27,11 @@ class GenerateRequest(msgspec.Struct):
 
 
 class Citation(msgspec.Struct):
-    """`index` is the number that stands in the answer as `[index]`; `quote` is the slice [start, end) of the document's parsed text."""
+    """Where a statement comes from.
+
+    `index` is the number that stands in the answer as `[index]`; `quote` is the slice [start, end) of
+    the document's parsed text.
+    """
 
     index: int
     document_id: str

@@ -57,7 +57,10 @@ class PublishRequest(msgspec.Struct):
 
 
 class ForgetRequest(msgspec.Struct):
-    """Makes the document invisible now and deletes its points later. `version` and older can never be published again."""
+    """Makes the document invisible now and deletes its points later.
+
+    `version` and older can never be published again.
+    """
 
     collection: str
     document_id: str

@@ -1,0 +1,172 @@
+"""A client of the fleet's HTTP APIs that reads like plain calls: each runs its own event loop and returns the answer."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+import aiohttp
+import msgspec
+
+from argosy.contracts.errors import (
+    DeadlineExceeded,
+    InvalidRequest,
+    Unavailable,
+    UpstreamFailed,
+    error_from_wire,
+)
+
+T = TypeVar("T")
+Params = Mapping[str, str | int]
+
+CONNECT_TIMEOUT_S = 5.0
+ANSWER_TIMEOUT_S = 330.0
+"""Longer than the longest deadline a gateway grants, so that its own error arrives first."""
+
+
+class NoFleet(Unavailable):
+    """Nothing listens at the address."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """An answer's body, kept as it came so that `--json` can show all of it."""
+
+    body: bytes
+
+    def into(self, kind: type[T]) -> T:
+        """Raises: UpstreamFailed, the answer is not one of a fleet's."""
+        return decoded(self.body, kind)
+
+
+def decoded(body: bytes, kind: type[T]) -> T:
+    try:
+        return msgspec.json.decode(body, type=kind)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise UpstreamFailed(
+            f"The answer is not what this version of argosy understands ({error}); check that --url is a fleet's."
+        ) from error
+
+
+@dataclass(frozen=True, slots=True)
+class Api:
+    """One base address and what every request to it carries."""
+
+    url: str
+    token: str | None = field(default=None, repr=False)
+    name: str = "gateway"
+    timeout_s: float = ANSWER_TIMEOUT_S
+
+    def get(self, path: str, params: Params | None = None) -> Reply:
+        return self._run(self._send("GET", path, params=params))
+
+    def delete(self, path: str) -> Reply:
+        return self._run(self._send("DELETE", path))
+
+    def post(self, path: str, message: object = None) -> Reply:
+        """Sends `message` as JSON; None sends no body."""
+        return self._run(self._send("POST", path, message=message))
+
+    def post_form(self, path: str, form: Callable[[], aiohttp.FormData]) -> Reply:
+        """Sends a multipart form, which has to be made inside the loop that sends it."""
+        return self._run(self._send("POST", path, form=form))
+
+    def events(self, path: str, message: object) -> Iterator[bytes]:
+        """Posts `message` and yields each server-sent event's data as it arrives.
+
+        Raises: an ArgosyError; UpstreamFailed when the connection ends early.
+        """
+        with asyncio.Runner() as runner:
+            events = self._events(path, message)
+            try:
+                while (event := runner.run(_next(events))) is not None:
+                    yield event
+            finally:
+                runner.run(events.aclose())
+
+    def _run(self, work: Coroutine[object, object, Reply]) -> Reply:
+        return asyncio.run(work)
+
+    async def _send(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Params | None = None,
+        message: object = None,
+        form: Callable[[], aiohttp.FormData] | None = None,
+    ) -> Reply:
+        data = form() if form is not None else None
+        async with self._open(method, path, params=params, message=message, data=data) as response:
+            return Reply(await response.read())
+
+    async def _events(self, path: str, message: object) -> AsyncGenerator[bytes]:
+        async with self._open("POST", path, message=message) as response:
+            if response.content_type != "text/event-stream":
+                yield await response.read()
+                return
+            while line := await response.content.readline():
+                if line.startswith(b"data:"):
+                    yield line.removeprefix(b"data:").strip()
+
+    @asynccontextmanager
+    async def _open(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Params | None = None,
+        message: object = None,
+        data: aiohttp.FormData | None = None,
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
+        headers = {"accept": "application/json, text/event-stream"}
+        if self.token:
+            headers["authorization"] = f"Bearer {self.token}"
+        payload: bytes | aiohttp.FormData | None = data
+        if message is not None:
+            payload = msgspec.json.encode(message)
+            headers["content-type"] = "application/json"
+        timeout = aiohttp.ClientTimeout(total=self.timeout_s, sock_connect=CONNECT_TIMEOUT_S)
+        with self._wrapped():
+            async with (
+                aiohttp.ClientSession(timeout=timeout, read_bufsize=2**20) as session,
+                session.request(method, self.url + path, params=params, data=payload, headers=headers) as response,
+            ):
+                if response.status >= 400:
+                    raise error_from_wire(
+                        response.status, await response.read(), self.name, _retry_after_s(response.headers)
+                    )
+                yield response
+
+    @contextmanager
+    def _wrapped(self) -> Iterator[None]:
+        """The transport's errors as ours, where they enter."""
+        try:
+            yield
+        except aiohttp.InvalidURL as error:
+            raise InvalidRequest(f"{self.url} is not an address; write it like http://127.0.0.1:8080.") from error
+        except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
+            raise NoFleet(f"No fleet answers at {self.url}. Start one with: argosy up") from error
+        except TimeoutError as error:
+            raise DeadlineExceeded(
+                f"The {self.name} at {self.url} did not answer in {self.timeout_s:.0f} s; look at: argosy status"
+            ) from error
+        except (aiohttp.ClientError, OSError, ValueError) as error:
+            raise UpstreamFailed(
+                f"The connection to {self.url} broke before the answer was complete; look at: argosy status"
+            ) from error
+
+
+async def _next(events: AsyncIterator[bytes]) -> bytes | None:
+    return await anext(events, None)
+
+
+def _retry_after_s(headers: Mapping[str, str]) -> float | None:
+    value = headers.get("Retry-After", "")
+    try:
+        return max(0.0, float(value))
+    except ValueError:
+        return None

@@ -1,0 +1,92 @@
+"""Finds the fleet a command talks to: a flag, else a variable, else the one running from data_dir, else the default."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from argosy.cli.controller_record import ControllerRecord
+
+DEFAULT_URL = "http://127.0.0.1:8080"
+DEFAULT_ADMIN_URL = "http://127.0.0.1:8081"
+DEFAULT_DATA_DIR = Path("argosy-data")
+
+Url = Annotated[str | None, typer.Option("--url", envvar="ARGOSY_URL", help="The gateway's address.")]
+AdminUrl = Annotated[str | None, typer.Option("--admin-url", envvar="ARGOSY_ADMIN_URL", help="The admin API's address.")]
+DataDir = Annotated[Path, typer.Option("--data-dir", envvar="ARGOSY_DATA_DIR", help="Where the fleet keeps its data.")]
+
+
+@dataclass(frozen=True, slots=True)
+class FleetAddress:
+    """Where a fleet is. Addresses have no trailing slash."""
+
+    url: str
+    admin_url: str
+    data_dir: Path
+
+    @property
+    def run_dir(self) -> Path:
+        return self.data_dir / "run"
+
+    def token(self) -> str | None:
+        """The fleet's token; None where there is no such file. Raises: Forbidden, it may not be read."""
+        from argosy.contracts.errors import Forbidden
+
+        path = self.data_dir / "token"
+        try:
+            return path.read_text("utf-8").strip() or None
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except OSError as error:
+            raise Forbidden(
+                f"{path} cannot be read: {error.strerror}; run this as the user who started the fleet."
+            ) from error
+
+    def controller_alive(self) -> bool:
+        from argosy.serving import runfile
+
+        return runfile.is_held(self.run_dir / CONTROLLER_LOCK)
+
+    def live_replicas(self) -> list[str]:
+        """The ids of replicas whose process lives, whether or not a controller does."""
+        from argosy.serving import runfile
+
+        locks = sorted(self.run_dir.glob("*.lock"))
+        return [lock.stem for lock in locks if lock.name != CONTROLLER_LOCK and runfile.is_held(lock)]
+
+
+CONTROLLER_LOCK = "controller.lock"
+
+
+def locate(url: str | None, admin_url: str | None, data_dir: Path) -> FleetAddress:
+    """The fleet named by the three options. Raises: InvalidRequest, an address is not one."""
+    found = None if url and admin_url else _running(data_dir)
+    return FleetAddress(
+        url=_checked(url or (found.gateway_url if found else DEFAULT_URL), "--url"),
+        admin_url=_checked(admin_url or (found.admin_url if found else DEFAULT_ADMIN_URL), "--admin-url"),
+        data_dir=data_dir.expanduser().absolute(),
+    )
+
+
+def _running(data_dir: Path) -> ControllerRecord | None:
+    """What the controller wrote, while it or one of the replicas it started lives: a gateway outlives it."""
+    from argosy.cli import controller_record
+
+    address = FleetAddress("", "", data_dir.expanduser().absolute())
+    record = controller_record.read(address.run_dir)
+    return record if record and (address.controller_alive() or address.live_replicas()) else None
+
+
+def _checked(url: str, option: str) -> str:
+    from urllib.parse import urlsplit
+
+    from argosy.contracts.errors import InvalidRequest
+
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.netloc:
+        raise InvalidRequest(f"{option} {url} is not an address; write it like {DEFAULT_URL}.")
+    return url.rstrip("/")

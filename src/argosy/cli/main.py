@@ -1,0 +1,80 @@
+"""The command `argosy`: one module per group of commands, and the one place where errors become sentences.
+
+Importing this must stay cheap, because every `--help` pays for it: the modules named here import only
+typer and the standard library at their top, and everything else inside the command that needs it.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Any
+
+import typer
+from typer.core import TyperGroup
+
+from argosy.cli import add, ask, collections, doctor, documents, logs, models, search, status, up, version
+
+FAILED = 1
+BROKEN_PIPE = 141
+"""What a shell reports for a command that SIGPIPE ended."""
+
+
+class Commands(TyperGroup):
+    """Turns whatever a command raises into one sentence and an exit status. Wrong usage is typer's: status 2."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except (typer.Exit, typer.Abort, typer.TyperException, EOFError):
+            raise
+        except BrokenPipeError as error:
+            _discard_output()
+            raise typer.Exit(BROKEN_PIPE) from error
+        except Exception as error:
+            if os.environ.get("ARGOSY_DEBUG"):
+                raise
+            _report(error)
+            raise typer.Exit(FAILED) from error
+
+
+app = typer.Typer(
+    name="argosy",
+    cls=Commands,
+    help="Runs a fleet of RAG services: start it, add documents, ask questions.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+for _module in (up, status, logs, add, ask, search, documents, collections, models, doctor, version):
+    _module.register(app)
+
+
+def main() -> None:
+    """The console script."""
+    try:
+        try:
+            app()
+        finally:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        _discard_output()
+        sys.exit(BROKEN_PIPE)
+
+
+def _report(error: Exception) -> None:
+    from argosy.cli import output
+    from argosy.contracts.errors import ArgosyError
+
+    if isinstance(error, ArgosyError):
+        output.error(error.message)
+    else:
+        what = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+        output.error(f"Something unexpected happened ({what}); run with ARGOSY_DEBUG=1 for details.")
+
+
+def _discard_output() -> None:
+    """Nobody reads standard output any more; what is still buffered must not fail again at exit."""
+    descriptor = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(descriptor, sys.stdout.fileno())
+    os.close(descriptor)

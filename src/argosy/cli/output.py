@@ -1,0 +1,108 @@
+"""What commands print: a table or styled text on a terminal, plain lines elsewhere, JSON where asked for."""
+
+from __future__ import annotations
+
+import datetime
+import sys
+from collections.abc import Sequence
+
+import typer
+
+DASH = "–"
+
+
+def is_terminal() -> bool:
+    return sys.stdout.isatty()
+
+
+def printable(text: str) -> str:
+    """`text` without control characters: a document's name must not be able to drive the terminal."""
+    return "".join(c if c in "\n\t" or (c >= " " and not "\x7f" <= c <= "\x9f") else "\N{REPLACEMENT CHARACTER}" for c in text)
+
+
+def one_line(text: str, limit: int | None = None) -> str:
+    """`text` with its whitespace collapsed, cut at `limit` characters."""
+    flat = " ".join(printable(text).split())
+    return flat if limit is None or len(flat) <= limit else flat[: limit - 1].rstrip() + "…"
+
+
+def line(text: str = "", *, color: str | None = None, bold: bool = False) -> None:
+    """One line on standard output, coloured on a terminal only."""
+    typer.secho(printable(text), fg=color, bold=bold)
+
+
+def part(text: str) -> None:
+    """A piece of a line, shown at once."""
+    typer.echo(printable(text), nl=False)
+    sys.stdout.flush()
+
+
+def note(text: str) -> None:
+    """Something about the work rather than its result: on standard error."""
+    typer.echo(printable(text), err=True)
+
+
+def error(sentence: str) -> None:
+    typer.secho("error:", fg="red", bold=True, err=True, nl=False)
+    typer.echo(f" {one_line(sentence)}", err=True)
+
+
+def json(value: object) -> None:
+    """`value` (Structs, plain values, or the bytes of a JSON document) as indented JSON."""
+    import msgspec
+
+    document = value if isinstance(value, bytes) else msgspec.json.encode(value)
+    typer.echo(msgspec.json.format(document, indent=2).decode())
+
+
+def table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Rows under their headings; without a terminal, plain columns that are never cut."""
+    cells = [[one_line(cell) for cell in row] for row in rows]
+    if not is_terminal():
+        widths = [max(map(len, column)) for column in zip(columns, *cells, strict=True)]
+        for row in [[name.upper() for name in columns], *cells]:
+            typer.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+        return
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    shown = Table(box=None, pad_edge=False, header_style="bold")
+    for name in columns:
+        shown.add_column(name, overflow="fold")
+    for row in cells:
+        shown.add_row(*(Text(cell, style=STATUS_STYLES.get(cell, "")) for cell in row))
+    Console(file=sys.stdout).print(shown)
+
+
+STATUS_STYLES = {
+    "HEALTHY": "green",
+    "DEGRADED": "yellow",
+    "UNHEALTHY": "red",
+    "ok": "green",
+    "warn": "yellow",
+    "fail": "red",
+    "indexed": "green",
+    "failed": "red",
+    "dead": "red",
+}
+
+
+def ago(wall_s: float | None, now_s: float) -> str:
+    """How long ago a wall time was, in one unit."""
+    if wall_s is None:
+        return DASH
+    seconds = max(0.0, now_s - wall_s)
+    for unit, size in (("d", 86_400), ("h", 3_600), ("min", 60)):
+        if seconds >= 2 * size:
+            return f"{int(seconds // size)} {unit}"
+    return f"{seconds:.0f} s"
+
+
+def moment(wall_s: float) -> str:
+    return datetime.datetime.fromtimestamp(wall_s).strftime("%Y-%m-%d %H:%M:%S")
+
+
+def quantity(count: int, noun: str) -> str:
+    """`1 document`, `2 documents`."""
+    return f"{count} {noun}{'' if count == 1 else 's'}"

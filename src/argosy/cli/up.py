@@ -1,0 +1,8 @@
+"""Starts and stops a fleet."""
+
+from __future__ import annotations
+
+import typer
+
+
+def register(app: typer.Typer) -> None: ...

@@ -1,0 +1,51 @@
+"""What a process knows of who serves what: the last endpoint set it accepted, and a balancer per service."""
+
+from __future__ import annotations
+
+import asyncio
+
+from argosy.balancing.balancer import Balancer
+from argosy.balancing.strategy import create
+from argosy.config.models import Services
+from argosy.contracts.fleet import EndpointSet
+from argosy.telemetry.logs import logger
+
+log = logger("directory")
+
+
+class Directory:
+    """Keeps working with what it knew last when nobody updates it any more."""
+
+    def __init__(self, services: Services) -> None:
+        self._balancers = {
+            name: Balancer(name, create(settings.balancing)) for name, settings in services.by_name().items()
+        }
+        self._order = (-1, -1)
+        self._version: str | None = None
+        self._known: dict[str, int] = {}
+        self._first = asyncio.Event()
+
+    @property
+    def version(self) -> str | None:
+        return self._version
+
+    def balancer(self, service: str) -> Balancer:
+        return self._balancers[service]
+
+    async def received(self) -> None:
+        """Returns once the first endpoint set is here."""
+        await self._first.wait()
+
+    def apply(self, update: EndpointSet) -> None:
+        """Takes over a newer set. A service that is empty without `emptied` saying so keeps its replicas."""
+        if update.order() <= self._order:
+            return
+        for service, balancer in self._balancers.items():
+            endpoints = update.services.get(service, [])
+            if not endpoints and self._known.get(service) and service not in update.emptied:
+                log.warning("kept endpoints", service_kept=service, version=update.version)
+                continue
+            balancer.update(endpoints)
+            self._known[service] = len(endpoints)
+        self._order, self._version = update.order(), update.version
+        self._first.set()

@@ -1,0 +1,27 @@
+"""Client of the documents service: the gateway passes requests and answers on as they are."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+
+from argosy.clients.transport import RawResponse, Transport
+from argosy.contracts.request import RequestContext
+
+
+class DocumentsClient:
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+
+    async def forward(
+        self,
+        method: str,
+        path: str,
+        context: RequestContext,
+        *,
+        body: bytes | AsyncIterator[bytes] | None = None,
+        headers: Mapping[str, str] | None = None,
+        params: Mapping[str, str] | None = None,
+    ) -> RawResponse:
+        return await self._transport.forward(
+            "documents", path, method, context, body=body, headers=headers, params=params
+        )

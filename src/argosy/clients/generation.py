@@ -1,0 +1,35 @@
+"""Client of the generation service."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import msgspec
+
+from argosy.clients.transport import Transport
+from argosy.contracts.errors import UpstreamFailed
+from argosy.contracts.generation import AnswerEvent, AnswerFailed, GenerateRequest
+from argosy.contracts.request import RequestContext
+
+_decoder = msgspec.json.Decoder(AnswerEvent)
+
+
+class GenerationClient:
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+
+    async def answer(self, request: GenerateRequest, context: RequestContext) -> AsyncIterator[AnswerEvent]:
+        """Events as `AnswerBackend.answer` gives them.
+
+        Raises: before the first event, the service's error; later UpstreamFailed when the stream broke off.
+        """
+        finished = False
+        async with self._transport.stream("generation", "/answer", request, context) as lines:
+            async for line in lines:
+                event = _decoder.decode(line)
+                if isinstance(event, AnswerFailed):
+                    raise UpstreamFailed(event.message)
+                finished = event.__struct_config__.tag == "done"
+                yield event
+        if not finished:
+            raise UpstreamFailed("The generation service ended its answer without finishing it.")

@@ -1,0 +1,42 @@
+"""Client of the store service. Every call may be repeated without harm."""
+
+from __future__ import annotations
+
+from argosy.clients.transport import Transport
+from argosy.contracts.request import RequestContext
+from argosy.contracts.store import (
+    CollectionStats,
+    EnsureCollection,
+    ForgetRequest,
+    PublishRequest,
+    StoreSearchRequest,
+    StoreSearchResponse,
+    UpsertRequest,
+)
+
+
+class StoreClient:
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+
+    async def ensure(self, request: EnsureCollection, context: RequestContext) -> None:
+        await self._transport.call("store", "/collections", request, type(None), context)
+
+    async def drop(self, request: EnsureCollection, context: RequestContext) -> None:
+        await self._transport.call("store", "/collections/drop", request, type(None), context)
+
+    async def upsert(self, request: UpsertRequest, context: RequestContext) -> None:
+        """Returns when the chunks are durable."""
+        await self._transport.call("store", "/upsert", request, type(None), context)
+
+    async def publish(self, request: PublishRequest, context: RequestContext) -> None:
+        await self._transport.call("store", "/publish", request, type(None), context)
+
+    async def forget(self, request: ForgetRequest, context: RequestContext) -> None:
+        await self._transport.call("store", "/forget", request, type(None), context)
+
+    async def search(self, request: StoreSearchRequest, context: RequestContext) -> StoreSearchResponse:
+        return await self._transport.call("store", "/search", request, StoreSearchResponse, context)
+
+    async def stats(self, context: RequestContext) -> list[CollectionStats]:
+        return await self._transport.call("store", "/stats", None, list[CollectionStats], context)

@@ -1,0 +1,56 @@
+"""Everything a service needs to call others: session, directory, follower, and one typed client each."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+
+import aiohttp
+
+from argosy.clients.directory import Directory
+from argosy.clients.documents import DocumentsClient
+from argosy.clients.embedding import EmbeddingClient
+from argosy.clients.follower import Follower
+from argosy.clients.generation import GenerationClient
+from argosy.clients.retrieval import RetrievalClient
+from argosy.clients.store import StoreClient
+from argosy.clients.transport import Transport
+from argosy.config.models import Services
+
+CONNECTIONS = 512
+
+
+class Upstreams:
+    """One per process. `start` before use, `stop` after the last request."""
+
+    def __init__(self, services: Services, controller_url: str, token: str, on_version: Callable[[str], None]) -> None:
+        self._services = services
+        self._controller_url = controller_url
+        self._token = token
+        self._on_version = on_version
+        self._following: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Begins to follow the controller; returns when the first endpoint set is here."""
+        self.directory = Directory(self._services)
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=CONNECTIONS, keepalive_timeout=60),
+            auto_decompress=False,
+        )
+        self.transport = Transport(self.directory, self._session, self._token)
+        self.documents = DocumentsClient(self.transport)
+        self.embedding = EmbeddingClient(self.transport)
+        self.generation = GenerationClient(self.transport)
+        self.retrieval = RetrievalClient(self.transport)
+        self.store = StoreClient(self.transport)
+        follower = Follower(self.directory, self._controller_url, self._token, self._on_version)
+        self._following = asyncio.create_task(follower.run(self._session))
+        await self.directory.received()
+
+    async def stop(self) -> None:
+        if self._following is not None:
+            self._following.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._following
+            await self._session.close()

@@ -1,0 +1,148 @@
+"""Reads a fleet's settings: defaults, then the file, then the environment, then the command line.
+
+A mistake becomes one `ConfigError` sentence that names the place (file, variable or flag), the key and
+the remedy.
+"""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import cast, get_args
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from argosy.config.models import Fleet
+from argosy.contracts.errors import ConfigError
+
+DEFAULT_FILE = Path("argosy.toml")
+PREFIX = "ARGOSY_"
+SECTIONS = ("FLEET__", "SERVICES__")
+
+Tree = dict[str, object]
+Path_ = tuple[str, ...]
+
+
+def load(
+    file: Path | None = None,
+    environ: Mapping[str, str] | None = None,
+    overrides: Iterable[str] = (),
+    flags: Mapping[str, object] | None = None,
+) -> Fleet:
+    """The fleet's settings.
+
+    Args:
+        file: the fleet file; None takes `argosy.toml` in this folder where there is one.
+        environ: variables like ARGOSY_SERVICES__EMBEDDING__MODEL are read from it.
+        overrides: `services.embedding.replicas.max=4`, later ones win.
+        flags: dotted keys with final values (from options like --port); None values are skipped.
+    Raises: ConfigError.
+    """
+    tree: Tree = {}
+    origins: dict[Path_, str] = {}
+    if file is None and DEFAULT_FILE.is_file():
+        file = DEFAULT_FILE
+    if file is not None:
+        _merge(tree, origins, _read(file), str(file))
+        _anchor_data_dir(tree, file)
+    for name, value in sorted((environ or {}).items()):
+        if name.startswith(PREFIX) and name.removeprefix(PREFIX).startswith(SECTIONS):
+            path = tuple(name.removeprefix(PREFIX).lower().split("__"))
+            _put(tree, origins, path, _value(value), name)
+    for override in overrides:
+        key, equals, value = override.partition("=")
+        if not equals or not key.strip():
+            raise ConfigError(f"--set {override} has no value; write it as --set services.embedding.replicas.max=4.")
+        _put(tree, origins, tuple(key.strip().split(".")), _value(value.strip()), f"--set {override}")
+    for key, flag_value in (flags or {}).items():
+        if flag_value is not None:
+            _put(tree, origins, tuple(key.split(".")), flag_value, f"--{key.split('.')[-1].replace('_', '-')}")
+    try:
+        return Fleet.model_validate(tree)
+    except ValidationError as error:
+        raise ConfigError(_sentence(error.errors()[0], origins)) from error
+
+
+def _read(file: Path) -> Tree:
+    try:
+        with file.open("rb") as stream:
+            return tomllib.load(stream)
+    except FileNotFoundError as error:
+        raise ConfigError(f"{file} does not exist; give the path of a fleet file, or leave it out.") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{file} cannot be read: {error}; check the path and its permissions.") from error
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{file} is not valid TOML: {error}; correct that line.") from error
+
+
+def _anchor_data_dir(tree: Tree, file: Path) -> None:
+    """A relative data_dir in a file means beside that file."""
+    fleet = tree.get("fleet")
+    if isinstance(fleet, dict) and isinstance(fleet.get("data_dir"), str):
+        fleet["data_dir"] = str(file.parent / Path(fleet["data_dir"]).expanduser())
+
+
+def _merge(tree: Tree, origins: dict[Path_, str], added: Mapping[str, object], origin: str, at: Path_ = ()) -> None:
+    for key, value in added.items():
+        if isinstance(value, dict):
+            origins.setdefault((*at, key), origin)
+            below = tree.setdefault(key, {})
+            _merge(cast("Tree", below), origins, value, origin, (*at, key))
+        else:
+            tree[key] = value
+            origins[(*at, key)] = origin
+
+
+def _put(tree: Tree, origins: dict[Path_, str], path: Path_, value: object, origin: str) -> None:
+    for depth, key in enumerate(path[:-1], start=1):
+        below = tree.setdefault(key, {})
+        if not isinstance(below, dict):
+            raise ConfigError(
+                f"{origin} reaches into {'.'.join(path[:depth])}, which is a single value; correct the key."
+            )
+        origins.setdefault(path[:depth], origin)
+        tree = below
+    tree[path[-1]] = value
+    origins[path] = origin
+
+
+def _value(text: str) -> object:
+    """A TOML value where it is one (`4`, `true`, `["a"]`, `{min = 1}`), else the text itself."""
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text
+
+
+def _sentence(error: ErrorDetails, origins: Mapping[Path_, str]) -> str:
+    path = tuple(str(part) for part in error["loc"])
+    where = next((origins[path[:n]] for n in range(len(path), 0, -1) if path[:n] in origins), "the configuration")
+    if not path and origins:
+        where = next(iter(origins.values()))
+    key = ".".join(path)
+    if error["type"] == "extra_forbidden":
+        return f"{where}: unknown key {key}; {_nearest(path)}."
+    message = error["msg"].removeprefix("Value error, ")
+    if error["type"] == "value_error":
+        return f"{where}: {key + ': ' if key else ''}{message}."
+    given = error["input"]
+    shown = f" (given: {given!r})" if isinstance(given, str | int | float | bool) else ""
+    return f"{where}: {key} is wrong: {message[0].lower() + message[1:]}{shown}; correct the value."
+
+
+def _nearest(path: Path_) -> str:
+    """The remedy for an unknown key: the nearest known one, or all there are at that place."""
+    model: type[BaseModel] = Fleet
+    for part in path[:-1]:
+        field = model.model_fields.get(part)
+        kinds = [] if field is None else [field.annotation, *get_args(field.annotation)]
+        below = next((k for k in kinds if isinstance(k, type) and issubclass(k, BaseModel)), None)
+        if below is None:
+            return "remove it"
+        model = below
+    known = list(model.model_fields)
+    close = difflib.get_close_matches(path[-1], known, n=1, cutoff=0.5)
+    return f"did you mean {close[0]}?".rstrip("?") if close else f"known here are {', '.join(known)}"

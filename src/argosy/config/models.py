@@ -1,0 +1,217 @@
+"""Every setting of a fleet, once. Flags, variables and the reference page are derived from these models."""
+
+from __future__ import annotations
+
+import graphlib
+from pathlib import Path
+from typing import Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+
+
+class Settings(BaseModel):
+    """Frozen, and strict about names: an unknown key is an error, never ignored."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Replicas(Settings):
+    """How many replicas of a service may run."""
+
+    min: int = Field(1, ge=1, le=256, description="Replicas to start and to keep.")
+    max: int = Field(1, ge=1, le=256, description="Replicas never to exceed.")
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.min > self.max:
+            raise ValueError(f"min = {self.min} is above max = {self.max}; raise max or lower min")
+        return self
+
+
+class ServiceSettings(Settings):
+    """What every service has."""
+
+    replicas: Replicas = Field(default_factory=Replicas, description="Bounds on the number of replicas.")
+    balancing: Literal["least_connections", "round_robin"] = Field(
+        "least_connections", description="How callers pick a replica."
+    )
+    requires: tuple[str, ...] = Field((), description="Services that must be ready before this one starts.")
+    wants: tuple[str, ...] = Field(
+        (), description="Services that this one waits for until their start timeout, then starts without."
+    )
+    start_timeout_s: float = Field(60.0, gt=0, le=3600, description="Time a replica has to become ready.")
+    drain_timeout_s: float = Field(10.0, ge=0, le=3600, description="Time a draining replica has to finish its work.")
+    max_in_flight: int = Field(128, ge=1, le=100_000, description="Requests in work at once; more are answered 429.")
+
+
+class StoreSettings(ServiceSettings):
+    """Vectors, lexical index and chunk payloads."""
+
+    max_queued: int = Field(1024, ge=1, description="Operations waiting for the store's engine thread.")
+
+    @model_validator(mode="after")
+    def _one_writer(self) -> Self:
+        if self.replicas.max > 1:
+            raise ValueError(
+                "replicas.max must be 1: the embedded store has one writer and a second replica could not open "
+                "its files; set replicas.max = 1"
+            )
+        return self
+
+
+class EmbeddingSettings(ServiceSettings):
+    """Text to vectors."""
+
+    model: str = Field(
+        "sentence-transformers/all-MiniLM-L6-v2",
+        min_length=1,
+        description="A model's name, or a folder that holds one.",
+    )
+    backend: Literal["onnx", "fake"] = Field(
+        "onnx", description="`onnx` runs the model; `fake` hashes words, for trials and tests."
+    )
+    threads: int = Field(0, ge=0, le=256, description="Threads of one replica; 0 takes its share of the cores.")
+    max_batch_tokens: int = Field(1024, ge=16, le=1_000_000, description="Tokens of one batch, padding included.")
+    max_queued_texts: int = Field(4096, ge=1, description="Texts waiting for the engine; more are answered 429.")
+
+
+class DocumentsSettings(ServiceSettings):
+    """Uploads to indexed chunks."""
+
+    wants: tuple[str, ...] = ("store", "embedding")
+    workers: int = Field(2, ge=1, le=64, description="Documents worked on at once by one replica.")
+    chunk_tokens: int = Field(200, ge=16, le=8192, description="Most tokens of one chunk.")
+    chunk_overlap_tokens: int = Field(0, ge=0, le=4096, description="Tokens a chunk repeats of the one before.")
+    max_file_bytes: int = Field(64 * 2**20, ge=1, description="Largest document accepted.")
+    max_queued_documents: int = Field(10_000, ge=1, description="Documents waiting; more are answered 429.")
+    max_queued_bytes: int = Field(2 * 2**30, ge=1, description="Bytes waiting; more are answered 429.")
+    max_files_per_request: int = Field(64, ge=1, description="Documents in one upload.")
+    max_attempts: int = Field(5, ge=1, le=100, description="Times a document is tried before it is dead.")
+    lease_s: float = Field(30.0, gt=0, description="Time after which a silent worker's document goes to another.")
+    parse_timeout_s: float = Field(120.0, gt=0, description="Time to parse one document.")
+    parser_memory_bytes: int = Field(2 * 2**30, ge=2**28, description="Address space of one parser process.")
+
+    @model_validator(mode="after")
+    def _overlap_below_size(self) -> Self:
+        if self.chunk_overlap_tokens >= self.chunk_tokens:
+            raise ValueError(
+                f"chunk_overlap_tokens = {self.chunk_overlap_tokens} must be below chunk_tokens = {self.chunk_tokens}; "
+                "lower the overlap"
+            )
+        return self
+
+
+class RetrievalSettings(ServiceSettings):
+    """A question to ranked chunks."""
+
+    requires: tuple[str, ...] = ("store",)
+    wants: tuple[str, ...] = ("embedding",)
+    candidates: int = Field(100, ge=1, le=200, description="Chunks taken of each list before they are fused.")
+
+
+class GenerationSettings(ServiceSettings):
+    """Chunks and a question to a cited answer."""
+
+    wants: tuple[str, ...] = ("embedding",)
+    backend: Literal["extractive", "openai"] = Field(
+        "extractive",
+        description="`extractive` quotes the best sentences; `openai` asks an OpenAI-compatible endpoint.",
+    )
+    model: str = Field("", description="The endpoint's model name (backend `openai`).")
+    base_url: str = Field(
+        "", description="The endpoint's address up to /v1 (backend `openai`); empty takes OPENAI_BASE_URL."
+    )
+    max_sentences: int = Field(4, ge=1, le=20, description="Most sentences of an extractive answer.")
+
+    @model_validator(mode="after")
+    def _endpoint_named(self) -> Self:
+        if self.backend == "openai" and not self.model:
+            raise ValueError('backend = "openai" needs model; name the model that the endpoint serves')
+        return self
+
+
+class GatewaySettings(ServiceSettings):
+    """The public API."""
+
+    wants: tuple[str, ...] = ("store", "embedding", "documents", "retrieval", "generation")
+    allowed_hosts: tuple[str, ...] = Field(
+        LOOPBACK, description="Values of the Host header that are answered, without port."
+    )
+    allowed_origins: tuple[str, ...] = Field((), description="Foreign origins of web pages that may call the API.")
+    max_question_chars: int = Field(32_000, ge=1, description="Longest question or query.")
+    max_body_bytes: int = Field(256 * 2**20, ge=1024, description="Largest request body.")
+    context_passages: int = Field(5, ge=1, le=50, description="Chunks an answer is made from.")
+    search_timeout_s: float = Field(5.0, gt=0, description="Deadline of a search.")
+    chat_timeout_s: float = Field(60.0, gt=0, description="Deadline of an answer.")
+    first_token_timeout_s: float = Field(10.0, gt=0, description="Deadline of an answer's first word.")
+    embeddings_timeout_s: float = Field(30.0, gt=0, description="Deadline of an embeddings request.")
+    max_timeout_s: float = Field(300.0, gt=0, description="Longest deadline a caller may ask for.")
+
+
+class Services(Settings):
+    """One table for each service."""
+
+    store: StoreSettings = Field(default_factory=StoreSettings)
+    embedding: EmbeddingSettings = Field(default_factory=EmbeddingSettings)
+    documents: DocumentsSettings = Field(default_factory=DocumentsSettings)
+    retrieval: RetrievalSettings = Field(default_factory=RetrievalSettings)
+    generation: GenerationSettings = Field(default_factory=GenerationSettings)
+    gateway: GatewaySettings = Field(default_factory=GatewaySettings)
+
+    def by_name(self) -> dict[str, ServiceSettings]:
+        return {name: getattr(self, name) for name in type(self).model_fields}
+
+
+class FleetSettings(Settings):
+    """The fleet as a whole."""
+
+    name: str = Field("argosy", pattern=r"^[a-z0-9][a-z0-9-]{0,62}$", description="Shown in status and metrics.")
+    data_dir: Path = Field(Path("argosy-data"), description="Where everything durable is kept.")
+    platform: Literal["local"] = Field("local", description="What starts and stops replicas.")
+    host: str = Field("127.0.0.1", description="Address the gateway and the admin API listen on.")
+    port: int = Field(8080, ge=0, le=65535, description="The gateway's port; 0 picks a free one.")
+    admin_port: int = Field(8081, ge=0, le=65535, description="The admin API's port; 0 picks a free one.")
+    probe_interval_s: float = Field(2.0, gt=0, le=60, description="Time between two probes of a replica.")
+    probe_timeout_s: float = Field(1.0, gt=0, le=60, description="Time a probe waits.")
+
+    @model_validator(mode="after")
+    def _loopback_only(self) -> Self:
+        if self.host not in LOOPBACK:
+            raise ValueError(
+                f'host = "{self.host}" is not a loopback address, and there are no API keys to protect it; '
+                "use 127.0.0.1 and put an authenticating proxy in front"
+            )
+        if self.port == self.admin_port and self.port != 0:
+            raise ValueError(f"port and admin_port are both {self.port}; give them different ports")
+        return self
+
+
+class Fleet(Settings):
+    """The whole fleet file."""
+
+    fleet: FleetSettings = Field(default_factory=FleetSettings)
+    services: Services = Field(default_factory=Services)
+
+    @model_validator(mode="after")
+    def _dependencies_exist_and_end(self) -> Self:
+        services = self.services.by_name()
+        graph: dict[str, set[str]] = {}
+        for name, settings in services.items():
+            for key in ("requires", "wants"):
+                for dependency in getattr(settings, key):
+                    if dependency not in services:
+                        raise ValueError(
+                            f'services.{name}.{key} names "{dependency}", which is not a service; '
+                            f"use one of {', '.join(services)}"
+                        )
+            graph[name] = {*settings.requires, *settings.wants}
+        try:
+            graphlib.TopologicalSorter(graph).prepare()
+        except graphlib.CycleError as error:
+            circle = " → ".join(reversed(error.args[1]))
+            raise ValueError(
+                f"services depend on each other in a circle: {circle}; remove one of these from requires or wants"
+            ) from error
+        return self

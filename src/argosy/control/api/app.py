@@ -1,0 +1,111 @@
+"""The admin API. Loopback, and still every route but the open ones needs the fleet's token."""
+
+from __future__ import annotations
+
+import msgspec
+from fastapi import FastAPI, Query, Request
+from starlette.responses import Response
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from argosy.contracts.codec import JSON
+from argosy.contracts.errors import NotFound
+from argosy.control.controller import Controller
+from argosy.serving.defences import Defences
+from argosy.serving.errors import as_argosy_error, error_response
+from argosy.telemetry.logs import logger
+from argosy.telemetry.metrics import CONTENT_TYPE, FleetMetrics
+from argosy.version import VERSION
+
+WATCH_S = 25.0
+
+log = logger("admin")
+
+
+def create_admin_app(controller: Controller, token: str) -> ASGIApp:
+    app = FastAPI(title="Argosy admin", version=VERSION, docs_url=None, redoc_url=None)
+    metrics = FleetMetrics()
+
+    @app.get("/livez")
+    async def livez() -> dict[str, str]:
+        return {"status": "alive"}
+
+    @app.get("/readyz")
+    async def readyz() -> Response:
+        """Ready when the start is finished, whatever its result."""
+        finished = controller.start_report().finished
+        return _json({"status": "ready" if finished else "starting"}, 200 if finished else 503)
+
+    @app.get("/metrics")
+    async def metrics_text() -> Response:
+        return Response(metrics.render(controller.view()), media_type=CONTENT_TYPE)
+
+    @app.get("/v1/fleet")
+    async def fleet() -> Response:
+        return _json(controller.view())
+
+    @app.get("/v1/services/{name}")
+    async def service(name: str) -> Response:
+        services = controller.view().services
+        found = next((view for view in services if view.name == name), None)
+        if found is None:
+            raise NotFound(f'There is no service "{name}"; there are {", ".join(s.name for s in services)}.')
+        return _json(found)
+
+    @app.get("/v1/start")
+    async def start() -> Response:
+        """How the last start went, service by service."""
+        return _json(controller.start_report())
+
+    @app.get("/v1/endpoints")
+    async def endpoints(watch: str | None = Query(None, max_length=64)) -> Response:
+        """The endpoint set as soon as it is not version `watch`; 204 when nothing changed for a while."""
+        current = await controller.publisher.newer_than(watch, WATCH_S)
+        return Response(status_code=204) if current is None else _json(current)
+
+    @app.get("/v1/config")
+    async def config() -> Response:
+        """The settings in force. Secrets are not among them: they stay in the environment."""
+        return Response(controller.fleet.model_dump_json(), media_type=JSON)
+
+    async def on_error(request: Request, error: Exception) -> Response:
+        return error_response(as_argosy_error(error), None)
+
+    for kind in (404, 405):
+        app.add_exception_handler(kind, on_error)
+    return _Guard(app, token)
+
+
+class _Guard:
+    """The loopback defences and the error shape, around everything."""
+
+    def __init__(self, app: ASGIApp, token: str) -> None:
+        self._app = app
+        self._defences = Defences(token, frozenset({"127.0.0.1", "localhost", "::1"}), max_body_bytes=2**20)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return
+        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+        started = False
+
+        async def counted(message: dict[str, object]) -> None:
+            nonlocal started
+            started = started or message["type"] == "http.response.start"
+            await send(message)
+
+        try:
+            refusal = self._defences.check(scope["method"], scope["path"], headers)
+            if refusal is not None:
+                raise refusal
+            await self._app(scope, receive, counted)
+        except Exception as error:
+            ours = as_argosy_error(error)
+            if ours.status >= 500:
+                log.error("admin request failed", path=scope["path"], exc_info=error)
+            if started:
+                raise
+            await error_response(ours, headers.get("x-request-id"))(scope, receive, send)
+
+
+def _json(message: object, status: int = 200) -> Response:
+    return Response(msgspec.json.encode(message), status_code=status, media_type=JSON)

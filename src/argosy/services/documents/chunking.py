@@ -1,0 +1,212 @@
+"""Text to chunks: whole blocks packed up to a token limit, each chunk an exact slice of the parsed text."""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_right
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from argosy.services.documents.blocks import Block, BlockKind, split_blocks
+from argosy.services.documents.parsed import PageSpan, ParsedDocument
+from argosy.services.documents.tokens import Tokenizer, TokenMap
+
+_LINE = re.compile(r"\n")
+_SENTENCE = re.compile(r"[.!?…][\"'”’»)\]]*\s+|[。！？]\s*|\n[ \t]*\n")
+_WORD = re.compile(r"\s+")
+_LINES_FIRST = frozenset({BlockKind.LIST, BlockKind.CODE, BlockKind.TABLE})
+LEAST_SHARE = 3
+"""A better place to cut is taken when it leaves the chunk at least a third full."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChunkLimits:
+    """`tokens` is the model's own limit less its special tokens, or fewer. `overlap_tokens` repeat the chunk before."""
+
+    tokens: int = 200
+    overlap_tokens: int = 0
+    chars_per_token: int = 20
+    """A tokenizer may read a very long word as one token, and a chunk must stay quotable."""
+
+    def __post_init__(self) -> None:
+        if self.tokens < 1 or self.chars_per_token < 1 or not 0 <= self.overlap_tokens <= self.tokens // 2:
+            raise ValueError("tokens must be positive and overlap_tokens at most half of them")
+
+    @property
+    def chars(self) -> int:
+        return self.tokens * self.chars_per_token
+
+
+@dataclass(frozen=True, slots=True)
+class ChunkDraft:
+    """`text` is the parsed text's slice [start, end); `tokens` is its length to the tokenizer it was cut with."""
+
+    ordinal: int
+    start: int
+    end: int
+    text: str
+    heading_path: list[str]
+    page: int | None
+    tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Piece:
+    """A block with the headings directly before it. `body` is where the block itself begins."""
+
+    start: int
+    body: int
+    end: int
+    kind: BlockKind
+    level: int
+    """Of the highest heading in it, 0 without one."""
+    depth: int
+    """Level of the innermost heading above the block, 0 before the first."""
+    path: tuple[str, ...]
+
+
+def chunk(parsed: ParsedDocument, tokenizer: Tokenizer, limits: ChunkLimits | None = None) -> list[ChunkDraft]:
+    """The document's chunks in order.
+
+    No chunk is over the limit, every character that is not white space is in one, and a heading stands in the
+    chunk of the text it heads (unless the limit is too small for both).
+    """
+    return list(_Packer(parsed, tokenizer, limits or ChunkLimits()).drafts())
+
+
+class _Packer:
+    def __init__(self, parsed: ParsedDocument, tokenizer: Tokenizer, limits: ChunkLimits) -> None:
+        self._text = parsed.text
+        self._pages = parsed.pages
+        self._tokenizer = tokenizer
+        self._limits = limits
+        blocks = split_blocks(parsed.text, markdown=parsed.markdown)
+        self._pieces = list(_pieces(blocks))
+        self._tokens = TokenMap(parsed.text, (block.start for block in blocks), tokenizer)
+
+    def drafts(self) -> Iterator[ChunkDraft]:
+        ordinal = 0
+        for start, end, path in self._spans():
+            for first, after, tokens in self._within_limit(start, end):
+                text = self._text[first:after]
+                yield ChunkDraft(ordinal, first, after, text, list(path), _page_at(self._pages, first), tokens)
+                ordinal += 1
+
+    def _spans(self) -> Iterator[tuple[int, int, tuple[str, ...]]]:
+        """Slices that fit by the token map, with the headings above each."""
+        start = end = -1
+        depth = 0
+        path: tuple[str, ...] = ()
+        for piece in self._pieces:
+            if start >= 0 and self._fits(start, piece.end) and not self._begins_anew(piece, depth, start, end):
+                end = piece.end
+                continue
+            begin = piece.start
+            if start >= 0:
+                yield start, end, path
+                overlap = begin if piece.level else self._overlap(start, end)
+                begin = overlap if self._fits(overlap, piece.end) else begin
+            start, end, path, depth = begin, piece.end, piece.path, piece.depth
+            while not self._fits(start, end):
+                cut = self._cut(start, end, piece.body, piece.kind, self._limits.tokens)
+                yield start, cut, path
+                again = self._overlap(start, cut)
+                start = again if self._cut(again, end, again, piece.kind, self._limits.tokens) > cut else cut
+        if start >= 0:
+            yield start, end, path
+
+    def _fits(self, start: int, end: int) -> bool:
+        return end - start <= self._limits.chars and self._tokens.count(start, end) <= self._limits.tokens
+
+    def _begins_anew(self, piece: _Piece, depth: int, start: int, end: int) -> bool:
+        """A heading begins a chunk, unless what came before is the short introduction of the section it is in."""
+        if not piece.level:
+            return False
+        return piece.level <= depth or self._tokens.count(start, end) > self._limits.tokens // 4
+
+    def _cut(self, start: int, end: int, body: int, kind: BlockKind, tokens: int) -> int:
+        """Where to end a chunk that begins at `start`: after a line or sentence, else a word, a token, anywhere."""
+        furthest = self._tokens.reach(start, tokens, min(end, start + self._limits.chars))
+        if furthest >= end:
+            return end
+        furthest = max(furthest, start + 1)
+        least = start + (furthest - start) // LEAST_SHARE
+        if body < furthest:
+            least = max(least, body)
+        better = (_LINE, _SENTENCE) if kind in _LINES_FIRST else (_SENTENCE,)
+        for pattern in better:
+            if (cut := self._last(pattern, start, furthest)) > least:
+                return cut
+        cut = self._last(_WORD, start, furthest)
+        return cut if cut > start and self._text[start:cut].strip() else furthest
+
+    def _last(self, pattern: re.Pattern[str], start: int, end: int) -> int:
+        """The end of the last match within the slice, or `start`; white space right after the slice ends a word too."""
+        last = start
+        for match in pattern.finditer(self._text, start, min(end + 1, len(self._text))):
+            last = min(match.end(), end)
+        return last
+
+    def _overlap(self, start: int, end: int) -> int:
+        """Where the next chunk begins to repeat the end of this one: at a sentence if there is one, else at a word."""
+        if not self._limits.overlap_tokens:
+            return end
+        earliest = self._tokens.back(end, self._limits.overlap_tokens, start + 1)
+        for pattern in (_SENTENCE, _WORD):
+            for match in pattern.finditer(self._text, earliest, end):
+                if match.end() < end:
+                    return match.end()
+        return end
+
+    def _within_limit(self, start: int, end: int) -> Iterator[tuple[int, int, int]]:
+        """The slice without white space around it; in several parts when the tokenizer counts it as too long alone."""
+        waiting = [(start, end)]
+        while waiting:
+            start, end = waiting.pop()
+            while start < end and self._text[start].isspace():
+                start += 1
+            while end > start and self._text[end - 1].isspace():
+                end -= 1
+            if start == end:
+                continue
+            tokens = len(self._tokenizer.encode_offsets(self._text[start:end]))
+            if tokens <= self._limits.tokens or end - start == 1:
+                yield start, end, tokens
+                continue
+            known = max(2, self._tokens.count(start, end))
+            cut = self._cut(start, end, start, BlockKind.PARAGRAPH, known // 2)
+            cut = cut if start < cut < end else (start + end) // 2
+            waiting += [(cut, end), (start, cut)]
+
+
+def _pieces(blocks: list[Block]) -> Iterator[_Piece]:
+    path: list[tuple[int, str]] = []
+    headings: list[Block] = []
+    for block in blocks:
+        if block.kind is BlockKind.HEADING:
+            while path and path[-1][0] >= block.level:
+                path.pop()
+            path.append((block.level, block.title))
+            headings.append(block)
+            continue
+        yield _piece(headings, block, path)
+        headings = []
+    if headings:
+        yield _piece(headings, headings[-1], path)
+
+
+def _piece(headings: list[Block], block: Block, path: list[tuple[int, str]]) -> _Piece:
+    return _Piece(
+        start=headings[0].start if headings else block.start,
+        body=block.start,
+        end=block.end,
+        kind=block.kind,
+        level=min((heading.level for heading in headings), default=0),
+        depth=path[-1][0] if path else 0,
+        path=tuple(title for _, title in path if title),
+    )
+
+
+def _page_at(pages: list[PageSpan], start: int) -> int | None:
+    at = bisect_right(pages, start, key=lambda span: span.start) - 1
+    return pages[max(at, 0)].page if pages else None

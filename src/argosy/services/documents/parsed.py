@@ -1,0 +1,104 @@
+"""What parsing a document yields, and the repairs every text goes through."""
+
+from __future__ import annotations
+
+import codecs
+import re
+
+import msgspec
+
+_BOMS = (
+    (codecs.BOM_UTF8, "utf-8-sig"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+_META_CHARSET = re.compile(rb"<meta[^>]{0,200}charset\s*=\s*[\"']?\s*([A-Za-z0-9_.:-]{2,40})", re.IGNORECASE)
+_FRONT_MATTER_TITLE = re.compile(r"\A---\n(?:(?!---\n).*\n)*?title:[ \t]*(.+)\n")
+_FIRST_HEADING = re.compile(r"^ {0,3}#[ \t]+(.+?)[ \t#]*$", re.MULTILINE)
+
+
+class PageSpan(msgspec.Struct, array_like=True):
+    """Page `page` (from 1) is the slice [start, end) of the text, in characters."""
+
+    page: int
+    start: int
+    end: int
+
+
+class ParsedDocument(msgspec.Struct):
+    """`text` is what citations point into: Markdown unless `markdown` is False, lines end in a bare newline.
+
+    `pages` are in order, do not overlap, and are empty where the format has none.
+    """
+
+    text: str
+    content_type: str
+    title: str | None = None
+    pages: list[PageSpan] = []
+    markdown: bool = True
+
+
+def normalise(text: str) -> str:
+    """One kind of line end, and no NUL, which databases refuse. Nothing else changes."""
+    return text.replace("\r\n", "\n").replace("\r", "\n").replace("\0", "")
+
+
+def decode_text(data: bytes, *, html: bool = False) -> str:
+    """The characters of a text file: by its byte order mark, else UTF-8, else (HTML only) as it declares, else cp1252.
+
+    Never fails; a byte that cp1252 does not know is read as Latin-1.
+    """
+    for mark, marked in _BOMS:
+        if data.startswith(mark):
+            return normalise(data.decode(marked, errors="replace"))
+    for encoding in ("utf-8", _declared_charset(data) if html else None, "cp1252"):
+        if encoding is not None:
+            try:
+                return normalise(data.decode(encoding))
+            except (UnicodeDecodeError, LookupError):
+                continue
+    return normalise(data.decode("latin-1"))
+
+
+def markdown_title(text: str) -> str | None:
+    """The title that a Markdown text gives itself: in its front matter, else its first top heading."""
+    head = text[:20_000]
+    found = _FRONT_MATTER_TITLE.search(head) or _FIRST_HEADING.search(head)
+    return found.group(1).strip().strip("\"'").strip() or None if found else None
+
+
+def pages_from_bytes(content: str, boundaries: list[tuple[int, int, int]]) -> tuple[str, list[PageSpan]]:
+    """Turns (page, first byte, byte after) of the UTF-8 `content` into character spans of the normalised text.
+
+    Returns: the normalised text and its spans, in order; a boundary that overlaps the one before is cut short.
+    """
+    raw = content.encode("utf-8", errors="surrogatepass")
+    parts: list[str] = []
+    spans: list[PageSpan] = []
+    at = length = 0
+
+    def take(end: int) -> None:
+        nonlocal at, length
+        part = normalise(raw[at:end].decode("utf-8", errors="replace"))
+        parts.append(part)
+        length += len(part)
+        at = max(at, end)
+
+    for page, first, after in sorted(boundaries, key=lambda boundary: (boundary[1], boundary[0])):
+        take(max(at, first))
+        begin = length
+        take(max(at, after))
+        spans.append(PageSpan(page, begin, length))
+    take(len(raw))
+    return "".join(parts), spans
+
+
+def _declared_charset(data: bytes) -> str | None:
+    found = _META_CHARSET.search(data[:4096])
+    if found is None:
+        return None
+    name = found.group(1).decode("ascii")
+    try:
+        return name if codecs.lookup(name)._is_text_encoding else None
+    except LookupError:
+        return None

@@ -1,0 +1,185 @@
+"""Documents to text in killable children, so that a hostile or broken one cannot harm the service."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import sys
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+
+import msgspec
+
+from argosy.contracts.errors import (
+    BY_CODE,
+    DocumentError,
+    EmptyDocument,
+    ParserCrashed,
+    ParserTimedOut,
+    UnreadableDocument,
+)
+from argosy.services.documents.formats import Format, detect
+from argosy.services.documents.parsed import ParsedDocument, decode_text, markdown_title
+from argosy.services.documents.parser_child import LENGTH_BYTES, ParseReply, ParseRequest, frame
+
+log = logging.getLogger(__name__)
+
+_MODULE = "argosy.services.documents.parser_child"
+_CALM = {"TOKIO_WORKER_THREADS": "1", "RAYON_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "2"}
+"""Threads reserve address space, which is limited, and a parser must leave the cores to requests."""
+
+
+@dataclass(frozen=True, slots=True)
+class ParserLimits:
+    """What one child may use before it is replaced."""
+
+    memory_bytes: int = 2 << 30
+    """Address space; about 0.6 GB of it is taken by the libraries themselves."""
+    jobs: int = 100
+    """Documents, after which a fresh child takes over, so that leaks stay small."""
+    reply_bytes: int = 512 << 20
+
+
+class _ChildDied(Exception):
+    """The child went away or answered with something unreadable."""
+
+
+class _Child:
+    def __init__(self, process: asyncio.subprocess.Process, limits: ParserLimits) -> None:
+        self.process = process
+        self.jobs_done = 0
+        self._limits = limits
+
+    @property
+    def usable(self) -> bool:
+        return self.process.returncode is None and self.jobs_done < self._limits.jobs
+
+    async def ask(self, request: ParseRequest) -> ParseReply:
+        """Raises: _ChildDied."""
+        sink, source = self.process.stdin, self.process.stdout
+        if sink is None or source is None:
+            raise _ChildDied
+        try:
+            sink.write(frame(request))
+            await sink.drain()
+            length = int.from_bytes(await source.readexactly(LENGTH_BYTES), "big")
+            if length > self._limits.reply_bytes:
+                raise _ChildDied
+            reply = msgspec.msgpack.decode(await source.readexactly(length), type=ParseReply)
+        except (OSError, asyncio.IncompleteReadError, msgspec.MsgspecError) as error:
+            raise _ChildDied from error
+        self.jobs_done += 1
+        return reply
+
+    async def kill(self) -> None:
+        """Ends it at once; a child in any state, also stopped, obeys."""
+        with contextlib.suppress(ProcessLookupError):
+            self.process.kill()
+        await self.process.wait()
+        if self.process.stdin is not None:
+            self.process.stdin.close()
+            with contextlib.suppress(OSError):
+                await self.process.stdin.wait_closed()
+
+
+class ParserPool:
+    """At most `size` children, started when first needed and kept for the next document."""
+
+    def __init__(self, size: int = 2, limits: ParserLimits | None = None, command: Sequence[str] | None = None) -> None:
+        """`command` starts a child; it is given the memory limit as its last argument."""
+        self._limits = limits or ParserLimits()
+        self._command = tuple(command or (sys.executable, "-m", _MODULE))
+        self._slots = asyncio.Semaphore(size)
+        self._idle: list[_Child] = []
+        self._busy: set[_Child] = set()
+        self._closed = False
+
+    async def parse(self, data: bytes, name: str, timeout_s: float, content_type: str | None = None) -> ParsedDocument:
+        """The text of a document. `content_type` is what its sender declared; see `formats.detect`.
+
+        Raises: DocumentError (its subclasses say what is wrong), UnsupportedType. `timeout_s` runs from when
+        a child is free.
+        """
+        kind = detect(data, name, content_type)
+        if kind in (Format.MARKDOWN, Format.TEXT):
+            return await asyncio.to_thread(_parse_text, data, name, kind)
+        request = ParseRequest(data, name, kind)
+        async with self._slots:
+            try:
+                async with asyncio.timeout(timeout_s):
+                    reply = await self._ask(request)
+            except TimeoutError as error:
+                log.warning("parser_timed_out", extra={"timeout_s": timeout_s, "content_type": kind.value})
+                raise ParserTimedOut(f"{name} was not parsed within {timeout_s:g} seconds.") from error
+            except _ChildDied as error:
+                log.warning("parser_crashed", extra={"content_type": kind.value})
+                raise ParserCrashed(f"{name} made the parser crash or use too much memory.") from error
+        if reply.parsed is not None:
+            return reply.parsed
+        error_class = BY_CODE.get(reply.code)
+        if error_class is not None and issubclass(error_class, DocumentError):
+            raise error_class(reply.message)
+        raise UnreadableDocument(f"{name} cannot be read as {kind.value}.")
+
+    async def close(self) -> None:
+        """Ends every child; a parse that is under way fails as crashed."""
+        self._closed = True
+        children = [*self._idle, *self._busy]
+        self._idle.clear()
+        await asyncio.gather(*(child.kill() for child in children))
+
+    async def _ask(self, request: ParseRequest) -> ParseReply:
+        """One answer; a child that dies after earlier jobs is given the benefit of the doubt, once, as a fresh one."""
+        async with self._child() as child:
+            worn = child.jobs_done > 0
+            try:
+                return await child.ask(request)
+            except _ChildDied:
+                if not worn or self._closed:
+                    raise
+        async with self._child(fresh=True) as child:
+            return await child.ask(request)
+
+    @contextlib.asynccontextmanager
+    async def _child(self, *, fresh: bool = False) -> AsyncIterator[_Child]:
+        """A child of one's own. Whatever goes wrong inside, also cancellation, kills it."""
+        child = None if fresh else self._take_idle()
+        if child is None:
+            child = _Child(await self._spawn(), self._limits)
+        done_before = child.jobs_done
+        self._busy.add(child)
+        try:
+            yield child
+        finally:
+            self._busy.discard(child)
+            if child.usable and child.jobs_done > done_before and not self._closed:
+                self._idle.append(child)
+            else:
+                await asyncio.shield(child.kill())
+
+    def _take_idle(self) -> _Child | None:
+        while self._idle:
+            child = self._idle.pop()
+            if child.usable:
+                return child
+        return None
+
+    async def _spawn(self) -> asyncio.subprocess.Process:
+        return await asyncio.create_subprocess_exec(
+            *self._command,
+            str(self._limits.memory_bytes),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            env={**os.environ, **_CALM},
+        )
+
+
+def _parse_text(data: bytes, name: str, kind: Format) -> ParsedDocument:
+    """Text and Markdown are kept as they are."""
+    text = decode_text(data)
+    if not text.strip():
+        raise EmptyDocument(f"{name} holds nothing but white space.")
+    markdown = kind is Format.MARKDOWN
+    return ParsedDocument(text, kind, markdown_title(text) if markdown else None, markdown=markdown)

@@ -1,0 +1,136 @@
+"""The tables of the catalog, in SQL that SQLite and PostgreSQL both know. Times are wall-clock seconds (UTC)."""
+
+from __future__ import annotations
+
+import enum
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    text,
+)
+
+VERSION = 1
+"""Raised with each change of the tables; a newer file is refused."""
+
+DELETED = "deleted"
+"""Status of a document that is forgotten. Its row stays, without its data: a later upload must not reuse a version."""
+
+
+class JobKind(enum.StrEnum):
+    INDEX = "index"
+    FORGET = "forget"
+
+
+class JobState(enum.StrEnum):
+    QUEUED = "queued"
+    RUNNING = "running"
+    DONE = "done"
+    FAILED = "failed"
+    """The document is at fault."""
+    DEAD = "dead"
+    """Out of attempts."""
+    CANCELLED = "cancelled"
+    """Superseded by a newer version, or the document was deleted."""
+
+
+ACTIVE = (JobState.QUEUED, JobState.RUNNING)
+
+metadata = MetaData()
+_Key = BigInteger().with_variant(Integer, "sqlite")
+
+catalog = Table("catalog", metadata, Column("schema_version", Integer, nullable=False))
+
+collections = Table(
+    "collections",
+    metadata,
+    Column("name", String(64), primary_key=True),
+    Column("created_at", Float, nullable=False),
+)
+
+documents = Table(
+    "documents",
+    metadata,
+    Column("id", String(24), primary_key=True),
+    Column("collection", String(64), nullable=False),
+    Column("source", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("title", Text),
+    Column("given_title", Text),
+    Column("content_type", Text, nullable=False),
+    Column("metadata", Text, nullable=False),
+    Column("status", String(16), nullable=False),
+    Column("stage", String(32)),
+    Column("attempts", Integer, nullable=False, default=0),
+    Column("version", Integer, nullable=False),
+    Column("fingerprint", String(64), nullable=False),
+    Column("content_hash", String(64)),
+    Column("text_hash", String(64)),
+    Column("bytes", BigInteger, nullable=False),
+    Column("chunks", Integer),
+    Column("pages", Integer),
+    Column("error_code", String(64)),
+    Column("error_detail", Text),
+    Column("created_at", Float, nullable=False),
+    Column("updated_at", Float, nullable=False),
+    Index("documents_by_age", "created_at", "id"),
+    Index("documents_by_content", "content_hash"),
+    Index("documents_by_text", "text_hash"),
+)
+
+batches = Table(
+    "batches",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("created_at", Float, nullable=False),
+    Column("served", BigInteger, nullable=False),
+)
+
+jobs = Table(
+    "jobs",
+    metadata,
+    Column("id", _Key, primary_key=True, autoincrement=True),
+    Column("kind", String(8), nullable=False),
+    Column("document_id", String(24), ForeignKey("documents.id"), nullable=False),
+    Column("collection", String(64), nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("batch_id", String(32)),
+    Column("state", String(16), nullable=False),
+    Column("weight", BigInteger, nullable=False),
+    Column("progress", Float, nullable=False, default=0.0),
+    Column("attempts", Integer, nullable=False, default=0),
+    Column("waits", Integer, nullable=False, default=0),
+    Column("run_at", Float, nullable=False),
+    Column("lease_until", Float),
+    Column("fence", Integer, nullable=False, default=0),
+    Column("worker", Text),
+    Column("started_at", Float),
+    Column("finished_at", Float),
+    Column("error_code", String(64)),
+    Column("error_detail", Text),
+    Index("jobs_by_state", "state", "kind", "run_at"),
+    Index("jobs_by_document", "document_id", "state"),
+    Index("jobs_by_finish", "finished_at", sqlite_where=text("finished_at IS NOT NULL")),
+)
+
+entries = Table(
+    "entries",
+    metadata,
+    Column("batch_id", String(32), ForeignKey("batches.id"), primary_key=True),
+    Column("ordinal", Integer, primary_key=True),
+    Column("document_id", String(24), nullable=False),
+    Column("name", Text, nullable=False),
+    Column("weight", BigInteger, nullable=False),
+    Column("unchanged", Boolean, nullable=False),
+    Column("job_id", BigInteger),
+    Index("entries_by_job", "job_id"),
+)

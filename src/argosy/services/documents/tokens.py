@@ -1,0 +1,49 @@
+"""Where the tokens of a text lie: counted once, then asked for any slice."""
+
+from __future__ import annotations
+
+from array import array
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable
+from typing import Protocol
+
+
+class Tokenizer(Protocol):
+    def encode_offsets(self, text: str) -> list[tuple[int, int]]:
+        """The characters [start, end) of each token, in order; no special tokens, nothing cut off."""
+        ...
+
+
+class TokenMap:
+    """The tokens of one text.
+
+    The text is tokenised in windows that begin where the caller says a cut is harmless (at a block), which bounds
+    the memory of one call. A slice's count is exact where it is cut between words, and else nearly so.
+    """
+
+    WINDOW_CHARS = 65_536
+
+    def __init__(self, text: str, cuts: Iterable[int], tokenizer: Tokenizer) -> None:
+        self._starts = array("q")
+        self._ends = array("q")
+        begin = 0
+        for cut in (*cuts, len(text)):
+            if cut - begin >= self.WINDOW_CHARS or cut == len(text):
+                for start, end in tokenizer.encode_offsets(text[begin:cut]):
+                    self._starts.append(begin + start)
+                    self._ends.append(begin + end)
+                begin = cut
+
+    def count(self, start: int, end: int) -> int:
+        """Tokens that touch the slice."""
+        return max(0, bisect_left(self._starts, end) - bisect_right(self._ends, start))
+
+    def reach(self, start: int, tokens: int, end: int) -> int:
+        """The furthest place, at most `end`, such that the slice from `start` holds no more than `tokens` tokens."""
+        beyond = bisect_right(self._ends, start) + tokens
+        return end if beyond >= len(self._starts) else max(start, min(end, self._starts[beyond]))
+
+    def back(self, start: int, tokens: int, floor: int) -> int:
+        """Where a slice that ends at `start` begins when it holds `tokens` tokens, but not before `floor`."""
+        first = bisect_right(self._ends, start) - tokens
+        return max(floor, self._starts[first]) if 0 <= first < len(self._starts) else floor

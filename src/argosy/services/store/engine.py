@@ -1,0 +1,272 @@
+"""The store's engine: collections, versions that become visible in one step, and both ways of searching them.
+
+Everything here blocks and belongs to one engine thread. A version is visible when `published.db` says so; its
+points may come earlier and go later, so a search fetches more than it was asked for and drops what is not visible.
+"""
+
+from __future__ import annotations
+
+import math
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from argosy.contracts.errors import ArgosyError, CollectionNotFound, Conflict, InvalidRequest, Unavailable
+from argosy.contracts.store import (
+    Chunk,
+    CollectionStats,
+    EnsureCollection,
+    ForgetRequest,
+    PublishRequest,
+    Ranked,
+    StoreSearchRequest,
+    StoreSearchResponse,
+    UpsertRequest,
+)
+from argosy.services.store.checks import check_ids, check_model, matrix, query_vector
+from argosy.services.store.publication import Collection, Decision, Publication
+from argosy.services.store.shard import Hit, Shard
+
+MAX_LIMIT = 200
+SWEEP_DOCUMENTS = 64
+
+
+class StoreEngine:
+    """Owns `published.db` and `shards/` in a folder. Not thread-safe.
+
+    What a call acknowledged is there after kill -9. After a loss of power, what was published is: `publish`
+    flushes before it answers, and refuses when chunks that were acknowledged before the loss are missing.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        """Opens or creates the store in `folder`, which is made 0700.
+
+        A shard that cannot be opened does not stop the others: it stands in `broken`.
+        Raises: Unavailable, another process has the folder open; Internal, `published.db` is damaged.
+        """
+        self._shards_folder = folder / "shards"
+        self._shards_folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        folder.chmod(0o700)
+        self._publication = Publication(folder / "published.db")
+        self._shards: dict[str, Shard] = {}
+        self.broken: dict[str, str] = {}
+        """Why a collection's shard could not be opened, by collection; its calls answer Unavailable."""
+        self._remove_orphans()
+        for collection in self._publication.collections.values():
+            if collection.dimensions is not None:
+                try:
+                    self._shards[collection.name] = Shard.open(self._path(collection), collection.dimensions)
+                except ArgosyError as error:
+                    self.broken[collection.name] = error.message
+
+    def _path(self, collection: Collection) -> Path:
+        return self._shards_folder / collection.folder
+
+    def _remove_orphans(self) -> None:
+        """Folders whose collection was dropped, or not yet fixed to a model, before the process died."""
+        kept = {c.folder for c in self._publication.collections.values() if c.dimensions is not None}
+        for path in self._shards_folder.iterdir():
+            if path.name not in kept:
+                shutil.rmtree(path, ignore_errors=True)
+
+    def ensure(self, request: EnsureCollection) -> None:
+        """Creates the collection unless it is there."""
+        if not request.collection:
+            raise InvalidRequest("A collection needs a name.", param="collection")
+        self._publication.ensure(request.collection)
+
+    def upsert(self, request: UpsertRequest) -> None:
+        """Takes chunks of versions that may still become visible, and fixes an empty collection to their model.
+
+        Raises: CollectionNotFound; InvalidRequest, naming the first vector or chunk that is wrong; Conflict, the
+        collection has another model or dimension, the version is outdated, or a chunk id belongs to another
+        version. Nothing is written then.
+        """
+        collection = self._known(request.collection)
+        if not request.chunks:
+            return
+        if request.dimensions < 1:
+            raise InvalidRequest("Vectors need at least one dimension.", param="dimensions")
+        vectors = matrix(request.vectors, request.dimensions, len(request.chunks))
+        check_ids(request.chunks)
+        if collection.dimensions is not None:
+            check_model(collection, request.model, request.dimensions)
+        for document_id, version in {(chunk.document_id, chunk.version) for chunk in request.chunks}:
+            self._publication.admit(collection.name, document_id, version)
+        shard = self._shard(collection)
+        if shard is None:
+            shard = self._first_shard(collection, request.model, request.dimensions)
+        owners = shard.owners([chunk.chunk_id for chunk in request.chunks])
+        for index, chunk in enumerate(request.chunks):
+            if owners.get(chunk.chunk_id, (chunk.document_id, chunk.version)) != (chunk.document_id, chunk.version):
+                raise Conflict(
+                    f"chunks[{index}]: its id belongs to another version; ids must differ between versions.",
+                    param="chunks",
+                )
+        shard.upsert(request.chunks, vectors)
+
+    def publish(self, request: PublishRequest) -> None:
+        """Makes the version visible, durably. Publishing what is published changes nothing.
+
+        Raises: CollectionNotFound; Conflict, fewer chunks are here than said, or the version is outdated.
+        """
+        collection = self._known(request.collection)
+        self._publication.admit(collection.name, request.document_id, request.version)
+        shard = self._shard(collection)
+        present = total = 0
+        if shard is not None:
+            shard.flush()
+            present = shard.count(request.document_id, request.version)
+            total = shard.count(request.document_id)
+        if present < request.chunks:
+            raise Conflict(
+                f"Version {request.version} of document {request.document_id} has {present} of {request.chunks} "
+                "chunks here; send them all, then publish again.",
+                param="chunks",
+            )
+        self._publication.publish(
+            collection.name, request.document_id, request.version, chunks=present, stale=total > present
+        )
+
+    def forget(self, request: ForgetRequest) -> None:
+        """Makes the document invisible, durably; its points go with later sweeps. A newer published version stays."""
+        collection = self._known(request.collection)
+        shard = self._shard(collection)
+        held = shard is not None and shard.count(request.document_id) > 0
+        self._publication.forget(collection.name, request.document_id, request.version, stale=held)
+
+    def search(self, request: StoreSearchRequest) -> StoreSearchResponse:
+        """The best `limit` visible chunks by cosine and by BM25, each list best first.
+
+        Raises: CollectionNotFound; InvalidRequest; Conflict, the vector has another dimension than the collection.
+        """
+        collection = self._known(request.collection)
+        if not 1 <= request.limit <= MAX_LIMIT:
+            raise InvalidRequest(f"limit must be between 1 and {MAX_LIMIT}.", param="limit")
+        if request.vector is None and request.text is None:
+            raise InvalidRequest("Give a vector, a text, or both.", param="vector")
+        vector: list[float] | None = None
+        if request.vector is not None:
+            vector = query_vector(request.vector, collection)
+        shard = self._shard(collection)
+        if shard is None:
+            return StoreSearchResponse(chunks={})
+        visible = self._publication.decisions(collection.name)
+        dense, lexical = _fetch_visible(shard, visible, vector, request)
+        chunks: dict[str, Chunk] = {}
+        for hit in (*dense, *lexical):
+            if hit.chunk_id not in chunks:
+                chunks[hit.chunk_id] = hit.chunk()
+        return StoreSearchResponse(chunks=chunks, dense=_ranked(dense), lexical=_ranked(lexical))
+
+    def stats(self) -> list[CollectionStats]:
+        """Every collection by name; `points` counts unpublished and not yet deleted ones too."""
+        return [
+            CollectionStats(
+                collection=collection.name,
+                points=self._shards[collection.name].points() if collection.name in self._shards else 0,
+                documents=sum(d.visible for d in self._publication.decisions(collection.name).values()),
+                model=collection.model,
+                dimensions=collection.dimensions,
+            )
+            for collection in self._publication.collections.values()
+        ]
+
+    def sweep(self, limit: int) -> int:
+        """Deletes up to `limit` points of superseded and forgotten versions; returns how many (0: nothing is left)."""
+        deleted = 0
+        cleared: dict[str, list[str]] = {}
+        for name, document_id, decision in self._publication.stale(SWEEP_DOCUMENTS, without=self.broken):
+            shard = self._shards.get(name)
+            keep = decision.version if decision.visible else None
+            while shard is not None and deleted < limit:
+                removed = shard.delete_up_to(document_id, decision.version, keep, limit - deleted)
+                deleted += removed
+                if removed == 0:
+                    break
+            if deleted >= limit:
+                break
+            cleared.setdefault(name, []).append(document_id)
+        for name, document_ids in cleared.items():
+            if name in self._shards:
+                # A deletion that a power loss undoes must still be on the list.
+                self._shards[name].flush()
+            self._publication.swept(name, document_ids)
+        return deleted
+
+    def delete_collection(self, name: str) -> None:
+        """Removes the collection with all it holds. Raises: CollectionNotFound."""
+        collection = self._known(name)
+        self._publication.drop(name)
+        self.broken.pop(name, None)
+        if (shard := self._shards.pop(name, None)) is not None:
+            shard.close()
+        shutil.rmtree(self._path(collection), ignore_errors=True)
+
+    def flush(self) -> None:
+        """Makes everything acknowledged survive a loss of power."""
+        for shard in self._shards.values():
+            shard.flush()
+
+    def close(self) -> None:
+        """Flushes and lets go of the folder. The engine is of no use afterwards."""
+        for shard in self._shards.values():
+            shard.flush()
+            shard.close()
+        self._shards.clear()
+        self._publication.close()
+
+    def _known(self, name: str) -> Collection:
+        collection = self._publication.collections.get(name)
+        if collection is None:
+            raise CollectionNotFound(
+                f"There is no collection {name!r}. Create it with `argosy collections create {name}`, "
+                "or add a document to it.",
+                param="collection",
+            )
+        return collection
+
+    def _first_shard(self, collection: Collection, model: str, dimensions: int) -> Shard:
+        shard = Shard.create(self._path(collection), dimensions)
+        try:
+            self._publication.pin(collection.name, model, dimensions)
+        except ArgosyError:
+            shard.close()
+            raise
+        self._shards[collection.name] = shard
+        return shard
+
+    def _shard(self, collection: Collection) -> Shard | None:
+        """The collection's shard; None before its first upsert."""
+        if collection.name in self.broken:
+            raise Unavailable(
+                f"The index of collection {collection.name!r} cannot be opened. Restore it from a backup, or delete "
+                "the collection and add its documents again."
+            )
+        return self._shards.get(collection.name)
+
+
+def _fetch_visible(
+    shard: Shard, visible: Mapping[str, Decision], vector: list[float] | None, request: StoreSearchRequest
+) -> tuple[list[Hit], list[Hit]]:
+    """Over-fetches by the share of points that are not visible, and again, wider, while too few remain."""
+    points = shard.points()
+    shown = sum(d.chunks for d in visible.values() if d.visible)
+    fetch = request.limit
+    if points > shown:
+        fetch += math.ceil(request.limit * min(4.0, 2.0 * (points - shown) / max(1, shown))) + 8
+    while True:
+        lists = shard.search(vector, request.text, fetch, request.filters)
+        kept = tuple([hit for hit in found if _is_visible(hit, visible)][: request.limit] for found in lists)
+        if all(len(k) == request.limit or len(f) < fetch for k, f in zip(kept, lists, strict=True)):
+            return kept[0], kept[1]
+        fetch *= 4
+
+
+def _is_visible(hit: Hit, visible: Mapping[str, Decision]) -> bool:
+    decision = visible.get(hit.document_id)
+    return decision is not None and decision.visible and decision.version == hit.version
+
+
+def _ranked(hits: Sequence[Hit]) -> list[Ranked]:
+    return [Ranked(hit.chunk_id, hit.score) for hit in hits]

@@ -1,0 +1,208 @@
+"""Which version of which document is visible: `published.db`, one SQLite file, with a copy in memory for queries.
+
+Each change is one SQL statement, so it happened or it did not; the copy follows the commit. A row outlives its
+document as a tombstone: `version` is the highest version ever decided on, and nothing at or below it can be
+published again.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Container, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from itertools import islice
+from pathlib import Path
+from types import MappingProxyType
+from uuid import uuid4
+
+from argosy.contracts.errors import Conflict, Internal, StorageFull, Unavailable
+
+LOCK_WAIT_S = 2.0
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS collections (
+    name TEXT PRIMARY KEY, folder TEXT NOT NULL UNIQUE, model TEXT, dimensions INTEGER
+) STRICT;
+CREATE TABLE IF NOT EXISTS documents (
+    collection TEXT NOT NULL REFERENCES collections (name) ON DELETE CASCADE,
+    document_id TEXT NOT NULL, version INTEGER NOT NULL, visible INTEGER NOT NULL,
+    chunks INTEGER NOT NULL, stale INTEGER NOT NULL,
+    PRIMARY KEY (collection, document_id)
+) STRICT, WITHOUT ROWID;
+"""
+DECIDE = """
+INSERT INTO documents (collection, document_id, version, visible, chunks, stale) VALUES (?, ?, ?, ?, ?, ?)
+ON CONFLICT (collection, document_id) DO UPDATE
+SET version = excluded.version, visible = excluded.visible, chunks = excluded.chunks,
+    stale = excluded.stale OR documents.stale
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Collection:
+    """`folder` is the shard's folder name, never reused; model and dimensions are None until the first upsert."""
+
+    name: str
+    folder: str
+    model: str | None = None
+    dimensions: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """The last word on a document: `version` is visible with `chunks` points, or (not `visible`) forgotten.
+
+    `stale`: points of this version's predecessors, or of a forgotten document, may still be in the shard.
+    """
+
+    version: int
+    visible: bool
+    chunks: int
+    stale: bool
+
+
+@contextmanager
+def _wrapped() -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorcode in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+            raise Unavailable("Another store process has this data folder open; stop it first.") from error
+        if error.sqlite_errorcode == sqlite3.SQLITE_FULL:
+            raise StorageFull("The disk is full: the store could not record the change.") from error
+        raise Internal("The store's record of published documents cannot be used.") from error
+    except sqlite3.DatabaseError as error:
+        raise Internal("The store's record of published documents cannot be used.") from error
+
+
+class Publication:
+    """Owns `published.db`. Blocking, one caller at a time; a second process that opens the file gets Unavailable."""
+
+    def __init__(self, path: Path) -> None:
+        """Opens or creates `path` (0600). Raises: Unavailable, another process has it open; Internal, it is damaged."""
+        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+        # The engine thread may differ from the one that constructs; calls never overlap.
+        self._db = sqlite3.connect(path, timeout=LOCK_WAIT_S, isolation_level=None, check_same_thread=False)
+        try:
+            with _wrapped():
+                self._open()
+        except BaseException:
+            self._db.close()
+            raise
+
+    def _open(self) -> None:
+        self._db.execute("PRAGMA locking_mode = EXCLUSIVE")
+        self._db.execute("PRAGMA journal_mode = WAL")
+        self._db.execute("PRAGMA synchronous = FULL")
+        self._db.execute("PRAGMA foreign_keys = ON")
+        self._db.executescript(SCHEMA)
+        rows = self._db.execute("SELECT name, folder, model, dimensions FROM collections ORDER BY name")
+        self._collections = {row[0]: Collection(*row) for row in rows}
+        self._decisions: dict[str, dict[str, Decision]] = {name: {} for name in self._collections}
+        self._stale: dict[tuple[str, str], None] = {}
+        for collection, document_id, version, visible, chunks, stale in self._db.execute(
+            "SELECT collection, document_id, version, visible, chunks, stale FROM documents"
+        ):
+            self._decisions[collection][document_id] = Decision(version, bool(visible), chunks, bool(stale))
+            if stale:
+                self._stale[collection, document_id] = None
+
+    @property
+    def collections(self) -> Mapping[str, Collection]:
+        return MappingProxyType(self._collections)
+
+    def decisions(self, collection: str) -> Mapping[str, Decision]:
+        """The last decision on each document of a known collection, by document id; a live view."""
+        return MappingProxyType(self._decisions[collection])
+
+    def ensure(self, name: str) -> Collection:
+        """The collection, created without a model when it is new."""
+        known = self._collections.get(name)
+        if known is not None:
+            return known
+        made = Collection(name, uuid4().hex)
+        with _wrapped():
+            self._db.execute("INSERT INTO collections (name, folder) VALUES (?, ?)", (name, made.folder))
+        self._collections[name] = made
+        self._decisions[name] = {}
+        return made
+
+    def pin(self, name: str, model: str, dimensions: int) -> Collection:
+        """Fixes the model of a known collection that has none yet."""
+        with _wrapped():
+            self._db.execute(
+                "UPDATE collections SET model = ?, dimensions = ? WHERE name = ?", (model, dimensions, name)
+            )
+        self._collections[name] = replace(self._collections[name], model=model, dimensions=dimensions)
+        return self._collections[name]
+
+    def drop(self, name: str) -> None:
+        """Forgets the collection, its documents and their tombstones; unknown is fine."""
+        with _wrapped():
+            self._db.execute("DELETE FROM collections WHERE name = ?", (name,))
+        self._collections.pop(name, None)
+        self._decisions.pop(name, None)
+        self._stale = {key: None for key in self._stale if key[0] != name}
+
+    def admit(self, collection: str, document_id: str, version: int) -> None:
+        """Raises: Conflict, `version` can never become visible (any more), so its chunks are not wanted."""
+        last = self._decisions[collection].get(document_id)
+        if last is None or version > last.version or (version == last.version and last.visible):
+            return
+        if last.visible:
+            raise Conflict(
+                f"Document {document_id} is published as version {last.version}; version {version} is not newer."
+            )
+        raise Conflict(
+            f"Document {document_id} was forgotten at version {last.version}; add it again under a newer version."
+        )
+
+    def publish(self, collection: str, document_id: str, version: int, *, chunks: int, stale: bool) -> None:
+        """Makes `version` the visible one. Publishing the published version again changes nothing.
+
+        Raises: Conflict, a newer version is published or this one was forgotten.
+        """
+        self.admit(collection, document_id, version)
+        last = self._decisions[collection].get(document_id)
+        if last is None or last.version != version:
+            self._decide(collection, document_id, Decision(version, True, chunks, stale))
+
+    def forget(self, collection: str, document_id: str, version: int, *, stale: bool) -> None:
+        """Makes the document invisible and `version` and older unpublishable; a newer decision stays as it is."""
+        last = self._decisions[collection].get(document_id)
+        if last is None or version > last.version or (version == last.version and last.visible):
+            self._decide(collection, document_id, Decision(version, False, 0, stale))
+
+    def stale(self, limit: int, without: Container[str] = ()) -> list[tuple[str, str, Decision]]:
+        """Up to `limit` documents with points to delete: collection, document id, decision.
+
+        Collections in `without` are passed over.
+        """
+        found = ((c, d, self._decisions[c][d]) for c, d in self._stale if c not in without)
+        return list(islice(found, limit))
+
+    def swept(self, collection: str, document_ids: Sequence[str]) -> None:
+        """Records that no stale points of these documents are left, in one commit."""
+        with _wrapped(), self._db:
+            self._db.execute("BEGIN IMMEDIATE")
+            self._db.executemany(
+                "UPDATE documents SET stale = 0 WHERE collection = ? AND document_id = ?",
+                [(collection, document_id) for document_id in document_ids],
+            )
+        known = self._decisions[collection]
+        for document_id in document_ids:
+            known[document_id] = replace(known[document_id], stale=False)
+            self._stale.pop((collection, document_id), None)
+
+    def _decide(self, collection: str, document_id: str, new: Decision) -> None:
+        last = self._decisions[collection].get(document_id)
+        new = replace(new, stale=new.stale or (last is not None and last.stale))
+        with _wrapped():
+            self._db.execute(DECIDE, (collection, document_id, new.version, new.visible, new.chunks, new.stale))
+        self._decisions[collection][document_id] = new
+        if new.stale:
+            self._stale[collection, document_id] = None
+
+    def close(self) -> None:
+        self._db.close()

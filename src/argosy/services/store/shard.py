@@ -1,0 +1,231 @@
+"""One collection's points in one Qdrant Edge shard: a dense and a BM25 vector per chunk, searched flat and exactly.
+
+Edge holds the GIL for as long as each call takes, so updates stay small, one thread does everything, and
+`optimize()` is never called. Without it the points stay in one plain, appendable segment: dense search is a
+complete scan, and no graph is ever built. Updates go to a memory-mapped log: they survive the death of the
+process at once, and of the machine after `flush`.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+import qdrant_edge as edge
+
+from argosy.contracts.embedding import Vectors
+from argosy.contracts.errors import Internal, StorageFull, Unavailable
+from argosy.contracts.store import Chunk, Metadata
+
+DENSE = "dense"
+LEXICAL = "bm25"
+MAX_UPDATE = 200
+"""Points in one update: Edge stops every other thread meanwhile (200 points take about 8 ms)."""
+
+AVERAGE_KEPT_WORDS = 80.0
+"""BM25's mean length, counted after stop words are gone: what a passage of 120 to 150 words keeps."""
+
+_FIELDS = ("document_id", "source", "name", "title")
+_BM25 = edge.Bm25(edge.Bm25Config(language="english", avg_len=AVERAGE_KEPT_WORDS))
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """A point found, published or not. `payload` is the chunk as JSON."""
+
+    chunk_id: str
+    document_id: str
+    version: int
+    score: float
+    payload: str
+
+    def chunk(self) -> Chunk:
+        return msgspec.json.decode(self.payload, type=Chunk)
+
+
+def _config(dimensions: int) -> edge.EdgeConfig:
+    return edge.EdgeConfig(
+        vectors={
+            DENSE: edge.EdgeVectorParams(
+                size=dimensions, distance=edge.Distance.Cosine, datatype=edge.VectorStorageDatatype.Float32
+            )
+        },
+        sparse_vectors={LEXICAL: edge.EdgeSparseVectorParams(modifier=edge.Modifier.Idf)},
+        # No index may be demanded: points past a threshold would be deferred until somebody optimises.
+        optimizers=edge.EdgeOptimizersConfig(indexing_threshold=0, prevent_unoptimized=False),
+        max_search_threads=1,
+    )
+
+
+@contextmanager
+def _wrapped() -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:
+        text = str(error)
+        if "No space left" in text:
+            raise StorageFull("The disk is full: the store could not write the chunks.") from error
+        if "WouldBlock" in text:
+            raise Unavailable("Another process has this collection's index open; stop it first.") from error
+        raise Internal("The collection's index cannot be used.") from error
+
+
+def _term(key: str, value: str | int | float | bool | None) -> str:
+    """One equality as one word, so that any key and any type of value is matched the same way."""
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    return msgspec.json.encode([key, value]).decode()
+
+
+def _terms(chunk: Chunk) -> list[str]:
+    own: Metadata = {"source": chunk.source, "name": chunk.name, "title": chunk.title}
+    rest = {key: value for key, value in chunk.metadata.items() if key not in _FIELDS}
+    return [_term(key, value) for key, value in (own | rest).items()]
+
+
+def _filter(filters: Metadata) -> edge.Filter | None:
+    if not filters:
+        return None
+    terms = dict(filters)
+    must: list[edge.FieldCondition] = []
+    if isinstance(document_id := terms.get("document_id"), str):
+        del terms["document_id"]
+        must.append(_equals("document_id", document_id))
+    must.extend(_equals("terms", _term(key, value)) for key, value in terms.items())
+    return edge.Filter(must=[*must])
+
+
+def _equals(field: str, value: str | int) -> edge.FieldCondition:
+    return edge.FieldCondition(field, match=edge.MatchValue(value))
+
+
+def _of_document(document_id: str, *, version: int | None = None, up_to: int | None = None) -> edge.Filter:
+    conditions = [_equals("document_id", document_id)]
+    if version is not None:
+        conditions.append(_equals("version", version))
+    if up_to is not None:
+        conditions.append(edge.FieldCondition("version", range=edge.RangeFloat(lte=up_to)))
+    return edge.Filter(must=[*conditions])
+
+
+def _lexical_text(chunk: Chunk) -> str:
+    """Title and headings count as words of the passage: nDCG@10 0.53 against 0.48 without (Cranfield)."""
+    return "\n".join([chunk.title or "", *chunk.heading_path, chunk.text])
+
+
+class Shard:
+    """Blocking; every call on one thread. Raises: StorageFull, Unavailable (locked by another process), Internal."""
+
+    def __init__(self, inner: edge.EdgeShard) -> None:
+        self._inner = inner
+
+    @classmethod
+    def create(cls, path: Path, dimensions: int) -> Shard:
+        """An empty shard at `path`; what an interrupted creation left there is removed."""
+        shutil.rmtree(path, ignore_errors=True)
+        path.mkdir(mode=0o700, parents=True)
+        with _wrapped():
+            inner = edge.EdgeShard.create(str(path), _config(dimensions))
+            for field in ("document_id", "terms"):
+                inner.update(edge.UpdateOperation.create_field_index(field, edge.PayloadSchemaType.Keyword))
+            inner.flush()
+        return cls(inner)
+
+    @classmethod
+    def open(cls, path: Path, dimensions: int) -> Shard:
+        """The shard at `path`, with every update that was acknowledged replayed from its log."""
+        with _wrapped():
+            return cls(edge.EdgeShard.load(str(path), _config(dimensions)))
+
+    def points(self) -> int:
+        """Points held, of whatever version."""
+        with _wrapped():
+            return self._inner.info().points_count
+
+    def owners(self, chunk_ids: Sequence[str]) -> dict[str, tuple[str, int]]:
+        """Document id and version of those chunks that are already here."""
+        with _wrapped():
+            records = self._inner.retrieve([*chunk_ids], ["document_id", "version"], False)
+        return {
+            str(record.id): (record.payload["document_id"], record.payload["version"])
+            for record in records
+            if record.payload is not None
+        }
+
+    def upsert(self, chunks: Sequence[Chunk], vectors: Vectors) -> None:
+        """Writes chunk i with row i of `vectors`, shape (len(chunks), dimensions). The process may die after it."""
+        for first in range(0, len(chunks), MAX_UPDATE):
+            points = [
+                edge.Point(
+                    chunk.chunk_id,
+                    {DENSE: row, LEXICAL: _BM25.embed_document(_lexical_text(chunk))},
+                    {
+                        "document_id": chunk.document_id,
+                        "version": chunk.version,
+                        "terms": _terms(chunk),
+                        "chunk": msgspec.json.encode(chunk).decode(),
+                    },
+                )
+                for chunk, row in zip(
+                    chunks[first : first + MAX_UPDATE], vectors[first : first + MAX_UPDATE].tolist(), strict=True
+                )
+            ]
+            with _wrapped():
+                self._inner.update(edge.UpdateOperation.upsert_points(points))
+
+    def count(self, document_id: str, version: int | None = None) -> int:
+        """Points of the document, or of one version of it."""
+        with _wrapped():
+            return self._inner.count(edge.CountRequest(filter=_of_document(document_id, version=version)))
+
+    def search(
+        self, vector: Sequence[float] | None, text: str | None, limit: int, filters: Metadata
+    ) -> tuple[list[Hit], list[Hit]]:
+        """The best `limit` points by cosine and by BM25, unpublished ones among them; a list not asked for is empty."""
+        queries: list[edge.Query] = []
+        if vector is not None:
+            queries.append(edge.Query.Nearest([*vector], using=DENSE))
+        if text is not None:
+            queries.append(edge.Query.Nearest(_BM25.embed_query(text), using=LEXICAL))
+        condition = _filter(filters)
+        requests = [
+            edge.QueryRequest(limit=limit, query=query, filter=condition, with_payload=True) for query in queries
+        ]
+        with _wrapped():
+            answers = [_hits(found) for found in self._inner.query_batch(edge.QueryBatchRequest(requests))]
+        dense = answers.pop(0) if vector is not None else []
+        return dense, (answers.pop() if answers else [])
+
+    def delete_up_to(self, document_id: str, version: int, keep: int | None, limit: int) -> int:
+        """Deletes up to `limit` points of `version` and older, except version `keep`; returns how many."""
+        condition = _of_document(document_id, up_to=version)
+        if keep is not None:
+            condition = edge.Filter(must=condition.must, must_not=[_equals("version", keep)])
+        with _wrapped():
+            records, _ = self._inner.scroll(
+                edge.ScrollRequest(limit=min(limit, MAX_UPDATE), filter=condition, with_payload=False)
+            )
+            if records:
+                self._inner.update(edge.UpdateOperation.delete_points([record.id for record in records]))
+        return len(records)
+
+    def flush(self) -> None:
+        """Everything written so far survives the loss of power once this returns."""
+        with _wrapped():
+            self._inner.flush()
+
+    def close(self) -> None:
+        with _wrapped():
+            self._inner.close()
+
+
+def _hits(found: Sequence[edge.ScoredPoint]) -> list[Hit]:
+    return [
+        Hit(str(p.id), p.payload["document_id"], p.payload["version"], p.score, p.payload["chunk"])
+        for p in found
+        if p.payload is not None
+    ]

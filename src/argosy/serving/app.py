@@ -1,0 +1,123 @@
+"""The app of an internal service: the routes every service has, its own routes, and the middleware around them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from typing import TypeVar
+
+import msgspec
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.routing import BaseRoute, Route
+from starlette.types import ASGIApp
+
+from argosy.contracts.codec import JSON, MSGPACK, decode, encode
+from argosy.contracts.errors import CallerGone, DeadlineExceeded
+from argosy.contracts.request import DEADLINE_HEADER, RequestContext
+from argosy.serving.kit import Kit
+from argosy.serving.middleware import ServiceMiddleware, context_of
+from argosy.telemetry import metrics
+
+M = TypeVar("M")
+R = TypeVar("R")
+
+
+def health_routes(kit: Kit) -> list[BaseRoute]:
+    """`/livez` checks nothing else; `/readyz` only this process; `/internal/status` is what the controller reads."""
+
+    async def livez(request: Request) -> Response:
+        return JSONResponse({"status": "alive"})
+
+    async def readyz(request: Request) -> Response:
+        reason = kit.readiness.reason()
+        if reason:
+            return JSONResponse({"status": "not ready", "reason": reason}, status_code=503)
+        return JSONResponse({"status": "ready"})
+
+    async def metrics_text(request: Request) -> Response:
+        return Response(kit.metrics.render(), media_type=metrics.CONTENT_TYPE)
+
+    async def status(request: Request) -> Response:
+        return Response(msgspec.json.encode(kit.status()), media_type=JSON)
+
+    return [
+        Route("/livez", livez),
+        Route("/readyz", readyz),
+        Route("/metrics", metrics_text),
+        Route("/internal/status", status),
+    ]
+
+
+class _Routes(Starlette):
+    """Routing only: errors pass through to `ServiceMiddleware`, the one place that turns them into responses."""
+
+    def build_middleware_stack(self) -> ASGIApp:
+        return self.router
+
+
+def create_app(kit: Kit, routes: Iterable[BaseRoute]) -> ASGIApp:
+    """An internal service: every route but probes and metrics needs the fleet's token."""
+    app = _Routes(routes=[*health_routes(kit), *routes])
+    return ServiceMiddleware(app, kit, app.router)
+
+
+def typed(
+    path: str, message: type[M], work: Callable[[M, RequestContext], Awaitable[R]], *, method: str = "POST"
+) -> Route:
+    """A route that takes one message and answers one. The work ends with its deadline, or when its caller has gone."""
+
+    async def endpoint(request: Request) -> Response:
+        context = context_of(request.scope)
+        asked = decode(await request.body(), message, _body_type(request))
+        answer = await until_gone(request, work(asked, context), context)
+        wanted = JSON if JSON in request.headers.get("accept", "") else MSGPACK
+        return Response(encode(answer, wanted), media_type=wanted)
+
+    return Route(path, endpoint, methods=[method])
+
+
+def typed_stream(
+    path: str, message: type[M], work: Callable[[M, RequestContext], Awaitable[AsyncIterator[bytes]]]
+) -> Route:
+    """A route that takes one message and answers a stream of lines. Errors before the first line keep their status."""
+
+    async def endpoint(request: Request) -> Response:
+        context = context_of(request.scope)
+        asked = decode(await request.body(), message, _body_type(request))
+        lines = await until_gone(request, work(asked, context), context)
+        return StreamingResponse(lines, media_type="application/x-ndjson")
+
+    return Route(path, endpoint, methods=["POST"])
+
+
+async def until_gone(request: Request, work: Awaitable[R], context: RequestContext) -> R:
+    """The work's result, unless the deadline passes or the caller hangs up first; then the work is cancelled.
+
+    Raises: DeadlineExceeded; CallerGone.
+    """
+    task = asyncio.ensure_future(work)
+    gone = asyncio.ensure_future(_disconnected(request))
+    try:
+        left_s = max(0.0, context.deadline.remaining_s())
+        await asyncio.wait({task, gone}, timeout=left_s, return_when=asyncio.FIRST_COMPLETED)
+        if task.done():
+            return task.result()
+        if gone.done():
+            raise CallerGone("The caller has gone.")
+        raise DeadlineExceeded(
+            f"The answer was not ready within the time allowed. Allow more with {DEADLINE_HEADER}, or ask for less."
+        )
+    finally:
+        task.cancel()
+        gone.cancel()
+
+
+async def _disconnected(request: Request) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
+
+
+def _body_type(request: Request) -> str:
+    return JSON if request.headers.get("content-type", "").startswith(JSON) else MSGPACK

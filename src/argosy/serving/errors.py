@@ -1,0 +1,46 @@
+"""The one place where an error becomes a response."""
+
+from __future__ import annotations
+
+import math
+
+import msgspec
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+
+from argosy.contracts.codec import JSON
+from argosy.contracts.errors import (
+    ArgosyError,
+    DeadlineExceeded,
+    ErrorResponse,
+    Internal,
+    InvalidRequest,
+    MethodNotAllowed,
+    NotFound,
+)
+
+
+def as_argosy_error(error: BaseException) -> ArgosyError:
+    """Ours as it is; the framework's by its status; anything else hidden behind `Internal`."""
+    if isinstance(error, ArgosyError):
+        return error
+    if isinstance(error, TimeoutError):
+        return DeadlineExceeded("The time allowed for this request has passed.")
+    if isinstance(error, HTTPException):
+        if error.status_code == 404:
+            return NotFound("There is no such route. The API reference is at /docs on the gateway.")
+        if error.status_code == 405:
+            return MethodNotAllowed("This route does not take this method.")
+        if error.status_code < 500:
+            return InvalidRequest(str(error.detail))
+    return Internal("Something went wrong on our side. Quote the request id when you report it.")
+
+
+def error_response(error: ArgosyError, request_id: str | None) -> Response:
+    headers = {}
+    if error.retry_after_s is not None:
+        headers["retry-after"] = str(math.ceil(error.retry_after_s))
+    if error.status == 401:
+        headers["www-authenticate"] = "Bearer"
+    body = msgspec.json.encode(ErrorResponse(error.body(request_id)))
+    return Response(body, status_code=error.status, media_type=JSON, headers=headers)

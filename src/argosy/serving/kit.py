@@ -1,0 +1,83 @@
+"""What one service process is made of, whatever the service: identity, readiness, load, limits, metrics."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from argosy.config.models import Fleet, ServiceSettings
+from argosy.contracts.fleet import Health, ReplicaStatus
+from argosy.contracts.request import Clock
+from argosy.serving.admission import Admission
+from argosy.serving.defences import Defences
+from argosy.serving.load import LoadTracker
+from argosy.serving.readiness import Readiness
+from argosy.serving.runfile import RunRecord
+from argosy.telemetry.metrics import ServiceMetrics
+
+Details = dict[str, str | int | float | bool | None]
+DEFAULT_TIMEOUT_S = 60.0
+
+
+@dataclass(slots=True)
+class Kit:
+    """Built once per process by `argosy.serving.server`; a service adds its engine."""
+
+    record: RunRecord
+    fleet: Fleet
+    settings: ServiceSettings
+    clock: Clock = time.monotonic
+    readiness: Readiness = field(default_factory=Readiness)
+    details: Callable[[], Details] = dict
+    """What the service itself has to say in its status."""
+    degraded: Callable[[], str] = str
+    """Why the service works in a reduced way now; empty when it does not."""
+    timeouts_s: Mapping[str, float] = field(default_factory=dict)
+    """Default deadline by path prefix."""
+    public_prefixes: tuple[str, ...] = ()
+    metrics: ServiceMetrics = field(init=False)
+    load: LoadTracker = field(init=False)
+    admission: Admission = field(init=False)
+    defences: Defences = field(init=False)
+    started_s: float = field(init=False)
+
+    def __post_init__(self) -> None:
+        gateway = self.fleet.services.gateway
+        self.metrics = ServiceMetrics(self.record.service)
+        self.load = LoadTracker(self.clock, capacity=self.settings.max_in_flight, cpu_share=self.record.cpu_share)
+        self.admission = Admission(self.record.service, self.settings.max_in_flight)
+        self.started_s = self.clock()
+        self.configure_defences(gateway.allowed_hosts, gateway.allowed_origins, gateway.max_body_bytes)
+
+    def configure_defences(self, hosts: tuple[str, ...], origins: tuple[str, ...], max_body_bytes: int) -> None:
+        self.defences = Defences(
+            token=self.record.token,
+            allowed_hosts=frozenset(host.lower() for host in hosts),
+            allowed_origins=frozenset(origins),
+            public_prefixes=self.public_prefixes,
+            max_body_bytes=max_body_bytes,
+        )
+
+    def timeout_s(self, path: str) -> float:
+        return next((s for prefix, s in self.timeouts_s.items() if path.startswith(prefix)), DEFAULT_TIMEOUT_S)
+
+    def status(self) -> ReplicaStatus:
+        reason = self.readiness.reason()
+        degraded = self.degraded()
+        health = Health.UNHEALTHY if reason else Health.DEGRADED if degraded else Health.HEALTHY
+        return ReplicaStatus(
+            service=self.record.service,
+            replica=self.record.id,
+            revision=self.record.revision,
+            pid=os.getpid(),
+            ready=not reason,
+            draining=self.readiness.draining,
+            health=health,
+            reason=reason or degraded,
+            uptime_s=self.clock() - self.started_s,
+            endpoints_version=self.readiness.endpoints_version,
+            load=self.load.snapshot(),
+            details=self.details(),
+        )

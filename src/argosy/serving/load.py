@@ -1,0 +1,90 @@
+"""A replica's own load: counted per request, reported on every answer (ORCA's text form) and in its status."""
+
+from __future__ import annotations
+
+import resource
+from collections.abc import Callable
+
+import psutil
+
+from argosy.contracts.fleet import Load
+from argosy.contracts.request import Clock
+
+SMOOTHING = 0.1
+UTILIZATION_WINDOW_S = 1.0
+
+
+class LoadTracker:
+    """Counts are exact; latency is an exponential average; utilisation is of this replica's share of the host."""
+
+    def __init__(
+        self, clock: Clock, *, capacity: int, cpu_share: float = 1.0, queued: Callable[[], int] = lambda: 0
+    ) -> None:
+        self._clock = clock
+        self._capacity = capacity
+        self._cpu_share = cpu_share
+        self._memory_total_bytes = psutil.virtual_memory().total
+        self._process = psutil.Process()
+        self.queued = queued
+        self.in_flight = 0
+        self.requests = 0
+        self.errors = 0
+        self.rejected = 0
+        self.latency_ms = 0.0
+        self._window_started_s = clock()
+        self._window_cpu_s = _cpu_seconds()
+        self._window_requests = 0
+        self._cpu = 0.0
+        self._rps = 0.0
+
+    def begin(self) -> float:
+        """The start time to hand to `end`."""
+        self.in_flight += 1
+        return self._clock()
+
+    def end(self, started_s: float, status: int) -> float:
+        """Seconds the request took."""
+        elapsed_s = self._clock() - started_s
+        self.in_flight -= 1
+        self.requests += 1
+        self.errors += status >= 500
+        ms = elapsed_s * 1000
+        self.latency_ms = ms if self.requests == 1 else self.latency_ms + SMOOTHING * (ms - self.latency_ms)
+        return elapsed_s
+
+    def _refresh(self) -> None:
+        now = self._clock()
+        elapsed_s = now - self._window_started_s
+        if elapsed_s < UTILIZATION_WINDOW_S:
+            return
+        cpu_s = _cpu_seconds()
+        self._cpu = (cpu_s - self._window_cpu_s) / elapsed_s / self._cpu_share
+        self._rps = (self.requests - self._window_requests) / elapsed_s
+        self._window_started_s, self._window_cpu_s, self._window_requests = now, cpu_s, self.requests
+
+    def header(self) -> str:
+        """The value of `endpoint-load-metrics`."""
+        self._refresh()
+        return (
+            f"TEXT cpu_utilization={self._cpu:.3f}, application_utilization={self.in_flight / self._capacity:.3f}, "
+            f"rps_fractional={self._rps:.1f}, named_metrics.rif={self.in_flight}, "
+            f"named_metrics.queued={self.queued()}, named_metrics.latency_ms={self.latency_ms:.2f}"
+        )
+
+    def snapshot(self) -> Load:
+        self._refresh()
+        return Load(
+            in_flight=self.in_flight,
+            queued=self.queued(),
+            requests=self.requests,
+            errors=self.errors,
+            rejected=self.rejected,
+            latency_ms=self.latency_ms,
+            cpu_utilization=self._cpu,
+            mem_utilization=self._process.memory_info().rss / self._memory_total_bytes,
+        )
+
+
+def _cpu_seconds() -> float:
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    return usage.ru_utime + usage.ru_stime

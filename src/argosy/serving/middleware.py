@@ -1,0 +1,167 @@
+"""What happens to every request of every service, in this order: request id, defences, admission, deadline,
+then the service; on the way out the load report, the error shape, the metrics."""
+
+from __future__ import annotations
+
+import re
+import uuid
+
+from starlette.routing import Match, Router
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from argosy.contracts.errors import ArgosyError, InvalidRequest, Overloaded, TooLarge
+from argosy.contracts.request import (
+    DEADLINE_HEADER,
+    LOAD_HEADER,
+    PRIORITY_HEADER,
+    REQUEST_ID_HEADER,
+    TRACEPARENT_HEADER,
+    Deadline,
+    Priority,
+    RequestContext,
+)
+from argosy.serving.defences import OPEN_PATHS
+from argosy.serving.errors import as_argosy_error, error_response
+from argosy.serving.kit import Kit
+from argosy.telemetry.logs import logger
+
+CONTEXT_KEY = "argosy.context"
+PRIVATE_PREFIX = b"x-argosy-"
+SAFE_REQUEST_ID = re.compile(r"^[A-Za-z0-9._:-]{1,128}$")
+TRACEPARENT = re.compile(r"^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$")
+UNCOUNTED = OPEN_PATHS | {"/internal/status"}
+
+log = logger("serving")
+
+
+def context_of(scope: Scope) -> RequestContext:
+    """The request's context, put there by `ServiceMiddleware`."""
+    context: RequestContext = scope[CONTEXT_KEY]
+    return context
+
+
+class ServiceMiddleware:
+    """Outermost ASGI layer of a service. Probes and metrics pass the defences but count as no load."""
+
+    def __init__(self, app: ASGIApp, kit: Kit, router: Router) -> None:
+        self._app = app
+        self._kit = kit
+        self._router = router
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+        request_id = _request_id(headers)
+        path: str = scope["path"]
+        counted = path not in UNCOUNTED
+        exchange = _Exchange(send, request_id, self._kit)
+        load = self._kit.load
+        started_s = load.begin() if counted else 0.0
+        try:
+            refusal = self._kit.defences.check(scope["method"], path, headers)
+            if refusal is not None:
+                raise refusal
+            if counted:
+                self._kit.admission.admit(load.in_flight - 1, load.latency_ms)
+            self._prepare(scope, headers, request_id)
+            limit = _BodyLimit(receive, self._kit.defences.max_body_bytes)
+            await self._app(scope, limit, exchange)
+        except Exception as error:
+            await self._fail(error, exchange, scope, receive)
+        finally:
+            if counted:
+                elapsed_s = load.end(started_s, exchange.status)
+                self._kit.metrics.in_flight.set(load.in_flight)
+                self._kit.metrics.observe(self._route(scope), exchange.status, elapsed_s)
+
+    def _prepare(self, scope: Scope, headers: dict[str, str], request_id: str) -> None:
+        """Sets the context; what an outsider says about our own headers is dropped or clamped."""
+        kit = self._kit
+        trusted = kit.defences.is_fleet(headers)
+        timeout_s = kit.timeout_s(scope["path"])
+        asked = headers.get(DEADLINE_HEADER)
+        if asked is not None:
+            if not asked.isdigit():
+                raise InvalidRequest(f"{DEADLINE_HEADER} is not a whole number of milliseconds.", param=DEADLINE_HEADER)
+            longest_s = float("inf") if trusted else kit.fleet.services.gateway.max_timeout_s
+            timeout_s = min(int(asked) / 1000, longest_s)
+        bulk = headers.get(PRIORITY_HEADER) == Priority.BULK
+        traceparent = headers.get(TRACEPARENT_HEADER, "")
+        scope[CONTEXT_KEY] = RequestContext(
+            request_id=request_id,
+            deadline=Deadline.after(timeout_s, kit.clock),
+            priority=Priority.BULK if bulk else Priority.INTERACTIVE,
+            traceparent=traceparent if TRACEPARENT.match(traceparent) else None,
+        )
+        if not trusted:
+            scope["headers"] = [pair for pair in scope["headers"] if not pair[0].startswith(PRIVATE_PREFIX)]
+
+    async def _fail(self, error: Exception, exchange: _Exchange, scope: Scope, receive: Receive) -> None:
+        ours = as_argosy_error(error)
+        if not isinstance(error, ArgosyError) and ours.status >= 500:
+            log.error("request failed", path=scope["path"], request_id=exchange.request_id, exc_info=error)
+        if isinstance(ours, Overloaded):
+            self._kit.load.rejected += 1
+        if ours.status in (401, 403, 413, 415, 421, 429):
+            self._kit.metrics.count_rejected(ours.code)
+        if exchange.started:
+            # Too late for a status: cutting the connection tells the caller that the answer is not whole.
+            raise error
+        await error_response(ours, exchange.request_id)(scope, receive, exchange)
+
+    def _route(self, scope: Scope) -> str:
+        """The route's pattern, never the path as sent: labels stay bounded."""
+        route = scope.get("route")
+        pattern = getattr(route, "path", None)
+        if isinstance(pattern, str):
+            return pattern
+        for candidate in self._router.routes:
+            if candidate.matches(scope)[0] is not Match.NONE:
+                return str(getattr(candidate, "path", "other"))
+        return "other"
+
+
+class _Exchange:
+    """The way out: adds the headers every response carries and remembers the status."""
+
+    def __init__(self, send: Send, request_id: str, kit: Kit) -> None:
+        self._send = send
+        self._kit = kit
+        self.request_id = request_id
+        self.status = 500
+        self.started = False
+
+    async def __call__(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.started = True
+            self.status = message["status"]
+            message["headers"] = [
+                *message.get("headers", ()),
+                (REQUEST_ID_HEADER.encode(), self.request_id.encode()),
+                (LOAD_HEADER.encode(), self._kit.load.header().encode()),
+            ]
+        await self._send(message)
+
+
+class _BodyLimit:
+    """Counts a body that came without a length."""
+
+    def __init__(self, receive: Receive, limit_bytes: int) -> None:
+        self._receive = receive
+        self._left = limit_bytes
+        self._limit = limit_bytes
+
+    async def __call__(self) -> Message:
+        message = await self._receive()
+        if message["type"] == "http.request":
+            self._left -= len(message.get("body", b""))
+            if self._left < 0:
+                raise TooLarge(f"The body is over the limit of {self._limit} bytes. Send less at once.")
+        return message
+
+
+def _request_id(headers: dict[str, str]) -> str:
+    given = headers.get(REQUEST_ID_HEADER, "")
+    return given if SAFE_REQUEST_ID.match(given) else uuid.uuid4().hex

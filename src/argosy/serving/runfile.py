@@ -1,0 +1,124 @@
+"""The two files of a local replica: `run/ID.json` (what it is and where) and `run/ID.lock` (held while it lives).
+
+The controller writes the record before it spawns the process; the process adds its port. A lock, not a
+pid, says that a replica is alive: a zombie keeps its pid but not its lock.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+from pathlib import Path
+
+import msgspec
+
+RUN_FILE_VARIABLE = "ARGOSY_RUN_FILE"
+LOCK_VARIABLE = "ARGOSY_LOCK_FD"
+"""The descriptor of a lock that the controller took for the process it was about to start."""
+
+
+class RunRecord(msgspec.Struct):
+    """All a replica needs to start, and what others need to find it."""
+
+    id: str
+    service: str
+    revision: str
+    token: str
+    """The fleet's token, for internal routes and the controller."""
+    data_dir: str
+    controller_url: str
+    fleet_json: str
+    """The fleet's settings as validated JSON."""
+    cpu_share: float = 1.0
+    """Cores this replica may count on."""
+    public_host: str | None = None
+    public_port: int | None = None
+    created_at: float = 0.0
+    pid: int | None = None
+    port: int | None = None
+    error: str | None = None
+    """Why the process gave up starting: one sentence for the start report."""
+
+    @property
+    def url(self) -> str | None:
+        return None if self.port is None else f"http://127.0.0.1:{self.port}"
+
+
+def record_path(run_dir: Path, replica_id: str) -> Path:
+    return run_dir / f"{replica_id}.json"
+
+
+def lock_path(record: Path) -> Path:
+    return record.with_suffix(".lock")
+
+
+def read(path: Path) -> RunRecord:
+    """Raises: FileNotFoundError; msgspec.DecodeError for a damaged file."""
+    return msgspec.json.decode(path.read_bytes(), type=RunRecord)
+
+
+def write(path: Path, record: RunRecord) -> None:
+    """Replaces the record in one step: a reader sees the old or the new one."""
+    temporary = path.with_suffix(f".{os.getpid()}.tmp")
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "wb") as stream:
+        stream.write(msgspec.json.encode(record))
+        stream.flush()
+        os.fsync(stream.fileno())
+    temporary.replace(path)
+
+
+class ReplicaLock:
+    """Held from before a replica does anything until its process ends, however it ends."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._descriptor: int | None = None
+
+    def acquire(self) -> int | None:
+        """The descriptor that holds the lock, or None when another process does.
+
+        The lock lives as long as any copy of the descriptor: handing it to a child hands over the lock.
+        """
+        descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(descriptor)
+            return None
+        self._descriptor = descriptor
+        return descriptor
+
+    def inherit(self, descriptor: int) -> None:
+        """Takes over the lock from the process that started this one; keeps it from this one's own children."""
+        os.set_inheritable(descriptor, False)
+        self._descriptor = descriptor
+
+    def release(self) -> None:
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
+
+
+def is_held(path: Path) -> bool:
+    """Whether some process holds the lock; a missing file is not held."""
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    else:
+        return False
+    finally:
+        os.close(descriptor)
+
+
+def remove(record: Path) -> None:
+    """Forgets a replica that is gone."""
+    for path in (record, lock_path(record)):
+        with contextlib.suppress(FileNotFoundError):
+            path.unlink()

@@ -1,0 +1,168 @@
+"""The life of one service process: lock, listen, load, serve, drain, exit.
+
+It listens before its engine is loaded, so that "alive but loading" can be told from "dead".
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import functools
+import os
+import signal
+import socket
+import sys
+import traceback
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Protocol, cast
+
+import uvicorn
+import uvloop
+from starlette.types import ASGIApp
+
+from argosy.config.models import Fleet
+from argosy.contracts.errors import ArgosyError, StartError
+from argosy.serving import runfile
+from argosy.serving.kit import Kit
+from argosy.telemetry import logs
+
+BACKLOG = 2048
+KEEP_ALIVE_S = 75
+EXIT_NOT_STARTED = 3
+
+log = logs.logger("server")
+
+
+class Service(Protocol):
+    """What a service adds to its kit."""
+
+    @property
+    def app(self) -> ASGIApp: ...
+
+    async def start(self) -> None:
+        """Load the engine and begin to follow endpoints. Raises: ArgosyError with the reason for the operator."""
+        ...
+
+    async def stop(self) -> None:
+        """After the last request: write down what must not be lost, end helpers."""
+        ...
+
+
+ServiceFactory = Callable[[Kit], Service]
+
+
+def main(factory: ServiceFactory) -> None:
+    """Runs the replica that the run file names until it is told to stop. Exits 3 when it cannot start."""
+    path = Path(os.environ[runfile.RUN_FILE_VARIABLE])
+    record = runfile.read(path)
+    lock = runfile.ReplicaLock(runfile.lock_path(path))
+    inherited = os.environ.pop(runfile.LOCK_VARIABLE, None)
+    if inherited is not None:
+        lock.inherit(int(inherited))
+    elif lock.acquire() is None:
+        sys.exit(f"{record.id} is already running")
+    record.pid = os.getpid()
+    runfile.write(path, record)
+    logs.configure(record.service, record.id)
+    fleet = Fleet.model_validate_json(record.fleet_json)
+    kit = Kit(record, fleet, fleet.services.by_name()[record.service])
+    try:
+        uvloop.run(_run(kit, factory, path))
+    except BaseException as error:
+        record.error = _reason(error)
+        runfile.write(path, record)
+        log.error("not started", reason=record.error, exc_info=error)
+        sys.exit(EXIT_NOT_STARTED)
+
+
+async def _run(kit: Kit, factory: ServiceFactory, path: Path) -> None:
+    service = factory(kit)
+    server = _Server(
+        uvicorn.Config(
+            service.app,
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            backlog=BACKLOG,
+            timeout_keep_alive=KEEP_ALIVE_S,
+            timeout_graceful_shutdown=max(1, round(kit.settings.drain_timeout_s)),
+            http="httptools",
+        ),
+        kit,
+    )
+    internal = _listen("127.0.0.1", 0)
+    serving = asyncio.create_task(server.serve(sockets=[internal]))
+    kit.record.port = internal.getsockname()[1]
+    runfile.write(path, kit.record)
+    log.info("listening", port=kit.record.port, pid=os.getpid())
+    starting = asyncio.create_task(service.start())
+    await asyncio.wait({starting, serving}, return_when=asyncio.FIRST_COMPLETED)
+    if starting.done():
+        starting.result()
+        if kit.record.public_port is not None:
+            await server.open(_listen(kit.record.public_host or "127.0.0.1", kit.record.public_port, shared=True))
+        kit.readiness.engine_loaded = True
+        log.info("engine loaded", after_s=round(kit.clock() - kit.started_s, 3))
+        await serving
+    else:
+        starting.cancel()
+        await asyncio.gather(starting, return_exceptions=True)
+    await service.stop()
+    log.info("stopped")
+
+
+class _Server(uvicorn.Server):
+    """Ends by draining: first not ready, then listeners closed, then what runs is finished."""
+
+    def __init__(self, config: uvicorn.Config, kit: Kit) -> None:
+        super().__init__(config)
+        self._kit = kit
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._drain)
+        yield
+
+    async def open(self, listener: socket.socket) -> None:
+        """Also accepts on `listener` from now on, until the drain closes it."""
+        protocol: Callable[[], asyncio.Protocol] = functools.partial(
+            cast("Callable[..., asyncio.Protocol]", self.config.http_protocol_class),
+            config=self.config,
+            server_state=self.server_state,
+            app_state=self.lifespan.state,
+        )
+        self.servers.append(await asyncio.get_running_loop().create_server(protocol, sock=listener, backlog=BACKLOG))
+
+    def _drain(self) -> None:
+        log.info("draining", in_flight=self._kit.load.in_flight)
+        self._kit.readiness.draining = True
+        self.should_exit = True
+
+
+def _listen(host: str, port: int, *, shared: bool = False) -> socket.socket:
+    """A listening socket; `shared` lets the replicas of one service listen on the same port (SO_REUSEPORT)."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if shared:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    try:
+        listener.bind((host, port))
+    except OSError as error:
+        listener.close()
+        raise StartError(
+            f"Port {port} on {host} cannot be opened: {error.strerror}. Free it, or start with another --port."
+        ) from error
+    listener.listen(BACKLOG)
+    listener.setblocking(False)
+    return listener
+
+
+def _reason(error: BaseException) -> str:
+    if isinstance(error, ArgosyError):
+        return error.message
+    return traceback.format_exception_only(error)[-1].strip()

@@ -1,0 +1,70 @@
+"""The metrics of one process, rendered as Prometheus text. Labels are bounded: never a query, a user, a document."""
+
+from __future__ import annotations
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+from argosy.contracts.fleet import FleetView, Health
+
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+LATENCY_BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
+
+
+class ServiceMetrics:
+    """What every service process counts."""
+
+    def __init__(self, service: str) -> None:
+        self.registry = CollectorRegistry()
+        self.request_duration = Histogram(
+            "argosy_request_duration_seconds",
+            "Time from a request's arrival to the end of its answer.",
+            ("service", "route", "status"),
+            registry=self.registry,
+            buckets=LATENCY_BUCKETS_S,
+        )
+        self.in_flight = Gauge(
+            "argosy_requests_in_flight", "Requests in work.", ("service",), registry=self.registry
+        ).labels(service)
+        self.rejected = Counter(
+            "argosy_requests_rejected_total",
+            "Requests refused before any work.",
+            ("service", "code"),
+            registry=self.registry,
+        )
+        self.degraded = Counter(
+            "argosy_degraded_answers_total",
+            "Answers served by a fallback.",
+            ("service", "missing"),
+            registry=self.registry,
+        )
+        self._service = service
+
+    def observe(self, route: str, status: int, seconds: float) -> None:
+        self.request_duration.labels(self._service, route, str(status)).observe(seconds)
+
+    def count_rejected(self, code: str) -> None:
+        self.rejected.labels(self._service, code).inc()
+
+    def count_degraded(self, missing: str) -> None:
+        self.degraded.labels(self._service, missing).inc()
+
+    def render(self) -> bytes:
+        return generate_latest(self.registry)
+
+
+class FleetMetrics:
+    """The fleet as the controller sees it, made anew for each scrape."""
+
+    def render(self, fleet: FleetView) -> bytes:
+        registry = CollectorRegistry()
+        health = Gauge("argosy_service_health", "2 healthy, 1 degraded, 0 unhealthy.", ("service",), registry=registry)
+        desired = Gauge("argosy_service_replicas_desired", "Replicas wanted.", ("service",), registry=registry)
+        serving = Gauge("argosy_service_replicas_serving", "Replicas that serve.", ("service",), registry=registry)
+        for service in fleet.services:
+            health.labels(service.name).set(LEVELS[service.status])
+            desired.labels(service.name).set(service.desired)
+            serving.labels(service.name).set(sum(r.status is not Health.UNHEALTHY for r in service.replicas))
+        return generate_latest(registry)
+
+
+LEVELS = {Health.UNHEALTHY: 0, Health.DEGRADED: 1, Health.HEALTHY: 2}

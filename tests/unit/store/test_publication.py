@@ -1,0 +1,158 @@
+"""Which version is visible, across restarts, retries and late messages."""
+
+from __future__ import annotations
+
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from argosy.contracts.errors import Conflict, Internal, Unavailable
+from argosy.services.store import publication as module
+from argosy.services.store.publication import Decision, Publication
+
+pytestmark = pytest.mark.unit
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "published.db"
+
+
+@pytest.fixture
+def published(path: Path) -> Iterator[Publication]:
+    publication = Publication(path)
+    publication.ensure("c")
+    yield publication
+    publication.close()
+
+
+def test_a_newer_version_replaces_the_visible_one(published: Publication) -> None:
+    published.publish("c", "d", 1, chunks=3, stale=False)
+    published.publish("c", "d", 4, chunks=5, stale=True)
+    assert published.decisions("c")["d"] == Decision(4, True, 5, True)
+
+
+def test_an_older_version_than_the_published_one_is_refused_and_changes_nothing(published: Publication) -> None:
+    published.publish("c", "d", 4, chunks=5, stale=False)
+    with pytest.raises(Conflict, match="published as version 4; version 3 is not newer"):
+        published.publish("c", "d", 3, chunks=1, stale=False)
+    assert published.decisions("c")["d"] == Decision(4, True, 5, False)
+
+
+def test_publishing_the_published_version_again_is_harmless(published: Publication) -> None:
+    published.publish("c", "d", 2, chunks=5, stale=False)
+    published.publish("c", "d", 2, chunks=5, stale=True)
+    assert published.decisions("c")["d"] == Decision(2, True, 5, False)
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_a_forgotten_version_and_older_ones_never_come_back_even_after_a_restart(path: Path, version: int) -> None:
+    first = Publication(path)
+    first.ensure("c")
+    first.publish("c", "d", 2, chunks=1, stale=False)
+    first.forget("c", "d", 2, stale=True)
+    first.close()
+    again = Publication(path)
+    with pytest.raises(Conflict, match="forgotten at version 2"):
+        again.publish("c", "d", version, chunks=1, stale=False)
+    again.publish("c", "d", 3, chunks=1, stale=False)
+    assert again.decisions("c")["d"] == Decision(3, True, 1, True)
+    again.close()
+
+
+def test_forgetting_a_document_that_was_never_published_leaves_a_tombstone(published: Publication) -> None:
+    published.forget("c", "d", 7, stale=False)
+    with pytest.raises(Conflict):
+        published.admit("c", "d", 7)
+    published.admit("c", "d", 8)
+
+
+def test_a_late_forget_does_not_hide_a_newer_version(published: Publication) -> None:
+    published.publish("c", "d", 5, chunks=1, stale=False)
+    published.forget("c", "d", 4, stale=True)
+    assert published.decisions("c")["d"].visible
+
+
+def test_everything_is_read_back_after_a_restart(path: Path) -> None:
+    first = Publication(path)
+    made = first.ensure("c")
+    first.ensure("empty")
+    pinned = first.pin("c", "minilm", 384)
+    first.publish("c", "d", 1, chunks=2, stale=True)
+    first.close()
+    again = Publication(path)
+    assert again.ensure("c") == pinned
+    assert (pinned.folder, pinned.model, pinned.dimensions) == (made.folder, "minilm", 384)
+    assert again.collections["empty"].model is None
+    assert again.decisions("c") == {"d": Decision(1, True, 2, True)}
+    assert again.stale(10) == [("c", "d", Decision(1, True, 2, True))]
+    again.close()
+
+
+def test_stale_documents_are_listed_until_they_are_swept(published: Publication) -> None:
+    for name in ("a", "b", "d"):
+        published.publish("c", name, 1, chunks=1, stale=True)
+    assert [document for _, document, _ in published.stale(2)] == ["a", "b"]
+    assert published.stale(2, without={"c"}) == []
+    published.swept("c", ["a", "b"])
+    assert [document for _, document, _ in published.stale(2)] == ["d"]
+
+
+def test_a_dropped_collection_takes_its_tombstones_along_and_its_folder_is_not_reused(published: Publication) -> None:
+    folder = published.collections["c"].folder
+    published.forget("c", "d", 9, stale=True)
+    published.drop("c")
+    assert published.stale(1) == []
+    assert published.ensure("c").folder != folder
+    published.publish("c", "d", 1, chunks=1, stale=False)
+
+
+def test_only_the_owner_can_read_the_file(path: Path, published: Publication) -> None:
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+def test_a_second_process_is_turned_away(
+    path: Path, published: Publication, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "LOCK_WAIT_S", 0.0)
+    with pytest.raises(Unavailable, match="Another store process"):
+        Publication(path)
+
+
+def test_a_damaged_file_is_an_internal_error(path: Path) -> None:
+    path.write_bytes(b"not a database" * 100)
+    with pytest.raises(Internal):
+        Publication(path)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.tuples(st.booleans(), st.integers(1, 6)), max_size=12))
+def test_the_decided_version_never_falls_and_the_copy_equals_the_file(
+    tmp_path_factory: pytest.TempPathFactory, steps: list[tuple[bool, int]]
+) -> None:
+    path = tmp_path_factory.mktemp("publication") / "published.db"
+    publication = Publication(path)
+    publication.ensure("c")
+    highest = 0
+    forgotten = 0
+    for publish, version in steps:
+        try:
+            if publish:
+                publication.publish("c", "d", version, chunks=version, stale=False)
+                assert version > forgotten
+            else:
+                publication.forget("c", "d", version, stale=False)
+                forgotten = max(forgotten, version)
+        except Conflict:
+            assert version <= highest
+        highest = max(highest, version)
+        assert publication.decisions("c")["d"].version == highest
+    kept = dict(publication.decisions("c"))
+    publication.close()
+    again = Publication(path)
+    assert again.decisions("c") == kept
+    again.close()
