@@ -1,8 +1,225 @@
-"""Starts and stops a fleet."""
+"""`argosy up` and `argosy down`: a fleet in this terminal or in the background, and its end."""
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Annotated
+
 import typer
 
+from argosy.cli import output
+from argosy.cli.locate import DEFAULT_DATA_DIR
 
-def register(app: typer.Typer) -> None: ...
+if TYPE_CHECKING:
+    from argosy.config.models import Fleet
+    from argosy.contracts.fleet import StartReport
+    from argosy.control.record import ControllerRecord
+
+PARTIAL = 1
+POLL_S = 0.1
+DETACH_MARGIN_S = 30.0
+DOWN_MARGIN_S = 30.0
+
+FleetFile = Annotated[Path | None, typer.Argument(metavar="[FLEET.toml]", help="The fleet file.")]
+DataDir = Annotated[Path | None, typer.Option("--data-dir", envvar="ARGOSY_DATA_DIR", help="Where data is kept.")]
+Port = Annotated[int | None, typer.Option("--port", help="The gateway's port; 0 picks a free one.")]
+AdminPort = Annotated[int | None, typer.Option("--admin-port", help="The admin API's port; 0 picks a free one.")]
+Platform = Annotated[str | None, typer.Option("--platform", help="What runs the replicas: local.")]
+Sets = Annotated[list[str] | None, typer.Option("--set", help="A setting: services.embedding.replicas.max=4.")]
+
+
+def register(app: typer.Typer) -> None:
+    app.command()(up)
+    app.command()(down)
+
+
+def up(
+    fleet_file: FleetFile = None,
+    platform: Platform = None,
+    detach: Annotated[bool, typer.Option("--detach", help="Return when the fleet has started.")] = False,
+    port: Port = None,
+    admin_port: AdminPort = None,
+    data_dir: DataDir = None,
+    settings: Sets = None,
+) -> None:
+    """Start the fleet. Without --detach it runs until Ctrl-C."""
+    from argosy.config.loader import load
+
+    fleet = load(
+        fleet_file,
+        os.environ,
+        settings or (),
+        {
+            "fleet.platform": platform,
+            "fleet.port": port,
+            "fleet.admin_port": admin_port,
+            "fleet.data_dir": data_dir,
+        },
+    )
+    _fetch_model(fleet)
+    if detach:
+        _up_detached(fleet)
+    else:
+        _up_here(fleet)
+
+
+def _fetch_model(fleet: Fleet) -> None:
+    """Before the clock of the start runs. Without a model the fleet still starts, and says what is missing."""
+    settings = fleet.services.embedding
+    if settings.backend != "onnx":
+        return
+    from argosy.contracts.errors import ModelMissing
+    from argosy.models.resolver import resolve
+
+    try:
+        resolve(settings.model, fetch=True, progress=output.note)
+    except ModelMissing as error:
+        output.error(error.message)
+
+
+def _up_here(fleet: Fleet) -> None:
+    import uvloop
+
+    from argosy.control.main import run
+    from argosy.telemetry import logs
+
+    data_dir = fleet.fleet.data_dir.absolute()
+
+    def announce(record: ControllerRecord) -> None:
+        logs.configure("controller", sink=data_dir / "logs" / "controller.log")
+        output.note(f"Starting {fleet.fleet.name} in {data_dir} …")
+        listening.append(record)
+
+    def started(report: StartReport) -> None:
+        print_report(report, listening[0])
+        output.note("Stop it with Ctrl-C.")
+
+    listening: list[ControllerRecord] = []
+    report = uvloop.run(run(fleet, announce, started))
+    output.note("Stopped.")
+    if report.finished and not report.complete:
+        raise typer.Exit(PARTIAL)
+
+
+def _up_detached(fleet: Fleet) -> None:
+    """The controller in its own session; this waits for its start report."""
+    from argosy.contracts.errors import StartError
+    from argosy.control import record as controller_record
+    from argosy.control.preflight import prepare_data_dir
+
+    data_dir = fleet.fleet.data_dir.absolute()
+    prepare_data_dir(data_dir)
+    if controller_record.is_running(data_dir):
+        raise StartError(controller_record.already_running(data_dir))
+    (data_dir / "logs").mkdir(mode=0o700, exist_ok=True)
+    log = os.open(data_dir / "logs" / "controller.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    errors = tempfile.TemporaryFile()  # noqa: SIM115 - not a pipe: the controller outlives this command
+    process = subprocess.Popen(
+        [sys.executable, "-m", "argosy.control"],
+        stdin=subprocess.PIPE,
+        stdout=log,
+        stderr=errors,
+        start_new_session=True,
+    )
+    os.close(log)
+    assert process.stdin is not None
+    process.stdin.write(fleet.model_dump_json().encode())
+    process.stdin.close()
+    longest_s = sum(s.start_timeout_s for s in fleet.services.by_name().values()) + DETACH_MARGIN_S
+    report = _await_report(process, errors, data_dir, longest_s)
+    record = controller_record.read(data_dir)
+    if record is None:
+        raise StartError("The controller ended while it started; see: argosy logs controller.")
+    print_report(report, record)
+    output.note(f"It runs in the background (pid {record.pid}). Stop it with: argosy down")
+    if not report.complete:
+        raise typer.Exit(PARTIAL)
+
+
+def _await_report(
+    process: subprocess.Popen[bytes], errors: IO[bytes], data_dir: Path, longest_s: float
+) -> StartReport:
+    """The finished start report. Raises: StartError with the controller's own reason when it ends instead."""
+    import asyncio
+
+    from argosy.cli.admin import start_report
+    from argosy.contracts.errors import ArgosyError, StartError
+    from argosy.control import record as controller_record
+
+    deadline_s = time.monotonic() + longest_s
+    while time.monotonic() < deadline_s:
+        if process.poll() is not None:
+            errors.seek(0)
+            reason = errors.read().decode(errors="replace").strip().splitlines()
+            raise StartError(reason[-1] if reason else "The controller ended at once; see: argosy logs controller.")
+        record = controller_record.read(data_dir)
+        if record is not None and record.pid == process.pid:
+            try:
+                report = asyncio.run(start_report(record.admin_url, data_dir))
+            except ArgosyError:
+                report = None
+            if report is not None and report.finished:
+                return report
+        time.sleep(POLL_S)
+    raise StartError(f"The fleet had not started after {longest_s:.0f} s. Look with: argosy status")
+
+
+def print_report(report: StartReport, record: ControllerRecord) -> None:
+    """Which services started, which failed and why, which wait."""
+    rows = [
+        [
+            entry.service,
+            entry.outcome.value,
+            output.DASH if entry.seconds is None else f"{entry.seconds:.1f} s",
+            entry.error or "",
+        ]
+        for entry in report.services
+    ]
+    output.table(["service", "result", "time", "reason"], rows)
+    started = sum(entry.outcome.value == "started" for entry in report.services)
+    output.line(f"{started} of {len(report.services)} services started in {report.seconds:.1f} s.")
+    output.line(f"API      {record.gateway_url}/v1")
+    output.line(f"Admin    {record.admin_url}")
+
+
+def down(
+    data_dir: Annotated[
+        Path, typer.Option("--data-dir", envvar="ARGOSY_DATA_DIR", help="Where the fleet keeps its data.")
+    ] = DEFAULT_DATA_DIR,
+) -> None:
+    """Stop the fleet: the gateway first, dependants before what they depend on."""
+    import asyncio
+    import contextlib
+    import signal
+
+    from argosy.config.models import Fleet
+    from argosy.contracts.errors import StartError
+    from argosy.control import record as controller_record
+
+    folder = data_dir.expanduser().absolute()
+    record = controller_record.read(folder)
+    if record is not None and controller_record.is_running(folder):
+        fleet = Fleet.model_validate_json(record.fleet_json)
+        longest_s = sum(s.drain_timeout_s for s in fleet.services.by_name().values()) + DOWN_MARGIN_S
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(record.pid, signal.SIGTERM)
+        deadline_s = time.monotonic() + longest_s
+        while controller_record.is_running(folder):
+            if time.monotonic() > deadline_s:
+                raise StartError(f"The controller (pid {record.pid}) did not end within {longest_s:.0f} s.")
+            time.sleep(POLL_S)
+        output.line("The fleet is stopped.")
+        return
+    from argosy.control.main import stop_without_controller
+
+    fleet = Fleet() if record is None else Fleet.model_validate_json(record.fleet_json)
+    stopped = asyncio.run(stop_without_controller(folder, fleet)) if (folder / "run").is_dir() else 0
+    if stopped:
+        output.line(f"The controller was gone; {output.quantity(stopped, 'replica')} stopped.")
+    else:
+        output.line(f"No fleet runs on {folder}.")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 
 import msgspec
 
@@ -18,15 +18,18 @@ class GenerationClient:
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
 
-    async def answer(self, request: GenerateRequest, context: RequestContext) -> AsyncIterator[AnswerEvent]:
-        """Events as `AnswerBackend.answer` gives them.
+    async def answer(self, request: GenerateRequest, context: RequestContext) -> AsyncGenerator[AnswerEvent, None]:
+        """Events as `AnswerBackend.answer` gives them. Closing it hangs up.
 
         Raises: before the first event, the service's error; later UpstreamFailed when the stream broke off.
         """
         finished = False
         async with self._transport.stream("generation", "/answer", request, context) as lines:
             async for line in lines:
-                event = _decoder.decode(line)
+                try:
+                    event = _decoder.decode(line)
+                except msgspec.DecodeError as error:
+                    raise UpstreamFailed("The generation service sent something that is no answer event.") from error
                 if isinstance(event, AnswerFailed):
                     raise UpstreamFailed(event.message)
                 finished = event.__struct_config__.tag == "done"

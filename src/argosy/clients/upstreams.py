@@ -17,6 +17,7 @@ from argosy.clients.retrieval import RetrievalClient
 from argosy.clients.store import StoreClient
 from argosy.clients.transport import Transport
 from argosy.config.models import Services
+from argosy.serving.kit import Kit
 
 CONNECTIONS = 512
 
@@ -30,6 +31,15 @@ class Upstreams:
         self._token = token
         self._on_version = on_version
         self._following: asyncio.Task[None] | None = None
+
+    @classmethod
+    def of(cls, kit: Kit) -> Upstreams:
+        """For a service process: what it learns of endpoints counts for its readiness."""
+
+        def note(version: str) -> None:
+            kit.readiness.endpoints_version = version
+
+        return cls(kit.fleet.services, kit.record.controller_url, kit.record.token, note)
 
     async def start(self) -> None:
         """Begins to follow the controller; returns when the first endpoint set is here."""

@@ -98,6 +98,12 @@ class MethodNotAllowed(ArgosyError):
     status = 405
 
 
+class ModelNotFound(NotFound):
+    """No such `model` in a request; the message names those there are."""
+
+    code = "model_not_found"
+
+
 class CollectionNotFound(NotFound):
     code = "collection_not_found"
 
@@ -229,6 +235,10 @@ class ParserTimedOut(DocumentError):
 
 class ParserCrashed(DocumentError):
     code = "parser_crashed"
+
+
+SERVICE_FAILURES = (Unavailable, Overloaded, DeadlineExceeded, UpstreamFailed, Internal)
+"""What a caller that has a fallback answers with it. Every other error is about the request and passes on."""
 
 
 def _subclasses(root: type[ArgosyError]) -> list[type[ArgosyError]]:

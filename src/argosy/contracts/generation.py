@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from typing import Protocol
 
 import msgspec
@@ -75,8 +75,8 @@ AnswerEvent = AnswerDelta | AnswerDone | AnswerFailed
 class AnswerBackend(Protocol):
     """Turns passages into an answer."""
 
-    def answer(self, request: GenerateRequest, context: RequestContext) -> AsyncIterator[AnswerEvent]:
-        """Deltas, then exactly one AnswerDone or AnswerFailed.
+    def answer(self, request: GenerateRequest, context: RequestContext) -> AsyncGenerator[AnswerEvent, None]:
+        """Deltas, then exactly one AnswerDone or AnswerFailed. Closing it drops the work.
 
         Raises: an ArgosyError before the first event when nothing was produced.
         """

@@ -21,7 +21,8 @@ class History:
     def next_epoch(self) -> int:
         """A number above every one given before, also by controllers that were killed."""
         row = self._db.execute(
-            "INSERT INTO counters VALUES ('epoch', 1) ON CONFLICT (name) DO UPDATE SET value = value + 1 RETURNING value"
+            "INSERT INTO counters VALUES ('epoch', 1)"
+            " ON CONFLICT (name) DO UPDATE SET value = value + 1 RETURNING value"
         ).fetchone()
         return int(row[0])
 

@@ -10,12 +10,12 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import msgspec
 import uvicorn
 
 from argosy.config.models import Fleet
 from argosy.contracts.errors import StartError
 from argosy.contracts.fleet import StartReport
+from argosy.control import record as controller_record
 from argosy.control.api.app import create_admin_app
 from argosy.control.controller import Controller, stop_waves
 from argosy.control.discovery.publisher import Publisher
@@ -23,39 +23,9 @@ from argosy.control.history import History
 from argosy.control.monitoring.prober import Prober
 from argosy.control.platforms.local import LocalPlatform
 from argosy.control.preflight import fleet_token, free_port, prepare_data_dir
+from argosy.control.record import ControllerRecord
 from argosy.serving import runfile
 from argosy.version import VERSION
-
-
-class ControllerRecord(msgspec.Struct):
-    """`run/controller.json`: how tools find a fleet through its data_dir."""
-
-    pid: int
-    admin_url: str
-    gateway_url: str
-    started_at: float
-    version: str
-    fleet_json: str
-
-
-def record_path(data_dir: Path) -> Path:
-    return data_dir / "run" / "controller.json"
-
-
-def lock_path(data_dir: Path) -> Path:
-    return data_dir / "run" / "controller.lock"
-
-
-def read_record(data_dir: Path) -> ControllerRecord | None:
-    """The record of the last controller, alive or not."""
-    try:
-        return msgspec.json.decode(record_path(data_dir).read_bytes(), type=ControllerRecord)
-    except (OSError, msgspec.DecodeError):
-        return None
-
-
-def is_running(data_dir: Path) -> bool:
-    return runfile.is_held(lock_path(data_dir))
 
 
 async def run(
@@ -66,14 +36,11 @@ async def run(
     """Runs the fleet until SIGINT or SIGTERM. Returns the start report. Raises: StartError before anything runs."""
     data_dir = fleet.fleet.data_dir.absolute()
     prepare_data_dir(data_dir)
-    (data_dir / "run").mkdir(mode=0o700, exist_ok=True)
-    lock = runfile.ReplicaLock(lock_path(data_dir))
+    for folder in ("run", "logs"):
+        (data_dir / folder).mkdir(mode=0o700, exist_ok=True)
+    lock = runfile.ReplicaLock(controller_record.lock_path(data_dir))
     if lock.acquire() is None:
-        record = read_record(data_dir)
-        pid = f" (pid {record.pid})" if record else ""
-        raise StartError(
-            f"A fleet is already running on {data_dir}{pid}. See it with: argosy status. Stop it with: argosy down."
-        )
+        raise StartError(controller_record.already_running(data_dir))
     try:
         return await _run_locked(fleet, data_dir, on_listening, on_start)
     finally:
@@ -86,7 +53,7 @@ async def _run_locked(
     on_listening: Callable[[ControllerRecord], None],
     on_start: Callable[[StartReport], None],
 ) -> StartReport:
-    host, before = fleet.fleet.host, read_record(data_dir)
+    host, before = fleet.fleet.host, controller_record.read(data_dir)
     survivors = any(runfile.is_held(path) for path in (data_dir / "run").glob("*-*.lock"))
     admin_port = free_port(
         host, _port_of(before.admin_url) if survivors and before else fleet.fleet.admin_port, "--admin-port"
@@ -132,7 +99,7 @@ async def _run_locked(
         if serving.done():
             raise StartError(f"The admin API cannot listen on port {admin_port}. Choose another with --admin-port.")
         await asyncio.sleep(0.01)
-    _write_record(data_dir, record)
+    controller_record.write(data_dir, record)
     on_listening(record)
     try:
         await controller.run()
@@ -161,15 +128,6 @@ class _AdminServer(uvicorn.Server):
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield
-
-
-def _write_record(data_dir: Path, record: ControllerRecord) -> None:
-    path = record_path(data_dir)
-    temporary = path.with_suffix(".tmp")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "wb") as stream:
-        stream.write(msgspec.json.encode(record))
-    temporary.replace(path)
 
 
 def _port_of(url: str) -> int:

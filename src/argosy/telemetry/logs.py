@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
+from pathlib import Path
 
 import structlog
 
 Logger = structlog.stdlib.BoundLogger
 
 
-def configure(service: str, replica: str = "", *, level: int = logging.INFO) -> None:
-    """Sends this process's logs, those of libraries included, to standard output as JSON lines."""
+def configure(service: str, replica: str = "", *, sink: Path | None = None) -> None:
+    """Sends this process's logs, those of libraries included, as JSON lines to `sink`, or to standard output."""
+    stream = (
+        sys.stdout if sink is None else os.fdopen(os.open(sink, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "a")
+    )
     shared: list[structlog.types.Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
@@ -21,11 +26,11 @@ def configure(service: str, replica: str = "", *, level: int = logging.INFO) -> 
     structlog.contextvars.bind_contextvars(**identity)
     structlog.configure(
         processors=[*shared, structlog.processors.format_exc_info, structlog.processors.JSONRenderer()],
-        wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.PrintLoggerFactory(sys.stdout),
+        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        logger_factory=structlog.PrintLoggerFactory(stream),
         cache_logger_on_first_use=True,
     )
-    handler = logging.StreamHandler(sys.stdout)
+    handler = logging.StreamHandler(stream)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             processors=[

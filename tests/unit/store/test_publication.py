@@ -115,9 +115,7 @@ def test_only_the_owner_can_read_the_file(path: Path, published: Publication) ->
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
-def test_a_second_process_is_turned_away(
-    path: Path, published: Publication, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_second_process_is_turned_away(path: Path, published: Publication, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "LOCK_WAIT_S", 0.0)
     with pytest.raises(Unavailable, match="Another store process"):
         Publication(path)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 from fastapi import FastAPI, Query, Request
 from starlette.responses import Response
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from argosy.contracts.codec import JSON
 from argosy.contracts.errors import NotFound
@@ -88,7 +88,7 @@ class _Guard:
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
         started = False
 
-        async def counted(message: dict[str, object]) -> None:
+        async def counted(message: Message) -> None:
             nonlocal started
             started = started or message["type"] == "http.response.start"
             await send(message)

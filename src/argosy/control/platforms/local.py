@@ -220,7 +220,7 @@ class LocalPlatform:
         try:
             descriptor = os.pidfd_open(watched.replica.pid)
         except (OSError, AttributeError):
-            while runfile.is_held(runfile.lock_path(watched.record_path)):
+            while runfile.is_held(runfile.lock_path(watched.record_path)):  # noqa: ASYNC110 - a lock has no event
                 await asyncio.sleep(LOCK_POLL_S)
         else:
             await _readable(descriptor)

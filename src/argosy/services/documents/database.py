@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -41,17 +42,17 @@ class Database:
     @contextlib.contextmanager
     def read(self) -> Iterator[Connection]:
         """A transaction that sees one moment and changes nothing."""
-        with _translated(), self._engine.connect() as connection, connection.begin():
+        with _translated(), self._engine.begin() as connection:
             yield connection
 
     @contextlib.contextmanager
     def write(self) -> Iterator[Connection]:
         """A transaction that no other writer interrupts; durable once this returns, undone when it raises."""
-        with _translated(), self._engine.connect().execution_options(argosy_write=True) as connection:
-            with connection.begin():
-                if not self._sqlite:
-                    connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _WRITE_LOCK})
-                yield connection
+        writing = self._engine.execution_options(argosy_write=True)
+        with _translated(), writing.begin() as connection:
+            if not self._sqlite:
+                connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _WRITE_LOCK})
+            yield connection
 
     def close(self) -> None:
         self._engine.dispose()
@@ -70,9 +71,9 @@ class Database:
 def _translated() -> Iterator[None]:
     try:
         yield
-    except OperationalError as error:
-        reason = str(error.orig).lower()
-        if "full" in reason or "no space" in reason:
+    except (OperationalError, sqlite3.OperationalError) as error:
+        reason = str(error).lower()
+        if "disk is full" in reason or "no space" in reason:
             raise StorageFull("The disk is full: nothing was accepted. Free some space and try again.") from error
         raise Unavailable("The document catalog is busy or cannot be reached.", retry_after_s=1.0) from error
 

@@ -39,7 +39,10 @@ def check_ids(chunks: Sequence[Chunk]) -> None:
 
 
 def matrix(raw: bytes, dimensions: int, rows: int) -> Vectors:
-    """The rows of `raw` at unit length, shape (rows, dimensions). Raises: InvalidRequest naming the first unusable row."""
+    """The rows of `raw` at unit length, shape (rows, dimensions).
+
+    Raises: InvalidRequest, the size is wrong, or naming the first row without a direction.
+    """
     if len(raw) != rows * dimensions * 4:
         raise InvalidRequest(
             f"vectors has {len(raw)} bytes; {rows} chunks of {dimensions} float32 need {rows * dimensions * 4}.",
@@ -76,5 +79,6 @@ def _unit_rows(raw: bytes, dimensions: int) -> tuple[Vectors, list[int]]:
     """
     rows = np.frombuffer(raw, dtype="<f4").reshape(-1, dimensions).astype(np.float64)
     lengths = np.linalg.norm(rows, axis=1, keepdims=True)
-    bad: list[int] = np.flatnonzero(~np.isfinite(lengths) | (lengths == 0.0)).tolist()
-    return np.divide(rows, lengths, where=lengths > 0.0, out=rows).astype(np.float32), bad
+    usable = np.isfinite(lengths) & (lengths > 0.0)
+    bad: list[int] = np.flatnonzero(~usable).tolist()
+    return np.divide(rows, lengths, where=usable, out=np.zeros_like(rows)).astype(np.float32), bad

@@ -1,0 +1,85 @@
+"""Writes docs/reference/configuration.md from the settings' own models; with --check only says whether it is current."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+from argosy.config.models import Fleet, ServiceSettings
+
+PAGE = Path(__file__).resolve().parent.parent / "docs" / "reference" / "configuration.md"
+INTRODUCTION = """# Configuration
+
+Every setting of `argosy.toml`. All have defaults: no file is needed. A value is taken from the command line
+(`--set services.embedding.replicas.max=4`), else the environment (`ARGOSY_SERVICES__EMBEDDING__REPLICAS__MAX=4`),
+else the file, else the default. An unknown key is an error that names the nearest known one.
+
+This page is made from the code by `make docs`.
+"""
+
+
+def rows(model: type[BaseModel], prefix: str, skip: frozenset[str] = frozenset()) -> Iterator[str]:
+    for name, field in model.model_fields.items():
+        if name in skip:
+            continue
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            yield from rows(field.annotation, f"{prefix}{name}.")
+        else:
+            yield f"| `{prefix}{name}` | `{shown(default(field))}` | {field.description or ''}{bounds(field)} |"
+
+
+def default(field: FieldInfo) -> object:
+    return field.get_default(call_default_factory=True, validated_data={})
+
+
+def shown(value: object) -> str:
+    if isinstance(value, tuple):
+        return "[" + ", ".join(f'"{item}"' for item in value) + "]"
+    if isinstance(value, bool):
+        return str(value).lower()
+    return f'"{value}"' if isinstance(value, str | Path) else f"{value}"
+
+
+def bounds(field: FieldInfo) -> str:
+    limits = [f"{sign} {getattr(m, key):g}" for m in field.metadata for key, sign in SIGNS.items() if hasattr(m, key)]
+    return f" ({', '.join(limits)})" if limits else ""
+
+
+SIGNS = {"ge": "≥", "gt": ">", "le": "≤", "lt": "<"}
+
+
+def page() -> str:
+    head = "| key | default | meaning |\n|---|---|---|\n"
+    parts = [INTRODUCTION, "## [fleet]\n\n" + head + "\n".join(rows(type(Fleet().fleet), "fleet."))]
+    shared = frozenset(ServiceSettings.model_fields)
+    parts.append("## Every service\n\n" + head + "\n".join(rows(ServiceSettings, "services.NAME.")))
+    for name, settings in Fleet().services.by_name().items():
+        own = list(rows(type(settings), f"services.{name}.", shared))
+        changed = [
+            f"| `services.{name}.{key}` | `{shown(getattr(settings, key))}` | {field.description or ''} |"
+            for key, field in ServiceSettings.model_fields.items()
+            if getattr(settings, key) != default(field)
+        ]
+        if own or changed:
+            parts.append(f"## [services.{name}]\n\n{type(settings).__doc__}\n\n{head}" + "\n".join([*changed, *own]))
+    return "\n\n".join(part.rstrip("\n") for part in parts) + "\n"
+
+
+def main() -> int:
+    text = page()
+    if "--check" in sys.argv:
+        if PAGE.exists() and PAGE.read_text("utf-8") == text:
+            return 0
+        sys.stdout.write("docs/reference/configuration.md is not current; run: make docs\n")
+        return 1
+    PAGE.parent.mkdir(parents=True, exist_ok=True)
+    PAGE.write_text(text, "utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,69 @@
+"""`argosy collections`: sets of documents that are searched together."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from argosy.cli import output
+from argosy.cli.locate import DEFAULT_DATA_DIR, AdminUrl, DataDir, Url, locate
+
+Name = Annotated[str, typer.Argument(metavar="COLLECTION", help="A collection's name.")]
+
+collections = typer.Typer(help="List, create or delete collections.", no_args_is_help=True, rich_markup_mode=None)
+
+
+@collections.command("list")
+def list_collections(
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    url: Url = None,
+    admin_url: AdminUrl = None,
+    data_dir: DataDir = DEFAULT_DATA_DIR,
+) -> None:
+    """List collections."""
+    from argosy.cli.gateway import Api
+    from argosy.cli.replies import CollectionList
+
+    reply = Api(locate(url, admin_url, data_dir).url).get("/v1/collections")
+    if as_json:
+        output.json(reply.body)
+        return
+    output.table(
+        ("name", "documents", "created"),
+        [(c.name, str(c.documents), output.moment(c.created_at)) for c in reply.into(CollectionList).collections],
+    )
+
+
+@collections.command()
+def create(name: Name, url: Url = None, admin_url: AdminUrl = None, data_dir: DataDir = DEFAULT_DATA_DIR) -> None:
+    """Create an empty collection."""
+    from argosy.cli.gateway import Api
+    from argosy.contracts.documents import CollectionCreate
+
+    Api(locate(url, admin_url, data_dir).url).post("/v1/collections", CollectionCreate(name))
+    output.line(f"Created {name}.")
+
+
+@collections.command()
+def delete(
+    name: Name,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    url: Url = None,
+    admin_url: AdminUrl = None,
+    data_dir: DataDir = DEFAULT_DATA_DIR,
+) -> None:
+    """Delete a collection and all its documents. Asks first on a terminal."""
+    import sys
+    from urllib.parse import quote
+
+    from argosy.cli.gateway import Api
+
+    if not yes and sys.stdin.isatty():
+        typer.confirm(f"Delete the collection {name} and all its documents?", abort=True)
+    Api(locate(url, admin_url, data_dir).url).delete(f"/v1/collections/{quote(name, safe='')}")
+    output.line(f"Deleted {name}.")
+
+
+def register(app: typer.Typer) -> None:
+    app.add_typer(collections, name="collections")

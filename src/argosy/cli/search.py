@@ -1,0 +1,65 @@
+"""`argosy search`: a query to ranked passages."""
+
+from __future__ import annotations
+
+import enum
+from typing import Annotated
+
+import typer
+
+from argosy.cli import output
+from argosy.cli.locate import DEFAULT_DATA_DIR, AdminUrl, DataDir, Url, locate
+
+TEXT_CHARS = 160
+
+
+class Mode(enum.StrEnum):
+    """`contracts.retrieval.SearchMode`, repeated because importing that costs every `--help` a tenth of a second."""
+
+    HYBRID = "hybrid"
+    DENSE = "dense"
+    LEXICAL = "lexical"
+
+
+def search(
+    query: Annotated[str, typer.Argument(help="What to look for.")],
+    mode: Annotated[Mode, typer.Option(help="Which lists to search.")] = Mode.HYBRID,
+    top_k: Annotated[int, typer.Option(min=1, help="Most passages to print.")] = 10,
+    collection: Annotated[str | None, typer.Option(help="The collection to search.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the gateway's answer as JSON.")] = False,
+    url: Url = None,
+    admin_url: AdminUrl = None,
+    data_dir: DataDir = DEFAULT_DATA_DIR,
+) -> None:
+    """Print the passages that fit a query best."""
+    from argosy.cli.gateway import Api
+    from argosy.cli.replies import SearchReply
+
+    request: dict[str, object] = {"query": query, "mode": mode.value, "top_k": top_k}
+    if collection is not None:
+        request["collection"] = collection
+    reply = Api(locate(url, admin_url, data_dir).url).post("/v1/search", request)
+    found = reply.into(SearchReply)
+    if as_json:
+        output.json(reply.body)
+        return
+    if not found.results:
+        output.line("Nothing found.")
+    else:
+        output.table(
+            ("score", "passage", "text"),
+            [
+                (
+                    f"{hit.score:.3f}",
+                    " › ".join([hit.name, *hit.heading_path]) + (f" (p. {hit.page})" if hit.page is not None else ""),
+                    output.one_line(hit.text, TEXT_CHARS),
+                )
+                for hit in found.results
+            ],
+        )
+    if found.degraded:
+        output.line(f"Degraded: a fallback stood in for {', '.join(found.degraded)}.", color="yellow")
+
+
+def register(app: typer.Typer) -> None:
+    app.command()(search)

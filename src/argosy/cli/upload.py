@@ -1,0 +1,141 @@
+"""Sends documents in requests of bounded size, waits out a full queue, and keeps one bad file from stopping the others."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+import aiohttp
+import msgspec
+
+from argosy.cli.collect import Outgoing
+from argosy.cli.gateway import Api, NoFleet
+from argosy.contracts.documents import Accepted, BatchView
+from argosy.contracts.errors import ArgosyError, Overloaded
+
+T = TypeVar("T")
+
+FILES_PER_REQUEST = 32
+BYTES_PER_REQUEST = 64 * 2**20
+BLAMES_A_FILE = frozenset({400, 409, 413, 415, 422})
+"""Statuses that may be about one file of a request. Others (a wrong collection, no right) concern all of them."""
+FULL_QUEUE_PATIENCE_S = 900.0
+OUTAGE_PATIENCE_S = 30.0
+DEFAULT_WAIT_S = 1.0
+MAX_WAIT_S = 30.0
+
+
+class Rejected(msgspec.Struct):
+    """A document that will not be indexed, and why."""
+
+    name: str
+    source: str
+    code: str
+    detail: str
+
+
+@dataclass(slots=True)
+class Sent:
+    accepted: list[Accepted] = field(default_factory=list)
+    rejected: list[Rejected] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Uploader:
+    """`pause` waits; `tell` is given a sentence whenever something makes the sender wait."""
+
+    api: Api
+    collection: str | None = None
+    tell: Callable[[str], None] = lambda sentence: None
+    pause: Callable[[float], None] = time.sleep
+    clock: Callable[[], float] = time.monotonic
+    _met: bool = False
+
+    def send(self, outgoing: Iterable[Outgoing], done: Callable[[int], None] = lambda files: None) -> Sent:
+        """Sends everything; `done` hears how many files each request settled.
+
+        Raises: an ArgosyError that concerns more than one file; what was accepted before stays accepted.
+        """
+        sent = Sent()
+        for request in _requests(outgoing):
+            readable = []
+            for one in request:
+                try:
+                    readable.append((one, one.read()))
+                except OSError as error:
+                    detail = error.strerror or str(error)
+                    sent.rejected.append(Rejected(one.name, one.source, "unreadable_file", detail))
+            if readable:
+                self._send_request(readable, sent)
+            done(len(request))
+        return sent
+
+    def batch(self, batch_id: str, wait_s: int) -> BatchView:
+        """A batch's state: at once when it is done, else after `wait_s` at the latest."""
+        return self._patiently(lambda: self.api.get(f"/v1/batches/{batch_id}", {"wait_s": wait_s}).into(BatchView))
+
+    def _send_request(self, files: Sequence[tuple[Outgoing, bytes]], sent: Sent) -> None:
+        try:
+            sent.accepted.append(self._patiently(lambda: self._post(files)))
+        except ArgosyError as error:
+            if error.status not in BLAMES_A_FILE:
+                raise
+            if len(files) == 1:
+                one = files[0][0]
+                sent.rejected.append(Rejected(one.name, one.source, error.code, error.message))
+                return
+            for file in files:
+                self._send_request([file], sent)
+
+    def _post(self, files: Sequence[tuple[Outgoing, bytes]]) -> Accepted:
+        def form() -> aiohttp.FormData:
+            # Without quote_fields names arrive as they are, not percent-encoded.
+            made = aiohttp.FormData(quote_fields=False)
+            for one, data in files:
+                name = "".join(c if c.isprintable() else " " for c in one.name)
+                made.add_field("files", data, filename=name, content_type="application/octet-stream")
+                made.add_field("sources", one.source)
+            if self.collection is not None:
+                made.add_field("collection", self.collection)
+            return made
+
+        return self.api.post_form("/v1/documents", form).into(Accepted)
+
+    def _patiently(self, call: Callable[[], T]) -> T:
+        """Repeats what a retry may help, which is harmless here: sending the same content again changes nothing.
+
+        A fleet that was never met is not waited for.
+        """
+        started_s = self.clock()
+        while True:
+            try:
+                result = call()
+            except ArgosyError as error:
+                full = isinstance(error, Overloaded)
+                patience_s = FULL_QUEUE_PATIENCE_S if full else OUTAGE_PATIENCE_S
+                wait_s = min(MAX_WAIT_S, DEFAULT_WAIT_S if error.retry_after_s is None else error.retry_after_s)
+                absent = isinstance(error, NoFleet) and not self._met
+                if not error.retryable or absent or self.clock() - started_s + wait_s > patience_s:
+                    raise
+                why = "The queue is full" if full else error.message.rstrip(".")
+                self.tell(f"{why}; trying again in {wait_s:.0f} s.")
+                self.pause(wait_s)
+            else:
+                self._met = True
+                return result
+
+
+def _requests(outgoing: Iterable[Outgoing]) -> Iterator[list[Outgoing]]:
+    """Groups within FILES_PER_REQUEST and BYTES_PER_REQUEST; a larger file goes alone."""
+    request: list[Outgoing] = []
+    size_bytes = 0
+    for one in outgoing:
+        if request and (len(request) == FILES_PER_REQUEST or size_bytes + one.size_bytes() > BYTES_PER_REQUEST):
+            yield request
+            request, size_bytes = [], 0
+        request.append(one)
+        size_bytes += one.size_bytes()
+    if request:
+        yield request

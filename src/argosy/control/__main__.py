@@ -1,0 +1,20 @@
+"""A controller in the background: settings as JSON on standard input, logs on standard output."""
+
+from __future__ import annotations
+
+import sys
+
+import uvloop
+
+from argosy.config.models import Fleet
+from argosy.contracts.errors import ArgosyError
+from argosy.control.main import run
+from argosy.telemetry import logs
+
+if __name__ == "__main__":
+    settings = Fleet.model_validate_json(sys.stdin.buffer.read())
+    logs.configure("controller")
+    try:
+        uvloop.run(run(settings))
+    except ArgosyError as error:
+        sys.exit(error.message)

@@ -1,0 +1,277 @@
+"""What there is: collections, documents and their versions, batches. The one place that answers for them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, Select, delete, func, insert, select, tuple_, update
+
+from argosy.contracts.documents import (
+    Accepted,
+    BatchView,
+    CollectionView,
+    DocumentPage,
+    DocumentStatus,
+    DocumentView,
+)
+from argosy.contracts.errors import CollectionNotFound, Conflict, DocumentNotFound, InvalidRequest, NotFound
+from argosy.contracts.store import ForgetRequest
+from argosy.services.documents.database import Database
+from argosy.services.documents.intake import Intake, QueueLimits, Upload
+from argosy.services.documents.queueing import enqueue, queue_size, unreferenced
+from argosy.services.documents.schema import ACTIVE, DELETED, JobKind, batches, collections, documents, entries, jobs
+from argosy.services.documents.views import batch_view, document_view
+
+DEFAULT_COLLECTION = "default"
+MAX_PAGE = 1000
+_NAME = re.compile(r"[a-z0-9_-]{1,64}")
+_GAVE_UP = (DocumentStatus.FAILED, DocumentStatus.DEAD)
+
+
+class Catalog:
+    """Blocking; safe from several threads and processes. `now` is wall-clock time."""
+
+    def __init__(
+        self, database: Database, now: Callable[[], float], limits: QueueLimits | None = None, settings: str = ""
+    ) -> None:
+        """`settings` names how documents are processed (chunk size, model): see `Intake`."""
+        self._database = database
+        self._now = now
+        self._intake = Intake(limits or QueueLimits(), settings)
+        with database.write() as connection:
+            _ensure(connection, DEFAULT_COLLECTION, now())
+
+    def check_room(self, count: int, size_bytes: int) -> None:
+        """Refuses what `accept` would refuse, before its content is stored. Raises: Overloaded."""
+        limits = self._intake.limits
+        with self._database.read() as connection:
+            waiting, size = queue_size(connection)
+            if waiting + count > limits.documents or size + size_bytes > limits.bytes:
+                raise self._intake.overloaded(connection, (count, size_bytes))
+
+    def accept(self, collection: str, uploads: Sequence[Upload]) -> Accepted:
+        """Makes jobs of what is new or changed; durable once it returns. A collection that is missing is created.
+
+        Raises: InvalidRequest, Overloaded, TooLarge, StorageFull; nothing was accepted then.
+        """
+        check_name(collection)
+        if not uploads:
+            raise InvalidRequest("The request holds no document. Send at least one.", param="documents")
+        now = self._now()
+        with self._database.write() as connection:
+            accepted = self._intake.accept(connection, collection, uploads, now)
+            _ensure(connection, collection, now)
+            return accepted
+
+    def document(self, document_id: str) -> DocumentView:
+        """Raises: DocumentNotFound."""
+        with self._database.read() as connection:
+            return document_view(_existing(connection, document_id))
+
+    def text_hash(self, document_id: str) -> str | None:
+        """The indexed version's parsed text in the blob store; None before there is one. Raises: DocumentNotFound."""
+        with self._database.read() as connection:
+            found: str | None = _existing(connection, document_id).text_hash
+            return found
+
+    def documents(
+        self, limit: int = 100, after: str | None = None, status: str | None = None, collection: str | None = None
+    ) -> DocumentPage:
+        """Newest first. `after` is a former page's `next`. Raises: InvalidRequest, CollectionNotFound."""
+        if not 1 <= limit <= MAX_PAGE:
+            raise InvalidRequest(f"`limit` must be from 1 to {MAX_PAGE}.", param="limit")
+        if status is not None and status not in set(DocumentStatus):
+            known = ", ".join(DocumentStatus)
+            raise InvalidRequest(f"There is no status '{status[:40]}'. There are {known}.", param="status")
+        query = select(documents).where(documents.c.status != DELETED)
+        if status is not None:
+            query = query.where(documents.c.status == status)
+        with self._database.read() as connection:
+            if collection is not None:
+                _require(connection, collection)
+                query = query.where(documents.c.collection == collection)
+            if after is not None:
+                query = query.where(_older_than(connection, after))
+            query = query.order_by(documents.c.created_at.desc(), documents.c.id.desc())
+            rows = connection.execute(query.limit(limit + 1)).all()
+        views = [document_view(row) for row in rows[:limit]]
+        return DocumentPage(views, views[-1].id if len(rows) > limit else None)
+
+    def batch(self, batch_id: str) -> BatchView:
+        """Raises: NotFound."""
+        with self._database.read() as connection:
+            view = batch_view(connection, batch_id)
+        if view is None:
+            raise NotFound(f"There is no batch '{batch_id[:64]}'.")
+        return view
+
+    def retry(self, document_id: str) -> DocumentView:
+        """Queues a failed or dead document again. Raises: DocumentNotFound, Conflict, Overloaded."""
+        now = self._now()
+        with self._database.write() as connection:
+            row = _existing(connection, document_id)
+            if row.status not in _GAVE_UP:
+                raise Conflict(f"The document is {row.status}; only a failed or dead one can be tried again.")
+            batch_id = self._intake.reserve(connection, (1, row.bytes), [document_id], now)
+            job = enqueue(connection, JobKind.INDEX, row.id, row.collection, row.version, row.bytes, batch_id, now)
+            connection.execute(
+                insert(entries).values(
+                    batch_id=batch_id,
+                    ordinal=0,
+                    document_id=row.id,
+                    name=row.name,
+                    bytes=row.bytes,
+                    unchanged=False,
+                    job_id=job,
+                )
+            )
+            connection.execute(
+                update(documents)
+                .where(documents.c.id == document_id)
+                .values(
+                    status=DocumentStatus.QUEUED,
+                    attempts=0,
+                    stage=None,
+                    error_code=None,
+                    error_detail=None,
+                    updated_at=now,
+                )
+            )
+            return document_view(_existing(connection, document_id))
+
+    def delete(self, document_id: str) -> ForgetRequest:
+        """Forgets a document here at once; a durable job makes the store forget it, also when it is down now.
+
+        Returns: what that job will ask of the store. Raises: DocumentNotFound.
+        """
+        with self._database.write() as connection:
+            return self._delete(connection, _existing(connection, document_id))
+
+    def collections(self) -> list[CollectionView]:
+        """By name."""
+        live = (documents.c.collection == collections.c.name) & (documents.c.status != DELETED)
+        query = (
+            select(collections.c.name, func.count(documents.c.id), collections.c.created_at)
+            .outerjoin(documents, live)
+            .group_by(collections.c.name, collections.c.created_at)
+            .order_by(collections.c.name)
+        )
+        with self._database.read() as connection:
+            return [CollectionView(name, count, created) for name, count, created in connection.execute(query)]
+
+    def create_collection(self, name: str) -> CollectionView:
+        """Raises: InvalidRequest, Conflict when the name is taken."""
+        check_name(name)
+        now = self._now()
+        with self._database.write() as connection:
+            if not _ensure(connection, name, now):
+                raise Conflict(f"There is a collection '{name}' already.", param="name")
+        return CollectionView(name, 0, now)
+
+    def delete_collection(self, name: str) -> int:
+        """Deletes it with all its documents. Returns: how many. Raises: CollectionNotFound, Conflict (the default)."""
+        with self._database.write() as connection:
+            _require(connection, name)
+            if name == DEFAULT_COLLECTION:
+                raise Conflict(f"The collection '{name}' cannot be deleted; delete its documents instead.")
+            live = select(documents).where(documents.c.collection == name, documents.c.status != DELETED)
+            rows = connection.execute(live).all()
+            for row in rows:
+                self._delete(connection, row)
+            connection.execute(delete(collections).where(collections.c.name == name))
+            return len(rows)
+
+    def collection_exists(self, name: str) -> bool:
+        with self._database.read() as connection:
+            return connection.execute(_collection(name)).first() is not None
+
+    def unreferenced(self, hashes: Sequence[str]) -> list[str]:
+        """Those of the stored contents that no document needs any more."""
+        with self._database.read() as connection:
+            return unreferenced(connection, hashes)
+
+    def prune(self, older_than_s: float) -> int:
+        """Drops finished batches and jobs of before. Returns: how many batches."""
+        before = self._now() - older_than_s
+        unfinished = (
+            select(entries.c.batch_id)
+            .join(jobs, jobs.c.id == entries.c.job_id)
+            .where(jobs.c.state.in_(ACTIVE))
+            .union(select(jobs.c.batch_id).where(jobs.c.state.in_(ACTIVE), jobs.c.batch_id.is_not(None)))
+        )
+        with self._database.write() as connection:
+            old = select(batches.c.id).where(batches.c.created_at < before, batches.c.id.not_in(unfinished))
+            gone = list(connection.execute(old).scalars())
+            for batch_id in gone:
+                connection.execute(delete(entries).where(entries.c.batch_id == batch_id))
+                connection.execute(delete(batches).where(batches.c.id == batch_id))
+            in_use = select(entries.c.job_id).where(entries.c.job_id.is_not(None))
+            connection.execute(delete(jobs).where(jobs.c.finished_at < before, jobs.c.id.not_in(in_use)))
+            return len(gone)
+
+    def _delete(self, connection: Connection, row: Any) -> ForgetRequest:
+        now = self._now()
+        enqueue(connection, JobKind.FORGET, row.id, row.collection, row.version, 0, None, now)
+        connection.execute(
+            update(documents)
+            .where(documents.c.id == row.id)
+            .values(
+                status=DELETED,
+                name="",
+                source="",
+                title=None,
+                given_title=None,
+                metadata="{}",
+                fingerprint="",
+                stage=None,
+                chunks=None,
+                pages=None,
+                error_code=None,
+                error_detail=None,
+                updated_at=now,
+            )
+        )
+        return ForgetRequest(row.collection, row.id, row.version)
+
+
+def check_name(name: str) -> None:
+    """Raises: InvalidRequest."""
+    if not _NAME.fullmatch(name):
+        raise InvalidRequest(
+            "A collection's name has 1 to 64 characters out of a–z, 0–9, '_' and '-'.", param="collection"
+        )
+
+
+def _existing(connection: Connection, document_id: str) -> Any:
+    row = connection.execute(
+        select(documents).where(documents.c.id == document_id, documents.c.status != DELETED)
+    ).first()
+    if row is None:
+        raise DocumentNotFound(f"There is no document '{document_id[:64]}'.")
+    return row
+
+
+def _collection(name: str) -> Select[Any]:
+    return select(collections.c.name).where(collections.c.name == name)
+
+
+def _require(connection: Connection, name: str) -> None:
+    if connection.execute(_collection(name)).first() is None:
+        raise CollectionNotFound(f"There is no collection '{name[:64]}'.", param="collection")
+
+
+def _ensure(connection: Connection, name: str, now: float) -> bool:
+    """Makes the collection if it is missing. Returns: whether it was."""
+    if connection.execute(_collection(name)).first() is not None:
+        return False
+    connection.execute(insert(collections).values(name=name, created_at=now))
+    return True
+
+
+def _older_than(connection: Connection, after: str) -> Any:
+    row = connection.execute(select(documents.c.created_at, documents.c.id).where(documents.c.id == after)).first()
+    if row is None:
+        raise InvalidRequest("`after` is not the `next` of a former page.", param="after")
+    return tuple_(documents.c.created_at, documents.c.id) < tuple_(row.created_at, row.id)

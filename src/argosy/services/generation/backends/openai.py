@@ -1,0 +1,129 @@
+"""Answers from any OpenAI-compatible endpoint (`POST {base_url}/chat/completions`, streamed)."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncGenerator
+
+import aiohttp
+
+from argosy.contracts.errors import ArgosyError, DeadlineExceeded, Overloaded, Unavailable, UpstreamFailed
+from argosy.contracts.generation import AnswerDelta, AnswerDone, AnswerEvent, AnswerFailed, GenerateRequest
+from argosy.contracts.request import RequestContext
+from argosy.services.generation.backends.sse import Chunk, Usage, chunks
+from argosy.services.generation.citing import citations_in
+from argosy.services.generation.prompt import messages
+from argosy.telemetry.logs import logger
+
+MOST_LOGGED_BYTES = 500
+
+log = logger("openai")
+
+
+class OpenAIBackend:
+    def __init__(self, session: aiohttp.ClientSession, base_url: str, model: str, api_key: str | None) -> None:
+        """`base_url` is the endpoint's address up to `/v1`; `api_key` is None where it takes none."""
+        self._session = session
+        self._url = f"{base_url.rstrip('/')}/chat/completions"
+        self._model = model
+        self._headers = {"authorization": f"Bearer {api_key}"} if api_key else {}
+
+    async def answer(self, request: GenerateRequest, context: RequestContext) -> AsyncGenerator[AnswerEvent, None]:
+        """As `AnswerBackend.answer`: errors before the first word are raised, later ones end with AnswerFailed.
+
+        Raises: Unavailable, the endpoint refuses the key or the model; Overloaded; UpstreamFailed;
+        DeadlineExceeded.
+        """
+        text: list[str] = []
+        finish_reason: str | None = None
+        complete = False
+        usage = Usage()
+        try:
+            async with contextlib.aclosing(self._stream(request, context)) as stream:
+                async for chunk in stream:
+                    usage = chunk.usage or usage
+                    complete |= chunk.done
+                    for choice in chunk.choices[:1]:
+                        finish_reason = choice.finish_reason or finish_reason
+                        if choice.delta.content:
+                            text.append(choice.delta.content)
+                            yield AnswerDelta(choice.delta.content)
+            if not complete and finish_reason is None:
+                raise UpstreamFailed("The language model's endpoint broke off its answer.")
+            if not text:
+                raise UpstreamFailed("The language model's endpoint answered without a word.")
+        except ArgosyError as error:
+            if not text:
+                raise
+            log.warning("answer broke off", reason=error.code, request_id=context.request_id)
+            yield AnswerFailed(error.code, error.message)
+            return
+        yield AnswerDone(
+            citations=citations_in("".join(text), request.passages),
+            finish_reason=finish_reason or "stop",
+            model=self._model,
+            prompt_tokens=usage.prompt_tokens or 0,
+            completion_tokens=usage.completion_tokens or 0,
+        )
+
+    async def close(self) -> None:
+        await self._session.close()
+
+    async def _stream(self, request: GenerateRequest, context: RequestContext) -> AsyncGenerator[Chunk, None]:
+        left_s = context.deadline.require("the language model was asked")
+        try:
+            async with self._session.post(
+                self._url,
+                json=self._body(request),
+                headers=self._headers,
+                timeout=aiohttp.ClientTimeout(total=left_s),
+                allow_redirects=False,
+            ) as response:
+                if response.status != 200:
+                    raise await self._refusal(response)
+                async for chunk in chunks(response.content.iter_any()):
+                    yield chunk
+        except TimeoutError as error:
+            raise DeadlineExceeded("The language model did not finish within the time allowed.") from error
+        except aiohttp.ClientConnectorError as error:
+            raise Unavailable(
+                "The language model's endpoint cannot be reached. Check services.generation.base_url.",
+                retry_after_s=1.0,
+            ) from error
+        except aiohttp.ClientError as error:
+            raise UpstreamFailed("The language model's endpoint broke off its answer.") from error
+
+    def _body(self, request: GenerateRequest) -> dict[str, object]:
+        body: dict[str, object] = {
+            "model": self._model,
+            "messages": messages(request),
+            "stream": True,
+            "stream_options": {"include_usage": True},
+        }
+        if request.max_tokens is not None:
+            body["max_tokens"] = request.max_tokens
+        if request.temperature is not None:
+            body["temperature"] = request.temperature
+        return body
+
+    async def _refusal(self, response: aiohttp.ClientResponse) -> ArgosyError:
+        """The endpoint's own words go to the log, not to the caller."""
+        said = (await response.content.read(MOST_LOGGED_BYTES)).decode(errors="replace")
+        log.warning("endpoint refused", status=response.status, said=said)
+        if response.status in (401, 403):
+            return Unavailable(
+                f"The language model's endpoint refused our key ({response.status}). "
+                "Check OPENAI_API_KEY and services.generation.base_url."
+            )
+        if response.status == 404:
+            return Unavailable(
+                f"The language model's endpoint does not know the model {self._model}, or has no chat completions at "
+                "its address. Check services.generation.model and services.generation.base_url."
+            )
+        after = response.headers.get("retry-after", "")
+        if response.status == 429:
+            return Overloaded(
+                "The language model's endpoint has too many requests. Try again after the time in Retry-After.",
+                retry_after_s=float(after) if after.isdigit() else 1.0,
+            )
+        return UpstreamFailed(f"The language model's endpoint answered {response.status}.")

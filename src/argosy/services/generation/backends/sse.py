@@ -1,0 +1,72 @@
+"""The chunks of an OpenAI-compatible event stream, and only what we read of them."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterator
+
+import msgspec
+
+from argosy.contracts.errors import UpstreamFailed
+
+MAX_LINE_BYTES = 2**20
+DONE = b"[DONE]"
+
+
+class Delta(msgspec.Struct):
+    content: str | None = None
+
+
+class Choice(msgspec.Struct):
+    delta: Delta = msgspec.field(default_factory=Delta)
+    finish_reason: str | None = None
+
+
+class Usage(msgspec.Struct):
+    prompt_tokens: int | None = 0
+    completion_tokens: int | None = 0
+
+
+class Chunk(msgspec.Struct):
+    """`done` stands for the `[DONE]` line."""
+
+    choices: list[Choice] = []
+    usage: Usage | None = None
+    error: msgspec.Raw | None = None
+    done: bool = False
+
+
+_decoder = msgspec.json.Decoder(Chunk)
+
+
+async def chunks(data: AsyncIterator[bytes]) -> AsyncGenerator[Chunk, None]:
+    """Each event of the stream to `[DONE]` or its end. Comments, other fields and blank lines are skipped.
+
+    Raises: UpstreamFailed for a line that is no chunk, is too long, or carries an error.
+    """
+    async for line in _lines(data):
+        field, _, value = line.partition(b":")
+        value = value.strip()
+        if field != b"data" or not value:
+            continue
+        if value == DONE:
+            yield Chunk(done=True)
+            return
+        try:
+            chunk = _decoder.decode(value)
+        except (msgspec.DecodeError, msgspec.ValidationError) as error:
+            raise UpstreamFailed("The language model's endpoint sent something that is not a chat chunk.") from error
+        if chunk.error is not None and bytes(chunk.error) != b"null":
+            raise UpstreamFailed("The language model's endpoint reported an error in its answer.")
+        yield chunk
+
+
+async def _lines(data: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    pending = b""
+    async for piece in data:
+        *whole, pending = (pending + piece).split(b"\n")
+        for line in whole:
+            yield line.strip()
+        if len(pending) > MAX_LINE_BYTES:
+            raise UpstreamFailed(f"The language model's endpoint sent a line over {MAX_LINE_BYTES} bytes.")
+    if pending:
+        yield pending.strip()

@@ -1,0 +1,96 @@
+"""A query to ranked passages: embed it, search once, fuse. Without an embedding the words alone decide, and say so."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from time import perf_counter
+from typing import Protocol
+
+from argosy.contracts.embedding import EmbedResponse, TextKind
+from argosy.contracts.errors import SERVICE_FAILURES, InvalidRequest
+from argosy.contracts.request import Clock, RequestContext
+from argosy.contracts.retrieval import Passage, RetrievalRequest, RetrievalResponse, SearchMode
+from argosy.contracts.store import StoreSearchRequest, StoreSearchResponse
+from argosy.services.retrieval.fusion import fuse
+from argosy.telemetry.logs import logger
+
+MAX_TOP_K = 200
+EMBEDDING = "embedding"
+
+log = logger("retrieval")
+
+
+class QueryEmbedder(Protocol):
+    async def embed(self, texts: Sequence[str], kind: TextKind, context: RequestContext) -> EmbedResponse: ...
+
+
+class ChunkSearcher(Protocol):
+    async def search(self, request: StoreSearchRequest, context: RequestContext) -> StoreSearchResponse: ...
+
+
+class RetrievalEngine:
+    def __init__(
+        self, embedding: QueryEmbedder, store: ChunkSearcher, candidates: int, clock: Clock = perf_counter
+    ) -> None:
+        """`candidates` is how many chunks of each list are fused."""
+        self._embedding = embedding
+        self._store = store
+        self._candidates = candidates
+        self._clock = clock
+
+    async def search(self, request: RetrievalRequest, context: RequestContext) -> RetrievalResponse:
+        """At most `top_k` passages, best first.
+
+        Hybrid and dense fall back to lexical when the query cannot be embedded in time; the answer then
+        names `embedding` in `degraded`.
+        Raises: InvalidRequest; what the store raises (CollectionNotFound, Unavailable, DeadlineExceeded, …).
+        """
+        _check(request)
+        started_s = self._clock()
+        vector = None if request.mode is SearchMode.LEXICAL else await self._vector(request.query, context)
+        embedded_s = self._clock()
+        fell_back = vector is None and request.mode is not SearchMode.LEXICAL
+        found = await self._store.search(
+            StoreSearchRequest(
+                collection=request.collection,
+                limit=max(self._candidates, request.top_k),
+                vector=vector,
+                text=None if request.mode is SearchMode.DENSE and not fell_back else request.query,
+                filters=request.filters,
+            ),
+            context,
+        )
+        found_s = self._clock()
+        passages = [
+            Passage(chunk=found.chunks[ranked.chunk_id], score=ranked.score)
+            for ranked in fuse(found.dense, found.lexical)[: request.top_k]
+        ]
+        return RetrievalResponse(
+            passages=passages,
+            degraded=[EMBEDDING] if fell_back else [],
+            timings_ms={
+                "embed": _ms(embedded_s - started_s),
+                "store": _ms(found_s - embedded_s),
+                "fuse": _ms(self._clock() - found_s),
+            },
+        )
+
+    async def _vector(self, query: str, context: RequestContext) -> bytes | None:
+        """The query as little-endian float32, or None when there is no embedding now."""
+        try:
+            answer = await self._embedding.embed([query], TextKind.QUERY, context.for_hop_with_fallback())
+        except SERVICE_FAILURES as error:
+            log.warning("searched by words only", reason=error.code, request_id=context.request_id)
+            return None
+        return answer.vectors
+
+
+def _check(request: RetrievalRequest) -> None:
+    if not request.query.strip():
+        raise InvalidRequest("query is empty; send the text to search for.", param="query")
+    if not 1 <= request.top_k <= MAX_TOP_K:
+        raise InvalidRequest(f"top_k is {request.top_k}; send a number from 1 to {MAX_TOP_K}.", param="top_k")
+
+
+def _ms(seconds: float) -> float:
+    return round(seconds * 1000, 3)
