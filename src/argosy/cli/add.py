@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from argosy.cli import output
-from argosy.cli.locate import DEFAULT_DATA_DIR, AdminUrl, DataDir, Url, locate
+from argosy.cli.locate import AdminUrl, DataDir, Url, locate
 
 if TYPE_CHECKING:
     from argosy.cli.progress import Progress
@@ -28,7 +28,7 @@ def add(
     as_json: Annotated[bool, typer.Option("--json", help="Print the outcome as JSON.")] = False,
     url: Url = None,
     admin_url: AdminUrl = None,
-    data_dir: DataDir = DEFAULT_DATA_DIR,
+    data_dir: DataDir = None,
 ) -> None:
     """Add documents. Ends with status 1 if any of them failed."""
     import sys
@@ -76,20 +76,16 @@ def add(
 
 
 def _follow(uploader: Uploader, sent: Sent, progress: Progress) -> list[BatchView]:
-    """The batches once all are done. Waits on one after the other, which is the order the queue works in."""
-    sizes = {batch.batch_id: len(batch.documents) for batch in sent.accepted}
-    total = sum(sizes.values())
-    finished: list[BatchView] = []
-    for batch_id in sizes:
-        view = uploader.batch(batch_id, 0)
-        while True:
-            ended = sum(_ended(batch) for batch in [*finished, view])
-            progress.at("Indexing", ended, total)
-            if view.done:
-                break
-            view = uploader.batch(batch_id, POLL_S)
-        finished.append(view)
-    return finished
+    """The batches once all are done. Each round waits on the first unfinished one and looks at the others."""
+    views: dict[str, BatchView] = {batch.batch_id: uploader.batch(batch.batch_id, 0) for batch in sent.accepted}
+    while True:
+        total = sum(view.total for view in views.values())
+        progress.at("Indexing", sum(_ended(view) for view in views.values()), total)
+        open_ids = [batch_id for batch_id, view in views.items() if not view.done]
+        if not open_ids:
+            return list(views.values())
+        for batch_id in open_ids:
+            views[batch_id] = uploader.batch(batch_id, POLL_S if batch_id == open_ids[0] else 0)
 
 
 def _ended(batch: BatchView) -> int:

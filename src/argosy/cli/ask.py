@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from argosy.cli import output
-from argosy.cli.locate import DEFAULT_DATA_DIR, AdminUrl, DataDir, Url, locate
+from argosy.cli.locate import AdminUrl, DataDir, Url, locate
 
 if TYPE_CHECKING:
     from argosy.cli.gateway import Api
@@ -27,7 +27,7 @@ def ask(
     ] = None,
     url: Url = None,
     admin_url: AdminUrl = None,
-    data_dir: DataDir = DEFAULT_DATA_DIR,
+    data_dir: DataDir = None,
 ) -> None:
     """Ask a question and print the answer with its sources."""
     from argosy.cli.gateway import Api
@@ -63,6 +63,7 @@ def _print_json(api: Api, request: dict[str, object]) -> None:
             "citations": answer.citations or [],
             "degraded": answer.degraded or [],
             "model": answer.model,
+            "answered_by": answer.answered_by or answer.model,
             "timings_ms": answer.timings_ms or {"total": round((time.monotonic() - started_s) * 1000, 1)},
         }
     )
@@ -77,7 +78,7 @@ def _print_whole(api: Api, request: dict[str, object]) -> Chat:
 
 
 def _print_stream(api: Api, request: dict[str, object]) -> Chat:
-    """Prints words as they arrive. Returns: what the chunks said beside the words. Raises: the error a chunk carried."""
+    """Prints words as they arrive. Returns: what was said beside them. Raises: the error a chunk carried."""
     import contextlib
 
     from argosy.cli.gateway import decoded

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from argosy.cli import output
-from argosy.cli.locate import DEFAULT_DATA_DIR, AdminUrl, DataDir, Url, locate
+from argosy.cli.locate import AdminUrl, DataDir, Url, locate
 
 Name = Annotated[str, typer.Argument(metavar="COLLECTION", help="A collection's name.")]
 
@@ -19,7 +19,7 @@ def list_collections(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     url: Url = None,
     admin_url: AdminUrl = None,
-    data_dir: DataDir = DEFAULT_DATA_DIR,
+    data_dir: DataDir = None,
 ) -> None:
     """List collections."""
     from argosy.cli.gateway import Api
@@ -36,7 +36,7 @@ def list_collections(
 
 
 @collections.command()
-def create(name: Name, url: Url = None, admin_url: AdminUrl = None, data_dir: DataDir = DEFAULT_DATA_DIR) -> None:
+def create(name: Name, url: Url = None, admin_url: AdminUrl = None, data_dir: DataDir = None) -> None:
     """Create an empty collection."""
     from argosy.cli.gateway import Api
     from argosy.contracts.documents import CollectionCreate
@@ -51,7 +51,7 @@ def delete(
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
     url: Url = None,
     admin_url: AdminUrl = None,
-    data_dir: DataDir = DEFAULT_DATA_DIR,
+    data_dir: DataDir = None,
 ) -> None:
     """Delete a collection and all its documents. Asks first on a terminal."""
     import sys

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from argosy.cli import output
-from argosy.cli.locate import DEFAULT_DATA_DIR, AdminUrl, DataDir, Url, locate
+from argosy.cli.locate import AdminUrl, DataDir, Url, locate
 
 PAGE = 100
 
@@ -38,7 +38,7 @@ def list_documents(
     as_json: AsJson = False,
     url: Url = None,
     admin_url: AdminUrl = None,
-    data_dir: DataDir = DEFAULT_DATA_DIR,
+    data_dir: DataDir = None,
 ) -> None:
     """List documents."""
     from argosy.cli.gateway import Api
@@ -81,7 +81,11 @@ def list_documents(
 
 @documents.command()
 def show(
-    document: Id, as_json: AsJson = False, url: Url = None, admin_url: AdminUrl = None, data_dir: DataDir = DEFAULT_DATA_DIR
+    document: Id,
+    as_json: AsJson = False,
+    url: Url = None,
+    admin_url: AdminUrl = None,
+    data_dir: DataDir = None,
 ) -> None:
     """Show one document."""
     import msgspec
@@ -108,7 +112,7 @@ def show(
 
 
 @documents.command()
-def delete(document: Id, url: Url = None, admin_url: AdminUrl = None, data_dir: DataDir = DEFAULT_DATA_DIR) -> None:
+def delete(document: Id, url: Url = None, admin_url: AdminUrl = None, data_dir: DataDir = None) -> None:
     """Delete a document: it is out of every answer at once."""
     from argosy.cli.gateway import Api
 
@@ -117,7 +121,7 @@ def delete(document: Id, url: Url = None, admin_url: AdminUrl = None, data_dir: 
 
 
 @documents.command()
-def retry(document: Id, url: Url = None, admin_url: AdminUrl = None, data_dir: DataDir = DEFAULT_DATA_DIR) -> None:
+def retry(document: Id, url: Url = None, admin_url: AdminUrl = None, data_dir: DataDir = None) -> None:
     """Queue a failed document again."""
     from argosy.cli.gateway import Api
 

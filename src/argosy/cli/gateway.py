@@ -1,9 +1,9 @@
-"""A client of the fleet's HTTP APIs that reads like plain calls: each runs its own event loop and returns the answer."""
+"""A client of the fleet's HTTP APIs that reads like plain calls: each one runs its own event loop."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Iterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Generator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from typing import TypeVar
@@ -74,7 +74,7 @@ class Api:
         """Sends a multipart form, which has to be made inside the loop that sends it."""
         return self._run(self._send("POST", path, form=form))
 
-    def events(self, path: str, message: object) -> Iterator[bytes]:
+    def events(self, path: str, message: object) -> Generator[bytes, None, None]:
         """Posts `message` and yields each server-sent event's data as it arrives.
 
         Raises: an ArgosyError; UpstreamFailed when the connection ends early.
@@ -103,7 +103,7 @@ class Api:
         async with self._open(method, path, params=params, message=message, data=data) as response:
             return Reply(await response.read())
 
-    async def _events(self, path: str, message: object) -> AsyncGenerator[bytes]:
+    async def _events(self, path: str, message: object) -> AsyncGenerator[bytes, None]:
         async with self._open("POST", path, message=message) as response:
             if response.content_type != "text/event-stream":
                 yield await response.read()

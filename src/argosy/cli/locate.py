@@ -9,15 +9,24 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from argosy.cli.controller_record import ControllerRecord
+    from argosy.control.record import ControllerRecord
 
 DEFAULT_URL = "http://127.0.0.1:8080"
 DEFAULT_ADMIN_URL = "http://127.0.0.1:8081"
 DEFAULT_DATA_DIR = Path("argosy-data")
+CONTROLLER_LOCK = "controller.lock"
+FLEET_FILE = Path("argosy.toml")
 
 Url = Annotated[str | None, typer.Option("--url", envvar="ARGOSY_URL", help="The gateway's address.")]
-AdminUrl = Annotated[str | None, typer.Option("--admin-url", envvar="ARGOSY_ADMIN_URL", help="The admin API's address.")]
-DataDir = Annotated[Path, typer.Option("--data-dir", envvar="ARGOSY_DATA_DIR", help="Where the fleet keeps its data.")]
+AdminUrl = Annotated[
+    str | None, typer.Option("--admin-url", envvar="ARGOSY_ADMIN_URL", help="The admin API's address.")
+]
+DataDir = Annotated[
+    Path | None,
+    typer.Option(
+        "--data-dir", envvar="ARGOSY_DATA_DIR", help=f"Where the fleet keeps its data (default: {DEFAULT_DATA_DIR})."
+    ),
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,38 +56,64 @@ class FleetAddress:
             ) from error
 
     def controller_alive(self) -> bool:
-        from argosy.serving import runfile
-
-        return runfile.is_held(self.run_dir / CONTROLLER_LOCK)
+        return _held(self.run_dir / CONTROLLER_LOCK)
 
     def live_replicas(self) -> list[str]:
         """The ids of replicas whose process lives, whether or not a controller does."""
-        from argosy.serving import runfile
-
         locks = sorted(self.run_dir.glob("*.lock"))
-        return [lock.stem for lock in locks if lock.name != CONTROLLER_LOCK and runfile.is_held(lock)]
+        return [lock.stem for lock in locks if lock.name != CONTROLLER_LOCK and _held(lock)]
+
+    def record(self) -> ControllerRecord | None:
+        """What the last controller here wrote, alive or not."""
+        from argosy.control import record
+
+        return record.read(self.data_dir)
 
 
-CONTROLLER_LOCK = "controller.lock"
-
-
-def locate(url: str | None, admin_url: str | None, data_dir: Path) -> FleetAddress:
+def locate(url: str | None, admin_url: str | None, data_dir: Path | None) -> FleetAddress:
     """The fleet named by the three options. Raises: InvalidRequest, an address is not one."""
+    data_dir = (data_dir or default_data_dir()).expanduser().absolute()
     found = None if url and admin_url else _running(data_dir)
     return FleetAddress(
         url=_checked(url or (found.gateway_url if found else DEFAULT_URL), "--url"),
         admin_url=_checked(admin_url or (found.admin_url if found else DEFAULT_ADMIN_URL), "--admin-url"),
-        data_dir=data_dir.expanduser().absolute(),
+        data_dir=data_dir,
     )
 
 
-def _running(data_dir: Path) -> ControllerRecord | None:
-    """What the controller wrote, while it or one of the replicas it started lives: a gateway outlives it."""
-    from argosy.cli import controller_record
+def default_data_dir() -> Path:
+    """What the settings in this folder say (the variable, else `argosy.toml`), else DEFAULT_DATA_DIR.
 
-    address = FleetAddress("", "", data_dir.expanduser().absolute())
-    record = controller_record.read(address.run_dir)
-    return record if record and (address.controller_alive() or address.live_replicas()) else None
+    Reads only this one key: the whole file is checked by what starts a fleet.
+    """
+    import os
+    import tomllib
+
+    if named := os.environ.get("ARGOSY_FLEET__DATA_DIR"):
+        return Path(named)
+    try:
+        with FLEET_FILE.open("rb") as file:
+            fleet = tomllib.load(file).get("fleet")
+    except (OSError, ValueError):
+        return DEFAULT_DATA_DIR
+    named = fleet.get("data_dir") if isinstance(fleet, dict) else None
+    return Path(named) if isinstance(named, str) else DEFAULT_DATA_DIR
+
+
+def _running(data_dir: Path) -> ControllerRecord | None:
+    """The record, while the controller or one of the replicas it started lives: a gateway outlives it."""
+    here = FleetAddress("", "", data_dir)
+    record = here.record()
+    return record if record and (here.controller_alive() or here.live_replicas()) else None
+
+
+def _held(lock: Path) -> bool:
+    from argosy.serving import runfile
+
+    try:
+        return runfile.is_held(lock)
+    except OSError:  # another user's fleet: nothing can be known about it
+        return False
 
 
 def _checked(url: str, option: str) -> str:

@@ -1,6 +1,6 @@
 """The command `argosy`: one module per group of commands, and the one place where errors become sentences.
 
-Importing this must stay cheap, because every `--help` pays for it: the modules named here import only
+Importing this must stay cheap, because every command pays for it: the modules named here import only
 typer and the standard library at their top, and everything else inside the command that needs it.
 """
 
@@ -54,7 +54,10 @@ def main() -> None:
     """The console script."""
     try:
         try:
-            app()
+            if sys.argv[1:] in (["version"], ["--version"]):
+                version.version()  # without typer, whose parsing of any command loads pydantic: 0.3 s
+            else:
+                app()
         finally:
             sys.stdout.flush()
     except BrokenPipeError:

@@ -17,7 +17,9 @@ def is_terminal() -> bool:
 
 def printable(text: str) -> str:
     """`text` without control characters: a document's name must not be able to drive the terminal."""
-    return "".join(c if c in "\n\t" or (c >= " " and not "\x7f" <= c <= "\x9f") else "\N{REPLACEMENT CHARACTER}" for c in text)
+    return "".join(
+        c if c in "\n\t" or (c >= " " and not "\x7f" <= c <= "\x9f") else "\N{REPLACEMENT CHARACTER}" for c in text
+    )
 
 
 def one_line(text: str, limit: int | None = None) -> str:
@@ -106,3 +108,12 @@ def moment(wall_s: float) -> str:
 def quantity(count: int, noun: str) -> str:
     """`1 document`, `2 documents`."""
     return f"{count} {noun}{'' if count == 1 else 's'}"
+
+
+def size(size_bytes: float) -> str:
+    """A number of bytes in the unit that reads best."""
+    for unit in ("B", "KiB", "MiB"):
+        if size_bytes < 1024:
+            return f"{size_bytes:.0f} {unit}"
+        size_bytes /= 1024
+    return f"{size_bytes:.1f} GiB"

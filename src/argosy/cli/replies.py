@@ -24,6 +24,7 @@ class Chat(msgspec.Struct):
 
     choices: list[Choice] = []
     model: str = ""
+    answered_by: str = ""
     citations: list[Citation] | None = None
     degraded: list[str] | None = None
     timings_ms: dict[str, float] | None = None

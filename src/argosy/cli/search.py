@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from argosy.cli import output
-from argosy.cli.locate import DEFAULT_DATA_DIR, AdminUrl, DataDir, Url, locate
+from argosy.cli.locate import AdminUrl, DataDir, Url, locate
 
 TEXT_CHARS = 160
 
@@ -29,7 +29,7 @@ def search(
     as_json: Annotated[bool, typer.Option("--json", help="Print the gateway's answer as JSON.")] = False,
     url: Url = None,
     admin_url: AdminUrl = None,
-    data_dir: DataDir = DEFAULT_DATA_DIR,
+    data_dir: DataDir = None,
 ) -> None:
     """Print the passages that fit a query best."""
     from argosy.cli.gateway import Api

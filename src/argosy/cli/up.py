@@ -141,9 +141,7 @@ def _up_detached(fleet: Fleet) -> None:
         raise typer.Exit(PARTIAL)
 
 
-def _await_report(
-    process: subprocess.Popen[bytes], errors: IO[bytes], data_dir: Path, longest_s: float
-) -> StartReport:
+def _await_report(process: subprocess.Popen[bytes], errors: IO[bytes], data_dir: Path, longest_s: float) -> StartReport:
     """The finished start report. Raises: StartError with the controller's own reason when it ends instead."""
     import asyncio
 

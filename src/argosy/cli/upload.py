@@ -1,4 +1,4 @@
-"""Sends documents in requests of bounded size, waits out a full queue, and keeps one bad file from stopping the others."""
+"""Sends documents in requests of bounded size, waits out a full queue, and lets no bad file stop the others."""
 
 from __future__ import annotations
 

@@ -7,9 +7,9 @@ import typer
 
 def version() -> None:
     """Print the installed version."""
-    from importlib.metadata import version as installed
+    from argosy.version import VERSION
 
-    typer.echo(f"argosy {installed('argosy')}")
+    typer.echo(f"argosy {VERSION}")
 
 
 def register(app: typer.Typer) -> None:

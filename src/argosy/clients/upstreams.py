@@ -14,6 +14,7 @@ from argosy.clients.embedding import EmbeddingClient
 from argosy.clients.follower import Follower
 from argosy.clients.generation import GenerationClient
 from argosy.clients.retrieval import RetrievalClient
+from argosy.clients.status import StatusClient
 from argosy.clients.store import StoreClient
 from argosy.clients.transport import Transport
 from argosy.config.models import Services
@@ -54,6 +55,7 @@ class Upstreams:
         self.generation = GenerationClient(self.transport)
         self.retrieval = RetrievalClient(self.transport)
         self.store = StoreClient(self.transport)
+        self.status = StatusClient(self._session, self._controller_url, self._token)
         follower = Follower(self.directory, self._controller_url, self._token, self._on_version)
         self._following = asyncio.create_task(follower.run(self._session))
         await self.directory.received()

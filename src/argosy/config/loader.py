@@ -124,7 +124,8 @@ def _sentence(error: ErrorDetails, origins: Mapping[Path_, str]) -> str:
         where = next(iter(origins.values()))
     key = ".".join(path)
     if error["type"] == "extra_forbidden":
-        return f"{where}: unknown key {key}; {_nearest(path)}."
+        remedy = _nearest(path)
+        return f"{where}: unknown key {key}; {remedy}{'?' if remedy.startswith('did') else '.'}"
     message = error["msg"].removeprefix("Value error, ")
     if error["type"] == "value_error":
         return f"{where}: {key + ': ' if key else ''}{message}."
@@ -145,4 +146,4 @@ def _nearest(path: Path_) -> str:
         model = below
     known = list(model.model_fields)
     close = difflib.get_close_matches(path[-1], known, n=1, cutoff=0.5)
-    return f"did you mean {close[0]}?".rstrip("?") if close else f"known here are {', '.join(known)}"
+    return f'did you mean "{close[0]}"' if close else f"known here are {', '.join(known)}"

@@ -14,7 +14,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -31,6 +31,7 @@ POLL_S = 0.02
 LOCK_POLL_S = 0.2
 ADOPTION_WAIT_S = 10.0
 KILL_WAIT_S = 5.0
+LAST_WORDS_BYTES = 2000
 
 log = logger("local")
 
@@ -47,8 +48,14 @@ class _Watched:
 
 class LocalPlatform:
     def __init__(
-        self, data_dir: Path, fleet_json: str, token: str, controller_url: str, environ: Mapping[str, str] | None = None
+        self,
+        data_dir: Path,
+        fleet_json: str,
+        token: str,
+        controller_url: str,
+        commands: Mapping[str, Sequence[str]] | None = None,
     ) -> None:
+        """`commands`: how to start a service that is not one of ours, by name."""
         self.exits = ExitListeners()
         self._run_dir = data_dir / "run"
         self._log_dir = data_dir / "logs"
@@ -56,9 +63,9 @@ class LocalPlatform:
         self._fleet_json = fleet_json
         self._token = token
         self._controller_url = controller_url
-        self._environ = dict(os.environ if environ is None else environ)
+        self._commands = dict(commands or {})
         self._watched: dict[str, _Watched] = {}
-        self._failures: dict[str, str] = {}
+        self._ended_with: dict[str, str] = {}
         for folder in (self._run_dir, self._log_dir):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
 
@@ -130,7 +137,7 @@ class LocalPlatform:
         finally:
             lock.release()
         replica.pid = process.pid
-        self._failures.pop(replica_id, None)
+        self._ended_with.pop(replica_id, None)
         self._watch(_Watched(replica, path, process))
         log.info("spawned", replica_id=replica_id, pid=process.pid)
         return replica
@@ -150,7 +157,7 @@ class LocalPlatform:
     def _spawn(self, path: Path, service: str, lock_descriptor: int) -> subprocess.Popen[bytes]:
         """The child inherits the lock's descriptor, so the lock is held without a gap from before it exists."""
         environ = {
-            **self._environ,
+            **os.environ,
             runfile.RUN_FILE_VARIABLE: str(path),
             runfile.LOCK_VARIABLE: str(lock_descriptor),
             "PYTHONUNBUFFERED": "1",
@@ -159,7 +166,7 @@ class LocalPlatform:
         output = os.open(log_path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
         try:
             return subprocess.Popen(
-                [sys.executable, "-m", f"argosy.services.{service}"],
+                self._commands.get(service, (sys.executable, "-m", f"argosy.services.{service}")),
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
@@ -175,7 +182,7 @@ class LocalPlatform:
         path = runfile.record_path(self._run_dir, replica.id)
         while time.monotonic() < deadline_s:
             if replica.id not in self._watched:
-                raise StartError(self._failures.get(replica.id, f"{replica.id} ended before it listened."))
+                raise StartError(self._ended_with.get(replica.id, f"{replica.id} ended before it listened."))
             with contextlib.suppress(FileNotFoundError, msgspec.DecodeError):
                 replica.url = runfile.read(path).url
             if replica.url is not None:
@@ -210,6 +217,9 @@ class LocalPlatform:
         for watched in self._watched.values():
             if watched.watcher is not None:
                 watched.watcher.cancel()
+            if watched.process is not None and watched.process.returncode is None:
+                # Left alive on purpose: without this, Popen warns that it was forgotten.
+                watched.process.returncode = 0
 
     def _watch(self, watched: _Watched) -> None:
         self._watched[watched.replica.id] = watched
@@ -236,13 +246,25 @@ class LocalPlatform:
         error = None
         with contextlib.suppress(FileNotFoundError, msgspec.DecodeError):
             error = runfile.read(watched.record_path).error
+        if error is None and exit_code:
+            error = _last_words(self._log_dir / f"{watched.replica.id}.log", exit_code)
         ended = ReplicaExit(watched.replica, exit_code, error, watched.asked)
-        self._failures[watched.replica.id] = ended.describe()
+        self._ended_with[watched.replica.id] = ended.describe()
         runfile.remove(watched.record_path)
         self._watched.pop(watched.replica.id, None)
         watched.gone.set()
         log.info("ended", replica_id=watched.replica.id, reason=ended.describe(), asked=watched.asked)
         self.exits.notify(ended)
+
+
+def _last_words(log_path: Path, exit_code: int) -> str | None:
+    """What a process that crashed before it could log wrote last (an import error, say)."""
+    with contextlib.suppress(OSError), log_path.open("rb") as stream:
+        stream.seek(max(0, log_path.stat().st_size - LAST_WORDS_BYTES))
+        lines = stream.read().decode(errors="replace").strip().splitlines()
+        if lines and not lines[-1].startswith("{"):
+            return f"exited with code {exit_code}: {lines[-1]}"
+    return None
 
 
 async def _readable(descriptor: int) -> None:

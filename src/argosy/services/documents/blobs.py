@@ -100,6 +100,7 @@ class BlobStore:
                 file.write(data)
                 file.flush()
                 os.fsync(file.fileno())
+            os.utime(temporary, (self._now(), self._now()))
             os.replace(temporary, path)
         except BaseException:
             with contextlib.suppress(FileNotFoundError):

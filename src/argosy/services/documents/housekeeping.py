@@ -1,4 +1,4 @@
-"""What crashes and refused uploads leave behind is cleared away here, as are old records. Blocking; run now and then."""
+"""Clears away what crashes and refused uploads leave behind, and old records. Blocking; run now and then."""
 
 from __future__ import annotations
 

@@ -72,7 +72,7 @@ def pages_from_bytes(content: str, boundaries: list[tuple[int, int, int]]) -> tu
 
     Returns: the normalised text and its spans, in order; a boundary that overlaps the one before is cut short.
     """
-    raw = content.encode("utf-8", errors="surrogatepass")
+    raw = content.encode()
     parts: list[str] = []
     spans: list[PageSpan] = []
     at = length = 0

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from argosy.contracts.documents import DocumentFault
-from argosy.contracts.embedding import EmbedResponse
+from argosy.contracts.embedding import EmbedResponse, TextKind
 from argosy.contracts.errors import (
     ArgosyError,
     DocumentError,
@@ -27,7 +27,7 @@ from argosy.contracts.errors import (
     UpstreamFailed,
 )
 from argosy.contracts.request import Clock, Deadline, Priority, RequestContext
-from argosy.contracts.store import Chunk, ForgetRequest, PublishRequest, UpsertRequest
+from argosy.contracts.store import Chunk, EnsureCollection, ForgetRequest, PublishRequest, UpsertRequest
 from argosy.services.documents.blobs import BlobStore, content_hash
 from argosy.services.documents.chunking import ChunkDraft, ChunkLimits, chunk
 from argosy.services.documents.jobs import Indexed, Job, Jobs
@@ -47,15 +47,15 @@ class Parser(Protocol):
 
 
 class Embedder(Protocol):
-    async def embed(self, texts: list[str], context: RequestContext) -> EmbedResponse:
-        """Passages to vectors, in the order given. Raises: ArgosyError."""
+    async def embed(self, texts: list[str], kind: TextKind, context: RequestContext) -> EmbedResponse:
+        """Texts to vectors, in the order given. Raises: ArgosyError."""
         ...
 
 
 class ChunkStore(Protocol):
     """Each call may be repeated. Raises: ArgosyError."""
 
-    async def ensure(self, collection: str, context: RequestContext) -> None: ...
+    async def ensure(self, request: EnsureCollection, context: RequestContext) -> None: ...
 
     async def upsert(self, request: UpsertRequest, context: RequestContext) -> None: ...
 
@@ -120,9 +120,9 @@ class Pipeline:
             raise EmptyDocument(f"{job.name} holds no text.")
         title = job.title or parsed.title
         await self._stage(job, "embed", 0.3)
-        await self._store.ensure(job.collection, self._context(job))
+        await self._store.ensure(EnsureCollection(job.collection), self._context(job))
         await self._embed_all(job, drafts, title)
-        text = parsed.text.encode("utf-8", errors="surrogatepass")
+        text = parsed.text.encode("utf-8")
         await asyncio.to_thread(self._blobs.put, text)
         await self._stage(job, "publish", 0.95)
         version = PublishRequest(job.collection, job.document_id, job.version, len(drafts))
@@ -136,7 +136,7 @@ class Pipeline:
         size = self._settings.batch_chunks
         for at in range(0, len(drafts), size):
             part = drafts[at : at + size]
-            answer = await self._embedder.embed([draft.text for draft in part], self._context(job))
+            answer = await self._embedder.embed([draft.text for draft in part], TextKind.PASSAGE, self._context(job))
             if len(answer.vectors) != len(part) * answer.dimensions * 4:
                 raise UpstreamFailed("The embedding service answered with another number of vectors than was asked.")
             if model not in (None, (answer.model, answer.dimensions)):

@@ -1,0 +1,63 @@
+"""Words as they are compared: lower case, without stop words, reduced to their stems."""
+
+from __future__ import annotations
+
+import math
+import re
+import threading
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+
+import Stemmer
+
+Idf = Mapping[str, float]
+"""Stem to weight, positive; rarer is heavier."""
+
+_WORD = re.compile(r"\d+(?:[.,]\d+)+|[^\W_]+(?:['’][^\W_]+)*")
+_POSSESSIVE = re.compile(r"['’]s?$")
+_STOP_WORDS = frozenset(
+    """
+    a about above after again against all am an and any are aren't as at be because been before being below between
+    both but by can can't cannot could couldn't did didn't do does doesn't doing don't down during each few for from
+    further had hadn't has hasn't have haven't having he her here hers herself him himself his how i if in into is
+    isn't it its itself just me more most mustn't my myself no nor not now of off on once only or other our ours
+    ourselves out over own same shan't she should shouldn't so some such than that the their theirs them themselves
+    then there these they this those through to too under until up very was wasn't we were weren't what when where
+    which while who whom whose why will with won't would wouldn't you your yours yourself yourselves
+    """.split()
+)
+_local = threading.local()
+
+
+def _stemmer() -> Stemmer.Stemmer:
+    # A stemmer keeps state while it works, so threads do not share one.
+    if not hasattr(_local, "stemmer"):
+        _local.stemmer = Stemmer.Stemmer("english")
+    stemmer: Stemmer.Stemmer = _local.stemmer
+    return stemmer
+
+
+def stems(text: str) -> list[str]:
+    """The stems of the words of `text` in order, repeated ones included, stop words left out."""
+    lowered = (match.lower().replace("’", "'") for match in _WORD.findall(text))
+    kept = [_POSSESSIVE.sub("", word) for word in lowered if word not in _STOP_WORDS]
+    return list(_stemmer().stemWords([word for word in kept if word and word not in _STOP_WORDS]))
+
+
+def idf(texts: Iterable[str]) -> dict[str, float]:
+    """BM25's weight of each stem over `texts`: ln(1 + (N - n + 0.5) / (n + 0.5))."""
+    seen = [set(stems(text)) for text in texts]
+    counts = Counter(stem for own in seen for stem in own)
+    return {stem: math.log(1 + (len(seen) - n + 0.5) / (n + 0.5)) for stem, n in counts.items()}
+
+
+def coverage(question: Sequence[str], words: Iterable[str], weights: Idf) -> float:
+    """The share in [0, 1] of the question's distinct stems, by weight, that are among `words`.
+
+    A stem without a weight counts as the heaviest known one. A question without stems is covered by nothing.
+    """
+    heaviest = max(weights.values(), default=1.0)
+    asked = {stem: weights.get(stem, heaviest) for stem in question}
+    total = sum(asked.values())
+    own = set(words)
+    return sum(weight for stem, weight in asked.items() if stem in own) / total if total > 0 else 0.0

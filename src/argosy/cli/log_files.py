@@ -1,0 +1,101 @@
+"""A service's log files: one for each replica, merged by time and followed as they grow."""
+
+from __future__ import annotations
+
+import collections
+import heapq
+import os
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import msgspec
+
+from argosy.contracts.errors import NotFound
+
+CONTROLLER = "controller"
+POLL_S = 0.25
+
+
+@dataclass(frozen=True, slots=True)
+class LogLine:
+    """`timestamp` is ISO 8601 in UTC, which sorts as text; a line without one has that of the line before it."""
+
+    timestamp: str
+    origin: str
+    text: str
+    fields: dict[str, object] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class _Place:
+    """How far a file was read. Another inode or a smaller size means it was replaced."""
+
+    inode: int = 0
+    offset: int = 0
+    timestamp: str = ""
+
+
+class LogFiles:
+    def __init__(self, folder: Path, service: str, pause: Callable[[float], None] = time.sleep) -> None:
+        """Raises: NotFound naming the services that have logs."""
+        self._folder = folder
+        self._service = service
+        self._pause = pause
+        self._places: dict[Path, _Place] = {}
+        if not self._files():
+            raise NotFound(_nothing(folder, service))
+
+    def merged(self, last: int | None = None) -> Iterator[LogLine]:
+        """What is written so far, by time; only the `last` lines if asked."""
+        lines = heapq.merge(*(self._new_lines(file) for file in self._files()), key=lambda line: line.timestamp)
+        yield from lines if last is None else collections.deque(lines, maxlen=last)
+
+    def follow(self) -> Iterator[LogLine]:
+        """What is written after what was read, for ever; files that appear later are read from their start."""
+        while True:
+            yield from self.merged()
+            self._pause(POLL_S)
+
+    def _files(self) -> list[Path]:
+        if self._service == CONTROLLER:
+            return [path for path in [self._folder / f"{CONTROLLER}.log"] if path.is_file()]
+        return sorted(path for path in self._folder.glob("*.log") if path.stem.rpartition("-")[0] == self._service)
+
+    def _new_lines(self, path: Path) -> Iterator[LogLine]:
+        """Complete lines after the place that was reached; a line still being written is left for the next time."""
+        place = self._places.setdefault(path, _Place())
+        try:
+            stream = path.open("rb")
+        except FileNotFoundError:
+            return
+        with stream:
+            stat = os.fstat(stream.fileno())
+            if stat.st_ino != place.inode or stat.st_size < place.offset:
+                place.inode, place.offset = stat.st_ino, 0
+            stream.seek(place.offset)
+            for raw in stream:
+                if not raw.endswith(b"\n"):
+                    return
+                place.offset += len(raw)
+                if raw.strip():
+                    line = _parsed(raw, path.stem, place.timestamp)
+                    place.timestamp = line.timestamp
+                    yield line
+
+
+def _parsed(raw: bytes, origin: str, before: str) -> LogLine:
+    text = raw.decode("utf-8", "replace").rstrip("\r\n")
+    try:
+        fields = msgspec.json.decode(raw, type=dict[str, object])
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return LogLine(before, origin, text)
+    return LogLine(str(fields.get("timestamp", before)), origin, text, fields)
+
+
+def _nothing(folder: Path, service: str) -> str:
+    known = sorted({path.stem.rpartition("-")[0] or path.stem for path in folder.glob("*.log")})
+    if not known:
+        return f"There are no logs in {folder}; start a fleet with: argosy up, or name its folder with --data-dir."
+    return f"There are no logs of {service} in {folder}; there are logs of {', '.join(known)}."

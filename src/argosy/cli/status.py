@@ -1,0 +1,140 @@
+"""`argosy status`: services and replicas as the controller sees them, and what is left when there is no controller."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from argosy.cli import output
+from argosy.cli.locate import AdminUrl, DataDir, FleetAddress, Url, locate
+
+if TYPE_CHECKING:
+    from argosy.contracts.fleet import FleetView, ReplicaView, ServiceView
+
+HEALTHY = 0
+NOT_HEALTHY = 1
+NO_CONTROLLER = 3
+WATCH_EVERY_S = 2.0
+SERVICE_COLUMNS = ("service", "status", "replicas", "response", "errors", "checked", "reason")
+REPLICA_COLUMNS = ("replica", "status", "pid", "endpoint", "response", "errors", "restarts", "up", "reason")
+ADMIN_TIMEOUT_S = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """One look at the fleet. `problem` says why there is no view; `body` is the admin API's answer as it came."""
+
+    exit_code: int
+    view: FleetView | None = None
+    body: bytes = b""
+    problem: str = ""
+    live_replicas: tuple[str, ...] = ()
+
+
+def status(
+    as_json: Annotated[bool, typer.Option("--json", help="Print the admin API's answer as JSON.")] = False,
+    watch: Annotated[bool, typer.Option("--watch", help="Print it again and again, until Ctrl-C.")] = False,
+    url: Url = None,
+    admin_url: AdminUrl = None,
+    data_dir: DataDir = None,
+) -> None:
+    """Show the fleet. Ends with 0 when all is healthy, 1 when not, 3 when it serves without its controller."""
+    while True:
+        seen = look(locate(url, admin_url, data_dir))
+        if watch and output.is_terminal():
+            typer.echo("\x1b[H\x1b[2J", nl=False)
+        _print(seen, as_json)
+        if not watch:
+            raise typer.Exit(seen.exit_code)
+        time.sleep(WATCH_EVERY_S)
+
+
+def look(fleet: FleetAddress) -> Seen:
+    """Raises: an ArgosyError other than "nobody answers"."""
+    from argosy.cli.gateway import Api, NoFleet
+    from argosy.contracts.fleet import FleetView, Health
+
+    try:
+        reply = Api(fleet.admin_url, fleet.token(), "controller", ADMIN_TIMEOUT_S).get("/v1/fleet")
+    except NoFleet:
+        return _without_controller(fleet)
+    view = reply.into(FleetView)
+    healthy = all(state is Health.HEALTHY for state in (view.status, *(service.status for service in view.services)))
+    return Seen(HEALTHY if healthy else NOT_HEALTHY, view, reply.body)
+
+
+def _without_controller(fleet: FleetAddress) -> Seen:
+    if fleet.controller_alive():
+        problem = (
+            f"The controller is alive but does not answer at {fleet.admin_url} yet; look at: argosy logs controller"
+        )
+        return Seen(NOT_HEALTHY, problem=problem, live_replicas=tuple(fleet.live_replicas()))
+    if live := fleet.live_replicas():
+        problem = "controller not running, data plane serving; start it again with: argosy up"
+        return Seen(NO_CONTROLLER, problem=problem, live_replicas=tuple(live))
+    return Seen(NOT_HEALTHY, problem=f"No fleet is running on {fleet.data_dir}. Start one with: argosy up")
+
+
+def _print(seen: Seen, as_json: bool) -> None:
+    if as_json and seen.view is not None:
+        output.json(seen.body)
+    elif as_json:
+        output.json({"controller": None, "problem": seen.problem, "live_replicas": list(seen.live_replicas)})
+    elif seen.view is not None:
+        _print_view(seen.view)
+    elif seen.exit_code == NO_CONTROLLER:
+        output.line(seen.problem, color="yellow")
+        output.line(f"Alive: {', '.join(seen.live_replicas)}.")
+    else:
+        output.error(seen.problem)
+
+
+def _print_view(view: FleetView) -> None:
+    now_s = time.time()
+    colour = {"HEALTHY": "green", "DEGRADED": "yellow"}.get(view.status.value, "red")
+    up = output.ago(view.controller.started_at, now_s)
+    output.line(
+        f"{view.status.value}  controller {view.controller.version}, pid {view.controller.pid}, up {up}", color=colour
+    )
+    output.line()
+    output.table(SERVICE_COLUMNS, [_service_row(service, now_s) for service in view.services])
+    output.line()
+    replicas = [replica for service in view.services for replica in service.replicas]
+    output.table(REPLICA_COLUMNS, [_replica_row(replica, now_s) for replica in replicas])
+
+
+def _service_row(service: ServiceView, now_s: float) -> tuple[str, ...]:
+    return (
+        service.name,
+        service.status.value,
+        f"{len(service.replicas)}/{service.desired}",
+        _response(service.response_time_ms),
+        str(service.error_count),
+        output.DASH if service.last_check is None else f"{output.ago(service.last_check, now_s)} ago",
+        service.reason,
+    )
+
+
+def _replica_row(replica: ReplicaView, now_s: float) -> tuple[str, ...]:
+    return (
+        replica.id,
+        replica.status.value,
+        output.DASH if replica.pid is None else str(replica.pid),
+        replica.endpoint or output.DASH,
+        _response(replica.response_time_ms),
+        str(replica.error_count),
+        str(replica.restarts),
+        output.ago(replica.started_at, now_s),
+        replica.reason,
+    )
+
+
+def _response(milliseconds: float | None) -> str:
+    return output.DASH if milliseconds is None else f"{milliseconds:.1f} ms"
+
+
+def register(app: typer.Typer) -> None:
+    app.command()(status)

@@ -1,0 +1,50 @@
+"""How the fleet is: the controller's view of all of it, and what one replica says of itself."""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+import aiohttp
+import msgspec
+
+from argosy.contracts.errors import Unavailable
+from argosy.contracts.fleet import Endpoint, FleetView, ReplicaStatus
+from argosy.contracts.request import RequestContext
+
+TIMEOUT_S = 2.0
+
+T = TypeVar("T")
+
+
+class StatusClient:
+    """Asks fixed addresses: no balancing, no second attempt."""
+
+    def __init__(self, session: aiohttp.ClientSession, controller_url: str, token: str) -> None:
+        self._session = session
+        self._controller_url = controller_url
+        self._authorization = {"authorization": f"Bearer {token}"}
+
+    async def fleet(self, context: RequestContext) -> FleetView:
+        """Raises: Unavailable when the controller is not running or does not answer in time."""
+        return await self._get(f"{self._controller_url}/v1/fleet", FleetView, context, "The controller")
+
+    async def replica(self, endpoint: Endpoint, context: RequestContext) -> ReplicaStatus:
+        """Raises: Unavailable when the replica cannot be reached or does not answer in time."""
+        return await self._get(f"{endpoint.url}/internal/status", ReplicaStatus, context, f"Replica {endpoint.id}")
+
+    async def _get(self, url: str, into: type[T], context: RequestContext, who: str) -> T:
+        timeout_s = min(TIMEOUT_S, context.deadline.require(f"{who} was asked"))
+        headers = {**self._authorization, **context.headers()}
+        try:
+            async with self._session.get(
+                url, headers=headers, timeout=aiohttp.ClientTimeout(total=timeout_s)
+            ) as response:
+                if response.status != 200:
+                    raise Unavailable(f"{who} answered {response.status}.")
+                return msgspec.json.decode(await response.read(), type=into)
+        except TimeoutError as error:
+            raise Unavailable(f"{who} did not answer within {timeout_s:.1f} s.") from error
+        except (aiohttp.ClientError, OSError) as error:
+            raise Unavailable(f"{who} cannot be reached.") from error
+        except msgspec.DecodeError as error:
+            raise Unavailable(f"{who} answered something that is no status.") from error

@@ -1,0 +1,57 @@
+"""An embedder without a model: a bag of hashed words. For tests, demonstrations and measurements of everything else."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Sequence
+
+import numpy as np
+
+from argosy.contracts.embedding import ModelInfo, TextKind, Vectors
+
+DIMENSIONS = 64
+SPECIAL_TOKENS = 2
+_WORD = re.compile(r"\w+")
+
+
+class FakeEngine:
+    """The same text has the same vector in every process; texts that share words lie closer together.
+
+    A word is a token. Each word has a direction of 64 signs taken from its hash; a text points along the
+    sum of its words' directions.
+    """
+
+    def __init__(self, *, model: str = "fake", max_tokens: int = 256) -> None:
+        self._info = ModelInfo(model=model, revision="1", dimensions=DIMENSIONS, max_tokens=max_tokens)
+
+    @property
+    def info(self) -> ModelInfo:
+        return self._info
+
+    def full_lengths(self, texts: Sequence[str], kind: TextKind) -> list[int]:
+        """Tokens of each text with special tokens, before truncation."""
+        return [len(_words(text)) + SPECIAL_TOKENS for text in texts]
+
+    def count_tokens(self, texts: Sequence[str], kind: TextKind) -> list[int]:
+        return [min(length, self._info.max_tokens) for length in self.full_lengths(texts, kind)]
+
+    def embed(self, texts: Sequence[str], kind: TextKind) -> Vectors:
+        vectors = np.zeros((len(texts), DIMENSIONS), dtype=np.float32)
+        for row, text in enumerate(texts):
+            for word in _words(text)[: self._info.max_tokens - SPECIAL_TOKENS]:
+                vectors[row] += _direction(word)
+            if not vectors[row].any():
+                vectors[row, 0] = 1.0
+            vectors[row] /= np.linalg.norm(vectors[row])
+        return vectors
+
+
+def _words(text: str) -> list[str]:
+    return _WORD.findall(text.lower())
+
+
+def _direction(word: str) -> Vectors:
+    digest = hashlib.blake2b(word.encode("utf-8", "replace"), digest_size=DIMENSIONS // 8).digest()
+    bits = np.unpackbits(np.frombuffer(digest, dtype=np.uint8))
+    return bits.astype(np.float32) * 2 - 1

@@ -1,0 +1,95 @@
+"""The gateway: the public API. One process answers on the public port and, for the fleet, on an internal one."""
+
+from __future__ import annotations
+
+from importlib import metadata
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.middleware.asyncexitstack import AsyncExitStackMiddleware
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
+from starlette.types import ASGIApp
+
+from argosy.clients.upstreams import Upstreams
+from argosy.config.models import GatewaySettings
+from argosy.services.gateway.gateway import Gateway
+from argosy.services.gateway.routes import chat, documents, embeddings, fleet, search
+from argosy.services.gateway.schema import describe, page
+from argosy.serving.app import health_routes
+from argosy.serving.kit import Kit
+from argosy.serving.middleware import ServiceMiddleware
+
+PUBLIC_PREFIXES = ("/v1/", "/docs", "/openapi.json")
+PAGE_HEADERS = {"content-security-policy": "default-src 'none'; style-src 'unsafe-inline'"}
+
+
+class PublicApp(FastAPI):
+    """Routes and their description: errors pass through to `ServiceMiddleware`, which turns them into responses."""
+
+    def build_middleware_stack(self) -> ASGIApp:
+        return AsyncExitStackMiddleware(self.router)
+
+    def openapi(self) -> dict[str, Any]:
+        return describe(self)
+
+
+def create_gateway_app(gateway: Gateway) -> ASGIApp:
+    """The public routes behind the same middleware as every service's."""
+    kit = gateway.kit
+    kit.public_prefixes = PUBLIC_PREFIXES
+    kit.timeouts_s = timeouts_s(gateway.settings)
+    kit.configure_defences(
+        gateway.settings.allowed_hosts, gateway.settings.allowed_origins, gateway.settings.max_body_bytes
+    )
+    app = PublicApp(
+        title="Argosy",
+        version=metadata.version("argosy"),
+        description="Questions to your documents, answered with citations.",
+        docs_url=None,
+        redoc_url=None,
+    )
+    app.router.routes.extend(health_routes(kit))
+    for routes in (chat, search, embeddings, documents, fleet):
+        app.include_router(routes.router(gateway))
+
+    @app.get("/docs", include_in_schema=False)
+    async def docs(request: Request) -> Response:
+        return HTMLResponse(page(app.openapi()), headers=PAGE_HEADERS)
+
+    return ServiceMiddleware(app, kit, app.router)
+
+
+def timeouts_s(settings: GatewaySettings) -> dict[str, float]:
+    """Default deadlines by path. Uploads and long polls take as long as a caller may ask for."""
+    return {
+        "/v1/chat/": settings.chat_timeout_s,
+        "/v1/search": settings.search_timeout_s,
+        "/v1/embeddings": settings.embeddings_timeout_s,
+        "/v1/documents": settings.max_timeout_s,
+        "/v1/batches/": settings.max_timeout_s,
+    }
+
+
+class GatewayService:
+    def __init__(self, kit: Kit) -> None:
+        self._kit = kit
+        self._upstreams = Upstreams(
+            kit.fleet.services, kit.record.controller_url, kit.record.token, on_version=self._on_version
+        )
+        self._gateway = Gateway(kit)
+        self._app = create_gateway_app(self._gateway)
+
+    @property
+    def app(self) -> ASGIApp:
+        return self._app
+
+    async def start(self) -> None:
+        await self._upstreams.start()
+        self._gateway.connect(self._upstreams)
+
+    async def stop(self) -> None:
+        await self._upstreams.stop()
+
+    def _on_version(self, version: str) -> None:
+        self._kit.readiness.endpoints_version = version

@@ -1,0 +1,156 @@
+"""One question to one answer: retrieve, generate, and answer without the generation service when it does not begin."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from dataclasses import dataclass, replace
+from time import perf_counter
+
+from argosy.contracts.errors import SERVICE_FAILURES, UpstreamFailed
+from argosy.contracts.generation import AnswerDelta, AnswerDone, AnswerEvent, AnswerFailed, GenerateRequest
+from argosy.contracts.request import FALLBACK_SHARE, Clock, RequestContext
+from argosy.contracts.retrieval import RetrievalRequest
+from argosy.services.gateway.question import Question
+from argosy.services.gateway.upstream import Generator, Retriever
+from argosy.telemetry.logs import logger
+
+GENERATION = "generation"
+GENERATION_SHARE = 0.9
+"""Of what is left, the most a whole answer may take: an unfinished one can still be replaced or reported in time."""
+
+log = logger("answer")
+
+Fallback = Callable[[GenerateRequest, RequestContext], Awaitable[list[AnswerEvent]]]
+"""The whole answer without the generation service: deltas, then AnswerDone. Raises nothing of SERVICE_FAILURES."""
+
+
+@dataclass(slots=True)
+class BegunAnswer:
+    """An answer whose first event is here. `degraded` is what is known by now; the last event has all of it."""
+
+    events: AsyncGenerator[AnswerEvent, None]
+    request: GenerateRequest
+    degraded: list[str]
+    retrieve_ms: float
+
+
+@dataclass(slots=True)
+class WholeAnswer:
+    text: str
+    done: AnswerDone
+
+
+class AnswerEngine:
+    def __init__(
+        self,
+        retrieval: Retriever,
+        generation: Generator,
+        fallback: Fallback,
+        first_token_timeout_s: float,
+        clock: Clock = perf_counter,
+    ) -> None:
+        self._retrieval = retrieval
+        self._generation = generation
+        self._fallback = fallback
+        self._first_token_timeout_s = first_token_timeout_s
+        self._clock = clock
+
+    async def begin(self, question: Question, context: RequestContext) -> BegunAnswer:
+        """Returns when the first event is known, at the latest soon after the first-token deadline.
+
+        Raises: what retrieval raises (CollectionNotFound, Unavailable, DeadlineExceeded, …), and what
+        generation raises about the request itself.
+        """
+        started_s = self._clock()
+        found = await self._retrieval.search(
+            RetrievalRequest(
+                query=question.text,
+                collection=question.collection,
+                top_k=question.top_k,
+                mode=question.mode,
+                filters=question.filters,
+            ),
+            context,
+        )
+        retrieve_s = self._clock() - started_s
+        request = GenerateRequest(
+            question=question.text,
+            passages=found.passages,
+            history=question.history,
+            max_tokens=question.max_tokens,
+            temperature=question.temperature,
+        )
+        first_token_s = min(
+            self._first_token_timeout_s - retrieve_s, FALLBACK_SHARE * max(0.0, context.deadline.remaining_s())
+        )
+        degraded = list(found.degraded)
+        hop = replace(context, deadline=context.deadline.share(GENERATION_SHARE))
+        generated = self._generation.answer(request, hop)
+        try:
+            try:
+                async with asyncio.timeout(max(0.0, first_token_s)):
+                    first = await anext(generated)
+                if isinstance(first, AnswerFailed):
+                    raise UpstreamFailed(first.message)
+                events = _following(first, generated, degraded)
+            except (*SERVICE_FAILURES, TimeoutError, StopAsyncIteration) as error:
+                await generated.aclose()
+                log.warning("answered here", reason=type(error).__name__, request_id=context.request_id)
+                degraded.append(GENERATION)
+                events = _all(await self._fallback(request, context), degraded)
+        except BaseException:
+            await generated.aclose()
+            raise
+        return BegunAnswer(events, request, degraded, round(retrieve_s * 1000, 3))
+
+    async def finish(self, begun: BegunAnswer, context: RequestContext) -> WholeAnswer:
+        """The rest of the answer, at once. One that breaks off is replaced whole: nothing of it was sent yet."""
+        try:
+            return await _whole(begun.events)
+        except SERVICE_FAILURES as error:
+            log.warning("answered here", reason=error.code, request_id=context.request_id)
+        events = _all(await self._fallback(begun.request, context), [*begun.degraded, GENERATION])
+        return await _whole(events)
+
+
+async def _following(
+    first: AnswerEvent, rest: AsyncGenerator[AnswerEvent, None], degraded: list[str]
+) -> AsyncGenerator[AnswerEvent, None]:
+    """`first`, then `rest`; AnswerDone also names what was degraded before it.
+
+    Raises: UpstreamFailed when the answer ends unfinished.
+    """
+    event = first
+    async with contextlib.aclosing(rest):
+        while True:
+            if isinstance(event, AnswerFailed):
+                raise UpstreamFailed(event.message)
+            if isinstance(event, AnswerDone):
+                event.degraded = list(dict.fromkeys([*degraded, *event.degraded]))
+            yield event
+            if isinstance(event, AnswerDone):
+                return
+            try:
+                event = await anext(rest)
+            except StopAsyncIteration as error:
+                raise UpstreamFailed("The generation service ended its answer without finishing it.") from error
+
+
+async def _all(events: list[AnswerEvent], degraded: list[str]) -> AsyncGenerator[AnswerEvent, None]:
+    for event in events:
+        if isinstance(event, AnswerDone):
+            event.degraded = list(dict.fromkeys([*degraded, *event.degraded]))
+        yield event
+
+
+async def _whole(events: AsyncGenerator[AnswerEvent, None]) -> WholeAnswer:
+    text: list[str] = []
+    async with contextlib.aclosing(events):
+        async for event in events:
+            if isinstance(event, AnswerDelta):
+                text.append(event.text)
+            elif isinstance(event, AnswerDone):
+                return WholeAnswer("".join(text), event)
+    raise UpstreamFailed("The answer ended unfinished.")

@@ -1,0 +1,51 @@
+"""What every public route works with: the kit, the settings, and the other services once they are known."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import msgspec
+from starlette.responses import Response
+
+from argosy.config.models import GatewaySettings
+from argosy.contracts.codec import JSON
+from argosy.contracts.errors import Unavailable
+from argosy.contracts.request import DEGRADED_HEADER
+from argosy.services.gateway.upstream import Upstream
+from argosy.serving.kit import Kit
+
+
+class Gateway:
+    def __init__(self, kit: Kit) -> None:
+        self.kit = kit
+        self._upstream: Upstream | None = None
+
+    @property
+    def settings(self) -> GatewaySettings:
+        return self.kit.fleet.services.gateway
+
+    @property
+    def upstream(self) -> Upstream:
+        """Raises: Unavailable while the gateway does not know the other services yet."""
+        if self._upstream is None:
+            raise Unavailable("The gateway is still starting.", retry_after_s=1.0)
+        return self._upstream
+
+    def connect(self, upstream: Upstream) -> None:
+        self._upstream = upstream
+
+    def count_degraded(self, degraded: Iterable[str]) -> None:
+        for missing in degraded:
+            self.kit.metrics.count_degraded(missing)
+
+    def json(self, answer: object, degraded: Iterable[str] = ()) -> Response:
+        """`answer` as JSON. What a fallback served is counted and named in a header."""
+        missing = list(degraded)
+        self.count_degraded(missing)
+        return Response(msgspec.json.encode(answer), media_type=JSON, headers=degraded_header(missing))
+
+
+def degraded_header(degraded: Iterable[str]) -> dict[str, str]:
+    """`x-argosy-degraded: embedding, generation`, or nothing when nothing is."""
+    named = ", ".join(degraded)
+    return {DEGRADED_HEADER: named} if named else {}

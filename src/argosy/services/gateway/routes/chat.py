@@ -1,0 +1,87 @@
+"""`POST /v1/chat/completions`, in OpenAI's shape, streamed or not."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Callable
+
+from fastapi import APIRouter
+from starlette.requests import Request
+from starlette.responses import Response
+
+from argosy.services.gateway.bodies import ChatBody
+from argosy.services.gateway.engine import AnswerEngine, BegunAnswer, WholeAnswer
+from argosy.services.gateway.fallback import ExtractiveFallback
+from argosy.services.gateway.gateway import Gateway, degraded_header
+from argosy.services.gateway.question import question_of
+from argosy.services.gateway.reading import read
+from argosy.services.gateway.schema import takes
+from argosy.services.gateway.shapes import AssistantMessage, Choice, Completion, CompletionChunk, Usage
+from argosy.services.gateway.sse import CompletionStream, EventStream
+from argosy.serving.app import until_gone
+from argosy.serving.middleware import context_of
+
+
+def router(gateway: Gateway) -> APIRouter:
+    routes = APIRouter(tags=["chat"])
+    settings = gateway.settings
+    max_sentences = gateway.kit.fleet.services.generation.max_sentences
+
+    @routes.post("/v1/chat/completions", openapi_extra=takes(ChatBody))
+    async def chat(request: Request) -> Response:
+        """An answer from the documents, with markers like [1] and the citations beside it."""
+        context = context_of(request.scope)
+        started_s = time.perf_counter()
+        body = await read(request, ChatBody)
+        question = question_of(body, settings.max_question_chars, settings.context_passages)
+        upstream = gateway.upstream
+        engine = AnswerEngine(
+            upstream.retrieval,
+            upstream.generation,
+            ExtractiveFallback(upstream.embedding, max_sentences).answer,
+            settings.first_token_timeout_s,
+        )
+        begun = await until_gone(request, engine.begin(question, context), context)
+        timings = _timings(begun, started_s)
+        if body.stream:
+            stream = CompletionStream(
+                CompletionChunk(_new_id(), int(time.time()), body.model, []),
+                include_usage=body.stream_options is not None and body.stream_options.include_usage,
+                timings=timings,
+                on_degraded=gateway.count_degraded,
+            )
+            return EventStream(stream.encode(begun.events, context), degraded_header(begun.degraded))
+        whole = await until_gone(request, engine.finish(begun, context), context)
+        return gateway.json(_completion(body.model, whole, timings()), whole.done.degraded)
+
+    return routes
+
+
+def _completion(model: str, whole: WholeAnswer, timings_ms: dict[str, float]) -> Completion:
+    done = whole.done
+    return Completion(
+        id=_new_id(),
+        created=int(time.time()),
+        model=model,
+        choices=[Choice(AssistantMessage(whole.text), done.finish_reason)],
+        usage=Usage(done.prompt_tokens, done.completion_tokens, done.prompt_tokens + done.completion_tokens),
+        citations=done.citations,
+        degraded=done.degraded,
+        answered_by=done.model,
+        timings_ms=timings_ms,
+    )
+
+
+def _timings(begun: BegunAnswer, started_s: float) -> Callable[[], dict[str, float]]:
+    """Milliseconds from the request's arrival, but `retrieve`, which is the retrieval alone."""
+    first_token_ms = _since_ms(started_s)
+    return lambda: {"retrieve": begun.retrieve_ms, "first_token": first_token_ms, "total": _since_ms(started_s)}
+
+
+def _since_ms(started_s: float) -> float:
+    return round((time.perf_counter() - started_s) * 1000, 3)
+
+
+def _new_id() -> str:
+    return f"chatcmpl-{uuid.uuid4().hex}"

@@ -1,0 +1,36 @@
+"""`POST /v1/search`."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+from starlette.requests import Request
+from starlette.responses import Response
+
+from argosy.contracts.retrieval import RetrievalRequest
+from argosy.services.gateway.bodies import SearchBody
+from argosy.services.gateway.gateway import Gateway
+from argosy.services.gateway.question import check_text
+from argosy.services.gateway.reading import read
+from argosy.services.gateway.schema import takes
+from argosy.services.gateway.shapes import SearchAnswer, SearchResult
+from argosy.serving.app import until_gone
+from argosy.serving.middleware import context_of
+
+
+def router(gateway: Gateway) -> APIRouter:
+    routes = APIRouter(tags=["search"])
+
+    @routes.post("/v1/search", openapi_extra=takes(SearchBody))
+    async def search(request: Request) -> Response:
+        """Ranked passages for a query, without an answer."""
+        context = context_of(request.scope)
+        body = await read(request, SearchBody)
+        check_text(body.query, "query", gateway.settings.max_question_chars)
+        asked = RetrievalRequest(
+            query=body.query, collection=body.collection, top_k=body.top_k, mode=body.mode, filters=body.filters
+        )
+        found = await until_gone(request, gateway.upstream.retrieval.search(asked, context), context)
+        results = [SearchResult.of(passage) for passage in found.passages]
+        return gateway.json(SearchAnswer(results, found.degraded, found.timings_ms), found.degraded)
+
+    return routes

@@ -1,0 +1,155 @@
+"""What callers are answered: OpenAI's shapes where it has one, msgspec structs because they cost microseconds."""
+
+from __future__ import annotations
+
+import msgspec
+
+from argosy.contracts.fleet import ControllerView, Health, ServiceView
+from argosy.contracts.generation import Citation
+from argosy.contracts.retrieval import Passage
+from argosy.contracts.store import Metadata
+
+
+class SearchResult(msgspec.Struct):
+    """`score` is in [0, 1] and comparable within one answer only; `start` and `end` count characters."""
+
+    chunk_id: str
+    document_id: str
+    name: str
+    source: str
+    title: str | None
+    text: str
+    score: float
+    page: int | None
+    start: int
+    end: int
+    heading_path: list[str]
+    metadata: Metadata
+
+    @classmethod
+    def of(cls, passage: Passage) -> SearchResult:
+        chunk = passage.chunk
+        return cls(
+            chunk.chunk_id,
+            chunk.document_id,
+            chunk.name,
+            chunk.source,
+            chunk.title,
+            chunk.text,
+            passage.score,
+            chunk.page,
+            chunk.start,
+            chunk.end,
+            chunk.heading_path,
+            chunk.metadata,
+        )
+
+
+class SearchAnswer(msgspec.Struct):
+    results: list[SearchResult]
+    degraded: list[str]
+    timings_ms: dict[str, float]
+
+
+class Usage(msgspec.Struct):
+    prompt_tokens: int
+    completion_tokens: int
+    total_tokens: int
+
+
+class AssistantMessage(msgspec.Struct):
+    content: str
+    role: str = "assistant"
+    refusal: None = None
+
+
+class Choice(msgspec.Struct):
+    message: AssistantMessage
+    finish_reason: str
+    index: int = 0
+    logprobs: None = None
+
+
+class Completion(msgspec.Struct):
+    """`answered_by` is what wrote the answer: `extractive`, or a language model's name."""
+
+    id: str
+    created: int
+    model: str
+    choices: list[Choice]
+    usage: Usage
+    citations: list[Citation]
+    degraded: list[str]
+    answered_by: str
+    timings_ms: dict[str, float]
+    object: str = "chat.completion"
+
+
+class Delta(msgspec.Struct, omit_defaults=True):
+    role: str | None = None
+    content: str | None = None
+
+
+class ChunkChoice(msgspec.Struct):
+    delta: Delta
+    finish_reason: str | None = None
+    index: int = 0
+    logprobs: None = None
+
+
+class CompletionChunk(msgspec.Struct):
+    id: str
+    created: int
+    model: str
+    choices: list[ChunkChoice]
+    object: str = "chat.completion.chunk"
+    usage: Usage | msgspec.UnsetType | None = msgspec.UNSET
+    citations: list[Citation] | msgspec.UnsetType = msgspec.UNSET
+    degraded: list[str] | msgspec.UnsetType = msgspec.UNSET
+    answered_by: str | msgspec.UnsetType = msgspec.UNSET
+    timings_ms: dict[str, float] | msgspec.UnsetType = msgspec.UNSET
+
+
+class Embedding(msgspec.Struct):
+    """`embedding` is a list of numbers, or base64 of little-endian float32."""
+
+    index: int
+    embedding: list[float] | bytes
+    object: str = "embedding"
+
+
+class EmbeddingUsage(msgspec.Struct):
+    prompt_tokens: int
+    total_tokens: int
+
+
+class Embeddings(msgspec.Struct):
+    """`truncated` lists the inputs of which the model read only the beginning; left out where there is none."""
+
+    data: list[Embedding]
+    model: str
+    usage: EmbeddingUsage
+    object: str = "list"
+    truncated: list[int] | msgspec.UnsetType = msgspec.UNSET
+
+
+class Model(msgspec.Struct):
+    id: str
+    created: int
+    owned_by: str = "argosy"
+    object: str = "model"
+
+
+class Models(msgspec.Struct):
+    data: list[Model]
+    degraded: list[str] = []
+    object: str = "list"
+
+
+class HealthReport(msgspec.Struct):
+    """The controller's view of the fleet; without a controller, what this gateway sees, and `note` says so."""
+
+    status: Health
+    services: list[ServiceView]
+    controller: ControllerView | None = None
+    note: str = ""

@@ -1,0 +1,157 @@
+"""Calls between services over real sockets: retries elsewhere, deadlines, errors given back as ours."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator
+
+import aiohttp
+import msgspec
+import pytest
+from starlette.responses import StreamingResponse
+from starlette.routing import Route
+from tests.kits import TOKEN, context, make_kit, served
+
+from argosy.clients.directory import Directory
+from argosy.clients.transport import Transport
+from argosy.config.models import Services
+from argosy.contracts.errors import Conflict, DeadlineExceeded, Overloaded, Unavailable, UpstreamFailed
+from argosy.contracts.fleet import Endpoint, EndpointSet
+from argosy.contracts.request import RequestContext
+from argosy.serving.app import create_app, typed
+
+pytestmark = pytest.mark.integration
+
+
+class Word(msgspec.Struct):
+    word: str
+
+
+class Echo:
+    """A store-like service that says its name; some words make it misbehave."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.calls = 0
+        self.app = create_app(make_kit(), [typed("/echo", Word, self.echo), Route("/broken", self.broken)])
+
+    async def echo(self, word: Word, request: RequestContext) -> Word:
+        self.calls += 1
+        if word.word == "conflict":
+            raise Conflict("taken")
+        if word.word == "busy":
+            raise Overloaded("full", retry_after_s=7)
+        if word.word == "forever":
+            await asyncio.Event().wait()
+        return Word(f"{self.name}:{word.word}")
+
+    async def broken(self, request: object) -> StreamingResponse:
+        async def lines() -> AsyncIterator[bytes]:
+            yield b"one\n"
+            raise RuntimeError
+
+        return StreamingResponse(lines())
+
+
+def closed_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.fixture
+async def directory() -> Directory:
+    return Directory(Services())
+
+
+@pytest.fixture
+async def transport(directory: Directory) -> AsyncIterator[Transport]:
+    async with aiohttp.ClientSession() as session:
+        yield Transport(directory, session, TOKEN)
+
+
+def publish(directory: Directory, **urls: str) -> None:
+    number = directory.version.partition(".")[2] if directory.version else "0"
+    endpoints = [Endpoint(name, url) for name, url in urls.items()]
+    directory.apply(EndpointSet(f"1.{int(number) + 1}", {"store": endpoints}))
+
+
+async def ask(transport: Transport, word: str, timeout_s: float = 10) -> str:
+    return (await transport.call("store", "/echo", Word(word), Word, context(timeout_s))).word
+
+
+async def test_a_refused_connection_is_tried_once_elsewhere(directory: Directory, transport: Transport) -> None:
+    alive = Echo("alive")
+    async with served(alive.app) as url:
+        publish(directory, dead=f"http://127.0.0.1:{closed_port()}", alive=url)
+        answers = [await ask(transport, str(n)) for n in range(20)]
+    assert answers == [f"alive:{n}" for n in range(20)]
+    assert alive.calls == 20
+    assert all(c.in_flight == 0 for c in directory.balancer("store").candidates)
+
+
+async def test_when_nobody_can_be_reached_the_service_is_named(directory: Directory, transport: Transport) -> None:
+    with pytest.raises(Unavailable, match="store service has no running replica"):
+        await ask(transport, "x")
+    publish(directory, dead=f"http://127.0.0.1:{closed_port()}")
+    with pytest.raises(Unavailable, match="store service cannot be reached"):
+        await ask(transport, "x")
+
+
+async def test_a_reset_connection_is_retried_for_idempotent_calls_only(
+    directory: Directory, transport: Transport
+) -> None:
+    connections = 0
+
+    async def hang_up(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal connections
+        connections += 1
+        await reader.read(1)
+        writer.transport.abort()
+
+    server = await asyncio.start_server(hang_up, "127.0.0.1", 0)
+    publish(directory, rude=f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}")
+    async with server:
+        with pytest.raises(Unavailable):
+            await transport.call("store", "/echo", Word("x"), Word, context(), idempotent=False)
+        assert connections == 1
+        with pytest.raises(Unavailable):
+            await transport.call("store", "/echo", Word("x"), Word, context())
+        assert connections == 3
+
+
+async def test_errors_come_back_as_they_were_raised(directory: Directory, transport: Transport) -> None:
+    async with served(Echo("a").app) as url:
+        publish(directory, a=url)
+        with pytest.raises(Conflict, match="taken"):
+            await ask(transport, "conflict")
+        with pytest.raises(Overloaded) as caught:
+            await ask(transport, "busy")
+        assert caught.value.retry_after_s == 7
+
+
+async def test_the_deadline_is_kept_whatever_the_service_does(directory: Directory, transport: Transport) -> None:
+    async with served(Echo("a").app) as url:
+        publish(directory, a=url)
+        with pytest.raises(DeadlineExceeded):
+            await ask(transport, "forever", timeout_s=0.1)
+        with pytest.raises(DeadlineExceeded):
+            await ask(transport, "x", timeout_s=-1)
+
+
+async def test_a_stream_that_breaks_raises_and_is_not_taken_for_whole(
+    directory: Directory, transport: Transport
+) -> None:
+    async with served(Echo("a").app) as url:
+        publish(directory, a=url)
+        lines: list[bytes] = []
+        with pytest.raises(UpstreamFailed):
+            await read(transport, lines)
+        assert lines == [b"one\n"]
+
+
+async def read(transport: Transport, lines: list[bytes]) -> None:
+    async with transport._open("store", "/broken", "GET", None, {}, context(), True) as response:
+        async for line in response.content:
+            lines.append(line)

@@ -1,0 +1,165 @@
+"""Replicas as real processes: started, adopted, stopped, and never lost."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import psutil
+import pytest
+from tests.kits import TOKEN
+
+from argosy.config.models import Fleet
+from argosy.contracts.errors import StartError
+from argosy.control.monitoring.prober import Prober
+from argosy.control.platforms.local import LocalPlatform
+from argosy.control.platforms.platform import Launch, Replica, ReplicaExit
+from argosy.serving import runfile
+
+pytestmark = pytest.mark.integration
+
+TINY = Path(__file__).parents[2] / "samples" / "tiny_service.py"
+LAUNCH = Launch("store", "r1", cpu_share=1.0)
+
+
+def platform_on(data_dir: Path) -> LocalPlatform:
+    return LocalPlatform(
+        data_dir, Fleet().model_dump_json(), TOKEN, "http://127.0.0.1:1", {"store": (sys.executable, str(TINY))}
+    )
+
+
+@pytest.fixture
+async def platform(tmp_path: Path) -> AsyncIterator[LocalPlatform]:
+    made = platform_on(tmp_path)
+    yield made
+    for replica in made.replicas():
+        await made.stop(replica.id, 0)
+    await made.close()
+
+
+async def started(platform: LocalPlatform) -> Replica:
+    replica = await platform.start(LAUNCH)
+    await platform.listening(replica, 30)
+    return replica
+
+
+async def ended(platform: LocalPlatform, replica: Replica) -> ReplicaExit:
+    found: asyncio.Future[ReplicaExit] = asyncio.get_running_loop().create_future()
+    platform.exits.callbacks.append(lambda end: found.done() or found.set_result(end))
+    return await asyncio.wait_for(found, 30)
+
+
+async def test_a_replica_starts_listens_and_stops_leaving_no_file(platform: LocalPlatform, tmp_path: Path) -> None:
+    replica = await started(platform)
+    assert replica.id == "store-1"
+    assert runfile.is_held(tmp_path / "run" / "store-1.lock")
+    assert (tmp_path / "run" / "store-1.json").stat().st_mode & 0o777 == 0o600
+    assert os.getsid(replica.pid or 0) == replica.pid
+    await platform.stop(replica.id, 10)
+    assert platform.replicas() == []
+    assert list((tmp_path / "run").iterdir()) == []
+    assert "draining" in (tmp_path / "logs" / "store-1.log").read_text()
+
+
+async def test_each_replica_has_its_own_number(platform: LocalPlatform) -> None:
+    first, second = await asyncio.gather(started(platform), started(platform))
+    assert {first.id, second.id} == {"store-1", "store-2"}
+    await platform.stop("store-1", 10)
+    assert (await started(platform)).id == "store-1"
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "reason"), [("refuse", "There is no model here"), ("crash", "no module named treasure")]
+)
+async def test_one_that_cannot_start_says_why(
+    platform: LocalPlatform, monkeypatch: pytest.MonkeyPatch, behaviour: str, reason: str
+) -> None:
+    monkeypatch.setenv("TINY", behaviour)
+    replica = await platform.start(LAUNCH)
+    end = await ended(platform, replica)
+    assert reason in end.describe()
+    assert not end.asked
+    with pytest.raises(StartError, match=reason):
+        await platform.listening(replica, 1)
+
+
+async def test_a_kill_is_seen_and_told(platform: LocalPlatform) -> None:
+    replica = await started(platform)
+    os.kill(replica.pid or 0, signal.SIGKILL)
+    end = await ended(platform, replica)
+    assert (end.exit_code, end.describe()) == (-9, "killed by signal 9")
+    assert platform.replicas() == []
+
+
+async def test_one_that_ignores_sigterm_is_killed(platform: LocalPlatform, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TINY", "stubborn")
+    replica = await started(platform)
+    await ready(replica)
+    await platform.stop(replica.id, 0.2)
+    assert not psutil.pid_exists(replica.pid or 0)
+
+
+async def ready(replica: Replica) -> dict[str, object]:
+    prober = Prober(TOKEN, 5)
+    await prober.start()
+    try:
+        while True:
+            probe = await prober.probe(replica)
+            if probe.status is not None and probe.status.ready:
+                return dict(probe.status.details)
+    finally:
+        await prober.stop()
+
+
+async def test_helpers_die_with_their_replica(platform: LocalPlatform, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TINY", "helper")
+    replica = await started(platform)
+    helper = psutil.Process(int(str((await ready(replica))["helper"])))
+    os.kill(replica.pid or 0, signal.SIGKILL)
+    await ended(platform, replica)
+    gone, _ = await asyncio.to_thread(psutil.wait_procs, [helper], 10)
+    assert gone == [helper]
+
+
+async def test_a_new_controller_adopts_what_lives_and_forgets_what_died(
+    platform: LocalPlatform, tmp_path: Path
+) -> None:
+    alive, dead = await started(platform), await started(platform)
+    await platform.close()
+    os.kill(dead.pid or 0, signal.SIGKILL)
+    await asyncio.to_thread(os.waitpid, dead.pid or 0, 0)
+    (tmp_path / "run" / "store-9.json").write_text("{damaged")
+    second = platform_on(tmp_path)
+    adopted = await second.adopt()
+    assert [(r.id, r.pid, r.url, r.adopted) for r in adopted] == [(alive.id, alive.pid, alive.url, True)]
+    assert sorted(p.name for p in (tmp_path / "run").iterdir()) == ["store-1.json", "store-1.lock"]
+    await ready(adopted[0])
+    os.kill(alive.pid or 0, signal.SIGKILL)
+    end = await ended(second, alive)
+    assert end.exit_code is None
+    assert "unknown" in end.describe()
+    await second.close()
+
+
+async def test_one_that_was_just_starting_when_its_controller_died_is_adopted(
+    platform: LocalPlatform, tmp_path: Path
+) -> None:
+    replica = await platform.start(LAUNCH)
+    await platform.close()
+    second = platform_on(tmp_path)
+    adopted = await second.adopt()
+    assert [(r.id, r.pid) for r in adopted] == [(replica.id, replica.pid)]
+    assert adopted[0].url is not None
+    await second.stop(replica.id, 10)
+    await second.close()
+
+
+async def test_a_failed_spawn_leaves_nothing(tmp_path: Path) -> None:
+    platform = LocalPlatform(tmp_path, "{}", TOKEN, "", {"store": ("/does/not/exist",)})
+    with pytest.raises(StartError, match="could not be started"):
+        await platform.start(LAUNCH)
+    assert list((tmp_path / "run").iterdir()) == []

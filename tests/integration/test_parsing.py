@@ -1,0 +1,256 @@
+"""The real parser in its real child processes."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import psutil
+import pytest
+from tests.samples.make_samples import PAGES, make_samples, pdf
+
+from argosy.contracts.errors import (
+    EmptyDocument,
+    EncryptedDocument,
+    NoTextInDocument,
+    ParserCrashed,
+    ParserTimedOut,
+    UnreadableDocument,
+)
+from argosy.services.documents import extraction
+from argosy.services.documents.chunking import chunk
+from argosy.services.documents.parsing import ParserLimits, ParserPool
+
+pytestmark = pytest.mark.integration
+
+TIMEOUT_S = 60.0
+
+
+@pytest.fixture(scope="module")
+def samples(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    return make_samples(tmp_path_factory.mktemp("samples"))
+
+
+@pytest.fixture
+async def pool() -> AsyncIterator[ParserPool]:
+    pool = ParserPool(size=1)
+    yield pool
+    await pool.close()
+
+
+def fake(body: str) -> tuple[str, ...]:
+    """A command for a child that behaves as `body` says."""
+    return (sys.executable, "-c", f"import os, sys, time\n{body}")
+
+
+def children() -> list[psutil.Process]:
+    return [child for child in psutil.Process().children() if child.status() != psutil.STATUS_ZOMBIE]
+
+
+class Letters:
+    def encode_offsets(self, text: str) -> list[tuple[int, int]]:
+        return [(at, at + 1) for at, letter in enumerate(text) if not letter.isspace()]
+
+
+async def test_a_pdf_becomes_markdown_with_pages(pool: ParserPool, samples: dict[str, Path]) -> None:
+    parsed = await pool.parse(samples["manual.pdf"].read_bytes(), "manual.pdf", TIMEOUT_S)
+    assert [span.page for span in parsed.pages] == [1, 2, 3]
+    for span, (heading, lines) in zip(parsed.pages, PAGES, strict=True):
+        page = parsed.text[span.start : span.end]
+        assert page.startswith(f"# {heading}")
+        assert all(line in page for line in lines)
+    assert parsed.title == "Manual of the Halcyon Tern"
+    drafts = chunk(parsed, Letters())
+    assert {draft.page for draft in drafts} == {1, 2, 3}
+    [engine] = [draft for draft in drafts if "1450 kilowatts" in draft.text]
+    assert (engine.page, engine.heading_path) == (2, ["Engine room"])
+
+
+async def test_a_word_document_keeps_headings_and_tables(pool: ParserPool, samples: dict[str, Path]) -> None:
+    parsed = await pool.parse(samples["crew.docx"].read_bytes(), "crew.docx", TIMEOUT_S)
+    assert "# Crew of the Halcyon Tern" in parsed.text
+    assert "## Watches" in parsed.text
+    assert "| Ines Falk | Master |" in parsed.text
+    assert (parsed.title, parsed.pages) == ("Crew list", [])
+
+
+async def test_html_becomes_markdown_without_what_is_not_shown(pool: ParserPool, samples: dict[str, Path]) -> None:
+    parsed = await pool.parse(samples["tides.html"].read_bytes(), "tides.html", TIMEOUT_S)
+    assert parsed.text.startswith("# Tides at Kestrel Sound")
+    assert "## Currents" in parsed.text
+    assert "north–east" in parsed.text
+    assert "| Spring | 4.6" in parsed.text
+    assert "neverShown" not in parsed.text
+    assert parsed.title == "Tides at Kestrel Sound"
+
+
+async def test_html_in_another_encoding_is_read_as_it_declares(pool: ParserPool) -> None:
+    page = '<html><head><meta charset="iso-8859-2"><title>Łódź</title></head><body><p>Zażółć gęślą jaźń'
+    parsed = await pool.parse(page.encode("iso-8859-2"), "lodz.html", TIMEOUT_S)
+    assert (parsed.title, parsed.text.strip()) == ("Łódź", "Zażółć gęślą jaźń")
+
+
+async def test_markdown_and_text_are_kept_as_they_are(pool: ParserPool, samples: dict[str, Path]) -> None:
+    before = len(children())
+    handbook = await pool.parse(samples["handbook.md"].read_bytes(), "handbook.md", TIMEOUT_S)
+    assert handbook.text == samples["handbook.md"].read_text()
+    assert handbook.title == "Harbour handbook of Kestrel Sound"
+    notices = await pool.parse(samples["notices.txt"].read_bytes(), "notices.txt", TIMEOUT_S)
+    assert "täglich geöffnet" in notices.text
+    assert not notices.markdown
+    assert len(children()) == before
+
+
+@pytest.mark.parametrize(
+    ("name", "error", "words"),
+    [
+        ("locked.pdf", EncryptedDocument, "protected by a password"),
+        ("scan.pdf", NoTextInDocument, "no text"),
+        ("image.pdf", UnreadableDocument, "is a PNG image, not a PDF"),
+        ("empty.docx", EmptyDocument, "is empty"),
+    ],
+)
+async def test_a_document_that_cannot_be_read_says_why(
+    pool: ParserPool, samples: dict[str, Path], name: str, error: type[Exception], words: str
+) -> None:
+    with pytest.raises(error, match=words):
+        await pool.parse(samples[name].read_bytes(), name, TIMEOUT_S)
+
+
+@pytest.mark.parametrize(("data", "name"), [(b"%PDF-1.4\n" + b"garbage " * 50, "broken.pdf")])
+async def test_a_damaged_document_is_unreadable(pool: ParserPool, data: bytes, name: str) -> None:
+    with pytest.raises(UnreadableDocument, match="damaged"):
+        await pool.parse(data, name, TIMEOUT_S)
+
+
+async def test_text_that_the_parser_drops_is_read_plainly(pool: ParserPool) -> None:
+    page = b"<html><body>" + b"<div>" * 20_000 + b"Mind the swell." + b"</div>" * 20_000
+    parsed = await pool.parse(page, "deep.html", TIMEOUT_S)
+    assert parsed.text == "Mind the swell."
+
+
+def test_half_a_pdf_is_not_taken_for_the_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Half:
+        content = "# Manual"
+
+    monkeypatch.setattr(extraction, "_run", lambda *_: Half)
+    parsed = extraction.extract(pdf(PAGES), "manual.pdf", extraction.Format.PDF)
+    assert "Flares are kept" in parsed.text
+    assert [span.page for span in parsed.pages] == [1, 2, 3]
+    assert "Engine room" in parsed.text[parsed.pages[1].start : parsed.pages[1].end]
+
+
+def test_a_pdf_the_parser_refuses_is_read_plainly(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise RuntimeError("parsing error")
+
+    monkeypatch.setattr(extraction, "_run", refuse)
+    assert "1450 kilowatts" in extraction.extract(pdf(PAGES), "manual.pdf", extraction.Format.PDF).text
+
+
+async def test_a_child_serves_many_documents_and_is_replaced_after_its_share(samples: dict[str, Path]) -> None:
+    pool = ParserPool(size=1, limits=ParserLimits(jobs=2))
+    data = samples["tides.html"].read_bytes()
+    seen = []
+    for _ in range(4):
+        await pool.parse(data, "tides.html", TIMEOUT_S)
+        seen.append([child.pid for child in children()])
+    assert len(seen[0]) == 1
+    assert (seen[1], seen[3]) == ([], [])
+    assert seen[2] not in ([], seen[0])
+    await pool.close()
+
+
+async def test_a_hung_child_is_killed_and_the_next_document_gets_a_fresh_one(samples: dict[str, Path]) -> None:
+    pool = ParserPool(size=1)
+    data = samples["tides.html"].read_bytes()
+    await pool.parse(data, "tides.html", TIMEOUT_S)
+    [child] = children()
+    child.send_signal(signal.SIGSTOP)
+    with pytest.raises(ParserTimedOut, match=r"tides\.html was not parsed within 0\.5 seconds"):
+        await pool.parse(data, "tides.html", 0.5)
+    assert not child.is_running()
+    assert (await pool.parse(data, "tides.html", TIMEOUT_S)).text
+    await pool.close()
+    assert children() == []
+
+
+async def test_a_child_that_died_meanwhile_costs_no_document(pool: ParserPool, samples: dict[str, Path]) -> None:
+    data = samples["tides.html"].read_bytes()
+    await pool.parse(data, "tides.html", TIMEOUT_S)
+    [child] = children()
+    child.kill()
+    assert (await pool.parse(data, "tides.html", TIMEOUT_S)).text
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "os.kill(os.getpid(), 11)",
+        "sys.stdin.buffer.read(4); os._exit(0)",
+        "sys.stdin.buffer.read(4); sys.stdout.buffer.write(b'\\xff\\xff\\xff\\xff'); sys.stdout.flush(); time.sleep(60)",
+        "sys.stdin.buffer.read(4); sys.stdout.buffer.write(b'\\0\\0\\0\\1\\xc1'); sys.stdout.flush(); time.sleep(60)",
+    ],
+)
+async def test_a_child_that_crashes_or_talks_nonsense_fails_only_its_document(
+    samples: dict[str, Path], body: str
+) -> None:
+    pool = ParserPool(size=1, command=fake(body))
+    with pytest.raises(ParserCrashed, match=r"crew\.docx"):
+        await pool.parse(samples["crew.docx"].read_bytes(), "crew.docx", TIMEOUT_S)
+    assert children() == []
+    await pool.close()
+
+
+async def test_a_child_past_its_memory_is_a_crash_and_not_ours(samples: dict[str, Path]) -> None:
+    pool = ParserPool(size=1, limits=ParserLimits(memory_bytes=128 << 20))
+    with pytest.raises(ParserCrashed):
+        await pool.parse(b"<html>" + b"<p>words</p>" * 5_000_000, "huge.html", TIMEOUT_S)
+    await pool.close()
+
+
+async def test_cancelling_a_parse_kills_its_child(samples: dict[str, Path]) -> None:
+    pool = ParserPool(size=1, command=fake("time.sleep(600)"))
+    task = asyncio.create_task(pool.parse(samples["crew.docx"].read_bytes(), "crew.docx", TIMEOUT_S))
+    while not children():
+        await asyncio.sleep(0.01)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert children() == []
+    await pool.close()
+
+
+async def test_the_child_dies_with_its_parent(tmp_path: Path) -> None:
+    script = tmp_path / "parent.py"
+    script.write_text(
+        "import asyncio, os, psutil\n"
+        "from argosy.services.documents.parsing import ParserPool\n"
+        "async def main():\n"
+        "    pool = ParserPool(size=1)\n"
+        "    await pool.parse(b'<html><p>words', 'page.html', 60)\n"
+        "    os.write(1, b'%d' % psutil.Process().children()[0].pid)\n"
+        "    os.kill(os.getpid(), 9)\n"
+        "asyncio.run(main())\n"
+    )
+    parent = await asyncio.create_subprocess_exec(sys.executable, str(script), stdout=asyncio.subprocess.PIPE)
+    assert parent.stdout is not None
+    child = int(await parent.stdout.read(20))
+    await parent.wait()
+    for _ in range(500):
+        if not _alive(child):
+            break
+        await asyncio.sleep(0.01)
+    assert not _alive(child)
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except (ProcessLookupError, psutil.NoSuchProcess):
+        return False

@@ -1,0 +1,62 @@
+"""What tests of services are made with: a kit without a controller, and a served app on a free port."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable
+
+import uvicorn
+from starlette.types import ASGIApp
+
+from argosy.config.models import Fleet
+from argosy.contracts.request import Deadline, RequestContext
+from argosy.serving.kit import Kit
+from argosy.serving.runfile import RunRecord
+
+TOKEN = "fleet-token"
+FLEET_HEADERS = {"authorization": f"Bearer {TOKEN}"}
+
+
+def make_kit(service: str = "store", fleet: Fleet | None = None, **record: object) -> Kit:
+    """A kit as `argosy.serving.server` would build it, for a replica nobody controls."""
+    fleet = fleet or Fleet()
+    known: dict[str, object] = {
+        "id": f"{service}-1",
+        "service": service,
+        "revision": "r1",
+        "token": TOKEN,
+        "data_dir": ".",
+        "controller_url": "http://127.0.0.1:1",
+        "fleet_json": fleet.model_dump_json(),
+        **record,
+    }
+    return Kit(RunRecord(**known), fleet, fleet.services.by_name()[service])  # type: ignore[arg-type]
+
+
+def context(timeout_s: float = 30.0) -> RequestContext:
+    return RequestContext("test", Deadline.after(timeout_s))
+
+
+class _Quiet(uvicorn.Server):
+    """Leaves the test runner's signal handlers alone."""
+
+    @contextlib.contextmanager
+    def capture_signals(self):  # type: ignore[no-untyped-def]
+        yield
+
+
+@contextlib.asynccontextmanager
+async def served(app: ASGIApp | Callable[..., object]) -> AsyncIterator[str]:
+    """The app behind a real server on a free loopback port; yields its URL."""
+    config = uvicorn.Config(app, host="127.0.0.1", port=0, lifespan="off", log_config=None, timeout_graceful_shutdown=1)
+    server = _Quiet(config)
+    serving = asyncio.create_task(server.serve())
+    while not server.started:
+        assert not serving.done()
+        await asyncio.sleep(0.005)
+    try:
+        yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
+    finally:
+        server.should_exit = True
+        await serving

@@ -1,0 +1,122 @@
+"""Errors become sentences and exit statuses; starting stays cheap."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from argosy.cli import main
+from argosy.cli.main import Commands
+from argosy.contracts.errors import NotFound
+
+pytestmark = pytest.mark.unit
+
+
+def command_that_raises(error: BaseException) -> typer.Typer:
+    app = typer.Typer(cls=Commands, rich_markup_mode=None, pretty_exceptions_enable=False)
+
+    @app.callback()
+    def root() -> None: ...
+
+    @app.command()
+    def run() -> None:
+        raise error
+
+    return app
+
+
+def test_an_error_of_ours_is_one_sentence_and_status_1() -> None:
+    result = CliRunner().invoke(command_that_raises(NotFound("There is no such thing.")), ["run"])
+
+    assert result.exit_code == 1
+    assert result.stderr == "error: There is no such thing.\n"
+    assert result.stdout == ""
+
+
+def test_anything_unexpected_is_one_sentence_too() -> None:
+    result = CliRunner().invoke(command_that_raises(ZeroDivisionError("division by zero")), ["run"])
+
+    assert result.exit_code == 1
+    assert result.stderr == (
+        "error: Something unexpected happened (ZeroDivisionError: division by zero); "
+        "run with ARGOSY_DEBUG=1 for details.\n"
+    )
+
+
+def test_with_debugging_on_the_traceback_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ARGOSY_DEBUG", "1")
+
+    result = CliRunner().invoke(command_that_raises(ZeroDivisionError()), ["run"])
+
+    assert isinstance(result.exception, ZeroDivisionError)
+
+
+def test_ctrl_c_ends_with_130() -> None:
+    assert CliRunner().invoke(command_that_raises(KeyboardInterrupt()), ["run"]).exit_code == 130
+
+
+@pytest.mark.parametrize(
+    "arguments", [["nonsense"], ["ask"], ["search", "x", "--mode", "guess"], ["search", "x", "--top-k", "0"]]
+)
+def test_wrong_usage_ends_with_2(arguments: list[str]) -> None:
+    result = CliRunner().invoke(main.app, arguments)
+
+    assert result.exit_code == 2
+    assert "Traceback" not in result.output
+
+
+def test_every_command_explains_itself() -> None:
+    for words in (
+        ["add"],
+        ["ask"],
+        ["search"],
+        ["documents", "list"],
+        ["collections", "delete"],
+        ["status"],
+        ["logs"],
+        ["doctor"],
+        ["models", "fetch"],
+        ["version"],
+    ):
+        result = CliRunner().invoke(main.app, [*words, "--help"])
+        assert result.exit_code == 0, words
+        assert result.stdout.startswith("Usage:"), words
+
+
+def test_the_version_is_the_packages() -> None:
+    result = CliRunner().invoke(main.app, ["version"])
+
+    assert result.exit_code == 0
+    assert result.stdout.startswith("argosy ")
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["version"]])
+def test_help_and_version_load_nothing_heavy(arguments: list[str]) -> None:
+    program = (
+        "import sys; sys.argv = ['argosy', *sys.argv[1:]]; from argosy.cli.main import main\n"
+        "try: main()\n"
+        "except SystemExit: pass\n"
+        "heavy = {'aiohttp', 'asyncio', 'msgspec', 'numpy', 'pydantic', 'rich', 'psutil', 'onnxruntime'}\n"
+        "sys.exit(','.join(sorted(heavy & sys.modules.keys())) or 0)"
+    )
+
+    ended = subprocess.run([sys.executable, "-c", program, *arguments], capture_output=True, text=True, check=False)
+
+    assert (ended.returncode, ended.stderr) == (0, "")
+
+
+def test_a_reader_that_goes_away_is_no_error(tmp_path: Path) -> None:
+    log = tmp_path / "logs" / "store-1.log"
+    log.parent.mkdir()
+    log.write_text('{"timestamp": "2026-01-01T00:00:00Z", "event": "a line that fills the pipe"}\n' * 5000)
+    command = f"'{sys.executable}' -m argosy.cli logs store --data-dir '{tmp_path}' | head -n 1"
+
+    ended = subprocess.run(["/bin/sh", "-c", command], capture_output=True, text=True, check=False)
+
+    assert ended.stderr == ""
+    assert len(ended.stdout.splitlines()) == 1

@@ -1,0 +1,49 @@
+"""Output: safe text, plain tables without a terminal, one-sentence errors."""
+
+from __future__ import annotations
+
+import pytest
+
+from argosy.cli import output
+
+pytestmark = pytest.mark.unit
+
+
+def test_text_cannot_drive_the_terminal() -> None:
+    assert output.printable("a\x1b[31mb\x07\x9b\n\tc") == "a\N{REPLACEMENT CHARACTER}[31mb" + (
+        "\N{REPLACEMENT CHARACTER}" * 2 + "\n\tc"
+    )
+
+
+def test_a_table_without_a_terminal_is_plain_aligned_and_uncut(capsys: pytest.CaptureFixture[str]) -> None:
+    output.table(("name", "detail"), [("a", "x" * 300), ("longer", "two\nlines")])
+
+    lines = capsys.readouterr().out.splitlines()
+    assert lines == ["NAME    DETAIL", "a       " + "x" * 300, "longer  two lines"]
+
+
+def test_an_error_is_one_line_on_standard_error(capsys: pytest.CaptureFixture[str]) -> None:
+    output.error("First part,\nsecond part.")
+
+    captured = capsys.readouterr()
+    assert captured.err == "error: First part, second part.\n"
+    assert captured.out == ""
+
+
+def test_json_shows_structs_and_json_bytes_alike(capsys: pytest.CaptureFixture[str]) -> None:
+    output.json({"a": 1})
+    output.json(b'{"a":1}')
+
+    assert capsys.readouterr().out == '{\n  "a": 1\n}\n' * 2
+
+
+@pytest.mark.parametrize(
+    ("then", "shown"), [(None, "–"), (99.0, "1 s"), (0.0, "100 s"), (-100.0, "3 min"), (-1e6, "11 d")]
+)
+def test_elapsed_time_is_told_in_one_unit(then: float | None, shown: str) -> None:
+    assert output.ago(then, 100.0) == shown
+
+
+@pytest.mark.parametrize(("count", "shown"), [(512, "512 B"), (2048, "2 KiB"), (3 * 2**30, "3.0 GiB")])
+def test_sizes_are_told_in_the_unit_that_reads_best(count: int, shown: str) -> None:
+    assert output.size(count) == shown

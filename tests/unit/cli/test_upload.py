@@ -1,0 +1,166 @@
+"""Sending: bounded requests, a full queue waited out, one bad file never stopping the others."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from pathlib import Path
+from typing import cast
+
+import aiohttp
+import msgspec
+import pytest
+
+from argosy.cli import upload
+from argosy.cli.collect import Outgoing
+from argosy.cli.gateway import Api, NoFleet, Reply
+from argosy.cli.upload import Uploader
+from argosy.contracts.errors import ArgosyError, CollectionNotFound, Overloaded, TooLarge, Unavailable, UnsupportedType
+
+pytestmark = pytest.mark.unit
+
+
+class ScriptedApi:
+    """Accepts what it is sent, unless a file's content names an error or the script says otherwise first."""
+
+    def __init__(self, *script: ArgosyError) -> None:
+        self.script = deque(script)
+        self.requests: list[list[str]] = []
+
+    def post_form(self, path: str, form: Callable[[], aiohttp.FormData]) -> Reply:
+        fields = form()._fields
+        names = [cast("str", options["filename"]) for options, _, _ in fields if "filename" in options]
+        self.requests.append(names)
+        if self.script:
+            raise self.script.popleft()
+        if any(name.startswith("bad") for name in names):
+            raise UnsupportedType("bad is not supported.")
+        documents = [{"id": name, "name": name, "status": "queued"} for name in names]
+        body = {
+            "batch_id": str(len(self.requests)),
+            "documents": documents,
+            "queue_position": 0,
+            "estimated_seconds": 1,
+        }
+        return Reply(msgspec.json.encode(body))
+
+
+class Waits:
+    def __init__(self) -> None:
+        self.now_s = 0.0
+        self.pauses: list[float] = []
+
+    def pause(self, seconds: float) -> None:
+        self.pauses.append(seconds)
+        self.now_s += seconds
+
+    def clock(self) -> float:
+        return self.now_s
+
+
+def uploader(api: ScriptedApi, waits: Waits | None = None) -> Uploader:
+    waits = waits or Waits()
+    return Uploader(cast("Api", api), pause=waits.pause, clock=waits.clock)
+
+
+def text(name: str) -> Outgoing:
+    return Outgoing(name, f"file:///{name}", data=b"text")
+
+
+def test_a_request_carries_at_most_32_files() -> None:
+    api = ScriptedApi()
+    settled: list[int] = []
+
+    sent = uploader(api).send([text(f"{n}.md") for n in range(70)], settled.append)
+
+    assert [len(names) for names in api.requests] == settled == [32, 32, 6]
+    assert sum(len(batch.documents) for batch in sent.accepted) == 70
+
+
+def test_a_request_carries_a_bounded_number_of_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(upload, "BYTES_PER_REQUEST", 9)
+    api = ScriptedApi()
+
+    uploader(api).send([text(f"{n}.md") for n in range(5)])
+
+    assert [len(names) for names in api.requests] == [2, 2, 1]
+
+
+def test_a_rejected_file_does_not_stop_the_others() -> None:
+    api = ScriptedApi()
+
+    sent = uploader(api).send([text("a.md"), text("bad.png"), text("b.md")])
+
+    assert [batch.documents[0].name for batch in sent.accepted] == ["a.md", "b.md"]
+    assert [(one.name, one.code) for one in sent.rejected] == [("bad.png", "unsupported_type")]
+
+
+def test_a_request_too_large_as_a_whole_is_sent_file_by_file() -> None:
+    api = ScriptedApi(TooLarge("too much"))
+
+    sent = uploader(api).send([text("a.md"), text("b.md")])
+
+    assert api.requests == [["a.md", "b.md"], ["a.md"], ["b.md"]]
+    assert sent.rejected == []
+
+
+def test_an_error_that_concerns_every_file_ends_the_sending() -> None:
+    api = ScriptedApi(CollectionNotFound("There is no such collection."))
+
+    with pytest.raises(CollectionNotFound):
+        uploader(api).send([text("a.md"), text("b.md")])
+    assert len(api.requests) == 1
+
+
+def test_a_full_queue_is_waited_out_as_long_as_it_asks() -> None:
+    api, waits = ScriptedApi(Overloaded("full", retry_after_s=7.0), Overloaded("full")), Waits()
+
+    sent = uploader(api, waits).send([text("a.md")])
+
+    assert waits.pauses == [7.0, upload.DEFAULT_WAIT_S]
+    assert len(sent.accepted) == 1
+
+
+def test_a_queue_that_stays_full_is_given_up_in_the_end() -> None:
+    api, waits = ScriptedApi(*[Overloaded("full", retry_after_s=30.0)] * 1000), Waits()
+
+    with pytest.raises(Overloaded):
+        uploader(api, waits).send([text("a.md")])
+    assert waits.now_s <= upload.FULL_QUEUE_PATIENCE_S
+
+
+def test_a_fleet_that_was_never_met_is_not_waited_for() -> None:
+    waits = Waits()
+
+    with pytest.raises(NoFleet):
+        uploader(ScriptedApi(NoFleet("No fleet.")), waits).send([text("a.md")])
+    assert waits.pauses == []
+
+
+def test_an_outage_in_between_is_waited_out() -> None:
+    api, waits = ScriptedApi(), Waits()
+    sender = uploader(api, waits)
+    sender.send([text("a.md")])
+    api.script.extend([NoFleet("No fleet."), Unavailable("The documents service is unavailable.")])
+
+    sent = sender.send([text("b.md")])
+
+    assert len(sent.accepted) == 1
+    assert len(waits.pauses) == 2
+
+
+def test_a_file_that_cannot_be_read_is_reported_beside_the_others(tmp_path: Path) -> None:
+    gone = Outgoing("gone.md", "file:///gone.md", path=tmp_path / "gone.md")
+
+    sent = uploader(ScriptedApi()).send([gone, text("a.md")])
+
+    assert [(one.name, one.code) for one in sent.rejected] == [("gone.md", "unreadable_file")]
+    assert len(sent.accepted) == 1
+
+
+def test_control_characters_in_a_name_do_not_break_the_request() -> None:
+    api = ScriptedApi()
+
+    uploader(api).send([text("new\nline.md")])
+
+    assert api.requests == [["new line.md"]]

@@ -1,0 +1,110 @@
+"""The fleet file: every mistake is one sentence that names the place, the key and the remedy."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from argosy.config.loader import load
+from argosy.config.models import Fleet
+from argosy.contracts.errors import ConfigError
+
+pytestmark = pytest.mark.unit
+
+MISTAKES = [
+    ('[fleet]\nnam = "x"', "unknown key fleet.nam", 'did you mean "name"'),
+    ('[services.embeding]\nmodel = "x"', "unknown key services.embeding", 'did you mean "embedding"'),
+    ("[services.embedding]\nzzz = 1", "unknown key services.embedding.zzz", "known here are"),
+    ("[services.embedding]\nreplicas = {min = 3, max = 2}", "services.embedding.replicas", "raise max or lower min"),
+    ('[services.embedding]\nreplicas = {min = "a"}', "services.embedding.replicas.min", "valid integer"),
+    ("[services.embedding]\nmodel = 3", "services.embedding.model", "valid string"),
+    ("[services.store]\nreplicas = {max = 2}", "services.store", "set replicas.max = 1"),
+    ('[services.store]\nrequires = ["nothing"]', "services.store.requires", 'names "nothing"'),
+    ('[services.store]\nrequires = ["retrieval"]', "circle: store → retrieval → store", "remove one"),
+    ('[fleet]\nhost = "0.0.0.0"', "fleet: host", "authenticating proxy"),
+    ("[fleet]\nport = 8081", "port and admin_port are both 8081", "different ports"),
+    ("[fleet]\nport = 99999", "fleet.port", "65535"),
+    ('[services.generation]\nbackend = "openai"', "services.generation", "needs model"),
+    ("[services.documents]\nchunk_overlap_tokens = 400", "services.documents", "lower the overlap"),
+    ("[fleet\n", "not valid TOML", "correct that line"),
+]
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "argosy.toml"
+
+
+@pytest.mark.parametrize(("text", "key", "remedy"), MISTAKES)
+def test_a_mistake_names_the_file_the_key_and_the_remedy(file: Path, text: str, key: str, remedy: str) -> None:
+    file.write_text(text)
+    with pytest.raises(ConfigError) as caught:
+        load(file)
+    assert str(file) in caught.value.message
+    assert key in caught.value.message
+    assert remedy in caught.value.message
+    assert "\n" not in caught.value.message
+
+
+def test_a_file_that_does_not_exist_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"absent\.toml does not exist"):
+        load(tmp_path / "absent.toml")
+
+
+def test_no_file_and_no_variables_give_the_defaults(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert load(environ={}) == Fleet()
+
+
+def test_command_line_wins_over_environment_over_file_over_default(file: Path) -> None:
+    file.write_text('[services.embedding]\nmodel = "file"\nthreads = 1\nmax_batch_tokens = 64\n')
+    fleet = load(
+        file,
+        {
+            "ARGOSY_SERVICES__EMBEDDING__MODEL": "environment",
+            "ARGOSY_SERVICES__EMBEDDING__THREADS": "2",
+            "ARGOSY_URL": "http://ignored",
+        },
+        ["services.embedding.model=line"],
+    )
+    embedding = fleet.services.embedding
+    assert (embedding.model, embedding.threads, embedding.max_batch_tokens) == ("line", 2, 64)
+    assert embedding.max_queued_texts == 4096
+
+
+def test_a_mistake_in_a_variable_names_the_variable(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ConfigError, match="ARGOSY_SERVICES__EMBEDDING__MODL: unknown key"):
+        load(environ={"ARGOSY_SERVICES__EMBEDDING__MODL": "x"})
+
+
+@pytest.mark.parametrize("override", ["services.embedding.threads", "=3"])
+def test_an_override_without_key_or_value_is_refused(override: str) -> None:
+    with pytest.raises(ConfigError, match="has no value"):
+        load(environ={}, overrides=[override])
+
+
+def test_an_override_into_a_single_value_is_refused(file: Path) -> None:
+    file.write_text("[fleet]\nport = 1\n")
+    with pytest.raises(ConfigError, match=r"reaches into fleet\.port"):
+        load(file, overrides=["fleet.port.deep=3"])
+
+
+def test_keys_of_providers_in_the_environment_select_nothing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    environ = {
+        "DATABASE_URL": "postgresql://db/x",
+        "REDIS_URL": "redis://cache",
+        "OPENAI_API_KEY": "sk-x",
+        "OPENAI_BASE_URL": "https://provider/v1",
+    }
+    fleet = load(environ=environ)
+    assert fleet == Fleet()
+    assert fleet.services.generation.backend == "extractive"
+
+
+def test_a_relative_data_dir_lies_beside_its_file(file: Path) -> None:
+    file.write_text('[fleet]\ndata_dir = "./data"\n')
+    assert load(file).fleet.data_dir == file.parent / "data"
+    assert load(file, flags={"fleet.data_dir": Path("here")}).fleet.data_dir == Path("here")

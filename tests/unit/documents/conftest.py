@@ -1,0 +1,64 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from argosy.services.documents.blobs import BlobStore, content_hash
+from argosy.services.documents.catalog import Catalog
+from argosy.services.documents.database import Database
+from argosy.services.documents.intake import QueueLimits, Upload
+from argosy.services.documents.jobs import Indexed, Job, JobRules, Jobs
+
+
+class WallClock:
+    def __init__(self) -> None:
+        self.now = 1_700_000_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class Desk:
+    """A catalog with its jobs on one database, and shortcuts to what tests do with them."""
+
+    def __init__(self, folder: Path) -> None:
+        self.clock = WallClock()
+        self.database = Database.open(folder / "catalog.db")
+        self.catalog = Catalog(self.database, self.clock, QueueLimits(documents=5, bytes=10_000), "minilm/200")
+        self.jobs = Jobs(self.database, self.clock, JobRules(lease_s=30.0, max_attempts=3, backoff_s=1.0))
+        self.blobs = BlobStore(folder / "blobs", self.clock)
+
+    def upload(self, source: str, content: bytes = b"text", **values: object) -> Upload:
+        fields = {
+            "name": source,
+            "source": source,
+            "content_type": "text/plain",
+            "bytes_len": len(content),
+            "content_hash": content_hash(content),
+        }
+        return Upload(**(fields | values))  # type: ignore[arg-type]
+
+    def add(self, *sources: str, content: bytes = b"text", collection: str = "default") -> str:
+        """Accepts one upload for each source. Returns: the batch's id."""
+        return self.catalog.accept(collection, [self.upload(source, content) for source in sources]).batch_id
+
+    def claim(self, worker: str = "w") -> Job:
+        job = self.jobs.claim(worker)
+        assert job is not None
+        return job
+
+    def index(self, text: bytes = b"parsed") -> Job:
+        """Claims a job and finishes it, one second later."""
+        job = self.claim()
+        self.clock.now += 1
+        self.jobs.done(job, Indexed(chunks=2, pages=None, title="Found", text_hash=content_hash(text)))
+        return job
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Iterator[Desk]:
+    desk = Desk(tmp_path)
+    yield desk
+    desk.database.close()

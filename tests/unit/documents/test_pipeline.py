@@ -1,0 +1,236 @@
+from __future__ import annotations
+
+import uuid
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from tests.unit.documents.test_chunking import HANDBOOK, Pieces
+
+from argosy.contracts.documents import DocumentStatus, DocumentView
+from argosy.contracts.embedding import EmbedResponse, TextKind
+from argosy.contracts.errors import (
+    ArgosyError,
+    Conflict,
+    Internal,
+    ModelMissing,
+    NoTextInDocument,
+    Overloaded,
+    Unavailable,
+    UpstreamFailed,
+)
+from argosy.contracts.request import Priority, RequestContext
+from argosy.contracts.store import Chunk, EnsureCollection, ForgetRequest, PublishRequest, UpsertRequest
+from argosy.services.documents.blobs import content_hash
+from argosy.services.documents.chunking import ChunkLimits
+from argosy.services.documents.jobs import LeaseLost
+from argosy.services.documents.parsed import ParsedDocument
+from argosy.services.documents.pipeline import Pipeline, PipelineSettings, chunk_id, settle
+
+if TYPE_CHECKING:
+    from tests.unit.documents.conftest import Desk
+
+pytestmark = pytest.mark.unit
+
+
+class World:
+    """The services around the pipeline. `fault` is raised by the call it is filed under; `before` runs first."""
+
+    def __init__(self) -> None:
+        self.fault: dict[str, Exception] = {}
+        self.calls: list[str] = []
+        self.points: dict[str, Chunk] = {}
+        self.published: list[PublishRequest] = []
+        self.forgotten: list[ForgetRequest] = []
+        self.largest = 0
+        self.model = "minilm"
+
+    def _called(self, name: str, context: RequestContext | None = None) -> None:
+        self.calls.append(name)
+        if context is not None:
+            assert context.priority is Priority.BULK
+            assert context.deadline.remaining_s() > 0
+        if name in self.fault:
+            raise self.fault.pop(name)
+
+    async def parse(self, data: bytes, name: str, timeout_s: float, content_type: str | None = None) -> ParsedDocument:
+        self._called("parse")
+        return ParsedDocument(data.decode(), content_type or "", "Parsed title")
+
+    async def embed(self, texts: list[str], kind: TextKind, context: RequestContext) -> EmbedResponse:
+        self._called("embed", context)
+        assert kind is TextKind.PASSAGE
+        vectors = np.ones((len(texts), 4), dtype="<f4").tobytes()
+        return EmbedResponse(self.model, 4, vectors, [1] * len(texts), [False] * len(texts))
+
+    async def ensure(self, request: EnsureCollection, context: RequestContext) -> None:
+        self._called("ensure", context)
+
+    async def upsert(self, request: UpsertRequest, context: RequestContext) -> None:
+        self._called("upsert", context)
+        assert len(request.vectors) == len(request.chunks) * request.dimensions * 4
+        self.largest = max(self.largest, len(request.chunks))
+        self.points |= {chunk.chunk_id: chunk for chunk in request.chunks}
+
+    async def publish(self, request: PublishRequest, context: RequestContext) -> None:
+        self._called("publish", context)
+        self.published.append(request)
+
+    async def forget(self, request: ForgetRequest, context: RequestContext) -> None:
+        self._called("forget", context)
+        self.forgotten.append(request)
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+@pytest.fixture
+def pipeline(desk: Desk, world: World) -> Pipeline:
+    settings = PipelineSettings(ChunkLimits(40), batch_chunks=3)
+    return Pipeline(desk.jobs, desk.blobs, world, Pieces(), world, world, settings)
+
+
+def add(desk: Desk, content: bytes = HANDBOOK.encode()) -> str:
+    desk.blobs.put(content)
+    upload = desk.upload("handbook.md", content, content_type="text/markdown", metadata={"port": "Kestrel"})
+    return desk.catalog.accept("default", [upload]).documents[0].id
+
+
+async def attempt(desk: Desk, pipeline: Pipeline) -> DocumentView:
+    """One claimed job, run and settled as the worker does."""
+    job = desk.claim()
+    try:
+        await pipeline.run(job)
+    except LeaseLost:
+        raise
+    except Exception as error:
+        settle(desk.jobs, job, error)
+    return desk.catalog.document(job.document_id)
+
+
+async def test_a_document_is_stored_whole_and_then_published(desk: Desk, world: World, pipeline: Pipeline) -> None:
+    key = add(desk)
+    view = await attempt(desk, pipeline)
+    assert (view.status, view.title, view.chunks) == (DocumentStatus.INDEXED, "Parsed title", len(world.points))
+    assert len(world.points) > 6
+    assert world.published == [PublishRequest("default", key, 1, len(world.points))]
+    assert world.calls[-1] == "publish"
+    assert world.largest <= 3
+    stored = desk.catalog.text_hash(key)
+    assert stored is not None
+    text = desk.blobs.get(stored).decode()
+    for point in world.points.values():
+        assert text[point.start : point.end] == point.text
+        assert (point.name, point.source, point.metadata) == ("handbook.md", "handbook.md", {"port": "Kestrel"})
+        assert str(uuid.UUID(point.chunk_id)) == point.chunk_id
+
+
+def test_chunk_ids_follow_from_document_version_and_ordinal() -> None:
+    ids = {chunk_id(document, version, n) for document in ("a", "b") for version in (1, 2) for n in range(3)}
+    assert len(ids) == 12
+    assert chunk_id("a", 1, 0) == chunk_id("a", 1, 0)
+
+
+async def test_doing_the_work_twice_doubles_nothing(desk: Desk, world: World, pipeline: Pipeline) -> None:
+    add(desk)
+    world.fault["publish"] = Conflict("The store holds fewer chunks.")
+    assert (await attempt(desk, pipeline)).status is DocumentStatus.QUEUED
+    points = dict(world.points)
+    desk.clock.now += 10
+    assert (await attempt(desk, pipeline)).status is DocumentStatus.INDEXED
+    assert world.points == points
+    assert len(world.published) == 1
+
+
+@pytest.mark.parametrize("step", ["parse", "ensure", "embed", "upsert", "publish"])
+async def test_nothing_is_published_before_all_is_in(desk: Desk, world: World, pipeline: Pipeline, step: str) -> None:
+    add(desk)
+    world.fault[step] = UpstreamFailed("It broke.")
+    view = await attempt(desk, pipeline)
+    assert (view.status, view.attempts, world.published) == (DocumentStatus.QUEUED, 1, [])
+
+
+@pytest.mark.parametrize("error", [Unavailable("down"), Overloaded("full"), ModelMissing("no model")])
+async def test_a_service_that_is_away_makes_documents_wait(
+    desk: Desk, world: World, pipeline: Pipeline, error: ArgosyError
+) -> None:
+    add(desk)
+    for _ in range(10):
+        world.fault["embed"] = error
+        view = await attempt(desk, pipeline)
+        assert view.error is not None
+        assert (view.status, view.error.code) == (DocumentStatus.QUEUED, error.code)
+        desk.clock.now += 60
+    assert (await attempt(desk, pipeline)).status is DocumentStatus.INDEXED
+
+
+async def test_a_fault_of_the_document_is_reported_with_its_code(desk: Desk, world: World, pipeline: Pipeline) -> None:
+    add(desk)
+    world.fault["parse"] = NoTextInDocument("handbook.md holds no text.")
+    view = await attempt(desk, pipeline)
+    assert view.error is not None
+    assert (view.status, view.error.code, view.error.detail) == ("failed", "no_text", "handbook.md holds no text.")
+
+
+async def test_an_unexpected_error_is_tried_again_and_never_shown(desk: Desk, world: World, pipeline: Pipeline) -> None:
+    add(desk)
+    for left in (2, 1, 0):
+        world.fault["upsert"] = KeyError("/secret/path")
+        view = await attempt(desk, pipeline)
+        assert view.error is not None
+        assert "secret" not in view.error.detail
+        assert view.status is (DocumentStatus.QUEUED if left else DocumentStatus.DEAD)
+        desk.clock.now += 10
+    assert view.error.code == Internal.code
+
+
+async def test_a_model_that_changes_midway_is_not_mixed(desk: Desk, world: World, pipeline: Pipeline) -> None:
+    add(desk)
+    embed, seen = world.embed, 0
+
+    async def changing(texts: list[str], kind: TextKind, context: RequestContext) -> EmbedResponse:
+        nonlocal seen
+        seen += 1
+        world.model = "minilm" if seen == 1 else "other"
+        return await embed(texts, kind, context)
+
+    world.embed = changing  # type: ignore[method-assign]
+    view = await attempt(desk, pipeline)
+    assert view.error is not None
+    assert (view.error.code, world.published) == ("upstream_failed", [])
+
+
+async def test_a_superseded_document_stops_and_is_not_published(desk: Desk, world: World, pipeline: Pipeline) -> None:
+    add(desk, b"old words")
+    upsert = world.upsert
+
+    async def superseding(request: UpsertRequest, context: RequestContext) -> None:
+        await upsert(request, context)
+        add(desk, b"new words")
+
+    world.upsert = superseding  # type: ignore[method-assign]
+    with pytest.raises(LeaseLost):
+        await attempt(desk, pipeline)
+    assert world.published == []
+    world.upsert = upsert  # type: ignore[method-assign]
+    assert (await attempt(desk, pipeline)).version == 2
+
+
+async def test_forgetting_reaches_the_store_and_the_disk(desk: Desk, world: World, pipeline: Pipeline) -> None:
+    key = add(desk, b"secret")
+    await attempt(desk, pipeline)
+    text = desk.catalog.text_hash(key)
+    desk.clock.now += 1000
+    desk.catalog.delete(key)
+    world.fault["forget"] = Unavailable("down")
+    job = desk.claim()
+    with pytest.raises(Unavailable):
+        await pipeline.run(job)
+    settle(desk.jobs, job, Unavailable("down"))
+    desk.clock.now += 60
+    await pipeline.run(desk.claim())
+    assert world.forgotten == [ForgetRequest("default", key, 1)]
+    assert list(desk.blobs.keys()) == []
+    assert text == content_hash(b"secret")
