@@ -1,4 +1,4 @@
-"""Writes docs/reference/configuration.md from the settings' own models; with --check only says whether it is current."""
+"""Writes docs/reference/configuration.md from the settings' models; with --check says whether it is current."""
 
 from __future__ import annotations
 

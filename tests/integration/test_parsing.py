@@ -23,6 +23,7 @@ from argosy.contracts.errors import (
 )
 from argosy.services.documents import extraction
 from argosy.services.documents.chunking import chunk
+from argosy.services.documents.formats import Format
 from argosy.services.documents.parsing import ParserLimits, ParserPool
 
 pytestmark = pytest.mark.integration
@@ -138,7 +139,7 @@ def test_half_a_pdf_is_not_taken_for_the_whole(monkeypatch: pytest.MonkeyPatch) 
         content = "# Manual"
 
     monkeypatch.setattr(extraction, "_run", lambda *_: Half)
-    parsed = extraction.extract(pdf(PAGES), "manual.pdf", extraction.Format.PDF)
+    parsed = extraction.extract(pdf(PAGES), "manual.pdf", Format.PDF)
     assert "Flares are kept" in parsed.text
     assert [span.page for span in parsed.pages] == [1, 2, 3]
     assert "Engine room" in parsed.text[parsed.pages[1].start : parsed.pages[1].end]
@@ -149,7 +150,7 @@ def test_a_pdf_the_parser_refuses_is_read_plainly(monkeypatch: pytest.MonkeyPatc
         raise RuntimeError("parsing error")
 
     monkeypatch.setattr(extraction, "_run", refuse)
-    assert "1450 kilowatts" in extraction.extract(pdf(PAGES), "manual.pdf", extraction.Format.PDF).text
+    assert "1450 kilowatts" in extraction.extract(pdf(PAGES), "manual.pdf", Format.PDF).text
 
 
 async def test_a_child_serves_many_documents_and_is_replaced_after_its_share(samples: dict[str, Path]) -> None:
@@ -192,8 +193,8 @@ async def test_a_child_that_died_meanwhile_costs_no_document(pool: ParserPool, s
     [
         "os.kill(os.getpid(), 11)",
         "sys.stdin.buffer.read(4); os._exit(0)",
-        "sys.stdin.buffer.read(4); sys.stdout.buffer.write(b'\\xff\\xff\\xff\\xff'); sys.stdout.flush(); time.sleep(60)",
-        "sys.stdin.buffer.read(4); sys.stdout.buffer.write(b'\\0\\0\\0\\1\\xc1'); sys.stdout.flush(); time.sleep(60)",
+        "os.write(1, b'\\xff\\xff\\xff\\xff'); time.sleep(60)",
+        "os.write(1, b'\\0\\0\\0\\1\\xc1'); time.sleep(60)",
     ],
 )
 async def test_a_child_that_crashes_or_talks_nonsense_fails_only_its_document(
@@ -216,7 +217,7 @@ async def test_a_child_past_its_memory_is_a_crash_and_not_ours(samples: dict[str
 async def test_cancelling_a_parse_kills_its_child(samples: dict[str, Path]) -> None:
     pool = ParserPool(size=1, command=fake("time.sleep(600)"))
     task = asyncio.create_task(pool.parse(samples["crew.docx"].read_bytes(), "crew.docx", TIMEOUT_S))
-    while not children():
+    while not children():  # noqa: ASYNC110  (a process sets no event)
         await asyncio.sleep(0.01)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):

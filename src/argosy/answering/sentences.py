@@ -22,22 +22,27 @@ _WORD_BEFORE = re.compile(r"[^\s(\[\"“‘']+$")
 _NEXT_WORD = re.compile(r"[\s\"'“‘«(\[*_]*(\w+)?")
 _ACRONYM = re.compile(r"(?:[^\W\d_]\.)+$")
 
-_NEVER_LAST = frozenset(
+_NEVER_LAST = (
     "dr mr mrs ms prof st rev hon gen col capt lt sgt sen rep gov pres messrs vs cf e.g i.e viz al ca approx "
-    "fig figs eq eqs sec ch vol pp ed eds mt ft op".split()
+    "fig figs eq eqs sec ch vol pp ed eds mt ft op"
 )
 """Abbreviations that something always follows."""
 
-_SELDOM_LAST = frozenset(
+_SELDOM_LAST = (
     "etc inc ltd co corp jr sr a.m p.m dept est ave blvd univ assn bros jan feb mar apr jun jul aug sep sept oct nov "
-    "dec ph.d".split()
+    "dec ph.d"
 )
-_BEFORE_NUMBERS = frozenset("no nos p art par".split())
-_STARTERS = frozenset(
+_BEFORE_NUMBERS = "no nos p art par"
+_STARTERS = (
     "the a an it its this that these those he she they we you i his her their our in on at by for from with as but "
-    "and or if when while after before since although however there here what who why how to".split()
+    "and or if when while after before since although however there here what who why how to"
 )
 """Words that, capitalised, begin a sentence rather than continue a name."""
+
+_NEVER_LAST_WORDS = frozenset(_NEVER_LAST.split())
+_SELDOM_LAST_WORDS = frozenset(_SELDOM_LAST.split())
+_BEFORE_NUMBERS_WORDS = frozenset(_BEFORE_NUMBERS.split())
+_STARTERS_WORDS = frozenset(_STARTERS.split())
 
 
 class Kind(enum.StrEnum):
@@ -93,7 +98,7 @@ def _blocks(passage: str) -> Iterator[tuple[int, int, Kind]]:
         start, end = lines[number]
         line = passage[start:end]
         number += 1
-        if open_block is not None and open_block[2] is Kind.PROSE and _UNDERLINE.match(line):
+        if open_block is not None and _UNDERLINE.match(line) and _may_be_title(passage, open_block):
             yield open_block[0], open_block[1], Kind.HEADING
             open_block = None
             continue
@@ -124,6 +129,13 @@ def _blocks(passage: str) -> Iterator[tuple[int, int, Kind]]:
             open_block = (start + (quote.end() if quote else 0), end, Kind.PROSE)
     if open_block is not None:
         yield open_block
+
+
+def _may_be_title(passage: str, block: tuple[int, int, Kind]) -> bool:
+    """One line of its own, not quoted: what an underline makes a heading. Below anything else the line is a rule."""
+    start, end, kind = block
+    begins_line = start == 0 or passage[start - 1] in "\r\n"
+    return kind is Kind.PROSE and begins_line and "\n" not in passage[start:end]
 
 
 def _code_end(passage: str, lines: list[tuple[int, int]], number: int, fence: str) -> tuple[int, int]:
@@ -157,12 +169,12 @@ def _ends_here(passage: str, first: int, match: re.Match[str], end: int) -> bool
     before = _WORD_BEFORE.search(passage, first, match.start())
     word = before[0] if before else ""
     bare = word.lower().rstrip(".")
-    starter = following.lower() in _STARTERS
-    if bare in _NEVER_LAST:
+    starter = following.lower() in _STARTERS_WORDS
+    if bare in _NEVER_LAST_WORDS:
         return False
-    if bare in _BEFORE_NUMBERS:
+    if bare in _BEFORE_NUMBERS_WORDS:
         return not following[:1].isdigit()
-    if bare in _SELDOM_LAST or (_ACRONYM.fullmatch(word + ".") and len(word) > 1):
+    if bare in _SELDOM_LAST_WORDS or (_ACRONYM.fullmatch(word + ".") and len(word) > 1):
         return starter or not following
     # A single capital is an initial, unless what follows clearly begins anew; digits before are a numbered line.
     if len(word) == 1 and word.isalpha() and word != "I":

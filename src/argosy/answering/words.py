@@ -15,8 +15,7 @@ Idf = Mapping[str, float]
 
 _WORD = re.compile(r"\d+(?:[.,]\d+)+|[^\W_]+(?:['’][^\W_]+)*")
 _POSSESSIVE = re.compile(r"['’]s?$")
-_STOP_WORDS = frozenset(
-    """
+_STOP_LIST = """
     a about above after again against all am an and any are aren't as at be because been before being below between
     both but by can can't cannot could couldn't did didn't do does doesn't doing don't down during each few for from
     further had hadn't has hasn't have haven't having he her here hers herself him himself his how i if in into is
@@ -24,8 +23,8 @@ _STOP_WORDS = frozenset(
     ourselves out over own same shan't she should shouldn't so some such than that the their theirs them themselves
     then there these they this those through to too under until up very was wasn't we were weren't what when where
     which while who whom whose why will with won't would wouldn't you your yours yourself yourselves
-    """.split()
-)
+"""
+_STOP_WORDS = frozenset(_STOP_LIST.split())
 _local = threading.local()
 
 

@@ -10,11 +10,11 @@ from argosy.contracts.generation import Citation
 from argosy.contracts.store import Metadata
 
 
-class Spoken(msgspec.Struct):
+class Spoken(msgspec.Struct, frozen=True):
     content: str | None = None
 
 
-class Choice(msgspec.Struct):
+class Choice(msgspec.Struct, frozen=True):
     message: Spoken = Spoken()
     delta: Spoken = Spoken()
 

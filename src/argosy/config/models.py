@@ -95,10 +95,10 @@ class DocumentsSettings(ServiceSettings):
 
     @model_validator(mode="after")
     def _overlap_below_size(self) -> Self:
-        if self.chunk_overlap_tokens >= self.chunk_tokens:
+        if self.chunk_overlap_tokens > self.chunk_tokens // 2:
             raise ValueError(
-                f"chunk_overlap_tokens = {self.chunk_overlap_tokens} must be below chunk_tokens = {self.chunk_tokens}; "
-                "lower the overlap"
+                f"chunk_overlap_tokens = {self.chunk_overlap_tokens} is more than half of "
+                f"chunk_tokens = {self.chunk_tokens}; lower the overlap"
             )
         return self
 

@@ -68,5 +68,3 @@ class TextTokenizer:
             return self._tokenizer.encode_batch_fast(list(texts), add_special_tokens=False)
         except TypeError as error:
             raise InvalidRequest(NOT_UNICODE) from error
-
-

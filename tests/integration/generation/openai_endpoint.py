@@ -16,7 +16,7 @@ WORDS = ["The ", "tide ", "turns ", "[1", "]", ", ", "twice [3][9]."]
 
 @dataclass
 class Endpoint:
-    """`behaviour`: ok, break, break_at_once, stall, no_done, error_event, nonsense, silent, or a status to answer with."""
+    """`behaviour` is ok, a status to answer with, or the name of a way to go wrong (see `chat`)."""
 
     behaviour: str = "ok"
     retry_after: str | None = None

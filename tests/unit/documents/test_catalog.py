@@ -60,7 +60,7 @@ def test_the_same_content_again_is_unchanged_and_makes_no_job(desk: Desk) -> Non
 def test_what_stands_in_the_index_counts_as_content(desk: Desk, change: dict[str, object]) -> None:
     desk.add("a.txt")
     desk.index()
-    again = desk.catalog.accept("default", [desk.upload("a.txt", **change)])
+    again = desk.catalog.accept("default", [desk.upload("a.txt", b"text", **change)])
     assert again.documents[0].status is DocumentStatus.QUEUED
     assert desk.claim().version == 2
 

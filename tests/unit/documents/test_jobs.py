@@ -25,7 +25,7 @@ BROKEN = DocumentFault("upstream_failed", "It broke.")
 
 def shown(desk: Desk, source: str = "a") -> tuple[DocumentStatus, int, str | None]:
     view = desk.catalog.document(document_id("default", source))
-    return view.status, view.attempts, view.error and view.error.code
+    return view.status, view.attempts, None if view.error is None else view.error.code
 
 
 def test_a_job_is_claimed_once_and_carries_its_document(desk: Desk) -> None:
@@ -226,7 +226,7 @@ def test_nothing_accepted_is_lost_whatever_workers_do(tmp_path: Path) -> None:
             assert self.desk.catalog.batch(self.batch).done
             self.desk.database.close()
 
-    run_state_machine_as_test(  # type: ignore[no-untyped-call]
+    run_state_machine_as_test(
         Workers,
         settings=settings(
             max_examples=15, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck)

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import itertools
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from argosy.services.documents.html_text import read_html
-from argosy.services.documents.parsed import decode_text, markdown_title, pages_from_bytes
+from argosy.services.documents.parsed import decode_text, markdown_title, with_pages
 
 pytestmark = pytest.mark.unit
 
@@ -45,24 +47,28 @@ def test_the_title_is_what_the_text_calls_itself(text: str, title: str | None) -
     assert markdown_title(text) == title
 
 
-@given(st.lists(st.text(alphabet="aé–𝄞\r\n\0", max_size=12), min_size=1, max_size=6))
-def test_page_offsets_in_bytes_become_offsets_in_characters(pages: list[str]) -> None:
-    content = "\n\n".join(pages)
-    boundaries, at = [], 0
-    for number, page in enumerate(pages, 1):
-        size = len(page.encode())
-        boundaries.append((number, at, at + size))
-        at += size + 2
-    text, spans = pages_from_bytes(content, boundaries)
-    assert [span.page for span in spans] == list(range(1, len(pages) + 1))
-    for span, page in zip(spans, pages, strict=True):
-        assert text[span.start : span.end] == page.replace("\r\n", "\n").replace("\r", "\n").replace("\0", "")
+PAGES = st.lists(st.text(alphabet="aé–𝄞 \n", max_size=12), min_size=1, max_size=6)
 
 
-def test_boundaries_that_overlap_or_overrun_are_cut_short() -> None:
-    text, spans = pages_from_bytes("abcdef", [(1, 0, 4), (2, 2, 99)])
-    assert text == "abcdef"
-    assert [(span.page, span.start, span.end) for span in spans] == [(1, 0, 4), (2, 4, 6)]
+@given(PAGES)
+def test_pages_are_found_in_the_document(texts: list[str]) -> None:
+    pages = list(enumerate(texts, 1))
+    content = "\n\n".join(text.strip() for text in texts) + "\n"
+    found, spans = with_pages(content, pages)
+    assert found == content
+    assert [(span.page, found[span.start : span.end]) for span in spans] == [(n, text.strip()) for n, text in pages]
+    assert all(one.end <= two.start for one, two in itertools.pairwise(spans))
+
+
+@given(PAGES)
+def test_pages_that_are_not_in_the_document_as_they_are_become_its_text(texts: list[str]) -> None:
+    pages = list(enumerate(["kept", *texts], 1))
+    found, spans = with_pages("k", pages)
+    assert [(span.page, found[span.start : span.end]) for span in spans] == [(n, text.strip()) for n, text in pages]
+
+
+def test_pages_that_miss_much_of_the_document_do_not_replace_it() -> None:
+    assert with_pages("all of the words", [(1, "all the words")]) == ("all of the words", [])
 
 
 def test_visible_text_leaves_out_scripts_and_the_head() -> None:

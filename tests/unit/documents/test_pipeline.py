@@ -182,8 +182,8 @@ async def test_an_unexpected_error_is_tried_again_and_never_shown(desk: Desk, wo
         assert view.error is not None
         assert "secret" not in view.error.detail
         assert view.status is (DocumentStatus.QUEUED if left else DocumentStatus.DEAD)
+        assert view.error.code == Internal.code
         desk.clock.now += 10
-    assert view.error.code == Internal.code
 
 
 async def test_a_model_that_changes_midway_is_not_mixed(desk: Desk, world: World, pipeline: Pipeline) -> None:

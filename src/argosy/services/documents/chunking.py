@@ -86,10 +86,14 @@ class _Packer:
 
     def drafts(self) -> Iterator[ChunkDraft]:
         ordinal = 0
+        begun = ended = -1
         for start, end, path in self._spans():
-            for first, after, tokens in self._within_limit(start, end):
-                text = self._text[first:after]
-                yield ChunkDraft(ordinal, first, after, text, list(path), _page_at(self._pages, first), tokens)
+            parts = list(self._within_limit(start, end))
+            if parts and parts[0][0] < ended and (len(parts) > 1 or parts[0][0] <= begun):
+                parts = list(self._within_limit(ended, end))  # an overlap is not worth another chunk
+            for begun, ended, tokens in parts:
+                text = self._text[begun:ended]
+                yield ChunkDraft(ordinal, begun, ended, text, list(path), _page_at(self._pages, begun), tokens)
                 ordinal += 1
 
     def _spans(self) -> Iterator[tuple[int, int, tuple[str, ...]]]:
@@ -111,7 +115,8 @@ class _Packer:
                 cut = self._cut(start, end, piece.body, piece.kind, self._limits.tokens)
                 yield start, cut, path
                 again = self._overlap(start, cut)
-                start = again if self._cut(again, end, again, piece.kind, self._limits.tokens) > cut else cut
+                further = self._cut(again, end, again, piece.kind, self._limits.tokens)
+                start = again if self._text[cut:further].strip() else cut
         if start >= 0:
             yield start, end, path
 
@@ -151,7 +156,8 @@ class _Packer:
         """Where the next chunk begins to repeat the end of this one: at a sentence if there is one, else at a word."""
         if not self._limits.overlap_tokens:
             return end
-        earliest = self._tokens.back(end, self._limits.overlap_tokens, start + 1)
+        floor = end - len(self._text[start:end].lstrip()) + 1
+        earliest = self._tokens.back(end, self._limits.overlap_tokens, floor)
         for pattern in (_SENTENCE, _WORD):
             for match in pattern.finditer(self._text, earliest, end):
                 if match.end() < end:

@@ -14,9 +14,10 @@ from argosy.services.documents.parsed import (
     PageSpan,
     ParsedDocument,
     decode_text,
+    ink,
     markdown_title,
     normalise,
-    pages_from_bytes,
+    with_pages,
 )
 
 PLAUSIBLE_SHARE = 0.6
@@ -48,11 +49,11 @@ def _pdf(data: bytes, name: str) -> ParsedDocument:
         if plain is None:
             raise UnreadableDocument(f"{name} is damaged: no page of it can be read as PDF.") from error
         return plain
-    if plain is not None and _ink(found.content) < PLAUSIBLE_SHARE * _ink(plain.text):
+    if plain is not None and ink(found.content) < PLAUSIBLE_SHARE * ink(plain.text):
         return plain
-    structure = found.metadata.pages
-    boundaries = [(b.page_number, b.byte_start, b.byte_end) for b in (structure and structure.boundaries) or []]
-    text, pages = pages_from_bytes(found.content, boundaries)
+    # Its own page boundaries are offsets into the text before headings got their marks, so they are not used.
+    pages_found = [(page.page_number, normalise(page.content)) for page in found.pages or []]
+    text, pages = with_pages(normalise(found.content), pages_found)
     title = found.metadata.title or (plain and plain.title) or markdown_title(text)
     return ParsedDocument(text, Format.PDF, title, pages)
 
@@ -92,7 +93,7 @@ def _html(data: bytes, name: str) -> ParsedDocument:
         text = normalise(_run(page.encode(errors="replace"), name, Format.HTML).content)
     except RuntimeError:
         text = ""
-    if _ink(text) < PLAUSIBLE_SHARE_HTML * _ink(visible) or not text.strip():
+    if ink(text) < PLAUSIBLE_SHARE_HTML * ink(visible) or not text.strip():
         return ParsedDocument(visible, Format.HTML, title, markdown=False)
     return ParsedDocument(text, Format.HTML, title or markdown_title(text))
 
@@ -126,8 +127,3 @@ def _run(data: bytes, name: str, content_type: Format) -> xberg.ExtractedDocumen
 
 async def _extract(source: xberg.ExtractInput, config: xberg.ExtractionConfig) -> xberg.ExtractionResult:
     return await xberg.extract(source, config)
-
-
-def _ink(text: str) -> int:
-    """Characters that are not white space."""
-    return sum(map(len, text.split()))

@@ -14,6 +14,9 @@ _BOMS = (
 )
 _META_CHARSET = re.compile(rb"<meta[^>]{0,200}charset\s*=\s*[\"']?\s*([A-Za-z0-9_.:-]{2,40})", re.IGNORECASE)
 _FRONT_MATTER_TITLE = re.compile(r"\A---\n(?:(?!---\n).*\n)*?title:[ \t]*(.+)\n")
+_PAGE_BREAK = "\n\n"
+WHOLE_SHARE = 0.95
+"""Pages that hold less of a document than this are not all of it."""
 _FIRST_HEADING = re.compile(r"^ {0,3}#[ \t]+(.+?)[ \t#]*$", re.MULTILINE)
 
 
@@ -67,30 +70,35 @@ def markdown_title(text: str) -> str | None:
     return found.group(1).strip().strip("\"'").strip() or None if found else None
 
 
-def pages_from_bytes(content: str, boundaries: list[tuple[int, int, int]]) -> tuple[str, list[PageSpan]]:
-    """Turns (page, first byte, byte after) of the UTF-8 `content` into character spans of the normalised text.
+def with_pages(content: str, pages: list[tuple[int, str]]) -> tuple[str, list[PageSpan]]:
+    """Finds each page (number, text) in the `content` of a document. Both are normalised.
 
-    Returns: the normalised text and its spans, in order; a boundary that overlaps the one before is cut short.
+    Returns: the content and its spans; when a page is not in there as it is, the pages joined and their spans,
+    unless they hold far less than the content: then no spans.
     """
-    raw = content.encode()
-    parts: list[str] = []
     spans: list[PageSpan] = []
-    at = length = 0
+    at = 0
+    bare = [(number, text.strip()) for number, text in pages]
+    for number, text in bare:
+        begin = content.find(text, at)
+        if begin < 0:
+            break
+        at = begin + len(text)
+        spans.append(PageSpan(number, begin, at))
+    else:
+        return content, spans
+    if ink("".join(text for _, text in bare)) < WHOLE_SHARE * ink(content):
+        return content, []
+    spans, at = [], 0
+    for number, text in bare:
+        spans.append(PageSpan(number, at, at + len(text)))
+        at += len(text) + len(_PAGE_BREAK)
+    return _PAGE_BREAK.join(text for _, text in bare), spans
 
-    def take(end: int) -> None:
-        nonlocal at, length
-        part = normalise(raw[at:end].decode("utf-8", errors="replace"))
-        parts.append(part)
-        length += len(part)
-        at = max(at, end)
 
-    for page, first, after in sorted(boundaries, key=lambda boundary: (boundary[1], boundary[0])):
-        take(max(at, first))
-        begin = length
-        take(max(at, after))
-        spans.append(PageSpan(page, begin, length))
-    take(len(raw))
-    return "".join(parts), spans
+def ink(text: str) -> int:
+    """Characters that are not white space."""
+    return sum(map(len, text.split()))
 
 
 def _declared_charset(data: bytes) -> str | None:

@@ -76,13 +76,13 @@ def limit_resources(memory_bytes: int) -> None:
 
 
 def _receive(source: BinaryIO, jobs: queue.SimpleQueue[ParseRequest]) -> None:
-    """Reads ahead so that the end of the input ends the process even in the middle of a job."""
-    while True:
-        head = source.read(LENGTH_BYTES)
-        body = source.read(int.from_bytes(head, "big")) if len(head) == LENGTH_BYTES else b""
-        if not body:
-            os._exit(0)
-        jobs.put(msgspec.msgpack.decode(body, type=ParseRequest))
+    """Reads ahead so that the end of the input ends the process even in the middle of a job, as any failure does."""
+    try:
+        while head := source.read(LENGTH_BYTES):
+            body = source.read(int.from_bytes(head, "big"))
+            jobs.put(msgspec.msgpack.decode(body, type=ParseRequest))
+    finally:
+        os._exit(0)
 
 
 def _answer(request: ParseRequest) -> ParseReply:

@@ -1,7 +1,7 @@
 """One replica of the embedding service."""
 
-from argosy.serving.server import main
 from argosy.services.embedding.app import EmbeddingService
+from argosy.serving.server import main
 
 if __name__ == "__main__":
     main(EmbeddingService)

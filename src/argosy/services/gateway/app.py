@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from importlib import metadata
 from typing import Any
 
 from fastapi import FastAPI
@@ -19,6 +18,7 @@ from argosy.services.gateway.schema import describe, page
 from argosy.serving.app import health_routes
 from argosy.serving.kit import Kit
 from argosy.serving.middleware import ServiceMiddleware
+from argosy.version import VERSION
 
 PUBLIC_PREFIXES = ("/v1/", "/docs", "/openapi.json")
 PAGE_HEADERS = {"content-security-policy": "default-src 'none'; style-src 'unsafe-inline'"}
@@ -44,7 +44,7 @@ def create_gateway_app(gateway: Gateway) -> ASGIApp:
     )
     app = PublicApp(
         title="Argosy",
-        version=metadata.version("argosy"),
+        version=VERSION,
         description="Questions to your documents, answered with citations.",
         docs_url=None,
         redoc_url=None,

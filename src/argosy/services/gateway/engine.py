@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass, replace
 from time import perf_counter
 
@@ -22,8 +22,8 @@ GENERATION_SHARE = 0.9
 
 log = logger("answer")
 
-Fallback = Callable[[GenerateRequest, RequestContext], Awaitable[list[AnswerEvent]]]
-"""The whole answer without the generation service: deltas, then AnswerDone. Raises nothing of SERVICE_FAILURES."""
+Fallback = Callable[[GenerateRequest], list[AnswerEvent]]
+"""The whole answer without any service: deltas, then AnswerDone."""
 
 
 @dataclass(slots=True)
@@ -99,19 +99,19 @@ class AnswerEngine:
                 await generated.aclose()
                 log.warning("answered here", reason=type(error).__name__, request_id=context.request_id)
                 degraded.append(GENERATION)
-                events = _all(await self._fallback(request, context), degraded)
+                events = _all(self._fallback(request), degraded)
         except BaseException:
             await generated.aclose()
             raise
         return BegunAnswer(events, request, degraded, round(retrieve_s * 1000, 3))
 
-    async def finish(self, begun: BegunAnswer, context: RequestContext) -> WholeAnswer:
+    async def finish(self, begun: BegunAnswer) -> WholeAnswer:
         """The rest of the answer, at once. One that breaks off is replaced whole: nothing of it was sent yet."""
         try:
             return await _whole(begun.events)
         except SERVICE_FAILURES as error:
-            log.warning("answered here", reason=error.code, request_id=context.request_id)
-        events = _all(await self._fallback(begun.request, context), [*begun.degraded, GENERATION])
+            log.warning("answered here", reason=error.code)
+        events = _all(self._fallback(begun.request), [*begun.degraded, GENERATION])
         return await _whole(events)
 
 

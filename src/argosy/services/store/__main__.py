@@ -1,7 +1,7 @@
 """One replica of the store service."""
 
-from argosy.serving.server import main
 from argosy.services.store.app import StoreService
+from argosy.serving.server import main
 
 if __name__ == "__main__":
     main(StoreService)

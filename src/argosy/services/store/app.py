@@ -32,6 +32,8 @@ R = TypeVar("R")
 SWEEP_POINTS = 200
 SWEEP_PAUSE_S = 0.05
 IDLE_SWEEP_S = 5.0
+DEFAULT_COLLECTION = "default"
+"""Always there, so that a search of a new fleet finds nothing rather than an error."""
 
 log = logger("store")
 
@@ -64,7 +66,9 @@ class StoreService:
         )
 
     async def start(self) -> None:
-        self._engine = await asyncio.get_running_loop().run_in_executor(self._thread, StoreEngine, self._folder)
+        loop = asyncio.get_running_loop()
+        self._engine = await loop.run_in_executor(self._thread, StoreEngine, self._folder)
+        await loop.run_in_executor(self._thread, self._engine.ensure, EnsureCollection(DEFAULT_COLLECTION))
         self._sweeping = asyncio.create_task(self._sweep())
         await self._upstreams.start()
 

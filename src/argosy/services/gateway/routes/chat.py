@@ -12,7 +12,7 @@ from starlette.responses import Response
 
 from argosy.services.gateway.bodies import ChatBody
 from argosy.services.gateway.engine import AnswerEngine, BegunAnswer, WholeAnswer
-from argosy.services.gateway.fallback import ExtractiveFallback
+from argosy.services.gateway.fallback import extractive_answer
 from argosy.services.gateway.gateway import Gateway, degraded_header
 from argosy.services.gateway.question import question_of
 from argosy.services.gateway.reading import read
@@ -39,7 +39,7 @@ def router(gateway: Gateway) -> APIRouter:
         engine = AnswerEngine(
             upstream.retrieval,
             upstream.generation,
-            ExtractiveFallback(upstream.embedding, max_sentences).answer,
+            lambda asked: extractive_answer(asked, max_sentences),
             settings.first_token_timeout_s,
         )
         begun = await until_gone(request, engine.begin(question, context), context)
@@ -52,7 +52,7 @@ def router(gateway: Gateway) -> APIRouter:
                 on_degraded=gateway.count_degraded,
             )
             return EventStream(stream.encode(begun.events, context), degraded_header(begun.degraded))
-        whole = await until_gone(request, engine.finish(begun, context), context)
+        whole = await until_gone(request, engine.finish(begun), context)
         return gateway.json(_completion(body.model, whole, timings()), whole.done.degraded)
 
     return routes

@@ -1,0 +1,138 @@
+"""An upload's two forms, multipart and JSON, to contents that can be accepted. Nothing is stored here."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from starlette.datastructures import FormData, UploadFile
+from starlette.formparsers import MultiPartException
+from starlette.requests import Request
+
+from argosy.config.models import DocumentsSettings
+from argosy.contracts.codec import JSON, decode
+from argosy.contracts.documents import TextUpload
+from argosy.contracts.errors import EmptyDocument, InvalidRequest, TooLarge
+from argosy.contracts.store import Metadata
+from argosy.services.documents.formats import Format, detect
+
+MAX_NAME_CHARS = 255
+MAX_SOURCE_CHARS = 2048
+MAX_METADATA_KEYS = 64
+FORM_FIELDS = frozenset({"files", "sources", "collection", "metadata"})
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """One document of a request, its type known to be one we read."""
+
+    name: str
+    source: str
+    data: bytes
+    content_type: str
+    title: str | None = None
+    metadata: Metadata = field(default_factory=dict)
+
+
+async def read_upload(request: Request, settings: DocumentsSettings) -> tuple[str, list[Content]]:
+    """The collection and the contents. Raises: InvalidRequest, TooLarge, UnsupportedType, DocumentError."""
+    if request.headers.get("content-type", "").startswith(JSON):
+        upload = decode(await request.body(), TextUpload, JSON)
+        return upload.collection, [_text(n, upload, settings) for n in range(_count(upload.documents, settings))]
+    try:
+        async with request.form(max_files=settings.max_files_per_request, max_fields=1000) as form:
+            return await _form(form, settings)
+    except MultiPartException as error:
+        raise InvalidRequest(f"The multipart body cannot be read: {error.message}") from error
+
+
+async def _form(form: FormData, settings: DocumentsSettings) -> tuple[str, list[Content]]:
+    unknown = sorted(set(form) - FORM_FIELDS)
+    if unknown:
+        raise InvalidRequest(
+            f'Unknown form field "{unknown[0][:40]}"; known are {", ".join(sorted(FORM_FIELDS))}.',
+            param=unknown[0][:40],
+        )
+    files = [item for item in form.getlist("files") if isinstance(item, UploadFile)]
+    sources = [item for item in form.getlist("sources") if isinstance(item, str)]
+    _count(files, settings)
+    if sources and len(sources) != len(files):
+        raise InvalidRequest(f"There are {len(files)} files but {len(sources)} sources.", param="sources")
+    metadata = _metadata(form.get("metadata"))
+    contents = []
+    for index, file in enumerate(files):
+        name = clean_name(file.filename or "", f"files[{index}]")
+        source = sources[index] if sources else name
+        if not source or len(source) > MAX_SOURCE_CHARS:
+            raise InvalidRequest(
+                f"sources[{index}] must have 1 to {MAX_SOURCE_CHARS} characters.", param=f"sources[{index}]"
+            )
+        if (file.size or 0) > settings.max_file_bytes:
+            raise _too_large(name, file.size or 0, settings)
+        data = await file.read()
+        kind = detect(data, name, file.content_type)
+        contents.append(Content(name, source, data, kind.value, metadata=metadata))
+    collection = form.get("collection")
+    return (collection if isinstance(collection, str) else "default"), contents
+
+
+def _text(index: int, upload: TextUpload, settings: DocumentsSettings) -> Content:
+    document = upload.documents[index]
+    data = document.text.encode("utf-8", "surrogatepass")
+    name = clean_name(document.id or document.title or f"text-{index + 1}", f"documents[{index}].id")
+    if not document.text.strip():
+        raise EmptyDocument(f"documents[{index}].text is empty.", param=f"documents[{index}].text")
+    if len(data) > settings.max_file_bytes:
+        raise _too_large(name, len(data), settings)
+    source = document.id or f"text:{name}"
+    return Content(name, source, data, Format.MARKDOWN.value, document.title, _checked(document.metadata))
+
+
+def _count(items: Sequence[object], settings: DocumentsSettings) -> int:
+    if not items:
+        raise InvalidRequest(
+            "The request holds no document. Send at least one as `files` or `documents`.", param="files"
+        )
+    if len(items) > settings.max_files_per_request:
+        raise TooLarge(
+            f"The request holds {len(items)} documents, the limit is {settings.max_files_per_request}. "
+            "Send them in several requests."
+        )
+    return len(items)
+
+
+def clean_name(given: str, param: str) -> str:
+    """The last part of a path, without control characters. Raises: InvalidRequest when nothing is left of it."""
+    last = given.replace("\\", "/").rstrip("/").rpartition("/")[2]
+    name = "".join(character for character in last if character.isprintable()).strip()
+    if name in ("", ".", ".."):
+        raise InvalidRequest(f"{param} has no usable name.", param=param)
+    return name[:MAX_NAME_CHARS]
+
+
+def _metadata(given: object) -> Metadata:
+    if given is None:
+        return {}
+    try:
+        found = json.loads(given) if isinstance(given, str) else None
+    except ValueError:
+        found = None
+    if not isinstance(found, dict):
+        raise InvalidRequest("metadata is not a JSON object.", param="metadata")
+    return _checked(found)
+
+
+def _checked(metadata: Metadata) -> Metadata:
+    if len(metadata) > MAX_METADATA_KEYS:
+        raise InvalidRequest(f"metadata has {len(metadata)} keys, the limit is {MAX_METADATA_KEYS}.", param="metadata")
+    for key, value in metadata.items():
+        if not isinstance(value, str | int | float | bool | None):
+            raise InvalidRequest(f"metadata.{key[:40]} must be a text, a number or true or false.", param="metadata")
+    return metadata
+
+
+def _too_large(name: str, size: int, settings: DocumentsSettings) -> TooLarge:
+    return TooLarge(
+        f"{name} has {size} bytes, the limit is {settings.max_file_bytes} (services.documents.max_file_bytes)."
+    )

@@ -1,0 +1,64 @@
+"""Answers by quoting the sentences that answer best. Needs no language model and invents nothing."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncGenerator, Sequence
+from typing import Protocol
+
+from argosy.answering.extract import Extraction
+from argosy.answering.ranker import SentenceVectors
+from argosy.contracts.embedding import EmbedResponse, TextKind
+from argosy.contracts.errors import SERVICE_FAILURES
+from argosy.contracts.generation import AnswerDelta, AnswerDone, AnswerEvent, GenerateRequest
+from argosy.contracts.request import RequestContext
+from argosy.telemetry.logs import logger
+
+EMBEDDING = "embedding"
+MODEL = "extractive"
+WORD_GROUP = re.compile(r"\s*\S+(?:\s+\S+){0,3}\s*")
+"""A delta: about as many words at once as one reads."""
+
+log = logger("extractive")
+
+
+class Embedder(Protocol):
+    async def embed(self, texts: Sequence[str], kind: TextKind, context: RequestContext) -> EmbedResponse: ...
+
+
+class ExtractiveBackend:
+    def __init__(self, embedding: Embedder, max_sentences: int) -> None:
+        self._embedding = embedding
+        self._max_sentences = max_sentences
+
+    async def answer(self, request: GenerateRequest, context: RequestContext) -> AsyncGenerator[AnswerEvent, None]:
+        """As `AnswerBackend.answer`. Tokens are counted as words.
+
+        Without an embedding in time the words alone decide, and `degraded` names it.
+        """
+        context.deadline.require("an answer was composed")
+        extraction = Extraction.of(request.question, request.passages)
+        vectors = await self._vectors(extraction, context) if extraction.among else None
+        composed = extraction.compose(self._max_sentences, vectors)
+        for group in WORD_GROUP.findall(composed.text):
+            yield AnswerDelta(group)
+        yield AnswerDone(
+            citations=composed.citations,
+            model=MODEL,
+            prompt_tokens=sum(len(p.chunk.text.split()) for p in request.passages) + len(request.question.split()),
+            completion_tokens=len(composed.text.split()),
+            degraded=[EMBEDDING] if extraction.among and vectors is None else [],
+        )
+
+    async def close(self) -> None:
+        return None
+
+    async def _vectors(self, extraction: Extraction, context: RequestContext) -> SentenceVectors | None:
+        hop = context.for_hop_with_fallback()
+        try:
+            question = await self._embedding.embed([extraction.question], TextKind.QUERY, hop)
+            sentences = await self._embedding.embed(extraction.texts, TextKind.PASSAGE, hop)
+        except SERVICE_FAILURES as error:
+            log.warning("answered by words only", reason=error.code, request_id=context.request_id)
+            return None
+        return SentenceVectors(question.matrix()[0], sentences.matrix())

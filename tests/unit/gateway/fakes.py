@@ -1,0 +1,152 @@
+"""The gateway's collaborators, each told what to answer, remembering what it was asked."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+
+import msgspec
+import numpy as np
+from tests.kits import make_kit
+
+from argosy.clients.directory import Directory
+from argosy.clients.transport import RawResponse
+from argosy.config.models import Fleet
+from argosy.contracts.embedding import EmbedResponse, TextKind
+from argosy.contracts.errors import ArgosyError, CollectionNotFound, Unavailable
+from argosy.contracts.fleet import ControllerView, Endpoint, FleetView, Health, Load, ReplicaStatus
+from argosy.contracts.generation import AnswerDelta, AnswerDone, AnswerEvent, GenerateRequest
+from argosy.contracts.request import RequestContext
+from argosy.contracts.retrieval import Passage, RetrievalRequest, RetrievalResponse
+from argosy.contracts.store import Chunk
+from argosy.services.gateway.app import create_gateway_app
+from argosy.services.gateway.gateway import Gateway
+from argosy.services.generation.citing import citation
+from argosy.serving.kit import Kit
+
+TEXT = "The tide turns twice a day. Lighthouses guide ships at night."
+PASSAGE = Passage(
+    Chunk("c1", "d1", 1, 0, "tides.md", "file:tides.md", TEXT, 100, 100 + len(TEXT), title="Tides", page=3), 1.0
+)
+
+
+class Retrieval:
+    def __init__(self) -> None:
+        self.answer = RetrievalResponse([PASSAGE], [], {"store": 1.5})
+        self.error: ArgosyError | None = None
+        self.asked: list[tuple[RetrievalRequest, RequestContext]] = []
+
+    async def search(self, request: RetrievalRequest, context: RequestContext) -> RetrievalResponse:
+        self.asked.append((request, context))
+        if self.error is not None:
+            raise self.error
+        if request.collection != "default":
+            raise CollectionNotFound(f"There is no collection {request.collection}.")
+        return self.answer
+
+
+class Generation:
+    """`events` are given in turn; an error among them is raised there, None waits for ever."""
+
+    def __init__(self) -> None:
+        self.events: list[AnswerEvent | Exception | None] = [
+            AnswerDelta("Twice "),
+            AnswerDelta("a day [1]."),
+            AnswerDone([citation(1, PASSAGE)], model="a-model", prompt_tokens=9, completion_tokens=4),
+        ]
+        self.asked: list[tuple[GenerateRequest, RequestContext]] = []
+        self.closed = 0
+
+    async def answer(self, request: GenerateRequest, context: RequestContext) -> AsyncGenerator[AnswerEvent, None]:
+        self.asked.append((request, context))
+        try:
+            for event in self.events:
+                if isinstance(event, Exception):
+                    raise event
+                if event is None:
+                    await asyncio.Event().wait()
+                else:
+                    yield msgspec.convert(msgspec.to_builtins(event), AnswerEvent)
+        finally:
+            self.closed += 1
+
+
+class Embedding:
+    def __init__(self) -> None:
+        self.asked: list[list[str]] = []
+        self.truncated = False
+
+    async def embed(self, texts: Sequence[str], kind: TextKind, context: RequestContext) -> EmbedResponse:
+        self.asked.append(list(texts))
+        vectors = np.arange(2 * len(texts), dtype="<f4").tobytes()
+        return EmbedResponse("m", 2, vectors, [3] * len(texts), [self.truncated] * len(texts))
+
+
+class Documents:
+    def __init__(self) -> None:
+        self.answer = RawResponse(200, b'{"documents": [], "next": null}', "application/json", None)
+        self.error: ArgosyError | None = None
+        self.asked: list[tuple[str, str, dict[str, str], dict[str, str]]] = []
+        self.pieces: list[bytes] = []
+
+    async def forward(
+        self,
+        method: str,
+        path: str,
+        context: RequestContext,
+        *,
+        body: bytes | AsyncIterator[bytes] | None = None,
+        headers: Mapping[str, str] | None = None,
+        params: Mapping[str, str] | None = None,
+    ) -> RawResponse:
+        self.asked.append((method, path, dict(headers or {}), dict(params or {})))
+        if isinstance(body, AsyncIterator):
+            try:
+                self.pieces = [piece async for piece in body]
+            except ArgosyError as error:
+                # The transport sees a body that ended early, not why.
+                raise Unavailable("The documents service cannot be reached now.") from error
+        if self.error is not None:
+            raise self.error
+        return self.answer
+
+
+class Status:
+    def __init__(self) -> None:
+        self.controller_runs = True
+
+    async def fleet(self, context: RequestContext) -> FleetView:
+        if not self.controller_runs:
+            raise Unavailable("The controller cannot be reached.")
+        return FleetView(ControllerView(7, 1.0, "0.1.0"), Health.HEALTHY, [])
+
+    async def replica(self, endpoint: Endpoint, context: RequestContext) -> ReplicaStatus:
+        if endpoint.id == "store-1":
+            raise Unavailable("Replica store-1 cannot be reached.")
+        return ReplicaStatus("embedding", endpoint.id, "r1", 42, True, False, Health.HEALTHY, "", 5.0, "1.1", Load())
+
+
+class Upstream:
+    def __init__(self, fleet: Fleet) -> None:
+        self.retrieval = Retrieval()
+        self.generation = Generation()
+        self.embedding = Embedding()
+        self.documents = Documents()
+        self.status = Status()
+        self.directory = Directory(fleet.services)
+
+
+class Rig:
+    """A gateway app whose collaborators are fakes."""
+
+    def __init__(self, fleet: Fleet | None = None, *, connected: bool = True) -> None:
+        self.fleet = fleet or Fleet()
+        self.kit: Kit = make_kit("gateway", self.fleet)
+        self.upstream = Upstream(self.fleet)
+        gateway = Gateway(self.kit)
+        if connected:
+            gateway.connect(self.upstream)
+        self.app = create_gateway_app(gateway)
+
+    def metric(self, name: str, **labels: str) -> float | None:
+        return self.kit.metrics.registry.get_sample_value(name, {"service": "gateway", **labels})
