@@ -1,2 +1,1 @@
 """Argosy: a fleet of RAG services in one command."""
-

@@ -20,7 +20,7 @@ POLL_S = 0.25
 
 @dataclass(frozen=True, slots=True)
 class LogLine:
-    """`timestamp` is ISO 8601 in UTC, which sorts as text; a line without one has that of the line before it."""
+    """`timestamp` is ISO 8601 in UTC, which sorts as text; where a line has none it is empty, and the line stays put."""
 
     timestamp: str
     origin: str
@@ -34,7 +34,6 @@ class _Place:
 
     inode: int = 0
     offset: int = 0
-    timestamp: str = ""
 
 
 class LogFiles:
@@ -80,18 +79,16 @@ class LogFiles:
                     return
                 place.offset += len(raw)
                 if raw.strip():
-                    line = _parsed(raw, path.stem, place.timestamp)
-                    place.timestamp = line.timestamp
-                    yield line
+                    yield _parsed(raw, path.stem)
 
 
-def _parsed(raw: bytes, origin: str, before: str) -> LogLine:
+def _parsed(raw: bytes, origin: str) -> LogLine:
     text = raw.decode("utf-8", "replace").rstrip("\r\n")
     try:
         fields = msgspec.json.decode(raw, type=dict[str, object])
     except (msgspec.DecodeError, UnicodeDecodeError):
-        return LogLine(before, origin, text)
-    return LogLine(str(fields.get("timestamp", before)), origin, text, fields)
+        return LogLine("", origin, text)
+    return LogLine(str(fields.get("timestamp", "")), origin, text, fields)
 
 
 def _nothing(folder: Path, service: str) -> str:

@@ -30,7 +30,8 @@ def one_line(text: str, limit: int | None = None) -> str:
 
 def line(text: str = "", *, color: str | None = None, bold: bool = False) -> None:
     """One line on standard output, coloured on a terminal only."""
-    typer.secho(printable(text), fg=color, bold=bold)
+    plain = printable(text)
+    typer.echo(typer.style(plain, fg=color, bold=bold or None) if color or bold else plain)
 
 
 def part(text: str) -> None:

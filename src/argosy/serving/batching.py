@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
@@ -21,11 +20,13 @@ from typing import Protocol, TypeVar
 
 import numpy as np
 
-from argosy.contracts.embedding import EmbeddingEngine, TextKind, Vectors
+from argosy.contracts.embedding import TextKind
 from argosy.contracts.errors import ArgosyError, DeadlineExceeded, Internal, Overloaded, TooLarge, Unavailable
 from argosy.contracts.request import Clock, Priority, RequestContext
+from argosy.contracts.vectors import EmbeddingEngine, Vectors
+from argosy.telemetry.logs import logger
 
-log = logging.getLogger(__name__)
+log = logger("batching")
 T = TypeVar("T")
 
 WINDOW_TEXTS = 64

@@ -1,52 +1,81 @@
-"""Structured logs: a constant message, variables as fields, one JSON object a line."""
+"""Structured logs: a constant message, variables as fields, one JSON object a line.
+
+Built on the standard library's logging, so that the logs of libraries come out in the same form.
+"""
 
 from __future__ import annotations
 
+import datetime
 import logging
 import os
 import sys
 from pathlib import Path
 
-import structlog
+import msgspec
 
-Logger = structlog.stdlib.BoundLogger
+ROOT = "argosy"
+FIELDS = "argosy_fields"
+
+
+class Logger:
+    """Logs events with fields. `exc_info` is an exception whose traceback belongs to the line."""
+
+    def __init__(self, component: str) -> None:
+        self._logger = logging.getLogger(f"{ROOT}.{component}")
+        self._component = component
+
+    def info(self, event: str, *, exc_info: BaseException | None = None, **fields: object) -> None:
+        self._log(logging.INFO, event, exc_info, fields)
+
+    def warning(self, event: str, *, exc_info: BaseException | None = None, **fields: object) -> None:
+        self._log(logging.WARNING, event, exc_info, fields)
+
+    def error(self, event: str, *, exc_info: BaseException | None = None, **fields: object) -> None:
+        self._log(logging.ERROR, event, exc_info, fields)
+
+    def exception(self, event: str, **fields: object) -> None:
+        """For the `except` block of what must not happen: the traceback of the exception in work belongs to it."""
+        self._log(logging.ERROR, event, sys.exc_info()[1], fields)
+
+    def _log(self, level: int, event: str, error: BaseException | None, fields: dict[str, object]) -> None:
+        if self._logger.isEnabledFor(level):
+            self._logger.log(level, event, exc_info=error, extra={FIELDS: {"component": self._component, **fields}})
+
+
+class JsonLines(logging.Formatter):
+    """One JSON object for each record; `identity` stands in every one."""
+
+    def __init__(self, identity: dict[str, str]) -> None:
+        super().__init__()
+        self._identity = identity
+
+    def format(self, record: logging.LogRecord) -> str:
+        moment = datetime.datetime.fromtimestamp(record.created, datetime.UTC)
+        line: dict[str, object] = {
+            "timestamp": moment.isoformat(timespec="milliseconds"),
+            "level": record.levelname.lower(),
+            "event": record.getMessage(),
+            **self._identity,
+            **getattr(record, FIELDS, {"component": record.name}),
+        }
+        if record.exc_info:
+            line["exception"] = self.formatException(record.exc_info)
+        return msgspec.json.encode(line, enc_hook=str).decode()
 
 
 def configure(service: str, replica: str = "", *, sink: Path | None = None) -> None:
-    """Sends this process's logs, those of libraries included, as JSON lines to `sink`, or to standard output."""
+    """Sends this process's logs, those of libraries included, to `sink`, or to standard output."""
     stream = (
         sys.stdout if sink is None else os.fdopen(os.open(sink, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "a")
     )
-    shared: list[structlog.types.Processor] = [
-        structlog.contextvars.merge_contextvars,
-        structlog.stdlib.add_log_level,
-        structlog.processors.TimeStamper(fmt="iso", utc=True),
-    ]
-    identity = {"service": service, **({"replica": replica} if replica else {})}
-    structlog.contextvars.bind_contextvars(**identity)
-    structlog.configure(
-        processors=[*shared, structlog.processors.format_exc_info, structlog.processors.JSONRenderer()],
-        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
-        logger_factory=structlog.PrintLoggerFactory(stream),
-        cache_logger_on_first_use=True,
-    )
     handler = logging.StreamHandler(stream)
-    handler.setFormatter(
-        structlog.stdlib.ProcessorFormatter(
-            processors=[
-                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-                structlog.processors.format_exc_info,
-                structlog.processors.JSONRenderer(),
-            ],
-            foreign_pre_chain=shared,
-        )
-    )
+    handler.setFormatter(JsonLines({"service": service, **({"replica": replica} if replica else {})}))
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(logging.WARNING)
+    logging.getLogger(ROOT).setLevel(logging.INFO)
 
 
-def logger(name: str) -> Logger:
-    """A logger whose lines carry `component=name`."""
-    bound: Logger = structlog.get_logger(component=name)
-    return bound
+def logger(component: str) -> Logger:
+    """A logger whose lines carry `component`."""
+    return Logger(component)

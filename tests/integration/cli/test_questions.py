@@ -78,6 +78,7 @@ def test_as_json_an_answer_has_the_documented_fields(fleet: FakeFleet, argosy: I
     assert shown["answer"] == "It opens at nine [1]."
     assert shown["citations"][0]["heading_path"] == ["Opening hours"]
     assert (shown["degraded"], shown["model"], shown["timings_ms"]) == ([], "argosy", {"total": 5.0})
+    assert fleet.bodies[0]["stream"] is False
 
 
 def test_a_streamed_answer_reads_like_a_whole_one(fleet: FakeFleet, argosy: Invoke) -> None:

@@ -114,9 +114,12 @@ def test_a_reader_that_goes_away_is_no_error(tmp_path: Path) -> None:
     log = tmp_path / "logs" / "store-1.log"
     log.parent.mkdir()
     log.write_text('{"timestamp": "2026-01-01T00:00:00Z", "event": "a line that fills the pipe"}\n' * 5000)
-    command = f"'{sys.executable}' -m argosy.cli logs store --data-dir '{tmp_path}' | head -n 1"
+    command = [sys.executable, "-m", "argosy.cli", "logs", "store", "--data-dir", str(tmp_path)]
 
-    ended = subprocess.run(["/bin/sh", "-c", command], capture_output=True, text=True, check=False)
-
-    assert ended.stderr == ""
-    assert len(ended.stdout.splitlines()) == 1
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.readline()
+        process.stdout.close()
+        assert process.stderr.read() == b""
+    assert process.returncode == main.BROKEN_PIPE

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 
 from argosy.cli import output
@@ -20,6 +22,20 @@ def test_a_table_without_a_terminal_is_plain_aligned_and_uncut(capsys: pytest.Ca
 
     lines = capsys.readouterr().out.splitlines()
     assert lines == ["NAME    DETAIL", "a       " + "x" * 300, "longer  two lines"]
+
+
+@pytest.mark.parametrize(
+    ("terminal", "expected"), [(True, "plain\n\x1b[33mwarned\x1b[0m\n"), (False, "plain\nwarned\n")]
+)
+def test_only_what_is_coloured_carries_codes_and_only_on_a_terminal(
+    terminal: bool, expected: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: terminal)
+
+    output.line("plain")
+    output.line("warned", color="yellow")
+
+    assert capsys.readouterr().out == expected
 
 
 def test_an_error_is_one_line_on_standard_error(capsys: pytest.CaptureFixture[str]) -> None:

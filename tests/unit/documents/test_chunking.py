@@ -38,9 +38,17 @@ class Greedy:
 
 
 HANDBOOK = (HERE / "handbook.md").read_text()
-LINES = st.sampled_from(
-    ["# One", "## Two", "### Three", "", "", "A short line.", "Another one! And more? Yes.", "- item", "  - nested", "1. first", "```", "¦ a ¦ b ¦\n    ", "¦---¦---¦", "Title", "=====", "-----", "ééé 𝄞 日本語。漢字", "    code", "longwordlongwordlongwordlongwordlongwordlongword"]
-).map(lambda line: line.replace("¦", "|"))
+MARKS = ["# One", "## Two", "### Three", "- item", "  - nested", "1. first", "```", "| a | b |", "|---|---|", "====="]
+PROSE = [
+    "A short line.",
+    "Another one! And more? Yes.",
+    "Title",
+    "ééé 𝄞 日本語。漢字",
+    "    code",
+    "longword" * 8,
+    "-----",
+]
+LINES = st.sampled_from([*MARKS, *PROSE, "", "", ""])
 TEXTS = st.one_of(
     st.lists(LINES, max_size=30).map("\n".join),
     st.text(alphabet=st.characters(exclude_categories=["Cs"]), max_size=300),
@@ -166,6 +174,11 @@ def test_overlap_repeats_the_end_of_the_chunk_before_but_not_across_headings() -
         assert two.start < one.end
         assert two.text.startswith("Sentence")
     assert drafts[-1].text.startswith("# B")
+
+
+def test_a_block_that_fits_whole_is_not_cut_for_the_sake_of_an_overlap() -> None:
+    drafts = cut("One two. Six ten. Red tan.\n\nThe sea was calm all day.", 9, overlap=4)
+    assert [draft.text for draft in drafts] == ["One two. Six ten. Red tan.", "The sea was calm all day."]
 
 
 def test_a_chunk_is_on_the_page_where_it_begins() -> None:

@@ -38,6 +38,7 @@ class Retrieval:
 
     async def search(self, request: RetrievalRequest, context: RequestContext) -> RetrievalResponse:
         self.asked.append((request, context))
+        context.deadline.require("the store was asked")
         if self.error is not None:
             raise self.error
         if request.collection != "default":

@@ -143,7 +143,7 @@ async def test_without_generation_the_gateway_quotes_the_documents_and_says_so(
         text, tail = str(content(answer)), answer.json()
     assert text == "The tide turns twice a day. [1]"
     assert tail["degraded"] == ["generation"]
-    assert tail["citations"][0]["quote"] == "The tide turns twice a day."  # type: ignore[index]
+    assert tail["citations"][0]["quote"] == "The tide turns twice a day."
     assert tail["answered_by"] == "extractive"
 
 

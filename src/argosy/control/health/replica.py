@@ -42,7 +42,7 @@ class ReplicaHealth:
 def next_health(seen: ReplicaHealth, probe: Probe, rule: HealthRule) -> ReplicaHealth:
     """`rule.failures` probes without an answer to fall, `rule.successes` good ones to rise.
 
-    One missed probe of a healthy replica makes it DEGRADED, not UNHEALTHY: busy is not dead. What a replica says of
+    A replica that never answered yet is starting, not failing: that counts as no error. One missed probe of a healthy replica makes it DEGRADED, not UNHEALTHY: busy is not dead. What a replica says of
     itself holds at once.
     """
     if probe.status is None:
@@ -52,7 +52,7 @@ def next_health(seen: ReplicaHealth, probe: Probe, rule: HealthRule) -> ReplicaH
             seen,
             status=Health.UNHEALTHY if fallen else Health.DEGRADED,
             reason=f"{probe.error or 'no answer'} ({bad} probe{'s' if bad > 1 else ''})",
-            error_count=seen.error_count + 1,
+            error_count=seen.error_count + (seen.last_answer is not None),
             last_check=probe.at,
             bad=bad,
             good=0,

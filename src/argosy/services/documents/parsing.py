@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 import os
 import sys
 from collections.abc import AsyncIterator, Sequence
@@ -23,8 +22,9 @@ from argosy.contracts.errors import (
 from argosy.services.documents.formats import Format, detect
 from argosy.services.documents.parsed import ParsedDocument, decode_text, markdown_title
 from argosy.services.documents.parser_child import LENGTH_BYTES, ParseReply, ParseRequest, frame
+from argosy.telemetry.logs import logger
 
-log = logging.getLogger(__name__)
+log = logger("documents")
 
 _MODULE = "argosy.services.documents.parser_child"
 _CALM = {"TOKIO_WORKER_THREADS": "1", "RAYON_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "2"}
@@ -111,10 +111,10 @@ class ParserPool:
                 async with asyncio.timeout(timeout_s):
                     reply = await self._ask(request)
             except TimeoutError as error:
-                log.warning("parser_timed_out", extra={"timeout_s": timeout_s, "content_type": kind.value})
+                log.warning("parser timed out", timeout_s=timeout_s, content_type=kind.value)
                 raise ParserTimedOut(f"{name} was not parsed within {timeout_s:g} seconds.") from error
             except _ChildDied as error:
-                log.warning("parser_crashed", extra={"content_type": kind.value})
+                log.warning("parser crashed", content_type=kind.value)
                 raise ParserCrashed(f"{name} made the parser crash or use too much memory.") from error
         if reply.parsed is not None:
             return reply.parsed

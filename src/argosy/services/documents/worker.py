@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 import uuid
 from collections.abc import Callable
-from typing import Protocol
+from typing import Any, Protocol
 
 from argosy.contracts.errors import ArgosyError
 from argosy.services.documents.jobs import Job, Jobs, LeaseLost
 from argosy.services.documents.pipeline import settle
+from argosy.telemetry.logs import logger
 
-log = logging.getLogger(__name__)
+log = logger("documents")
 
 
 class Runner(Protocol):
@@ -80,27 +80,32 @@ class Worker:
         try:
             return await asyncio.to_thread(self._jobs.claim, self._name)
         except ArgosyError as error:
-            log.warning("job_claim_failed", extra={"code": error.code})
+            log.warning("job claim failed", code=error.code)
         except Exception:
-            log.exception("job_claim_failed")
+            log.exception("job claim failed")
         return None
 
     async def _carry_out(self, job: Job) -> None:
         """Never raises, unless it is cancelled: then the job is handed back first."""
-        fields = {"job": job.id, "kind": job.kind.value, "document": job.document_id, "attempt": job.attempts}
+        fields: dict[str, Any] = {
+            "job": job.id,
+            "kind": job.kind.value,
+            "document": job.document_id,
+            "attempt": job.attempts,
+        }
         try:
             await self._run_leased(job)
-            log.info("job_done", extra=fields)
+            log.info("job done", **fields)
         except asyncio.CancelledError:
             await self._record(self._jobs.release, job)
             raise
         except LeaseLost:
-            log.info("job_taken_over", extra=fields)
+            log.info("job taken over", **fields)
         except ArgosyError as error:
-            log.warning("job_failed", extra={**fields, "code": error.code})
+            log.warning("job failed", **fields, code=error.code)
             await self._record(settle, self._jobs, job, error)
         except Exception as error:
-            log.exception("job_failed", extra=fields)
+            log.exception("job failed", **fields)
             await self._record(settle, self._jobs, job, error)
 
     async def _run_leased(self, job: Job) -> None:
@@ -123,7 +128,7 @@ class Worker:
             try:
                 await asyncio.to_thread(self._jobs.heartbeat, job)
             except ArgosyError as error:
-                log.warning("job_heartbeat_failed", extra={"job": job.id, "code": error.code})
+                log.warning("job heartbeat failed", job=job.id, code=error.code)
 
     async def _record(self, write: Callable[..., None], *arguments: object) -> None:
         """Runs a closing write to its end even if this task is cancelled; its failure is only logged."""
@@ -132,6 +137,6 @@ class Worker:
         except LeaseLost:
             pass
         except ArgosyError as error:
-            log.warning("job_outcome_not_recorded", extra={"code": error.code})
+            log.warning("job outcome not recorded", code=error.code)
         except Exception:
-            log.exception("job_outcome_not_recorded")
+            log.exception("job outcome not recorded")

@@ -7,11 +7,11 @@ import os
 
 from argosy.clients.upstreams import Upstreams
 from argosy.config.models import EmbeddingSettings
-from argosy.contracts.embedding import EmbeddingEngine, EmbedRequest, EmbedResponse, ModelInfo
+from argosy.contracts.embedding import EmbedRequest, EmbedResponse, ModelInfo
 from argosy.contracts.errors import InvalidRequest
 from argosy.contracts.request import RequestContext
 from argosy.serving.app import create_app, typed
-from argosy.serving.batching import Batcher
+from argosy.serving.batching import BatchableEngine, Batcher
 from argosy.serving.kit import Details, Kit
 
 MAX_TEXTS = 2048
@@ -86,7 +86,7 @@ def check(request: EmbedRequest) -> None:
             )
 
 
-def load_engine(settings: EmbeddingSettings, cpu_share: float) -> EmbeddingEngine:
+def load_engine(settings: EmbeddingSettings, cpu_share: float) -> BatchableEngine:
     """The engine the settings select. Blocking."""
     if settings.backend == "fake":
         from argosy.services.embedding.backends.fake import FakeEngine

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from argosy.contracts.retrieval import SearchMode
 
@@ -119,3 +119,10 @@ class EmbeddingsBody(Body):
     encoding_format: Literal["float", "base64"] = "float"
     dimensions: Annotated[int, Field(ge=1)] | None = None
     user: str | None = None
+
+    @field_validator("input", mode="before")
+    @classmethod
+    def _no_tokens(cls, value: object) -> object:
+        if isinstance(value, list) and value and isinstance(value[0], int | list):
+            raise ValueError("arrays of tokens are not accepted; send the texts themselves")
+        return value

@@ -40,8 +40,10 @@ async def _bytes(request: Request) -> bytes:
 
 
 def _refusal(errors: list[ErrorDetails], model: type[BaseModel]) -> ArgosyError:
-    """The first error that says most: an unknown field is reported before what may follow from it."""
-    error = next((e for e in errors if e["type"] == "extra_forbidden"), errors[0])
+    """The error that says most: an unknown field is reported before what may follow from it."""
+    same_field = [e for e in errors if e["loc"][:1] == errors[0]["loc"][:1]]
+    deepest = max(same_field, key=lambda e: len(_path(e)))  # of a union's branches, the one that fitted best
+    error = next((e for e in errors if e["type"] == "extra_forbidden"), deepest)
     if error["type"] == "json_invalid":
         return InvalidRequest(f"The body is not valid JSON: {error['msg'].removeprefix('Invalid JSON: ')}.")
     path = _path(error)

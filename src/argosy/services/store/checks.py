@@ -7,9 +7,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from argosy.contracts.embedding import Vectors
 from argosy.contracts.errors import Conflict, InvalidRequest
 from argosy.contracts.store import Chunk
+from argosy.contracts.vectors import Vectors
 from argosy.services.store.publication import Collection
 
 

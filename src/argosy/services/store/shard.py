@@ -17,9 +17,9 @@ from pathlib import Path
 import msgspec
 import qdrant_edge as edge
 
-from argosy.contracts.embedding import Vectors
 from argosy.contracts.errors import Internal, StorageFull, Unavailable
 from argosy.contracts.store import Chunk, Metadata
+from argosy.contracts.vectors import Vectors
 
 DENSE = "dense"
 LEXICAL = "bm25"

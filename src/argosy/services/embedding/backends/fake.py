@@ -8,7 +8,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from argosy.contracts.embedding import ModelInfo, TextKind, Vectors
+from argosy.contracts.embedding import ModelInfo, TextKind
+from argosy.contracts.vectors import Vectors
 
 DIMENSIONS = 64
 SPECIAL_TOKENS = 2

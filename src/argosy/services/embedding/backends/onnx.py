@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 import onnxruntime
 
-from argosy.contracts.embedding import ModelInfo, TextKind, Vectors
+from argosy.contracts.embedding import ModelInfo, TextKind
 from argosy.contracts.errors import Internal, ModelMissing
+from argosy.contracts.vectors import Vectors
 from argosy.models.description import describe
 from argosy.models.graph import graph_for
 from argosy.models.resolver import ModelFolder

@@ -10,6 +10,7 @@ from starlette.responses import Response
 
 from argosy.contracts.embedding import EmbedResponse, TextKind
 from argosy.contracts.errors import InvalidRequest, ModelNotFound
+from argosy.contracts.vectors import matrix
 from argosy.services.gateway.bodies import MAX_INPUTS, EmbeddingsBody
 from argosy.services.gateway.gateway import Gateway
 from argosy.services.gateway.reading import read
@@ -80,7 +81,7 @@ def _answer(body: EmbeddingsBody, embedded: EmbedResponse) -> Embeddings:
 def _vectors(body: EmbeddingsBody, embedded: EmbedResponse) -> list[Embedding]:
     """As numbers, or as base64 of the very bytes that came (msgspec writes bytes as base64)."""
     if body.encoding_format == "float":
-        return [Embedding(n, row) for n, row in enumerate(embedded.matrix().tolist())]
+        return [Embedding(n, row) for n, row in enumerate(matrix(embedded).tolist())]
     size = 4 * embedded.dimensions
     return [
         Embedding(n, embedded.vectors[at : at + size]) for n, at in enumerate(range(0, len(embedded.vectors), size))

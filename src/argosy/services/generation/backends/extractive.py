@@ -12,6 +12,7 @@ from argosy.contracts.embedding import EmbedResponse, TextKind
 from argosy.contracts.errors import SERVICE_FAILURES
 from argosy.contracts.generation import AnswerDelta, AnswerDone, AnswerEvent, GenerateRequest
 from argosy.contracts.request import RequestContext
+from argosy.contracts.vectors import matrix
 from argosy.telemetry.logs import logger
 
 EMBEDDING = "embedding"
@@ -61,4 +62,4 @@ class ExtractiveBackend:
         except SERVICE_FAILURES as error:
             log.warning("answered by words only", reason=error.code, request_id=context.request_id)
             return None
-        return SentenceVectors(question.matrix()[0], sentences.matrix())
+        return SentenceVectors(matrix(question)[0], matrix(sentences))

@@ -1,0 +1,120 @@
+"""Gateway, retrieval and generation as they are, over sockets; store, embedding and documents are played."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable
+
+import msgspec
+import numpy as np
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+from tests.kits import make_kit, served
+
+from argosy.config.models import Fleet
+from argosy.contracts.embedding import EmbedRequest, EmbedResponse
+from argosy.contracts.errors import CollectionNotFound
+from argosy.contracts.fleet import Endpoint, EndpointSet
+from argosy.contracts.request import RequestContext
+from argosy.contracts.store import Chunk, Ranked, StoreSearchRequest, StoreSearchResponse
+from argosy.services.gateway.app import GatewayService
+from argosy.services.generation.app import GenerationService
+from argosy.services.retrieval.app import RetrievalService
+from argosy.serving.app import create_app, typed
+from argosy.serving.kit import Kit
+from argosy.serving.server import Service
+
+TEXTS = ["The tide turns twice a day.", "Lighthouses guide ships at night.", "Pilots board ships at the outer buoy."]
+CHUNKS = [
+    Chunk(f"c{n}", "d1", 1, n, "sea.md", "file:sea.md", text, n * 100, n * 100 + len(text))
+    for n, text in enumerate(TEXTS)
+]
+
+
+def _vector(text: str) -> np.ndarray[tuple[int], np.dtype[np.float32]]:
+    words = np.array([text.lower().count(word) for word in ("tide", "light", "pilot", "ship")], "<f4")
+    unit: np.ndarray[tuple[int], np.dtype[np.float32]] = words / max(float(np.linalg.norm(words)), 1e-6)
+    return unit
+
+
+async def _embed(request: EmbedRequest, context: RequestContext) -> EmbedResponse:
+    rows = np.stack([_vector(text) for text in request.texts])
+    return EmbedResponse("m", 4, rows.tobytes(), [2] * len(request.texts), [False] * len(request.texts))
+
+
+async def _search(request: StoreSearchRequest, context: RequestContext) -> StoreSearchResponse:
+    if request.collection != "default":
+        raise CollectionNotFound(f"There is no collection {request.collection}.")
+    dense, lexical = [], []
+    if request.vector is not None:
+        query = np.frombuffer(request.vector, "<f4")
+        dense = [Ranked(c.chunk_id, float(_vector(c.text) @ query)) for c in CHUNKS]
+    if request.text is not None:
+        words = set(request.text.lower().strip("?").split())
+        lexical = [Ranked(c.chunk_id, float(n)) for c in CHUNKS if (n := len(words & set(c.text.lower().split())))]
+    return StoreSearchResponse(
+        {c.chunk_id: c for c in CHUNKS},
+        sorted(dense, key=lambda r: -r.score),
+        sorted(lexical, key=lambda r: -r.score),
+    )
+
+
+class Plane:
+    """`uploads` are the bodies that reached the documents service, with their content types."""
+
+    def __init__(self, fleet: Fleet) -> None:
+        self.fleet = fleet
+        self.endpoints = EndpointSet("1.0", {})
+        self.uploads: list[tuple[str, bytes]] = []
+        self.url = ""
+
+    async def _endpoints(self, request: Request) -> Response:
+        if request.query_params.get("watch") == self.endpoints.version:
+            await asyncio.sleep(0.05)
+            return Response(status_code=204)
+        return Response(msgspec.json.encode(self.endpoints), media_type="application/json")
+
+    async def _documents(self, request: Request) -> Response:
+        self.uploads.append((request.headers["content-type"], await request.body()))
+        return Response(b'{"batch_id": "b1"}', status_code=202, media_type="application/json")
+
+    def without(self, *services: str) -> None:
+        """Tells everyone that these have no replica any more."""
+        known = {name: found for name, found in self.endpoints.services.items() if name not in services}
+        number = int(self.endpoints.version.partition(".")[2]) + 1
+        self.endpoints = EndpointSet(f"1.{number}", known, list(services))
+
+    async def settled(self) -> None:
+        await asyncio.sleep(0.3)
+
+    @contextlib.asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        async with contextlib.AsyncExitStack() as stack:
+            controller_app = Starlette(routes=[Route("/v1/endpoints", self._endpoints)])
+            controller = await stack.enter_async_context(served(controller_app))
+
+            def kit(service: str) -> Kit:
+                return make_kit(service, self.fleet, controller_url=controller)
+
+            played = {
+                "embedding": create_app(kit("embedding"), [typed("/embed", EmbedRequest, _embed)]),
+                "store": create_app(kit("store"), [typed("/search", StoreSearchRequest, _search)]),
+                "documents": create_app(kit("documents"), [Route("/documents", self._documents, methods=["POST"])]),
+            }
+            factories: dict[str, Callable[[Kit], Service]] = {
+                "retrieval": RetrievalService,
+                "generation": GenerationService,
+                "gateway": GatewayService,
+            }
+            real = {name: factory(kit(name)) for name, factory in factories.items()}
+            apps = played | {name: service.app for name, service in real.items()}
+            urls = {name: await stack.enter_async_context(served(app)) for name, app in apps.items()}
+            self.url = urls["gateway"]
+            self.endpoints = EndpointSet("1.1", {n: [Endpoint(f"{n}-1", url)] for n, url in urls.items()})
+            for service in real.values():
+                stack.push_async_callback(service.stop)
+                await service.start()
+            yield
