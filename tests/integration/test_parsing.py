@@ -11,7 +11,6 @@ from pathlib import Path
 
 import psutil
 import pytest
-from tests.samples.make_samples import PAGES, make_samples, pdf
 
 from argosy.contracts.errors import (
     EmptyDocument,
@@ -25,6 +24,7 @@ from argosy.services.documents import extraction
 from argosy.services.documents.chunking import chunk
 from argosy.services.documents.formats import Format
 from argosy.services.documents.parsing import ParserLimits, ParserPool
+from tests.samples.make_samples import PAGES, make_samples, pdf
 
 pytestmark = pytest.mark.integration
 

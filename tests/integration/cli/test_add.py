@@ -6,10 +6,10 @@ import json
 from pathlib import Path
 
 import pytest
-from tests.integration.cli.conftest import FakeFleet, Invoke
 from typer.testing import Result
 
 from argosy.contracts.errors import ArgosyError, Overloaded, UnsupportedType
+from tests.integration.cli.conftest import FakeFleet, Invoke
 
 pytestmark = pytest.mark.integration
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 
 import pytest
-from tests.integration.cli.conftest import VIEW, FakeFleet, Invoke
 
 from argosy.contracts.errors import DocumentNotFound
+from tests.integration.cli.conftest import VIEW, FakeFleet, Invoke
 
 pytestmark = pytest.mark.integration
 

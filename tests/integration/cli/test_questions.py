@@ -6,9 +6,9 @@ import json
 from typing import Any
 
 import pytest
-from tests.integration.cli.conftest import FakeFleet, Invoke
 
 from argosy.contracts.errors import InvalidRequest, Unavailable
+from tests.integration.cli.conftest import FakeFleet, Invoke
 
 pytestmark = pytest.mark.integration
 

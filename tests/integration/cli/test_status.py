@@ -8,11 +8,11 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from tests.integration.cli.conftest import FakeFleet, Invoke
 
 from argosy.contracts.errors import Unauthorized
 from argosy.contracts.fleet import ControllerView, FleetView, Health, ReplicaView, ServiceView
 from argosy.serving.runfile import ReplicaLock
+from tests.integration.cli.conftest import FakeFleet, Invoke
 
 pytestmark = pytest.mark.integration
 

@@ -11,7 +11,6 @@ import msgspec
 import pytest
 from starlette.responses import StreamingResponse
 from starlette.routing import Route
-from tests.kits import TOKEN, context, make_kit, served
 
 from argosy.clients.directory import Directory
 from argosy.clients.transport import Transport
@@ -20,6 +19,7 @@ from argosy.contracts.errors import Conflict, DeadlineExceeded, Overloaded, Unav
 from argosy.contracts.fleet import Endpoint, EndpointSet
 from argosy.contracts.request import RequestContext
 from argosy.serving.app import create_app, typed
+from tests.kits import TOKEN, context, make_kit, served
 
 pytestmark = pytest.mark.integration
 

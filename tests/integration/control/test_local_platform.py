@@ -11,7 +11,6 @@ from pathlib import Path
 
 import psutil
 import pytest
-from tests.kits import TOKEN
 
 from argosy.config.models import Fleet
 from argosy.contracts.errors import StartError
@@ -19,6 +18,7 @@ from argosy.control.monitoring.prober import Prober
 from argosy.control.platforms.local import LocalPlatform
 from argosy.control.platforms.platform import Launch, Replica, ReplicaExit
 from argosy.serving import runfile
+from tests.kits import TOKEN
 
 pytestmark = pytest.mark.integration
 

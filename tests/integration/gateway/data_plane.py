@@ -12,7 +12,6 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
-from tests.kits import make_kit, served
 
 from argosy.config.models import Fleet
 from argosy.contracts.embedding import EmbedRequest, EmbedResponse
@@ -20,12 +19,14 @@ from argosy.contracts.errors import CollectionNotFound
 from argosy.contracts.fleet import Endpoint, EndpointSet
 from argosy.contracts.request import RequestContext
 from argosy.contracts.store import Chunk, Ranked, StoreSearchRequest, StoreSearchResponse
+from argosy.contracts.vectors import Vectors
 from argosy.services.gateway.app import GatewayService
 from argosy.services.generation.app import GenerationService
 from argosy.services.retrieval.app import RetrievalService
 from argosy.serving.app import create_app, typed
 from argosy.serving.kit import Kit
 from argosy.serving.server import Service
+from tests.kits import make_kit, served
 
 TEXTS = ["The tide turns twice a day.", "Lighthouses guide ships at night.", "Pilots board ships at the outer buoy."]
 CHUNKS = [
@@ -34,10 +35,11 @@ CHUNKS = [
 ]
 
 
-def _vector(text: str) -> np.ndarray[tuple[int], np.dtype[np.float32]]:
-    words = np.array([text.lower().count(word) for word in ("tide", "light", "pilot", "ship")], "<f4")
-    unit: np.ndarray[tuple[int], np.dtype[np.float32]] = words / max(float(np.linalg.norm(words)), 1e-6)
-    return unit
+def _vector(text: str) -> Vectors:
+    """Shape (4,), of unit length or 0."""
+    words = np.array([text.lower().count(word) for word in ("tide", "light", "pilot", "ship")], np.float32)
+    length = np.float32(max(float(np.linalg.norm(words)), 1e-6))
+    return np.divide(words, length, dtype=np.float32)
 
 
 async def _embed(request: EmbedRequest, context: RequestContext) -> EmbedResponse:

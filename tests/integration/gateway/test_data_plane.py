@@ -7,10 +7,10 @@ import aiohttp
 import numpy as np
 import openai
 import pytest
-from tests.integration.gateway.data_plane import TEXTS, Plane
-from tests.integration.generation.openai_endpoint import Endpoint, running
 
 from argosy.config.models import Fleet
+from tests.integration.gateway.data_plane import TEXTS, Plane
+from tests.integration.generation.openai_endpoint import Endpoint, running
 
 pytestmark = pytest.mark.integration
 
@@ -137,6 +137,11 @@ async def test_without_a_controller_health_says_what_the_gateway_sees(plane: Pla
     assert set(states) == {"store", "embedding", "documents", "retrieval", "generation", "gateway"}
 
 
+async def _collect(stream: openai.AsyncStream[openai.types.chat.ChatCompletionChunk], words: list[str]) -> None:
+    async for chunk in stream:
+        words.append(chunk.choices[0].delta.content or "")
+
+
 @pytest.fixture
 async def endpoint() -> AsyncIterator[Endpoint]:
     async with running() as started:
@@ -156,8 +161,7 @@ async def test_a_language_model_that_breaks_off_ends_openais_stream_with_an_erro
         stream = await client.chat.completions.create(model="argosy", messages=messages, stream=True)
         words: list[str] = []
         with pytest.raises(openai.APIError, match="broke off"):
-            async for chunk in stream:
-                words.append(chunk.choices[0].delta.content or "")
+            await _collect(stream, words)
         replaced = await client.chat.completions.create(model="argosy", messages=messages)
         endpoint.behaviour = "401"
         refused = await client.chat.completions.create(model="argosy", messages=messages, stream=True)

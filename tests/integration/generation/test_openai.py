@@ -4,14 +4,14 @@ from collections.abc import AsyncIterator
 
 import aiohttp
 import pytest
-from tests.integration.generation.openai_endpoint import WORDS, Endpoint, running
-from tests.kits import context
 
 from argosy.contracts.errors import ArgosyError, DeadlineExceeded, Overloaded, Unavailable, UpstreamFailed
 from argosy.contracts.generation import AnswerDelta, AnswerDone, AnswerFailed, ChatTurn, GenerateRequest
 from argosy.contracts.retrieval import Passage
 from argosy.contracts.store import Chunk
 from argosy.services.generation.backends.openai import OpenAIBackend
+from tests.integration.generation.openai_endpoint import WORDS, Endpoint, running
+from tests.kits import context
 
 pytestmark = pytest.mark.integration
 

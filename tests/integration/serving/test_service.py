@@ -8,7 +8,6 @@ from collections.abc import AsyncIterator
 import aiohttp
 import msgspec
 import pytest
-from tests.kits import FLEET_HEADERS, make_kit, served
 
 from argosy.config.models import Fleet
 from argosy.contracts.codec import JSON, MSGPACK, encode
@@ -17,6 +16,7 @@ from argosy.contracts.fleet import ReplicaStatus
 from argosy.contracts.request import RequestContext
 from argosy.serving.app import create_app, typed, typed_stream
 from argosy.serving.kit import Kit
+from tests.kits import FLEET_HEADERS, make_kit, served
 
 pytestmark = pytest.mark.integration
 

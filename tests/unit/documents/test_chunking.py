@@ -6,12 +6,12 @@ import re
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.samples.make_samples import HERE
 
 from argosy.services.documents.blocks import BlockKind, split_blocks
 from argosy.services.documents.chunking import ChunkDraft, ChunkLimits, chunk
 from argosy.services.documents.parsed import PageSpan, ParsedDocument
 from argosy.services.documents.tokens import Tokenizer
+from tests.samples.make_samples import HERE
 
 pytestmark = pytest.mark.unit
 
@@ -144,6 +144,11 @@ def test_the_path_holds_the_headings_above() -> None:
 def test_a_heading_stays_with_the_text_it_heads(tokens: int) -> None:
     for draft in cut(HANDBOOK, tokens):
         assert not draft.text.splitlines()[-1].startswith("#")
+
+
+def test_a_long_heading_stays_with_text_that_has_no_sentence_to_cut_after() -> None:
+    first, *_ = cut("# One two four six nine\n\n" + "word " * 40, 12)
+    assert first.text.endswith("word")
 
 
 def test_a_new_section_begins_a_new_chunk_although_both_would_fit() -> None:

@@ -4,10 +4,10 @@ import io
 import zipfile
 
 import pytest
-from tests.samples.make_samples import docx, pdf, png
 
 from argosy.contracts.errors import EmptyDocument, EncryptedDocument, UnreadableDocument, UnsupportedType
 from argosy.services.documents.formats import Format, admit, detect
+from tests.samples.make_samples import docx, pdf, png
 
 pytestmark = pytest.mark.unit
 

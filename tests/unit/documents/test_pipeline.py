@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from tests.unit.documents.test_chunking import HANDBOOK, Pieces
 
 from argosy.contracts.documents import DocumentStatus, DocumentView
 from argosy.contracts.embedding import EmbedResponse, TextKind
@@ -26,6 +25,7 @@ from argosy.services.documents.chunking import ChunkLimits
 from argosy.services.documents.jobs import LeaseLost
 from argosy.services.documents.parsed import ParsedDocument
 from argosy.services.documents.pipeline import Pipeline, PipelineSettings, chunk_id, settle
+from tests.unit.documents.test_chunking import HANDBOOK, Pieces
 
 if TYPE_CHECKING:
     from tests.unit.documents.conftest import Desk

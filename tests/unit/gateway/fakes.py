@@ -7,7 +7,6 @@ from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 
 import msgspec
 import numpy as np
-from tests.kits import make_kit
 
 from argosy.clients.directory import Directory
 from argosy.clients.transport import RawResponse
@@ -23,6 +22,7 @@ from argosy.services.gateway.app import create_gateway_app
 from argosy.services.gateway.gateway import Gateway
 from argosy.services.generation.citing import citation
 from argosy.serving.kit import Kit
+from tests.kits import make_kit
 
 TEXT = "The tide turns twice a day. Lighthouses guide ships at night."
 PASSAGE = Passage(

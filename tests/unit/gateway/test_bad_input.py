@@ -3,10 +3,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from tests.asgi import Answer, call
-from tests.unit.gateway.fakes import Rig
 
 from argosy.config.models import Fleet
+from tests.asgi import Answer, call
+from tests.unit.gateway.fakes import Rig
 
 pytestmark = pytest.mark.unit
 

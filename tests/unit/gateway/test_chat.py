@@ -1,9 +1,6 @@
 from __future__ import annotations
 
 import pytest
-from tests.asgi import Answer, call
-from tests.unit.gateway.fakes import PASSAGE, TEXT, Rig
-from tests.unit.gateway.stream import events_of
 
 from argosy.config.models import Fleet
 from argosy.contracts.errors import (
@@ -16,6 +13,9 @@ from argosy.contracts.errors import (
 )
 from argosy.contracts.generation import AnswerDelta, AnswerDone, AnswerFailed, ChatTurn
 from argosy.contracts.retrieval import RetrievalResponse, SearchMode
+from tests.asgi import Answer, call
+from tests.unit.gateway.fakes import PASSAGE, TEXT, Rig
+from tests.unit.gateway.stream import events_of
 
 pytestmark = pytest.mark.unit
 

@@ -1,12 +1,12 @@
 from __future__ import annotations
 
 import pytest
-from tests.asgi import call
-from tests.unit.gateway.fakes import Rig
 
 from argosy.clients.transport import RawResponse
 from argosy.config.models import Fleet
 from argosy.contracts.errors import Unavailable
+from tests.asgi import call
+from tests.unit.gateway.fakes import Rig
 
 pytestmark = pytest.mark.unit
 

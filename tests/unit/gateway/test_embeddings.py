@@ -4,10 +4,10 @@ import base64
 
 import numpy as np
 import pytest
-from tests.asgi import Answer, call
-from tests.unit.gateway.fakes import Rig
 
 from argosy.config.models import Fleet
+from tests.asgi import Answer, call
+from tests.unit.gateway.fakes import Rig
 
 pytestmark = pytest.mark.unit
 

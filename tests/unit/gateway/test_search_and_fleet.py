@@ -3,13 +3,13 @@ from __future__ import annotations
 import time
 
 import pytest
-from tests.asgi import call
-from tests.unit.gateway.fakes import PASSAGE, TEXT, Rig
 
 from argosy.clients.transport import RawResponse
 from argosy.contracts.errors import Unavailable
 from argosy.contracts.fleet import Endpoint, EndpointSet
 from argosy.contracts.retrieval import RetrievalResponse, SearchMode
+from tests.asgi import call
+from tests.unit.gateway.fakes import PASSAGE, TEXT, Rig
 
 pytestmark = pytest.mark.unit
 

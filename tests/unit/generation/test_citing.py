@@ -3,9 +3,9 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.unit.generation.fakes import LIGHTS, PASSAGES
 
 from argosy.services.generation.citing import citations_in
+from tests.unit.generation.fakes import LIGHTS, PASSAGES
 
 pytestmark = pytest.mark.unit
 

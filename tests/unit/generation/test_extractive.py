@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import pytest
-from tests.unit.generation.fakes import PASSAGES, TIDES, Embedding
 
 from argosy.answering.compose import NOTHING_SAID
 from argosy.contracts.embedding import TextKind
@@ -9,6 +8,7 @@ from argosy.contracts.errors import ArgosyError, DeadlineExceeded, InvalidReques
 from argosy.contracts.generation import AnswerDelta, AnswerDone, AnswerEvent, GenerateRequest
 from argosy.contracts.request import Deadline, RequestContext
 from argosy.services.generation.backends.extractive import ExtractiveBackend
+from tests.unit.generation.fakes import PASSAGES, TIDES, Embedding
 
 pytestmark = pytest.mark.unit
 

@@ -24,7 +24,7 @@ class OpenAIBackend:
     def __init__(self, session: aiohttp.ClientSession, base_url: str, model: str, api_key: str | None) -> None:
         """`base_url` is the endpoint's address up to `/v1`; `api_key` is None where it takes none."""
         self._session = session
-        self._url = f"{base_url.rstrip('/')}/chat/completions"
+        self.url = f"{base_url.rstrip('/')}/chat/completions"
         self._model = model
         self._headers = {"authorization": f"Bearer {api_key}"} if api_key else {}
 
@@ -73,7 +73,7 @@ class OpenAIBackend:
         left_s = context.deadline.require("the language model was asked")
         try:
             async with self._session.post(
-                self._url,
+                self.url,
                 json=self._body(request),
                 headers=self._headers,
                 timeout=aiohttp.ClientTimeout(total=left_s),

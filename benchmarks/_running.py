@@ -1,0 +1,81 @@
+"""A fleet started and stopped with the real command line, and called over HTTP like any other caller does."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+ARGOSY = Path(sys.executable).with_name("argosy")
+UNSET = "OPENBLAS_CORETYPE"
+REQUEST_TIMEOUT_S = 120.0
+
+
+def environment() -> dict[str, str]:
+    """Ours without what would change the fleet: its own variables, and the BLAS kernel that some machines force."""
+    return {name: value for name, value in os.environ.items() if name != UNSET and not name.startswith("ARGOSY_")}
+
+
+def argosy(*arguments: str, folder: Path) -> float:
+    """Seconds that a command took. Raises: SystemExit with what it printed when it fails."""
+    began_s = time.perf_counter()
+    done = subprocess.run([ARGOSY, *arguments], cwd=folder, env=environment(), capture_output=True, text=True)
+    if done.returncode:
+        raise SystemExit(f"argosy {' '.join(arguments)} exited with {done.returncode}:\n{done.stdout}{done.stderr}")
+    return time.perf_counter() - began_s
+
+
+class Caller:
+    """One client with one connection that is kept open."""
+
+    def __init__(self, url: str, token: str | None = None) -> None:
+        address = urlsplit(url)
+        assert address.hostname is not None
+        self._connection = http.client.HTTPConnection(address.hostname, address.port, timeout=REQUEST_TIMEOUT_S)
+        self._headers = {"content-type": "application/json"}
+        if token is not None:
+            self._headers["authorization"] = f"Bearer {token}"
+
+    def call(self, method: str, path: str, message: object = None) -> tuple[int, Any]:
+        """Status and decoded answer."""
+        body = None if message is None else json.dumps(message).encode()
+        self._connection.request(method, path, body, self._headers)
+        response = self._connection.getresponse()
+        return response.status, json.loads(response.read())
+
+    def get(self, path: str) -> Any:
+        status, answer = self.call("GET", path)
+        if status != 200:
+            raise SystemExit(f"GET {path} answered {status}: {answer}")
+        return answer
+
+
+class RunningFleet:
+    """`argosy up --detach` on free ports; a context that stops it at the end."""
+
+    def __init__(self, data_dir: Path) -> None:
+        self.data_dir = data_dir
+        self.command_s = 0.0
+
+    def __enter__(self) -> RunningFleet:
+        ports = ("--port", "0", "--admin-port", "0")
+        self.command_s = argosy("up", "--detach", *ports, "--data-dir", str(self.data_dir), folder=self.data_dir.parent)
+        record = json.loads((self.data_dir / "run" / "controller.json").read_bytes())
+        self.gateway_url: str = record["gateway_url"]
+        self.admin_url: str = record["admin_url"]
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        argosy("down", "--data-dir", str(self.data_dir), folder=self.data_dir.parent)
+
+    def caller(self) -> Caller:
+        return Caller(self.gateway_url)
+
+    def start_report(self) -> Any:
+        return Caller(self.admin_url, (self.data_dir / "token").read_text().strip()).get("/v1/start")

@@ -1,0 +1,65 @@
+"""What every platform promises, checked on each."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from argosy.config.models import Fleet
+from argosy.control.platforms.fake import FakePlatform
+from argosy.control.platforms.local import LocalPlatform
+from argosy.control.platforms.platform import Launch, Platform, ReplicaExit
+from tests.kits import TOKEN
+
+pytestmark = pytest.mark.contract
+
+TINY = Path(__file__).parents[1] / "samples" / "tiny_service.py"
+LAUNCH = Launch("store", "r1", cpu_share=1.0)
+
+
+@pytest.fixture(params=["fake", "local"])
+async def platform(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Platform]:
+    made: Platform = FakePlatform()
+    if request.param == "local":
+        commands = {"store": (sys.executable, str(TINY))}
+        made = LocalPlatform(tmp_path, Fleet().model_dump_json(), TOKEN, "http://127.0.0.1:1", commands)
+    yield made
+    await asyncio.gather(*(made.stop(replica.id, 0) for replica in made.replicas()))
+    await made.close()
+
+
+async def test_it_says_what_it_can_give(platform: Platform) -> None:
+    capacity = platform.capacity()
+    assert capacity.cores >= 1
+    assert capacity.memory_bytes > 2**28
+
+
+async def test_a_started_replica_is_listed_listens_and_has_a_pid(platform: Platform) -> None:
+    replica = await platform.start(LAUNCH)
+    await platform.listening(replica, 30)
+    assert platform.replicas() == [replica]
+    assert (replica.service, replica.revision) == ("store", "r1")
+    assert replica.url is not None
+    assert replica.pid is not None
+
+
+async def test_replicas_of_a_service_have_different_names(platform: Platform) -> None:
+    first, second = await platform.start(LAUNCH), await platform.start(LAUNCH)
+    assert first.id != second.id
+
+
+async def test_stopping_ends_it_tells_the_listeners_and_may_be_repeated(platform: Platform) -> None:
+    ends: list[ReplicaExit] = []
+    platform.exits.callbacks.append(ends.append)
+    replica = await platform.start(LAUNCH)
+    await platform.listening(replica, 30)
+    await platform.stop(replica.id, 10)
+    assert platform.replicas() == []
+    assert [(end.replica.id, end.asked) for end in ends] == [(replica.id, True)]
+    await platform.stop(replica.id, 10)
+    await platform.stop("nobody-1", 10)
+    assert len(ends) == 1
