@@ -1,7 +1,7 @@
 """Passages and queries from a seeded generator: no data set is needed, and every machine measures the same text.
 
 Words are drawn by Zipf's law. The most frequent ones are English function words, the rest are made of
-syllables; with this mix a passage of 60 words has about as many tokens as one of real prose.
+two syllables: that makes about 1.6 tokens a word, where English prose has 1.3.
 """
 
 from __future__ import annotations
@@ -10,21 +10,18 @@ from collections.abc import Iterator
 
 import numpy as np
 
-FUNCTION_WORDS = (
-    "the of and to a in is that it was for on are as with his they at be this from have or by one had not but "
-    "what all were when we there can an your which their said if do will each about how up out them then she many "
-    "some so these would other into has more her two like him see time could no make than first been its who now "
-    "people my made over did down only way find use may water long little very after words called just where most "
-    "know"
-).split()
-VOCABULARY = 12_000
+FUNCTION_WORDS = """
+the of and to a in is that it was for on are as with his they at be this from have or by one had not but what all
+were when we there can an your which their said if do will each about how up out them then she many some so these
+would other into has more her two like him see time could no make than first been its who now people my made over
+did down only way find use may water long little very after words called just where most know
+""".split()  # noqa: SIM905 - a hundred quoted words would fill a hundred lines
+VOCABULARY = 8_000
 EXPONENT = 1.0
 PASSAGE_WORDS = (50, 70)
 SENTENCE_WORDS = (8, 16)
 QUERY_WORDS = (6, 12)
-SYLLABLES = [
-    c + v + e for c in "b d f g k l m n p r s t v st tr pl ch".split() for v in "aeiou" for e in ("", "n", "r")
-]
+SYLLABLES = [consonant + vowel for consonant in (*"bcdfghklmnprstvw", "st", "tr", "ch", "pl") for vowel in "aeiou"]
 
 
 class Corpus:
@@ -35,7 +32,7 @@ class Corpus:
         draw = np.random.default_rng(seed)
         words = dict.fromkeys(FUNCTION_WORDS)
         while len(words) < VOCABULARY:
-            words["".join(SYLLABLES[i] for i in draw.integers(0, len(SYLLABLES), int(draw.integers(2, 4))))] = None
+            words["".join(SYLLABLES[i] for i in draw.integers(0, len(SYLLABLES), 2))] = None
         self._words = np.array(list(words))
         shares = 1.0 / np.arange(1, VOCABULARY + 1) ** EXPONENT
         self._cumulated = np.cumsum(shares / shares.sum())

@@ -7,6 +7,10 @@ import os
 import signal
 import sys
 
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route
+
 from argosy.contracts.errors import StartError
 from argosy.serving.app import create_app
 from argosy.serving.kit import Kit
@@ -16,7 +20,13 @@ from argosy.serving.server import main
 class TinyService:
     def __init__(self, kit: Kit) -> None:
         self._kit = kit
-        self.app = create_app(kit, [])
+        self.app = create_app(kit, [Route("/hold", self.hold)])
+
+    async def hold(self, request: Request) -> Response:
+        """Answers only once the replica drains."""
+        while not self._kit.readiness.draining:
+            await asyncio.sleep(0.01)
+        return PlainTextResponse("held to the end")
 
     async def start(self) -> None:
         behaviour = os.environ.get("TINY", "")

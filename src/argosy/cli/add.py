@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from argosy.contracts.documents import BatchView
 
 POLL_S = 2
+LOOK_AT = 8
 FAILED = ("failed", "dead")
 ENDED = ("indexed", "unchanged", *FAILED)
 
@@ -76,7 +77,7 @@ def add(
 
 
 def _follow(uploader: Uploader, sent: Sent, progress: Progress) -> list[BatchView]:
-    """The batches once all are done. Each round waits on the first unfinished one and looks at the others."""
+    """The batches once all are done. Each round waits on the first unfinished one and looks at the next few."""
     views: dict[str, BatchView] = {batch.batch_id: uploader.batch(batch.batch_id, 0) for batch in sent.accepted}
     while True:
         total = sum(view.total for view in views.values())
@@ -84,7 +85,7 @@ def _follow(uploader: Uploader, sent: Sent, progress: Progress) -> list[BatchVie
         open_ids = [batch_id for batch_id, view in views.items() if not view.done]
         if not open_ids:
             return list(views.values())
-        for batch_id in open_ids:
+        for batch_id in open_ids[:LOOK_AT]:
             views[batch_id] = uploader.batch(batch_id, POLL_S if batch_id == open_ids[0] else 0)
 
 

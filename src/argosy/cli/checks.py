@@ -73,7 +73,8 @@ def examine(
         data_dir = data_dir or settings.fleet.data_dir
     examined = Examined(locate(url, admin_url, data_dir), settings, wrong, environ)
     if settings is not None and not examined.running:
-        base = f"http://{settings.fleet.host}"
+        host = settings.fleet.host
+        base = f"http://[{host}]" if ":" in host else f"http://{host}"
         fleet = FleetAddress(
             url or f"{base}:{settings.fleet.port}",
             admin_url or f"{base}:{settings.fleet.admin_port}",

@@ -20,7 +20,7 @@ POLL_S = 0.25
 
 @dataclass(frozen=True, slots=True)
 class LogLine:
-    """`timestamp` is ISO 8601 in UTC, which sorts as text; where a line has none it is empty, and the line stays put."""
+    """`timestamp` is ISO 8601 in UTC, which sorts as text; a line without one stays where it is."""
 
     timestamp: str
     origin: str

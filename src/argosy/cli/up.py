@@ -13,7 +13,7 @@ from typing import IO, TYPE_CHECKING, Annotated
 import typer
 
 from argosy.cli import output
-from argosy.cli.locate import DEFAULT_DATA_DIR
+from argosy.cli.locate import DataDir, default_data_dir
 
 if TYPE_CHECKING:
     from argosy.config.models import Fleet
@@ -26,7 +26,6 @@ DETACH_MARGIN_S = 30.0
 DOWN_MARGIN_S = 30.0
 
 FleetFile = Annotated[Path | None, typer.Argument(metavar="[FLEET.toml]", help="The fleet file.")]
-DataDir = Annotated[Path | None, typer.Option("--data-dir", envvar="ARGOSY_DATA_DIR", help="Where data is kept.")]
 Port = Annotated[int | None, typer.Option("--port", help="The gateway's port; 0 picks a free one.")]
 AdminPort = Annotated[int | None, typer.Option("--admin-port", help="The admin API's port; 0 picks a free one.")]
 Platform = Annotated[str | None, typer.Option("--platform", help="What runs the replicas: local.")]
@@ -185,11 +184,7 @@ def print_report(report: StartReport, record: ControllerRecord) -> None:
     output.line(f"Admin    {record.admin_url}")
 
 
-def down(
-    data_dir: Annotated[
-        Path, typer.Option("--data-dir", envvar="ARGOSY_DATA_DIR", help="Where the fleet keeps its data.")
-    ] = DEFAULT_DATA_DIR,
-) -> None:
+def down(data_dir: DataDir = None) -> None:
     """Stop the fleet: the gateway first, dependants before what they depend on."""
     import asyncio
     import contextlib
@@ -199,7 +194,7 @@ def down(
     from argosy.contracts.errors import StartError
     from argosy.control import record as controller_record
 
-    folder = data_dir.expanduser().absolute()
+    folder = (data_dir or default_data_dir()).expanduser().absolute()
     record = controller_record.read(folder)
     if record is not None and controller_record.is_running(folder):
         fleet = Fleet.model_validate_json(record.fleet_json)

@@ -37,6 +37,7 @@ def test_a_limit_stops_the_listing(fleet: FakeFleet, argosy: Invoke) -> None:
 
     assert [one["id"] for one in shown["documents"]] == ["id-a"]
     assert shown["next"] == "A"
+    assert [path for _, path, _ in fleet.seen] == ["/v1/documents?limit=1"]
 
 
 def test_one_document_is_shown_with_its_error(fleet: FakeFleet, argosy: Invoke) -> None:

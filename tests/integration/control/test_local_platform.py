@@ -9,6 +9,7 @@ import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import aiohttp
 import psutil
 import pytest
 
@@ -18,7 +19,7 @@ from argosy.control.monitoring.prober import Prober
 from argosy.control.platforms.local import LocalPlatform
 from argosy.control.platforms.platform import Launch, Replica, ReplicaExit
 from argosy.serving import runfile
-from tests.kits import TOKEN
+from tests.kits import FLEET_HEADERS, TOKEN
 
 pytestmark = pytest.mark.integration
 
@@ -101,6 +102,27 @@ async def test_one_that_ignores_sigterm_is_killed(platform: LocalPlatform, monke
     await ready(replica)
     await platform.stop(replica.id, 0.2)
     assert not psutil.pid_exists(replica.pid or 0)
+
+
+async def test_a_drain_finishes_what_is_in_work_and_takes_nothing_new(platform: LocalPlatform) -> None:
+    replica = await started(platform)
+    await ready(replica)
+    async with aiohttp.ClientSession(headers=FLEET_HEADERS) as session:
+        holding = asyncio.create_task(session.get(f"{replica.url}/hold"))
+        while (await in_flight(session, replica)) == 0:
+            await asyncio.sleep(0.01)
+        stopping = asyncio.create_task(platform.stop(replica.id, 20))
+        async with await holding as response:
+            assert (response.status, await response.text()) == (200, "held to the end")
+        await stopping
+    async with aiohttp.ClientSession() as session:
+        with pytest.raises(aiohttp.ClientConnectorError):
+            await session.get(f"{replica.url}/livez")
+
+
+async def in_flight(session: aiohttp.ClientSession, replica: Replica) -> int:
+    async with session.get(f"{replica.url}/internal/status") as response:
+        return int((await response.json())["load"]["in_flight"])
 
 
 async def ready(replica: Replica) -> dict[str, object]:

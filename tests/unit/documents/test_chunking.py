@@ -119,6 +119,15 @@ def test_a_hash_inside_code_or_plain_text_is_no_heading() -> None:
 
 
 @pytest.mark.parametrize(
+    "follower", ["# Berths", "- item", "1. item", "```\nx\n```", "| a | b |\n|---|---|\n| 1 | 2 |"]
+)
+def test_a_block_may_follow_a_paragraph_without_a_blank_line(follower: str) -> None:
+    paragraph, block = split_blocks(f"Some words.\n{follower}")
+    assert (paragraph.kind, paragraph.end) == (BlockKind.PARAGRAPH, len("Some words."))
+    assert block.kind is not BlockKind.PARAGRAPH
+
+
+@pytest.mark.parametrize(
     ("text", "level", "title"),
     [
         ("## The *big* `gate` ##", 2, "The big gate"),
