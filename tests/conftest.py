@@ -4,44 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import os
-import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.e2e.fleet import Ran, RealFleet
+from tests.e2e.fleet import MakeFleet, RealFleet, SharedFleet, Trap
 
 from argosy.contracts.errors import ModelMissing
 from argosy.models.resolver import resolve
-
-MakeFleet = Callable[[], RealFleet]
-
-
-class SharedFleet(RealFleet):
-    """The one fleet with the real model. `started` is how its `argosy up` ended."""
-
-    started: Ran
-    trap: Trap
-
-
-class Trap:
-    """An address that accepts nobody and notices everybody: whoever follows a variable to it is seen."""
-
-    def __init__(self) -> None:
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self._listener.setblocking(False)
-        self.address = "127.0.0.1:{}".format(self._listener.getsockname()[1])
-
-    def visited(self) -> bool:
-        try:
-            self._listener.accept()[0].close()
-        except BlockingIOError:
-            return False
-        return True
-
-    def close(self) -> None:
-        self._listener.close()
-
 
 @pytest.fixture(scope="session")
 def shared_fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SharedFleet]:
@@ -54,16 +24,15 @@ def shared_fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SharedFle
         pytest.skip(f"the model cannot be had here: {error.message}")
     home = tmp_path_factory.mktemp("shared")
     with contextlib.closing(Trap()) as trap:
-        fleet = SharedFleet(home / "data", home)
-        fleet.trap = trap
-        fleet.environ = {
+        environ = {
             "DATABASE_URL": f"postgresql://user:password@{trap.address}/db",
             "REDIS_URL": f"redis://{trap.address}/0",
             "OPENAI_API_KEY": "sk-nobody",
             "OPENAI_BASE_URL": f"http://{trap.address}/v1",
         }
+        fleet = SharedFleet(home / "data", home, environ, trap=trap)
         try:
-            fleet.started = fleet.up()
+            fleet.start()
             yield fleet
             fleet.down()
             assert not trap.visited()

@@ -6,8 +6,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from tests.conftest import SharedFleet
-from tests.e2e.fleet import Ran
+from tests.e2e.fleet import Ran, SharedFleet
 from tests.samples.make_samples import make_samples
 
 READABLE = ("handbook.md", "notices.txt", "tides.html", "manual.pdf", "crew.docx")

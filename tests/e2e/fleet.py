@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import socket
 import subprocess
 import sys
 import time
@@ -16,7 +17,7 @@ from typing import Any, TypeVar
 import psutil
 
 from argosy.serving.runfile import RUN_FILE_VARIABLE
-from tests.e2e.http import Answer, send
+from tests.e2e.wire import Answer, send
 
 T = TypeVar("T")
 
@@ -34,6 +35,14 @@ def until(condition: Callable[[], T | None], what: str, within_s: float = 90.0) 
         assert time.monotonic() < deadline_s, f"not within {within_s:.0f} s: {what}"
         time.sleep(0.05)
     return found
+
+
+def lives(pid: int) -> bool:
+    """Whether a process runs; a zombie does not, whose parent has merely not looked yet."""
+    try:
+        return bool(psutil.Process(pid).status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False
 
 
 @dataclass(frozen=True)
@@ -136,12 +145,11 @@ class RealFleet:
 
     def assert_nothing_left(self) -> None:
         """No process of it lives, and no replica is written down."""
-        until(lambda: not self.processes(), f"end of {self.processes()}", within_s=10.0)
+        until(lambda: not self.processes(), "the end of every replica", within_s=10.0)
         run_dir = self.data_dir / "run"
         left = {path.name for path in run_dir.iterdir()} - {"controller.json", "controller.lock"}
         assert not left
-        controller = self.record()["pid"]
-        assert not psutil.pid_exists(controller) or psutil.Process(controller).status() == psutil.STATUS_ZOMBIE
+        until(lambda: not lives(self.record()["pid"]), "the end of the controller", within_s=10.0)
 
     def end(self) -> None:
         """For teardown: whatever state a failed test left it in, ends it; never raises for what is gone."""
@@ -167,6 +175,40 @@ class RealFleet:
         except psutil.Error:  # gone, or a zombie, which holds nothing any more
             return False
         return Path(run_file).is_relative_to(self.data_dir)
+
+
+class Trap:
+    """An address that answers nobody and notices everybody: whoever follows a variable to it is seen."""
+
+    def __init__(self) -> None:
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._listener.setblocking(False)
+        self.address = f"127.0.0.1:{self._listener.getsockname()[1]}"
+
+    def visited(self) -> bool:
+        try:
+            self._listener.accept()[0].close()
+        except BlockingIOError:
+            return False
+        return True
+
+    def close(self) -> None:
+        self._listener.close()
+
+
+@dataclass
+class SharedFleet(RealFleet):
+    """The one fleet with the real model. Every variable that names something outside names the trap."""
+
+    trap: Trap = field(default_factory=Trap)
+    started: Ran = Ran((), -1, "", "")
+    """How its `argosy up` ended."""
+
+    def start(self) -> None:
+        self.started = self.up()
+
+
+MakeFleet = Callable[[], RealFleet]
 
 
 def names(documents: Sequence[Mapping[str, Any]]) -> set[str]:
