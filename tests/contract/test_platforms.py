@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from argosy.config.models import Fleet
+from argosy.contracts.errors import StartError
 from argosy.control.platforms.fake import FakePlatform
 from argosy.control.platforms.local import LocalPlatform
 from argosy.control.platforms.platform import Launch, Platform, ReplicaExit
@@ -18,7 +20,7 @@ from tests.kits import TOKEN
 pytestmark = pytest.mark.contract
 
 TINY = Path(__file__).parents[1] / "samples" / "tiny_service.py"
-LAUNCH = Launch("store", "r1", cpu_share=1.0)
+LAUNCH = Launch("store", "store-1", "r1", cpu_share=1.0)
 
 
 @pytest.fixture(params=["fake", "local"])
@@ -47,9 +49,23 @@ async def test_a_started_replica_is_listed_listens_and_has_a_pid(platform: Platf
     assert replica.pid is not None
 
 
-async def test_replicas_of_a_service_have_different_names(platform: Platform) -> None:
-    first, second = await platform.start(LAUNCH), await platform.start(LAUNCH)
-    assert first.id != second.id
+async def test_a_name_is_given_to_one_living_replica_only(platform: Platform) -> None:
+    replica = await platform.start(LAUNCH)
+    with pytest.raises(StartError, match="store-1 is alive already"):
+        await platform.start(LAUNCH)
+    assert (await platform.start(replace(LAUNCH, replica_id="store-2"))).id == "store-2"
+    await platform.stop(replica.id, 10)
+    assert (await platform.start(LAUNCH)).id == "store-1"
+
+
+async def test_it_says_what_a_replica_uses(platform: Platform) -> None:
+    replica = await platform.start(LAUNCH)
+    await platform.listening(replica, 30)
+    usage = platform.usage(replica.id)
+    assert usage is not None
+    assert usage.memory_bytes > 0
+    assert usage.cpu_s >= 0
+    assert platform.usage("nobody-1") is None
 
 
 async def test_stopping_ends_it_tells_the_listeners_and_may_be_repeated(platform: Platform) -> None:

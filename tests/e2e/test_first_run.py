@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from tests.e2e.conftest import READABLE
 from tests.e2e.fleet import SERVICES, Ran, SharedFleet, names, until
 from tests.samples.make_samples import PAGES
@@ -18,7 +19,13 @@ QUESTIONS: dict[str, tuple[str, str, str, str | None, int | None]] = {
     "text": ("When does the fuel barge sell diesel?", "from 07:00 to 19:00", "notices.txt", None, None),
     "html": ("How fast does the ebb run?", "3.5 knots", "tides.html", "Currents", None),
     "pdf": ("How often is the lubricating oil changed?", "500 running hours", "manual.pdf", "Engine room", 2),
-    "docx": ("Who keeps the watch from midnight to six?", "The second mate", "crew.docx", "Crew of the Halcyon Tern", None),
+    "docx": (
+        "Who keeps the watch from midnight to six?",
+        "The second mate",
+        "crew.docx",
+        "Crew of the Halcyon Tern",
+        None,
+    ),
 }
 
 

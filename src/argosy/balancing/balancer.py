@@ -34,6 +34,13 @@ class Balancer:
     def candidates(self) -> list[Candidate]:
         return list(self._candidates.values())
 
+    def record(self, endpoint_id: str, *, failed: bool) -> None:
+        """Notes how a call to a replica ended; one that is no longer known is not counted."""
+        candidate = self._candidates.get(endpoint_id)
+        if candidate is not None:
+            candidate.ended += 1
+            candidate.failed += failed
+
     @contextmanager
     def lease(self, avoid: Collection[str] = ()) -> Iterator[Endpoint]:
         """A replica, counted as busy while the context lasts.

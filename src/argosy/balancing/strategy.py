@@ -16,6 +16,9 @@ class Candidate:
     endpoint: Endpoint
     in_flight: int = 0
     picks: int = 0
+    ended: int = 0
+    failed: int = 0
+    """Of those that ended: by the replica's fault (no connection, no answer in time, a 5xx)."""
 
 
 class Strategy(Protocol):

@@ -7,7 +7,7 @@ import asyncio
 from argosy.balancing.balancer import Balancer
 from argosy.balancing.strategy import create
 from argosy.config.models import Services
-from argosy.contracts.fleet import EndpointSet
+from argosy.contracts.fleet import Calls, EndpointSet
 from argosy.telemetry.logs import logger
 
 log = logger("directory")
@@ -31,6 +31,15 @@ class Directory:
 
     def balancer(self, service: str) -> Balancer:
         return self._balancers[service]
+
+    def calls(self) -> dict[str, Calls]:
+        """What this process saw of every replica it knows, by id."""
+        return {
+            candidate.endpoint.id: Calls(candidate.ended, candidate.failed)
+            for balancer in self._balancers.values()
+            for candidate in balancer.candidates
+            if candidate.ended
+        }
 
     async def received(self) -> None:
         """Returns once the first endpoint set is here."""

@@ -1,4 +1,5 @@
-"""Client of the store service. Every call may be repeated without harm."""
+"""Client of the store service. Every call may be repeated without harm, and waits while the store restarts:
+nothing stands in for it."""
 
 from __future__ import annotations
 
@@ -20,23 +21,23 @@ class StoreClient:
         self._transport = transport
 
     async def ensure(self, request: EnsureCollection, context: RequestContext) -> None:
-        await self._transport.call("store", "/collections", request, type(None), context)
+        await self._transport.call("store", "/collections", request, type(None), context, patient=True)
 
     async def drop(self, request: EnsureCollection, context: RequestContext) -> None:
-        await self._transport.call("store", "/collections/drop", request, type(None), context)
+        await self._transport.call("store", "/collections/drop", request, type(None), context, patient=True)
 
     async def upsert(self, request: UpsertRequest, context: RequestContext) -> None:
         """Returns when the chunks are durable."""
-        await self._transport.call("store", "/upsert", request, type(None), context)
+        await self._transport.call("store", "/upsert", request, type(None), context, patient=True)
 
     async def publish(self, request: PublishRequest, context: RequestContext) -> None:
-        await self._transport.call("store", "/publish", request, type(None), context)
+        await self._transport.call("store", "/publish", request, type(None), context, patient=True)
 
     async def forget(self, request: ForgetRequest, context: RequestContext) -> None:
-        await self._transport.call("store", "/forget", request, type(None), context)
+        await self._transport.call("store", "/forget", request, type(None), context, patient=True)
 
     async def search(self, request: StoreSearchRequest, context: RequestContext) -> StoreSearchResponse:
-        return await self._transport.call("store", "/search", request, StoreSearchResponse, context)
+        return await self._transport.call("store", "/search", request, StoreSearchResponse, context, patient=True)
 
     async def stats(self, context: RequestContext) -> list[CollectionStats]:
         return await self._transport.call("store", "/stats", None, list[CollectionStats], context)

@@ -1,10 +1,10 @@
-"""One way to call a service: pick a replica, pass the deadline on, retry once elsewhere, give errors back as ours."""
+"""One way to call a service: pick a replica, pass the deadline on, try again elsewhere, give errors back as ours."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -14,12 +14,20 @@ from argosy.clients.directory import Directory
 from argosy.contracts.codec import JSON, MSGPACK, decode, encode
 from argosy.contracts.errors import ArgosyError, DeadlineExceeded, Unavailable, UpstreamFailed, error_from_wire
 from argosy.contracts.fleet import Endpoint
-from argosy.contracts.request import RequestContext
+from argosy.contracts.request import FALLBACK_SHARE, RequestContext
 from argosy.telemetry.logs import logger
 
 T = TypeVar("T")
+R = TypeVar("R")
 ATTEMPTS = 2
+PATIENCE_S = 0.1
+"""Between two looks for a replica of a service that is worth waiting for."""
+ANSWER_MARGIN_S = 0.1
+"""Left of the deadline for saying that the wait was in vain."""
 MAX_LINE_BYTES = 2**22
+
+Body = bytes | AsyncIterator[bytes] | None
+Send = Callable[[Endpoint, float, contextlib.AsyncExitStack], Awaitable[R]]
 
 log = logger("transport")
 
@@ -48,28 +56,46 @@ class Transport:
         into: type[T],
         context: RequestContext,
         *,
-        method: str = "POST",
         idempotent: bool = True,
+        patient: bool = False,
     ) -> T:
         """Sends one message, returns one.
 
-        A refused or reset connection is tried once more, on another replica where there is one, when the call
-        is idempotent or was never sent.
+        A replica that cannot be reached, breaks off, is late or fails is given up for another one, once, when the call
+        is idempotent or was never sent. With `patient`, a service without a replica is waited for within the deadline.
         Raises: the service's own error; Unavailable; DeadlineExceeded.
         """
+        sent = encode(message)
         headers = {"content-type": MSGPACK, "accept": MSGPACK}
-        async with self._open(service, path, method, encode(message), headers, context, idempotent) as response:
+
+        async def once(endpoint: Endpoint, left_s: float, stack: contextlib.AsyncExitStack) -> bytes:
+            opened = self._request("POST", endpoint, path, sent, {**context.headers(), **headers}, left_s)
+            response = await stack.enter_async_context(opened)
             body = await response.read()
-        return decode(body, into)
+            if response.status >= 400:
+                raise _error(response, body, service)
+            return body
+
+        async with contextlib.AsyncExitStack() as stack:
+            return decode(await self._try(service, context, once, stack, idempotent, patient), into)
 
     @contextlib.asynccontextmanager
     async def stream(
         self, service: str, path: str, message: object, context: RequestContext
     ) -> AsyncIterator[AsyncIterator[bytes]]:
         """Sends one message, gives the lines of the answer as they come. A broken stream raises UpstreamFailed."""
-        headers = {"content-type": MSGPACK}
-        async with self._open(service, path, "POST", encode(message), headers, context, True) as response:
-            yield _lines(response, service)
+        sent = encode(message)
+
+        async def once(endpoint: Endpoint, left_s: float, stack: contextlib.AsyncExitStack) -> aiohttp.ClientResponse:
+            headers = {**context.headers(), "content-type": MSGPACK}
+            opened = self._request("POST", endpoint, path, sent, headers, left_s)
+            response = await stack.enter_async_context(opened)
+            if response.status >= 400:
+                raise _error(response, await response.read(), service)
+            return response
+
+        async with contextlib.AsyncExitStack() as stack:
+            yield _lines(await self._try(service, context, once, stack, True, False), service)
 
     async def forward(
         self,
@@ -78,7 +104,7 @@ class Transport:
         method: str,
         context: RequestContext,
         *,
-        body: bytes | AsyncIterator[bytes] | None = None,
+        body: Body = None,
         headers: Mapping[str, str] | None = None,
         params: Mapping[str, str] | None = None,
     ) -> RawResponse:
@@ -86,72 +112,117 @@ class Transport:
 
         Only a request without a streamed body is tried again.
         """
-        replayable = body is None or isinstance(body, bytes)
         sent = {"accept": JSON, **(headers or {})}
-        async with self._open(
-            service, path, method, body, sent, context, replayable, raise_errors=False, params=params
-        ) as response:
+
+        async def once(endpoint: Endpoint, left_s: float, stack: contextlib.AsyncExitStack) -> RawResponse:
+            opened = self._request(method, endpoint, path, body, {**context.headers(), **sent}, left_s, params)
+            response = await stack.enter_async_context(opened)
             return RawResponse(
                 response.status, await response.read(), response.content_type, response.headers.get("retry-after")
             )
 
-    @contextlib.asynccontextmanager
-    async def _open(
+        async with contextlib.AsyncExitStack() as stack:
+            replayable = body is None or isinstance(body, bytes)
+            return await self._try(service, context, once, stack, replayable, False)
+
+    def _request(
+        self,
+        method: str,
+        endpoint: Endpoint,
+        path: str,
+        body: Body,
+        headers: Mapping[str, str],
+        left_s: float,
+        params: Mapping[str, str] | None = None,
+    ) -> contextlib.AbstractAsyncContextManager[aiohttp.ClientResponse]:
+        return self._session.request(
+            method,
+            f"{endpoint.url}{path}",
+            data=body,
+            params=params,
+            headers={**self._authorization, **headers},
+            timeout=aiohttp.ClientTimeout(total=left_s),
+        )
+
+    async def _try(
         self,
         service: str,
-        path: str,
-        method: str,
-        body: bytes | AsyncIterator[bytes] | None,
-        headers: Mapping[str, str],
         context: RequestContext,
-        replayable: bool,
-        *,
-        raise_errors: bool = True,
-        params: Mapping[str, str] | None = None,
-    ) -> AsyncIterator[aiohttp.ClientResponse]:
-        balancer = self._directory.balancer(service)
+        once: Send[R],
+        stack: contextlib.AsyncExitStack,
+        idempotent: bool,
+        patient: bool,
+    ) -> R:
+        """`once` on one replica, and on another if need be. What the last attempt opened stays open in `stack`."""
         failed: list[str] = []
-        async with contextlib.AsyncExitStack() as stack:
-            while True:
-                left_s = context.deadline.require(f"the {service} service was asked")
-                attempt = await stack.enter_async_context(contextlib.AsyncExitStack())
-                endpoint: Endpoint = attempt.enter_context(balancer.lease(avoid=failed))
-                try:
-                    async with asyncio.timeout(left_s):
-                        response = await attempt.enter_async_context(
-                            self._session.request(
-                                method,
-                                f"{endpoint.url}{path}",
-                                data=body,
-                                params=params,
-                                headers={**self._authorization, **context.headers(), **headers},
-                                timeout=aiohttp.ClientTimeout(total=left_s),
-                            )
-                        )
-                        if raise_errors and response.status >= 400:
-                            raise _error(response, await response.read(), service)
-                        break
-                except aiohttp.ClientConnectorError as error:
-                    await attempt.aclose()
-                    self._note(service, endpoint, failed, error, again=True)
-                except aiohttp.ClientConnectionError as error:
-                    await attempt.aclose()
-                    self._note(service, endpoint, failed, error, again=replayable)
-                except TimeoutError as error:
-                    raise DeadlineExceeded(f"The {service} service did not answer within the time allowed.") from error
+        while True:
             try:
-                yield response
-            except aiohttp.ClientError as error:
-                raise UpstreamFailed(f"The {service} service broke off its answer.") from error
-            except TimeoutError as error:
-                raise DeadlineExceeded(f"The {service} service did not finish within the time allowed.") from error
+                return await self._attempt(service, context, once, stack, idempotent, failed)
+            except _TryElsewhere as again:
+                if len(failed) < ATTEMPTS:
+                    log.warning("trying elsewhere", to=service, failed=failed[-1], reason=again.error.code)
+                    continue
+                error: ArgosyError = again.error
+            except Unavailable as unavailable:
+                error = unavailable
+            worth_waiting = patient and isinstance(error, Unavailable)
+            if not worth_waiting or context.deadline.remaining_s() < PATIENCE_S + ANSWER_MARGIN_S:
+                raise error
+            failed.clear()
+            await asyncio.sleep(PATIENCE_S)
 
-    def _note(self, service: str, endpoint: Endpoint, failed: list[str], error: Exception, *, again: bool) -> None:
-        """Remembers a replica that could not be reached. Raises: Unavailable when this was the last attempt."""
-        failed.append(endpoint.id)
-        log.warning("connection failed", to=service, endpoint=endpoint.id, error=type(error).__name__, again=again)
-        if not again or len(failed) >= ATTEMPTS:
-            raise Unavailable(f"The {service} service cannot be reached now.", retry_after_s=1.0) from error
+    async def _attempt(
+        self,
+        service: str,
+        context: RequestContext,
+        once: Send[R],
+        stack: contextlib.AsyncExitStack,
+        idempotent: bool,
+        failed: list[str],
+    ) -> R:
+        balancer = self._directory.balancer(service)
+        left_s = context.deadline.require(f"the {service} service was asked")
+        async with contextlib.AsyncExitStack() as attempt:
+            endpoint = attempt.enter_context(balancer.lease(avoid=failed))
+            elsewhere = idempotent and not failed and len(balancer.candidates) > 1
+            try:
+                async with asyncio.timeout(left_s * FALLBACK_SHARE if elsewhere else left_s):
+                    result = await once(endpoint, left_s, attempt)
+            except aiohttp.ClientConnectorError as error:
+                failed.append(endpoint.id)
+                balancer.record(endpoint.id, failed=True)
+                raise _TryElsewhere(_unreachable(service)) from error
+            except aiohttp.ClientError as error:
+                failed.append(endpoint.id)
+                balancer.record(endpoint.id, failed=True)
+                raise (_TryElsewhere(_unreachable(service)) if idempotent else _unreachable(service)) from error
+            except TimeoutError as error:
+                failed.append(endpoint.id)
+                balancer.record(endpoint.id, failed=True)
+                late = DeadlineExceeded(f"The {service} service did not answer within the time allowed.")
+                raise (_TryElsewhere(late) if elsewhere else late) from error
+            except ArgosyError as error:
+                broken = error.status >= 500 and error.status != DeadlineExceeded.status
+                balancer.record(endpoint.id, failed=broken)
+                if broken and elsewhere:
+                    failed.append(endpoint.id)
+                    raise _TryElsewhere(error) from error
+                raise
+            balancer.record(endpoint.id, failed=isinstance(result, RawResponse) and result.status >= 500)
+            stack.push_async_exit(attempt.pop_all())
+            return result
+
+
+class _TryElsewhere(Exception):
+    """This replica failed and another may do; `error` is what to say when none does."""
+
+    def __init__(self, error: ArgosyError) -> None:
+        super().__init__(error.message)
+        self.error = error
+
+
+def _unreachable(service: str) -> Unavailable:
+    return Unavailable(f"The {service} service cannot be reached now.", retry_after_s=1.0)
 
 
 async def _lines(response: aiohttp.ClientResponse, service: str) -> AsyncIterator[bytes]:

@@ -18,6 +18,7 @@ from argosy.clients.status import StatusClient
 from argosy.clients.store import StoreClient
 from argosy.clients.transport import Transport
 from argosy.config.models import Services
+from argosy.contracts.fleet import Calls
 from argosy.serving.kit import Kit
 
 CONNECTIONS = 512
@@ -40,7 +41,13 @@ class Upstreams:
         def note(version: str) -> None:
             kit.readiness.endpoints_version = version
 
-        return cls(kit.fleet.services, kit.record.controller_url, kit.record.token, note)
+        made = cls(kit.fleet.services, kit.record.controller_url, kit.record.token, note)
+        kit.calls = made.calls
+        return made
+
+    def calls(self) -> dict[str, Calls]:
+        """What this process saw of the replicas it calls, by their ids."""
+        return {} if self._following is None else self.directory.calls()
 
     async def start(self) -> None:
         """Begins to follow the controller; returns when the first endpoint set is here."""

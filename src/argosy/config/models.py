@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import graphlib
 from pathlib import Path
-from typing import Literal, Self
+from typing import ClassVar, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -44,11 +44,21 @@ class ServiceSettings(Settings):
     start_timeout_s: float = Field(60.0, gt=0, le=3600, description="Time a replica has to become ready.")
     drain_timeout_s: float = Field(10.0, ge=0, le=3600, description="Time a draining replica has to finish its work.")
     max_in_flight: int = Field(128, ge=1, le=100_000, description="Requests in work at once; more are answered 429.")
+    memory_limit_bytes: int = Field(
+        0, ge=0, description="Resident memory above which a replica is replaced; 0 sets no limit."
+    )
+    hang_limit_s: float = Field(
+        60.0, gt=0, le=3600, description="Time a replica may work without answering before it is replaced."
+    )
+
+    single_writer: ClassVar[bool] = False
+    """Whether a second replica could not work beside the first, not even for a moment."""
 
 
 class StoreSettings(ServiceSettings):
     """Vectors, lexical index and chunk payloads."""
 
+    single_writer: ClassVar[bool] = True
     max_queued: int = Field(1024, ge=1, description="Operations waiting for the store's engine thread.")
 
     @model_validator(mode="after")

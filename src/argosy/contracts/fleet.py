@@ -26,8 +26,8 @@ class Endpoint(msgspec.Struct, frozen=True):
 class EndpointSet(msgspec.Struct):
     """Who serves what, numbered.
 
-    `version` is `EPOCH.N`: the epoch grows with each controller start, N with each change. `emptied` names services that have no endpoint on purpose; a follower keeps what it knew of any
-    other service that is suddenly empty.
+    `version` is `EPOCH.N`: the epoch grows with each controller start, N with each change. `emptied` names services
+    that have no endpoint on purpose; a follower keeps what it knew of any other service that is suddenly empty.
     """
 
     version: str
@@ -52,6 +52,13 @@ class Load(msgspec.Struct):
     mem_utilization: float = 0.0
 
 
+class Calls(msgspec.Struct, array_like=True):
+    """What a caller saw of one replica, since it knows it: calls that ended, and those that failed by its fault."""
+
+    ended: int = 0
+    failed: int = 0
+
+
 class ReplicaStatus(msgspec.Struct):
     """The answer of `GET /internal/status`. `reason` is empty where there is nothing to say."""
 
@@ -67,6 +74,8 @@ class ReplicaStatus(msgspec.Struct):
     endpoints_version: str | None
     load: Load
     details: dict[str, str | int | float | bool | None] = {}
+    calls: dict[str, Calls] = {}
+    """By id of the replica called."""
 
 
 class ReplicaView(msgspec.Struct):

@@ -19,6 +19,7 @@ from argosy.control import record as controller_record
 from argosy.control.api.app import create_admin_app
 from argosy.control.controller import Controller, stop_waves
 from argosy.control.discovery.publisher import Publisher
+from argosy.control.events.feed import Feed
 from argosy.control.history import History
 from argosy.control.monitoring.prober import Prober
 from argosy.control.platforms.local import LocalPlatform
@@ -76,6 +77,7 @@ async def _run_locked(
         platform,
         Prober(token, fleet.fleet.probe_timeout_s),
         Publisher(history.next_epoch()),
+        Feed(history),
         public_port,
         on_start,
     )

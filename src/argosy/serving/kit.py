@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from argosy.config.models import Fleet, ServiceSettings
-from argosy.contracts.fleet import Health, ReplicaStatus
+from argosy.contracts.fleet import Calls, Health, ReplicaStatus
 from argosy.contracts.request import Clock
 from argosy.serving.admission import Admission
 from argosy.serving.defences import Defences
@@ -34,6 +34,8 @@ class Kit:
     """What the service itself has to say in its status."""
     degraded: Callable[[], str] = str
     """Why the service works in a reduced way now; empty when it does not."""
+    calls: Callable[[], dict[str, Calls]] = dict
+    """What this process saw of the replicas it calls."""
     timeouts_s: Mapping[str, float] = field(default_factory=dict)
     """Default deadline by path prefix."""
     public_prefixes: tuple[str, ...] = ()
@@ -80,4 +82,5 @@ class Kit:
             endpoints_version=self.readiness.endpoints_version,
             load=self.load.snapshot(),
             details=self.details(),
+            calls=self.calls(),
         )

@@ -86,9 +86,9 @@ def test_a_required_service_takes_its_dependants_down_and_a_wanted_one_degrades_
         {"store": (), "retrieval": ("store",), "gateway": (), "other": ()},
         {"store": (), "retrieval": (), "gateway": ("retrieval",), "other": ()},
     )
-    assert found["retrieval"] == Verdict(Health.UNHEALTHY, "store is UNHEALTHY: killed")
+    assert found["retrieval"] == Verdict(Health.UNHEALTHY, "store UNHEALTHY, what needs it fails (killed)")
     assert found["gateway"].status is Health.DEGRADED
-    assert "retrieval is UNHEALTHY" in found["gateway"].reason
+    assert "retrieval UNHEALTHY, search and chat answer 503" in found["gateway"].reason
     assert found["other"] == UP
 
 

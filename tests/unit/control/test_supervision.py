@@ -53,7 +53,7 @@ def test_it_is_never_due_before_the_first_backoff_and_always_due_in_bounded_time
         longest_s = max(rule.loop_retry_s, rule.longest_backoff_s) * (1 + rule.jitter)
         assert rule.first_backoff_s * 0.999 <= wait_s <= longest_s * 1.001
         assert not state.is_due(now_s)
-        assert 1 <= state.failures
+        assert state.failures >= 1
 
 
 def silent(probes: list[tuple[float, float | None]]) -> list[HangVerdict]:
@@ -71,7 +71,7 @@ def test_three_failed_probes_without_cpu_time_are_a_hang() -> None:
 
 
 def test_a_replica_that_computes_is_busy_until_the_limit() -> None:
-    busy = [(float(t), t * 0.9) for t in range(3, 70)]
+    busy: list[tuple[float, float | None]] = [(float(t), t * 0.9) for t in range(3, 70)]
     verdicts = silent(busy)
     assert set(verdicts[:60]) == {HangVerdict.BUSY}
     assert verdicts[60] is HangVerdict.HUNG

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from argosy.contracts.fleet import Health
+from argosy.control.health.fallbacks import consequence
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +37,8 @@ def with_dependencies(
 
     Args:
         order: services, dependencies before dependants.
-    A required service that is UNHEALTHY makes its dependants UNHEALTHY; one that is wanted, or is DEGRADED, makes them
-    DEGRADED. The reason names the cause.
+    A required service that is UNHEALTHY makes its dependants UNHEALTHY, a wanted one makes them DEGRADED; the reason
+    names the cause and what it means. One that is only DEGRADED still serves: that stays its own matter.
     """
     seen: dict[str, Verdict] = {}
     for name in order:
@@ -46,11 +47,13 @@ def with_dependencies(
             cause = seen[dependency]
             if cause.status is Health.HEALTHY or verdict.status is Health.UNHEALTHY:
                 continue
-            down = cause.status is Health.UNHEALTHY
-            if down and dependency in requires[name]:
-                verdict = Verdict(Health.UNHEALTHY, f"{dependency} is {cause.status}: {cause.reason}")
-            elif down and verdict.status is Health.HEALTHY:
-                verdict = Verdict(Health.DEGRADED, f"{dependency} is {cause.status}: {cause.reason}")
+            if cause.status is not Health.UNHEALTHY:
+                continue
+            because = f"{dependency} {cause.status}, {consequence(name, dependency)} ({cause.reason})"
+            if dependency in requires[name]:
+                verdict = Verdict(Health.UNHEALTHY, because)
+            elif verdict.status is Health.HEALTHY:
+                verdict = Verdict(Health.DEGRADED, because)
         seen[name] = verdict
     return seen
 

@@ -24,6 +24,8 @@ class Probe:
     response_time_ms: float | None = None
     status: ReplicaStatus | None = None
     error: str = ""
+    complaint: str = ""
+    """What callers or the replica itself report that no probe shows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +44,8 @@ class ReplicaHealth:
 def next_health(seen: ReplicaHealth, probe: Probe, rule: HealthRule) -> ReplicaHealth:
     """`rule.failures` probes without an answer to fall, `rule.successes` good ones to rise.
 
-    A replica that never answered yet is starting, not failing: that counts as no error. One missed probe of a healthy replica makes it DEGRADED, not UNHEALTHY: busy is not dead. What a replica says of
-    itself holds at once.
+    A replica that never answered yet is starting, not failing: that counts as no error. One missed probe of a healthy
+    replica makes it DEGRADED, not UNHEALTHY: busy is not dead. What a replica says of itself holds at once.
     """
     if probe.status is None:
         bad = seen.bad + 1
@@ -60,9 +62,13 @@ def next_health(seen: ReplicaHealth, probe: Probe, rule: HealthRule) -> ReplicaH
     said = probe.status
     good = seen.good + 1 if said.ready else 0
     risen = seen.status is not Health.UNHEALTHY or good >= rule.successes
+    status = said.health if risen else Health.UNHEALTHY
+    reason = said.reason
+    if probe.complaint and status is Health.HEALTHY:
+        status, reason = Health.DEGRADED, probe.complaint
     return ReplicaHealth(
-        status=said.health if risen or said.health is Health.UNHEALTHY else Health.UNHEALTHY,
-        reason=said.reason,
+        status=status,
+        reason=reason,
         response_time_ms=probe.response_time_ms,
         error_count=seen.error_count,
         last_check=probe.at,

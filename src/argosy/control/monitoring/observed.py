@@ -4,10 +4,22 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from argosy import version
 from argosy.config.models import ServiceSettings
-from argosy.contracts.fleet import ControllerView, Endpoint, FleetView, Health, ReplicaView, ServiceView
+from argosy.contracts.fleet import (
+    Calls,
+    ControllerView,
+    Endpoint,
+    FleetView,
+    Health,
+    ReplicaStatus,
+    ReplicaView,
+    ServiceView,
+)
+from argosy.control.events.feed import Feed
+from argosy.control.health.evidence import Evidence, next_round, since, totals
 from argosy.control.health.fleet import Verdict, fleet_health, service_alone, with_dependencies
 from argosy.control.health.replica import HealthRule, Probe, ReplicaHealth, next_health
 from argosy.control.platforms.platform import Replica
@@ -16,8 +28,19 @@ from argosy.control.platforms.platform import Replica
 class Observed:
     """Fed by probes and exits; read by the admin API and by discovery."""
 
-    def __init__(self, services: Mapping[str, ServiceSettings], waves: Sequence[Sequence[str]], started_at: float):
+    def __init__(
+        self,
+        services: Mapping[str, ServiceSettings],
+        waves: Sequence[Sequence[str]],
+        started_at: float,
+        feed: Feed,
+    ) -> None:
         self._services = services
+        self._feed = feed
+        self._evidence: dict[str, Evidence] = {}
+        self._counted: dict[str, Calls] = {}
+        self._reports: dict[str, dict[str, Calls]] = {}
+        self._told: dict[str, Verdict] = {}
         self._order = [name for wave in waves for name in wave]
         self._started_at = started_at
         self._rule = HealthRule()
@@ -25,33 +48,90 @@ class Observed:
         self.failures: dict[str, str] = {}
         """Service → why its last replica failed."""
         self.restarts: dict[str, int] = {}
+        self.draining: set[str] = set()
+        """Replicas that are to get nothing new."""
         self.desired = {name: settings.replicas.min for name, settings in services.items()}
 
     def saw(self, replica_id: str, probe: Probe) -> None:
-        self._health[replica_id] = next_health(self._health.get(replica_id, ReplicaHealth()), probe, self._rule)
+        """A probe's outcome, put together with what callers reported of the replica meanwhile."""
+        complaint = self._complaint(replica_id, probe.status)
+        before = self._health.get(replica_id, ReplicaHealth())
+        after = next_health(before, replace(probe, complaint=complaint), self._rule)
+        self._health[replica_id] = after
+        if after.status is not before.status and before.last_check is not None:
+            self._feed.add("replica", replica_id, before.status, after.status, after.reason)
+
+    def _complaint(self, replica_id: str, said: ReplicaStatus | None) -> str:
+        """Callers' failures count wherever they come from; the replica's own are the 5xx it answered."""
+        if said is not None:
+            self._reports[replica_id] = said.calls
+        seen = totals(self._reports).get(replica_id, Calls())
+        own = Calls(said.load.requests, said.load.errors) if said is not None else Calls()
+        complaints = []
+        for key, now, who in ((replica_id, seen, "callers see"), (f"{replica_id} own", own, "it answers:")):
+            calls, failures = since(self._counted.get(key, Calls()), now)
+            self._counted[key] = now
+            self._evidence[key] = next_round(self._evidence.get(key, Evidence()), calls, failures)
+            complaints.append(self._evidence[key].complaint(who))
+        return next((c for c in complaints if c), "")
 
     def lost(self, replica: Replica, reason: str | None) -> None:
         """The replica is gone; `reason` is None when that was asked for."""
-        self._health.pop(replica.id, None)
+        for key in (replica.id, f"{replica.id} own"):
+            for known in (self._health, self._evidence, self._counted, self._reports):
+                known.pop(key, None)
         if reason is not None:
             self.failures[replica.service] = reason
+
+    def is_served(self, service: str) -> bool:
+        """Whether any replica of the service last said that it was ready."""
+        return any(
+            h.last_answer is not None and h.last_answer.service == service and h.last_answer.ready
+            for h in self._health.values()
+        )
 
     def health(self, replica_id: str) -> ReplicaHealth:
         return self._health.get(replica_id, ReplicaHealth())
 
     def endpoints(self, replicas: Sequence[Replica]) -> dict[str, list[Endpoint]]:
-        """Replicas that say they are ready. One that misses probes stays: callers notice by themselves."""
+        """Replicas that say they are ready and are not draining. One that misses probes goes while another answers."""
         found: dict[str, list[Endpoint]] = {name: [] for name in self._services}
-        for replica in replicas:
-            answer = self.health(replica.id).last_answer
-            if replica.url is not None and answer is not None and answer.ready:
-                found[replica.service].append(Endpoint(replica.id, replica.url))
+        for name, known in found.items():
+            ready = [r for r in replicas if r.service == name and r.id not in self.draining and self._is_ready(r)]
+            answering = [r for r in ready if not self.health(r.id).bad]
+            known.extend(Endpoint(r.id, r.url) for r in answering or ready if r.url is not None)
         return found
 
+    def _is_ready(self, replica: Replica) -> bool:
+        answer = self.health(replica.id).last_answer
+        return replica.url is not None and answer is not None and answer.ready
+
+    def tell_changes(self, replicas: Sequence[Replica]) -> None:
+        """Adds every change of a service's and the fleet's health to the feed."""
+        verdicts = self._verdicts(self._by_service(replicas))
+        for name, verdict in {**verdicts, "fleet": Verdict(fleet_health(verdicts))}.items():
+            before = self._told.get(name)
+            if before is not None and before.status is not verdict.status:
+                kind = "fleet" if name == "fleet" else "service"
+                self._feed.add(kind, name, before.status, verdict.status, verdict.reason)
+            self._told[name] = verdict
+
     def fleet(self, replicas: Sequence[Replica]) -> FleetView:
+        by_service = self._by_service(replicas)
+        verdicts = self._verdicts(by_service)
+        return FleetView(
+            controller=ControllerView(os.getpid(), self._started_at, version.VERSION),
+            status=fleet_health(verdicts),
+            services=[self._service(name, verdicts[name], by_service[name]) for name in self._order],
+        )
+
+    def _by_service(self, replicas: Sequence[Replica]) -> dict[str, list[Replica]]:
         by_service: dict[str, list[Replica]] = {name: [] for name in self._order}
         for replica in replicas:
             by_service[replica.service].append(replica)
+        return by_service
+
+    def _verdicts(self, by_service: Mapping[str, Sequence[Replica]]) -> dict[str, Verdict]:
         alone = {
             name: service_alone(
                 [Verdict(self.health(r.id).status, self.health(r.id).reason) for r in by_service[name]],
@@ -60,16 +140,11 @@ class Observed:
             )
             for name in self._order
         }
-        verdicts = with_dependencies(
+        return with_dependencies(
             alone,
             self._order,
             {name: settings.requires for name, settings in self._services.items()},
             {name: settings.wants for name, settings in self._services.items()},
-        )
-        return FleetView(
-            controller=ControllerView(os.getpid(), self._started_at, version.VERSION),
-            status=fleet_health(verdicts),
-            services=[self._service(name, verdicts[name], by_service[name]) for name in self._order],
         )
 
     def _service(self, name: str, verdict: Verdict, replicas: Sequence[Replica]) -> ServiceView:

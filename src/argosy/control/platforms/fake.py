@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from argosy.contracts.errors import StartError
-from argosy.control.platforms.platform import Capacity, ExitListeners, Launch, Replica, ReplicaExit
+from argosy.control.platforms.platform import Capacity, ExitListeners, Launch, Replica, ReplicaExit, Usage
 
 
 class FakePlatform:
@@ -34,14 +34,16 @@ class FakePlatform:
         return list(self._survivors)
 
     async def start(self, launch: Launch) -> Replica:
-        number = 1
-        while f"{launch.service}-{number}" in self._replicas:
-            number += 1
+        if launch.replica_id in self._replicas:
+            raise StartError(f"{launch.replica_id} is alive already.")
         self._next_port += 1
-        replica = Replica(f"{launch.service}-{number}", launch.service, launch.revision, pid=self._next_port)
+        replica = Replica(launch.replica_id, launch.service, launch.revision, pid=self._next_port)
         self._replicas[replica.id] = replica
         self.log.append(f"start {replica.id}")
         return replica
+
+    def usage(self, replica_id: str) -> Usage | None:
+        return Usage(0.0, 2**20) if replica_id in self._replicas else None
 
     async def listening(self, replica: Replica, timeout_s: float) -> None:
         reason = self.refuses.get(replica.service)

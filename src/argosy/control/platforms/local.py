@@ -22,7 +22,7 @@ import msgspec
 import psutil
 
 from argosy.contracts.errors import StartError
-from argosy.control.platforms.platform import Capacity, ExitListeners, Launch, Replica, ReplicaExit
+from argosy.control.platforms.platform import Capacity, ExitListeners, Launch, Replica, ReplicaExit, Usage
 from argosy.serving import runfile
 from argosy.serving.runfile import ReplicaLock, RunRecord
 from argosy.telemetry.logs import logger
@@ -44,6 +44,7 @@ class _Watched:
     asked: bool = False
     gone: asyncio.Event = field(default_factory=asyncio.Event)
     watcher: asyncio.Task[None] | None = None
+    meter: psutil.Process | None = None
 
 
 class LocalPlatform:
@@ -112,8 +113,12 @@ class LocalPlatform:
         return runfile.read(path)
 
     async def start(self, launch: Launch) -> Replica:
-        replica_id, lock, descriptor = self._claim_slot(launch.service)
+        replica_id = launch.replica_id
         path = runfile.record_path(self._run_dir, replica_id)
+        lock = ReplicaLock(runfile.lock_path(path))
+        descriptor = None if replica_id in self._watched else lock.acquire()
+        if descriptor is None:
+            raise StartError(f"{replica_id} is alive already.")
         replica = Replica(replica_id, launch.service, launch.revision, started_at=time.time())
         record = RunRecord(
             id=replica_id,
@@ -142,17 +147,18 @@ class LocalPlatform:
         log.info("spawned", replica_id=replica_id, pid=process.pid)
         return replica
 
-    def _claim_slot(self, service: str) -> tuple[str, ReplicaLock, int]:
-        """The lowest free number of the service, its lock taken."""
-        number = 1
-        while True:
-            replica_id = f"{service}-{number}"
-            if replica_id not in self._watched:
-                lock = ReplicaLock(runfile.lock_path(runfile.record_path(self._run_dir, replica_id)))
-                descriptor = lock.acquire()
-                if descriptor is not None:
-                    return replica_id, lock, descriptor
-            number += 1
+    def usage(self, replica_id: str) -> Usage | None:
+        watched = self._watched.get(replica_id)
+        if watched is None or watched.replica.pid is None:
+            return None
+        try:
+            if watched.meter is None:
+                watched.meter = psutil.Process(watched.replica.pid)
+            with watched.meter.oneshot():
+                times = watched.meter.cpu_times()
+                return Usage(times.user + times.system, watched.meter.memory_info().rss)
+        except psutil.Error:
+            return None
 
     def _spawn(self, path: Path, service: str, lock_descriptor: int) -> subprocess.Popen[bytes]:
         """The child inherits the lock's descriptor, so the lock is held without a gap from before it exists."""

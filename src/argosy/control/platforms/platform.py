@@ -51,10 +51,20 @@ class Capacity:
 
 
 @dataclass(frozen=True, slots=True)
+class Usage:
+    """What a replica's process has used so far, and uses now."""
+
+    cpu_s: float
+    memory_bytes: int
+    """Resident."""
+
+
+@dataclass(frozen=True, slots=True)
 class Launch:
     """What to start."""
 
     service: str
+    replica_id: str
     revision: str
     cpu_share: float
     public_host: str | None = None
@@ -86,7 +96,14 @@ class Platform(Protocol):
         ...
 
     async def start(self, launch: Launch) -> Replica:
-        """Starts a process and returns at once; its `url` is set when it listens. Raises: StartError."""
+        """Starts a process and returns at once; its `url` is set when it listens.
+
+        Raises: StartError, also when a process of that id is alive.
+        """
+        ...
+
+    def usage(self, replica_id: str) -> Usage | None:
+        """None when it is gone or the platform cannot tell."""
         ...
 
     async def listening(self, replica: Replica, timeout_s: float) -> None:

@@ -1,0 +1,22 @@
+"""What a service does without another: the degradation matrix, in words an operator reads."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+WITHOUT: Mapping[tuple[str, str], str] = {
+    ("retrieval", "embedding"): "search is lexical only",
+    ("generation", "embedding"): "sentences are ranked by words only",
+    ("gateway", "embedding"): "search is lexical only and /v1/embeddings answers 503",
+    ("gateway", "generation"): "answers are extractive, made by the gateway",
+    ("gateway", "documents"): "uploads are refused with 503, queries are untouched",
+    ("gateway", "retrieval"): "search and chat answer 503",
+    ("gateway", "store"): "search and chat wait for it within their deadline, then answer 503",
+    ("documents", "store"): "accepted documents wait",
+    ("documents", "embedding"): "accepted documents wait",
+}
+"""(service, the one that is missing) → what happens then."""
+
+
+def consequence(service: str, missing: str) -> str:
+    return WITHOUT.get((service, missing), "what needs it fails")

@@ -1,0 +1,285 @@
+"""Keeps every service at its number of replicas: starts what is missing, restarts what ended, ends what hangs.
+
+The rules are pure (`restart`, `hang`); here they meet the platform. A slot is a replica's place; its id stays the same
+whichever process fills it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import Callable, Coroutine, Mapping
+from dataclasses import dataclass, field
+
+from argosy.config.models import ServiceSettings
+from argosy.contracts.errors import ArgosyError, NotFound, StartError
+from argosy.contracts.request import Clock
+from argosy.control.events.feed import Feed
+from argosy.control.monitoring.observed import Observed
+from argosy.control.monitoring.prober import Prober
+from argosy.control.platforms.platform import Launch, Platform, Replica, ReplicaExit
+from argosy.control.supervision.hang import HangRule, HangVerdict, Silence, next_silence
+from argosy.control.supervision.restart import RestartRule, RestartState, became_ready, ended, was_started_again
+from argosy.telemetry.logs import logger
+
+READY_POLL_S = 0.05
+REPROBE_S = 0.25
+"""After a failed probe the next one comes sooner than the interval: a hang is to be known within three of those."""
+HUNG_GRACE_S = 1.0
+DRAIN_NOTICE_S = 0.1
+"""Between leaving the endpoint set and being told to drain: callers learn of it first."""
+
+log = logger("supervisor")
+
+
+@dataclass(slots=True)
+class Rules:
+    restart: RestartRule = field(default_factory=RestartRule)
+    hang: HangRule = field(default_factory=HangRule)
+    probe_interval_s: float = 2.0
+
+
+class Supervisor:
+    def __init__(
+        self,
+        services: Mapping[str, ServiceSettings],
+        platform: Platform,
+        prober: Prober,
+        observed: Observed,
+        feed: Feed,
+        launch: Callable[[str, str], Launch],
+        on_change: Callable[[], None],
+        rules: Rules | None = None,
+        clock: Clock = time.monotonic,
+    ) -> None:
+        """`launch` says how to start a slot of a service; `on_change` is called when who can serve may have changed."""
+        self._services = services
+        self._platform = platform
+        self._prober = prober
+        self._observed = observed
+        self._feed = feed
+        self._launch = launch
+        self._on_change = on_change
+        self._rules = rules or Rules()
+        self._clock = clock
+        self._slots: dict[str, set[str]] = {name: set() for name in services}
+        self._states: dict[str, RestartState] = {}
+        self._starting: set[str] = set()
+        self._condemned: dict[str, str] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._wake = asyncio.Event()
+        self._closed = False
+        platform.exits.callbacks.append(self._on_exit)
+
+    async def bring_up(self, service: str) -> None:
+        """Fills the service's slots, adopted replicas first. Raises: StartError with the first slot's reason."""
+        settings = self._services[service]
+        running = [r for r in self._platform.replicas() if r.service == service]
+        self._slots[service] |= {replica.id for replica in running}
+        while len(self._slots[service]) < self._observed.desired[service]:
+            self._slots[service].add(self._free_slot(service))
+        alive = {replica.id for replica in running}
+        results = await asyncio.gather(
+            *(self._await_adopted(replica, settings.start_timeout_s) for replica in running),
+            *(self._fill(service, slot) for slot in self._slots[service] - alive),
+            return_exceptions=True,
+        )
+        for result in results:
+            if isinstance(result, BaseException):
+                raise result
+
+    async def run(self) -> None:
+        """Restarts what is due, until closed."""
+        while not self._closed:
+            self._wake.clear()
+            due_in_s = self._reconcile()
+            try:
+                async with asyncio.timeout(due_in_s):
+                    await self._wake.wait()
+            except TimeoutError:
+                continue
+
+    def _reconcile(self) -> float | None:
+        """Starts filling every slot that is empty and due. Returns: seconds until the next one is; None for never."""
+        alive = {replica.id for replica in self._platform.replicas()}
+        waits = []
+        for service, slots in self._slots.items():
+            while len(slots) < self._observed.desired[service]:
+                slots.add(self._free_slot(service))
+            for slot in slots - alive - self._starting:
+                state = self._states.get(slot, RestartState())
+                if not state.is_due(self._clock()):
+                    waits.append(state.due_s - self._clock())
+                elif state == RestartState() and self._missing(service):
+                    waits.append(self._rules.probe_interval_s)
+                else:
+                    self._spawn(self._refill(service, slot))
+        return max(0.01, min(waits)) if waits else None
+
+    def _missing(self, service: str) -> list[str]:
+        """What a service that never ran requires and nobody serves yet."""
+        return [d for d in self._services[service].requires if not self._observed.is_served(d)]
+
+    async def _refill(self, service: str, slot: str) -> None:
+        state = self._states.get(slot, RestartState())
+        self._states[slot] = was_started_again(state) if state.failures else state
+        self._observed.restarts[slot] = self._states[slot].restarts
+        try:
+            await self._fill(service, slot)
+        except ArgosyError as error:
+            log.warning("not started", slot=slot, reason=error.message)
+
+    async def _fill(self, service: str, slot: str) -> None:
+        """Starts one slot and waits until it is ready. Raises: StartError; the failure is counted then."""
+        self._starting.add(slot)
+        timeout_s = self._services[service].start_timeout_s
+        until_s = self._clock() + timeout_s
+        why = self._states.get(slot, RestartState()).last_reason
+        self._feed.add("replica", slot, "absent", "starting", f"restart after: {why}" if why else "wanted")
+        try:
+            replica = await self._platform.start(self._launch(service, slot))
+            await self._platform.listening(replica, timeout_s)
+            await self._ready(replica, until_s)
+        except ArgosyError as error:
+            await self._platform.stop(slot, HUNG_GRACE_S)
+            self._failed(service, slot, error.message)
+            raise StartError(error.message) from error
+        finally:
+            self._starting.discard(slot)
+            self._wake.set()
+        self._states[slot] = became_ready(self._states.get(slot, RestartState()), self._clock())
+        self._feed.add("replica", slot, "starting", "ready", f"pid {replica.pid}")
+        self._watch(replica)
+
+    async def _await_adopted(self, replica: Replica, timeout_s: float) -> None:
+        self._feed.add("replica", replica.id, "unknown", "adopted", f"pid {replica.pid} was alive")
+        await self._ready(replica, self._clock() + timeout_s)
+        self._states[replica.id] = became_ready(RestartState(), self._clock())
+        self._watch(replica)
+
+    async def _ready(self, replica: Replica, until_s: float) -> None:
+        """Raises: StartError with the replica's own reason when it ends, or when it is not ready in time."""
+        while self._clock() < until_s:
+            if replica not in self._platform.replicas():
+                raise StartError(self._observed.failures.get(replica.service, f"{replica.id} ended."))
+            probe = await self._prober.probe(replica)
+            if probe.status is not None:
+                self._observed.saw(replica.id, probe)
+            if probe.status is not None and probe.status.ready:
+                self._on_change()
+                return
+            await asyncio.sleep(READY_POLL_S)
+        reason = self._observed.health(replica.id).reason
+        raise StartError(f"{replica.id} was not ready within its start timeout: {reason}.")
+
+    def _watch(self, replica: Replica) -> None:
+        self._spawn(self._probe_forever(replica))
+
+    async def _probe_forever(self, replica: Replica) -> None:
+        """One replica's probes, at its own pace, until it is gone."""
+        silence, rule = Silence(), self._rules.hang
+        await asyncio.sleep(random.uniform(0, self._rules.probe_interval_s))
+        while replica in self._platform.replicas():
+            began_s = self._clock()
+            probe = await self._prober.probe(replica)
+            if replica not in self._platform.replicas():
+                return
+            self._observed.saw(replica.id, probe)
+            self._on_change()
+            usage = self._platform.usage(replica.id)
+            answered = probe.status is not None
+            silence, verdict = next_silence(silence, answered, self._clock(), usage.cpu_s if usage else None, rule)
+            if verdict is HangVerdict.HUNG:
+                await self._end(replica, f"hung: {probe.error}, {silence.probes} probes in a row")
+                return
+            limit_bytes = self._services[replica.service].memory_limit_bytes
+            if usage is not None and limit_bytes and usage.memory_bytes > limit_bytes:
+                await self._end(replica, f"used {usage.memory_bytes >> 20} MiB, its limit is {limit_bytes >> 20} MiB")
+                return
+            pause_s = self._rules.probe_interval_s if answered else REPROBE_S
+            await asyncio.sleep(max(0.05, pause_s - (self._clock() - began_s)))
+
+    async def _end(self, replica: Replica, reason: str) -> None:
+        """Ends a replica that does harm; its slot is filled again like one that crashed."""
+        self._condemned[replica.id] = reason
+        self._feed.add("replica", replica.id, "ready", "stopping", reason)
+        await self._platform.stop(replica.id, HUNG_GRACE_S)
+
+    def _on_exit(self, end: ReplicaExit) -> None:
+        slot, service = end.replica.id, end.replica.service
+        condemned = self._condemned.pop(slot, None)
+        unasked = condemned or (None if end.asked else end.describe())
+        self._observed.lost(end.replica, unasked)
+        if slot not in self._starting:
+            if unasked is not None:
+                self._failed(service, slot, unasked)
+            else:
+                self._feed.add("replica", slot, "ready", "stopped", "asked to")
+        self._on_change()
+        self._wake.set()
+
+    def _failed(self, service: str, slot: str, reason: str) -> None:
+        before = self._states.get(slot, RestartState())
+        after = ended(before, self._clock(), reason, self._rules.restart, random.random())
+        self._states[slot] = after
+        self._observed.failures[service] = reason
+        wait_s = after.due_s - self._clock()
+        if after.looping(self._rules.restart):
+            told = f"{reason}; {after.failures} failures in a row, trying again every {wait_s:.0f} s"
+            self._observed.failures[service] = f"crash loop: {told}"
+            self._feed.add("replica", slot, "ended", "crash loop", told)
+            log.error("crash loop", slot=slot, reason=reason, failures=after.failures)
+        else:
+            self._feed.add("replica", slot, "ready", "ended", f"{reason}; starts again in {wait_s:.2g} s")
+
+    async def drain(self, replica_id: str) -> None:
+        """Replaces a replica without a failed request: the new one first where two may run, then the old one drains.
+
+        Raises: NotFound; StartError when the replacement does not start (the old one stays then).
+        """
+        replica = next((r for r in self._platform.replicas() if r.id == replica_id), None)
+        if replica is None:
+            raise NotFound(f'There is no replica "{replica_id[:64]}".')
+        service, settings = replica.service, self._services[replica.service]
+        if not settings.single_writer:
+            substitute = self._free_slot(service)
+            self._slots[service].add(substitute)
+            try:
+                await self._fill(service, substitute)
+            except StartError:
+                self._slots[service].discard(substitute)
+                raise
+        self._feed.add("replica", replica_id, "ready", "draining", "asked to")
+        self._slots[service].discard(replica_id)
+        self._observed.draining.add(replica_id)
+        self._on_change()
+        await asyncio.sleep(DRAIN_NOTICE_S)
+        try:
+            await self._platform.stop(replica_id, settings.drain_timeout_s)
+        finally:
+            self._observed.draining.discard(replica_id)
+            self._wake.set()
+
+    def _free_slot(self, service: str) -> str:
+        taken = self._slots[service] | {r.id for r in self._platform.replicas()}
+        return next(slot for n in range(1, len(taken) + 2) if (slot := f"{service}-{n}") not in taken)
+
+    def _spawn(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._ended_task)
+
+    def _ended_task(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            log.error("task failed", exc_info=task.exception())
+
+    async def close(self) -> None:
+        """Starts nothing any more and stops watching; leaves replicas as they are."""
+        self._closed = True
+        self._wake.set()
+        tasks = list(self._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
