@@ -15,7 +15,7 @@ from typing import cast, get_args
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from argosy.config.models import Fleet
+from argosy.config.models import CustomSettings, Fleet, Services
 from argosy.contracts.errors import ConfigError
 
 DEFAULT_FILE = Path("argosy.toml")
@@ -31,6 +31,7 @@ def load(
     environ: Mapping[str, str] | None = None,
     overrides: Iterable[str] = (),
     flags: Mapping[str, object] | None = None,
+    environment: str | None = None,
 ) -> Fleet:
     """The fleet's settings.
 
@@ -38,6 +39,7 @@ def load(
         file: the fleet file; None takes `argosy.toml` in this folder where there is one.
         environ: variables like ARGOSY_SERVICES__EMBEDDING__MODEL are read from it.
         overrides: `services.embedding.replicas.max=4`, later ones win.
+        environment: the table [environments.NAME] of the file is laid over the rest of it.
         flags: dotted keys with final values (from options like --port); None values are skipped.
     Raises: ConfigError.
     """
@@ -46,8 +48,14 @@ def load(
     if file is None and DEFAULT_FILE.is_file():
         file = DEFAULT_FILE
     if file is not None:
-        _merge(tree, origins, _read(file), str(file))
+        content = _read(file)
+        overlays = content.pop("environments", {})
+        _merge(tree, origins, content, str(file))
+        if environment is not None:
+            _merge(tree, origins, _overlay(overlays, environment, file), f"{file} [environments.{environment}]")
         _anchor_data_dir(tree, file)
+    elif environment is not None:
+        raise ConfigError(f"--env {environment} needs a fleet file with a table [environments.{environment}].")
     for name, value in sorted((environ or {}).items()):
         if name.startswith(PREFIX) and name.removeprefix(PREFIX).startswith(SECTIONS):
             path = tuple(name.removeprefix(PREFIX).lower().split("__"))
@@ -76,6 +84,15 @@ def _read(file: Path) -> Tree:
         raise ConfigError(f"{file} cannot be read: {error}; check the path and its permissions.") from error
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{file} is not valid TOML: {error}; correct that line.") from error
+
+
+def _overlay(overlays: object, environment: str, file: Path) -> Tree:
+    known = overlays if isinstance(overlays, dict) else {}
+    found = known.get(environment)
+    if not isinstance(found, dict):
+        there = f"there are {', '.join(sorted(known))}" if known else "it has none"
+        raise ConfigError(f"{file} has no table [environments.{environment}]; {there}.")
+    return found
 
 
 def _anchor_data_dir(tree: Tree, file: Path) -> None:
@@ -127,6 +144,9 @@ def _sentence(error: ErrorDetails, origins: Mapping[Path_, str]) -> str:
         remedy = _nearest(path)
         return f"{where}: unknown key {key}; {remedy}{'?' if remedy.startswith('did') else '.'}"
     message = error["msg"].removeprefix("Value error, ")
+    if len(path) == 2 and path[0] == "services" and "module, command and external" in message:
+        close = difflib.get_close_matches(path[1], list(Services.model_fields), n=1, cutoff=0.6)
+        message += f'; or did you mean "{close[0]}"' if close else ""
     if error["type"] == "value_error":
         return f"{where}: {key + ': ' if key else ''}{message}."
     given = error["input"]
@@ -139,6 +159,9 @@ def _nearest(path: Path_) -> str:
     model: type[BaseModel] = Fleet
     for part in path[:-1]:
         field = model.model_fields.get(part)
+        if field is None and model is Services:
+            model = CustomSettings
+            continue
         kinds = [] if field is None else [field.annotation, *get_args(field.annotation)]
         below = next((k for k in kinds if isinstance(k, type) and issubclass(k, BaseModel)), None)
         if below is None:

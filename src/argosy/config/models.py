@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import graphlib
+import re
 from pathlib import Path
 from typing import ClassVar, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
@@ -160,8 +161,48 @@ class GatewaySettings(ServiceSettings):
     max_timeout_s: float = Field(300.0, gt=0, description="Longest deadline a caller may ask for.")
 
 
+class CustomSettings(ServiceSettings):
+    """A service of the user's own: started, probed, balanced and drained like ours."""
+
+    module: str | None = Field(
+        None,
+        pattern=r"^[\w.]+:[\w.]+$",
+        description="`package.module:factory`; the factory takes nothing and returns an ASGI app.",
+    )
+    command: tuple[str, ...] | None = Field(
+        None, min_length=1, description="A program; it listens on 127.0.0.1 at the port in the variable PORT."
+    )
+    external: tuple[str, ...] | None = Field(
+        None, min_length=1, description="Addresses of a service that runs elsewhere; probed and balanced over, never started."
+    )
+    health_path: str = Field(
+        "/readyz", pattern=r"^/", description="Answers 200 when a replica may be called (command, external)."
+    )
+
+    @field_validator("external", mode="before")
+    @classmethod
+    def _one_or_many(cls, given: object) -> object:
+        return (given,) if isinstance(given, str) else given
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> Self:
+        named = [key for key in ("module", "command", "external") if getattr(self, key) is not None]
+        if len(named) != 1:
+            raise ValueError(
+                f"names {' and '.join(named) or 'none'} of module, command and external; a service of your own needs "
+                "exactly one of them"
+            )
+        for url in self.external or ():
+            if not re.fullmatch(r"https?://[^/\s]+", url):
+                raise ValueError(f'external = "{url}" is not an address like http://127.0.0.1:9000; correct it')
+        return self
+
+
 class Services(Settings):
-    """One table for each service."""
+    """One table for each service; a table of another name is a service of the user's own."""
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+    __pydantic_extra__: dict[str, CustomSettings]
 
     store: StoreSettings = Field(default_factory=StoreSettings)
     embedding: EmbeddingSettings = Field(default_factory=EmbeddingSettings)
@@ -171,7 +212,17 @@ class Services(Settings):
     gateway: GatewaySettings = Field(default_factory=GatewaySettings)
 
     def by_name(self) -> dict[str, ServiceSettings]:
-        return {name: getattr(self, name) for name in type(self).model_fields}
+        return {**{name: getattr(self, name) for name in type(self).model_fields}, **self.custom()}
+
+    def custom(self) -> dict[str, CustomSettings]:
+        return dict(self.__pydantic_extra__ or {})
+
+    @model_validator(mode="after")
+    def _names_fit_everywhere(self) -> Self:
+        for name in self.custom():
+            if not re.fullmatch(r"[a-z][a-z0-9_]{0,39}", name):
+                raise ValueError(f'the service name "{name}" must be 1 to 40 of a-z, 0-9 and _, a letter first; rename it')
+        return self
 
 
 class FleetSettings(Settings):

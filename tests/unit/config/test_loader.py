@@ -14,7 +14,11 @@ pytestmark = pytest.mark.unit
 
 MISTAKES = [
     ('[fleet]\nnam = "x"', "unknown key fleet.nam", 'did you mean "name"'),
-    ('[services.embeding]\nmodel = "x"', "unknown key services.embeding", 'did you mean "embedding"'),
+    ('[services.embeding]\nmodel = "x"', "unknown key services.embeding.model", "did you mean"),
+    ("[services.embeding]\nwants = []", "services.embeding: names none of module", 'did you mean "embedding"'),
+    ('[services.t]\nmodule = "a:b"\ncommand = ["c"]', "services.t: names module and command", "exactly one"),
+    ('[services.T]\nmodule = "a:b"', 'service name "T"', "rename it"),
+    ('[services.t]\nexternal = "host:80"', "services.t: external", "correct it"),
     ("[services.embedding]\nzzz = 1", "unknown key services.embedding.zzz", "known here are"),
     ("[services.embedding]\nreplicas = {min = 3, max = 2}", "services.embedding.replicas", "raise max or lower min"),
     ('[services.embedding]\nreplicas = {min = "a"}', "services.embedding.replicas.min", "valid integer"),
@@ -108,3 +112,31 @@ def test_a_relative_data_dir_lies_beside_its_file(file: Path) -> None:
     file.write_text('[fleet]\ndata_dir = "./data"\n')
     assert load(file).fleet.data_dir == file.parent / "data"
     assert load(file, flags={"fleet.data_dir": Path("here")}).fleet.data_dir == Path("here")
+
+
+def test_an_environment_is_laid_over_the_file(file: Path) -> None:
+    file.write_text(
+        '[services.embedding]\nmodel = "small"\nthreads = 1\n'
+        '[environments.production.services.embedding]\nmodel = "large"\n'
+        '[environments.broken.services.embedding]\nmodl = "x"\n'
+    )
+    assert load(file).services.embedding.model == "small"
+    production = load(file, environment="production").services.embedding
+    assert (production.model, production.threads) == ("large", 1)
+    with pytest.raises(ConfigError, match=r"\[environments\.broken\]: unknown key services\.embedding\.modl"):
+        load(file, environment="broken")
+    with pytest.raises(ConfigError, match="there are broken, production"):
+        load(file, environment="staging")
+    with pytest.raises(ConfigError, match="needs a fleet file"):
+        load(environ={}, environment="staging")
+
+
+def test_services_of_ones_own_stand_beside_ours(file: Path) -> None:
+    file.write_text(
+        '[services.translate]\nmodule = "acme.translate:create_app"\nwants = ["embedding"]\n'
+        '[services.legacy]\nexternal = "http://127.0.0.1:9000"\n'
+    )
+    services = load(file).services
+    assert list(services.by_name())[-2:] == ["translate", "legacy"]
+    assert services.custom()["legacy"].external == ("http://127.0.0.1:9000",)
+    assert Fleet.model_validate_json(load(file).model_dump_json()) == load(file)
