@@ -8,10 +8,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.e2e.fleet import MakeFleet, RealFleet, SharedFleet, Trap
 
 from argosy.contracts.errors import ModelMissing
 from argosy.models.resolver import resolve
+from tests.e2e.fleet import MakeFleet, RealFleet, SharedFleet, Trap
+
 
 @pytest.fixture(scope="session")
 def shared_fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SharedFleet]:

@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+
 from tests.e2e.fleet import Ran, SharedFleet
 from tests.samples.make_samples import make_samples
 

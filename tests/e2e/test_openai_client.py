@@ -9,6 +9,7 @@ import numpy as np
 import openai
 import pytest
 from openai import OpenAI
+
 from tests.e2e.fleet import Ran, SharedFleet
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]

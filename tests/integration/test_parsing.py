@@ -217,7 +217,7 @@ async def test_a_child_past_its_memory_is_a_crash_and_not_ours(samples: dict[str
 async def test_cancelling_a_parse_kills_its_child(samples: dict[str, Path]) -> None:
     pool = ParserPool(size=1, command=fake("time.sleep(600)"))
     task = asyncio.create_task(pool.parse(samples["crew.docx"].read_bytes(), "crew.docx", TIMEOUT_S))
-    while not children():  # noqa: ASYNC110  (a process sets no event)
+    while not children():
         await asyncio.sleep(0.01)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):

@@ -92,7 +92,7 @@ async def test_a_failure_is_settled_and_the_loop_goes_on(desk: Desk, script: Scr
         desk.add(source)
         worker.wake()
         assert (await script.ended.get()).name == source
-        while worker.running:  # noqa: ASYNC110  (it is a set)
+        while worker.running:
             await asyncio.sleep(0)
         assert status(desk, source) is expected
     await worker.stop()
