@@ -16,6 +16,7 @@ import statistics
 import sys
 import tempfile
 import time
+from collections import deque
 from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
@@ -40,6 +41,8 @@ QUERIES = 300
 WARM_UP = 30
 UPLOAD_DOCUMENTS = 64
 BATCH_WAIT_S = 30
+QUEUED_BATCHES = 4
+NOTE_EVERY = 500
 RESAMPLES = 2000
 TARGETS = {
     "start": 10.0,
@@ -173,23 +176,27 @@ def add_passages(caller: Caller, corpus: Corpus, count: int) -> dict[str, Any] |
         return None
     began_s = time.perf_counter()
     documents = [{"id": f"passage-{number}", "text": text} for number, text in enumerate(corpus.passages(count))]
-    batches = []
+    waiting: deque[str] = deque()
+    indexed = shown = 0
     for first in range(0, count, UPLOAD_DOCUMENTS):
-        batches.append(_add(caller, documents[first : first + UPLOAD_DOCUMENTS]))
-        if len(batches) % 20 == 0:
-            note(f"accepted {min(first + UPLOAD_DOCUMENTS, count)}/{count}, {time.perf_counter() - began_s:.0f} s")
-    accepted_s = time.perf_counter() - began_s
-    finished = 0
-    for number, batch_id in enumerate(batches, start=1):
-        while not (batch := caller.get(f"/v1/batches/{batch_id}?wait_s={BATCH_WAIT_S}"))["done"]:
-            pass
-        wrong = [view for view in batch["documents"] if view["status"] != "indexed" or view["chunks"] != 1]
-        if wrong:
-            raise SystemExit(f"{len(wrong)} documents are not one indexed chunk each, among them {wrong[0]}")
-        finished += batch["total"]
-        if number % 10 == 0 or number == len(batches):
-            note(f"indexed {finished}/{count}, {time.perf_counter() - began_s:.0f} s")
-    return {"accepted_s": accepted_s, "indexed_s": time.perf_counter() - began_s}
+        waiting.append(_add(caller, documents[first : first + UPLOAD_DOCUMENTS]))
+        # A short queue, because taking a document from a long one is slow and batches take turns.
+        while len(waiting) > (QUEUED_BATCHES if first + UPLOAD_DOCUMENTS < count else 0):
+            indexed += _finished(caller, waiting.popleft())
+            if indexed - shown >= NOTE_EVERY or not waiting:
+                shown = indexed
+                note(f"indexed {indexed}/{count}, {time.perf_counter() - began_s:.0f} s")
+    return {"indexed_s": time.perf_counter() - began_s}
+
+
+def _finished(caller: Caller, batch_id: str) -> int:
+    """How many documents the batch had, once each of them is one indexed chunk."""
+    while not (batch := caller.get(f"/v1/batches/{batch_id}?wait_s={BATCH_WAIT_S}"))["done"]:
+        pass
+    wrong = [view for view in batch["documents"] if view["status"] != "indexed" or view["chunks"] != 1]
+    if wrong:
+        raise SystemExit(f"{len(wrong)} documents are not one indexed chunk each, among them {wrong[0]}")
+    return int(batch["total"])
 
 
 def _add(caller: Caller, documents: list[dict[str, str]]) -> str:

@@ -14,6 +14,7 @@ from tests.samples.make_samples import PAGES
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 
 WAVES = {"store": 0, "embedding": 0, "documents": 1, "retrieval": 1, "generation": 1, "gateway": 2}
+CREW = "Crew of the Halcyon Tern"
 QUESTIONS: dict[str, tuple[str, str, str, str | None, int | None]] = {
     "markdown": ("When does the storm gate close?", "5.8 metres", "handbook.md", "Storm plan", None),
     "text": ("When does the fuel barge sell diesel?", "from 07:00 to 19:00", "notices.txt", None, None),
@@ -60,8 +61,8 @@ def test_services_start_after_what_they_depend_on(shared_fleet: SharedFleet) -> 
 
 
 def test_status_shows_six_healthy_services(shared_fleet: SharedFleet) -> None:
-    ran = until(lambda: (seen := shared_fleet.cli("status", "--json")).exit_code == 0 and seen, "a healthy fleet")
-    view = ran.json()
+    until(lambda: shared_fleet.cli("status").exit_code == 0, "a healthy fleet")
+    view = shared_fleet.cli("status", "--json").ok().json()
     assert view["status"] == "HEALTHY"
     assert {service["name"]: service["status"] for service in view["services"]} == dict.fromkeys(SERVICES, "HEALTHY")
     assert {r["id"]: r["pid"] for s in view["services"] for r in s["replicas"]} == shared_fleet.pids()
@@ -139,7 +140,7 @@ def test_dense_search_needs_no_word_in_common_and_lexical_search_does(shared_fle
 
 @pytest.mark.parametrize("kind", QUESTIONS)
 def test_a_quote_is_the_slice_its_offsets_name(kind: str, shared_fleet: SharedFleet, added: Ran, folder: Path) -> None:
-    question, _, name, *_ = QUESTIONS[kind]
+    question = QUESTIONS[kind][0]
     hits = shared_fleet.call("POST", "/v1/search", {"query": question, "top_k": 50}).json()["results"]
     chunks = {hit["chunk_id"]: hit for hit in hits}
     for cited in citations(shared_fleet, question):

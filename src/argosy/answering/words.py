@@ -39,8 +39,8 @@ def _stemmer() -> Stemmer.Stemmer:
 def stems(text: str) -> list[str]:
     """The stems of the words of `text` in order, repeated ones included, stop words left out."""
     lowered = (match.lower().replace("’", "'") for match in _WORD.findall(text))
-    kept = [_POSSESSIVE.sub("", word) for word in lowered if word not in _STOP_WORDS]
-    return list(_stemmer().stemWords([word for word in kept if word and word not in _STOP_WORDS]))
+    bare = (_POSSESSIVE.sub("", word) for word in lowered)
+    return list(_stemmer().stemWords([word for word in bare if word and word not in _STOP_WORDS]))
 
 
 def idf(texts: Iterable[str]) -> dict[str, float]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import re
 import uuid
+from collections.abc import Mapping
 
 from starlette.routing import Match, Router
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -53,7 +54,7 @@ class ServiceMiddleware:
             await self._app(scope, receive, send)
             return
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
-        request_id = _request_id(headers)
+        request_id = request_id_of(headers)
         path: str = scope["path"]
         counted = path not in UNCOUNTED
         exchange = _Exchange(send, request_id, self._kit)
@@ -162,6 +163,7 @@ class _BodyLimit:
         return message
 
 
-def _request_id(headers: dict[str, str]) -> str:
+def request_id_of(headers: Mapping[str, str]) -> str:
+    """The caller's own where it is fit for logs, else a new one."""
     given = headers.get(REQUEST_ID_HEADER, "")
     return given if SAFE_REQUEST_ID.match(given) else uuid.uuid4().hex

@@ -29,7 +29,9 @@ class Endpoint:
         self.asked.append(await request.json())
         self.authorization.append(request.headers.get("authorization"))
         if self.behaviour.isdigit():
-            headers = {"retry-after": self.retry_after} if self.retry_after else {}
+            headers = {"location": "/v1/elsewhere"} if self.behaviour == "302" else {}
+            if self.retry_after:
+                headers["retry-after"] = self.retry_after
             body = {"error": {"message": "secret detail", "type": "x"}}
             return web.json_response(body, status=int(self.behaviour), headers=headers)
         response = web.StreamResponse(headers={"content-type": "text/event-stream"})

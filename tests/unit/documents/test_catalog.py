@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import sqlite3
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -123,6 +124,24 @@ def test_a_request_is_accepted_whole_or_refused_whole(desk: Desk) -> None:
     desk.add("d", "e")
     desk.index()
     desk.add("f")
+
+
+def test_uploads_at_the_same_time_take_turns_and_never_overfill_the_queue(desk: Desk) -> None:
+    refused: list[Exception] = []
+
+    def add(source: str) -> None:
+        try:
+            desk.add(source)
+        except Exception as error:
+            refused.append(error)
+
+    threads = [threading.Thread(target=add, args=(f"file {number}",)) for number in range(12)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert [type(error) for error in refused] == [Overloaded] * 7
+    assert len(desk.catalog.documents().documents) == 5
 
 
 def test_the_queue_is_bounded_in_bytes_too(desk: Desk) -> None:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import itertools
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from argosy.services.documents.html_text import read_html
@@ -27,6 +27,7 @@ def test_a_page_is_read_as_it_declares_unless_it_is_utf_8_after_all() -> None:
 
 
 @given(st.binary(max_size=200))
+@example(b"\0\r\n\r\x81")
 def test_decoding_never_fails_and_leaves_no_nul_or_carriage_return(data: bytes) -> None:
     text = decode_text(data, html=True)
     assert "\0" not in text

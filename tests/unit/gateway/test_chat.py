@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from argosy.config.models import Fleet
@@ -13,6 +15,7 @@ from argosy.contracts.errors import (
 )
 from argosy.contracts.generation import AnswerDelta, AnswerDone, AnswerFailed, ChatTurn
 from argosy.contracts.retrieval import RetrievalResponse, SearchMode
+from argosy.services.gateway.engine import patience_s
 from tests.asgi import Answer, call
 from tests.unit.gateway.fakes import PASSAGE, TEXT, Rig
 from tests.unit.gateway.stream import events_of
@@ -151,10 +154,20 @@ async def test_a_first_word_that_does_not_come_in_time_is_not_waited_for() -> No
     rig = Rig(Fleet.model_validate({"services": {"gateway": {"first_token_timeout_s": 0.02}}}))
     rig.upstream.generation.events = [None]
 
-    answer = await ask(rig)
+    async with asyncio.timeout(5):
+        answer = await ask(rig)
 
     assert answer.json()["degraded"] == ["generation"]
     assert rig.upstream.generation.closed == 1
+
+
+@pytest.mark.parametrize(
+    ("spent_s", "left_s", "patient_s"), [(1.0, 60.0, 9.0), (1.0, 2.0, 0.8), (11.0, 60.0, 0.0), (0.0, -1.0, 0.0)]
+)
+def test_patience_ends_at_the_first_word_limit_and_leaves_a_caller_in_a_hurry_time_for_the_fallback(
+    spent_s: float, left_s: float, patient_s: float
+) -> None:
+    assert patience_s(10.0, spent_s, left_s) == pytest.approx(patient_s)
 
 
 async def test_what_retrieval_and_generation_did_without_is_named_once(rig: Rig) -> None:
@@ -241,10 +254,12 @@ async def test_a_caller_who_hangs_up_stops_the_work(rig: Rig) -> None:
 
 
 async def test_the_answer_hop_leaves_time_to_report(rig: Rig) -> None:
+    rig.kit.clock = lambda: 100.0
+
     await call(rig.app, "POST", "/v1/chat/completions", json=QUESTION, headers={"x-argosy-deadline-ms": "10000"})
 
     _, context = rig.upstream.generation.asked[0]
-    assert 8.5 < context.deadline.remaining_s() <= 9.0
+    assert context.deadline.remaining_s() == pytest.approx(9.0)
 
 
 async def test_a_collection_in_the_model_name_is_searched(rig: Rig) -> None:

@@ -109,7 +109,8 @@ async def test_without_a_controller_health_is_what_the_gateway_sees_and_says_so(
         EndpointSet(
             "1.1",
             {
-                "store": [Endpoint("store-1", "http://127.0.0.1:1")],
+                "store": [Endpoint("store-1", "http://127.0.0.1:1"), Endpoint("store-2", "http://127.0.0.1:3")],
+                "documents": [Endpoint("store-1", "http://127.0.0.1:1")],
                 "embedding": [Endpoint("embedding-1", "http://127.0.0.1:2")],
             },
         )
@@ -123,7 +124,8 @@ async def test_without_a_controller_health_is_what_the_gateway_sees_and_says_so(
     assert "controller is not running" in str(said["note"])
     assert services["embedding"]["status"] == "HEALTHY"
     assert services["embedding"]["replicas"][0]["pid"] == 42
-    assert services["store"]["status"] == "UNHEALTHY"
+    assert services["store"]["status"] == "DEGRADED"
+    assert services["documents"]["status"] == "UNHEALTHY"
     assert "cannot be reached" in services["store"]["reason"]
     assert services["gateway"]["reason"] == "no running replica is known"
 

@@ -8,15 +8,18 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from argosy.contracts.codec import JSON
-from argosy.contracts.errors import NotFound
+from argosy.contracts.errors import ArgosyError, NotFound
+from argosy.contracts.request import REQUEST_ID_HEADER
 from argosy.control.controller import Controller
 from argosy.serving.defences import Defences
 from argosy.serving.errors import as_argosy_error, error_response
+from argosy.serving.middleware import request_id_of
 from argosy.telemetry.logs import logger
 from argosy.telemetry.metrics import CONTENT_TYPE, FleetMetrics
 from argosy.version import VERSION
 
 WATCH_S = 25.0
+REQUEST_ID = "argosy.request_id"
 
 log = logger("admin")
 
@@ -68,9 +71,9 @@ def create_admin_app(controller: Controller, token: str) -> ASGIApp:
         return Response(controller.fleet.model_dump_json(), media_type=JSON)
 
     async def on_error(request: Request, error: Exception) -> Response:
-        return error_response(as_argosy_error(error), None)
+        return error_response(as_argosy_error(error), request.scope[REQUEST_ID])
 
-    for kind in (404, 405):
+    for kind in (404, 405, ArgosyError):
         app.add_exception_handler(kind, on_error)
     return _Guard(app, token)
 
@@ -86,25 +89,28 @@ class _Guard:
         if scope["type"] != "http":
             return
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+        scope[REQUEST_ID] = request_id = request_id_of(headers)
         started = False
 
-        async def counted(message: Message) -> None:
+        async def sending(message: Message) -> None:
             nonlocal started
-            started = started or message["type"] == "http.response.start"
+            if message["type"] == "http.response.start":
+                started = True
+                message["headers"] = [*message["headers"], (REQUEST_ID_HEADER.encode(), request_id.encode())]
             await send(message)
 
         try:
             refusal = self._defences.check(scope["method"], scope["path"], headers)
             if refusal is not None:
                 raise refusal
-            await self._app(scope, receive, counted)
+            await self._app(scope, receive, sending)
         except Exception as error:
             ours = as_argosy_error(error)
             if ours.status >= 500:
                 log.error("admin request failed", path=scope["path"], exc_info=error)
             if started:
                 raise
-            await error_response(ours, headers.get("x-request-id"))(scope, receive, send)
+            await error_response(ours, request_id)(scope, receive, sending)
 
 
 def _json(message: object, status: int = 200) -> Response:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, and_, func, insert, literal, or_, select, update
+from sqlalchemy import Connection, and_, func, insert, literal, select, update
 from sqlalchemy.sql import Select
 
 from argosy.services.documents.schema import ACTIVE, JobKind, JobState, batches, documents, entries, jobs
@@ -38,10 +38,7 @@ def open_batch(
     served = select(func.coalesce(func.max(batches.c.served), 0)).scalar_subquery()
     room = select(literal(batch_id), literal(now), served).where(
         select(
-            or_(
-                literal(adding[0]) == 0,
-                and_(active.c.documents + adding[0] <= limits[0], active.c.bytes + adding[1] <= limits[1]),
-            )
+            and_(active.c.documents + adding[0] <= limits[0], active.c.bytes + adding[1] <= limits[1])
         ).scalar_subquery()
     )
     made = connection.execute(insert(batches).from_select(["id", "created_at", "served"], room))

@@ -82,15 +82,13 @@ class AnswerEngine:
             max_tokens=question.max_tokens,
             temperature=question.temperature,
         )
-        first_token_s = min(
-            self._first_token_timeout_s - retrieve_s, FALLBACK_SHARE * max(0.0, context.deadline.remaining_s())
-        )
+        patient_s = patience_s(self._first_token_timeout_s, retrieve_s, context.deadline.remaining_s())
         degraded = list(found.degraded)
         hop = replace(context, deadline=context.deadline.share(GENERATION_SHARE))
         generated = self._generation.answer(request, hop)
         try:
             try:
-                async with asyncio.timeout(max(0.0, first_token_s)):
+                async with asyncio.timeout(patient_s):
                     first = await anext(generated)
                 if isinstance(first, AnswerFailed):
                     raise UpstreamFailed(first.message)
@@ -113,6 +111,16 @@ class AnswerEngine:
             log.warning("answered here", reason=error.code)
         events = _all(self._fallback(begun.request), [*begun.degraded, GENERATION])
         return await _whole(events)
+
+
+def patience_s(first_token_timeout_s: float, spent_s: float, left_s: float) -> float:
+    """Seconds to wait for the first word before answering without the generation service: never negative.
+
+    Args:
+        first_token_timeout_s: counted from the request's arrival, of which `spent_s` are gone.
+        left_s: until the request's deadline; the fallback must fit in as well.
+    """
+    return max(0.0, min(first_token_timeout_s - spent_s, FALLBACK_SHARE * left_s))
 
 
 async def _following(

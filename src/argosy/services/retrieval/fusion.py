@@ -34,11 +34,11 @@ def fuse(dense: Sequence[Ranked], lexical: Sequence[Ranked]) -> list[Ranked]:
 
 
 def _normalised(ranked: Sequence[Ranked]) -> dict[str, float]:
-    """Score over the list's greatest, in [0, 1]; all 0 where that is not positive. A repeated id keeps its best."""
+    """Score over the list's greatest, in [0, 1]; what is not positive counts as 0. A repeated id keeps its best."""
     greatest = max((item.score for item in ranked), default=0.0)
     scores: dict[str, float] = {}
     for item in ranked:
-        share = min(1.0, max(0.0, item.score / greatest)) if greatest > 0 else 0.0
+        share = item.score / greatest if greatest > 0 else 0.0
         scores[item.chunk_id] = max(share, scores.get(item.chunk_id, 0.0))
     return scores
 

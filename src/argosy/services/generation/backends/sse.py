@@ -31,7 +31,7 @@ class Chunk(msgspec.Struct):
 
     choices: list[Choice] = []
     usage: Usage | None = None
-    error: msgspec.Raw | None = None
+    error: msgspec.Raw = msgspec.Raw()
     done: bool = False
 
 
@@ -55,7 +55,7 @@ async def chunks(data: AsyncIterator[bytes]) -> AsyncGenerator[Chunk, None]:
             chunk = _decoder.decode(value)
         except (msgspec.DecodeError, msgspec.ValidationError) as error:
             raise UpstreamFailed("The language model's endpoint sent something that is not a chat chunk.") from error
-        if chunk.error is not None and bytes(chunk.error) != b"null":
+        if bytes(chunk.error) not in (b"", b"null"):
             raise UpstreamFailed("The language model's endpoint reported an error in its answer.")
         yield chunk
 
