@@ -20,15 +20,14 @@ from tests.kits import TOKEN
 pytestmark = pytest.mark.contract
 
 TINY = Path(__file__).parents[1] / "samples" / "tiny_service.py"
-LAUNCH = Launch("store", "store-1", "r1", cpu_share=1.0)
+LAUNCH = Launch("store", "store-1", "r1", cpu_share=1.0, argv=(sys.executable, str(TINY)))
 
 
 @pytest.fixture(params=["fake", "local"])
 async def platform(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Platform]:
     made: Platform = FakePlatform()
     if request.param == "local":
-        commands = {"store": (sys.executable, str(TINY))}
-        made = LocalPlatform(tmp_path, Fleet().model_dump_json(), TOKEN, "http://127.0.0.1:1", commands)
+        made = LocalPlatform(tmp_path, Fleet().model_dump_json(), TOKEN, "http://127.0.0.1:1")
     yield made
     await asyncio.gather(*(made.stop(replica.id, 0) for replica in made.replicas()))
     await made.close()

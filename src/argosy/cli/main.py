@@ -13,7 +13,21 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from argosy.cli import add, ask, collections, doctor, documents, logs, models, search, status, up, version
+from argosy.cli import (
+    add,
+    ask,
+    collections,
+    doctor,
+    documents,
+    events,
+    logs,
+    models,
+    render,
+    search,
+    status,
+    up,
+    version,
+)
 
 FAILED = 1
 BROKEN_PIPE = 141
@@ -46,7 +60,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-for _module in (up, status, logs, add, ask, search, documents, collections, models, doctor, version):
+for _module in (up, status, events, logs, add, ask, search, documents, collections, models, doctor, render, version):
     _module.register(app)
 
 

@@ -45,6 +45,9 @@ def up(
     admin_port: AdminPort = None,
     data_dir: DataDir = None,
     settings: Sets = None,
+    environment: Annotated[
+        str | None, typer.Option("--env", help="Lay the table [environments.NAME] of the fleet file over the rest.")
+    ] = None,
 ) -> None:
     """Start the fleet. Without --detach it runs until Ctrl-C."""
     from argosy.config.loader import load
@@ -59,6 +62,7 @@ def up(
             "fleet.admin_port": admin_port,
             "fleet.data_dir": data_dir,
         },
+        environment,
     )
     _fetch_model(fleet)
     if detach:
@@ -136,6 +140,7 @@ def _up_detached(fleet: Fleet) -> None:
         raise StartError("The controller ended while it started; see: argosy logs controller.")
     print_report(report, record)
     output.note(f"It runs in the background (pid {record.pid}). Stop it with: argosy down")
+    output.note("To have it back after a reboot: argosy render systemd")
     if not report.complete:
         raise typer.Exit(PARTIAL)
 

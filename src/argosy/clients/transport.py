@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 import aiohttp
+from yarl import URL
 
 from argosy.clients.directory import Directory
 from argosy.contracts.codec import JSON, MSGPACK, decode, encode
@@ -124,6 +125,39 @@ class Transport:
         async with contextlib.AsyncExitStack() as stack:
             replayable = body is None or isinstance(body, bytes)
             return await self._try(service, context, once, stack, replayable, False)
+
+    @contextlib.asynccontextmanager
+    async def proxy(
+        self,
+        service: str,
+        path: str,
+        method: str,
+        context: RequestContext,
+        *,
+        body: AsyncIterator[bytes] | None,
+        headers: Mapping[str, str],
+        query: str,
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
+        """Passes a request on to a service of the user's own and gives its answer as it comes.
+
+        The fleet's token stays here; the caller's own Authorization goes along. Only a request without a body is
+        tried again.
+        """
+
+        async def once(endpoint: Endpoint, left_s: float, stack: contextlib.AsyncExitStack) -> aiohttp.ClientResponse:
+            return await stack.enter_async_context(
+                self._session.request(
+                    method,
+                    URL(f"{endpoint.url}{path}{'?' if query else ''}{query}", encoded=True),
+                    data=body,
+                    headers={**headers, **context.headers()},
+                    timeout=aiohttp.ClientTimeout(total=left_s),
+                    allow_redirects=False,
+                )
+            )
+
+        async with contextlib.AsyncExitStack() as stack:
+            yield await self._try(service, context, once, stack, body is None, False)
 
     def _request(
         self,

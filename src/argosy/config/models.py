@@ -173,7 +173,9 @@ class CustomSettings(ServiceSettings):
         None, min_length=1, description="A program; it listens on 127.0.0.1 at the port in the variable PORT."
     )
     external: tuple[str, ...] | None = Field(
-        None, min_length=1, description="Addresses of a service that runs elsewhere; probed and balanced over, never started."
+        None,
+        min_length=1,
+        description="Addresses of a service that runs elsewhere; probed and balanced over, never started.",
     )
     health_path: str = Field(
         "/readyz", pattern=r"^/", description="Answers 200 when a replica may be called (command, external)."
@@ -221,7 +223,9 @@ class Services(Settings):
     def _names_fit_everywhere(self) -> Self:
         for name in self.custom():
             if not re.fullmatch(r"[a-z][a-z0-9_]{0,39}", name):
-                raise ValueError(f'the service name "{name}" must be 1 to 40 of a-z, 0-9 and _, a letter first; rename it')
+                raise ValueError(
+                    f'the service name "{name}" must be 1 to 40 of a-z, 0-9 and _, a letter first; rename it'
+                )
         return self
 
 

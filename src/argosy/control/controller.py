@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import sys
 import time
 from collections.abc import Callable
 
-from argosy.config.models import Fleet
+from argosy.config.models import CustomSettings, Fleet
 from argosy.contracts.fleet import FleetView, StartReport
 from argosy.control.discovery.publisher import Publisher
 from argosy.control.events.feed import Feed
@@ -102,7 +103,11 @@ class Controller:
         self.publisher.publish(self._observed.endpoints(self._platform.replicas()))
 
     def _launch(self, service: str, replica_id: str) -> Launch:
-        is_gateway = service == "gateway"
+        is_gateway, settings = service == "gateway", self._services[service]
+        argv, health_path = None, None
+        if isinstance(settings, CustomSettings):
+            argv = settings.command or (sys.executable, "-m", "argosy.services.custom")
+            health_path = settings.health_path if settings.command is not None else None
         return Launch(
             service,
             replica_id,
@@ -110,6 +115,8 @@ class Controller:
             cpu_share=self._platform.capacity().cores / self._observed.desired[service],
             public_host=self.fleet.fleet.host if is_gateway else None,
             public_port=self.public_port if is_gateway else None,
+            argv=argv,
+            health_path=health_path,
         )
 
     async def _stop_in_order(self) -> None:

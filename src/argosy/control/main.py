@@ -22,6 +22,7 @@ from argosy.control.discovery.publisher import Publisher
 from argosy.control.events.feed import Feed
 from argosy.control.history import History
 from argosy.control.monitoring.prober import Prober
+from argosy.control.platforms.externals import WithExternals
 from argosy.control.platforms.local import LocalPlatform
 from argosy.control.preflight import fleet_token, free_port, prepare_data_dir
 from argosy.control.record import ControllerRecord
@@ -74,7 +75,7 @@ async def _run_locked(
     platform = LocalPlatform(data_dir, record.fleet_json, token, record.admin_url)
     controller = Controller(
         fleet,
-        platform,
+        WithExternals(platform, fleet.services.custom()),
         Prober(token, fleet.fleet.probe_timeout_s),
         Publisher(history.next_epoch()),
         Feed(history),

@@ -34,6 +34,8 @@ class RunRecord(msgspec.Struct):
     """Cores this replica may count on."""
     public_host: str | None = None
     public_port: int | None = None
+    health_path: str | None = None
+    """For a program that is not built from our kit."""
     created_at: float = 0.0
     pid: int | None = None
     port: int | None = None

@@ -25,13 +25,11 @@ from tests.kits import FLEET_HEADERS, TOKEN
 pytestmark = pytest.mark.integration
 
 TINY = Path(__file__).parents[2] / "samples" / "tiny_service.py"
-LAUNCH = Launch("store", "store-1", "r1", cpu_share=1.0)
+LAUNCH = Launch("store", "store-1", "r1", cpu_share=1.0, argv=(sys.executable, str(TINY)))
 
 
 def platform_on(data_dir: Path) -> LocalPlatform:
-    return LocalPlatform(
-        data_dir, Fleet().model_dump_json(), TOKEN, "http://127.0.0.1:1", {"store": (sys.executable, str(TINY))}
-    )
+    return LocalPlatform(data_dir, Fleet().model_dump_json(), TOKEN, "http://127.0.0.1:1")
 
 
 @pytest.fixture
@@ -180,7 +178,7 @@ async def test_one_that_was_just_starting_when_its_controller_died_is_adopted(
 
 
 async def test_a_failed_spawn_leaves_nothing(tmp_path: Path) -> None:
-    platform = LocalPlatform(tmp_path, "{}", TOKEN, "", {"store": ("/does/not/exist",)})
+    platform = LocalPlatform(tmp_path, "{}", TOKEN, "")
     with pytest.raises(StartError, match="could not be started"):
-        await platform.start(LAUNCH)
+        await platform.start(replace(LAUNCH, argv=("/does/not/exist",)))
     assert list((tmp_path / "run").iterdir()) == []

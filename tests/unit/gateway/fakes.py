@@ -9,7 +9,7 @@ import msgspec
 import numpy as np
 
 from argosy.clients.directory import Directory
-from argosy.clients.transport import RawResponse
+from argosy.clients.transport import RawResponse, Transport
 from argosy.config.models import Fleet
 from argosy.contracts.embedding import EmbedResponse, TextKind
 from argosy.contracts.errors import ArgosyError, CollectionNotFound, Unavailable
@@ -135,6 +135,10 @@ class Upstream:
         self.documents = Documents()
         self.status = Status()
         self.directory = Directory(fleet.services)
+
+    @property
+    def transport(self) -> Transport:
+        raise Unavailable("No service of one's own runs here.")
 
 
 class Rig:

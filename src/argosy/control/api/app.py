@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+
 import msgspec
 from fastapi import FastAPI, Query, Request
-from starlette.responses import Response
+from starlette.responses import Response, StreamingResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from argosy.contracts.codec import JSON
@@ -19,6 +21,7 @@ from argosy.telemetry.metrics import CONTENT_TYPE, FleetMetrics
 from argosy.version import VERSION
 
 WATCH_S = 25.0
+FOLLOW_BATCH = 200
 REQUEST_ID = "argosy.request_id"
 
 log = logger("admin")
@@ -64,6 +67,23 @@ def create_admin_app(controller: Controller, token: str) -> ASGIApp:
         """The endpoint set as soon as it is not version `watch`; 204 when nothing changed for a while."""
         current = await controller.publisher.newer_than(watch, WATCH_S)
         return Response(status_code=204) if current is None else _json(current)
+
+    @app.get("/v1/events")
+    async def events(
+        since: int = Query(0, ge=0), limit: int = Query(200, ge=1, le=1000), subject: str | None = None, follow: int = 0
+    ) -> Response:
+        """Transitions after `since`, oldest first; with `?follow=1` as a stream of server-sent events that goes on."""
+        if follow:
+            return StreamingResponse(_follow(controller, since, subject), media_type="text/event-stream")
+        return _json(controller.feed.page(since, limit, subject))
+
+    @app.post("/v1/services/{name}/replicas/{replica_id}/drain")
+    async def drain(name: str, replica_id: str) -> Response:
+        """Replaces a replica without a failed request; answers when the old one is gone."""
+        if not replica_id.startswith(f"{name}-"):
+            raise NotFound(f'There is no replica "{replica_id[:64]}" of "{name[:64]}".')
+        await controller.drain(replica_id)
+        return _json({"drained": replica_id})
 
     @app.get("/v1/config")
     async def config() -> Response:
@@ -111,6 +131,17 @@ class _Guard:
             if started:
                 raise
             await error_response(ours, request_id)(scope, receive, sending)
+
+
+async def _follow(controller: Controller, since: int, subject: str | None) -> AsyncIterator[bytes]:
+    """One server-sent event for each transition; a comment now and then keeps the connection open."""
+    while True:
+        page = controller.feed.page(since, FOLLOW_BATCH, subject)
+        for event in page.events:
+            yield b"id: %d\ndata: %s\n\n" % (event.seq, msgspec.json.encode(event))
+        since = page.next
+        if not page.events and not await controller.feed.wait_beyond(since, WATCH_S):
+            yield b": still here\n\n"
 
 
 def _json(message: object, status: int = 200) -> Response:

@@ -33,8 +33,10 @@ class Feed:
         self._grown = asyncio.Event()
 
     def page(self, since: int, limit: int, subject: str | None = None) -> EventPage:
+        """Oldest first, those after `since`; of one service or replica with `subject`."""
+        seen = self._seq
         events = self._history.events(since, limit, subject)
-        return EventPage(events, events[-1].seq if events else since)
+        return EventPage(events, events[-1].seq if len(events) == limit else max(since, seen))
 
     async def wait_beyond(self, seq: int, timeout_s: float) -> bool:
         """Whether there is anything after `seq` before the time is over."""

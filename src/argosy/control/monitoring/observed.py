@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from argosy import version
-from argosy.config.models import ServiceSettings
+from argosy.config.models import CustomSettings, ServiceSettings
 from argosy.contracts.fleet import (
     Calls,
     ControllerView,
@@ -50,7 +50,7 @@ class Observed:
         self.restarts: dict[str, int] = {}
         self.draining: set[str] = set()
         """Replicas that are to get nothing new."""
-        self.desired = {name: settings.replicas.min for name, settings in services.items()}
+        self.desired = {name: _desired(settings) for name, settings in services.items()}
 
     def saw(self, replica_id: str, probe: Probe) -> None:
         """A probe's outcome, put together with what callers reported of the replica meanwhile."""
@@ -180,3 +180,9 @@ class Observed:
             started_at=replica.started_at,
             restarts=self.restarts.get(replica.id, 0),
         )
+
+
+def _desired(settings: ServiceSettings) -> int:
+    if isinstance(settings, CustomSettings) and settings.external is not None:
+        return len(settings.external)
+    return settings.replicas.min

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 import aiohttp
 import msgspec
 
-from argosy.contracts.fleet import ReplicaStatus
+from argosy.contracts.fleet import Health, Load, ReplicaStatus
 from argosy.control.health.replica import Probe
 from argosy.control.platforms.platform import Replica
 
@@ -40,11 +40,14 @@ class Prober:
             raise RuntimeError("start() comes first")
         started_s = time.monotonic()
         try:
-            async with self._session.get(f"{replica.url}/internal/status", headers=self._headers) as response:
-                body = await response.read()
-                if response.status != 200:
-                    return Probe(time.time(), error=f"answered {response.status}")
-                status = msgspec.json.decode(body, type=ReplicaStatus)
+            if replica.health_path is not None:
+                status = await self._plain(self._session, replica, replica.health_path)
+            else:
+                async with self._session.get(f"{replica.url}/internal/status", headers=self._headers) as response:
+                    body = await response.read()
+                    if response.status != 200:
+                        return Probe(time.time(), error=f"answered {response.status}")
+                    status = msgspec.json.decode(body, type=ReplicaStatus)
         except TimeoutError:
             return Probe(time.time(), error=f"no answer within {self._timeout.total:g} s")
         except aiohttp.ClientConnectionError:
@@ -54,3 +57,22 @@ class Prober:
         if status.replica != replica.id:
             return Probe(time.time(), error=f"its port now belongs to {status.replica}")
         return Probe(time.time(), (time.monotonic() - started_s) * 1000, status)
+
+    async def _plain(self, session: aiohttp.ClientSession, replica: Replica, path: str) -> ReplicaStatus:
+        """What a service that is not built from our kit says: 200 means ready, anything else not."""
+        async with session.get(f"{replica.url}{path}", allow_redirects=False) as response:
+            await response.read()
+            ready = response.status == 200
+            return ReplicaStatus(
+                service=replica.service,
+                replica=replica.id,
+                revision=replica.revision,
+                pid=replica.pid or 0,
+                ready=ready,
+                draining=False,
+                health=Health.HEALTHY if ready else Health.UNHEALTHY,
+                reason="" if ready else f"{path} answered {response.status}",
+                uptime_s=max(0.0, time.time() - replica.started_at),
+                endpoints_version=None,
+                load=Load(),
+            )

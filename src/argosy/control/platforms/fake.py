@@ -37,7 +37,9 @@ class FakePlatform:
         if launch.replica_id in self._replicas:
             raise StartError(f"{launch.replica_id} is alive already.")
         self._next_port += 1
-        replica = Replica(launch.replica_id, launch.service, launch.revision, pid=self._next_port)
+        replica = Replica(
+            launch.replica_id, launch.service, launch.revision, pid=self._next_port, health_path=launch.health_path
+        )
         self._replicas[replica.id] = replica
         self.log.append(f"start {replica.id}")
         return replica

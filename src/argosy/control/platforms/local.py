@@ -14,7 +14,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -23,6 +22,7 @@ import psutil
 
 from argosy.contracts.errors import StartError
 from argosy.control.platforms.platform import Capacity, ExitListeners, Launch, Replica, ReplicaExit, Usage
+from argosy.control.preflight import free_port
 from argosy.serving import runfile
 from argosy.serving.runfile import ReplicaLock, RunRecord
 from argosy.telemetry.logs import logger
@@ -54,9 +54,7 @@ class LocalPlatform:
         fleet_json: str,
         token: str,
         controller_url: str,
-        commands: Mapping[str, Sequence[str]] | None = None,
     ) -> None:
-        """`commands`: how to start a service that is not one of ours, by name."""
         self.exits = ExitListeners()
         self._run_dir = data_dir / "run"
         self._log_dir = data_dir / "logs"
@@ -64,7 +62,6 @@ class LocalPlatform:
         self._fleet_json = fleet_json
         self._token = token
         self._controller_url = controller_url
-        self._commands = dict(commands or {})
         self._watched: dict[str, _Watched] = {}
         self._ended_with: dict[str, str] = {}
         for folder in (self._run_dir, self._log_dir):
@@ -93,6 +90,7 @@ class LocalPlatform:
                 url=record.url,
                 started_at=record.created_at,
                 adopted=True,
+                health_path=record.health_path,
             )
             self._watch(_Watched(replica, path, None))
             adopted.append(replica)
@@ -119,7 +117,9 @@ class LocalPlatform:
         descriptor = None if replica_id in self._watched else lock.acquire()
         if descriptor is None:
             raise StartError(f"{replica_id} is alive already.")
-        replica = Replica(replica_id, launch.service, launch.revision, started_at=time.time())
+        replica = Replica(
+            replica_id, launch.service, launch.revision, started_at=time.time(), health_path=launch.health_path
+        )
         record = RunRecord(
             id=replica_id,
             service=launch.service,
@@ -132,10 +132,16 @@ class LocalPlatform:
             public_host=launch.public_host,
             public_port=launch.public_port,
             created_at=replica.started_at,
+            port=free_port("127.0.0.1", 0, "PORT") if launch.health_path else None,
+            health_path=launch.health_path,
         )
         try:
             runfile.write(path, record)
-            process = self._spawn(path, launch.service, descriptor)
+            process = self._spawn(path, launch, record.port, descriptor)
+            if launch.health_path is not None:
+                # Such a program knows nothing of run files.
+                record.pid = process.pid
+                runfile.write(path, record)
         except OSError as error:
             runfile.remove(path)
             raise StartError(f"{replica_id} could not be started: {error.strerror}.") from error
@@ -160,19 +166,20 @@ class LocalPlatform:
         except psutil.Error:
             return None
 
-    def _spawn(self, path: Path, service: str, lock_descriptor: int) -> subprocess.Popen[bytes]:
+    def _spawn(self, path: Path, launch: Launch, port: int | None, lock_descriptor: int) -> subprocess.Popen[bytes]:
         """The child inherits the lock's descriptor, so the lock is held without a gap from before it exists."""
         environ = {
             **os.environ,
             runfile.RUN_FILE_VARIABLE: str(path),
             runfile.LOCK_VARIABLE: str(lock_descriptor),
             "PYTHONUNBUFFERED": "1",
+            **({} if port is None else {"PORT": str(port)}),
         }
         log_path = self._log_dir / f"{path.stem}.log"
         output = os.open(log_path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
         try:
             return subprocess.Popen(
-                self._commands.get(service, (sys.executable, "-m", f"argosy.services.{service}")),
+                launch.argv or (sys.executable, "-m", f"argosy.services.{launch.service}"),
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,

@@ -19,6 +19,10 @@ class Replica:
     started_at: float = 0.0
     """Wall time."""
     adopted: bool = False
+    health_path: str | None = None
+    """Where it says whether it may be called, for one that is not built from our kit."""
+    external: bool = False
+    """Runs elsewhere: it is called and probed, never started or stopped."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +73,10 @@ class Launch:
     cpu_share: float
     public_host: str | None = None
     public_port: int | None = None
+    argv: tuple[str, ...] | None = None
+    """The program, where it is not one of our services."""
+    health_path: str | None = None
+    """Given for a program that is not built from our kit: it listens at the port in the variable PORT."""
 
 
 @dataclass(slots=True)

@@ -13,7 +13,7 @@ from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 
 from argosy.config.models import ServiceSettings
-from argosy.contracts.errors import ArgosyError, NotFound, StartError
+from argosy.contracts.errors import ArgosyError, Conflict, NotFound, StartError
 from argosy.contracts.request import Clock
 from argosy.control.events.feed import Feed
 from argosy.control.monitoring.observed import Observed
@@ -153,10 +153,11 @@ class Supervisor:
         self._watch(replica)
 
     async def _await_adopted(self, replica: Replica, timeout_s: float) -> None:
-        self._feed.add("replica", replica.id, "unknown", "adopted", f"pid {replica.pid} was alive")
+        why = f"runs at {replica.url}" if replica.external else f"pid {replica.pid} was alive"
+        self._feed.add("replica", replica.id, "unknown", "adopted", why)
+        self._watch(replica)
         await self._ready(replica, self._clock() + timeout_s)
         self._states[replica.id] = became_ready(RestartState(), self._clock())
-        self._watch(replica)
 
     async def _ready(self, replica: Replica, until_s: float) -> None:
         """Raises: StartError with the replica's own reason when it ends, or when it is not ready in time."""
@@ -188,7 +189,7 @@ class Supervisor:
             self._observed.saw(replica.id, probe)
             self._on_change()
             usage = self._platform.usage(replica.id)
-            answered = probe.status is not None
+            answered = probe.status is not None or replica.external
             silence, verdict = next_silence(silence, answered, self._clock(), usage.cpu_s if usage else None, rule)
             if verdict is HangVerdict.HUNG:
                 await self._end(replica, f"hung: {probe.error}, {silence.probes} probes in a row")
@@ -236,11 +237,14 @@ class Supervisor:
     async def drain(self, replica_id: str) -> None:
         """Replaces a replica without a failed request: the new one first where two may run, then the old one drains.
 
-        Raises: NotFound; StartError when the replacement does not start (the old one stays then).
+        Raises: NotFound; Conflict for one that runs elsewhere; StartError when the replacement does not start (the old
+        one stays then).
         """
         replica = next((r for r in self._platform.replicas() if r.id == replica_id), None)
         if replica is None:
             raise NotFound(f'There is no replica "{replica_id[:64]}".')
+        if replica.external:
+            raise Conflict(f"{replica_id} runs elsewhere; drain it there.")
         service, settings = replica.service, self._services[replica.service]
         if not settings.single_writer:
             substitute = self._free_slot(service)

@@ -13,14 +13,14 @@ from starlette.types import ASGIApp
 from argosy.clients.upstreams import Upstreams
 from argosy.config.models import GatewaySettings
 from argosy.services.gateway.gateway import Gateway
-from argosy.services.gateway.routes import chat, documents, embeddings, fleet, search
+from argosy.services.gateway.routes import chat, custom, documents, embeddings, fleet, search
 from argosy.services.gateway.schema import describe, page
 from argosy.serving.app import health_routes
 from argosy.serving.kit import Kit
 from argosy.serving.middleware import ServiceMiddleware
 from argosy.version import VERSION
 
-PUBLIC_PREFIXES = ("/v1/", "/docs", "/openapi.json")
+PUBLIC_PREFIXES = ("/v1/", "/services/", "/docs", "/openapi.json")
 PAGE_HEADERS = {"content-security-policy": "default-src 'none'; style-src 'unsafe-inline'"}
 
 
@@ -50,7 +50,7 @@ def create_gateway_app(gateway: Gateway) -> ASGIApp:
         redoc_url=None,
     )
     app.router.routes.extend(health_routes(kit))
-    for routes in (chat, search, embeddings, documents, fleet):
+    for routes in (chat, search, embeddings, documents, fleet, custom):
         app.include_router(routes.router(gateway))
 
     @app.get("/docs", include_in_schema=False)
@@ -74,9 +74,7 @@ def timeouts_s(settings: GatewaySettings) -> dict[str, float]:
 class GatewayService:
     def __init__(self, kit: Kit) -> None:
         self._kit = kit
-        self._upstreams = Upstreams(
-            kit.fleet.services, kit.record.controller_url, kit.record.token, on_version=self._on_version
-        )
+        self._upstreams = Upstreams.of(kit)
         self._gateway = Gateway(kit)
         self._app = create_gateway_app(self._gateway)
 
@@ -90,6 +88,3 @@ class GatewayService:
 
     async def stop(self) -> None:
         await self._upstreams.stop()
-
-    def _on_version(self, version: str) -> None:
-        self._kit.readiness.endpoints_version = version

@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from typing import Protocol
 
 from argosy.clients.directory import Directory
-from argosy.clients.transport import RawResponse
+from argosy.clients.transport import RawResponse, Transport
 from argosy.contracts.embedding import EmbedResponse, TextKind
 from argosy.contracts.fleet import Endpoint, FleetView, ReplicaStatus
 from argosy.contracts.generation import AnswerEvent, GenerateRequest
@@ -57,3 +57,5 @@ class Upstream(Protocol):
     def status(self) -> StatusSource: ...
     @property
     def directory(self) -> Directory: ...
+    @property
+    def transport(self) -> Transport: ...

@@ -1,0 +1,102 @@
+"""`argosy events` and `argosy drain`: what happened in the fleet, and taking one replica out of it."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from argosy.cli import output
+from argosy.cli.locate import AdminUrl, DataDir, Url, locate
+
+if TYPE_CHECKING:
+    from argosy.cli.gateway import Api
+    from argosy.contracts.events import Event, EventPage
+
+FOLLOW_EVERY_S = 0.5
+PAGE = 1000
+ADMIN_TIMEOUT_S = 10.0
+DRAIN_TIMEOUT_S = 600.0
+COLORS = {"HEALTHY": "green", "ready": "green", "DEGRADED": "yellow", "UNHEALTHY": "red", "crash loop": "red"}
+
+
+def events(
+    subject: Annotated[str | None, typer.Argument(help="Only of this service or replica.")] = None,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on with what happens from now.")] = False,
+    since: Annotated[int, typer.Option("--since", min=0, help="Only after this sequence number.")] = 0,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object a line.")] = False,
+    url: Url = None,
+    admin_url: AdminUrl = None,
+    data_dir: DataDir = None,
+) -> None:
+    """Print what changed in the fleet: what, when, from, to, why."""
+    from argosy.cli.gateway import Api, NoFleet
+
+    while True:
+        fleet = locate(url, admin_url, data_dir)
+        api = Api(fleet.admin_url, fleet.token(), "controller", ADMIN_TIMEOUT_S)
+        try:
+            since = _print_from(api, since, subject, as_json)
+        except NoFleet:
+            if not follow:
+                raise
+        if not follow:
+            return
+        time.sleep(FOLLOW_EVERY_S)
+
+
+def _print_from(api: Api, since: int, subject: str | None, as_json: bool) -> int:
+    """Prints every page there is. Returns: where to go on."""
+    while True:
+        page = _page(api, since, subject)
+        for event in page.events:
+            _print(event, as_json)
+        since = page.next
+        if len(page.events) < PAGE:
+            return since
+
+
+def _page(api: Api, since: int, subject: str | None) -> EventPage:
+    from argosy.contracts.events import EventPage
+
+    params: dict[str, str | int] = {"since": since, "limit": PAGE}
+    if subject is not None:
+        params["subject"] = subject
+    return api.get("/v1/events", params).into(EventPage)
+
+
+def _print(event: Event, as_json: bool) -> None:
+    if as_json:
+        import msgspec
+
+        output.line(msgspec.json.encode(event).decode())
+        return
+    why = f"  ({event.why})" if event.why else ""
+    change = f"{event.subject}: {event.before} → {event.after}"
+    output.line(f"{output.moment(event.at)}  {change}{why}", color=COLORS.get(event.after))
+
+
+def drain(
+    replica: Annotated[
+        str, typer.Argument(metavar="SERVICE/REPLICA", help="As status shows it: embedding/embedding-1.")
+    ],
+    url: Url = None,
+    admin_url: AdminUrl = None,
+    data_dir: DataDir = None,
+) -> None:
+    """Replace one replica without a failed request: a new one starts, then the old one finishes its work and ends."""
+    from argosy.cli.gateway import Api
+
+    service, slash, name = replica.partition("/")
+    if not slash:
+        service, name = replica.rpartition("-")[0], replica
+    fleet = locate(url, admin_url, data_dir)
+    api = Api(fleet.admin_url, fleet.token(), "controller", DRAIN_TIMEOUT_S)
+    api.post(f"/v1/services/{service}/replicas/{name}/drain")
+    output.line(f"{name} is drained and gone.")
+
+
+def register(app: typer.Typer) -> None:
+    app.command()(events)
+    app.command()(drain)

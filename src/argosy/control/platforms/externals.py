@@ -1,0 +1,48 @@
+"""Services that run elsewhere, beside what a platform runs: always listed, never started or stopped."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from argosy.config.models import CustomSettings
+from argosy.contracts.errors import StartError
+from argosy.control.platforms.platform import Capacity, Launch, Platform, Replica, Usage
+
+
+class WithExternals:
+    """A platform and the external replicas of the fleet file."""
+
+    def __init__(self, platform: Platform, services: Mapping[str, CustomSettings]) -> None:
+        self._platform = platform
+        self.exits = platform.exits
+        self._externals = [
+            Replica(f"{name}-{n}", name, "external", url=url, health_path=settings.health_path, external=True)
+            for name, settings in services.items()
+            for n, url in enumerate(settings.external or (), start=1)
+        ]
+
+    def capacity(self) -> Capacity:
+        return self._platform.capacity()
+
+    def replicas(self) -> list[Replica]:
+        return [*self._platform.replicas(), *self._externals]
+
+    async def adopt(self) -> list[Replica]:
+        return [*await self._platform.adopt(), *self._externals]
+
+    async def start(self, launch: Launch) -> Replica:
+        if any(replica.service == launch.service for replica in self._externals):
+            raise StartError(f"{launch.service} runs elsewhere; it cannot be started from here.")
+        return await self._platform.start(launch)
+
+    def usage(self, replica_id: str) -> Usage | None:
+        return self._platform.usage(replica_id)
+
+    async def listening(self, replica: Replica, timeout_s: float) -> None:
+        await self._platform.listening(replica, timeout_s)
+
+    async def stop(self, replica_id: str, grace_s: float) -> None:
+        await self._platform.stop(replica_id, grace_s)
+
+    async def close(self) -> None:
+        await self._platform.close()
