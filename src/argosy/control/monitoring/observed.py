@@ -58,7 +58,8 @@ class Observed:
         before = self._health.get(replica_id, ReplicaHealth())
         after = next_health(before, replace(probe, complaint=complaint), self._rule)
         self._health[replica_id] = after
-        if after.status is not before.status and before.last_check is not None:
+        was_ready = before.last_answer is not None and before.last_answer.ready
+        if after.status is not before.status and was_ready:
             self._feed.add("replica", replica_id, before.status, after.status, after.reason)
 
     def _complaint(self, replica_id: str, said: ReplicaStatus | None) -> str:

@@ -161,6 +161,7 @@ class Supervisor:
 
     async def _ready(self, replica: Replica, until_s: float) -> None:
         """Raises: StartError with the replica's own reason when it ends, or when it is not ready in time."""
+        reason = "starting"
         while self._clock() < until_s:
             if replica not in self._platform.replicas():
                 raise StartError(self._observed.failures.get(replica.service, f"{replica.id} ended."))
@@ -170,8 +171,8 @@ class Supervisor:
             if probe.status is not None and probe.status.ready:
                 self._on_change()
                 return
+            reason = probe.error or self._observed.health(replica.id).reason
             await asyncio.sleep(READY_POLL_S)
-        reason = self._observed.health(replica.id).reason
         raise StartError(f"{replica.id} was not ready within its start timeout: {reason}.")
 
     def _watch(self, replica: Replica) -> None:

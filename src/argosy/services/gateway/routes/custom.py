@@ -26,6 +26,7 @@ HOP_BY_HOP = frozenset(
         "upgrade",
         "host",
         "server",
+        "date",
     }
 )
 OURS = ("x-argosy-", "endpoint-load-metrics", "x-request-id")
