@@ -7,6 +7,7 @@ the remedy.
 from __future__ import annotations
 
 import difflib
+import re
 import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -136,9 +137,7 @@ def _value(text: str) -> object:
 
 def _sentence(error: ErrorDetails, origins: Mapping[Path_, str]) -> str:
     path = tuple(str(part) for part in error["loc"])
-    where = next((origins[path[:n]] for n in range(len(path), 0, -1) if path[:n] in origins), "the configuration")
-    if not path and origins:
-        where = next(iter(origins.values()))
+    where = _origin(path, error["msg"], origins)
     key = ".".join(path)
     if error["type"] == "extra_forbidden":
         remedy = _nearest(path)
@@ -152,6 +151,16 @@ def _sentence(error: ErrorDetails, origins: Mapping[Path_, str]) -> str:
     given = error["input"]
     shown = f" (given: {given!r})" if isinstance(given, str | int | float | bool) else ""
     return f"{where}: {key} is wrong: {message[0].lower() + message[1:]}{shown}; correct the value."
+
+
+def _origin(path: Path_, message: str, origins: Mapping[Path_, str]) -> str:
+    """Where the mistake stands. A rule over several keys names them in its message: the last one set is the culprit."""
+    below = {key: origin for key, origin in origins.items() if key[: len(path)] == path and key != path}
+    named = [origin for key, origin in below.items() if re.search(rf"\b{re.escape(key[-1])}\b", message)]
+    if named:
+        return named[-1]
+    found = (origins[path[:n]] for n in range(len(path), 0, -1) if path[:n] in origins)
+    return next(found, next(iter(origins.values()), "the configuration"))
 
 
 def _nearest(path: Path_) -> str:

@@ -241,6 +241,11 @@ class FleetSettings(Settings):
     probe_interval_s: float = Field(2.0, gt=0, le=60, description="Time between two probes of a replica.")
     probe_timeout_s: float = Field(1.0, gt=0, le=60, description="Time a probe waits.")
 
+    @field_validator("data_dir")
+    @classmethod
+    def _home_expanded(cls, given: Path) -> Path:
+        return given.expanduser()
+
     @model_validator(mode="after")
     def _loopback_only(self) -> Self:
         if self.host not in LOOPBACK:

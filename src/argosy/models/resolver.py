@@ -47,7 +47,7 @@ class ModelFolder:
 
 @dataclass(frozen=True, slots=True)
 class ModelListing:
-    """One model of the catalogue or of the cache. `path` is None where nothing is cached; `fault` says what is wrong."""
+    """A model of the catalogue or of the cache. `path` is None where nothing is cached; `fault` says what is wrong."""
 
     name: str
     pinned: bool
@@ -98,8 +98,7 @@ def resolve(
             if found := _cached(model, pinned, folder, root):
                 return found
         for place, source in sources.items():
-            for line in tried:
-                tell(f"{model} not used from {line}")
+            tell(f"{model} not used from {tried[-1]}")
             try:
                 return _fetch(model, pinned, folder, root, source, tell)
             except (SourceFailed, Damaged) as error:

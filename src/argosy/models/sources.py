@@ -94,22 +94,36 @@ SOURCES: Mapping[str, Source] = {
 
 
 def install(requirement: str, target: Path) -> None:
-    """Unpack a wheel below `target`: no dependencies, and never a source distribution, whose build would run code."""
-    wheel_only = ["--no-deps", "--only-binary", ":all:", "--target", str(target), requirement]
-    uv = shutil.which("uv")
-    if uv is not None:
-        command = [uv, "pip", "install", "--quiet", "--python", sys.executable, *wheel_only]
-    else:
-        command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-compile", *wheel_only]
+    """Unpack a wheel below `target`: no dependencies, and never a source distribution, whose build would run code.
+
+    uv goes first where there is one, then pip: either may be absent, or be the only one that knows the index.
+    Raises: SourceFailed with what each of them said.
+    """
+    wheel_only = ["--quiet", "--no-deps", "--only-binary", ":all:", "--target", str(target), requirement]
+    commands = [[sys.executable, "-m", "pip", "install", "--no-compile", *wheel_only]]
+    if uv := shutil.which("uv"):
+        commands.insert(0, [uv, "pip", "install", "--python", sys.executable, *wheel_only])
+    failures = []
+    for command in commands:
+        failure = _run(command)
+        if failure is None:
+            return
+        failures.append(failure)
+    raise SourceFailed("; ".join(failures))
+
+
+def _run(command: list[str]) -> str | None:
+    """Why it failed, as a clause; None when it did not."""
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=INSTALL_LIMIT_S, check=False)
     except subprocess.TimeoutExpired:
-        raise SourceFailed(f"not fetched within {INSTALL_LIMIT_S:.0f} s") from None
+        return f"not fetched within {INSTALL_LIMIT_S:.0f} s"
     except OSError as error:
-        raise SourceFailed(f"the installer did not start: {error.strerror}") from error
-    if done.returncode != 0:
-        lines = [line.strip() for line in done.stderr.splitlines() if line.strip()]
-        raise SourceFailed(_shorten(lines[-1]) if lines else f"the installer ended with {done.returncode}")
+        return f"the installer did not start ({error.strerror})"
+    if done.returncode == 0:
+        return None
+    lines = [line.strip() for line in done.stderr.splitlines() if line.strip()]
+    return _shorten(lines[-1]) if lines else f"the installer ended with {done.returncode}"
 
 
 def take_members(carrier: Carrier, unpacked: Path, into: Path) -> None:

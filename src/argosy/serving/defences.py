@@ -77,7 +77,7 @@ class Defences:
         if headers.get("sec-fetch-site") == "cross-site":
             return Forbidden("Cross-site requests that write are refused.")
         length = headers.get("content-length")
-        if length is not None and not length.isdigit():
+        if length is not None and not (length.isascii() and length.isdigit()):
             return InvalidRequest("Content-Length is not a number.")
         if length is not None and int(length) > self.max_body_bytes:
             return TooLarge(

@@ -84,7 +84,7 @@ class ServiceMiddleware:
         timeout_s = kit.timeout_s(scope["path"])
         asked = headers.get(DEADLINE_HEADER)
         if asked is not None:
-            if not asked.isdigit():
+            if not (asked.isascii() and asked.isdigit()):
                 raise InvalidRequest(f"{DEADLINE_HEADER} is not a whole number of milliseconds.", param=DEADLINE_HEADER)
             longest_s = float("inf") if trusted else kit.fleet.services.gateway.max_timeout_s
             timeout_s = min(int(asked) / 1000, longest_s)

@@ -148,7 +148,7 @@ class DocumentsService:
     async def _list(self, request: Request) -> Response:
         query = request.query_params
         limit = query.get("limit", "100")
-        if not limit.isdigit():
+        if not (limit.isascii() and limit.isdigit()):
             raise InvalidRequest("`limit` must be a whole number.", param="limit")
         return await self._answer(
             lambda: self._catalog.documents(
@@ -207,6 +207,8 @@ class DocumentsService:
     async def _delete_collection(self, request: Request) -> Response:
         name = request.path_params["name"]
         count = await asyncio.to_thread(self._catalog.delete_collection, name)
+        with contextlib.suppress(ArgosyError):
+            await self._upstreams.store.drop(EnsureCollection(name), _brief(context_of(request.scope)))
         assert self._worker is not None
         self._worker.wake()
         return _json({"name": name, "deleted": True, "documents": count})

@@ -15,6 +15,7 @@ from argosy.contracts.codec import JSON, decode
 from argosy.contracts.documents import TextUpload
 from argosy.contracts.errors import EmptyDocument, InvalidRequest, TooLarge
 from argosy.contracts.store import Metadata
+from argosy.services.documents.blobs import content_hash
 from argosy.services.documents.formats import Format, detect
 
 MAX_NAME_CHARS = 255
@@ -85,7 +86,7 @@ def _text(index: int, upload: TextUpload, settings: DocumentsSettings) -> Conten
         raise EmptyDocument(f"documents[{index}].text is empty.", param=f"documents[{index}].text")
     if len(data) > settings.max_file_bytes:
         raise _too_large(name, len(data), settings)
-    source = document.id or f"text:{name}"
+    source = document.id or f"text:{content_hash(data)}"
     return Content(name, source, data, Format.MARKDOWN.value, document.title, _checked(document.metadata))
 
 

@@ -62,7 +62,7 @@ def query_vector(raw: bytes, collection: Collection) -> list[float]:
     if collection.dimensions is not None and sent != collection.dimensions:
         raise Conflict(
             f"Collection {collection.name!r} holds vectors of {collection.model} ({collection.dimensions} dimensions), "
-            f"the question's has {sent}. Ask with that model, or run `argosy migrate {collection.name}`.",
+            f"the question's has {sent}. Ask with that model, or index the documents again in another collection.",
             param="vector",
         )
     row, bad = _unit_rows(raw, sent)
