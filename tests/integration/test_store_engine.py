@@ -87,7 +87,7 @@ def found(engine: StoreEngine, text: str = "ships", filters: Metadata | None = N
     """Document and version of all that a lexical and a dense search see; both must agree."""
     answer = search(engine, text, np.ones(DIMENSIONS), 200, filters)
     assert {r.chunk_id for r in answer.dense} == {r.chunk_id for r in answer.lexical} == set(answer.chunks)
-    return {(c.document_id, c.version) for c in answer.chunks.values()}
+    return {(c.document_id, c.version) for c in map(answer.chunk, answer.chunks)}
 
 
 @pytest.fixture
@@ -102,7 +102,7 @@ def test_a_chunk_comes_back_as_it_was_sent_and_only_once_for_both_lists(engine: 
     sent = chunk("d", text="The harbour opens at six.", metadata={"n": 3, "f": 1.5, "b": True, "none": None, "s": "é"})
     add(engine, [sent])
     answer = search(engine, "harbour", np.ones(DIMENSIONS))
-    assert answer.chunks == {sent.chunk_id: sent}
+    assert [answer.chunk(chunk_id) for chunk_id in answer.chunks] == [sent]
     assert [r.chunk_id for r in answer.dense] == [r.chunk_id for r in answer.lexical] == [sent.chunk_id]
     assert answer.dense[0].score == pytest.approx(1.0, abs=1e-5)
     assert answer.lexical[0].score > 0.0
@@ -133,7 +133,7 @@ def test_lexical_search_prefers_rare_words_and_stems_them(engine: StoreEngine) -
     texts = ["ships pay tolls", "ships sail", "ships wait", "the lighthouses shine on ships"]
     add(engine, [chunk("d", ordinal=i, text=text) for i, text in enumerate(texts)])
     answer = search(engine, "lighthouse for a ship")
-    assert answer.chunks[answer.lexical[0].chunk_id].text == texts[3]
+    assert answer.chunk(answer.lexical[0].chunk_id).text == texts[3]
     assert len(answer.lexical) == 4
     assert answer.dense == []
 
@@ -159,7 +159,7 @@ def test_hits_of_unpublished_versions_do_not_take_the_place_of_visible_ones(engi
     upsert(engine, [chunk("other", ordinal=i) for i in range(190)], np.repeat(near, 190, axis=0))
     answer = search(engine, "ships", near[0], limit=10)
     assert len(answer.dense) == len(answer.lexical) == 10
-    assert {c.document_id for c in answer.chunks.values()} == {"seen"}
+    assert {c.document_id for c in map(answer.chunk, answer.chunks)} == {"seen"}
 
 
 def test_publishing_with_chunks_missing_is_refused_and_the_old_version_stays(engine: StoreEngine) -> None:

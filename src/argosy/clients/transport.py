@@ -278,4 +278,6 @@ async def _lines(response: aiohttp.ClientResponse, service: str) -> AsyncIterato
 
 def _error(response: aiohttp.ClientResponse, body: bytes, service: str) -> ArgosyError:
     after = response.headers.get("retry-after", "")
-    return error_from_wire(response.status, body, service, float(after) if after.isascii() and after.isdigit() else None)
+    return error_from_wire(
+        response.status, body, service, float(after) if after.isascii() and after.isdigit() else None
+    )

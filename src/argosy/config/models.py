@@ -119,7 +119,7 @@ class RetrievalSettings(ServiceSettings):
 
     requires: tuple[str, ...] = ("store",)
     wants: tuple[str, ...] = ("embedding",)
-    candidates: int = Field(100, ge=1, le=200, description="Chunks taken of each list before they are fused.")
+    candidates: int = Field(50, ge=1, le=200, description="Chunks taken of each list before they are fused.")
 
 
 class GenerationSettings(ServiceSettings):

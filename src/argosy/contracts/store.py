@@ -84,11 +84,17 @@ class Ranked(msgspec.Struct, array_like=True):
 
 
 class StoreSearchResponse(msgspec.Struct):
-    """Both lists best first; `chunks` holds each chunk of either list once."""
+    """Both lists best first; `chunks` holds each chunk of either list once, as JSON: few of them will be looked at."""
 
-    chunks: dict[str, Chunk]
+    chunks: dict[str, str]
     dense: list[Ranked] = []
     lexical: list[Ranked] = []
+
+    def chunk(self, chunk_id: str) -> Chunk:
+        return _chunk.decode(self.chunks[chunk_id])
+
+
+_chunk = msgspec.json.Decoder(Chunk)
 
 
 class CollectionStats(msgspec.Struct):

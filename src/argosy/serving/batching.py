@@ -9,7 +9,6 @@ behind bulk work.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
@@ -80,7 +79,7 @@ class _Text:
     """Was in a batch that failed: runs by itself, so that one bad text fails alone."""
 
 
-@dataclass(eq=False, slots=True)
+@dataclass(eq=False, slots=True, repr=False)
 class _Request:
     kind: TextKind
     context: RequestContext
@@ -151,7 +150,7 @@ class Batcher:
         try:
             await request.done
         finally:
-            with contextlib.suppress(ValueError):  # the dispatcher may have removed it
+            if request in queue:  # the dispatcher may have removed it
                 queue.remove(request)
         return result
 

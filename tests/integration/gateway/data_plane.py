@@ -58,7 +58,7 @@ async def _search(request: StoreSearchRequest, context: RequestContext) -> Store
         words = set(request.text.lower().strip("?").split())
         lexical = [Ranked(c.chunk_id, float(n)) for c in CHUNKS if (n := len(words & set(c.text.lower().split())))]
     return StoreSearchResponse(
-        {c.chunk_id: c for c in CHUNKS},
+        {c.chunk_id: msgspec.json.encode(c).decode() for c in CHUNKS},
         sorted(dense, key=lambda r: -r.score),
         sorted(lexical, key=lambda r: -r.score),
     )

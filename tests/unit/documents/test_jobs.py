@@ -122,6 +122,15 @@ def test_a_released_job_is_due_at_once(desk: Desk) -> None:
     assert desk.claim("next").attempts == 1
 
 
+def test_a_worker_that_gave_a_job_back_may_not_finish_it(desk: Desk) -> None:
+    desk.add("a")
+    job = desk.claim()
+    desk.jobs.fail(job, BROKEN, retryable=True)
+    with pytest.raises(LeaseLost):
+        desk.jobs.done(job)
+    assert shown(desk)[0] is DocumentStatus.QUEUED
+
+
 def test_forgetting_is_never_given_up(desk: Desk) -> None:
     desk.add("a")
     desk.index()

@@ -55,7 +55,7 @@ class World:
 
     async def parse(self, data: bytes, name: str, timeout_s: float, content_type: str | None = None) -> ParsedDocument:
         self._called("parse")
-        return ParsedDocument(data.decode(), content_type or "", "Parsed title")
+        return ParsedDocument(data.decode() + "\n", content_type or "", "Parsed title")
 
     async def embed(self, texts: list[str], kind: TextKind, context: RequestContext) -> EmbedResponse:
         self._called("embed", context)
@@ -233,4 +233,4 @@ async def test_forgetting_reaches_the_store_and_the_disk(desk: Desk, world: Worl
     await pipeline.run(desk.claim())
     assert world.forgotten == [ForgetRequest("default", key, 1)]
     assert list(desk.blobs.keys()) == []
-    assert text == content_hash(b"secret")
+    assert text == content_hash(b"secret\n")

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -50,7 +51,7 @@ class Store:
         if self.error is not None:
             raise self.error
         return StoreSearchResponse(
-            chunks={c: chunk(c) for c in "xyz"},
+            chunks={c: msgspec.json.encode(chunk(c)).decode() for c in "xyz"},
             dense=[Ranked("x", 0.9), Ranked("y", 0.3)] if request.vector else [],
             lexical=[Ranked("z", 7.0), Ranked("y", 3.0)] if request.text else [],
         )

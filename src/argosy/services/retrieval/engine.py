@@ -62,7 +62,7 @@ class RetrievalEngine:
         )
         found_s = self._clock()
         passages = [
-            Passage(chunk=found.chunks[ranked.chunk_id], score=ranked.score)
+            Passage(chunk=found.chunk(ranked.chunk_id), score=ranked.score)
             for ranked in fuse(found.dense, found.lexical)[: request.top_k]
         ]
         return RetrievalResponse(

@@ -13,7 +13,6 @@ from pathlib import Path
 
 from argosy.contracts.errors import ArgosyError, CollectionNotFound, Conflict, InvalidRequest, Unavailable
 from argosy.contracts.store import (
-    Chunk,
     CollectionStats,
     EnsureCollection,
     ForgetRequest,
@@ -153,10 +152,7 @@ class StoreEngine:
             return StoreSearchResponse(chunks={})
         visible = self._publication.decisions(collection.name)
         dense, lexical = _fetch_visible(shard, visible, vector, request)
-        chunks: dict[str, Chunk] = {}
-        for hit in (*dense, *lexical):
-            if hit.chunk_id not in chunks:
-                chunks[hit.chunk_id] = hit.chunk()
+        chunks = {hit.chunk_id: hit.payload for hit in (*dense, *lexical)}
         return StoreSearchResponse(chunks=chunks, dense=_ranked(dense), lexical=_ranked(lexical))
 
     def stats(self) -> list[CollectionStats]:

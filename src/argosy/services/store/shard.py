@@ -23,6 +23,8 @@ from argosy.contracts.vectors import Vectors
 
 DENSE = "dense"
 LEXICAL = "bm25"
+SHOWN = ["document_id", "version", "chunk"]
+"""What a search reads of a point."""
 MAX_UPDATE = 200
 """Points in one update: Edge stops every other thread meanwhile (200 points take about 8 ms)."""
 
@@ -42,9 +44,6 @@ class Hit:
     version: int
     score: float
     payload: str
-
-    def chunk(self) -> Chunk:
-        return msgspec.json.decode(self.payload, type=Chunk)
 
 
 def _config(dimensions: int) -> edge.EdgeConfig:
@@ -193,7 +192,7 @@ class Shard:
             queries.append(edge.Query.Nearest(_BM25.embed_query(text), using=LEXICAL))
         condition = _filter(filters)
         requests = [
-            edge.QueryRequest(limit=limit, query=query, filter=condition, with_payload=True) for query in queries
+            edge.QueryRequest(limit=limit, query=query, filter=condition, with_payload=SHOWN) for query in queries
         ]
         with _wrapped():
             answers = [_hits(found) for found in self._inner.query_batch(edge.QueryBatchRequest(requests))]
@@ -224,8 +223,9 @@ class Shard:
 
 
 def _hits(found: Sequence[edge.ScoredPoint]) -> list[Hit]:
-    return [
-        Hit(str(p.id), p.payload["document_id"], p.payload["version"], p.score, p.payload["chunk"])
-        for p in found
-        if p.payload is not None
-    ]
+    hits = []
+    for point in found:
+        payload = point.payload  # each look at it converts it anew
+        if payload is not None:
+            hits.append(Hit(str(point.id), payload["document_id"], payload["version"], point.score, payload["chunk"]))
+    return hits

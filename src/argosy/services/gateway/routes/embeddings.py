@@ -10,7 +10,6 @@ from starlette.responses import Response
 
 from argosy.contracts.embedding import EmbedResponse, TextKind
 from argosy.contracts.errors import InvalidRequest, ModelNotFound
-from argosy.contracts.vectors import matrix
 from argosy.services.gateway.bodies import MAX_INPUTS, EmbeddingsBody
 from argosy.services.gateway.gateway import Gateway
 from argosy.services.gateway.reading import read
@@ -81,6 +80,9 @@ def _answer(body: EmbeddingsBody, embedded: EmbedResponse) -> Embeddings:
 def _vectors(body: EmbeddingsBody, embedded: EmbedResponse) -> list[Embedding]:
     """As numbers, or as base64 of the very bytes that came (msgspec writes bytes as base64)."""
     if body.encoding_format == "float":
+        # Brings numpy, which a gateway needs for nothing else.
+        from argosy.contracts.vectors import matrix
+
         return [Embedding(n, row) for n, row in enumerate(matrix(embedded).tolist())]
     size = 4 * embedded.dimensions
     return [

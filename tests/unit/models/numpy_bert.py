@@ -1,0 +1,50 @@
+"""BERT in plain numpy, one text at a time and without padding: what the graph is compared with."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from argosy.models.description import ModelDescription, Pooling
+
+Floats = npt.NDArray[np.float64]
+Weights = Mapping[str, npt.NDArray[np.float32]]
+
+_erf = np.vectorize(math.erf, otypes=[np.float64])
+
+
+def embedding(weights: Weights, about: ModelDescription, ids: Sequence[int]) -> Floats:
+    """The vector of one text in float64, of unit length if the description normalises."""
+
+    def dense(x: Floats, name: str) -> Floats:
+        product: Floats = x @ weights[f"{name}.weight"].T.astype(np.float64)
+        return product + weights[f"{name}.bias"]
+
+    def norm(x: Floats, name: str) -> Floats:
+        centred = x - x.mean(axis=-1, keepdims=True)
+        scaled = centred / np.sqrt((centred**2).mean(axis=-1, keepdims=True) + about.layer_norm_eps)
+        return scaled * weights[f"{name}.weight"] + weights[f"{name}.bias"]
+
+    x: Floats = weights["embeddings.word_embeddings.weight"][list(ids)].astype(np.float64)
+    x = x + weights["embeddings.position_embeddings.weight"][: len(ids)]
+    x = norm(x + weights["embeddings.token_type_embeddings.weight"][0], "embeddings.LayerNorm")
+    size = about.hidden_size // about.heads
+    for number in range(about.layers):
+        layer = f"encoder.layer.{number}"
+        query, key, value = (dense(x, f"{layer}.attention.self.{part}") for part in ("query", "key", "value"))
+        heads = []
+        for start in range(0, about.hidden_size, size):
+            part = slice(start, start + size)
+            scores = query[:, part] @ key[:, part].T / math.sqrt(size)
+            shares = np.exp(scores - scores.max(axis=-1, keepdims=True))
+            heads.append(shares / shares.sum(axis=-1, keepdims=True) @ value[:, part])
+        attended = dense(np.concatenate(heads, axis=-1), f"{layer}.attention.output.dense")
+        x = norm(x + attended, f"{layer}.attention.output.LayerNorm")
+        inner = dense(x, f"{layer}.intermediate.dense")
+        inner = inner * 0.5 * (1 + _erf(inner / math.sqrt(2)))
+        x = norm(x + dense(inner, f"{layer}.output.dense"), f"{layer}.output.LayerNorm")
+    pooled: Floats = x.mean(axis=0) if about.pooling is Pooling.MEAN else x[0]
+    return pooled / np.linalg.norm(pooled) if about.normalise else pooled

@@ -1,0 +1,362 @@
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Callable, Sequence
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from argosy.contracts.embedding import TextKind, Vectors
+from argosy.contracts.errors import (
+    DeadlineExceeded,
+    Internal,
+    InvalidRequest,
+    Overloaded,
+    TooLarge,
+    Unavailable,
+)
+from argosy.contracts.request import Deadline, Priority, RequestContext
+from argosy.services.embedding.backends.fake import FakeEngine
+from argosy.serving.batching import Batcher, EmbedResult, plan_batches
+
+pytestmark = pytest.mark.unit
+
+PASSAGE = TextKind.PASSAGE
+
+
+@given(st.lists(st.integers(1, 300), max_size=80), st.integers(1, 1024))
+def test_every_text_is_in_exactly_one_batch_within_the_budget(lengths: list[int], budget: int) -> None:
+    batches = plan_batches(lengths, budget)
+    assert sorted(index for batch in batches for index in batch) == list(range(len(lengths)))
+    for batch in batches:
+        assert len(batch) == 1 or max(lengths[index] for index in batch) * len(batch) <= budget
+
+
+@given(st.lists(st.integers(1, 300), max_size=80), st.integers(1, 1024))
+def test_no_batch_mixes_lengths_that_another_batch_lies_between(lengths: list[int], budget: int) -> None:
+    planned = [lengths[index] for batch in plan_batches(lengths, budget) for index in batch]
+    assert planned == sorted(lengths, reverse=True)
+
+
+@given(st.lists(st.integers(1, 300), max_size=80), st.integers(1, 1024))
+def test_a_batch_is_closed_only_when_it_is_full(lengths: list[int], budget: int) -> None:
+    for batch in plan_batches(lengths, budget)[:-1]:
+        assert (len(batch) + 1) * max(lengths[index] for index in batch) > budget
+
+
+class GatedEngine(FakeEngine):
+    """Runs a batch only when it is let; texts that hold `poison` fail, those that hold `typo` are the caller's error."""
+
+    def __init__(self, clock: FakeClock) -> None:
+        super().__init__(max_tokens=20)
+        self.batches: list[list[str]] = []
+        self.kinds: list[TextKind] = []
+        self.threads: set[int] = set()
+        self.started = threading.Semaphore(0)
+        self.allowed = threading.Semaphore(0)
+        self._clock = clock
+
+    def full_lengths(self, texts: Sequence[str], kind: TextKind) -> list[int]:
+        self.threads.add(threading.get_ident())
+        if any("unreadable" in text for text in texts):
+            raise InvalidRequest("not text")
+        return super().full_lengths(texts, kind)
+
+    def embed(self, texts: Sequence[str], kind: TextKind) -> Vectors:
+        self.threads.add(threading.get_ident())
+        self.batches.append(list(texts))
+        self.kinds.append(kind)
+        self.started.release()
+        assert self.allowed.acquire(timeout=20)
+        self._clock.now_s += 0.5 * len(texts)
+        if any("poison" in text for text in texts):
+            raise RuntimeError("boom")
+        if any("typo" in text for text in texts):
+            raise InvalidRequest("a typo")
+        return super().embed(texts, kind)
+
+    def allow(self, batches: int = 1000) -> None:
+        self.allowed.release(batches)
+
+    async def running(self) -> None:
+        """Returns once a further batch has begun."""
+        assert await asyncio.to_thread(self.started.acquire, timeout=20)
+
+
+class FakeClock:
+    def __init__(self) -> None:
+        self.now_s = 100.0
+
+    def __call__(self) -> float:
+        return self.now_s
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    return FakeClock()
+
+
+@pytest.fixture
+def engine(clock: FakeClock) -> GatedEngine:
+    return GatedEngine(clock)
+
+
+@pytest.fixture
+async def batcher(engine: GatedEngine, clock: FakeClock) -> AsyncIterator[Batcher]:
+    batcher = Batcher(engine, max_batch_tokens=20, max_queue_texts=10, clock=clock)
+    yield batcher
+    engine.allow()
+    await batcher.close()
+
+
+Ask = Callable[..., "asyncio.Task[EmbedResult]"]
+
+
+@pytest.fixture
+def ask(batcher: Batcher, clock: FakeClock) -> Ask:
+    """Starts a request; the deadline is a minute away unless told."""
+
+    def start(
+        *texts: str, priority: Priority = Priority.INTERACTIVE, kind: TextKind = PASSAGE, within_s: float = 60.0
+    ) -> asyncio.Task[EmbedResult]:
+        context = RequestContext("r", Deadline.after(within_s, clock), priority)
+        return asyncio.create_task(batcher.embed(texts, kind, context))
+
+    return start
+
+
+async def settled(condition: Callable[[], bool]) -> None:
+    """Lets the loop run until the condition holds."""
+    for _ in range(10_000):
+        if condition():
+            return
+        await asyncio.sleep(0)
+    pytest.fail("it never came to that")
+
+
+async def test_results_stand_in_the_order_of_the_texts(engine: GatedEngine, ask: Ask) -> None:
+    engine.allow()
+    texts = ["one two three four five six", "one", "three four " * 20, "", "seven " * 18]
+    result = await ask(*texts)
+    assert np.array_equal(result.vectors, FakeEngine(max_tokens=20).embed(texts, PASSAGE))
+    assert result.tokens == [8, 3, 20, 2, 20]
+    assert result.truncated == [False, False, True, False, False]
+
+
+async def test_nothing_asked_is_nothing_run(engine: GatedEngine, ask: Ask) -> None:
+    result = await ask()
+    assert result.vectors.shape == (0, engine.info.dimensions)
+    assert engine.batches == []
+
+
+async def test_batches_stay_within_the_token_budget(engine: GatedEngine, ask: Ask) -> None:
+    engine.allow()
+    await ask("a b c", "a", "a b c d", "a b", "a b c", "a")
+    for batch in engine.batches:
+        lengths = FakeEngine().count_tokens(batch, PASSAGE)
+        assert max(lengths) * len(lengths) <= 20
+
+
+async def test_callers_that_wait_together_share_a_batch(engine: GatedEngine, ask: Ask, batcher: Batcher) -> None:
+    first = ask("first")
+    await engine.running()
+    others = [ask("second"), ask("third")]
+    await settled(lambda: batcher.queued == 2)
+    engine.allow()
+    await asyncio.gather(first, *others)
+    assert sorted(map(sorted, engine.batches)) == [["first"], ["second", "third"]]
+
+
+async def test_queries_and_passages_never_share_a_batch(engine: GatedEngine, ask: Ask, batcher: Batcher) -> None:
+    first = ask("first")
+    await engine.running()
+    others = [ask("second", kind=TextKind.QUERY), ask("third"), ask("fourth", kind=TextKind.QUERY)]
+    await settled(lambda: batcher.queued == 3)
+    engine.allow()
+    await asyncio.gather(first, *others)
+    assert sorted(zip(engine.kinds, map(sorted, engine.batches), strict=True))[-1] == (
+        TextKind.QUERY,
+        ["fourth", "second"],
+    )
+
+
+async def test_a_query_waits_for_at_most_the_one_batch_that_runs(engine: GatedEngine, ask: Ask) -> None:
+    bulk = ask(*(f"{number} " * 9 for number in range(8)), priority=Priority.BULK)
+    await engine.running()
+    query = ask("query")
+    engine.allow(1)
+    await engine.running()
+    assert engine.batches[1] == ["query"]
+    engine.allow(1)
+    await query
+    assert not bulk.done()
+    engine.allow()
+    assert (await bulk).vectors.shape[0] == 8
+
+
+async def test_the_oldest_text_is_in_the_next_batch_however_short_it_is(
+    engine: GatedEngine, ask: Ask, batcher: Batcher
+) -> None:
+    first = ask("first")
+    await engine.running()
+    short = ask("short")
+    await settled(lambda: batcher.queued == 1)
+    long = [ask(f"{number} " * 17) for number in range(4)]
+    await settled(lambda: batcher.queued == 5)
+    engine.allow()
+    await asyncio.gather(first, short, *long)
+    assert engine.batches[1] == ["short"]
+
+
+async def test_the_engine_is_called_from_one_thread_that_is_not_the_loops(engine: GatedEngine, ask: Ask) -> None:
+    engine.allow()
+    await asyncio.gather(*(ask(f"text {number}") for number in range(5)))
+    assert len(engine.threads) == 1
+    assert threading.get_ident() not in engine.threads
+
+
+async def test_a_full_queue_refuses_and_says_when_to_come_back(engine: GatedEngine, ask: Ask, batcher: Batcher) -> None:
+    running = ask("first")
+    await engine.running()
+    waiting = ask(*"abcdefgh")
+    await settled(lambda: batcher.queued == 8)
+    with pytest.raises(Overloaded) as caught:
+        await ask("x", "y", "z")
+    assert caught.value.retry_after_s == 1.0
+    assert batcher.queued == 8
+    engine.allow(1)
+    await running
+    await engine.running()
+    more = ask(*"ijklmn")
+    await settled(lambda: batcher.queued == 8)
+    with pytest.raises(Overloaded) as caught:
+        await ask(*"opqrst")
+    assert caught.value.retry_after_s == pytest.approx(4 * 0.5)
+    engine.allow()
+    await asyncio.gather(waiting, more)
+    assert batcher.queued == 0
+
+
+async def test_bulk_work_that_fills_its_queue_shuts_no_query_out(
+    engine: GatedEngine, ask: Ask, batcher: Batcher
+) -> None:
+    first = ask("first")
+    await engine.running()
+    bulk = ask(*"abcdefghij", priority=Priority.BULK)
+    await settled(lambda: batcher.queued == 10)
+    with pytest.raises(Overloaded):
+        await ask("more", priority=Priority.BULK)
+    query = ask("query")
+    await settled(lambda: batcher.queued == 11)
+    engine.allow()
+    await asyncio.gather(first, bulk, query)
+
+
+async def test_a_request_that_can_never_fit_is_not_told_to_come_back(ask: Ask) -> None:
+    with pytest.raises(TooLarge, match="11 texts in one request; the limit is 10"):
+        await ask(*"abcdefghijk")
+
+
+async def test_work_whose_deadline_passed_is_dropped_before_it_costs(
+    engine: GatedEngine, ask: Ask, clock: FakeClock
+) -> None:
+    first = ask("first")
+    await engine.running()
+    late = ask("late", within_s=0.25)
+    await asyncio.sleep(0)
+    engine.allow()
+    with pytest.raises(DeadlineExceeded):
+        await late
+    await first
+    assert engine.batches == [["first"]]
+    with pytest.raises(DeadlineExceeded):
+        await ask("later", within_s=0)
+
+
+async def test_work_whose_caller_left_is_dropped_before_it_costs(
+    engine: GatedEngine, ask: Ask, batcher: Batcher
+) -> None:
+    first, gone, kept = ask("first"), ask("gone"), ask("kept")
+    await engine.running()
+    left = ask("left", priority=Priority.BULK)
+    await settled(lambda: batcher.queued == 1)
+    left.cancel()
+    await asyncio.wait([left])
+    assert batcher.queued == 0
+    gone.cancel()
+    engine.allow()
+    await asyncio.gather(first, kept)
+    assert len(engine.batches) == 1
+
+
+async def test_the_rest_of_a_bulk_request_is_dropped_with_its_caller(engine: GatedEngine, ask: Ask) -> None:
+    bulk = ask(*(f"{number} " * 17 for number in range(5)), priority=Priority.BULK)
+    await engine.running()
+    bulk.cancel()
+    await asyncio.wait([bulk])
+    engine.allow()
+    await ask("next")
+    assert [len(batch) for batch in engine.batches] == [1, 1]
+
+
+@pytest.mark.parametrize(
+    ("bad", "expected"), [("poison", Internal), ("typo", InvalidRequest), ("unreadable", InvalidRequest)]
+)
+async def test_a_bad_text_fails_alone(
+    engine: GatedEngine, ask: Ask, batcher: Batcher, bad: str, expected: type[Exception]
+) -> None:
+    first = ask("first")
+    await engine.running()
+    good, poisoned, also_good = ask("good", "fine"), ask(bad), ask("better")
+    await settled(lambda: batcher.queued == 4)
+    engine.allow()
+    with pytest.raises(expected) as caught:
+        await poisoned
+    assert "boom" not in str(caught.value)
+    assert (await good).tokens == [3, 3]
+    assert np.array_equal((await also_good).vectors, FakeEngine().embed(["better"], PASSAGE))
+    await first
+
+
+async def test_a_query_goes_before_the_retries_of_a_failed_bulk_batch(engine: GatedEngine, ask: Ask) -> None:
+    bulk = ask("poison", "one", "two", priority=Priority.BULK)
+    await engine.running()
+    query = ask("query")
+    engine.allow(2)
+    await query
+    assert engine.batches[1] == ["query"]
+    engine.allow()
+    with pytest.raises(Internal):
+        await bulk
+
+
+async def test_closing_lets_the_running_batch_end_and_refuses_the_rest(
+    engine: GatedEngine, ask: Ask, batcher: Batcher
+) -> None:
+    first = ask("first")
+    await engine.running()
+    second = ask("second")
+    await settled(lambda: batcher.queued == 1)
+    closing = asyncio.create_task(batcher.close())
+    with pytest.raises(Unavailable):
+        await second
+    engine.allow()
+    await closing
+    with pytest.raises(Unavailable):
+        await first
+    with pytest.raises(Unavailable):
+        await ask("third")
+
+
+async def test_an_engine_that_breaks_its_contract_hangs_nobody() -> None:
+    class Short(FakeEngine):
+        def embed(self, texts: Sequence[str], kind: TextKind) -> Vectors:
+            return super().embed(texts[:-1], kind)
+
+    batcher = Batcher(Short(), max_queue_texts=10)
+    with pytest.raises(Internal):
+        await batcher.embed(["a", "b"], PASSAGE, RequestContext("r", Deadline.after(60)))
+    await batcher.close()
