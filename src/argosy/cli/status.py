@@ -110,7 +110,7 @@ def _service_row(service: ServiceView, now_s: float) -> tuple[str, ...]:
     return (
         service.name,
         service.status.value,
-        f"{len(service.replicas)}/{service.desired}",
+        f"{service.details.get('serving', len(service.replicas))}/{service.desired}",
         _response(service.response_time_ms),
         str(service.error_count),
         output.DASH if service.last_check is None else f"{output.ago(service.last_check, now_s)} ago",

@@ -13,7 +13,7 @@ from typing import IO, TYPE_CHECKING, Annotated
 import typer
 
 from argosy.cli import output
-from argosy.cli.locate import DataDir, default_data_dir
+from argosy.cli.locate import DataDir, FleetAddress, default_data_dir
 
 if TYPE_CHECKING:
     from argosy.config.models import Fleet
@@ -65,6 +65,10 @@ def up(
         environment,
     )
     _fetch_model(fleet)
+    if FleetAddress("", "", fleet.fleet.data_dir.absolute()).live_replicas():
+        output.note(
+            "Replicas of an earlier controller are alive; they are adopted with the ports and settings they have."
+        )
     if detach:
         _up_detached(fleet)
     else:

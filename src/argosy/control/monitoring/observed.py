@@ -84,6 +84,10 @@ class Observed:
         if reason is not None:
             self.failures[replica.service] = reason
 
+    def recovered(self, service: str) -> None:
+        """A replica of the service became ready: why the last one failed is no longer its state."""
+        self.failures.pop(service, None)
+
     def is_served(self, service: str) -> bool:
         """Whether any replica of the service last said that it was ready."""
         return any(

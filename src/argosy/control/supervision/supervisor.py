@@ -149,6 +149,7 @@ class Supervisor:
             self._starting.discard(slot)
             self._wake.set()
         self._states[slot] = became_ready(self._states.get(slot, RestartState()), self._clock())
+        self._observed.recovered(service)
         self._feed.add("replica", slot, "starting", "ready", f"pid {replica.pid}")
         self._watch(replica)
 

@@ -62,7 +62,7 @@ def _texts(body: EmbeddingsBody, model: str) -> list[str]:
         raise InvalidRequest(
             f"input holds {len(texts)} texts, the limit is {MAX_INPUTS}. Send fewer at once.", param="input"
         )
-    empty = next((n for n, text in enumerate(texts) if not text), None)
+    empty = next((n for n, text in enumerate(texts) if not text.strip()), None)
     if empty is not None:
         raise InvalidRequest(f"The text at position {empty} of input is empty; leave it out.", param="input")
     return texts
