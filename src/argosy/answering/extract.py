@@ -9,8 +9,11 @@ from argosy.answering.compose import Composed, compose
 from argosy.answering.ranker import Candidate, ScoredText, SentenceVectors, StopRule, candidates, select
 from argosy.contracts.retrieval import Passage
 
-LEAST_CONFIDENCE = 0.15
-"""Below it the best sentence is clearly about something else: half of cosine plus coverage, or coverage alone."""
+LEAST_CONFIDENCE = 0.30
+"""Half of cosine plus coverage: below it 1.2 % of XQuAD's answerable questions fall, and 77 % of those whose article
+is absent."""
+LEAST_CONFIDENCE_BY_WORDS = 0.25
+"""Coverage alone, without vectors."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,4 +39,5 @@ class Extraction:
         """The answer; without `vectors` the words alone decide."""
         rule = StopRule(max_sentences=max_sentences)
         selection = select(self.question, self.scored, self.among, vectors=vectors, rule=rule)
-        return compose(selection.selected if selection.confidence >= LEAST_CONFIDENCE else [], self.passages)
+        least = LEAST_CONFIDENCE_BY_WORDS if vectors is None else LEAST_CONFIDENCE
+        return compose(selection.selected if selection.confidence >= least else [], self.passages)

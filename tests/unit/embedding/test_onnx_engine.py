@@ -40,7 +40,8 @@ def test_lengths_tell_a_text_that_fits_from_one_that_is_cut(tmp_path: Path) -> N
     fits, long = " ".join(WORDS[: MAX_TOKENS - 2]), " ".join(WORDS[: MAX_TOKENS - 1])
     assert engine.count_tokens([fits, long], TextKind.PASSAGE) == [MAX_TOKENS, MAX_TOKENS]
     assert engine.full_lengths([fits, long], TextKind.PASSAGE) == [MAX_TOKENS, MAX_TOKENS + 1]
-    assert np.allclose(*engine.embed([fits, long], TextKind.PASSAGE), atol=1e-6)
+    whole, cut = engine.embed([fits, long], TextKind.PASSAGE)
+    assert np.allclose(whole, cut, atol=1e-6)
 
 
 def test_prompts_differ_by_kind_and_are_counted(tmp_path: Path) -> None:

@@ -20,13 +20,14 @@ def embedding(weights: Weights, about: ModelDescription, ids: Sequence[int]) -> 
     """The vector of one text in float64, of unit length if the description normalises."""
 
     def dense(x: Floats, name: str) -> Floats:
-        product: Floats = x @ weights[f"{name}.weight"].T.astype(np.float64)
-        return product + weights[f"{name}.bias"]
+        result: Floats = x @ weights[f"{name}.weight"].T.astype(np.float64) + weights[f"{name}.bias"]
+        return result
 
     def norm(x: Floats, name: str) -> Floats:
         centred = x - x.mean(axis=-1, keepdims=True)
         scaled = centred / np.sqrt((centred**2).mean(axis=-1, keepdims=True) + about.layer_norm_eps)
-        return scaled * weights[f"{name}.weight"] + weights[f"{name}.bias"]
+        result: Floats = scaled * weights[f"{name}.weight"] + weights[f"{name}.bias"]
+        return result
 
     x: Floats = weights["embeddings.word_embeddings.weight"][list(ids)].astype(np.float64)
     x = x + weights["embeddings.position_embeddings.weight"][: len(ids)]

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from argosy.contracts.embedding import TextKind, Vectors
+from argosy.contracts.embedding import TextKind
 from argosy.contracts.errors import (
     DeadlineExceeded,
     Internal,
@@ -19,6 +19,7 @@ from argosy.contracts.errors import (
     Unavailable,
 )
 from argosy.contracts.request import Deadline, Priority, RequestContext
+from argosy.contracts.vectors import Vectors
 from argosy.services.embedding.backends.fake import FakeEngine
 from argosy.serving.batching import Batcher, EmbedResult, plan_batches
 
@@ -48,7 +49,7 @@ def test_a_batch_is_closed_only_when_it_is_full(lengths: list[int], budget: int)
 
 
 class GatedEngine(FakeEngine):
-    """Runs a batch only when it is let; texts that hold `poison` fail, those that hold `typo` are the caller's error."""
+    """Runs a batch only when it is let; texts that hold `poison` break it, `typo` is the caller's error."""
 
     def __init__(self, clock: FakeClock) -> None:
         super().__init__(max_tokens=20)

@@ -59,6 +59,7 @@ class DocumentsService:
         self._upstreams = Upstreams.of(kit)
         self._worker: Worker | None = None
         self._parser: ParserPool | None = None
+        self._database: Database | None = None
         self._background: set[asyncio.Task[None]] = set()
         kit.timeouts_s = {"/documents": UPLOAD_TIMEOUT_S, "/batches": MAX_WAIT_S + 10}
         kit.details = self._details
@@ -80,7 +81,7 @@ class DocumentsService:
 
     async def start(self) -> None:
         settings, embedding = self._settings, self._kit.fleet.services.embedding
-        database = await asyncio.to_thread(Database.open, self._folder / "catalog.db")
+        self._database = database = await asyncio.to_thread(Database.open, self._folder / "catalog.db")
         self._blobs = await asyncio.to_thread(BlobStore, self._folder / "blobs")
         processing = f"{embedding.backend}:{embedding.model}:{settings.chunk_tokens}:{settings.chunk_overlap_tokens}"
         limits = QueueLimits(settings.max_queued_documents, settings.max_queued_bytes)
@@ -113,6 +114,8 @@ class DocumentsService:
         if self._parser is not None:
             await self._parser.close()
         await self._upstreams.stop()
+        if self._database is not None:
+            await asyncio.to_thread(self._database.close)
 
     async def _add(self, request: Request) -> Response:
         """202 once every document of the request is on disk; refused as a whole otherwise."""

@@ -87,20 +87,9 @@ class Jobs:
             return None
         with self._database.write() as connection:
             self._bury(connection, now)
-            older = jobs.alias("older")
-            turn = (
-                select(jobs.c.id)
-                .outerjoin(batches, batches.c.id == jobs.c.batch_id)
-                .where(_expired(now) | _due(now))
-                .where(
-                    ~exists().where(
-                        older.c.document_id == jobs.c.document_id, older.c.id < jobs.c.id, older.c.state.in_(ACTIVE)
-                    )
-                )
-                .order_by(func.coalesce(batches.c.served, 0), jobs.c.id)
-                .limit(1)
-                .scalar_subquery()
-            )
+            turn = _whose_turn(connection, now)
+            if turn is None:
+                return None
             row = connection.execute(
                 update(jobs)
                 .where(jobs.c.id == turn)
@@ -113,9 +102,7 @@ class Jobs:
                     lease_until=now + self.rules.lease_s,
                 )
                 .returning(*jobs.c)
-            ).first()
-            if row is None:
-                return None
+            ).one()
             if row.batch_id is not None:
                 last = select(func.coalesce(func.max(batches.c.served), 0) + 1).scalar_subquery()
                 connection.execute(update(batches).where(batches.c.id == row.batch_id).values(served=last))
@@ -240,6 +227,42 @@ class Jobs:
         )
         for row in buried.all():
             _mark_failed(connection, row, now, DocumentStatus.DEAD, WORKER_DIED)
+
+
+def _whose_turn(connection: Connection, now: float) -> int | None:
+    """The job to do next: one whose worker died, one of no batch, else the oldest of the batch served longest ago.
+
+    Each look-up goes by an index, so that a claim costs the same with ten jobs queued and with ten thousand. A batch
+    whose first jobs all wait for older ones of the same document is passed over by the last, thorough look.
+    """
+    waiting = jobs.alias("waiting")
+    batch = (
+        select(batches.c.id)
+        .where(
+            exists().where(
+                waiting.c.batch_id == batches.c.id, waiting.c.state == JobState.QUEUED, waiting.c.run_at <= now
+            )
+        )
+        .order_by(batches.c.served, batches.c.id)
+        .limit(1)
+        .scalar_subquery()
+    )
+    older = jobs.alias("older")
+    first_of_document = ~exists().where(
+        older.c.document_id == jobs.c.document_id, older.c.id < jobs.c.id, older.c.state.in_(ACTIVE)
+    )
+    for candidates in (
+        select(jobs.c.id).where(_expired(now)),
+        select(jobs.c.id).where(_due(now), jobs.c.batch_id.is_(None)),
+        select(jobs.c.id).where(_due(now), jobs.c.batch_id == batch),
+        select(jobs.c.id).where(_due(now)),
+    ):
+        found: int | None = connection.execute(
+            candidates.where(first_of_document).order_by(jobs.c.id).limit(1)
+        ).scalar()
+        if found is not None:
+            return found
+    return None
 
 
 def _due(now: float) -> Any:

@@ -118,6 +118,7 @@ jobs = Table(
     Column("error_code", String(64)),
     Column("error_detail", Text),
     Index("jobs_by_state", "state", "kind", "run_at"),
+    Index("jobs_by_batch", "batch_id", "state", "id"),
     Index("jobs_by_document", "document_id", "state"),
     Index("jobs_by_finish", "finished_at", sqlite_where=text("finished_at IS NOT NULL")),
 )
