@@ -41,7 +41,7 @@ check: setup-dev ## format, lint, types, import rule, dependencies, docs; under 
 	@$(BIN)/ruff format --check --quiet . || { echo "Run: $(BIN)/ruff format ."; exit 1; }
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/mypy --no-error-summary
-	@$(BIN)/lint-imports --no-timing > $(VENV)/lint-imports.txt || { cat $(VENV)/lint-imports.txt; exit 1; }
+	@$(BIN)/lint-imports > $(VENV)/lint-imports.txt || { cat $(VENV)/lint-imports.txt; exit 1; }
 	@$(BIN)/deptry --no-ansi . 2> $(VENV)/deptry.txt || { cat $(VENV)/deptry.txt; exit 1; }
 	@$(BIN)/python scripts/configuration_page.py --check
 	@$(BIN)/python scripts/check_docs.py
