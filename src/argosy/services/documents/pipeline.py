@@ -38,6 +38,7 @@ from argosy.services.documents.tokens import Tokenizer
 _CHUNK_IDS = uuid.UUID("6f0d3c1a-9a52-5b0e-8d5e-0f5a6e0c7b11")
 BLOB_GRACE_S = 600.0
 """Content that was put this recently may belong to an upload that is just being accepted."""
+STAGE_EVERY_S = 0.5
 
 
 class Parser(Protocol):
@@ -98,13 +99,19 @@ class Pipeline:
         self._store = store
         self._settings = settings or PipelineSettings()
         self._clock = clock
+        self._noted_s: dict[int, float] = {}
+        """When the stage of each job in work was last written."""
 
     async def run(self, job: Job) -> None:
         """Does the job and records that it is done.
 
         Raises: ArgosyError; LeaseLost, somebody else has it now and nothing more may be done.
         """
-        freed = await (self._forget(job) if job.kind is JobKind.FORGET else self._index(job))
+        self._noted_s[job.id] = self._clock()
+        try:
+            freed = await (self._forget(job) if job.kind is JobKind.FORGET else self._index(job))
+        finally:
+            del self._noted_s[job.id]
         for key in freed:
             await asyncio.to_thread(self._blobs.delete, key, BLOB_GRACE_S)
 
@@ -152,7 +159,13 @@ class Pipeline:
         return await asyncio.to_thread(self._jobs.done, job)
 
     async def _stage(self, job: Job, stage: str, progress: float) -> None:
-        await asyncio.to_thread(self._jobs.stage, job, stage, progress)
+        """Notes where the job is, at most every STAGE_EVERY_S: each note is an fsync, and a small document is done
+        before anybody looks. Raises: LeaseLost.
+        """
+        now_s = self._clock()
+        if now_s - self._noted_s.get(job.id, 0.0) >= STAGE_EVERY_S:
+            self._noted_s[job.id] = now_s
+            await asyncio.to_thread(self._jobs.stage, job, stage, progress)
 
     def _context(self, job: Job) -> RequestContext:
         deadline = Deadline.after(self._settings.call_timeout_s, self._clock)
