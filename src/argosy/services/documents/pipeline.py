@@ -131,7 +131,7 @@ class Pipeline:
         await self._embed_all(job, drafts, title)
         text = parsed.text.encode("utf-8")
         await asyncio.to_thread(self._blobs.put, text)
-        await self._stage(job, "publish", 0.95)
+        await asyncio.to_thread(self._jobs.stage, job, "publish", 0.95)  # always: only its holder may publish
         version = PublishRequest(job.collection, job.document_id, job.version, len(drafts))
         await self._store.publish(version, self._context(job))
         indexed = Indexed(len(drafts), len(parsed.pages) or None, title, content_hash(text))
