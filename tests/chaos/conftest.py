@@ -6,24 +6,30 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.chaos.fleet import FULL, ChaosFleet, answering
+from tests.chaos.fleet import FULL, ChaosFleet, Elsewhere, answering
 
 
 @pytest.fixture(scope="module")
-def broken_again(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ChaosFleet]:
+def elsewhere() -> Iterator[Elsewhere]:
+    with answering() as elsewhere:
+        yield elsewhere
+
+
+@pytest.fixture(scope="module")
+def broken_again(elsewhere: Elsewhere, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ChaosFleet]:
     """The module's fleet, indexed. At its end every document is there, and no process of it is left."""
     home = tmp_path_factory.mktemp("chaos")
-    with answering() as elsewhere:
-        outside = f'[services.outside]\nexternal = "{elsewhere}"\n'
-        fleet = ChaosFleet(home / "data", home, settings=FULL + outside)
-        try:
-            fleet.start().ok()
-            fleet.index()
-            yield fleet
-            fleet.assert_nothing_lost()
-            fleet.down()
-        finally:
-            fleet.end()
+    outside = f'[services.outside]\nexternal = "{elsewhere.url}"\n'
+    fleet = ChaosFleet(home / "data", home, settings=FULL + outside)
+    fleet.write()
+    try:
+        fleet.start().ok()
+        fleet.index()
+        yield fleet
+        fleet.assert_nothing_lost()
+        fleet.down()
+    finally:
+        fleet.end()
 
 
 @pytest.fixture

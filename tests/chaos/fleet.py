@@ -9,8 +9,8 @@ import os
 import shutil
 import signal
 import threading
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import psutil
@@ -18,10 +18,13 @@ import psutil
 from argosy.serving.runfile import RUN_FILE_VARIABLE
 from tests.chaos.library import TEXTS
 from tests.e2e.fleet import FAKE, Ran, RealFleet, lives, names, until
+from tests.e2e.wire import Answer, send
 from tests.samples import echo
 
 TWO = "replicas = { min = 2, max = 2 }"
 FULL = f"""
+[fleet]
+probe_interval_s = 1.0
 [services.embedding]
 {TWO}
 [services.retrieval]
@@ -33,7 +36,8 @@ FULL = f"""
 [services.echo]
 module = "echo:create_app"
 {TWO}
-hang_limit_s = 6
+hang_limit_s = 7
+memory_limit_bytes = 400_000_000
 """
 POLL_S = 0.01
 
@@ -43,14 +47,16 @@ class ChaosFleet(RealFleet):
     """`settings` is the fleet file. Everything that a test does to it ends with `recovered`."""
 
     settings: str = FULL
-    started: Ran = field(default_factory=lambda: Ran((), -1, "", ""))
 
-    def start(self) -> Ran:
+    def write(self) -> None:
+        """The fleet file and the user's service, into the folder that the fleet is started in."""
         (self.cwd / "fleet.toml").write_text(self.settings)
         shutil.copyfile(echo.__file__, self.cwd / "echo.py")
         (self.cwd / "behave").mkdir(exist_ok=True)
-        self.started = self.up("fleet.toml", *FAKE)
-        return self.started
+
+    def start(self) -> Ran:
+        """Also starts the controller again where replicas are left."""
+        return self.up("fleet.toml", *FAKE)
 
     def index(self) -> None:
         """Returns when the library is indexed; sent again it is unchanged, so this also tells that nothing is lost."""
@@ -66,6 +72,12 @@ class ChaosFleet(RealFleet):
     def view(self) -> dict[str, Any]:
         """The fleet as the controller sees it."""
         return dict(self.admin("/v1/fleet"))
+
+    def counted(self, missing: str) -> float:
+        """Answers that the gateways say a fallback served."""
+        label = f'argosy_degraded_answers_total{{missing="{missing}",service="gateway"}} '
+        pages = [send(r["endpoint"], "GET", "/metrics").body.decode() for r in self.replicas("gateway").values()]
+        return sum(float(line.removeprefix(label)) for page in pages for line in page.splitlines() if label in line)
 
     def service(self, name: str) -> dict[str, Any]:
         return next(dict(service) for service in self.view()["services"] if service["name"] == name)
@@ -83,7 +95,7 @@ class ChaosFleet(RealFleet):
 
     def now(self) -> int:
         """Where the feed of events ends."""
-        return int(self.admin("/v1/events?limit=1&since=1000000000")["next"])
+        return max(int(event["seq"]) for event in self.admin("/v1/events?limit=1000")["events"])
 
     def recovered(self, within_s: float = 60.0) -> None:
         """Returns when every replica of every service is healthy and as many run as are wanted."""
@@ -123,6 +135,16 @@ class ChaosFleet(RealFleet):
         """SIGSTOP: alive, listening, and silent."""
         for replica in replicas:
             os.kill(self.pids()[replica], signal.SIGSTOP)
+
+    def replaced(self, replica: str, pid: int) -> None:
+        """Returns when another process is in that replica's place, and all is well."""
+        until(lambda: self.pids().get(replica, pid) != pid, f"another process for {replica}")
+        self.recovered()
+
+    def drain(self, replica: str) -> Answer:
+        """What the admin API answers once the replica is gone, or why it does not go."""
+        path = f"/v1/services/{replica.rpartition('-')[0]}/replicas/{replica}/drain"
+        return send(self.admin_url, "POST", path, {}, headers={"authorization": f"Bearer {self.token}"})
 
     def _signal(self, number: signal.Signals, *replicas: str) -> None:
         pids = [self.pids()[replica] for replica in replicas]
@@ -174,17 +196,23 @@ class ChaosFleet(RealFleet):
             path.unlink()
 
 
-MakeChaosFleet = Callable[..., ChaosFleet]
+@dataclass
+class Elsewhere:
+    """A service that the fleet calls but does not start."""
+
+    url: str = ""
+    status: int = 200
+    """What it answers to everything."""
 
 
 @contextlib.contextmanager
-def answering(status: int = 200) -> Iterator[str]:
-    """A service that runs elsewhere, for the fleet to call but not to start; yields its address."""
+def answering() -> Iterator[Elsewhere]:
+    elsewhere = Elsewhere()
 
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             body = json.dumps({"path": self.path}).encode()
-            self.send_response(status)
+            self.send_response(elsewhere.status)
             self.send_header("content-length", str(len(body)))
             self.end_headers()
             self.wfile.write(body)
@@ -196,7 +224,8 @@ def answering(status: int = 200) -> Iterator[str]:
         serving = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
         serving.start()
         try:
-            yield f"http://127.0.0.1:{server.server_address[1]}"
+            elsewhere.url = f"http://127.0.0.1:{server.server_address[1]}"
+            yield elsewhere
         finally:
             server.shutdown()
             serving.join()

@@ -1,4 +1,4 @@
-"""kill -9, and what goes on all the same. A replica that is dead stays dead here: nobody restarts it yet."""
+"""kill -9 of the controller and of replicas that hold data: what goes on all the same, and what is there after it."""
 
 from __future__ import annotations
 
@@ -178,15 +178,10 @@ def test_documents_killed_at_work_are_each_indexed_exactly_once(working: RealFle
     kill(working.pids()["documents-1"])
     assert interrupted["counts"]["indexed"] < DOCUMENTS / 2
     assert found_counts(working, "calm") == expected
-    refused = working.call("POST", "/v1/documents", {"documents": [{"text": "x"}]})
-    assert refused.status == 503
-    assert refused.json()["error"]["retryable"]
-    assert "documents" in refused.json()["error"]["message"]
-    until(lambda: working.cli("status").exit_code == 1, "the fleet to be degraded")
     restart(working)
     done = until(lambda: (v := batch(working, accepted["batch_id"], 5))["done"] and v, "the rest to be indexed")
     assert done["counts"]["indexed"] == DOCUMENTS
-    assert max(document["attempts"] for document in done["documents"]) == 2
+    assert max(document["attempts"] for document in done["documents"]) > 1
     assert chunk_counts(working, "rough") == expected
     assert found_counts(working, "rough") == expected
 

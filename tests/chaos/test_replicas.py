@@ -48,7 +48,7 @@ def test_no_request_fails_when_a_replica_is_drained(service: str, fleet: ChaosFl
     leaving = sorted(fleet.replicas(service))[-1]
     since = fleet.now()
     with Load(fleet.url, WITH_ECHO) as load:
-        fleet.cli("drain", f"{service}/{leaving}").ok()
+        assert fleet.drain(leaving).status == 200
         load.more(20)
     load.assert_none_failed()
     assert load.degraded() == set()
@@ -61,13 +61,13 @@ def test_no_request_fails_when_a_replica_is_drained(service: str, fleet: ChaosFl
 
 def test_a_drained_store_is_back_under_its_own_name(fleet: ChaosFleet) -> None:
     before = fleet.pids()["store-1"]
-    fleet.cli("drain", "store/store-1").ok()
+    assert fleet.drain("store-1").status == 200
     fleet.recovered()
     assert list(fleet.replicas("store")) == ["store-1"]
     assert fleet.pids()["store-1"] != before
 
 
 def test_a_replica_that_runs_elsewhere_is_not_drained_from_here(fleet: ChaosFleet) -> None:
-    ran = fleet.cli("drain", "outside/outside-1")
-    assert ran.exit_code == 1
-    assert "elsewhere" in ran.error()
+    refused = fleet.drain("outside-1")
+    assert refused.status == 409
+    assert "elsewhere" in refused.json()["error"]["message"]

@@ -167,7 +167,6 @@ def test_a_bad_upload_is_refused_whole(case: str, shared_fleet: SharedFleet) -> 
     refused(shared_fleet.call("GET", f"{ADD}?collection=refused"), 404, "collection_not_found")
 
 
-@pytest.mark.xfail(strict=True, reason="the form parser's own limit answers first: 400, and no word on what to do")
 def test_too_many_files_are_refused_like_too_many_texts(shared_fleet: SharedFleet) -> None:
     headers, body = multipart([Part(f"{n}.txt", b"text") for n in range(65)], collection="refused")
     files = refused(shared_fleet.call("POST", ADD, body=body, headers=headers), 413, "too_large")
@@ -175,7 +174,6 @@ def test_too_many_files_are_refused_like_too_many_texts(shared_fleet: SharedFlee
     assert files["message"] == refused(shared_fleet.call("POST", ADD, texts), 413, "too_large")["message"]
 
 
-@pytest.mark.xfail(strict=True, reason="the decoder's words go out: our class's name, no param, no nearest field")
 def test_an_unknown_field_of_an_upload_is_named_with_the_nearest(shared_fleet: SharedFleet) -> None:
     answer = shared_fleet.call("POST", ADD, {"documents": [{"text": "x"}], "colection": "y"})
     error = refused(answer, *INVALID)

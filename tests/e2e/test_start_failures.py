@@ -107,7 +107,7 @@ def test_a_second_fleet_on_the_same_data_is_refused_and_the_first_goes_on(shared
 
 MISTAKES: dict[str, tuple[str, str]] = {
     "unknown key": ("[services.embedding]\nmodle = 'x'", 'did you mean "model"'),
-    "unknown service": ("[services.embeding]\nmodel = 'x'", 'did you mean "embedding"'),
+    "unknown service": ("[services.embeding]\nmodel = 'x'", "services.embeding"),
     "cycle": ("[services.store]\nwants = ['gateway']", "circle"),
     "unknown dependency": ("[services.store]\nwants = ['cellar']", "cellar"),
     "wrong type": ("[services.documents]\nworkers = 'many'", "services.documents.workers"),

@@ -16,6 +16,8 @@ from starlette.routing import Route
 
 ME = Path(os.environ.get("ARGOSY_RUN_FILE", "echo-0")).stem
 
+HOARD: list[bytes] = []
+
 
 def wish() -> str:
     try:
@@ -35,6 +37,8 @@ async def say(request: Request) -> Response:
         sum(range(100_000))
     while wish() == "block":
         time.sleep(0.05)  # noqa: ASYNC251 - this is the mistake to be found
+    if wish() == "grow":
+        HOARD.append(b"x" * 400_000_000)
     return PlainTextResponse(f"{ME} says {request.path_params['word']}")
 
 

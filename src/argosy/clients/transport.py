@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 import aiohttp
@@ -15,7 +15,7 @@ from argosy.clients.directory import Directory
 from argosy.contracts.codec import JSON, MSGPACK, decode, encode
 from argosy.contracts.errors import ArgosyError, DeadlineExceeded, Unavailable, UpstreamFailed, error_from_wire
 from argosy.contracts.fleet import Endpoint
-from argosy.contracts.request import FALLBACK_SHARE, RequestContext
+from argosy.contracts.request import RequestContext
 from argosy.telemetry.logs import logger
 
 T = TypeVar("T")
@@ -25,10 +25,15 @@ PATIENCE_S = 0.1
 """Between two looks for a replica of a service that is worth waiting for."""
 ANSWER_MARGIN_S = 0.1
 """Left of the deadline for saying that the wait was in vain."""
+OWN_SHARE = 0.02
+"""Of a call's time, what the caller keeps: its error, which names who was late, comes before its own caller gives up."""
 MAX_LINE_BYTES = 2**22
+NO_INVENTED_HEADERS = ("content-type",)
+"""A request without a body has no type; one that aiohttp makes up is refused by the next hop."""
 
 Body = bytes | AsyncIterator[bytes] | None
-Send = Callable[[Endpoint, float, contextlib.AsyncExitStack], Awaitable[R]]
+Send = Callable[[Endpoint, RequestContext, contextlib.AsyncExitStack], Awaitable[R]]
+"""Asks one replica. The context's deadline is this attempt's."""
 
 log = logger("transport")
 
@@ -68,9 +73,11 @@ class Transport:
         """
         sent = encode(message)
         headers = {"content-type": MSGPACK, "accept": MSGPACK}
+        within = replace(context, deadline=context.deadline.share(1 - OWN_SHARE))
 
-        async def once(endpoint: Endpoint, left_s: float, stack: contextlib.AsyncExitStack) -> bytes:
-            opened = self._request("POST", endpoint, path, sent, {**context.headers(), **headers}, left_s)
+        async def once(endpoint: Endpoint, attempt: RequestContext, stack: contextlib.AsyncExitStack) -> bytes:
+            left_s = attempt.deadline.remaining_s()
+            opened = self._request("POST", endpoint, path, sent, {**attempt.headers(), **headers}, left_s)
             response = await stack.enter_async_context(opened)
             body = await response.read()
             if response.status >= 400:
@@ -78,7 +85,7 @@ class Transport:
             return body
 
         async with contextlib.AsyncExitStack() as stack:
-            return decode(await self._try(service, context, once, stack, idempotent, patient), into)
+            return decode(await self._try(service, within, once, stack, idempotent, patient), into)
 
     @contextlib.asynccontextmanager
     async def stream(
@@ -87,9 +94,11 @@ class Transport:
         """Sends one message, gives the lines of the answer as they come. A broken stream raises UpstreamFailed."""
         sent = encode(message)
 
-        async def once(endpoint: Endpoint, left_s: float, stack: contextlib.AsyncExitStack) -> aiohttp.ClientResponse:
+        async def once(
+            endpoint: Endpoint, _: RequestContext, stack: contextlib.AsyncExitStack
+        ) -> aiohttp.ClientResponse:
             headers = {**context.headers(), "content-type": MSGPACK}
-            opened = self._request("POST", endpoint, path, sent, headers, left_s)
+            opened = self._request("POST", endpoint, path, sent, headers, context.deadline.remaining_s())
             response = await stack.enter_async_context(opened)
             if response.status >= 400:
                 raise _error(response, await response.read(), service)
@@ -115,7 +124,8 @@ class Transport:
         """
         sent = {"accept": JSON, **(headers or {})}
 
-        async def once(endpoint: Endpoint, left_s: float, stack: contextlib.AsyncExitStack) -> RawResponse:
+        async def once(endpoint: Endpoint, _: RequestContext, stack: contextlib.AsyncExitStack) -> RawResponse:
+            left_s = context.deadline.remaining_s()
             opened = self._request(method, endpoint, path, body, {**context.headers(), **sent}, left_s, params)
             response = await stack.enter_async_context(opened)
             return RawResponse(
@@ -144,14 +154,17 @@ class Transport:
         tried again.
         """
 
-        async def once(endpoint: Endpoint, left_s: float, stack: contextlib.AsyncExitStack) -> aiohttp.ClientResponse:
+        async def once(
+            endpoint: Endpoint, _: RequestContext, stack: contextlib.AsyncExitStack
+        ) -> aiohttp.ClientResponse:
             return await stack.enter_async_context(
                 self._session.request(
                     method,
                     URL(f"{endpoint.url}{path}{'?' if query else ''}{query}", encoded=True),
                     data=body,
                     headers={**headers, **context.headers()},
-                    timeout=aiohttp.ClientTimeout(total=left_s),
+                    skip_auto_headers=NO_INVENTED_HEADERS,
+                    timeout=aiohttp.ClientTimeout(total=context.deadline.remaining_s()),
                     allow_redirects=False,
                 )
             )
@@ -175,6 +188,7 @@ class Transport:
             data=body,
             params=params,
             headers={**self._authorization, **headers},
+            skip_auto_headers=NO_INVENTED_HEADERS,
             timeout=aiohttp.ClientTimeout(total=left_s),
         )
 
@@ -215,13 +229,14 @@ class Transport:
         failed: list[str],
     ) -> R:
         balancer = self._directory.balancer(service)
-        left_s = context.deadline.require(f"the {service} service was asked")
+        context.deadline.require(f"the {service} service was asked")
         async with contextlib.AsyncExitStack() as attempt:
             endpoint = attempt.enter_context(balancer.lease(avoid=failed))
             elsewhere = idempotent and not failed and len(balancer.candidates) > 1
+            allowed = context.for_hop_with_fallback() if elsewhere else context
             try:
-                async with asyncio.timeout(left_s * FALLBACK_SHARE if elsewhere else left_s):
-                    result = await once(endpoint, left_s, attempt)
+                async with asyncio.timeout(allowed.deadline.remaining_s()):
+                    result = await once(endpoint, allowed, attempt)
             except aiohttp.ClientConnectorError as error:
                 failed.append(endpoint.id)
                 balancer.record(endpoint.id, failed=True)
@@ -233,16 +248,17 @@ class Transport:
             except TimeoutError as error:
                 failed.append(endpoint.id)
                 balancer.record(endpoint.id, failed=True)
-                late = DeadlineExceeded(f"The {service} service did not answer within the time allowed.")
-                raise (_TryElsewhere(late) if elsewhere else late) from error
+                unanswered = DeadlineExceeded(f"The {service} service did not answer within the time allowed.")
+                raise (_TryElsewhere(unanswered) if elsewhere else unanswered) from error
             except ArgosyError as error:
-                broken = error.status >= 500 and error.status != DeadlineExceeded.status
-                balancer.record(endpoint.id, failed=broken)
-                if broken and elsewhere:
+                late = isinstance(error, DeadlineExceeded)
+                balancer.record(endpoint.id, failed=error.status >= 500 and not late)
+                if error.status >= 500 and elsewhere:
                     failed.append(endpoint.id)
                     raise _TryElsewhere(error) from error
                 raise
-            balancer.record(endpoint.id, failed=isinstance(result, RawResponse) and result.status >= 500)
+            answered_5xx = isinstance(result, RawResponse | aiohttp.ClientResponse) and result.status >= 500
+            balancer.record(endpoint.id, failed=answered_5xx)
             stack.push_async_exit(attempt.pop_all())
             return result
 

@@ -169,6 +169,9 @@ def _nearest(path: Path_) -> str:
     for part in path[:-1]:
         field = model.model_fields.get(part)
         if field is None and model is Services:
+            ours = difflib.get_close_matches(part, list(Services.model_fields), n=1, cutoff=0.7)
+            if ours:
+                return f'did you mean "services.{ours[0]}"'
             model = CustomSettings
             continue
         kinds = [] if field is None else [field.annotation, *get_args(field.annotation)]

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import difflib
+import re
 from typing import TypeVar
 
 import msgspec
+import msgspec.inspect
 
 from argosy.contracts.errors import InvalidRequest
 
@@ -26,4 +29,38 @@ def decode(body: bytes, into: type[T], content_type: str = MSGPACK) -> T:
             return msgspec.json.decode(body, type=into)
         return msgspec.msgpack.decode(body, type=into)
     except (msgspec.DecodeError, msgspec.ValidationError, UnicodeDecodeError) as error:
-        raise InvalidRequest(f"The body is not a valid {into.__name__}: {error}") from error
+        raise _said(error, into) from error
+
+
+def _said(error: Exception, into: type[object]) -> InvalidRequest:
+    """The decoder's words in ours: the field, what is wrong with it, and the nearest known one where it is unknown."""
+    unknown = _UNKNOWN.match(str(error))
+    if unknown is not None:
+        name = unknown[1]
+        known = _fields(into)
+        close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+        remedy = (
+            f'Did you mean "{close[0]}"?' if close else f"Known are {', '.join(known)}." if known else "Leave it out."
+        )
+        return InvalidRequest(f'Unknown field "{name[:60]}". {remedy}', param=name[:60])
+    what, _, path = str(error).partition(" - at `$")
+    param = path.strip("`.") or None
+    return InvalidRequest(f"The body does not fit{f' at {param}' if param else ''}: {what}. Correct it.", param=param)
+
+
+def _fields(into: type[object]) -> list[str]:
+    """The names of a message's fields and of those of the messages in it."""
+    names: list[str] = []
+    for info in msgspec.inspect.multi_type_info([into]):
+        names.extend(_names(info))
+    return list(dict.fromkeys(names))
+
+
+def _names(info: msgspec.inspect.Type) -> list[str]:
+    if isinstance(info, msgspec.inspect.StructType):
+        return [name for field in info.fields for name in (field.encode_name, *_names(field.type))]
+    inner = getattr(info, "item_type", None)
+    return _names(inner) if inner is not None else []
+
+
+_UNKNOWN = re.compile(r"Object contains unknown field `([^`]*)`")

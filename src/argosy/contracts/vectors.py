@@ -29,6 +29,10 @@ class EmbeddingEngine(Protocol):
         """Tokens of each text as the model will see it (with special tokens, after truncation)."""
         ...
 
+    def full_lengths(self, texts: Sequence[str], kind: TextKind) -> list[int]:
+        """Tokens of each text with special tokens, before truncation: more than `info.max_tokens` means cut."""
+        ...
+
     def embed(self, texts: Sequence[str], kind: TextKind) -> Vectors:
         """One vector for each text, in the order given. The caller keeps the batch within its token budget."""
         ...

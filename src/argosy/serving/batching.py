@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import chain, islice
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 import numpy as np
 
@@ -34,14 +34,6 @@ WINDOW_TEXTS = 64
 RATE_MEMORY = 0.8
 FIRST_RETRY_AFTER_S = 1.0
 MAX_RETRY_AFTER_S = 60.0
-
-
-class BatchableEngine(EmbeddingEngine, Protocol):
-    """What truncates must say so: `count_tokens` alone cannot tell a text that fits exactly from one that was cut."""
-
-    def full_lengths(self, texts: Sequence[str], kind: TextKind) -> list[int]:
-        """Tokens of each text with special tokens, before truncation."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +90,7 @@ class Batcher:
 
     def __init__(
         self,
-        engine: BatchableEngine,
+        engine: EmbeddingEngine,
         *,
         max_batch_tokens: int = 512,
         max_queue_texts: int,
@@ -142,16 +134,11 @@ class Batcher:
             return result
         request = _Request(kind, context, asyncio.get_running_loop().create_future(), result, missing=count)
         request.waiting.extend(_Text(request, row, text) for row, text in enumerate(texts))
-        queue = self._queues[context.priority]
-        queue.append(request)
+        self._queues[context.priority].append(request)
         if self._dispatcher is None:
             self._dispatcher = asyncio.create_task(self._dispatch())
         self._wake.set()
-        try:
-            await request.done
-        finally:
-            if request in queue:  # the dispatcher may have removed it
-                queue.remove(request)
+        await request.done
         return result
 
     async def close(self) -> None:

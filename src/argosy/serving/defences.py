@@ -23,13 +23,14 @@ from argosy.contracts.errors import (
 )
 
 OPEN_PATHS = frozenset({"/livez", "/readyz", "/metrics"})
+INTERNAL_PREFIX = "/internal/"
 WRITES = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 WRITE_TYPES = frozenset({JSON, MSGPACK, "multipart/form-data"})
 
 
 @dataclass(frozen=True, slots=True)
 class Defences:
-    """`public_prefixes` are the paths that need no token; everything else but OPEN_PATHS does."""
+    """`public_prefixes` are the paths that need no token; `/internal/` and everything else but OPEN_PATHS does."""
 
     token: str
     allowed_hosts: frozenset[str]
@@ -91,7 +92,8 @@ class Defences:
         return UnsupportedType(f"Content-Type {kind or '(none)'} is not accepted. Send {JSON} or multipart/form-data.")
 
     def _check_token(self, path: str, headers: Mapping[str, str]) -> ArgosyError | None:
-        if path in OPEN_PATHS or self.is_fleet(headers) or path.startswith(self.public_prefixes or ("\0",)):
+        is_public = path.startswith(self.public_prefixes or ("\0",)) and not path.startswith(INTERNAL_PREFIX)
+        if path in OPEN_PATHS or is_public or self.is_fleet(headers):
             return None
         return Unauthorized(
             "This route is for the fleet only. Send the token in data_dir/token as 'Authorization: Bearer TOKEN'."

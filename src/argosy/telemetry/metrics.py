@@ -37,7 +37,16 @@ class ServiceMetrics:
             ("service", "missing"),
             registry=self.registry,
         )
+        self.broken_streams = Counter(
+            "argosy_broken_streams_total",
+            "Answers that broke off after they began and ended with an error event.",
+            ("service",),
+            registry=self.registry,
+        ).labels(service)
         self._service = service
+
+    def count_broken_stream(self) -> None:
+        self.broken_streams.inc()
 
     def observe(self, route: str, status: int, seconds: float) -> None:
         self.request_duration.labels(self._service, route, str(status)).observe(seconds)

@@ -14,7 +14,7 @@ pytestmark = pytest.mark.unit
 
 MISTAKES = [
     ('[fleet]\nnam = "x"', "unknown key fleet.nam", 'did you mean "name"'),
-    ('[services.embeding]\nmodel = "x"', "unknown key services.embeding.model", "did you mean"),
+    ('[services.embeding]\nmodel = "x"', "unknown key services.embeding.model", 'did you mean "services.embedding"'),
     ("[services.embeding]\nwants = []", "services.embeding: names none of module", 'did you mean "embedding"'),
     ('[services.t]\nmodule = "a:b"\ncommand = ["c"]', "services.t: names module and command", "exactly one"),
     ('[services.T]\nmodule = "a:b"', 'service name "T"', "rename it"),

@@ -175,11 +175,16 @@ async def test_a_search_has_its_own_deadline(rig: Rig) -> None:
     assert context.deadline.remaining_s() == pytest.approx(5.0)
 
 
-@pytest.mark.parametrize("path", ["/internal/status", "/v2/search", "/"])
+@pytest.mark.parametrize("path", ["/internal/status", "/internal/anything"])
 async def test_what_is_not_public_needs_the_fleets_token(rig: Rig, path: str) -> None:
     answer = await call(rig.app, "GET", path, headers={"authorization": "Bearer guess"})
 
     assert answer.status == 401
+
+
+@pytest.mark.parametrize("path", ["/v2/search", "/", "/services/nobody/x"])
+async def test_what_is_not_there_is_not_found(rig: Rig, path: str) -> None:
+    assert (await call(rig.app, "GET", path)).status == 404
 
 
 async def test_unknown_routes_and_methods_are_errors_of_ours(rig: Rig) -> None:

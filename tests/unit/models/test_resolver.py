@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import os
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -165,3 +167,22 @@ def test_the_listing_shows_the_catalogue_the_cache_and_what_is_damaged(tmp_path:
     assert found[DEFAULT_MODEL].pinned
     assert found[NAME].path == model.path
     assert "model.safetensors is damaged" in (found[NAME].fault or "")
+
+
+def test_replicas_that_start_together_fetch_once(tmp_path: Path) -> None:
+    class Slow(CountingSource):
+        started, go = threading.Event(), threading.Event()
+
+        def __call__(self, name: str, pinned: PinnedModel | None, into: Path, progress: Progress) -> str:
+            self.started.set()
+            assert self.go.wait(20)
+            return super().__call__(name, pinned, into, progress)
+
+    source = Slow()
+    with ThreadPoolExecutor(2) as threads:
+        first = threads.submit(resolve, NAME, fetch=True, cache=tmp_path, sources={"a": source})
+        assert source.started.wait(20)
+        second = threads.submit(resolve, NAME, fetch=True, cache=tmp_path, sources={"a": source})
+        source.go.set()
+        assert first.result(20) == second.result(20)
+    assert source.calls == 1

@@ -6,11 +6,12 @@ from collections.abc import AsyncIterator
 
 import msgspec
 from fastapi import FastAPI, Query, Request
+from fastapi.exceptions import RequestValidationError
 from starlette.responses import Response, StreamingResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from argosy.contracts.codec import JSON
-from argosy.contracts.errors import ArgosyError, NotFound
+from argosy.contracts.errors import ArgosyError, InvalidRequest, NotFound
 from argosy.contracts.request import REQUEST_ID_HEADER
 from argosy.control.controller import Controller
 from argosy.serving.defences import Defences
@@ -89,6 +90,12 @@ def create_admin_app(controller: Controller, token: str) -> ASGIApp:
     async def config() -> Response:
         """The settings in force. Secrets are not among them: they stay in the environment."""
         return Response(controller.fleet.model_dump_json(), media_type=JSON)
+
+    @app.exception_handler(RequestValidationError)
+    async def on_invalid(request: Request, error: RequestValidationError) -> Response:
+        first = error.errors()[0]
+        name = str(first["loc"][-1])
+        return await on_error(request, InvalidRequest(f"{name} is wrong: {first['msg']}. Correct it.", param=name))
 
     async def on_error(request: Request, error: Exception) -> Response:
         return error_response(as_argosy_error(error), request.scope[REQUEST_ID])

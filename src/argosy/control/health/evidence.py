@@ -39,15 +39,6 @@ def since(before: Calls, now: Calls) -> tuple[int, int]:
     return now.ended - before.ended, now.failed - before.failed
 
 
-def totals(reports: Mapping[str, Mapping[str, Calls]]) -> dict[str, Calls]:
-    """What all callers together saw, by id of the replica called.
-
-    Args:
-        reports: by id of the caller.
-    """
-    found: dict[str, Calls] = {}
-    for report in reports.values():
-        for replica_id, calls in report.items():
-            known = found.get(replica_id, Calls())
-            found[replica_id] = Calls(known.ended + calls.ended, known.failed + calls.failed)
-    return found
+def news(before: Mapping[str, Calls], now: Mapping[str, Calls]) -> dict[str, tuple[int, int]]:
+    """What one caller saw of each replica between two of its reports: calls and failures."""
+    return {replica_id: since(before.get(replica_id, Calls()), calls) for replica_id, calls in now.items()}

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 WITHOUT: Mapping[tuple[str, str], str] = {
     ("retrieval", "embedding"): "search is lexical only",
+    ("retrieval", "store"): "search waits for it within its deadline, then answers 503",
     ("generation", "embedding"): "sentences are ranked by words only",
     ("gateway", "embedding"): "search is lexical only and /v1/embeddings answers 503",
     ("gateway", "generation"): "answers are extractive, made by the gateway",

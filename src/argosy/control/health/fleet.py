@@ -22,7 +22,9 @@ def service_alone(replicas: Sequence[Verdict], desired: int, failure: str = "") 
         reason = failure or next((r.reason for r in replicas if r.reason), "no replica is running")
         return Verdict(Health.UNHEALTHY, reason)
     if len(serving) < desired:
-        return Verdict(Health.DEGRADED, f"{len(serving)} of {desired} replicas serve")
+        failure = failure or next((r.reason for r in replicas if r.status is Health.UNHEALTHY), "")
+        because = f" ({failure})" if failure else ""
+        return Verdict(Health.DEGRADED, f"{len(serving)} of {desired} replicas serve{because}")
     degraded = next((r for r in replicas if r.status is Health.DEGRADED), None)
     return Verdict(Health.DEGRADED, degraded.reason) if degraded else Verdict(Health.HEALTHY)
 
@@ -38,7 +40,7 @@ def with_dependencies(
     Args:
         order: services, dependencies before dependants.
     A required service that is UNHEALTHY makes its dependants UNHEALTHY, a wanted one makes them DEGRADED; the reason
-    names the cause and what it means. One that is only DEGRADED still serves: that stays its own matter.
+    names each cause and what it means. One that is only DEGRADED still serves: that stays its own matter.
     """
     seen: dict[str, Verdict] = {}
     for name in order:
@@ -52,8 +54,8 @@ def with_dependencies(
             because = f"{dependency} {cause.status}, {consequence(name, dependency)} ({cause.reason})"
             if dependency in requires[name]:
                 verdict = Verdict(Health.UNHEALTHY, because)
-            elif verdict.status is Health.HEALTHY:
-                verdict = Verdict(Health.DEGRADED, because)
+            else:
+                verdict = Verdict(Health.DEGRADED, f"{verdict.reason}; {because}" if verdict.reason else because)
         seen[name] = verdict
     return seen
 

@@ -24,6 +24,8 @@ class Probe:
     response_time_ms: float | None = None
     status: ReplicaStatus | None = None
     error: str = ""
+    busy: bool = False
+    """It did not answer, but its CPU time advances: saturation is not death."""
     complaint: str = ""
     """What callers or the replica itself report that no probe shows."""
 
@@ -45,15 +47,17 @@ def next_health(seen: ReplicaHealth, probe: Probe, rule: HealthRule) -> ReplicaH
     """`rule.failures` probes without an answer to fall, `rule.successes` good ones to rise.
 
     A replica that never answered yet is starting, not failing: that counts as no error. One missed probe of a healthy
-    replica makes it DEGRADED, not UNHEALTHY: busy is not dead. What a replica says of itself holds at once.
+    replica makes it DEGRADED, not UNHEALTHY, and so do many of one whose CPU is at work: busy is not dead. What a
+    replica says of itself holds at once.
     """
     if probe.status is None:
         bad = seen.bad + 1
-        fallen = bad >= rule.failures or seen.status is Health.UNHEALTHY
+        fallen = (bad >= rule.failures and not probe.busy) or seen.status is Health.UNHEALTHY
+        count = f"{bad} probe{'s' if bad > 1 else ''}{', its CPU is at work' if probe.busy else ''}"
         return replace(
             seen,
             status=Health.UNHEALTHY if fallen else Health.DEGRADED,
-            reason=f"{probe.error or 'no answer'} ({bad} probe{'s' if bad > 1 else ''})",
+            reason=f"{probe.error or 'no answer'} ({count})",
             error_count=seen.error_count + (seen.last_answer is not None),
             last_check=probe.at,
             bad=bad,

@@ -19,7 +19,7 @@ from argosy.contracts.fleet import (
     ServiceView,
 )
 from argosy.control.events.feed import Feed
-from argosy.control.health.evidence import Evidence, next_round, since, totals
+from argosy.control.health.evidence import Evidence, news, next_round, since
 from argosy.control.health.fleet import Verdict, fleet_health, service_alone, with_dependencies
 from argosy.control.health.replica import HealthRule, Probe, ReplicaHealth, next_health
 from argosy.control.platforms.platform import Replica
@@ -37,16 +37,20 @@ class Observed:
     ) -> None:
         self._services = services
         self._feed = feed
-        self._evidence: dict[str, Evidence] = {}
+        self._evidence: dict[str, tuple[Evidence, Evidence]] = {}
+        """Replica → what it answered itself, and what callers saw."""
         self._counted: dict[str, Calls] = {}
         self._reports: dict[str, dict[str, Calls]] = {}
+        """Caller → its last report."""
+        self._unread: dict[str, tuple[int, int]] = {}
+        """Replica → calls and failures that callers reported since its own last probe."""
         self._told: dict[str, Verdict] = {}
         self._order = [name for wave in waves for name in wave]
         self._started_at = started_at
         self._rule = HealthRule()
         self._health: dict[str, ReplicaHealth] = {}
-        self.failures: dict[str, str] = {}
-        """Service → why its last replica failed."""
+        self._failures: dict[str, dict[str, str]] = {}
+        """Service → slot → why nothing runs there, the latest last."""
         self.restarts: dict[str, int] = {}
         self.draining: set[str] = set()
         """Replicas that are to get nothing new."""
@@ -54,39 +58,60 @@ class Observed:
 
     def saw(self, replica_id: str, probe: Probe) -> None:
         """A probe's outcome, put together with what callers reported of the replica meanwhile."""
-        complaint = self._complaint(replica_id, probe.status)
         before = self._health.get(replica_id, ReplicaHealth())
+        was_ready = before.last_answer is not None and before.last_answer.ready
+        complaint = self._complaint(replica_id, probe.status, was_ready)
         after = next_health(before, replace(probe, complaint=complaint), self._rule)
         self._health[replica_id] = after
-        was_ready = before.last_answer is not None and before.last_answer.ready
         if after.status is not before.status and was_ready:
             self._feed.add("replica", replica_id, before.status, after.status, after.reason)
 
-    def _complaint(self, replica_id: str, said: ReplicaStatus | None) -> str:
-        """Callers' failures count wherever they come from; the replica's own are the 5xx it answered."""
+    def _complaint(self, replica_id: str, said: ReplicaStatus | None, was_ready: bool) -> str:
+        """The replica's own failures, the 5xx it answered, before those that callers saw.
+
+        What is reported of a replica before it was seen ready is about its start, or about the process before it: it
+        is passed over.
+        """
+        called, answered = self._unread.pop(replica_id, (0, 0)), (0, 0)
         if said is not None:
-            self._reports[replica_id] = said.calls
-        seen = totals(self._reports).get(replica_id, Calls())
-        own = Calls(said.load.requests, said.load.errors) if said is not None else Calls()
-        complaints = []
-        for key, now, who in ((replica_id, seen, "callers see"), (f"{replica_id} own", own, "it answers:")):
-            calls, failures = since(self._counted.get(key, Calls()), now)
-            self._counted[key] = now
-            self._evidence[key] = next_round(self._evidence.get(key, Evidence()), calls, failures)
-            complaints.append(self._evidence[key].complaint(who))
-        return next((c for c in complaints if c), "")
+            self._read_report(replica_id, said.calls)
+            own = Calls(said.load.requests, said.load.errors)
+            answered = since(self._counted.get(replica_id, own), own)
+            self._counted[replica_id] = own
+        if not was_ready:
+            self._evidence.pop(replica_id, None)
+            return ""
+        answers, calls = self._evidence.get(replica_id, (Evidence(), Evidence()))
+        self._evidence[replica_id] = answers, calls = next_round(answers, *answered), next_round(calls, *called)
+        return answers.complaint("it answers:") or calls.complaint("callers see")
+
+    def _read_report(self, caller: str, report: dict[str, Calls]) -> None:
+        for replica_id, (ended, failed) in news(self._reports.get(caller, report), report).items():
+            known = self._unread.get(replica_id, (0, 0))
+            self._unread[replica_id] = (known[0] + ended, known[1] + failed)
+        self._reports[caller] = report
 
     def lost(self, replica: Replica, reason: str | None) -> None:
         """The replica is gone; `reason` is None when that was asked for."""
-        for key in (replica.id, f"{replica.id} own"):
-            for known in (self._health, self._evidence, self._counted, self._reports):
-                known.pop(key, None)
+        for known in (self._health, self._evidence, self._counted, self._reports, self._unread):
+            known.pop(replica.id, None)
         if reason is not None:
-            self.failures[replica.service] = reason
+            self.failed(replica.service, replica.id, reason)
 
-    def recovered(self, service: str) -> None:
-        """A replica of the service became ready: why the last one failed is no longer its state."""
-        self.failures.pop(service, None)
+    def failed(self, service: str, slot: str, reason: str) -> None:
+        """Nothing runs in the slot, for that reason."""
+        reasons = self._failures.setdefault(service, {})
+        reasons.pop(slot, None)
+        reasons[slot] = reason
+
+    def recovered(self, service: str, slot: str) -> None:
+        """The slot is filled, or no longer wanted: why it failed is no longer the service's state."""
+        self._failures.get(service, {}).pop(slot, None)
+
+    def failure(self, service: str, slot: str | None = None) -> str:
+        """Why nothing runs in that slot, or in the one that failed last; empty where all is well."""
+        reasons = self._failures.get(service, {})
+        return reasons.get(slot, "") if slot is not None else next(reversed(reasons.values()), "")
 
     def is_served(self, service: str) -> bool:
         """Whether any replica of the service last said that it was ready."""
@@ -102,19 +127,21 @@ class Observed:
         """Replicas that say they are ready and are not draining. One that misses probes goes while another answers."""
         found: dict[str, list[Endpoint]] = {name: [] for name in self._services}
         for name, known in found.items():
-            ready = [r for r in replicas if r.service == name and r.id not in self.draining and self._is_ready(r)]
+            ready = [r for r in replicas if r.service == name and r.id not in self.draining and self.is_ready(r)]
             answering = [r for r in ready if not self.health(r.id).bad]
             known.extend(Endpoint(r.id, r.url) for r in answering or ready if r.url is not None)
         return found
 
-    def _is_ready(self, replica: Replica) -> bool:
+    def is_ready(self, replica: Replica) -> bool:
+        """Whether it last said that it may be called."""
         answer = self.health(replica.id).last_answer
         return replica.url is not None and answer is not None and answer.ready
 
     def tell_changes(self, replicas: Sequence[Replica]) -> None:
         """Adds every change of a service's and the fleet's health to the feed."""
         verdicts = self._verdicts(self._by_service(replicas))
-        for name, verdict in {**verdicts, "fleet": Verdict(fleet_health(verdicts))}.items():
+        unwell = ", ".join(f"{name} {v.status}" for name, v in verdicts.items() if v.status is not Health.HEALTHY)
+        for name, verdict in {**verdicts, "fleet": Verdict(fleet_health(verdicts), unwell)}.items():
             before = self._told.get(name)
             if before is not None and before.status is not verdict.status:
                 kind = "fleet" if name == "fleet" else "service"
@@ -141,7 +168,7 @@ class Observed:
             name: service_alone(
                 [Verdict(self.health(r.id).status, self.health(r.id).reason) for r in by_service[name]],
                 self.desired[name],
-                self.failures.get(name, ""),
+                self.failure(name),
             )
             for name in self._order
         }

@@ -34,6 +34,7 @@ class RestartState:
     """On the monotonic clock; not before that may it be started."""
     ready_since_s: float | None = None
     last_reason: str = ""
+    """Why it has to be started again; empty while it runs."""
 
     def looping(self, rule: RestartRule) -> bool:
         return self.failures >= rule.loop_failures
@@ -43,7 +44,7 @@ class RestartState:
 
 
 def became_ready(state: RestartState, now_s: float) -> RestartState:
-    return replace(state, ready_since_s=now_s)
+    return replace(state, ready_since_s=now_s, last_reason="")
 
 
 def was_started_again(state: RestartState) -> RestartState:

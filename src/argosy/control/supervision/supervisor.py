@@ -7,19 +7,22 @@ whichever process fills it.
 from __future__ import annotations
 
 import asyncio
+import functools
 import random
 import time
-from collections.abc import Callable, Coroutine, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Coroutine, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from argosy.config.models import ServiceSettings
 from argosy.contracts.errors import ArgosyError, Conflict, NotFound, StartError
+from argosy.contracts.events import Event
 from argosy.contracts.request import Clock
 from argosy.control.events.feed import Feed
 from argosy.control.monitoring.observed import Observed
 from argosy.control.monitoring.prober import Prober
 from argosy.control.platforms.platform import Launch, Platform, Replica, ReplicaExit
 from argosy.control.supervision.hang import HangRule, HangVerdict, Silence, next_silence
+from argosy.control.supervision.recollection import recollect
 from argosy.control.supervision.restart import RestartRule, RestartState, became_ready, ended, was_started_again
 from argosy.telemetry.logs import logger
 
@@ -27,6 +30,7 @@ READY_POLL_S = 0.05
 REPROBE_S = 0.25
 """After a failed probe the next one comes sooner than the interval: a hang is to be known within three of those."""
 HUNG_GRACE_S = 1.0
+RECALLED_EVENTS = 20_000
 DRAIN_NOTICE_S = 0.1
 """Between leaving the endpoint set and being told to drain: callers learn of it first."""
 
@@ -66,22 +70,40 @@ class Supervisor:
         self._slots: dict[str, set[str]] = {name: set() for name in services}
         self._states: dict[str, RestartState] = {}
         self._starting: set[str] = set()
+        self._leaving: set[str] = set()
         self._condemned: dict[str, str] = {}
+        self._kept: set[str] = set()
+        """Services whose slots are filled again when they empty."""
+        self._keeping: asyncio.Task[None] | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._wake = asyncio.Event()
         self._closed = False
         platform.exits.callbacks.append(self._on_exit)
 
     async def bring_up(self, service: str) -> None:
-        """Fills the service's slots, adopted replicas first. Raises: StartError with the first slot's reason."""
+        """Fills the service's slots, adopted replicas first, and keeps them filled from then on.
+
+        Raises: StartError with the first slot's reason.
+        """
+        try:
+            await self._fill_all(service)
+        finally:
+            self._keep(service)
+
+    async def _fill_all(self, service: str) -> None:
         settings = self._services[service]
         running = [r for r in self._platform.replicas() if r.service == service]
         self._slots[service] |= {replica.id for replica in running}
         while len(self._slots[service]) < self._observed.desired[service]:
             self._slots[service].add(self._free_slot(service))
         alive = {replica.id for replica in running}
+        self._recall(self._slots[service], alive)
+        surplus = self._surplus(service, running)
+        for replica in surplus:
+            self._spawn(self._retire(replica, "more run than are wanted"))
+        adopted = [replica for replica in running if replica not in surplus]
         results = await asyncio.gather(
-            *(self._await_adopted(replica, settings.start_timeout_s) for replica in running),
+            *(self._await_adopted(replica, settings.start_timeout_s) for replica in adopted),
             *(self._fill(service, slot) for slot in self._slots[service] - alive),
             return_exceptions=True,
         )
@@ -89,8 +111,40 @@ class Supervisor:
             if isinstance(result, BaseException):
                 raise result
 
+    def _surplus(self, service: str, running: Sequence[Replica]) -> list[Replica]:
+        """What a controller that died in the middle of a drain has left too many of."""
+        count = max(0, len(running) - self._observed.desired[service])
+        return sorted(running, key=lambda r: (self._observed.is_ready(r), r.started_at))[:count]
+
+    def _recall(self, slots: Iterable[str], alive: Collection[str]) -> None:
+        """Takes up the counts of a controller that died. A fleet of which nothing was left alive starts anew."""
+        if not any(replica.adopted for replica in self._platform.replicas()):
+            return
+        for slot in slots:
+            seen = recollect(self._past, slot)
+            self._states[slot] = RestartState(restarts=seen.restarts)
+            self._observed.restarts[slot] = seen.restarts
+            if seen.filled and slot not in alive:
+                why = "it ended while no controller ran"
+                self._feed.add("replica", slot, "unknown", "ended", why)
+                self._states[slot] = replace(self._states[slot], last_reason=why)
+
+    @functools.cached_property
+    def _past(self) -> list[Event]:
+        return self._feed.page(0, RECALLED_EVENTS).events
+
     async def run(self) -> None:
-        """Restarts what is due, until closed."""
+        """From now on keeps every service up, also one whose start was not tried. Returns when closed."""
+        await asyncio.gather(*(self._keep(service) for service in self._services))
+
+    def _keep(self, service: str) -> asyncio.Task[None]:
+        self._kept.add(service)
+        self._wake.set()
+        if self._keeping is None:
+            self._keeping = self._spawn(self._restart_what_is_due())
+        return self._keeping
+
+    async def _restart_what_is_due(self) -> None:
         while not self._closed:
             self._wake.clear()
             due_in_s = self._reconcile()
@@ -104,7 +158,8 @@ class Supervisor:
         """Starts filling every slot that is empty and due. Returns: seconds until the next one is; None for never."""
         alive = {replica.id for replica in self._platform.replicas()}
         waits = []
-        for service, slots in self._slots.items():
+        for service in self._kept:
+            slots = self._slots[service]
             while len(slots) < self._observed.desired[service]:
                 slots.add(self._free_slot(service))
             for slot in slots - alive - self._starting:
@@ -122,9 +177,6 @@ class Supervisor:
         return [d for d in self._services[service].requires if not self._observed.is_served(d)]
 
     async def _refill(self, service: str, slot: str) -> None:
-        state = self._states.get(slot, RestartState())
-        self._states[slot] = was_started_again(state) if state.failures else state
-        self._observed.restarts[slot] = self._states[slot].restarts
         try:
             await self._fill(service, slot)
         except ArgosyError as error:
@@ -135,21 +187,28 @@ class Supervisor:
         self._starting.add(slot)
         timeout_s = self._services[service].start_timeout_s
         until_s = self._clock() + timeout_s
-        why = self._states.get(slot, RestartState()).last_reason
-        self._feed.add("replica", slot, "absent", "starting", f"restart after: {why}" if why else "wanted")
+        state = self._states.get(slot, RestartState())
+        if state.last_reason:
+            state = was_started_again(state)
+            self._feed.add("replica", slot, "ended", "starting", f"restart after: {state.last_reason}")
+        else:
+            self._feed.add("replica", slot, "absent", "starting", "wanted")
+        self._states[slot] = state
+        self._observed.restarts[slot] = state.restarts
         try:
             replica = await self._platform.start(self._launch(service, slot))
             await self._platform.listening(replica, timeout_s)
             await self._ready(replica, until_s)
-        except ArgosyError as error:
+        except (ArgosyError, OSError) as error:
+            reason = error.message if isinstance(error, ArgosyError) else f"{slot} could not be started: {error}."
             await self._platform.stop(slot, HUNG_GRACE_S)
-            self._failed(service, slot, error.message)
-            raise StartError(error.message) from error
+            self._failed(service, slot, "starting", reason)
+            raise StartError(reason) from error
         finally:
             self._starting.discard(slot)
             self._wake.set()
         self._states[slot] = became_ready(self._states.get(slot, RestartState()), self._clock())
-        self._observed.recovered(service)
+        self._observed.recovered(service, slot)
         self._feed.add("replica", slot, "starting", "ready", f"pid {replica.pid}")
         self._watch(replica)
 
@@ -158,14 +217,14 @@ class Supervisor:
         self._feed.add("replica", replica.id, "unknown", "adopted", why)
         self._watch(replica)
         await self._ready(replica, self._clock() + timeout_s)
-        self._states[replica.id] = became_ready(RestartState(), self._clock())
+        self._states[replica.id] = became_ready(self._states.get(replica.id, RestartState()), self._clock())
 
     async def _ready(self, replica: Replica, until_s: float) -> None:
         """Raises: StartError with the replica's own reason when it ends, or when it is not ready in time."""
         reason = "starting"
         while self._clock() < until_s:
             if replica not in self._platform.replicas():
-                raise StartError(self._observed.failures.get(replica.service, f"{replica.id} ended."))
+                raise StartError(self._observed.failure(replica.service, replica.id) or f"{replica.id} ended.")
             probe = await self._prober.probe(replica)
             if probe.status is not None:
                 self._observed.saw(replica.id, probe)
@@ -181,18 +240,20 @@ class Supervisor:
 
     async def _probe_forever(self, replica: Replica) -> None:
         """One replica's probes, at its own pace, until it is gone."""
-        silence, rule = Silence(), self._rules.hang
+        silence = Silence()
+        rule = replace(self._rules.hang, hang_limit_s=self._services[replica.service].hang_limit_s)
         await asyncio.sleep(random.uniform(0, self._rules.probe_interval_s))
         while replica in self._platform.replicas():
             began_s = self._clock()
             probe = await self._prober.probe(replica)
             if replica not in self._platform.replicas():
                 return
-            self._observed.saw(replica.id, probe)
-            self._on_change()
             usage = self._platform.usage(replica.id)
             answered = probe.status is not None or replica.external
             silence, verdict = next_silence(silence, answered, self._clock(), usage.cpu_s if usage else None, rule)
+            at_work = verdict is HangVerdict.BUSY and silence.probes >= rule.probes
+            self._observed.saw(replica.id, replace(probe, busy=at_work))
+            self._on_change()
             if verdict is HangVerdict.HUNG:
                 await self._end(replica, f"hung: {probe.error}, {silence.probes} probes in a row")
                 return
@@ -207,7 +268,12 @@ class Supervisor:
         """Ends a replica that does harm; its slot is filled again like one that crashed."""
         self._condemned[replica.id] = reason
         self._feed.add("replica", replica.id, "ready", "stopping", reason)
-        await self._platform.stop(replica.id, HUNG_GRACE_S)
+        self._observed.draining.add(replica.id)
+        self._on_change()
+        try:
+            await self._platform.stop(replica.id, HUNG_GRACE_S)
+        finally:
+            self._observed.draining.discard(replica.id)
 
     def _on_exit(self, end: ReplicaExit) -> None:
         slot, service = end.replica.id, end.replica.service
@@ -216,25 +282,25 @@ class Supervisor:
         self._observed.lost(end.replica, unasked)
         if slot not in self._starting:
             if unasked is not None:
-                self._failed(service, slot, unasked)
+                self._failed(service, slot, "stopping" if condemned else "ready", unasked)
             else:
                 self._feed.add("replica", slot, "ready", "stopped", "asked to")
         self._on_change()
         self._wake.set()
 
-    def _failed(self, service: str, slot: str, reason: str) -> None:
+    def _failed(self, service: str, slot: str, was: str, reason: str) -> None:
         before = self._states.get(slot, RestartState())
         after = ended(before, self._clock(), reason, self._rules.restart, random.random())
         self._states[slot] = after
-        self._observed.failures[service] = reason
+        self._observed.failed(service, slot, reason)
         wait_s = after.due_s - self._clock()
         if after.looping(self._rules.restart):
             told = f"{reason}; {after.failures} failures in a row, trying again every {wait_s:.0f} s"
-            self._observed.failures[service] = f"crash loop: {told}"
-            self._feed.add("replica", slot, "ended", "crash loop", told)
+            self._observed.failed(service, slot, f"crash loop: {told}")
+            self._feed.add("replica", slot, was, "crash loop", told)
             log.error("crash loop", slot=slot, reason=reason, failures=after.failures)
         else:
-            self._feed.add("replica", slot, "ready", "ended", f"{reason}; starts again in {wait_s:.2g} s")
+            self._feed.add("replica", slot, was, "ended", f"{reason}; starts again in {wait_s:.2g} s")
 
     async def drain(self, replica_id: str) -> None:
         """Replaces a replica without a failed request: the new one first where two may run, then the old one drains.
@@ -247,34 +313,51 @@ class Supervisor:
             raise NotFound(f'There is no replica "{replica_id[:64]}".')
         if replica.external:
             raise Conflict(f"{replica_id} runs elsewhere; drain it there.")
-        service, settings = replica.service, self._services[replica.service]
+        if replica_id in self._leaving:
+            raise Conflict(f"{replica_id} is being drained already.")
+        self._leaving.add(replica_id)
+        try:
+            if not self._services[replica.service].single_writer:
+                await self._fill_substitute(replica.service)
+            await self._retire(replica, "asked to")
+        finally:
+            self._leaving.discard(replica_id)
+
+    async def _fill_substitute(self, service: str) -> None:
+        substitute = self._free_slot(service)
+        self._slots[service].add(substitute)
+        try:
+            await self._fill(service, substitute)
+        except StartError:
+            self._slots[service].discard(substitute)
+            self._observed.recovered(service, substitute)
+            raise
+
+    async def _retire(self, replica: Replica, why: str) -> None:
+        """Callers first, then the replica learn that it goes. Only a single writer's slot is kept, for the next one."""
+        settings = self._services[replica.service]
+        self._feed.add("replica", replica.id, "ready", "draining", why)
         if not settings.single_writer:
-            substitute = self._free_slot(service)
-            self._slots[service].add(substitute)
-            try:
-                await self._fill(service, substitute)
-            except StartError:
-                self._slots[service].discard(substitute)
-                raise
-        self._feed.add("replica", replica_id, "ready", "draining", "asked to")
-        self._slots[service].discard(replica_id)
-        self._observed.draining.add(replica_id)
+            self._slots[replica.service].discard(replica.id)
+        self._observed.draining.add(replica.id)
         self._on_change()
         await asyncio.sleep(DRAIN_NOTICE_S)
         try:
-            await self._platform.stop(replica_id, settings.drain_timeout_s)
+            await self._platform.stop(replica.id, settings.drain_timeout_s)
         finally:
-            self._observed.draining.discard(replica_id)
+            self._observed.draining.discard(replica.id)
+            self._observed.recovered(replica.service, replica.id)
             self._wake.set()
 
     def _free_slot(self, service: str) -> str:
         taken = self._slots[service] | {r.id for r in self._platform.replicas()}
         return next(slot for n in range(1, len(taken) + 2) if (slot := f"{service}-{n}") not in taken)
 
-    def _spawn(self, work: Coroutine[None, None, None]) -> None:
+    def _spawn(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._ended_task)
+        return task
 
     def _ended_task(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)

@@ -34,7 +34,7 @@ from argosy.services.documents.pipeline import Pipeline, PipelineSettings
 from argosy.services.documents.tokenization import ModelTokenizer
 from argosy.services.documents.uploads import Content, read_upload
 from argosy.services.documents.worker import Worker
-from argosy.serving.app import create_app, until_gone
+from argosy.serving.app import create_app, drained, until_gone
 from argosy.serving.kit import Details, Kit
 from argosy.serving.middleware import context_of
 from argosy.telemetry.logs import logger
@@ -120,7 +120,11 @@ class DocumentsService:
     async def _add(self, request: Request) -> Response:
         """202 once every document of the request is on disk; refused as a whole otherwise."""
         context = context_of(request.scope)
-        collection, contents = await read_upload(request, self._settings)
+        try:
+            collection, contents = await read_upload(request, self._settings)
+        except ArgosyError:
+            await drained(request)
+            raise
         await asyncio.to_thread(self._catalog.check_room, len(contents), sum(len(c.data) for c in contents))
         accepted = await asyncio.to_thread(self._accept, collection, contents)
         assert self._worker is not None

@@ -45,6 +45,8 @@ async def read_upload(request: Request, settings: DocumentsSettings) -> tuple[st
         async with request.form(max_files=settings.max_files_per_request, max_fields=1000) as form:
             return await _form(form, settings)
     except MultiPartException as error:
+        if error.message.startswith("Too many files"):
+            raise _too_many(settings) from error
         raise InvalidRequest(f"The multipart body cannot be read: {error.message}") from error
 
 
@@ -96,11 +98,15 @@ def _count(items: Sequence[object], settings: DocumentsSettings) -> int:
             "The request holds no document. Send at least one as `files` or `documents`.", param="files"
         )
     if len(items) > settings.max_files_per_request:
-        raise TooLarge(
-            f"The request holds {len(items)} documents, the limit is {settings.max_files_per_request}. "
-            "Send them in several requests."
-        )
+        raise _too_many(settings)
     return len(items)
+
+
+def _too_many(settings: DocumentsSettings) -> TooLarge:
+    return TooLarge(
+        f"The request holds more than {settings.max_files_per_request} documents, the limit "
+        "(services.documents.max_files_per_request). Send them in several requests."
+    )
 
 
 def clean_name(given: str, param: str) -> str:

@@ -10,8 +10,9 @@ from argosy.config.models import EmbeddingSettings
 from argosy.contracts.embedding import EmbedRequest, EmbedResponse, ModelInfo
 from argosy.contracts.errors import InvalidRequest
 from argosy.contracts.request import RequestContext
+from argosy.contracts.vectors import EmbeddingEngine
 from argosy.serving.app import create_app, typed
-from argosy.serving.batching import BatchableEngine, Batcher
+from argosy.serving.batching import Batcher
 from argosy.serving.kit import Details, Kit
 
 MAX_TEXTS = 2048
@@ -86,7 +87,7 @@ def check(request: EmbedRequest) -> None:
             )
 
 
-def load_engine(settings: EmbeddingSettings, cpu_share: float) -> BatchableEngine:
+def load_engine(settings: EmbeddingSettings, cpu_share: float) -> EmbeddingEngine:
     """The engine the settings select. Blocking."""
     if settings.backend == "fake":
         from argosy.services.embedding.backends.fake import FakeEngine

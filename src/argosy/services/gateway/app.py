@@ -20,7 +20,7 @@ from argosy.serving.kit import Kit
 from argosy.serving.middleware import ServiceMiddleware
 from argosy.version import VERSION
 
-PUBLIC_PREFIXES = ("/v1/", "/services/", "/docs", "/openapi.json")
+PUBLIC_PREFIXES = ("/",)
 PAGE_HEADERS = {"content-security-policy": "default-src 'none'; style-src 'unsafe-inline'"}
 
 

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from time import perf_counter
 
 from argosy.contracts.errors import SERVICE_FAILURES, UpstreamFailed
@@ -13,6 +14,7 @@ from argosy.contracts.generation import AnswerDelta, AnswerDone, AnswerEvent, An
 from argosy.contracts.request import FALLBACK_SHARE, Clock, RequestContext
 from argosy.contracts.retrieval import RetrievalRequest
 from argosy.services.gateway.question import Question
+from argosy.services.gateway.resuming import resuming
 from argosy.services.gateway.upstream import Generator, Retriever
 from argosy.telemetry.logs import logger
 
@@ -49,12 +51,16 @@ class AnswerEngine:
         generation: Generator,
         fallback: Fallback,
         first_token_timeout_s: float,
+        *,
+        resumes: bool = False,
         clock: Clock = perf_counter,
     ) -> None:
+        """`resumes`: answers are extractive, so one that breaks off can be continued."""
         self._retrieval = retrieval
         self._generation = generation
         self._fallback = fallback
         self._first_token_timeout_s = first_token_timeout_s
+        self._resumes = resumes
         self._clock = clock
 
     async def begin(self, question: Question, context: RequestContext) -> BegunAnswer:
@@ -93,15 +99,32 @@ class AnswerEngine:
                 if isinstance(first, AnswerFailed):
                     raise UpstreamFailed(first.message)
                 events = _following(first, generated, degraded)
+                if self._resumes:
+                    again = partial(self._again, request, hop, degraded)
+                    here = partial(self._here, request, degraded)
+                    events = resuming(events, [again, here])
             except (*SERVICE_FAILURES, TimeoutError, StopAsyncIteration) as error:
                 await generated.aclose()
                 log.warning("answered here", reason=type(error).__name__, request_id=context.request_id)
+                events = self._here(request, degraded)
                 degraded.append(GENERATION)
-                events = _all(self._fallback(request), degraded)
         except BaseException:
             await generated.aclose()
             raise
         return BegunAnswer(events, request, degraded, round(retrieve_s * 1000, 3))
+
+    def _here(self, request: GenerateRequest, degraded: list[str]) -> AsyncGenerator[AnswerEvent, None]:
+        """The gateway's own answer."""
+        return _all(self._fallback(request), [*degraded, GENERATION])
+
+    async def _again(
+        self, request: GenerateRequest, hop: RequestContext, degraded: list[str]
+    ) -> AsyncGenerator[AnswerEvent, None]:
+        """The answer once more, from whichever replica is there now."""
+        generated = self._generation.answer(request, hop)
+        async with contextlib.aclosing(_following(await anext(generated), generated, degraded)) as events:
+            async for event in events:
+                yield event
 
     async def finish(self, begun: BegunAnswer) -> WholeAnswer:
         """The rest of the answer, at once. One that breaks off is replaced whole: nothing of it was sent yet."""
@@ -109,8 +132,7 @@ class AnswerEngine:
             return await _whole(begun.events)
         except SERVICE_FAILURES as error:
             log.warning("answered here", reason=error.code)
-        events = _all(self._fallback(begun.request), [*begun.degraded, GENERATION])
-        return await _whole(events)
+        return await _whole(self._here(begun.request, begun.degraded))
 
 
 def patience_s(first_token_timeout_s: float, spent_s: float, left_s: float) -> float:

@@ -44,12 +44,14 @@ class CompletionStream:
         include_usage: bool,
         timings: Callable[[], dict[str, float]],
         on_degraded: Callable[[Iterable[str]], None],
+        on_broken: Callable[[], None] = lambda: None,
     ) -> None:
         """`head` carries id, created and model; its choices are not looked at."""
         self._head = head
         self._include_usage = include_usage
         self._timings = timings
         self._on_degraded = on_degraded
+        self._on_broken = on_broken
 
     async def encode(
         self, events: AsyncGenerator[AnswerEvent, None], context: RequestContext
@@ -64,6 +66,7 @@ class CompletionStream:
                         self._on_degraded(event.degraded)
                         yield self._end(event)
             except Exception as error:
+                self._on_broken()
                 ours = as_argosy_error(error)
                 log.warning("answer broke off", code=ours.code, request_id=context.request_id, exc_info=error)
                 yield _event(ErrorResponse(ours.body(context.request_id)))

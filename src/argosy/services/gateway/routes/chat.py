@@ -41,6 +41,7 @@ def router(gateway: Gateway) -> APIRouter:
             upstream.generation,
             lambda asked: extractive_answer(asked, max_sentences),
             settings.first_token_timeout_s,
+            resumes=gateway.kit.fleet.services.generation.backend == "extractive",
         )
         begun = await until_gone(request, engine.begin(question, context), context)
         timings = _timings(begun, started_s)
@@ -50,6 +51,7 @@ def router(gateway: Gateway) -> APIRouter:
                 include_usage=body.stream_options is not None and body.stream_options.include_usage,
                 timings=timings,
                 on_degraded=gateway.count_degraded,
+                on_broken=gateway.kit.metrics.count_broken_stream,
             )
             return EventStream(stream.encode(begun.events, context), degraded_header(begun.degraded))
         whole = await until_gone(request, engine.finish(begun), context)
