@@ -177,6 +177,8 @@ def _await_report(process: subprocess.Popen[bytes], errors: IO[bytes], data_dir:
 
 def print_report(report: StartReport, record: ControllerRecord) -> None:
     """Which services started, which failed and why, which wait."""
+    from argosy.contracts.fleet import StartOutcome
+
     rows = [
         [
             entry.service,
@@ -187,8 +189,11 @@ def print_report(report: StartReport, record: ControllerRecord) -> None:
         for entry in report.services
     ]
     output.table(["service", "result", "time", "reason"], rows)
-    started = sum(entry.outcome.value == "started" for entry in report.services)
-    output.line(f"{started} of {len(report.services)} services started in {report.seconds:.1f} s.")
+    started, failed, waiting = map(report.count, (StartOutcome.STARTED, StartOutcome.FAILED, StartOutcome.WAITING))
+    rest = "" if report.complete else f" {failed} failed, {waiting} wait."
+    output.line(f"{started} of {len(report.services)} services started in {report.seconds:.1f} s.{rest}")
+    strategies = sorted(set(report.balancing.values()))
+    output.line(f"Load balancing: {', '.join(strategies)}. Monitoring: every {report.monitoring_interval_s or 0:g} s.")
     output.line(f"API      {record.gateway_url}/v1")
     output.line(f"Admin    {record.admin_url}")
 

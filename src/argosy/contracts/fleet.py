@@ -139,6 +139,13 @@ class StartReport(msgspec.Struct):
     finished: bool
     services: list[ServiceStart]
     seconds: float = 0.0
+    balancing: dict[str, str] = {}
+    """Service → the strategy its callers pick a replica by."""
+    monitoring_interval_s: float | None = None
+    """Time between two probes of a replica; None while nothing is probed."""
+
+    def count(self, outcome: StartOutcome) -> int:
+        return sum(entry.outcome is outcome for entry in self.services)
 
     @property
     def complete(self) -> bool:

@@ -9,6 +9,8 @@ import sys
 import time
 from collections.abc import Callable
 
+import msgspec
+
 from argosy.config.models import CustomSettings, Fleet
 from argosy.contracts.fleet import FleetView, StartReport
 from argosy.control.discovery.publisher import Publisher
@@ -58,7 +60,12 @@ class Controller:
         return self._observed.fleet(self._platform.replicas())
 
     def start_report(self) -> StartReport:
-        return self._startup.report()
+        report = self._startup.report()
+        return msgspec.structs.replace(
+            report,
+            balancing={name: settings.balancing for name, settings in self._services.items()},
+            monitoring_interval_s=self.fleet.fleet.probe_interval_s if report.finished else None,
+        )
 
     async def drain(self, replica_id: str) -> None:
         """Raises: NotFound; StartError when its replacement does not start."""
@@ -88,7 +95,8 @@ class Controller:
 
     async def _work(self) -> None:
         """Starts the fleet, says how that went, then keeps it up."""
-        self._on_start(await self._startup.run())
+        await self._startup.run()
+        self._on_start(self.start_report())
         self._changed()
         await self._supervisor.run()
 
