@@ -72,6 +72,15 @@ def started(starting: ChaosFleet) -> Ran:
         return up.result()
 
 
+def _bound(thief: socket.socket, port: int) -> bool:
+    """A process is dead before its last thread has let go of its sockets."""
+    try:
+        thief.bind(("127.0.0.1", port))
+    except OSError:
+        return False
+    return True
+
+
 def _serves(fleet: ChaosFleet) -> bool:
     try:
         return fleet.call("GET", "/readyz").status == 200
@@ -128,7 +137,7 @@ def test_a_gateway_whose_port_was_taken_says_so_and_is_back_when_it_is_free(flee
     fleet.kill("gateway-1")
     with socket.socket() as thief:
         thief.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        thief.bind(("127.0.0.1", port))
+        until(lambda: _bound(thief, port), "the dead gateway's port to be free")
         thief.listen()
         taken = f"Port {port} on 127.0.0.1 cannot be opened"
         until(lambda: taken in fleet.service("gateway")["reason"], "the reason to be known")

@@ -17,7 +17,7 @@ TEXTS = ["The harbour opens at six.", "Ships pay their dues at the gate.", "a", 
 
 @pytest.fixture(scope="module", params=["fake", "onnx"])
 def engine(request: pytest.FixtureRequest) -> EmbeddingEngine:
-    return load_engine(EmbeddingSettings(backend=request.param), cpu_share=2)
+    return load_engine(EmbeddingSettings(backend=request.param))
 
 
 def test_one_unit_vector_for_each_text_in_order(engine: EmbeddingEngine) -> None:

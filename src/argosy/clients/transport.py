@@ -26,7 +26,7 @@ PATIENCE_S = 0.1
 ANSWER_MARGIN_S = 0.1
 """Left of the deadline for saying that the wait was in vain."""
 OWN_SHARE = 0.02
-"""Of a call's time, what the caller keeps: its error, which names who was late, comes before its own caller gives up."""
+"""Of a call's time, what the caller keeps: its own error, naming who was late, is out before its caller hangs up."""
 MAX_LINE_BYTES = 2**22
 NO_INVENTED_HEADERS = ("content-type",)
 """A request without a body has no type; one that aiohttp makes up is refused by the next hop."""

@@ -83,7 +83,9 @@ class EmbeddingSettings(ServiceSettings):
     backend: Literal["onnx", "fake"] = Field(
         "onnx", description="`onnx` runs the model; `fake` hashes words, for trials and tests."
     )
-    threads: int = Field(0, ge=0, le=256, description="Threads of one replica; 0 takes its share of the cores.")
+    threads: int = Field(
+        0, ge=0, le=256, description="Batches one replica runs at once, a core each; 0 takes its share of the cores."
+    )
     max_batch_tokens: int = Field(1024, ge=16, le=1_000_000, description="Tokens of one batch, padding included.")
     max_queued_texts: int = Field(4096, ge=1, description="Texts waiting for the engine; more are answered 429.")
 

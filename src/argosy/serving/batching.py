@@ -86,7 +86,7 @@ class _Request:
 
 
 class Batcher:
-    """Owns the one thread that calls `engine`. Everything else happens on the event loop, so nothing is locked."""
+    """Owns the threads that call `engine`. Everything else happens on the event loop, so nothing is locked."""
 
     def __init__(
         self,
@@ -94,9 +94,13 @@ class Batcher:
         *,
         max_batch_tokens: int = 512,
         max_queue_texts: int,
+        workers: int = 1,
         clock: Clock = time.monotonic,
     ) -> None:
-        """`max_queue_texts` bounds each priority by itself: bulk work that fills its queue shuts no query out."""
+        """`max_queue_texts` bounds each priority by itself: bulk work that fills its queue shuts no query out.
+
+        `workers` batches run at once, each on a thread of its own; the engine must allow that.
+        """
         self._engine = engine
         self._max_batch_tokens = max_batch_tokens
         self._max_queue_texts = max_queue_texts
@@ -105,7 +109,9 @@ class Batcher:
             Priority.INTERACTIVE: deque(),
             Priority.BULK: deque(),
         }
-        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="engine")
+        self._threads = ThreadPoolExecutor(max_workers=workers, thread_name_prefix="engine")
+        self._free = asyncio.Semaphore(workers)
+        self._running: set[asyncio.Task[None]] = set()
         self._wake = asyncio.Event()
         self._dispatcher: asyncio.Task[None] | None = None
         self._closed = False
@@ -148,7 +154,8 @@ class Batcher:
         self._wake.set()
         if self._dispatcher is not None:
             await self._dispatcher
-        self._thread.shutdown()
+        await asyncio.gather(*self._running, return_exceptions=True)
+        self._threads.shutdown()
 
     def _admit(self, count: int, priority: Priority) -> None:
         limit = self._max_queue_texts
@@ -169,18 +176,25 @@ class Batcher:
             try:
                 await self._step()
             except Exception:
-                log.exception("The batcher failed; all that waited was refused.")
-                self._fail_all(lambda: Internal("The embedding queue failed."))
+                self._break([])
 
     async def _step(self) -> None:
-        """Measure or run one batch, then let the caller look again: a query may have come meanwhile."""
-        window = self._window()
+        """Measure, or start one batch when a thread is free, then let the caller look again: a query may have come."""
+        await self._free.acquire()
+        try:
+            window = self._window()
+            unmeasured = [text for text in window if text.length is None]
+            if unmeasured:
+                await self._measure([text for text in unmeasured if text.request.kind is unmeasured[0].request.kind])
+            elif window:
+                self._start(self._batch(window))
+                return
+        except BaseException:
+            self._free.release()
+            raise
+        self._free.release()
         if not window:
             await self._wake.wait()
-        elif unmeasured := [text for text in window if text.length is None]:
-            await self._measure([text for text in unmeasured if text.request.kind is unmeasured[0].request.kind])
-        else:
-            await self._run(self._batch(window))
 
     def _window(self) -> list[_Text]:
         """The oldest texts of the first priority that has any, after dropping what nobody waits for."""
@@ -190,8 +204,8 @@ class Batcher:
                     request.fail(DeadlineExceeded("The deadline passed while the texts waited for the model."))
                 if request.done.done():
                     queue.remove(request)
-            if queue:
-                return list(islice(chain.from_iterable(request.waiting for request in queue), WINDOW_TEXTS))
+            if window := list(islice(chain.from_iterable(request.waiting for request in queue), WINDOW_TEXTS)):
+                return window
         return []
 
     def _batch(self, window: list[_Text]) -> list[_Text]:
@@ -221,9 +235,24 @@ class Batcher:
             text.request.result.tokens[text.row] = min(length, limit)
             text.request.result.truncated[text.row] = length > limit
 
-    async def _run(self, batch: list[_Text]) -> None:
+    def _start(self, batch: list[_Text]) -> None:
+        """Runs the batch on a thread that is free."""
         for text in batch:
             text.request.waiting.remove(text)
+        task = asyncio.create_task(self._run(batch))
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
+
+    async def _run(self, batch: list[_Text]) -> None:
+        try:
+            await self._run_here(batch)
+        except Exception:
+            self._break(batch)
+        finally:
+            self._free.release()
+            self._wake.set()
+
+    async def _run_here(self, batch: list[_Text]) -> None:
         started_s = self._clock()
         try:
             vectors = await self._call(self._engine.embed, batch)
@@ -246,11 +275,18 @@ class Batcher:
     async def _call(self, work: Callable[[list[str], TextKind], T], texts: list[_Text]) -> T:
         """On the engine's thread; `texts` are of one kind."""
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._thread, work, [text.text for text in texts], texts[0].request.kind)
+        return await loop.run_in_executor(self._threads, work, [text.text for text in texts], texts[0].request.kind)
 
     def _learn(self, text_s: float) -> None:
         old = text_s if self._text_s is None else self._text_s
         self._text_s = RATE_MEMORY * old + (1 - RATE_MEMORY) * text_s
+
+    def _break(self, batch: list[_Text]) -> None:
+        """A bug, here or in the engine: nobody is left waiting for what will not come."""
+        log.exception("batcher failed", refused=len(batch))
+        for text in batch:
+            text.request.fail(Internal("The embedding queue failed."))
+        self._fail_all(lambda: Internal("The embedding queue failed."))
 
     def _fail_all(self, error: Callable[[], ArgosyError]) -> None:
         for request in chain.from_iterable(self._queues.values()):

@@ -9,7 +9,9 @@ from collections.abc import AsyncIterator
 import aiohttp
 import msgspec
 import pytest
-from starlette.responses import StreamingResponse
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from argosy.clients.directory import Directory
@@ -157,3 +159,67 @@ async def read(transport: Transport, lines: list[bytes]) -> None:
     async with transport.stream("store", "/broken", Word("x"), context()) as answer:
         async for line in answer:
             lines.append(line)
+
+
+class Plain:
+    """A service that notes what it is sent, and answers `status`."""
+
+    def __init__(self, status: int = 200) -> None:
+        self.seen: list[tuple[str, str | None, float]] = []
+        self.status = status
+        self.app = Starlette(routes=[Route("/any", self.any, methods=["GET", "POST"])])
+
+    async def any(self, request: Request) -> Response:
+        left_ms = float(request.headers["x-argosy-deadline-ms"])
+        self.seen.append((request.method, request.headers.get("content-type"), left_ms))
+        return PlainTextResponse("said", self.status)
+
+
+async def test_a_request_without_a_body_is_given_no_content_type(directory: Directory, transport: Transport) -> None:
+    plain = Plain()
+    async with served(plain.app) as url:
+        publish(directory, a=url)
+        await transport.forward("store", "/any", "POST", context())
+        async with transport.proxy("store", "/any", "POST", context(), body=None, headers={}, query=""):
+            pass
+    assert [(method, kind) for method, kind, _ in plain.seen] == [("POST", None), ("POST", None)]
+
+
+async def test_a_5xx_that_is_passed_on_counts_as_the_replicas_failure(
+    directory: Directory, transport: Transport
+) -> None:
+    async with served(Plain(503).app) as url:
+        publish(directory, a=url)
+        assert (await transport.forward("store", "/any", "GET", context())).status == 503
+        async with transport.proxy("store", "/any", "GET", context(), body=None, headers={}, query="") as answer:
+            assert answer.status == 503
+    (candidate,) = directory.balancer("store").candidates
+    assert (candidate.ended, candidate.failed) == (2, 2)
+
+
+async def test_a_late_service_is_named_before_the_callers_own_time_is_over(
+    directory: Directory, transport: Transport
+) -> None:
+    async with served(Echo("a").app) as url:
+        publish(directory, a=url)
+        mine = context(2.0)
+        with pytest.raises(DeadlineExceeded, match=r"store service did not answer|not ready within the time"):
+            await transport.call("store", "/echo", Word("forever"), Word, mine)
+        assert mine.deadline.remaining_s() > 0
+
+
+async def test_a_first_attempt_that_is_too_late_leaves_time_for_another(
+    directory: Directory, transport: Transport
+) -> None:
+    """The replica gives up with the attempt, not with the whole request, and says so: that too goes elsewhere."""
+    slow, quick = Echo("slow"), Echo("quick")
+
+    async def forever(word: Word, request: RequestContext) -> Word:
+        await asyncio.Event().wait()
+        return word
+
+    slow.app = create_app(make_kit(), [typed("/echo", Word, forever)])
+    async with served(slow.app) as slow_url, served(quick.app) as quick_url:
+        publish(directory, slow=slow_url, quick=quick_url)
+        answers = [await ask(transport, "x", timeout_s=1.0) for _ in range(6)]
+    assert answers == ["quick:x"] * 6

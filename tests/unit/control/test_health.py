@@ -44,6 +44,19 @@ def test_one_missed_probe_degrades_and_the_third_makes_unhealthy() -> None:
     assert next_health(seen, good(), RULE).status is Health.HEALTHY
 
 
+def test_a_replica_whose_cpu_is_at_work_stays_degraded() -> None:
+    seen = next_health(ReplicaHealth(), good(), RULE)
+    for _ in range(5):
+        seen = next_health(seen, Probe(1.0, error="no answer within 1 s", busy=True), RULE)
+    assert seen.status is Health.DEGRADED
+    assert seen.reason == "no answer within 1 s (5 probes, its CPU is at work)"
+
+
+def test_too_few_replicas_say_why() -> None:
+    assert service_alone([UP], 2, "killed by signal 9").reason == "1 of 2 replicas serve (killed by signal 9)"
+    assert service_alone([UP, DOWN], 2).reason == "1 of 2 replicas serve (killed)"
+
+
 def test_what_a_replica_says_of_itself_holds() -> None:
     seen = next_health(ReplicaHealth(), Probe(1.0, 1.0, answer(Health.DEGRADED, reason="one shard broken")), RULE)
     assert (seen.status, seen.reason) == (Health.DEGRADED, "one shard broken")
@@ -91,6 +104,19 @@ def test_a_required_service_takes_its_dependants_down_and_a_wanted_one_degrades_
     assert found["gateway"].status is Health.DEGRADED
     assert "retrieval UNHEALTHY, search and chat answer 503" in found["gateway"].reason
     assert found["other"] == UP
+
+
+def test_every_cause_is_named() -> None:
+    found = with_dependencies(
+        {"embedding": DOWN, "generation": DOWN, "gateway": LIMPING},
+        ["embedding", "generation", "gateway"],
+        {"embedding": (), "generation": (), "gateway": ()},
+        {"embedding": (), "generation": ("embedding",), "gateway": ("embedding", "generation")},
+    )
+    own, embedding, generation = found["gateway"].reason.split("; ")
+    assert own == "slow"
+    assert embedding.startswith("embedding UNHEALTHY, search is lexical only")
+    assert generation.startswith("generation UNHEALTHY, answers are extractive")
 
 
 @pytest.mark.parametrize(

@@ -359,3 +359,22 @@ async def test_an_engine_that_breaks_its_contract_hangs_nobody() -> None:
     with pytest.raises(Internal):
         await batcher.embed(["a", "b"], PASSAGE, RequestContext("r", Deadline.after(60)))
     await batcher.close()
+
+
+async def test_as_many_batches_run_at_once_as_there_are_workers(engine: GatedEngine, clock: FakeClock) -> None:
+    batcher = Batcher(engine, max_batch_tokens=8, max_queue_texts=100, workers=2, clock=clock)
+    long = RequestContext("r", Deadline.after(60, clock), Priority.BULK)
+    bulk = asyncio.create_task(batcher.embed(["a b c d e f"] * 3, PASSAGE, long))
+    await engine.running()
+    await engine.running()
+    query = asyncio.create_task(batcher.embed(["who"], PASSAGE, RequestContext("q", Deadline.after(60, clock))))
+    await settled(lambda: batcher.queued == 2)
+    assert len(engine.batches) == 2
+    engine.allow(1)
+    await engine.running()
+    assert engine.batches[2] == ["who"]
+    engine.allow()
+    assert (await query).tokens == [3]
+    assert (await bulk).tokens == [8, 8, 8]
+    assert len(engine.threads) >= 2
+    await batcher.close()

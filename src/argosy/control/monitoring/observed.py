@@ -56,8 +56,11 @@ class Observed:
         """Replicas that are to get nothing new."""
         self.desired = {name: _desired(settings) for name, settings in services.items()}
 
-    def saw(self, replica_id: str, probe: Probe) -> None:
-        """A probe's outcome, put together with what callers reported of the replica meanwhile."""
+    def saw(self, replica_id: str, probe: Probe) -> bool:
+        """A probe's outcome, put together with what callers reported of the replica meanwhile.
+
+        Returns: whether that changes who can serve, or how well.
+        """
         before = self._health.get(replica_id, ReplicaHealth())
         was_ready = before.last_answer is not None and before.last_answer.ready
         complaint = self._complaint(replica_id, probe.status, was_ready)
@@ -65,6 +68,8 @@ class Observed:
         self._health[replica_id] = after
         if after.status is not before.status and was_ready:
             self._feed.add("replica", replica_id, before.status, after.status, after.reason)
+        is_ready = after.last_answer is not None and after.last_answer.ready
+        return (before.status, was_ready, before.bad > 0) != (after.status, is_ready, after.bad > 0)
 
     def _complaint(self, replica_id: str, said: ReplicaStatus | None, was_ready: bool) -> str:
         """The replica's own failures, the 5xx it answered, before those that callers saw.

@@ -252,8 +252,8 @@ class Supervisor:
             answered = probe.status is not None or replica.external
             silence, verdict = next_silence(silence, answered, self._clock(), usage.cpu_s if usage else None, rule)
             at_work = verdict is HangVerdict.BUSY and silence.probes >= rule.probes
-            self._observed.saw(replica.id, replace(probe, busy=at_work))
-            self._on_change()
+            if self._observed.saw(replica.id, replace(probe, busy=at_work)):
+                self._on_change()
             if verdict is HangVerdict.HUNG:
                 await self._end(replica, f"hung: {probe.error}, {silence.probes} probes in a row")
                 return

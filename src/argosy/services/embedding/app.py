@@ -36,11 +36,12 @@ class EmbeddingService:
 
     async def start(self) -> None:
         """Loads the model. Raises: ModelMissing, saying what was tried and what to do."""
-        self._engine = await asyncio.to_thread(load_engine, self._settings, self._kit.record.cpu_share)
+        self._engine = await asyncio.to_thread(load_engine, self._settings)
         self._batcher = Batcher(
             self._engine,
             max_batch_tokens=self._settings.max_batch_tokens,
             max_queue_texts=self._settings.max_queued_texts,
+            workers=self._settings.threads or max(1, min(round(self._kit.record.cpu_share), os.cpu_count() or 1)),
         )
         await self._upstreams.start()
 
@@ -87,8 +88,12 @@ def check(request: EmbedRequest) -> None:
             )
 
 
-def load_engine(settings: EmbeddingSettings, cpu_share: float) -> EmbeddingEngine:
-    """The engine the settings select. Blocking."""
+def load_engine(settings: EmbeddingSettings) -> EmbeddingEngine:
+    """The engine the settings select. Blocking.
+
+    One thread a batch: several batches at once on a core each cost less than one batch on all of them, and a query
+    need not wait for the batch before it.
+    """
     if settings.backend == "fake":
         from argosy.services.embedding.backends.fake import FakeEngine
 
@@ -96,5 +101,4 @@ def load_engine(settings: EmbeddingSettings, cpu_share: float) -> EmbeddingEngin
     from argosy.models.resolver import resolve
     from argosy.services.embedding.backends.onnx import OnnxEngine
 
-    threads = settings.threads or max(1, min(round(cpu_share), os.cpu_count() or 1))
-    return OnnxEngine(resolve(settings.model, fetch=True), threads=threads)
+    return OnnxEngine(resolve(settings.model, fetch=True), threads=1)

@@ -57,9 +57,15 @@ def page(document: dict[str, Any]) -> str:
 
 def _row(path: str, operations: dict[str, Any]) -> str:
     return "".join(
-        f"<dt><code>{method.upper()} {escape(path)}</code></dt><dd>{escape(_first(operation))}</dd>"
+        f"<dt><code>{method.upper()} {escape(path)}</code></dt><dd>{_marked(_first(operation))}</dd>"
         for method, operation in operations.items()
     )
+
+
+def _marked(text: str) -> str:
+    """Text as HTML, `names` in it as code."""
+    parts = escape(text).split("`")
+    return "".join(f"<code>{part}</code>" if n % 2 else part for n, part in enumerate(parts))
 
 
 def _first(operation: dict[str, Any]) -> str:
