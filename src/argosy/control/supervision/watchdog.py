@@ -1,0 +1,91 @@
+"""Probes one replica, from its start to its end, and says when it does harm."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+
+from argosy.config.models import ServiceSettings
+from argosy.contracts.errors import StartError
+from argosy.contracts.request import Clock
+from argosy.control.monitoring.observed import Observed
+from argosy.control.monitoring.prober import Prober
+from argosy.control.platforms.platform import Platform, Replica
+from argosy.control.supervision.hang import HangRule, HangVerdict, Silence, next_silence
+from argosy.control.supervision.restart import RestartRule
+
+READY_POLL_S = 0.05
+REPROBE_S = 0.25
+"""After a failed probe the next one comes sooner than the interval: a hang is to be known within three of those."""
+
+
+@dataclass(slots=True)
+class Rules:
+    restart: RestartRule = field(default_factory=RestartRule)
+    hang: HangRule = field(default_factory=HangRule)
+    probe_interval_s: float = 2.0
+
+
+class Watchdog:
+    def __init__(
+        self,
+        services: Mapping[str, ServiceSettings],
+        platform: Platform,
+        prober: Prober,
+        observed: Observed,
+        on_change: Callable[[], None],
+        rules: Rules,
+        clock: Clock = time.monotonic,
+    ) -> None:
+        """`on_change` is called when who can serve may have changed."""
+        self._services = services
+        self._platform = platform
+        self._prober = prober
+        self._observed = observed
+        self._on_change = on_change
+        self._rules = rules
+        self._clock = clock
+
+    async def until_ready(self, replica: Replica, until_s: float) -> None:
+        """Raises: StartError with the replica's own reason when it ends, or when it is not ready in time."""
+        reason = "starting"
+        while self._clock() < until_s:
+            if replica not in self._platform.replicas():
+                raise StartError(self._observed.failure(replica.service, replica.id) or f"{replica.id} ended.")
+            probe = await self._prober.probe(replica)
+            if probe.status is not None:
+                self._observed.saw(replica.id, probe)
+            if probe.status is not None and probe.status.ready:
+                self._on_change()
+                return
+            reason = probe.error or self._observed.health(replica.id).reason
+            await asyncio.sleep(READY_POLL_S)
+        raise StartError(f"{replica.id} was not ready within its start timeout: {reason}.")
+
+    async def watch(self, replica: Replica) -> str | None:
+        """Probes the replica at its own pace. Returns: why it must be ended; None once it is gone."""
+        silence, settings = Silence(), self._services[replica.service]
+        rule = replace(self._rules.hang, hang_limit_s=settings.hang_limit_s)
+        await asyncio.sleep(random.uniform(0, self._rules.probe_interval_s))
+        while replica in self._platform.replicas():
+            began_s = self._clock()
+            probe = await self._prober.probe(replica)
+            if replica not in self._platform.replicas():
+                break
+            usage = self._platform.usage(replica.id)
+            answered = probe.status is not None or replica.external
+            silence, verdict = next_silence(silence, answered, self._clock(), usage.cpu_s if usage else None, rule)
+            at_work = verdict is HangVerdict.BUSY and silence.probes >= rule.probes
+            if self._observed.saw(replica.id, replace(probe, busy=at_work)):
+                self._on_change()
+            if verdict is HangVerdict.HUNG:
+                return f"hung: {probe.error}, {silence.probes} probes in a row"
+            limit_bytes = settings.memory_limit_bytes
+            if usage is not None and limit_bytes and usage.memory_bytes > limit_bytes:
+                return f"used {usage.memory_bytes >> 20} MiB, its limit is {limit_bytes >> 20} MiB"
+            pause_s = self._rules.probe_interval_s if answered else REPROBE_S
+            await asyncio.sleep(max(0.05, pause_s - (self._clock() - began_s)))
+        return None
