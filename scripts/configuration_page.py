@@ -9,7 +9,7 @@ from pathlib import Path
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from argosy.config.models import Fleet, ServiceSettings
+from argosy.config.models import CustomSettings, Fleet, ServiceSettings
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "reference" / "configuration.md"
 INTRODUCTION = """# Configuration
@@ -66,6 +66,8 @@ def page() -> str:
         ]
         if own or changed:
             parts.append(f"## [services.{name}]\n\n{type(settings).__doc__}\n\n{head}" + "\n".join([*changed, *own]))
+    own = list(rows(CustomSettings, "services.NAME.", shared))
+    parts.append(f"## A service of your own\n\n{CustomSettings.__doc__}\n\n{head}" + "\n".join(own))
     return "\n\n".join(part.rstrip("\n") for part in parts) + "\n"
 
 

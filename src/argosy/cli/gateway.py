@@ -133,7 +133,14 @@ class Api:
         with self._wrapped():
             async with (
                 aiohttp.ClientSession(timeout=timeout, read_bufsize=2**20) as session,
-                session.request(method, self.url + path, params=params, data=payload, headers=headers) as response,
+                session.request(
+                    method,
+                    self.url + path,
+                    params=params,
+                    data=payload,
+                    headers=headers,
+                    skip_auto_headers=None if isinstance(payload, aiohttp.FormData) else ("content-type",),
+                ) as response,
             ):
                 if response.status >= 400:
                     raise error_from_wire(

@@ -107,10 +107,8 @@ def _up_here(fleet: Fleet) -> None:
         output.note("Stop it with Ctrl-C.")
 
     listening: list[ControllerRecord] = []
-    report = uvloop.run(run(fleet, announce, started))
+    uvloop.run(run(fleet, announce, started))
     output.note("Stopped.")
-    if report.finished and not report.complete:
-        raise typer.Exit(PARTIAL)
 
 
 def _up_detached(fleet: Fleet) -> None:

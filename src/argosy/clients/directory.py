@@ -29,6 +29,11 @@ class Directory:
     def version(self) -> str | None:
         return self._version
 
+    @property
+    def services(self) -> list[str]:
+        """The names of all services, whether or not anybody serves them."""
+        return list(self._balancers)
+
     def balancer(self, service: str) -> Balancer:
         return self._balancers[service]
 

@@ -17,7 +17,7 @@ from argosy.control.discovery.publisher import Publisher
 from argosy.control.events.feed import Feed
 from argosy.control.monitoring.observed import Observed
 from argosy.control.monitoring.prober import Prober
-from argosy.control.platforms.platform import Launch, Platform
+from argosy.control.platforms.platform import Launch, Platform, Replica
 from argosy.control.startup import Startup
 from argosy.control.supervision.supervisor import Supervisor
 from argosy.control.supervision.watchdog import Rules
@@ -25,6 +25,7 @@ from argosy.control.topology.waves import start_waves
 from argosy.telemetry.logs import logger
 
 FIRST_REVISION = "r1"
+STRANGER_GRACE_S = 10.0
 
 log = logger("controller")
 
@@ -80,7 +81,8 @@ class Controller:
         await self._prober.start()
         self.feed.add("controller", "controller", "absent", "running", f"pid {os.getpid()}")
         try:
-            for replica_id, probe in (await self._prober.probe_all(await self._platform.adopt())).items():
+            adopted = await self._end_strangers(await self._platform.adopt())
+            for replica_id, probe in (await self._prober.probe_all(adopted)).items():
                 self._observed.saw(replica_id, probe)
             self._publish()
             working = asyncio.create_task(self._work())
@@ -93,6 +95,14 @@ class Controller:
             await self._supervisor.close()
             await self._prober.stop()
             await self._platform.close()
+
+    async def _end_strangers(self, adopted: list[Replica]) -> list[Replica]:
+        """Replicas of services that the fleet file no longer has are stopped. Returns: the others."""
+        strangers = [replica for replica in adopted if replica.service not in self._services]
+        for replica in strangers:
+            self.feed.add("replica", replica.id, "adopted", "stopping", f"{replica.service} is not in the fleet file")
+        await asyncio.gather(*(self._platform.stop(replica.id, STRANGER_GRACE_S) for replica in strangers))
+        return [replica for replica in adopted if replica not in strangers]
 
     async def _work(self) -> None:
         """Starts the fleet, says how that went, then keeps it up."""

@@ -17,7 +17,7 @@ from argosy.contracts.errors import StartError
 from argosy.contracts.fleet import StartReport
 from argosy.control import record as controller_record
 from argosy.control.api.app import create_admin_app
-from argosy.control.controller import Controller, stop_waves
+from argosy.control.controller import STRANGER_GRACE_S, Controller, stop_waves
 from argosy.control.discovery.publisher import Publisher
 from argosy.control.events.feed import Feed
 from argosy.control.history import History
@@ -118,9 +118,11 @@ async def stop_without_controller(data_dir: Path, fleet: Fleet) -> int:
     platform = LocalPlatform(data_dir, "", "", "")
     alive = await platform.adopt()
     services = fleet.services.by_name()
-    for wave in stop_waves(fleet):
+    strangers = {replica.service for replica in alive} - set(services)
+    for wave in [list(strangers), *stop_waves(fleet)]:
         stopping = [replica for replica in alive if replica.service in wave]
-        await asyncio.gather(*(platform.stop(r.id, services[r.service].drain_timeout_s) for r in stopping))
+        grace_s = {name: settings.drain_timeout_s for name, settings in services.items()}
+        await asyncio.gather(*(platform.stop(r.id, grace_s.get(r.service, STRANGER_GRACE_S)) for r in stopping))
     await platform.close()
     return len(alive)
 

@@ -119,13 +119,5 @@ async def _disconnected(request: Request) -> None:
         pass
 
 
-async def drained(request: Request) -> None:
-    """Reads what is left of a body that was refused, so that its sender can read the answer."""
-    while not await request.is_disconnected():
-        message = await request.receive()
-        if message["type"] != "http.request" or not message.get("more_body", False):
-            return
-
-
 def _body_type(request: Request) -> str:
     return JSON if request.headers.get("content-type", "").startswith(JSON) else MSGPACK

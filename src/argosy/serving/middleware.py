@@ -27,6 +27,7 @@ from argosy.serving.kit import Kit
 from argosy.telemetry.logs import logger
 
 CONTEXT_KEY = "argosy.context"
+BODY_KEY = "argosy.body"
 PRIVATE_PREFIX = b"x-argosy-"
 SAFE_REQUEST_ID = re.compile(r"^[A-Za-z0-9._:-]{1,128}$")
 TRACEPARENT = re.compile(r"^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$")
@@ -39,6 +40,12 @@ def context_of(scope: Scope) -> RequestContext:
     """The request's context, put there by `ServiceMiddleware`."""
     context: RequestContext = scope[CONTEXT_KEY]
     return context
+
+
+def body_of(scope: Scope) -> IncomingBody:
+    """The request's body, put there by `ServiceMiddleware`."""
+    body: IncomingBody = scope[BODY_KEY]
+    return body
 
 
 class ServiceMiddleware:
@@ -67,7 +74,8 @@ class ServiceMiddleware:
             if counted:
                 self._kit.admission.admit(load.in_flight - 1, load.latency_ms)
             self._prepare(scope, headers, request_id)
-            limit = _BodyLimit(receive, self._kit.defences.max_body_bytes)
+            limit = IncomingBody(receive, self._kit.defences.max_body_bytes)
+            scope[BODY_KEY] = limit
             await self._app(scope, limit, exchange)
         except Exception as error:
             await self._fail(error, exchange, scope, receive)
@@ -146,16 +154,23 @@ class _Exchange:
         await self._send(message)
 
 
-class _BodyLimit:
-    """Counts a body that came without a length."""
+class IncomingBody:
+    """A request's body on its way in: bounded also when it came without a length, and known to be over or not."""
 
     def __init__(self, receive: Receive, limit_bytes: int) -> None:
         self._receive = receive
         self._left = limit_bytes
         self._limit = limit_bytes
+        self._over = False
+
+    async def drain(self) -> None:
+        """Reads and drops what is left of it, so that a sender who was refused can read the answer."""
+        while not self._over:
+            self._over = (await self._receive()).get("more_body", False) is False
 
     async def __call__(self) -> Message:
         message = await self._receive()
+        self._over = not message.get("more_body", False)
         if message["type"] == "http.request":
             self._left -= len(message.get("body", b""))
             if self._left < 0:

@@ -165,7 +165,8 @@ class Observed:
     def _by_service(self, replicas: Sequence[Replica]) -> dict[str, list[Replica]]:
         by_service: dict[str, list[Replica]] = {name: [] for name in self._order}
         for replica in replicas:
-            by_service[replica.service].append(replica)
+            if replica.service in by_service:
+                by_service[replica.service].append(replica)
         return by_service
 
     def _verdicts(self, by_service: Mapping[str, Sequence[Replica]]) -> dict[str, Verdict]:
@@ -214,7 +215,7 @@ class Observed:
             error_count=health.error_count,
             last_check=health.last_check,
             details={**health.details, **({"adopted": True} if replica.adopted else {})},
-            started_at=replica.started_at,
+            started_at=replica.started_at or None,
             restarts=self.restarts.get(replica.id, 0),
         )
 

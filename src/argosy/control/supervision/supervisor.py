@@ -27,6 +27,8 @@ from argosy.control.supervision.watchdog import Rules, Watchdog
 from argosy.telemetry.logs import logger
 
 HUNG_GRACE_S = 1.0
+EXTERNAL_WAIT_S = 5.0
+"""What runs elsewhere is not being started: it answers now or is not there."""
 RECALLED_EVENTS = 20_000
 DRAIN_NOTICE_S = 0.1
 """Between leaving the endpoint set and being told to drain: callers learn of it first."""
@@ -93,7 +95,7 @@ class Supervisor:
             self._spawn(self._retire(replica, "more run than are wanted"))
         adopted = [replica for replica in running if replica not in surplus]
         results = await asyncio.gather(
-            *(self._await_adopted(replica, settings.start_timeout_s) for replica in adopted),
+            *(self._await_adopted(r, EXTERNAL_WAIT_S if r.external else settings.start_timeout_s) for r in adopted),
             *(self._fill(service, slot) for slot in self._slots[service] - alive),
             return_exceptions=True,
         )

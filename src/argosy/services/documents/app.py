@@ -34,9 +34,9 @@ from argosy.services.documents.pipeline import Pipeline, PipelineSettings
 from argosy.services.documents.tokenization import ModelTokenizer
 from argosy.services.documents.uploads import Content, read_upload
 from argosy.services.documents.worker import Worker
-from argosy.serving.app import create_app, drained, until_gone
+from argosy.serving.app import create_app, until_gone
 from argosy.serving.kit import Details, Kit
-from argosy.serving.middleware import context_of
+from argosy.serving.middleware import body_of, context_of
 from argosy.telemetry.logs import logger
 
 R = TypeVar("R")
@@ -123,7 +123,7 @@ class DocumentsService:
         try:
             collection, contents = await read_upload(request, self._settings)
         except ArgosyError:
-            await drained(request)
+            await body_of(request.scope).drain()
             raise
         await asyncio.to_thread(self._catalog.check_room, len(contents), sum(len(c.data) for c in contents))
         accepted = await asyncio.to_thread(self._accept, collection, contents)

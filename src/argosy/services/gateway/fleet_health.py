@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from argosy.clients.directory import Directory
 from argosy.contracts.errors import ArgosyError
-from argosy.contracts.fleet import SERVICES, Endpoint, Health, ReplicaView, ServiceView
+from argosy.contracts.fleet import Endpoint, Health, ReplicaView, ServiceView
 from argosy.contracts.request import RequestContext
 from argosy.services.gateway.shapes import HealthReport
 from argosy.services.gateway.upstream import StatusSource
@@ -32,7 +32,7 @@ async def _seen_from_here(status: StatusSource, directory: Directory, context: R
         endpoints = [candidate.endpoint for candidate in directory.balancer(name).candidates]
         return _service(name, await asyncio.gather(*(_replica(status, endpoint, context) for endpoint in endpoints)))
 
-    services = await asyncio.gather(*(service(name) for name in SERVICES))
+    services = await asyncio.gather(*(service(name) for name in directory.services))
     return HealthReport(_worst_of_fleet(services), list(services), note=NOTE)
 
 

@@ -45,9 +45,7 @@ BACKENDS: Mapping[str, Callable[[GenerationSettings, Upstreams, Mapping[str, str
 class GenerationService:
     def __init__(self, kit: Kit) -> None:
         self._kit = kit
-        self._upstreams = Upstreams(
-            kit.fleet.services, kit.record.controller_url, kit.record.token, on_version=self._on_version
-        )
+        self._upstreams = Upstreams.of(kit)
         self._backend: AnswerBackend | None = None
         self._engine: GenerationEngine | None = None
         kit.timeouts_s = {"/answer": kit.fleet.services.gateway.chat_timeout_s}
@@ -68,9 +66,6 @@ class GenerationService:
         if self._backend is not None:
             await self._backend.close()
         await self._upstreams.stop()
-
-    def _on_version(self, version: str) -> None:
-        self._kit.readiness.endpoints_version = version
 
     async def _answer(self, request: GenerateRequest, context: RequestContext) -> AsyncIterator[bytes]:
         if self._engine is None:

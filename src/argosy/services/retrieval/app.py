@@ -16,9 +16,7 @@ from argosy.serving.kit import Kit
 class RetrievalService:
     def __init__(self, kit: Kit) -> None:
         self._kit = kit
-        self._upstreams = Upstreams(
-            kit.fleet.services, kit.record.controller_url, kit.record.token, on_version=self._on_version
-        )
+        self._upstreams = Upstreams.of(kit)
         self._engine: RetrievalEngine | None = None
         kit.timeouts_s = {"/search": kit.fleet.services.gateway.search_timeout_s}
         self._app = create_app(kit, [typed("/search", RetrievalRequest, self._search)])
@@ -35,9 +33,6 @@ class RetrievalService:
 
     async def stop(self) -> None:
         await self._upstreams.stop()
-
-    def _on_version(self, version: str) -> None:
-        self._kit.readiness.endpoints_version = version
 
     async def _search(self, request: RetrievalRequest, context: RequestContext) -> RetrievalResponse:
         if self._engine is None:

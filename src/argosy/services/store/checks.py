@@ -18,8 +18,8 @@ def check_model(collection: Collection, model: str, dimensions: int) -> None:
     if (model, dimensions) != (collection.model, collection.dimensions):
         raise Conflict(
             f"Collection {collection.name!r} holds vectors of {collection.model} ({collection.dimensions} dimensions), "
-            f"not of {model} ({dimensions}). Run `argosy migrate {collection.name} --model {model}`, "
-            "or use another collection.",
+            f"not of {model} ({dimensions}). Embed with that model, or index the documents again in another "
+            "collection.",
             param="model",
         )
 
