@@ -69,7 +69,9 @@ def demo(chosen: argparse.Namespace) -> int:
         return 1
     if not chosen.exit:
         folder = os.environ["ARGOSY_DATA_DIR"]
-        say(f"The fleet is running. Ask it yourself: argosy ask --data-dir {folder} QUESTION. Ctrl-C ends it.")
+        say(
+            f"The fleet is running. Ask it yourself: .venv/bin/argosy ask --data-dir {folder} QUESTION. Ctrl-C ends it."
+        )
         with contextlib.suppress(KeyboardInterrupt):
             signal.pause()
     return 0

@@ -80,14 +80,17 @@ class SentenceVectors:
 
 
 def candidates(passages: Sequence[ScoredText], top: int = PASSAGES) -> list[Candidate]:
-    """What may be quoted from the `top` best passages; the caller may embed their texts for `select`."""
+    """What may be quoted from the `top` best passages, each sentence once however many passages hold it.
+
+    The caller may embed their texts for `select`.
+    """
     order = sorted(range(len(passages)), key=lambda index: -passages[index].score)[:top]
-    return [
-        Candidate(index, sentence)
-        for index in order
-        for sentence in split(passages[index].text)
-        if sentence.kind is not Kind.HEADING
-    ]
+    found: dict[str, Candidate] = {}
+    for index in order:
+        for sentence in split(passages[index].text):
+            if sentence.kind is not Kind.HEADING:
+                found.setdefault(" ".join(sentence.text.lower().split()), Candidate(index, sentence))
+    return list(found.values())
 
 
 def select(

@@ -65,7 +65,8 @@ def up(
         environment,
     )
     _fetch_model(fleet)
-    if FleetAddress("", "", fleet.fleet.data_dir.absolute()).live_replicas():
+    here = FleetAddress("", "", fleet.fleet.data_dir.absolute())
+    if here.live_replicas() and not here.controller_alive():
         output.note(
             "Replicas of an earlier controller are alive; they are adopted with the ports and settings they have."
         )
@@ -218,6 +219,8 @@ def down(data_dir: DataDir = None) -> None:
             if time.monotonic() > deadline_s:
                 raise StartError(f"The controller (pid {record.pid}) did not end within {longest_s:.0f} s.")
             time.sleep(POLL_S)
+        if left := FleetAddress("", "", folder).live_replicas():
+            raise StartError(f"The controller ended, but {', '.join(left)} did not. Run: argosy down")
         output.line("The fleet is stopped.")
         return
     from argosy.control.main import stop_without_controller

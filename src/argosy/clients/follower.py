@@ -41,7 +41,7 @@ class Follower:
             try:
                 await self._poll(session)
                 backoff_s = BACKOFF_FIRST_S
-            except (aiohttp.ClientError, TimeoutError, OSError, msgspec.DecodeError) as error:
+            except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
                 log.info("controller not answering", error=type(error).__name__, again_in_s=round(backoff_s, 2))
                 await asyncio.sleep(backoff_s * random.uniform(0.5, 1.5))
                 backoff_s = min(BACKOFF_MOST_S, backoff_s * 2)

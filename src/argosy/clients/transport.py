@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
 import aiohttp
+from multidict import CIMultiDict
 from yarl import URL
 
 from argosy.clients.directory import Directory
@@ -145,7 +146,7 @@ class Transport:
         context: RequestContext,
         *,
         body: AsyncIterator[bytes] | None,
-        headers: Mapping[str, str],
+        headers: Sequence[tuple[str, str]],
         query: str,
     ) -> AsyncIterator[aiohttp.ClientResponse]:
         """Passes a request on to a service of the user's own and gives its answer as it comes.
@@ -162,7 +163,7 @@ class Transport:
                     method,
                     URL(f"{endpoint.url}{path}{'?' if query else ''}{query}", encoded=True),
                     data=body,
-                    headers={**headers, **context.headers()},
+                    headers=CIMultiDict([*headers, *context.headers().items()]),
                     skip_auto_headers=NO_INVENTED_HEADERS,
                     timeout=aiohttp.ClientTimeout(total=context.deadline.remaining_s()),
                     allow_redirects=False,

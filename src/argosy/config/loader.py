@@ -11,7 +11,7 @@ import re
 import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import cast, get_args
+from typing import get_args
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
@@ -108,7 +108,11 @@ def _merge(tree: Tree, origins: dict[Path_, str], added: Mapping[str, object], o
         if isinstance(value, dict):
             origins.setdefault((*at, key), origin)
             below = tree.setdefault(key, {})
-            _merge(cast("Tree", below), origins, value, origin, (*at, key))
+            if not isinstance(below, dict):
+                raise ConfigError(
+                    f"{origin} reaches into {'.'.join((*at, key))}, which is a single value; correct the key."
+                )
+            _merge(below, origins, value, origin, (*at, key))
         else:
             tree[key] = value
             origins[(*at, key)] = origin

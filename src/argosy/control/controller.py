@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
 import sys
 import time
@@ -149,9 +148,14 @@ class Controller:
 
 
 async def _cancelled(task: asyncio.Task[None]) -> None:
+    """Whatever became of the task: stopping the fleet goes on."""
     task.cancel()
-    with contextlib.suppress(asyncio.CancelledError):
+    try:
         await task
+    except asyncio.CancelledError:
+        return
+    except Exception as error:
+        log.error("the controller's work had failed", exc_info=error)
 
 
 def stop_waves(fleet: Fleet) -> list[list[str]]:

@@ -31,9 +31,13 @@ class History:
         self._db.execute("PRAGMA synchronous=NORMAL")
         self._db.executescript(SCHEMA)
 
-    def next_epoch(self) -> int:
-        """A number above every one given before, also by controllers that were killed."""
-        return self.count("epoch", 1)
+    def next_epoch(self, wall_s: float) -> int:
+        """A number above every one given before, also by controllers that were killed.
+
+        It begins at the wall time, so that it grows even when this file was lost while replicas lived.
+        """
+        last = self.count("epoch")
+        return self.count("epoch", max(1, int(wall_s) - last))
 
     def count(self, name: str, by: int = 0) -> int:
         """The counter of that name after adding to it."""

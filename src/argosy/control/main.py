@@ -77,7 +77,7 @@ async def _run_locked(
         fleet,
         WithExternals(platform, fleet.services.custom()),
         Prober(token, fleet.fleet.probe_timeout_s),
-        Publisher(history.next_epoch()),
+        Publisher(history.next_epoch(time.time())),
         Feed(history),
         public_port,
         on_start,

@@ -10,10 +10,13 @@ from pathlib import Path
 from argosy.contracts.errors import StartError
 
 TOKEN_BYTES = 32
+MARKS = ("token", "run", "control.db")
+"""What is in a folder that a fleet keeps its data in."""
 
 
 def prepare_data_dir(data_dir: Path) -> None:
-    """Creates the folder (0700), or checks that it is ours and writable. Raises: StartError."""
+    """Creates the folder (0700), or checks that it is ours, writable and a fleet's or empty. Raises: StartError."""
+    is_new = not data_dir.exists()
     try:
         data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         owner = data_dir.stat().st_uid
@@ -27,7 +30,12 @@ def prepare_data_dir(data_dir: Path) -> None:
         )
     if not os.access(data_dir, os.W_OK | os.X_OK) or not _can_write(data_dir):
         raise StartError(f"data_dir {data_dir} is not writable. Give yourself write access, or use --data-dir.")
-    data_dir.chmod(0o700)
+    if is_new or not any(data_dir.iterdir()):
+        data_dir.chmod(0o700)
+    elif not any((data_dir / mark).exists() for mark in MARKS):
+        raise StartError(
+            f"data_dir {data_dir} holds files that are not a fleet's. Choose an empty or a new folder with --data-dir."
+        )
 
 
 def _can_write(folder: Path) -> bool:

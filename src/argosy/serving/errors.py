@@ -6,11 +6,13 @@ import math
 
 import msgspec
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
 from argosy.contracts.codec import JSON
 from argosy.contracts.errors import (
     ArgosyError,
+    CallerGone,
     DeadlineExceeded,
     ErrorResponse,
     Internal,
@@ -26,6 +28,8 @@ def as_argosy_error(error: BaseException) -> ArgosyError:
         return error
     if isinstance(error, TimeoutError):
         return DeadlineExceeded("The time allowed for this request has passed.")
+    if isinstance(error, ClientDisconnect):
+        return CallerGone("The caller has gone.")
     if isinstance(error, HTTPException):
         if error.status_code == 404:
             return NotFound("There is no such route. The API reference is at /docs on the gateway.")

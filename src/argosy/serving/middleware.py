@@ -28,6 +28,7 @@ from argosy.telemetry.logs import logger
 
 CONTEXT_KEY = "argosy.context"
 BODY_KEY = "argosy.body"
+MAX_DEADLINE_DIGITS = 12
 PRIVATE_PREFIX = b"x-argosy-"
 SAFE_REQUEST_ID = re.compile(r"^[A-Za-z0-9._:-]{1,128}$")
 TRACEPARENT = re.compile(r"^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$")
@@ -92,7 +93,7 @@ class ServiceMiddleware:
         timeout_s = kit.timeout_s(scope["path"])
         asked = headers.get(DEADLINE_HEADER)
         if asked is not None:
-            if not (asked.isascii() and asked.isdigit()):
+            if not (asked.isascii() and asked.isdigit() and len(asked) <= MAX_DEADLINE_DIGITS):
                 raise InvalidRequest(f"{DEADLINE_HEADER} is not a whole number of milliseconds.", param=DEADLINE_HEADER)
             longest_s = float("inf") if trusted else kit.fleet.services.gateway.max_timeout_s
             timeout_s = min(int(asked) / 1000, longest_s)

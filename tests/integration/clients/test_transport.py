@@ -180,7 +180,7 @@ async def test_a_request_without_a_body_is_given_no_content_type(directory: Dire
     async with served(plain.app) as url:
         publish(directory, a=url)
         await transport.forward("store", "/any", "POST", context())
-        async with transport.proxy("store", "/any", "POST", context(), body=None, headers={}, query=""):
+        async with transport.proxy("store", "/any", "POST", context(), body=None, headers=[], query=""):
             pass
     assert [(method, kind) for method, kind, _ in plain.seen] == [("POST", None), ("POST", None)]
 
@@ -191,7 +191,7 @@ async def test_a_5xx_that_is_passed_on_counts_as_the_replicas_failure(
     async with served(Plain(503).app) as url:
         publish(directory, a=url)
         assert (await transport.forward("store", "/any", "GET", context())).status == 503
-        async with transport.proxy("store", "/any", "GET", context(), body=None, headers={}, query="") as answer:
+        async with transport.proxy("store", "/any", "GET", context(), body=None, headers=[], query="") as answer:
             assert answer.status == 503
     (candidate,) = directory.balancer("store").candidates
     assert (candidate.ended, candidate.failed) == (2, 2)

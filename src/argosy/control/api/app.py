@@ -71,7 +71,10 @@ def create_admin_app(controller: Controller, token: str) -> ASGIApp:
 
     @app.get("/v1/events")
     async def events(
-        since: int = Query(0, ge=0), limit: int = Query(200, ge=1, le=1000), subject: str | None = None, follow: int = 0
+        since: int = Query(0, ge=0, le=2**62),
+        limit: int = Query(200, ge=1, le=1000),
+        subject: str | None = None,
+        follow: int = 0,
     ) -> Response:
         """Transitions after `since`, oldest first; with `?follow=1` as a stream of server-sent events that goes on."""
         if follow:

@@ -221,10 +221,17 @@ class LocalPlatform:
         log.error("not gone after SIGKILL", replica_id=replica_id)
 
     def _signal(self, watched: _Watched, number: signal.Signals) -> None:
-        """Only while its lock is held: then the pid is still this replica's."""
-        if watched.replica.pid is not None and runfile.is_held(runfile.lock_path(watched.record_path)):
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(watched.replica.pid, number)
+        """Only while its lock is held: then the pid is still this replica's.
+
+        A program that is not built from our kit may be a shell with children: its whole group is told.
+        """
+        pid = watched.replica.pid
+        if pid is not None and runfile.is_held(runfile.lock_path(watched.record_path)):
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                if watched.replica.health_path is not None:
+                    os.killpg(pid, number)
+                else:
+                    os.kill(pid, number)
 
     async def close(self) -> None:
         for watched in self._watched.values():
@@ -253,9 +260,10 @@ class LocalPlatform:
         exit_code: int | None = None
         if watched.process is not None:
             # Helpers share its process group; until it is reaped, its number cannot be anybody else's.
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.killpg(watched.process.pid, signal.SIGKILL)
+            _kill_group(watched.process.pid)
             exit_code = watched.process.wait()
+        elif watched.replica.pid is not None and _leads_children(watched.replica.pid):
+            _kill_group(watched.replica.pid)
         error = None
         with contextlib.suppress(FileNotFoundError, msgspec.DecodeError):
             error = runfile.read(watched.record_path).error
@@ -268,6 +276,20 @@ class LocalPlatform:
         watched.gone.set()
         log.info("ended", replica_id=watched.replica.id, reason=ended.describe(), asked=watched.asked)
         self.exits.notify(ended)
+
+
+def _leads_children(group: int) -> bool:
+    """Whether processes of a replica that was adopted outlived it: its session is its own, and nobody else's."""
+    for pid in psutil.pids():
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            if os.getsid(pid) == group and os.getpgid(pid) == group:
+                return True
+    return False
+
+
+def _kill_group(group: int) -> None:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(group, signal.SIGKILL)
 
 
 def _last_words(log_path: Path, exit_code: int) -> str | None:

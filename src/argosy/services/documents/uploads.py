@@ -21,6 +21,8 @@ from argosy.services.documents.formats import Format, detect
 MAX_NAME_CHARS = 255
 MAX_SOURCE_CHARS = 2048
 MAX_METADATA_KEYS = 64
+MAX_INTEGER = 2**53
+"""Beyond it, JSON readers disagree about the number."""
 FORM_FIELDS = frozenset({"files", "sources", "collection", "metadata"})
 
 
@@ -136,6 +138,8 @@ def _checked(metadata: Metadata) -> Metadata:
     for key, value in metadata.items():
         if not isinstance(value, str | int | float | bool | None):
             raise InvalidRequest(f"metadata.{key[:40]} must be a text, a number or true or false.", param="metadata")
+        if isinstance(value, int) and abs(value) > MAX_INTEGER:
+            raise InvalidRequest(f"metadata.{key[:40]} is over 2^53; send it as a text.", param="metadata")
     return metadata
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator
 
 from argosy.contracts.retrieval import SearchMode
 
@@ -16,8 +16,20 @@ MAX_TOP_K = 50
 MAX_INPUTS = 2048
 
 Scalar = str | bool | int | float | None
+MAX_INTEGER = 2**53
+"""Beyond it, JSON readers disagree about the number."""
+
+
+def _within_reach(filters: dict[str, Scalar]) -> dict[str, Scalar]:
+    for key, value in filters.items():
+        if isinstance(value, int) and abs(value) > MAX_INTEGER:
+            raise ValueError(f"{key[:40]} is over 2^53; send it as a text")
+    return filters
+
+
 Filters = Annotated[
     dict[str, Scalar],
+    AfterValidator(_within_reach),
     Field(max_length=32, description="Equality on document_id, source, name, title or a metadata key."),
 ]
 TopK = Annotated[int, Field(ge=1, le=MAX_TOP_K, description="Chunks to use, best first.")]

@@ -37,7 +37,7 @@ def router(gateway: Gateway) -> APIRouter:
     known = gateway.kit.fleet.services.custom()
 
     @routes.api_route("/services/{name}/{path:path}", methods=METHODS, include_in_schema=False)
-    async def pass_on(request: Request, name: str, path: str) -> Response:
+    async def pass_on(request: Request, name: str) -> Response:
         if name not in known:
             there = ", ".join(known) or "none"
             raise NotFound(f'There is no service "{name[:40]}" of your own; there are: {there}.')
@@ -46,7 +46,7 @@ def router(gateway: Gateway) -> APIRouter:
         answer = await stack.enter_async_context(
             gateway.upstream.transport.proxy(
                 name,
-                f"/{path}",
+                _raw_tail(request, name),
                 request.method,
                 context_of(request.scope),
                 body=body,
@@ -60,13 +60,24 @@ def router(gateway: Gateway) -> APIRouter:
                 async for piece in answer.content.iter_any():
                     yield piece
 
-        return StreamingResponse(pieces(), answer.status, _passed_on(answer.headers.items()))
+        response = StreamingResponse(pieces(), answer.status)
+        response.raw_headers = [
+            (key.lower().encode("latin-1"), value.encode("latin-1"))
+            for key, value in _passed_on(answer.headers.items())
+        ]
+        return response
 
     return routes
 
 
-def _passed_on(headers: Iterable[tuple[str, str]]) -> dict[str, str]:
-    """All but those that belong to one connection, and our own."""
-    return {
-        name: value for name, value in headers if name.lower() not in HOP_BY_HOP and not name.lower().startswith(OURS)
-    }
+def _passed_on(headers: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
+    """All but those that belong to one connection, and our own. A name may stand there more than once."""
+    return [
+        (name, value) for name, value in headers if name.lower() not in HOP_BY_HOP and not name.lower().startswith(OURS)
+    ]
+
+
+def _raw_tail(request: Request, name: str) -> str:
+    """The path behind `/services/NAME` as it was sent: what is escaped in it stays escaped."""
+    raw = request.scope.get("raw_path", request.scope["path"].encode()).partition(b"?")[0].decode("latin-1")
+    return str(raw.removeprefix(f"/services/{name}")) or "/"
