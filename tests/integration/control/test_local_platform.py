@@ -177,6 +177,27 @@ async def test_one_that_was_just_starting_when_its_controller_died_is_adopted(
     await second.close()
 
 
+SHELL = 'python3 -m http.server --bind 127.0.0.1 "$PORT" & wait'
+
+
+async def test_a_program_of_the_users_own_ends_with_its_children_also_when_adopted(tmp_path: Path) -> None:
+    first = platform_on(tmp_path)
+    launch = Launch("shell", "shell-1", "r1", 1.0, argv=("sh", "-c", SHELL), health_path="/")
+    replica = await first.start(launch)
+    await first.listening(replica, 30)
+    await ready(replica)
+    children = psutil.Process(replica.pid or 0).children()
+    assert len(children) == 1
+    await first.close()
+    second = platform_on(tmp_path)
+    assert [r.health_path for r in await second.adopt()] == ["/"]
+    await second.stop("shell-1", 10)
+    gone, _ = await asyncio.to_thread(psutil.wait_procs, children, 10)
+    assert gone == children
+    assert list((tmp_path / "run").iterdir()) == []
+    await second.close()
+
+
 async def test_a_failed_spawn_leaves_nothing(tmp_path: Path) -> None:
     platform = LocalPlatform(tmp_path, "{}", TOKEN, "")
     with pytest.raises(StartError, match="could not be started"):
