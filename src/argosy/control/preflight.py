@@ -10,7 +10,7 @@ from pathlib import Path
 from argosy.contracts.errors import StartError
 
 TOKEN_BYTES = 32
-MARKS = ("token", "run", "control.db")
+MARKS = ("token", "run", "logs", "control.db")
 """What is in a folder that a fleet keeps its data in."""
 
 

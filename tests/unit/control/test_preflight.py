@@ -35,6 +35,8 @@ def test_a_folder_with_other_files_is_refused_and_left_as_it_is(tmp_path: Path) 
 def test_a_fleets_own_folder_is_taken_again(tmp_path: Path) -> None:
     folder = tmp_path / "data"
     prepare_data_dir(folder)
+    (folder / "logs").mkdir()
+    prepare_data_dir(folder)
     token = fleet_token(folder)
     prepare_data_dir(folder)
     assert fleet_token(folder) == token
