@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from starlette.datastructures import FormData, UploadFile
+from starlette.exceptions import HTTPException
 from starlette.formparsers import MultiPartException
 from starlette.requests import Request
 
@@ -46,10 +47,11 @@ async def read_upload(request: Request, settings: DocumentsSettings) -> tuple[st
     try:
         async with request.form(max_files=settings.max_files_per_request, max_fields=1000) as form:
             return await _form(form, settings)
-    except MultiPartException as error:
-        if error.message.startswith("Too many files"):
+    except (MultiPartException, HTTPException) as error:
+        said = error.message if isinstance(error, MultiPartException) else str(error.detail)
+        if said.startswith("Too many files"):
             raise _too_many(settings) from error
-        raise InvalidRequest(f"The multipart body cannot be read: {error.message}") from error
+        raise InvalidRequest(f"The multipart body cannot be read: {said.rstrip('.')}. Correct it.") from error
 
 
 async def _form(form: FormData, settings: DocumentsSettings) -> tuple[str, list[Content]]:
