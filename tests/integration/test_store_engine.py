@@ -259,7 +259,7 @@ def test_a_collection_without_chunks_answers_empty_lists(engine: StoreEngine) ->
 
 def test_another_model_or_dimension_is_refused_with_the_remedy(engine: StoreEngine) -> None:
     add(engine, [chunk("d")])
-    with pytest.raises(Conflict, match="argosy migrate c --model other"):
+    with pytest.raises(Conflict, match="Embed with that model"):
         upsert(engine, [chunk("e")], model="other")
     with pytest.raises(Conflict, match=r"m \(8 dimensions\), not of m \(4\)"):
         upsert(engine, [chunk("e")], np.ones((1, 4)))
