@@ -113,6 +113,7 @@ def test_a_replica_that_answers_500_is_degraded_with_the_count(fleet: ChaosFleet
     with fleet.behaving(ECHO, "fail"), Load(fleet.url, (*QUERIES, echo)) as load:
         seen = until(lambda: (s := fleet.service("echo"))["status"] == "DEGRADED" and s, "echo to be degraded")
         code, services = fleet.status()
+        load.more(40)
     assert re.fullmatch(r"it answers: \d+ of \d+ requests fail", seen["reason"])
     assert {replica["status"] for replica in seen["replicas"]} == {"HEALTHY", "DEGRADED"}
     assert (code, services["echo"]["status"]) == (1, "DEGRADED")

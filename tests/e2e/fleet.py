@@ -133,8 +133,14 @@ class RealFleet:
         return answer.json()
 
     def pids(self) -> dict[str, int]:
-        """Replica → pid, as the replicas wrote them down themselves."""
-        return {path.stem: json.loads(path.read_bytes())["pid"] for path in self.replica_records()}
+        """Replica → pid, as the replicas wrote them down themselves; one that ends or begins right now is left out."""
+        found: dict[str, int] = {}
+        for path in self.replica_records():
+            with contextlib.suppress(FileNotFoundError):
+                pid = json.loads(path.read_bytes())["pid"]
+                if pid is not None:
+                    found[path.stem] = pid
+        return found
 
     def replica_records(self) -> list[Path]:
         return sorted((self.data_dir / "run").glob("*-*.json"))
