@@ -8,6 +8,7 @@ import socket
 from pathlib import Path
 
 from argosy.contracts.errors import StartError
+from argosy.serving import runfile
 
 TOKEN_BYTES = 32
 MARKS = ("token", "run", "logs", "control.db")
@@ -55,13 +56,7 @@ def fleet_token(data_dir: Path) -> str:
         return path.read_text().strip()
     except FileNotFoundError:
         token = secrets.token_hex(TOKEN_BYTES)
-        temporary = path.with_suffix(".tmp")
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(descriptor, "w") as stream:
-            stream.write(token)
-            stream.flush()
-            os.fsync(stream.fileno())
-        temporary.replace(path)
+        runfile.write_private(path, token.encode())
         return token
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import msgspec
@@ -39,12 +38,7 @@ def read(data_dir: Path) -> ControllerRecord | None:
 
 
 def write(data_dir: Path, record: ControllerRecord) -> None:
-    path = record_path(data_dir)
-    temporary = path.with_suffix(".tmp")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "wb") as stream:
-        stream.write(msgspec.json.encode(record))
-    temporary.replace(path)
+    runfile.write_private(record_path(data_dir), msgspec.json.encode(record))
 
 
 def is_running(data_dir: Path) -> bool:

@@ -61,11 +61,16 @@ def read(path: Path) -> RunRecord:
 
 
 def write(path: Path, record: RunRecord) -> None:
-    """Replaces the record in one step: a reader sees the old or the new one."""
+    """Replaces the record in one step."""
+    write_private(path, msgspec.json.encode(record))
+
+
+def write_private(path: Path, content: bytes) -> None:
+    """Replaces a file (0600) in one step and durably: a reader sees the old content or the new."""
     temporary = path.with_suffix(f".{os.getpid()}.tmp")
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "wb") as stream:
-        stream.write(msgspec.json.encode(record))
+        stream.write(content)
         stream.flush()
         os.fsync(stream.fileno())
     temporary.replace(path)
