@@ -48,4 +48,6 @@ class TinyService:
 if __name__ == "__main__":
     if os.environ.get("TINY") == "crash":
         raise ImportError("no module named treasure")
+    if os.environ.get("TINY") == "import for ever":
+        signal.pause()
     main(TinyService)

@@ -16,7 +16,7 @@ from argosy.telemetry.logs import logger
 POLL_TIMEOUT_S = 40.0
 """Longer than the controller holds a poll open."""
 BACKOFF_FIRST_S = 0.1
-BACKOFF_MOST_S = 5.0
+BACKOFF_MOST_S = 2.0
 
 log = logger("follower")
 

@@ -24,10 +24,10 @@ R = TypeVar("R")
 ATTEMPTS = 2
 PATIENCE_S = 0.1
 """Between two looks for a replica of a service that is worth waiting for."""
-ANSWER_MARGIN_S = 0.1
-"""Left of the deadline for saying that the wait was in vain."""
 OWN_SHARE = 0.02
 """Of a call's time, what the caller keeps: its own error, naming who was late, is out before its caller hangs up."""
+OWN_SHARE_OF_A_WAIT = 0.1
+"""The same of a call that waits for its service: that the wait was in vain passes through several hops."""
 MAX_LINE_BYTES = 2**22
 NO_INVENTED_HEADERS = ("content-type",)
 """A request without a body has no type; one that aiohttp makes up is refused by the next hop."""
@@ -74,7 +74,8 @@ class Transport:
         """
         sent = encode(message)
         headers = {"content-type": MSGPACK, "accept": MSGPACK}
-        within = replace(context, deadline=context.deadline.share(1 - OWN_SHARE))
+        own_share = OWN_SHARE_OF_A_WAIT if patient else OWN_SHARE
+        within = replace(context, deadline=context.deadline.share(1 - own_share))
 
         async def once(endpoint: Endpoint, attempt: RequestContext, stack: contextlib.AsyncExitStack) -> bytes:
             left_s = attempt.deadline.remaining_s()
@@ -206,7 +207,7 @@ class Transport:
         failed: list[str] = []
         while True:
             try:
-                return await self._attempt(service, context, once, stack, idempotent, failed)
+                return await self._attempt(service, context, once, stack, idempotent, patient, failed)
             except _TryElsewhere as again:
                 if len(failed) < ATTEMPTS:
                     log.warning("trying elsewhere", to=service, failed=failed[-1], reason=again.error.code)
@@ -215,7 +216,7 @@ class Transport:
             except Unavailable as unavailable:
                 error = unavailable
             worth_waiting = patient and isinstance(error, Unavailable)
-            if not worth_waiting or context.deadline.remaining_s() < PATIENCE_S + ANSWER_MARGIN_S:
+            if not worth_waiting or context.deadline.remaining_s() < PATIENCE_S:
                 raise error
             failed.clear()
             await asyncio.sleep(PATIENCE_S)
@@ -227,6 +228,7 @@ class Transport:
         once: Send[R],
         stack: contextlib.AsyncExitStack,
         idempotent: bool,
+        patient: bool,
         failed: list[str],
     ) -> R:
         balancer = self._directory.balancer(service)
@@ -249,7 +251,9 @@ class Transport:
             except TimeoutError as error:
                 failed.append(endpoint.id)
                 balancer.record(endpoint.id, failed=True)
-                unanswered = DeadlineExceeded(f"The {service} service did not answer within the time allowed.")
+                silent = f"The {service} service did not answer within the time allowed."
+                # A service that is worth waiting for is not there when it is silent: the caller may try again later.
+                unanswered = Unavailable(silent, retry_after_s=1.0) if patient else DeadlineExceeded(silent)
                 raise (_TryElsewhere(unanswered) if elsewhere else unanswered) from error
             except ArgosyError as error:
                 late = isinstance(error, DeadlineExceeded)

@@ -172,8 +172,24 @@ async def test_one_that_was_just_starting_when_its_controller_died_is_adopted(
     second = platform_on(tmp_path)
     adopted = await second.adopt()
     assert [(r.id, r.pid) for r in adopted] == [(replica.id, replica.pid)]
-    assert adopted[0].url is not None
+    await second.listening(adopted[0], 30)
     await second.stop(replica.id, 10)
+    await second.close()
+
+
+async def test_one_that_had_not_even_written_its_pid_is_adopted(
+    platform: LocalPlatform, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("TINY", "import for ever")
+    replica = await platform.start(LAUNCH)
+    await platform.close()
+    assert runfile.read(tmp_path / "run" / "store-1.json").pid is None
+    second = platform_on(tmp_path)
+    adopted = await second.adopt()
+    assert [(r.id, r.pid, r.url) for r in adopted] == [(replica.id, replica.pid, None)]
+    await second.stop(replica.id, 0)
+    assert second.replicas() == []
+    assert list((tmp_path / "run").iterdir()) == []
     await second.close()
 
 

@@ -84,8 +84,12 @@ async def test_openais_client_raises_its_own_errors_from_ours(client: openai.Asy
 async def test_each_service_that_is_gone_has_its_fallback_and_every_answer_says_so(
     plane: Plane, client: openai.AsyncOpenAI
 ) -> None:
-    async def ask() -> tuple[str, list[str]]:
-        answer = await client.chat.completions.create(model="argosy", messages=[{"role": "user", "content": QUESTION}])
+    async def ask(within_ms: int = 60_000) -> tuple[str, list[str]]:
+        answer = await client.chat.completions.create(
+            model="argosy",
+            messages=[{"role": "user", "content": QUESTION}],
+            extra_headers={"x-argosy-deadline-ms": str(within_ms)},
+        )
         return answer.choices[0].message.content or "", (answer.model_extra or {})["degraded"]
 
     plane.without("embedding")
@@ -97,7 +101,7 @@ async def test_each_service_that_is_gone_has_its_fallback_and_every_answer_says_
     plane.without("store")
     await plane.settled()
     with pytest.raises(openai.InternalServerError) as caught:
-        await ask()
+        await ask(within_ms=2000)
 
     assert without_embedding[1] == ["embedding"]
     assert without_both[1] == ["embedding", "generation"]

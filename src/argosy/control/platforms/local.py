@@ -22,6 +22,7 @@ import psutil
 
 from argosy.contracts.errors import StartError
 from argosy.control.platforms.platform import Capacity, ExitListeners, Launch, Replica, ReplicaExit, Usage
+from argosy.control.platforms.processes import kill_group, leader_of, leads_children, until_ended
 from argosy.control.preflight import free_port
 from argosy.serving import runfile
 from argosy.serving.runfile import ReplicaLock, RunRecord
@@ -79,8 +80,8 @@ class LocalPlatform:
             if not runfile.is_held(runfile.lock_path(path)):
                 runfile.remove(path)
                 continue
-            record = await self._settled(path)
-            if record is None or record.pid is None:
+            record = await self._claimed(path)
+            if record is None:
                 continue
             replica = Replica(
                 record.id,
@@ -97,18 +98,25 @@ class LocalPlatform:
             log.info("adopted", replica_id=record.id, pid=record.pid)
         return adopted
 
-    async def _settled(self, path: Path) -> RunRecord | None:
-        """The record once the process has written its pid and port; None when it died before that."""
-        for _ in range(round(ADOPTION_WAIT_S / POLL_S)):
+    async def _claimed(self, path: Path) -> RunRecord | None:
+        """The record with the pid of the process that holds its lock; None when it is gone.
+
+        A replica that was just starting may not have written its pid yet, nor its port: that one is waited for as in
+        any start.
+        """
+        until_s = time.monotonic() + ADOPTION_WAIT_S
+        while runfile.is_held(runfile.lock_path(path)):
+            if time.monotonic() > until_s:
+                log.error("whose lock is held cannot be found", run_file=path.name)
+                return None
             with contextlib.suppress(FileNotFoundError, msgspec.DecodeError):
                 record = runfile.read(path)
-                if record.port is not None:
+                record.pid = record.pid or await asyncio.to_thread(leader_of, path)
+                if record.pid is not None:
                     return record
-            if not runfile.is_held(runfile.lock_path(path)):
-                runfile.remove(path)
-                return None
             await asyncio.sleep(POLL_S)
-        return runfile.read(path)
+        runfile.remove(path)
+        return None
 
     async def start(self, launch: Launch) -> Replica:
         replica_id = launch.replica_id
@@ -253,17 +261,17 @@ class LocalPlatform:
             while runfile.is_held(runfile.lock_path(watched.record_path)):  # noqa: ASYNC110 - a lock has no event
                 await asyncio.sleep(LOCK_POLL_S)
         else:
-            await _readable(descriptor)
+            await until_ended(descriptor)
         self._ended(watched)
 
     def _ended(self, watched: _Watched) -> None:
         exit_code: int | None = None
         if watched.process is not None:
             # Helpers share its process group; until it is reaped, its number cannot be anybody else's.
-            _kill_group(watched.process.pid)
+            kill_group(watched.process.pid)
             exit_code = watched.process.wait()
-        elif watched.replica.pid is not None and _leads_children(watched.replica.pid):
-            _kill_group(watched.replica.pid)
+        elif watched.replica.pid is not None and leads_children(watched.replica.pid):
+            kill_group(watched.replica.pid)
         error = None
         with contextlib.suppress(FileNotFoundError, msgspec.DecodeError):
             error = runfile.read(watched.record_path).error
@@ -278,20 +286,6 @@ class LocalPlatform:
         self.exits.notify(ended)
 
 
-def _leads_children(group: int) -> bool:
-    """Whether processes of a replica that was adopted outlived it: its session is its own, and nobody else's."""
-    for pid in psutil.pids():
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            if os.getsid(pid) == group and os.getpgid(pid) == group:
-                return True
-    return False
-
-
-def _kill_group(group: int) -> None:
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(group, signal.SIGKILL)
-
-
 def _last_words(log_path: Path, exit_code: int) -> str | None:
     """What a process that crashed before it could log wrote last (an import error, say)."""
     with contextlib.suppress(OSError), log_path.open("rb") as stream:
@@ -300,15 +294,3 @@ def _last_words(log_path: Path, exit_code: int) -> str | None:
         if lines and not lines[-1].startswith("{"):
             return f"exited with code {exit_code}: {lines[-1]}"
     return None
-
-
-async def _readable(descriptor: int) -> None:
-    """A pidfd becomes readable when its process ends. Closes the descriptor."""
-    loop = asyncio.get_running_loop()
-    ended = asyncio.Event()
-    loop.add_reader(descriptor, ended.set)
-    try:
-        await ended.wait()
-    finally:
-        loop.remove_reader(descriptor)
-        os.close(descriptor)

@@ -207,9 +207,20 @@ class Supervisor:
     async def _await_adopted(self, replica: Replica, timeout_s: float) -> None:
         why = f"runs at {replica.url}" if replica.external else f"pid {replica.pid} was alive"
         self._feed.add("replica", replica.id, "unknown", "adopted", why)
+        until_s = self._clock() + timeout_s
+        if replica.url is None:
+            await self._listens(replica, timeout_s)
         self._watch(replica)
-        await self._watchdog.until_ready(replica, self._clock() + timeout_s)
+        await self._watchdog.until_ready(replica, until_s)
         self._states[replica.id] = became_ready(self._states.get(replica.id, RestartState()), self._clock())
+
+    async def _listens(self, replica: Replica, timeout_s: float) -> None:
+        """For one that was still starting when its controller died. Raises: StartError; it is ended then."""
+        try:
+            await self._platform.listening(replica, timeout_s)
+        except StartError as error:
+            await self._end(replica, error.message)
+            raise
 
     def _watch(self, replica: Replica) -> None:
         self._spawn(self._guard(replica))

@@ -56,6 +56,8 @@ class Watchdog:
             if replica not in self._platform.replicas():
                 raise StartError(self._observed.failure(replica.service, replica.id) or f"{replica.id} ended.")
             probe = await self._prober.probe(replica)
+            if replica not in self._platform.replicas():
+                continue
             if probe.status is not None:
                 self._observed.saw(replica.id, probe)
             if probe.status is not None and probe.status.ready:

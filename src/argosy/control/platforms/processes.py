@@ -1,0 +1,51 @@
+"""What a replica is to the operating system: a session of its own, which it leads and which ends with it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+from pathlib import Path
+
+import psutil
+
+from argosy.serving.runfile import RUN_FILE_VARIABLE
+
+
+def leader_of(record: Path) -> int | None:
+    """The process that was started for this run file, also before it has written anything there. Blocking.
+
+    Its helpers inherit the variable; only it leads the session.
+    """
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error, OSError):
+            if os.getsid(process.pid) == process.pid and process.environ().get(RUN_FILE_VARIABLE) == str(record):
+                return int(process.pid)
+    return None
+
+
+def leads_children(group: int) -> bool:
+    """Whether processes of a replica that was adopted outlived it: its session is its own, and nobody else's."""
+    for pid in psutil.pids():
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            if os.getsid(pid) == group and os.getpgid(pid) == group:
+                return True
+    return False
+
+
+def kill_group(group: int) -> None:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(group, signal.SIGKILL)
+
+
+async def until_ended(descriptor: int) -> None:
+    """Returns when the process of this pidfd has ended; closes the descriptor."""
+    loop = asyncio.get_running_loop()
+    ended = asyncio.Event()
+    loop.add_reader(descriptor, ended.set)
+    try:
+        await ended.wait()
+    finally:
+        loop.remove_reader(descriptor)
+        os.close(descriptor)
