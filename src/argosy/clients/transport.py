@@ -220,6 +220,8 @@ class Transport:
                 raise error
             failed.clear()
             await asyncio.sleep(PATIENCE_S)
+            if context.deadline.remaining_s() <= 0:
+                raise error
 
     async def _attempt(
         self,
