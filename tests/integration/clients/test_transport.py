@@ -103,6 +103,20 @@ async def test_when_nobody_can_be_reached_the_service_is_named(directory: Direct
         await ask(transport, "x")
 
 
+@pytest.mark.parametrize("timeout_s", [0.25, 0.5])
+async def test_a_service_worth_waiting_for_is_unavailable_when_it_is_silent_or_away(
+    directory: Directory, transport: Transport, timeout_s: float
+) -> None:
+    silent = Echo("silent")
+    async with served(silent.app) as url:
+        publish(directory, silent=url)
+        with pytest.raises(Unavailable, match="store service did not answer"):
+            await transport.call("store", "/echo", Word("forever"), Word, context(timeout_s), patient=True)
+    publish(directory, dead=f"http://127.0.0.1:{closed_port()}")
+    with pytest.raises(Unavailable, match="store service cannot be reached"):
+        await transport.call("store", "/echo", Word("x"), Word, context(timeout_s), patient=True)
+
+
 async def test_a_reset_connection_is_retried_for_idempotent_calls_only(
     directory: Directory, transport: Transport
 ) -> None:
