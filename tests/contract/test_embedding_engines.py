@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 import pytest
 
 from argosy.config.models import EmbeddingSettings
 from argosy.contracts.embedding import TextKind
+from argosy.contracts.request import Deadline
 from argosy.contracts.vectors import EmbeddingEngine
-from argosy.services.embedding.app import load_engine
+from argosy.services.embedding.loading import load
+from tests.contract.embedding_endpoint import running
 
 pytestmark = pytest.mark.contract
 
 TEXTS = ["The harbour opens at six.", "Ships pay their dues at the gate.", "a", "word " * 600, "naïve café — 東京 🚢"]
 
 
-@pytest.fixture(scope="module", params=["fake", "onnx"])
-def engine(request: pytest.FixtureRequest) -> EmbeddingEngine:
-    return load_engine(EmbeddingSettings(backend=request.param))
+@pytest.fixture(scope="module", params=["fake", "onnx", "openai"])
+def engine(request: pytest.FixtureRequest) -> Iterator[EmbeddingEngine]:
+    with running() as endpoint:
+        loaded = load(EmbeddingSettings(backend=request.param, base_url=endpoint.url), 1.0, {})
+        yield loaded.engine
+        loaded.close()
 
 
 def test_one_unit_vector_for_each_text_in_order(engine: EmbeddingEngine) -> None:
@@ -40,6 +47,7 @@ def test_tokens_are_counted_as_the_model_sees_them(engine: EmbeddingEngine) -> N
     full = engine.full_lengths(TEXTS, TextKind.PASSAGE)
     assert len(seen) == len(full) == len(TEXTS)
     assert all(1 <= count <= engine.info.max_tokens for count in seen)
+    assert seen == [min(count, engine.info.max_tokens) for count in full]
     assert full[3] > engine.info.max_tokens == seen[3]
     assert full[0] == seen[0]
 
@@ -53,3 +61,16 @@ def test_texts_about_the_same_lie_closer(engine: EmbeddingEngine) -> None:
 
 def test_no_texts_give_no_vectors(engine: EmbeddingEngine) -> None:
     assert engine.embed([], TextKind.PASSAGE).shape == (0, engine.info.dimensions)
+
+
+def test_a_deadline_that_is_far_changes_nothing(engine: EmbeddingEngine) -> None:
+    hurried = engine.embed(TEXTS[:2], TextKind.PASSAGE, Deadline.after(60))
+    assert np.allclose(hurried, engine.embed(TEXTS[:2], TextKind.PASSAGE), atol=1e-6)
+
+
+@pytest.mark.parametrize("text", ["word " * 2000, "naïve café — 東京 🚢 " * 300, "x" * 9000, "short"])
+def test_the_windows_of_a_long_text_fit_and_leave_nothing_out(engine: EmbeddingEngine, text: str) -> None:
+    windows = engine.windows(text, TextKind.PASSAGE)
+    assert "".join("".join(windows).split()) == "".join(text.split())
+    assert max(engine.full_lengths(windows, TextKind.PASSAGE)) <= engine.info.max_tokens
+    assert (len(windows) == 1) == (engine.full_lengths([text], TextKind.PASSAGE)[0] <= engine.info.max_tokens)

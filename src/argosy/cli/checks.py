@@ -184,6 +184,8 @@ def check_model(examined: Examined) -> list[Finding]:
     embedding = examined.settings.services.embedding
     if embedding.backend == "fake":
         return [Finding("model", Outcome.WARN, "the fake back end", 'Set services.embedding.backend = "onnx".')]
+    if embedding.backend == "openai":
+        return [Finding("model", Outcome.OK, f"{embedding.model} at an endpoint, which is asked when the fleet starts")]
     try:
         model = resolve(embedding.model, fetch=False)
     except ArgosyError as error:

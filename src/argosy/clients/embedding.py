@@ -13,11 +13,16 @@ class EmbeddingClient:
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
 
-    async def embed(self, texts: Sequence[str], kind: TextKind, context: RequestContext) -> EmbedResponse:
-        """One vector for each text, in order. Raises: Overloaded, Unavailable, DeadlineExceeded, InvalidRequest."""
-        return await self._transport.call(
-            "embedding", "/embed", EmbedRequest(texts=list(texts), kind=kind), EmbedResponse, context
-        )
+    async def embed(
+        self, texts: Sequence[str], kind: TextKind, context: RequestContext, *, partial: bool = False
+    ) -> EmbedResponse:
+        """One vector for each text, in order; with `partial`, for each that is not in the answer's `failures`.
+
+        Raises: Overloaded, Unavailable, DeadlineExceeded; without `partial` also the error of the first text that
+        failed (InvalidRequest, Internal), its `param` being `texts[INDEX]`.
+        """
+        request = EmbedRequest(list(texts), kind, partial)
+        return await self._transport.call("embedding", "/embed", request, EmbedResponse, context)
 
     async def model(self, context: RequestContext) -> ModelInfo:
         return await self._transport.call("embedding", "/model", None, ModelInfo, context)

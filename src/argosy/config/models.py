@@ -80,14 +80,61 @@ class EmbeddingSettings(ServiceSettings):
         min_length=1,
         description="A model's name, or a folder that holds one.",
     )
-    backend: Literal["onnx", "fake"] = Field(
-        "onnx", description="`onnx` runs the model; `fake` hashes words, for trials and tests."
+    backend: Literal["onnx", "openai", "fake"] = Field(
+        "onnx",
+        description="`onnx` runs the model; `openai` asks an OpenAI-compatible endpoint; `fake` hashes words, for "
+        "trials and tests.",
+    )
+    precision: Literal["fp32", "int8"] = Field(
+        "fp32",
+        description="`int8` computes in integers (backend `onnx`): faster, and now and then another best hit; how often "
+        "is measured and logged.",
+    )
+    base_url: str = Field(
+        "", description="The endpoint's address up to /v1 (backend `openai`); empty takes OPENAI_BASE_URL."
+    )
+    endpoint_timeout_s: float = Field(
+        20.0,
+        gt=0,
+        le=600,
+        description="Time for a batch at the endpoint, further attempts included (backend `openai`).",
+    )
+    endpoint_max_tokens: int = Field(
+        512, ge=16, le=1_000_000, description="Tokens that the endpoint's model reads of a text (backend `openai`)."
+    )
+    long_texts: Literal["truncate", "split", "refuse"] = Field(
+        "truncate",
+        description="A text beyond the model's window: `truncate` reads its beginning and says so, `split` embeds its "
+        "parts and averages them, `refuse` answers with an error.",
     )
     threads: int = Field(
-        0, ge=0, le=256, description="Batches one replica runs at once, a core each; 0 takes its share of the cores."
+        0,
+        ge=0,
+        le=256,
+        description="Batches one replica runs at once, a core each; 0 takes its share of the cores, or 8 calls to an "
+        "endpoint.",
     )
-    max_batch_tokens: int = Field(1024, ge=16, le=1_000_000, description="Tokens of one batch, padding included.")
+    max_batch_tokens: int = Field(1024, ge=16, le=1_000_000, description="Most tokens of one batch, padding included.")
+    max_batch_texts: int = Field(32, ge=1, le=2048, description="Most texts of one batch.")
+    max_batch_ms: float = Field(
+        100.0, ge=1, le=10_000, description="Time one batch may take; its size follows from what batches took so far."
+    )
     max_queued_texts: int = Field(4096, ge=1, description="Texts waiting for the engine; more are answered 429.")
+    cache_memory_bytes: int = Field(
+        64 * 2**20, ge=0, description="Memory for vectors of texts seen before, in each replica; 0 keeps none."
+    )
+    cache_disk_bytes: int = Field(
+        2**30, ge=0, description="Disk for them, shared by the replicas of a host and kept over restarts; 0 keeps none."
+    )
+    cache_ttl_s: float = Field(
+        30 * 86_400.0,
+        ge=0,
+        le=10 * 365 * 86_400.0,
+        description="Time a vector is kept; 0 keeps it until it is evicted.",
+    )
+    cache_precision: Literal["float16", "float32"] = Field(
+        "float16", description="How vectors are kept on disk; `float16` takes half the space, `float32` every bit."
+    )
 
 
 class DocumentsSettings(ServiceSettings):

@@ -13,6 +13,7 @@ from argosy.contracts.errors import InvalidRequest
 
 MSGPACK = "application/msgpack"
 JSON = "application/json"
+NDJSON = "application/x-ndjson"
 
 T = TypeVar("T")
 

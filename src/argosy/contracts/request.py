@@ -17,6 +17,7 @@ DEADLINE_HEADER = "x-argosy-deadline-ms"
 PRIORITY_HEADER = "x-argosy-priority"
 TRACEPARENT_HEADER = "traceparent"
 DEGRADED_HEADER = "x-argosy-degraded"
+CACHE_HEADER = "x-argosy-cache"
 LOAD_HEADER = "endpoint-load-metrics"
 
 FALLBACK_SHARE = 0.4

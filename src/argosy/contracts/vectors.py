@@ -9,6 +9,10 @@ import numpy as np
 import numpy.typing as npt
 
 from argosy.contracts.embedding import EmbedResponse, ModelInfo, TextKind
+from argosy.contracts.request import Deadline
+
+Vector = npt.NDArray[np.float32]
+"""Shape (dimensions,), float32, of unit length."""
 
 Vectors = npt.NDArray[np.float32]
 """Shape (texts, dimensions), float32, each row of unit length."""
@@ -20,7 +24,7 @@ def matrix(response: EmbedResponse) -> Vectors:
 
 
 class EmbeddingEngine(Protocol):
-    """Runs one model. Blocking; called from one engine thread."""
+    """Runs one model. Blocking; called from several engine threads at once."""
 
     @property
     def info(self) -> ModelInfo: ...
@@ -33,6 +37,13 @@ class EmbeddingEngine(Protocol):
         """Tokens of each text with special tokens, before truncation: more than `info.max_tokens` means cut."""
         ...
 
-    def embed(self, texts: Sequence[str], kind: TextKind) -> Vectors:
-        """One vector for each text, in the order given. The caller keeps the batch within its token budget."""
+    def windows(self, text: str, kind: TextKind) -> list[str]:
+        """A text in consecutive pieces that the model takes whole, nothing left out but blanks between them."""
+        ...
+
+    def embed(self, texts: Sequence[str], kind: TextKind, deadline: Deadline | None = None) -> Vectors:
+        """One vector for each text, in the order given. The caller keeps the batch within its token budget.
+
+        After `deadline` nobody wants them: an engine that waits for others gives up then, one that computes need not.
+        """
         ...

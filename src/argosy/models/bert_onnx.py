@@ -1,148 +1,177 @@
-"""A BERT encoder with pooling, written as an ONNX graph of standard operators.
+"""A BERT encoder with pooling, written as an ONNX graph of standard operators over a packed batch.
 
-ONNX Runtime's own optimiser makes this graph as fast as one written with its fused operators
-(`Attention`, `SkipLayerNormalization`), and it needs no knowledge of them. Query, key and value share one
-matrix product; the scale of attention is folded into the query's weights, and the one token type that
-single texts use into the positions.
+The texts of a batch lie one after another without padding (`argosy.models.batch.packed`): all products with
+weights see real tokens only, and just attention works on a padded view. Query, key and value share one matrix
+product; the scale of attention is folded into the query's weights, the one token type that single texts use into
+the positions, and biases into `Gemm`. docs/decisions/0013 tells what else was measured.
 
 Importing this module imports `onnx`: `argosy.models.graph` does so only to build.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 import onnx
 from onnx import TensorProto, helper, numpy_helper
-from safetensors import SafetensorError
-from safetensors.numpy import load_file
 
 from argosy.contracts.errors import ModelMissing
 from argosy.models.description import ModelDescription, Pooling
-
-Floats = npt.NDArray[np.float32]
-Weights = Mapping[str, Floats]
+from argosy.models.weights import Floats, Weights
 
 _OPSET, _IR_VERSION = 20, 10
-_MASKED = -1e9
-"""Added to the attention score of a padding token: its share underflows to exactly 0."""
+FUSED = "com.microsoft"
+"""ONNX Runtime's own operators."""
+
+_INPUTS: dict[str, tuple[int, list[str | int]]] = {
+    "ids": (TensorProto.INT64, ["tokens"]),
+    "positions": (TensorProto.INT64, ["tokens"]),
+    "rows": (TensorProto.INT64, ["batch", "sequence"]),
+    "places": (TensorProto.INT64, ["tokens"]),
+    "bias": (TensorProto.FLOAT, ["batch", 1, 1, "sequence"]),
+    "pool": (TensorProto.FLOAT, ["batch", "tokens"]),
+}
 
 
-def load_weights(file: Path) -> dict[str, Floats]:
-    """All tensors as float32, without the `bert.` that some files put before every name. Raises: ModelMissing."""
+class Linear(Protocol):
+    """Appends `tokens @ weight + offset` for the product called `name` and returns its result's name."""
+
+    def __call__(self, nodes: Nodes, name: str, tokens: str, weight: Floats, offset: Floats) -> str: ...
+
+
+class Nodes:
+    """Nodes and constants of a graph under construction; `op` returns the name of what the node gives."""
+
+    def __init__(self) -> None:
+        self.nodes: list[onnx.NodeProto] = []
+        self.constants: list[onnx.TensorProto] = []
+        self._names: dict[tuple[int, ...], str] = {}
+
+    def op(self, operator: str, *inputs: str, domain: str = "", **attributes: Any) -> str:
+        result = f"v{len(self.nodes)}"
+        self.nodes.append(helper.make_node(operator, list(inputs), [result], domain=domain, **attributes))
+        return result
+
+    def ints(self, *values: int) -> str:
+        if values not in self._names:
+            self._names[values] = self.const(values, np.int64)
+        return self._names[values]
+
+    def const(self, value: npt.ArrayLike, kind: type[np.generic] = np.float32) -> str:
+        name = f"c{len(self.constants)}"
+        self.constants.append(numpy_helper.from_array(np.asarray(value, kind, order="C"), name))
+        return name
+
+
+def exact(nodes: Nodes, name: str, tokens: str, weight: Floats, offset: Floats) -> str:
+    """The product in float32."""
+    return nodes.op("Gemm", tokens, nodes.const(weight), nodes.const(offset))
+
+
+def build(
+    weights: Weights, description: ModelDescription, linear: Linear = exact, *, watched: list[str] | None = None
+) -> onnx.ModelProto:
+    """The graph with its weights inside; what is in `watched` when it is done becomes an output too.
+
+    Raises: ModelMissing naming a tensor that is absent or of another shape than the description says.
+    """
     try:
-        tensors = load_file(file)
-    except (SafetensorError, OSError) as error:
-        raise ModelMissing(f"The model's {file.name} cannot be read: {error}") from error
-    return {name.removeprefix("bert."): tensor.astype(np.float32, copy=False) for name, tensor in tensors.items()}
-
-
-def build(weights: Weights, description: ModelDescription) -> onnx.ModelProto:
-    """The graph with its weights inside. Raises: ModelMissing naming a tensor that is absent."""
-    try:
-        return _Bert(weights, description).model()
+        return _Bert(weights, description, linear).model([] if watched is None else watched)
     except KeyError as error:
         raise ModelMissing(f"The model's weights hold no tensor {error.args[0]}.") from error
 
 
-def save(model: onnx.ModelProto, file: Path) -> None:
-    """Write the graph to `file` and its weights beside it. Raises: OSError."""
-    onnx.save(model, str(file), save_as_external_data=True, location="weights.bin", size_threshold=1024)
+def save(model: onnx.ModelProto, folder: str, graph: str, weights: str) -> None:
+    """Write the graph and, in a second file, its weights. Raises: OSError."""
+    onnx.save(model, f"{folder}/{graph}", save_as_external_data=True, location=weights, size_threshold=1024)
 
 
 class _Bert:
-    """Collects nodes and constants; every method appends what it needs and returns the name of its result."""
+    """Every method appends what it needs and returns the name of its result, of shape [tokens, features]."""
 
-    def __init__(self, weights: Weights, description: ModelDescription) -> None:
+    def __init__(self, weights: Weights, description: ModelDescription, linear: Linear) -> None:
         self._weights = weights
         self._about = description
-        self._nodes: list[onnx.NodeProto] = []
-        self._constants: list[onnx.TensorProto] = []
+        self._linear = linear
+        self._nodes = Nodes()
 
-    def model(self) -> onnx.ModelProto:
-        about = self._about
-        mask = self._op("Cast", "attention_mask", to=TensorProto.FLOAT)
-        padding = self._op("Sub", self._const(1.0), self._op("Unsqueeze", mask, self._ints(1, 2)))
-        bias = self._op("Mul", padding, self._const(_MASKED))
+    def model(self, watched: list[str]) -> onnx.ModelProto:
+        about, nodes = self._about, self._nodes
         tokens = self._embeddings()
         for layer in range(about.layers):
-            tokens = self._layer(f"encoder.layer.{layer}.", tokens, bias)
-        pooled = self._mean(tokens, mask) if about.pooling is Pooling.MEAN else self._first(tokens)
+            tokens = self._layer(f"encoder.layer.{layer}.", tokens)
+        pooled = self._max(tokens) if about.pooling is Pooling.MAX else nodes.op("MatMul", "pool", tokens)
         if about.normalise:
-            self._nodes.append(helper.make_node("LpNormalization", [pooled], ["embedding"], axis=-1, p=2))
+            nodes.nodes.append(helper.make_node("LpNormalization", [pooled], ["embedding"], axis=-1, p=2))
         else:
-            self._nodes.append(helper.make_node("Identity", [pooled], ["embedding"]))
-        inputs = [
-            helper.make_tensor_value_info(name, TensorProto.INT64, ["batch", "sequence"])
-            for name in ("input_ids", "attention_mask")
-        ]
-        output = helper.make_tensor_value_info("embedding", TensorProto.FLOAT, ["batch", about.hidden_size])
-        graph = helper.make_graph(self._nodes, about.model_type, inputs, [output], self._constants)
-        return helper.make_model(graph, opset_imports=[helper.make_opsetid("", _OPSET)], ir_version=_IR_VERSION)
+            nodes.nodes.append(helper.make_node("Identity", [pooled], ["embedding"]))
+        unused = {"pool"} if about.pooling is Pooling.MAX else set()
+        inputs = [helper.make_tensor_value_info(name, *of) for name, of in _INPUTS.items() if name not in unused]
+        outputs = [helper.make_tensor_value_info("embedding", TensorProto.FLOAT, ["batch", about.hidden_size])]
+        outputs += [helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in watched]
+        graph = helper.make_graph(nodes.nodes, about.model_type, inputs, outputs, nodes.constants)
+        opsets = [helper.make_opsetid("", _OPSET), helper.make_opsetid(FUSED, 1)]
+        return helper.make_model(graph, opset_imports=opsets, ir_version=_IR_VERSION)
 
     def _embeddings(self) -> str:
-        words = self._const(self._weights["embeddings.word_embeddings.weight"])
+        about, nodes = self._about, self._nodes
+        words = self._weight("embeddings.word_embeddings.weight", about.vocab_size, about.hidden_size)
+        places = self._weight("embeddings.position_embeddings.weight", about.max_positions, about.hidden_size)
         token_type = self._weights["embeddings.token_type_embeddings.weight"][0]
-        positions = self._const(self._weights["embeddings.position_embeddings.weight"] + token_type)
-        length = self._op("Shape", "input_ids", start=1, end=2)
-        used = self._op("Slice", positions, self._ints(0), length)
-        return self._norm(self._op("Add", self._op("Gather", words, "input_ids"), used), "embeddings.LayerNorm")
+        word = nodes.op("Gather", nodes.const(words), "ids")
+        place = nodes.op("Gather", nodes.const(places + token_type), "positions")
+        return self._norm(nodes.op("Add", word, place), "embeddings.LayerNorm")
 
-    def _layer(self, prefix: str, tokens: str, bias: str) -> str:
-        attended = self._attention(prefix + "attention.self.", tokens, bias)
-        mixed = self._linear(attended, prefix + "attention.output.dense")
-        tokens = self._norm(self._op("Add", mixed, tokens), prefix + "attention.output.LayerNorm")
-        inner = self._op("Gelu", self._linear(tokens, prefix + "intermediate.dense"))
-        outer = self._linear(inner, prefix + "output.dense")
-        return self._norm(self._op("Add", outer, tokens), prefix + "output.LayerNorm")
+    def _layer(self, prefix: str, tokens: str) -> str:
+        hidden = self._about.hidden_size
+        inner = len(self._weights[prefix + "intermediate.dense.weight"])
+        attended = self._attention(prefix, tokens)
+        mixed = self._dense(attended, prefix + "attention.output.dense", hidden, hidden)
+        tokens = self._norm(self._nodes.op("Add", mixed, tokens), prefix + "attention.output.LayerNorm")
+        wide = self._nodes.op("Gelu", self._dense(tokens, prefix + "intermediate.dense", inner, hidden))
+        outer = self._dense(wide, prefix + "output.dense", hidden, inner)
+        return self._norm(self._nodes.op("Add", outer, tokens), prefix + "output.LayerNorm")
 
-    def _attention(self, prefix: str, tokens: str, bias: str) -> str:
-        heads, hidden = self._about.heads, self._about.hidden_size
+    def _attention(self, prefix: str, tokens: str) -> str:
+        nodes, heads, hidden = self._nodes, self._about.heads, self._about.hidden_size
         scale = np.float32((hidden // heads) ** -0.5)
-        parts = [(part, scale if part == "query" else np.float32(1)) for part in ("query", "key", "value")]
-        weight = np.concatenate([self._weights[f"{prefix}{part}.weight"].T * by for part, by in parts], axis=1)
-        offset = np.concatenate([self._weights[f"{prefix}{part}.bias"] * by for part, by in parts])
-        product = self._op("Add", self._op("MatMul", tokens, self._const(weight)), self._const(offset))
-        split = [f"{prefix}{part}" for part, _ in parts]
-        self._nodes.append(helper.make_node("Split", [product], split, axis=-1, num_outputs=len(split)))
-        by_head = self._ints(0, 0, heads, hidden // heads)
+        parts = [(f"{prefix}attention.self.{part}", by) for part, by in (("query", scale), ("key", 1), ("value", 1))]
+        weight = np.concatenate([self._weight(f"{part}.weight", hidden, hidden).T * by for part, by in parts], axis=1)
+        offset = np.concatenate([self._weight(f"{part}.bias", hidden) * by for part, by in parts])
+        product = self._linear(nodes, f"{prefix}attention.self", tokens, weight, offset)
+        split = [part for part, _ in parts]
+        padded = nodes.op("Gather", product, "rows", axis=0)
+        nodes.nodes.append(helper.make_node("Split", [padded], split, axis=-1, num_outputs=len(split)))
+        by_head = nodes.ints(0, 0, heads, hidden // heads)
         query, key, value = (
-            self._op("Transpose", self._op("Reshape", part, by_head), perm=perm)
+            nodes.op("Transpose", nodes.op("Reshape", part, by_head), perm=perm)
             for part, perm in zip(split, ([0, 2, 1, 3], [0, 2, 3, 1], [0, 2, 1, 3]), strict=True)
         )
-        shares = self._op("Softmax", self._op("Add", self._op("MatMul", query, key), bias), axis=-1)
-        together = self._op("Transpose", self._op("MatMul", shares, value), perm=[0, 2, 1, 3])
-        return self._op("Reshape", together, self._ints(0, 0, hidden))
+        shares = nodes.op("Softmax", nodes.op("Add", nodes.op("MatMul", query, key), "bias"), axis=-1)
+        together = nodes.op("Transpose", nodes.op("MatMul", shares, value), perm=[0, 2, 1, 3])
+        return nodes.op("Gather", nodes.op("Reshape", together, nodes.ints(-1, hidden)), "places", axis=0)
 
-    def _mean(self, tokens: str, mask: str) -> str:
-        total = self._op("MatMul", self._op("Unsqueeze", mask, self._ints(1)), tokens)
-        count = self._op("ReduceSum", mask, self._ints(1), keepdims=1)
-        return self._op("Div", self._op("Squeeze", total, self._ints(1)), count)
+    def _max(self, tokens: str) -> str:
+        """The greatest of every feature; the score bias is as good a mask for features as for shares."""
+        nodes = self._nodes
+        mask = nodes.op("Transpose", nodes.op("Squeeze", "bias", nodes.ints(1)), perm=[0, 2, 1])
+        padded = nodes.op("Add", nodes.op("Gather", tokens, "rows", axis=0), mask)
+        return nodes.op("ReduceMax", padded, nodes.ints(1), keepdims=0)
 
-    def _first(self, tokens: str) -> str:
-        return self._op("Gather", tokens, self._const(0, np.int64), axis=1)
-
-    def _linear(self, tokens: str, name: str) -> str:
-        product = self._op("MatMul", tokens, self._const(self._weights[name + ".weight"].T))
-        return self._op("Add", product, self._const(self._weights[name + ".bias"]))
+    def _dense(self, tokens: str, name: str, outputs: int, inputs: int) -> str:
+        weight, offset = self._weight(f"{name}.weight", outputs, inputs), self._weight(f"{name}.bias", outputs)
+        return self._linear(self._nodes, name, tokens, weight.T, offset)
 
     def _norm(self, tokens: str, name: str) -> str:
-        gain, offset = self._const(self._weights[name + ".weight"]), self._const(self._weights[name + ".bias"])
-        return self._op("LayerNormalization", tokens, gain, offset, axis=-1, epsilon=self._about.layer_norm_eps)
+        gain, offset = (self._weight(f"{name}.{part}", self._about.hidden_size) for part in ("weight", "bias"))
+        epsilon = self._about.layer_norm_eps
+        constants = (self._nodes.const(gain), self._nodes.const(offset))
+        return self._nodes.op("LayerNormalization", tokens, *constants, axis=-1, epsilon=epsilon)
 
-    def _op(self, operator: str, *inputs: str, **attributes: Any) -> str:
-        result = f"v{len(self._nodes)}"
-        self._nodes.append(helper.make_node(operator, list(inputs), [result], **attributes))
-        return result
-
-    def _ints(self, *values: int) -> str:
-        return self._const(values, np.int64)
-
-    def _const(self, value: npt.ArrayLike, kind: type[np.generic] = np.float32) -> str:
-        name = f"c{len(self._constants)}"
-        self._constants.append(numpy_helper.from_array(np.asarray(value, kind, order="C"), name))
-        return name
+    def _weight(self, name: str, *shape: int) -> Floats:
+        found = self._weights[name]
+        if found.shape != shape:
+            raise ModelMissing(f"The tensor {name} is of shape {list(found.shape)}, config.json says {list(shape)}.")
+        return found

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-WEIGHTS = "model.safetensors"
-"""The one weights file that is used. Formats that can run code when they are read are never touched."""
+from argosy.contracts.embedding import TextKind
 
-REQUIRED = ("config.json", "tokenizer.json", WEIGHTS)
-"""Without these a folder is not a model."""
+WEIGHTS = "model.safetensors"
+"""The weights that are used where there are any. Formats that can run code when they are read are never touched."""
+
+EXPORTED = ("onnx/model.onnx", "model.onnx")
+"""Used in a folder that holds no safetensors; the first there is."""
+
+REQUIRED = ("config.json", "tokenizer.json")
+"""Without these, and weights, a folder is not a model."""
 
 DEFAULT_MODEL = "sentence-transformers/all-MiniLM-L6-v2"
 
@@ -66,3 +72,19 @@ CATALOG: Mapping[str, PinnedModel] = {
         ),
     ),
 }
+
+_CUSTOMARY: Mapping[re.Pattern[str], Mapping[TextKind, str]] = {
+    re.compile(r"(multilingual-)?e5-(small|base|large)(-v2)?"): {
+        TextKind.QUERY: "query: ",
+        TextKind.PASSAGE: "passage: ",
+    },
+    re.compile(r"bge-(small|base|large)-en(-v1\.5)?"): {
+        TextKind.QUERY: "Represent this sentence for searching relevant passages: ",
+    },
+}
+
+
+def customary_prompts(name: str) -> Mapping[TextKind, str]:
+    """The prompts that the makers of these models give on their page but not in their files."""
+    own_name = name.rpartition("/")[2].lower()
+    return next((prompts for pattern, prompts in _CUSTOMARY.items() if pattern.fullmatch(own_name)), {})

@@ -13,8 +13,14 @@ import msgspec
 
 from argosy.contracts.embedding import TextKind
 from argosy.contracts.errors import ModelMissing
+from argosy.models.catalog import WEIGHTS, customary_prompts
+from argosy.models.integrity import unreadable
+from argosy.models.weights import weights_files
 
 SUPPORTED_TYPES = ("bert",)
+"""Architectures that a graph can be built for. A folder that brings its own ONNX graph may be of any."""
+
+SUPPORTED_MODULES = "a transformer, pooling and normalisation"
 T = TypeVar("T")
 
 
@@ -27,6 +33,7 @@ class Pooling(enum.StrEnum):
 
     MEAN = "mean"
     CLS = "cls"
+    MAX = "max"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,13 +54,16 @@ class ModelDescription:
     normalise: bool
     max_tokens: int
     prompts: Mapping[TextKind, str] = field(default_factory=dict)
+    lower_case: bool = False
 
     def prompt(self, kind: TextKind) -> str:
         return self.prompts.get(kind, "")
 
-    def fingerprint(self, weights_sha256: str) -> str:
-        """12 hex digits that change whenever the vectors would: same weights from another source, same fingerprint."""
-        parts = (weights_sha256, self.pooling, self.max_tokens, self.layer_norm_eps, sorted(self.prompts.items()))
+    def fingerprint(self, weights_sha256: str, tokenizer: str, graph_version: int) -> str:
+        """12 hex digits that change whenever the vectors would: same content from another source, same fingerprint."""
+        shape = (self.model_type, self.layers, self.heads, self.layer_norm_eps)
+        reading = (self.pooling, self.max_tokens, sorted(self.prompts.items()), self.lower_case)
+        parts = (weights_sha256, tokenizer, graph_version, shape, reading)
         return hashlib.sha256(repr(parts).encode()).hexdigest()[:12]
 
 
@@ -81,10 +91,12 @@ class _Pooling(msgspec.Struct):
     pooling_mode_mean_sqrt_len_tokens: bool = False
     pooling_mode_weightedmean_tokens: bool = False
     pooling_mode_lasttoken: bool = False
+    include_prompt: bool = True
 
 
 class _Limits(msgspec.Struct):
     max_seq_length: int | None = None
+    do_lower_case: bool = False
 
 
 class _TokenizerLimits(msgspec.Struct):
@@ -95,25 +107,25 @@ class _Prompts(msgspec.Struct):
     prompts: dict[str, str] | None = None
 
 
+_POOLINGS = {
+    "pooling_mode_mean_tokens": Pooling.MEAN,
+    "pooling_mode_cls_token": Pooling.CLS,
+    "pooling_mode_max_tokens": Pooling.MAX,
+}
 _DEFAULT_MODULES = [_Module("Transformer"), _Module("Pooling", "1_Pooling")]
 
 
-def describe(folder: Path) -> ModelDescription:
-    """Read the folder's configuration.
+def describe(folder: Path, name: str = "") -> ModelDescription:
+    """Read the folder's configuration. `name` is the model's, for prompts that its makers tell only in prose.
 
     Raises: UnsupportedModel naming the architecture, activation, pooling or module that cannot be run;
     ModelMissing for a file that is absent or cannot be read.
     """
     config = _read(folder / "config.json", _Config)
-    if config.model_type not in SUPPORTED_TYPES:
-        raise UnsupportedModel(
-            f"The architecture {config.model_type!r} is not supported, only {', '.join(SUPPORTED_TYPES)}."
-        )
-    if config.hidden_act != "gelu":
-        raise UnsupportedModel(f"The activation {config.hidden_act!r} is not supported, only 'gelu'.")
-    if config.position_embedding_type not in (None, "absolute"):
-        raise UnsupportedModel(f"Positions of type {config.position_embedding_type!r} are not supported.")
+    if weights_files(folder) == (WEIGHTS,):
+        _check_architecture(config)
     pooling, normalise = _modules(folder)
+    limits = _read_optional(folder / "sentence_bert_config.json", _Limits) or _Limits()
     return ModelDescription(
         model_type=config.model_type,
         hidden_size=config.hidden_size,
@@ -124,9 +136,28 @@ def describe(folder: Path) -> ModelDescription:
         layer_norm_eps=config.layer_norm_eps,
         pooling=pooling,
         normalise=normalise,
-        max_tokens=_max_tokens(folder, config.max_position_embeddings),
-        prompts=_prompts(folder),
+        max_tokens=_max_tokens(folder, limits, config.max_position_embeddings),
+        prompts=_prompts(folder, name),
+        lower_case=limits.do_lower_case,
     )
+
+
+def _check_architecture(config: _Config) -> None:
+    if config.model_type not in SUPPORTED_TYPES:
+        raise UnsupportedModel(
+            f"The architecture {config.model_type!r} is not supported, only {', '.join(SUPPORTED_TYPES)} "
+            "(MiniLM, BGE, E5, GTE), or a folder with an ONNX graph and no model.safetensors."
+        )
+    if config.hidden_act != "gelu":
+        raise UnsupportedModel(f"The activation {config.hidden_act!r} is not supported, only 'gelu'.")
+    if config.position_embedding_type not in (None, "absolute"):
+        raise UnsupportedModel(
+            f"Positions of type {config.position_embedding_type!r} are not supported, only 'absolute'."
+        )
+    if config.num_attention_heads < 1 or config.hidden_size % config.num_attention_heads:
+        raise ModelMissing(
+            f"config.json splits a hidden_size of {config.hidden_size} into {config.num_attention_heads} heads."
+        )
 
 
 def _modules(folder: Path) -> tuple[Pooling, bool]:
@@ -141,45 +172,45 @@ def _modules(folder: Path) -> tuple[Pooling, bool]:
             case "Normalize":
                 normalise = True
             case other:
-                raise UnsupportedModel(f"The module {other!r} of modules.json is not supported.")
+                raise UnsupportedModel(
+                    f"The module {other!r} of modules.json is not supported, only {SUPPORTED_MODULES}."
+                )
     return pooling, normalise
 
 
 def _pooling(file: Path) -> Pooling:
     modes = _read_optional(file, _Pooling) or _Pooling(pooling_mode_mean_tokens=True)
-    chosen = [name for name in modes.__struct_fields__ if getattr(modes, name)]
-    if chosen == ["pooling_mode_mean_tokens"]:
-        return Pooling.MEAN
-    if chosen == ["pooling_mode_cls_token"]:
-        return Pooling.CLS
-    raise UnsupportedModel(f"The pooling {', '.join(chosen) or 'none'} is not supported, only mean or CLS.")
+    if not modes.include_prompt:
+        raise UnsupportedModel("A pooling that leaves the prompt's tokens out (include_prompt) is not supported.")
+    chosen = [name for name in modes.__struct_fields__ if name.startswith("pooling_mode_") and getattr(modes, name)]
+    if len(chosen) == 1 and chosen[0] in _POOLINGS:
+        return _POOLINGS[chosen[0]]
+    raise UnsupportedModel(f"The pooling {', '.join(chosen) or 'none'} is not supported, only mean, CLS or max.")
 
 
-def _max_tokens(folder: Path, positions: int) -> int:
+def _max_tokens(folder: Path, limits: _Limits, positions: int) -> int:
     """The least of what the files promise: a limit past the position table would make the model fail on long texts.
 
     The truncation inside tokenizer.json is ignored: it is a leftover of training (128 in all-MiniLM-L6-v2,
     which is meant to read 256).
     """
-    limits = _read_optional(folder / "sentence_bert_config.json", _Limits) or _Limits()
     tokenizer = _read_optional(folder / "tokenizer_config.json", _TokenizerLimits) or _TokenizerLimits()
     promised = [limits.max_seq_length, tokenizer.model_max_length, positions]
     return int(min(limit for limit in promised if limit is not None))
 
 
-def _prompts(folder: Path) -> dict[TextKind, str]:
+def _prompts(folder: Path, name: str) -> dict[TextKind, str]:
+    """What the folder says; where it says nothing at all, what the model of that name was trained with."""
     given = (_read_optional(folder / "config_sentence_transformers.json", _Prompts) or _Prompts()).prompts or {}
     found = {TextKind.QUERY: given.get("query", ""), TextKind.PASSAGE: given.get("passage", given.get("document", ""))}
-    return {kind: prompt for kind, prompt in found.items() if prompt}
+    return {kind: prompt for kind, prompt in found.items() if prompt} or dict(customary_prompts(name))
 
 
 def _read(file: Path, into: type[T]) -> T:
     try:
         return msgspec.json.decode(file.read_bytes(), type=into)
-    except OSError as error:
-        raise ModelMissing(f"The model's {file.name} cannot be read: {error.strerror}.") from error
-    except (msgspec.DecodeError, msgspec.ValidationError) as error:
-        raise ModelMissing(f"The model's {file.name} is not valid: {error}") from error
+    except (OSError, ValueError, msgspec.DecodeError) as error:
+        raise unreadable(file, str(error)) from error
 
 
 def _read_optional(file: Path, into: type[T]) -> T | None:

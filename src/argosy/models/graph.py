@@ -1,57 +1,108 @@
-"""The ONNX graph of a model: built once from its safetensors, then kept in the cache by what went into it.
+"""The ONNX graph of a model: built once from its weights, then kept in the cache by what went into it.
 
 The weights lie in a second file, which ONNX Runtime maps instead of copying: a quarter of the load time
-and 30 MB less memory than one file.
+and 30 MB less memory than one file. A ledger beside them tells a graph that was damaged since.
 """
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import hashlib
+import shutil
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Literal
 
 from argosy.contracts.errors import ModelMissing
-from argosy.models.description import ModelDescription
+from argosy.models.agreement import write_agreement
+from argosy.models.description import ModelDescription, UnsupportedModel
+from argosy.models.integrity import LEDGER, Damaged, Ledger, read_ledger, recheck, record, write_ledger
 from argosy.models.resolver import ModelFolder
+from argosy.models.weights import load_weights
 
-GRAPH_VERSION = 1
-"""Part of the cache's key: raise it with every change to what `argosy.models.bert_onnx` builds."""
+GRAPH_VERSION = 2
+"""Part of the cache's key: raise it with every change to what the builders build."""
 
-GRAPH_FILE = "graph.onnx"
+GRAPH_FILE, WEIGHTS_FILE = "graph.onnx", "weights.bin"
+Precision = Literal["fp32", "int8"]
 
 
-def graph_for(model: ModelFolder, description: ModelDescription) -> Path:
-    """Path of the model's graph, built now if the cache does not hold it.
+def graph_for(
+    model: ModelFolder, description: ModelDescription, precision: Precision = "fp32", *, anew: bool = False
+) -> Path:
+    """Path of the model's graph, built now if the cache does not hold it whole, or in any case if `anew`.
 
-    The graph takes `input_ids` and `attention_mask` (int64, [batch, sequence]) and gives `embedding`
-    (float32, [batch, hidden_size]). Raises: ModelMissing when the weights do not fit the description or
-    the cache cannot be written.
+    Replicas that start together build once: the others wait. The graph takes what `argosy.models.batch` makes,
+    padded arrays if the folder brought it, packed ones otherwise, and gives `embedding` (float32,
+    [batch, hidden_size]). Raises: ModelMissing when the weights do not fit the description or the cache cannot be
+    written; UnsupportedModel when the model cannot be had in this precision.
     """
-    folder = graph_folder(model, description)
-    if not (folder / GRAPH_FILE).is_file():
-        try:
-            _build(model, description, folder)
-        except OSError as error:
-            raise ModelMissing(f"The model's graph cannot be written: {error.strerror}.") from error
+    if precision == "int8" and model.exported:
+        raise UnsupportedModel('int8 is built from model.safetensors only; use precision = "fp32" with an ONNX file.')
+    folder = graph_folder(model, description, precision)
+    try:
+        if anew or not _whole(folder):
+            with _only_builder(folder):
+                if anew or not _whole(folder):
+                    _build(model, description, precision, folder)
+    except OSError as error:
+        raise ModelMissing(f"The model's graph cannot be written: {error.strerror}.") from error
     return folder / GRAPH_FILE
 
 
-def graph_folder(model: ModelFolder, description: ModelDescription) -> Path:
+def graph_folder(model: ModelFolder, description: ModelDescription, precision: Precision = "fp32") -> Path:
     """Where the cache keeps this graph: named by the weights, the description and the builder's version."""
-    inputs = (GRAPH_VERSION, model.weights_sha256, description)
+    inputs = (GRAPH_VERSION, model.weights_sha256, model.exported, description, precision)
     return model.cache / "graphs" / hashlib.sha256(repr(inputs).encode()).hexdigest()[:24]
 
 
-def _build(model: ModelFolder, description: ModelDescription, folder: Path) -> None:
-    from argosy.models.bert_onnx import build, load_weights, save  # imports onnx, which only the first start needs
+def _whole(folder: Path) -> bool:
+    known = read_ledger(folder / LEDGER)
+    if known is None or not {GRAPH_FILE, WEIGHTS_FILE} <= known.files.keys():
+        return False
+    try:
+        fresh = recheck(folder, known, {})
+    except Damaged:
+        return False
+    if fresh != known:
+        write_ledger(folder / LEDGER, fresh)
+    return True
 
+
+@contextlib.contextmanager
+def _only_builder(folder: Path) -> Iterator[None]:
     folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".building-") as temporary:
+    with folder.with_name(f".{folder.name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _build(model: ModelFolder, description: ModelDescription, precision: Precision, folder: Path) -> None:
+    prefix = f".building-{folder.name}-"
+    for left in folder.parent.glob(f"{prefix}*"):  # by a builder that was killed: the lock says nobody else builds this
+        shutil.rmtree(left, ignore_errors=True)
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=prefix) as temporary:
         staged = Path(temporary, "graph")
         staged.mkdir()
-        save(build(load_weights(model.weights), description), staged / GRAPH_FILE)
-        try:
-            staged.rename(folder)
-        except OSError:
-            if not (folder / GRAPH_FILE).is_file():  # otherwise another process was faster, which is as good
-                raise
+        _write(model, description, precision, staged)
+        files = sorted(file.name for file in staged.iterdir())
+        write_ledger(staged / LEDGER, Ledger(model.name, "built", record(staged, files)))
+        if folder.exists():  # damaged: whoever has it mapped keeps it, nobody opens it again
+            folder.rename(Path(temporary, "replaced"))
+        staged.rename(folder)
+
+
+def _write(model: ModelFolder, description: ModelDescription, precision: Precision, into: Path) -> None:
+    from argosy.models import bert_onnx, exported, int8  # these import onnx, which only a build needs
+
+    if model.exported:
+        graph = exported.adapt(model.path, model.weights, description)
+    elif precision == "int8":
+        graph, found = int8.build(load_weights(model.weights), description, model.path)
+        write_agreement(into, found)
+    else:
+        graph = bert_onnx.build(load_weights(model.weights), description)
+    bert_onnx.save(graph, str(into), GRAPH_FILE, WEIGHTS_FILE)
+    (into / WEIGHTS_FILE).touch()  # absent when the model is so small that all of it went into the first file

@@ -14,6 +14,8 @@ from pathlib import Path
 
 import msgspec
 
+from argosy.contracts.errors import ModelMissing
+
 LEDGER = "verified.json"
 _BLOCK_BYTES = 1 << 20
 
@@ -51,11 +53,20 @@ def sha256_of(path: Path) -> str:
     return digest.hexdigest()
 
 
+def unreadable(path: Path, why: str) -> ModelMissing:
+    """The error for a file of a model that cannot be used: names it with its hash, to be compared with its origin's."""
+    try:
+        found = f"found sha256 {sha256_of(path)}"
+    except OSError:
+        found = "no readable file"
+    return ModelMissing(f"The model's {path.name} cannot be read ({found}; compare it with its origin's): {why}")
+
+
 def read_ledger(path: Path) -> Ledger | None:
     """The ledger at `path`; None when there is none or it cannot be read (everything is then hashed anew)."""
     try:
         return msgspec.json.decode(path.read_bytes(), type=Ledger)
-    except (OSError, msgspec.DecodeError, msgspec.ValidationError):
+    except (OSError, ValueError, msgspec.DecodeError):
         return None
 
 

@@ -21,9 +21,11 @@ from argosy.models.integrity import (
     read_ledger,
     recheck,
     record,
+    unreadable,
     write_ledger,
 )
 from argosy.models.sources import SOURCES, Source, SourceFailed
+from argosy.models.weights import weights_files
 
 MODEL_DIR_VARIABLE = "ARGOSY_MODEL_DIR"
 _NAME = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
@@ -42,7 +44,13 @@ class ModelFolder:
 
     @property
     def weights(self) -> Path:
-        return self.path / WEIGHTS
+        """The safetensors, or the ONNX file of a folder without them."""
+        return self.path / weights_files(self.path)[0]
+
+    @property
+    def exported(self) -> bool:
+        """Whether the model comes as an ONNX graph of someone else's making."""
+        return self.weights.name != WEIGHTS
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,19 +138,22 @@ def _listing(name: str, root: Path, folder: Path | None) -> ModelListing:
 def _local(path: Path, root: Path) -> ModelFolder:
     """A folder of the user's: nothing is written into it, its hash is remembered in the cache."""
     path = path.resolve()
-    absent = [name for name in REQUIRED if not (path / name).is_file()]
-    if absent:
+    if absent := _absent(path):
         raise _missing(str(path), [f"the folder: no {', '.join(absent)}"])
+    weights = weights_files(path)
     remembered = root / "folders" / f"{hashlib.sha256(os.fsencode(path)).hexdigest()[:16]}.json"
     ledger = read_ledger(remembered)
     try:
         ledger = recheck(path, ledger, {}) if ledger else None
     except Damaged:
         ledger = None  # the owner of the folder may change it
-    if ledger is None:
-        ledger = Ledger(path.name, "folder", record(path, [WEIGHTS]))
+    if ledger is None or set(ledger.files) != set(weights):
+        try:
+            ledger = Ledger(path.name, "folder", record(path, weights))
+        except OSError as error:
+            raise unreadable(path / weights[0], error.strerror or type(error).__name__) from error
         write_ledger(remembered, ledger)
-    return ModelFolder(path.name, path, "folder", ledger.files[WEIGHTS].sha256, root)
+    return ModelFolder(path.name, path, "folder", _weights_sha256(path, ledger), root)
 
 
 def _cached(model: str, pinned: PinnedModel | None, folder: Path, root: Path) -> ModelFolder | None:
@@ -151,15 +162,14 @@ def _cached(model: str, pinned: PinnedModel | None, folder: Path, root: Path) ->
         return None
     known = read_ledger(folder / LEDGER)
     pins = {WEIGHTS: pinned.weights_sha256} if pinned else {}
-    for name in REQUIRED:
-        if not (folder / name).is_file():
-            raise Damaged(name, pins.get(name, "any"), "no file")
-    if known is None or not set(REQUIRED) <= known.files.keys():
+    for name in (*_absent(folder), *(pin for pin in pins if not (folder / pin).is_file())):
+        raise Damaged(name, pins.get(name, "any"), "no file")
+    if known is None or not {*REQUIRED, *weights_files(folder)} <= known.files.keys():
         known = Ledger(model, "placed by hand", record(folder, _files(folder)))
     fresh = recheck(folder, known, pins)
     if fresh != read_ledger(folder / LEDGER):
         write_ledger(folder / LEDGER, fresh)
-    return ModelFolder(model, folder, fresh.source, fresh.files[WEIGHTS].sha256, root)
+    return ModelFolder(model, folder, fresh.source, _weights_sha256(folder, fresh), root)
 
 
 def _fetch(
@@ -174,8 +184,7 @@ def _fetch(
         staged = Path(temporary, "model")
         staged.mkdir()
         origin = source(model, pinned, staged, tell)
-        absent = [name for name in REQUIRED if not (staged / name).is_file()]
-        if absent:
+        if absent := _absent(staged):
             raise SourceFailed(f"it has no {', '.join(absent)}")
         ledger = Ledger(model, origin, record(staged, _files(staged)))
         if pinned:
@@ -185,7 +194,7 @@ def _fetch(
             folder.rename(Path(temporary, "replaced"))
         staged.rename(folder)
     tell(f"{model} is in the cache ({origin})")
-    return ModelFolder(model, folder, origin, ledger.files[WEIGHTS].sha256, root)
+    return ModelFolder(model, folder, origin, _weights_sha256(folder, ledger), root)
 
 
 @contextlib.contextmanager
@@ -209,6 +218,18 @@ def _cached_path(root: Path, model: str) -> Path:
 def _files(folder: Path) -> list[str]:
     found = (file.relative_to(folder) for file in folder.rglob("*") if file.is_file())
     return sorted(str(name) for name in found if name.name != LEDGER)
+
+
+def _absent(folder: Path) -> list[str]:
+    """The files without which the folder is no model, by the name under which they are missed."""
+    absent = [name for name in REQUIRED if not (folder / name).is_file()]
+    return absent if weights_files(folder) else [*absent, WEIGHTS]
+
+
+def _weights_sha256(folder: Path, ledger: Ledger) -> str:
+    """One hash for all that decides the vectors: the file's own where there is only one."""
+    found = [ledger.files[name].sha256 for name in weights_files(folder)]
+    return found[0] if len(found) == 1 else hashlib.sha256(" ".join(found).encode()).hexdigest()
 
 
 def _missing(model: str, tried: list[str]) -> ModelMissing:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
 import tokenizers
 
 from argosy.contracts.errors import InvalidRequest, ModelMissing
+from argosy.models.integrity import unreadable
 
 Offsets = list[tuple[int, int]]
 """(start, end) of each token in characters of the text, end exclusive."""
@@ -29,14 +31,23 @@ class TextTokenizer:
         self.max_tokens = max_tokens
         self.special_tokens: int = tokenizer.num_special_tokens_to_add(False)
         """How many tokens the model adds to every text."""
+        self.vocabulary: int = tokenizer.get_vocab_size()
+        """Ids are below this."""
+        if max_tokens <= self.special_tokens:
+            raise ModelMissing(f"The model reads {max_tokens} tokens, which leaves no room beside its special tokens.")
 
     @classmethod
     def load(cls, folder: Path, max_tokens: int) -> TextTokenizer:
         """From the folder's tokenizer.json. Raises: ModelMissing."""
         try:
-            return cls(tokenizers.Tokenizer.from_file(str(folder / "tokenizer.json")), max_tokens)
+            tokenizer = tokenizers.Tokenizer.from_file(str(folder / "tokenizer.json"))
         except Exception as error:  # the library raises plain Exception for a missing and for a broken file
-            raise ModelMissing("The model's tokenizer.json cannot be read.") from error
+            raise unreadable(folder / "tokenizer.json", "it is no tokenizer") from error
+        return cls(tokenizer, max_tokens)
+
+    def fingerprint(self) -> str:
+        """16 hex digits of everything in tokenizer.json but its padding and truncation, which are not used."""
+        return hashlib.sha256(self._tokenizer.to_str().encode()).hexdigest()[:16]
 
     def lengths(self, texts: Sequence[str]) -> list[int]:
         """Tokens of each text with special tokens and before truncation: more than `max_tokens` means truncated."""
@@ -51,20 +62,57 @@ class TextTokenizer:
                 encoding.truncate(room)
         return [self._tokenizer.post_process(encoding).ids for encoding in encodings]
 
+    def windows(self, text: str, room: int) -> list[str]:
+        """The text in consecutive pieces of at most `room` tokens each (special tokens not counted), nothing left out.
+
+        Cut where a word begins, so that a piece has the tokens it had in the text; inside only where one word alone
+        is too long. A single character of more than `room` tokens stays whole.
+        """
+        (encoding,) = self._encode_with_offsets([text])
+        starts, words = [start for start, _ in encoding.offsets], encoding.word_ids
+        pieces, begin, first = [], 0, 0
+        while len(starts) - first > room:
+            cut = _word_start(words, first, first + room)
+            while cut < len(starts) and starts[cut] <= begin:  # tokens of one character: they stay together
+                cut += 1
+            if cut == len(starts):
+                break
+            pieces.append(text[begin : starts[cut]])
+            begin, first = starts[cut], cut
+        pieces.append(text[begin:])
+        if len(pieces) == 1:
+            return pieces
+        lengths = [len(found.ids) for found in self._encode(pieces)]
+        return [
+            part
+            for piece, length in zip(pieces, lengths, strict=True)
+            for part in ([piece] if length <= room else self.windows(piece, room))
+        ]
+
     def encode_offsets(self, text: str) -> Offsets:
         """Offsets of every token of the text, in order: no special tokens, no truncation."""
         return self.encode_offsets_batch([text])[0]
 
     def encode_offsets_batch(self, texts: Sequence[str]) -> list[Offsets]:
         """`encode_offsets` of each text, in parallel over the processor's cores."""
+        return [encoding.offsets for encoding in self._encode_with_offsets(texts)]
+
+    def _encode_with_offsets(self, texts: Sequence[str]) -> list[tokenizers.Encoding]:
         try:
-            encodings = self._tokenizer.encode_batch(list(texts), add_special_tokens=False)
+            return self._tokenizer.encode_batch(list(texts), add_special_tokens=False)
         except TypeError as error:
             raise InvalidRequest(NOT_UNICODE) from error
-        return [encoding.offsets for encoding in encodings]
 
     def _encode(self, texts: Sequence[str]) -> list[tokenizers.Encoding]:
         try:
             return self._tokenizer.encode_batch_fast(list(texts), add_special_tokens=False)
         except TypeError as error:
             raise InvalidRequest(NOT_UNICODE) from error
+
+
+def _word_start(words: Sequence[int | None], after: int, until: int) -> int:
+    """The last token in (after, until] that begins a word; `until` when one word spans them all."""
+    for token in range(until, after, -1):
+        if words[token] != words[token - 1]:
+            return token
+    return until

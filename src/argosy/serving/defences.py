@@ -10,7 +10,7 @@ import hmac
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from argosy.contracts.codec import JSON, MSGPACK
+from argosy.contracts.codec import JSON, MSGPACK, NDJSON
 from argosy.contracts.errors import (
     ArgosyError,
     Forbidden,
@@ -24,7 +24,7 @@ from argosy.contracts.errors import (
 OPEN_PATHS = frozenset({"/livez", "/readyz", "/metrics"})
 INTERNAL_PREFIX = "/internal/"
 WRITES = frozenset({"POST", "PUT", "PATCH", "DELETE"})
-WRITE_TYPES = frozenset({JSON, MSGPACK, "multipart/form-data"})
+WRITE_TYPES = frozenset({JSON, MSGPACK, NDJSON, "multipart/form-data"})
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,19 +1,43 @@
 from __future__ import annotations
 
+import hashlib
+import os
 from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tokenizers import normalizers
 
 from argosy.contracts.embedding import TextKind
-from argosy.contracts.errors import ModelMissing
-from argosy.models.description import describe
+from argosy.contracts.errors import InvalidRequest, ModelMissing
+from argosy.models.description import Pooling, describe
 from argosy.models.resolver import resolve
+from argosy.services.embedding.backends import onnx
 from argosy.services.embedding.backends.onnx import OnnxEngine
 from tests.unit.models.numpy_bert import embedding
-from tests.unit.models.tiny_model import HIDDEN, MAX_TOKENS, WORDS, tiny_weights, write_json, write_model
+from tests.unit.models.tiny_model import (
+    HIDDEN,
+    MAX_TOKENS,
+    VOCABULARY,
+    WORDS,
+    tiny_tokenizer,
+    tiny_weights,
+    write_config,
+    write_json,
+    write_model,
+)
 
 pytestmark = pytest.mark.unit
+
+
+@pytest.fixture(scope="module")
+def prompted(tmp_path_factory: pytest.TempPathFactory) -> OnnxEngine:
+    """Two of the twelve tokens are special; a query's prompt takes two more."""
+    folder = write_model(tmp_path_factory.mktemp("prompted") / "tiny")
+    write_json(folder / "config_sentence_transformers.json", {"prompts": {"query": "the keeper "}})
+    return engine_of(folder)
 
 
 def engine_of(folder: Path) -> OnnxEngine:
@@ -54,10 +78,80 @@ def test_prompts_differ_by_kind_and_are_counted(tmp_path: Path) -> None:
     assert engine.count_tokens(["lights"], TextKind.QUERY) == [5]
 
 
-def test_a_graph_that_cannot_be_loaded_is_a_missing_model_with_a_remedy(tmp_path: Path) -> None:
+def test_a_graph_damaged_without_a_trace_is_built_again_once(tmp_path: Path) -> None:
     folder = write_model(tmp_path / "tiny")
-    engine_of(folder)
+    good = engine_of(folder).embed(["noon"], TextKind.QUERY)
     (graph,) = (tmp_path / "cache" / "graphs").glob("*/graph.onnx")
-    graph.write_bytes(b"damaged")
-    with pytest.raises(ModelMissing, match="Delete it"):
+    before = graph.stat()
+    graph.write_bytes(bytes(before.st_size))
+    os.utime(graph, ns=(before.st_atime_ns, before.st_mtime_ns))
+    np.testing.assert_array_equal(engine_of(folder).embed(["noon"], TextKind.QUERY), good)
+
+
+def test_a_model_whose_graph_cannot_run_is_named_with_its_hash(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = write_model(tmp_path / "tiny")
+
+    def refuse(*_: object) -> None:
+        raise RuntimeError("no")
+
+    monkeypatch.setattr(onnx, "_session", refuse)
+    digest = hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest()
+    with pytest.raises(ModelMissing, match=rf"model\.safetensors .*{digest}"):
+        engine_of(folder)
+
+
+@pytest.mark.parametrize("pooling", list(Pooling))
+def test_a_batch_of_unequal_texts_gives_what_each_gives_alone(tmp_path: Path, pooling: Pooling) -> None:
+    engine = engine_of(write_model(tmp_path / "tiny", pooling=pooling))
+    texts = ["the", " ".join(WORDS * 2), "", "a keeper lights", "noon noon noon"]
+    alone = np.concatenate([engine.embed([text], TextKind.PASSAGE) for text in texts])
+    np.testing.assert_allclose(engine.embed(texts, TextKind.PASSAGE), alone, atol=1e-6)
+
+
+@given(text=st.text(st.characters(exclude_categories=["Cs"]), max_size=300))
+def test_windows_join_to_the_text_and_fit_with_the_prompt(prompted: OnnxEngine, text: str) -> None:
+    pieces = prompted.windows(text, TextKind.QUERY)
+    assert "".join(pieces) == text
+    assert all(length <= MAX_TOKENS for length in prompted.full_lengths(pieces, TextKind.QUERY))
+
+
+def test_windows_are_full_and_cut_between_words(prompted: OnnxEngine) -> None:
+    words = [*WORDS, *WORDS]
+    pieces = prompted.windows(" ".join(words), TextKind.PASSAGE)
+    assert [word for piece in pieces for word in piece.split()] == words
+    assert prompted.full_lengths(pieces, TextKind.PASSAGE) == [12, 12, 8]
+    assert prompted.full_lengths(prompted.windows(" ".join(words), TextKind.QUERY), TextKind.QUERY) == [12, 12, 12, 6]
+
+
+def test_strange_characters_do_no_harm(prompted: OnnxEngine) -> None:
+    assert np.isfinite(prompted.embed(["\0", "noon\0tide", "\u200b", "\ufffe"], TextKind.PASSAGE)).all()
+    for use in (prompted.embed, prompted.full_lengths, prompted.count_tokens):
+        with pytest.raises(InvalidRequest, match="Unicode"):
+            use(["\ud800"], TextKind.PASSAGE)
+    with pytest.raises(InvalidRequest, match="Unicode"):
+        prompted.windows("noon \udfff", TextKind.PASSAGE)
+
+
+def test_texts_are_made_lower_case_where_the_model_asks_for_it(tmp_path: Path) -> None:
+    folder = write_model(tmp_path / "tiny")
+    engine = engine_of(folder)
+    cased = tiny_tokenizer()
+    cased.normalizer = normalizers.NFC()
+    cased.save(str(folder / "tokenizer.json"))
+    assert not np.allclose(engine_of(folder).embed(["NOON"], TextKind.QUERY), engine.embed(["noon"], TextKind.QUERY))
+    write_json(folder / "sentence_bert_config.json", {"max_seq_length": MAX_TOKENS, "do_lower_case": True})
+    assert np.allclose(engine_of(folder).embed(["NOON"], TextKind.QUERY), engine.embed(["noon"], TextKind.QUERY))
+
+
+def test_a_tokenizer_of_another_model_is_refused(tmp_path: Path) -> None:
+    folder = write_model(tmp_path / "tiny")
+    write_config(folder, vocab_size=len(VOCABULARY) - 1)
+    with pytest.raises(ModelMissing, match=r"tokenizer\.json"):
+        engine_of(folder)
+
+
+def test_a_prompt_that_fills_the_window_is_refused(tmp_path: Path) -> None:
+    folder = write_model(tmp_path / "tiny")
+    write_json(folder / "config_sentence_transformers.json", {"prompts": {"query": " ".join(WORDS)}})
+    with pytest.raises(ModelMissing, match="prompt"):
         engine_of(folder)

@@ -11,8 +11,8 @@ import numpy as np
 from argosy.clients.directory import Directory
 from argosy.clients.transport import RawResponse, Transport
 from argosy.config.models import Fleet
-from argosy.contracts.embedding import EmbedResponse, TextKind
-from argosy.contracts.errors import ArgosyError, CollectionNotFound, Unavailable
+from argosy.contracts.embedding import EmbedResponse, TextFailure, TextKind
+from argosy.contracts.errors import ArgosyError, CollectionNotFound, InvalidRequest, Unavailable
 from argosy.contracts.fleet import ControllerView, Endpoint, FleetView, Health, Load, ReplicaStatus
 from argosy.contracts.generation import AnswerDelta, AnswerDone, AnswerEvent, GenerateRequest
 from argosy.contracts.request import RequestContext
@@ -76,11 +76,36 @@ class Embedding:
     def __init__(self) -> None:
         self.asked: list[list[str]] = []
         self.truncated = False
+        self.hits = 0
+        self.errors: list[ArgosyError] = []
+        """Raised in turn, before anything is answered."""
+        self.contexts: list[RequestContext] = []
+        self.release: asyncio.Event | None = None
+        """Answers wait for it."""
+        self.in_work = 0
 
-    async def embed(self, texts: Sequence[str], kind: TextKind, context: RequestContext) -> EmbedResponse:
+    async def embed(
+        self, texts: Sequence[str], kind: TextKind, context: RequestContext, *, partial: bool = False
+    ) -> EmbedResponse:
+        """A text with `bad` in it fails, alone if parts are taken."""
         self.asked.append(list(texts))
-        vectors = np.arange(2 * len(texts), dtype="<f4").tobytes()
-        return EmbedResponse("m", 2, vectors, [3] * len(texts), [self.truncated] * len(texts))
+        self.contexts.append(context)
+        if self.errors:
+            raise self.errors.pop(0)
+        self.in_work += 1
+        try:
+            if self.release is not None:
+                await self.release.wait()
+        finally:
+            self.in_work -= 1
+        bad = [n for n, text in enumerate(texts) if "bad" in text]
+        if bad and not partial:
+            raise InvalidRequest(f"The text at position {bad[0]} is bad.", param=f"texts[{bad[0]}]")
+        good = len(texts) - len(bad)
+        failures = [TextFailure(n, "invalid_request", "It is bad.") for n in bad]
+        vectors = np.arange(2 * good, dtype="<f4").tobytes()
+        tokens, truncated = [3] * len(texts), [self.truncated] * len(texts)
+        return EmbedResponse("m", 2, vectors, tokens, truncated, self.hits, failures)
 
 
 class Documents:

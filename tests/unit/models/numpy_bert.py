@@ -47,5 +47,6 @@ def embedding(weights: Weights, about: ModelDescription, ids: Sequence[int]) -> 
         inner = dense(x, f"{layer}.intermediate.dense")
         inner = inner * 0.5 * (1 + _erf(inner / math.sqrt(2)))
         x = norm(x + dense(inner, f"{layer}.output.dense"), f"{layer}.output.LayerNorm")
-    pooled: Floats = x.mean(axis=0) if about.pooling is Pooling.MEAN else x[0]
+    poolings: dict[Pooling, Floats] = {Pooling.MEAN: x.mean(axis=0), Pooling.CLS: x[0], Pooling.MAX: x.max(axis=0)}
+    pooled = poolings[about.pooling]
     return pooled / np.linalg.norm(pooled) if about.normalise else pooled

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,11 +11,12 @@ import pytest
 
 from argosy.contracts.errors import ModelMissing
 from argosy.models import bert_onnx
-from argosy.models.description import describe
+from argosy.models.batch import packed
+from argosy.models.description import Pooling, describe
 from argosy.models.graph import graph_folder, graph_for
 from argosy.models.resolver import ModelFolder, resolve
 from tests.unit.models.numpy_bert import Floats, embedding
-from tests.unit.models.tiny_model import VOCABULARY, tiny_weights, write_model
+from tests.unit.models.tiny_model import tiny_weights, write_model
 
 pytestmark = pytest.mark.unit
 
@@ -24,25 +27,21 @@ def model_in(folder: Path, cache: Path) -> ModelFolder:
     return resolve(str(folder), fetch=False, cache=cache)
 
 
-def run(graph: Path, texts: list[list[int]]) -> Floats:
-    ids = np.zeros((len(texts), max(map(len, texts))), dtype=np.int64)
-    mask = np.zeros_like(ids)
-    for row, tokens in enumerate(texts):
-        ids[row, : len(tokens)] = tokens
-        ids[row, len(tokens) :] = len(VOCABULARY) - 1  # padding must not matter, whatever stands there
-        mask[row, : len(tokens)] = 1
+def run(graph: Path, texts: list[list[int]], pooling: Pooling = Pooling.MEAN) -> Floats:
     session = onnxruntime.InferenceSession(str(graph), providers=["CPUExecutionProvider"])
-    (found,) = session.run(["embedding"], {"input_ids": ids, "attention_mask": mask})
+    wanted = {given.name for given in session.get_inputs()}
+    (found,) = session.run(["embedding"], {name: a for name, a in packed(texts, pooling).items() if name in wanted})
     assert found.dtype == np.float32
     return np.asarray(found, dtype=np.float64)
 
 
-@pytest.mark.parametrize("cls", [False, True])
+@pytest.mark.parametrize("pooling", list(Pooling))
 @pytest.mark.parametrize("normalise", [False, True])
-def test_the_graph_agrees_with_plain_numpy_on_padded_batches(tmp_path: Path, cls: bool, normalise: bool) -> None:
-    folder = write_model(tmp_path / "model", cls=cls, normalise=normalise)
+def test_the_graph_agrees_with_plain_numpy_on_packed_batches(tmp_path: Path, pooling: Pooling, normalise: bool) -> None:
+    folder = write_model(tmp_path / "model", pooling=pooling, normalise=normalise)
     about = describe(folder)
-    found = run(graph_for(model_in(folder, tmp_path / "cache"), about), TEXTS)
+    assert about.pooling is pooling
+    found = run(graph_for(model_in(folder, tmp_path / "cache"), about), TEXTS, pooling)
     expected = np.stack([embedding(tiny_weights(), about, ids) for ids in TEXTS])
     np.testing.assert_allclose(found, expected, atol=2e-5)
 
@@ -67,31 +66,54 @@ def test_a_build_that_fails_leaves_nothing_behind(tmp_path: Path) -> None:
     model, about = model_in(folder, tmp_path / "cache"), describe(folder)
     with pytest.raises(ModelMissing, match=r"encoder\.layer\.2\."):
         graph_for(model, replace(about, layers=3))
-    assert list((tmp_path / "cache" / "graphs").iterdir()) == []
+    assert [file for file in (tmp_path / "cache" / "graphs").iterdir() if file.suffix != ".lock"] == []
 
 
-def test_two_builders_at_once_agree_on_the_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_replicas_that_start_together_build_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = write_model(tmp_path / "model")
     model, about = model_in(folder, tmp_path / "cache"), describe(folder)
-    build = bert_onnx.build
+    build, started, go, builds = bert_onnx.build, threading.Event(), threading.Event(), []
 
-    def build_while_another_finishes(*given: object) -> object:
-        monkeypatch.setattr(bert_onnx, "build", build)
-        graph_for(model, about)
+    def slow(*given: object) -> object:
+        builds.append(1)
+        started.set()
+        assert go.wait(20)
         return build(*given)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(bert_onnx, "build", build_while_another_finishes)
-    assert run(graph_for(model, about), TEXTS).shape == (3, about.hidden_size)
+    monkeypatch.setattr(bert_onnx, "build", slow)
+    with ThreadPoolExecutor(2) as threads:
+        first = threads.submit(graph_for, model, about)
+        assert started.wait(20)
+        second = threads.submit(graph_for, model, about)
+        go.set()
+        assert first.result(20) == second.result(20)
+    assert len(builds) == 1
+    assert run(first.result(), TEXTS).shape == (3, about.hidden_size)
 
 
-def test_weights_that_carry_a_prefix_are_understood(tmp_path: Path) -> None:
-    from safetensors.numpy import save_file
+def test_what_a_killed_builder_left_is_cleared_away(tmp_path: Path) -> None:
+    folder = write_model(tmp_path / "model")
+    model, about = model_in(folder, tmp_path / "cache"), describe(folder)
+    graphs = graph_folder(model, about).parent
+    left, others = graphs / f".building-{graph_folder(model, about).name}-x", graphs / ".building-another-y"
+    for abandoned in (left, others):
+        abandoned.mkdir(parents=True)
+        (abandoned / "weights.bin").touch()
+    graph_for(model, about)
+    assert not left.exists()
+    assert others.exists()
 
-    file = tmp_path / "model.safetensors"
-    save_file({f"bert.{name}": tensor.astype(np.float16) for name, tensor in tiny_weights().items()}, file)
-    found = bert_onnx.load_weights(file)
-    assert found.keys() == tiny_weights().keys()
-    assert {str(tensor.dtype) for tensor in found.values()} == {"float32"}
-    file.write_bytes(b"not safetensors")
-    with pytest.raises(ModelMissing, match="safetensors"):
-        bert_onnx.load_weights(file)
+
+@pytest.mark.parametrize("name", ["graph.onnx", "weights.bin", "verified.json"])
+def test_a_damaged_graph_is_noticed_and_built_again(tmp_path: Path, name: str) -> None:
+    folder = write_model(tmp_path / "model")
+    model, about = model_in(folder, tmp_path / "cache"), describe(folder)
+    graph = graph_for(model, about)
+    good = run(graph, TEXTS)
+    file = graph.parent / name
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 0xFF
+    file.write_bytes(content)
+    np.testing.assert_array_equal(run(graph_for(model, about), TEXTS), good)
+    file.unlink()
+    np.testing.assert_array_equal(run(graph_for(model, about), TEXTS), good)

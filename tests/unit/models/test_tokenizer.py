@@ -50,3 +50,18 @@ def test_half_a_surrogate_pair_is_the_callers_error(tokenizer: TextTokenizer) ->
 def test_a_file_that_cannot_be_read_is_a_missing_model(tmp_path: Path) -> None:
     with pytest.raises(ModelMissing, match=r"tokenizer\.json"):
         TextTokenizer.load(tmp_path, 8)
+
+
+def test_its_fingerprint_is_that_of_what_decides_ids(tmp_path: Path) -> None:
+    tokenizer, found = tiny_tokenizer(), []
+    for change in (
+        lambda: None,
+        tokenizer.no_padding,
+        tokenizer.no_truncation,
+        lambda: tokenizer.add_tokens(["tides"]),
+    ):
+        change()
+        tokenizer.save(str(tmp_path / "tokenizer.json"))
+        found.append(TextTokenizer.load(tmp_path, 8).fingerprint())
+    assert len(set(found[:3])) == 1
+    assert found[3] != found[0]

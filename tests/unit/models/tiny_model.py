@@ -10,6 +10,8 @@ import numpy.typing as npt
 from safetensors.numpy import save_file
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 
+from argosy.models.description import Pooling
+
 HIDDEN, HEADS, LAYERS, INNER, POSITIONS = 16, 4, 2, 32, 40
 MAX_TOKENS = 12
 WORDS = ["the", "tide", "rises", "at", "noon", "and", "falls", "by", "night", "a", "keeper", "lights", "lamp"]
@@ -75,7 +77,7 @@ def tiny_tokenizer() -> Tokenizer:
     return tokenizer
 
 
-def write_model(folder: Path, *, cls: bool = False, normalise: bool = True) -> Path:
+def write_model(folder: Path, *, pooling: Pooling = Pooling.MEAN, normalise: bool = True) -> Path:
     """All files of the tiny model, in the layout of sentence-transformers."""
     folder.mkdir(parents=True, exist_ok=True)
     write_config(folder)
@@ -84,7 +86,12 @@ def write_model(folder: Path, *, cls: bool = False, normalise: bool = True) -> P
     write_json(folder / "modules.json", named)
     write_json(
         folder / "1_Pooling/config.json",
-        {"word_embedding_dimension": HIDDEN, "pooling_mode_cls_token": cls, "pooling_mode_mean_tokens": not cls},
+        {
+            "word_embedding_dimension": HIDDEN,
+            "pooling_mode_cls_token": pooling is Pooling.CLS,
+            "pooling_mode_mean_tokens": pooling is Pooling.MEAN,
+            "pooling_mode_max_tokens": pooling is Pooling.MAX,
+        },
     )
     write_json(folder / "sentence_bert_config.json", {"max_seq_length": MAX_TOKENS, "do_lower_case": False})
     tiny_tokenizer().save(str(folder / "tokenizer.json"))

@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import AsyncIterator, Callable, Sequence
+from math import inf
 
 import numpy as np
 import pytest
@@ -21,7 +22,11 @@ from argosy.contracts.errors import (
 from argosy.contracts.request import Deadline, Priority, RequestContext
 from argosy.contracts.vectors import Vectors
 from argosy.services.embedding.backends.fake import FakeEngine
-from argosy.serving.batching import Batcher, EmbedResult, plan_batches
+from argosy.serving.batching.batcher import Batcher
+from argosy.serving.batching.cost import BatchLimits, CostModel
+from argosy.serving.batching.outcome import TextTooLong
+from argosy.serving.batching.plan import plan_batches
+from argosy.serving.batching.queue import Computed, EmbedResult
 
 pytestmark = pytest.mark.unit
 
@@ -30,7 +35,7 @@ PASSAGE = TextKind.PASSAGE
 
 @given(st.lists(st.integers(1, 300), max_size=80), st.integers(1, 1024))
 def test_every_text_is_in_exactly_one_batch_within_the_budget(lengths: list[int], budget: int) -> None:
-    batches = plan_batches(lengths, budget)
+    batches = plan_batches(lengths, lambda length: budget // length)
     assert sorted(index for batch in batches for index in batch) == list(range(len(lengths)))
     for batch in batches:
         assert len(batch) == 1 or max(lengths[index] for index in batch) * len(batch) <= budget
@@ -38,13 +43,13 @@ def test_every_text_is_in_exactly_one_batch_within_the_budget(lengths: list[int]
 
 @given(st.lists(st.integers(1, 300), max_size=80), st.integers(1, 1024))
 def test_no_batch_mixes_lengths_that_another_batch_lies_between(lengths: list[int], budget: int) -> None:
-    planned = [lengths[index] for batch in plan_batches(lengths, budget) for index in batch]
+    planned = [lengths[index] for batch in plan_batches(lengths, lambda length: budget // length) for index in batch]
     assert planned == sorted(lengths, reverse=True)
 
 
 @given(st.lists(st.integers(1, 300), max_size=80), st.integers(1, 1024))
 def test_a_batch_is_closed_only_when_it_is_full(lengths: list[int], budget: int) -> None:
-    for batch in plan_batches(lengths, budget)[:-1]:
+    for batch in plan_batches(lengths, lambda length: budget // length)[:-1]:
         assert (len(batch) + 1) * max(lengths[index] for index in batch) > budget
 
 
@@ -66,7 +71,7 @@ class GatedEngine(FakeEngine):
             raise InvalidRequest("not text")
         return super().full_lengths(texts, kind)
 
-    def embed(self, texts: Sequence[str], kind: TextKind) -> Vectors:
+    def embed(self, texts: Sequence[str], kind: TextKind, deadline: Deadline | None = None) -> Vectors:
         self.threads.add(threading.current_thread().name)
         self.batches.append(list(texts))
         self.kinds.append(kind)
@@ -107,7 +112,7 @@ def engine(clock: FakeClock) -> GatedEngine:
 
 @pytest.fixture
 async def batcher(engine: GatedEngine, clock: FakeClock) -> AsyncIterator[Batcher]:
-    batcher = Batcher(engine, max_batch_tokens=20, max_queue_texts=10, clock=clock)
+    batcher = Batcher(engine, limits=BatchLimits(tokens=20, seconds=inf), max_queue_texts=10, clock=clock)
     yield batcher
     engine.allow()
     await batcher.close()
@@ -121,10 +126,15 @@ def ask(batcher: Batcher, clock: FakeClock) -> Ask:
     """Starts a request; the deadline is a minute away unless told."""
 
     def start(
-        *texts: str, priority: Priority = Priority.INTERACTIVE, kind: TextKind = PASSAGE, within_s: float = 60.0
+        *texts: str,
+        priority: Priority = Priority.INTERACTIVE,
+        kind: TextKind = PASSAGE,
+        within_s: float = 60.0,
+        keyed: bool = False,
     ) -> asyncio.Task[EmbedResult]:
         context = RequestContext("r", Deadline.after(within_s, clock), priority)
-        return asyncio.create_task(batcher.embed(texts, kind, context))
+        keys = [text.encode() for text in texts] if keyed else None
+        return asyncio.create_task(batcher.embed(texts, kind, context, keys=keys))
 
     return start
 
@@ -352,7 +362,7 @@ async def test_closing_lets_the_running_batch_end_and_refuses_the_rest(
 
 async def test_an_engine_that_breaks_its_contract_hangs_nobody() -> None:
     class Short(FakeEngine):
-        def embed(self, texts: Sequence[str], kind: TextKind) -> Vectors:
+        def embed(self, texts: Sequence[str], kind: TextKind, deadline: Deadline | None = None) -> Vectors:
             return super().embed(texts[:-1], kind)
 
     batcher = Batcher(Short(), max_queue_texts=10)
@@ -362,7 +372,7 @@ async def test_an_engine_that_breaks_its_contract_hangs_nobody() -> None:
 
 
 async def test_as_many_batches_run_at_once_as_there_are_workers(engine: GatedEngine, clock: FakeClock) -> None:
-    batcher = Batcher(engine, max_batch_tokens=8, max_queue_texts=100, workers=2, clock=clock)
+    batcher = Batcher(engine, limits=BatchLimits(tokens=8, seconds=inf), max_queue_texts=100, workers=2, clock=clock)
     long = RequestContext("r", Deadline.after(60, clock), Priority.BULK)
     bulk = asyncio.create_task(batcher.embed(["a b c d e f"] * 3, PASSAGE, long))
     await engine.running()
@@ -378,3 +388,263 @@ async def test_as_many_batches_run_at_once_as_there_are_workers(engine: GatedEng
     assert (await bulk).tokens == [8, 8, 8]
     assert len(engine.threads) >= 2
     await batcher.close()
+
+
+async def measured(engine: GatedEngine, ask: Ask) -> None:
+    """The batcher knows that a text of three tokens takes half a second."""
+    engine.allow(1)
+    await ask("measured")
+    await engine.running()
+
+
+async def test_a_text_that_two_ask_for_is_run_once_for_both(engine: GatedEngine, ask: Ask, batcher: Batcher) -> None:
+    first = ask("first")
+    await engine.running()
+    one, other = ask("same", "a", keyed=True), ask("b", "same", keyed=True)
+    await settled(lambda: batcher.queued == 3)
+    engine.allow()
+    both = await asyncio.gather(one, other)
+    assert sorted(text for batch in engine.batches[1:] for text in batch) == ["a", "b", "same"]
+    assert np.array_equal(both[0].vectors[0], both[1].vectors[1])
+    await first
+
+
+async def test_who_asks_while_it_runs_gets_what_comes(engine: GatedEngine, ask: Ask) -> None:
+    one = ask("same", keyed=True)
+    await engine.running()
+    other = ask("same", keyed=True)
+    await asyncio.sleep(0)
+    engine.allow()
+    assert np.array_equal((await one).vectors, (await other).vectors)
+    assert engine.batches == [["same"]]
+
+
+@pytest.mark.parametrize("running", [True, False])
+async def test_the_one_who_leaves_takes_nothing_from_the_other(
+    engine: GatedEngine, ask: Ask, batcher: Batcher, running: bool
+) -> None:
+    first = None if running else ask("first")
+    if first is not None:
+        await engine.running()
+    one = ask("same", keyed=True)
+    await settled(lambda: batcher.queued == 1)
+    if running:
+        await engine.running()
+    other = ask("same", keyed=True)
+    await asyncio.sleep(0)
+    one.cancel()
+    await asyncio.wait([one])
+    engine.allow()
+    assert (await other).tokens == [3]
+    assert [text for batch in engine.batches for text in batch].count("same") == 1
+    if first is not None:
+        await first
+
+
+async def test_the_deadline_of_one_is_not_the_others(
+    engine: GatedEngine, ask: Ask, batcher: Batcher, clock: FakeClock
+) -> None:
+    first = ask("first")
+    await engine.running()
+    hurried, patient = ask("same", keyed=True, within_s=0.25), ask("same", keyed=True)
+    await settled(lambda: batcher.queued == 1)
+    engine.allow()
+    with pytest.raises(DeadlineExceeded):
+        await hurried
+    assert (await patient).tokens == [3]
+    await first
+
+
+async def test_after_it_is_done_the_same_text_is_run_anew(engine: GatedEngine, ask: Ask) -> None:
+    engine.allow()
+    await ask("same", keyed=True)
+    await ask("same", keyed=True)
+    assert engine.batches == [["same"], ["same"]]
+
+
+async def test_a_query_for_what_waits_as_bulk_work_takes_it_to_the_front(
+    engine: GatedEngine, ask: Ask, batcher: Batcher
+) -> None:
+    first = ask("first")
+    await engine.running()
+    bulk = ask("w " * 17, "x " * 17, priority=Priority.BULK)
+    await settled(lambda: batcher.queued == 2)
+    shared = ask("same", priority=Priority.BULK, keyed=True)
+    await settled(lambda: batcher.queued == 3)
+    query = ask("same", keyed=True)
+    engine.allow(2)
+    await asyncio.gather(first, query, shared)
+    assert engine.batches[1] == ["same"]
+    engine.allow()
+    await bulk
+
+
+async def test_results_are_told_even_when_nobody_waits_for_them(engine: GatedEngine, clock: FakeClock) -> None:
+    told: list[Computed] = []
+    batcher = Batcher(engine, max_queue_texts=10, clock=clock, computed=told.extend)
+    context = RequestContext("r", Deadline.after(60, clock))
+    asked = asyncio.create_task(batcher.embed(["text", "other"], PASSAGE, context, keys=[b"k", b"l"]))
+    await engine.running()
+    asked.cancel()
+    await asyncio.wait([asked])
+    engine.allow()
+    await batcher.close()
+    assert [(result.key, result.tokens, result.seconds) for result in told] == [(b"k", 3, 0.5), (b"l", 3, 0.5)]
+
+
+async def test_queries_that_keep_the_engine_busy_leave_bulk_work_its_share(
+    engine: GatedEngine, ask: Ask, batcher: Batcher
+) -> None:
+    waiting = [ask("first query")]
+    await engine.running()
+    bulk = ask(*(f"{n} " * 17 for n in range(3)), priority=Priority.BULK)
+    waiting += [ask(f"query {n}") for n in range(3)]
+    await settled(lambda: batcher.queued == 6)
+    for n in range(3, 90):
+        engine.allow(1)
+        await engine.running()
+        waiting.append(ask(f"query {n}"))
+        await asyncio.sleep(0)
+    kinds = ["bulk" if "query" not in batch[0] else "query" for batch in engine.batches[1:]]
+    assert 2 <= kinds.count("bulk") <= len(kinds) / 5
+    engine.allow()
+    await bulk
+    await asyncio.gather(*waiting)
+
+
+async def test_a_text_that_can_no_longer_be_done_in_time_is_dropped_before_it_costs(
+    engine: GatedEngine, ask: Ask, batcher: Batcher, clock: FakeClock
+) -> None:
+    await measured(engine, ask)
+    first = ask("first")
+    await engine.running()
+    hopeless, fine = ask("hopeless", within_s=0.6), ask("fine", within_s=10.0)
+    await settled(lambda: batcher.queued == 2)
+    engine.allow()
+    with pytest.raises(DeadlineExceeded):
+        await hopeless
+    await asyncio.gather(first, fine)
+    assert ["hopeless"] not in engine.batches
+    assert ["fine"] in engine.batches
+
+
+async def test_what_the_queue_cannot_reach_in_time_is_refused_at_once(
+    engine: GatedEngine, ask: Ask, batcher: Batcher
+) -> None:
+    await measured(engine, ask)
+    running = ask("first")
+    await engine.running()
+    waiting = ask(*"abcdefgh")
+    await settled(lambda: batcher.queued == 8)
+    with pytest.raises(DeadlineExceeded) as caught:
+        await ask("late", within_s=3.0)
+    assert caught.value.retry_after_s == pytest.approx(8 * 0.5)
+    engine.allow()
+    await asyncio.gather(running, waiting)
+
+
+async def test_a_long_text_is_refused_without_being_run_where_it_is_to_be(
+    engine: GatedEngine, clock: FakeClock
+) -> None:
+    batcher = Batcher(engine, max_queue_texts=10, refuse_long=True, clock=clock)
+    engine.allow()
+    context = RequestContext("r", Deadline.after(60, clock))
+    result = await batcher.embed(["fits", "a " * 30], PASSAGE, context, partial=True)
+    assert isinstance(result.errors[1], TextTooLong)
+    assert "32 tokens, the limit is 20" in str(result.errors[1])
+    assert engine.batches == [["fits"]]
+    await batcher.close()
+
+
+async def test_an_engine_that_cannot_be_reached_fails_all_at_once(clock: FakeClock) -> None:
+    class Away(FakeEngine):
+        calls = 0
+
+        def embed(self, texts: Sequence[str], kind: TextKind, deadline: Deadline | None = None) -> Vectors:
+            self.calls += 1
+            raise Overloaded("too many", retry_after_s=7)
+
+    engine = Away()
+    batcher = Batcher(engine, max_queue_texts=10, clock=clock)
+    with pytest.raises(Overloaded) as caught:
+        await batcher.embed(["a", "b", "c"], PASSAGE, RequestContext("r", Deadline.after(60, clock)), partial=True)
+    assert caught.value.retry_after_s == 7
+    assert engine.calls == 1
+    await batcher.close()
+
+
+async def test_who_joined_late_is_served_when_the_engine_gave_up_for_the_first(clock: FakeClock) -> None:
+    """The engine is told the deadline of those who waited when it began."""
+    began, go_on = threading.Event(), threading.Event()
+
+    class Remote(FakeEngine):
+        def embed(self, texts: Sequence[str], kind: TextKind, deadline: Deadline | None = None) -> Vectors:
+            began.set()
+            assert go_on.wait(20)
+            if deadline is not None and deadline.remaining_s() <= 0:
+                raise DeadlineExceeded("gave up")
+            return super().embed(texts, kind)
+
+    batcher = Batcher(Remote(), max_queue_texts=10, clock=clock)
+
+    def ask(within_s: float) -> asyncio.Task[EmbedResult]:
+        context = RequestContext("r", Deadline.after(within_s, clock))
+        return asyncio.create_task(batcher.embed(["same"], PASSAGE, context, keys=[b"same"]))
+
+    hurried = ask(1.0)
+    assert await asyncio.to_thread(began.wait, 20)
+    patient = ask(60.0)
+    await asyncio.sleep(0)
+    clock.now_s += 2.0
+    go_on.set()
+    with pytest.raises(DeadlineExceeded):
+        await hurried
+    assert (await patient).vectors.shape == (1, 64)
+    await batcher.close()
+
+
+@given(
+    per_token_s=st.floats(1e-5, 1e-2),
+    per_square_s=st.floats(0, 1e-5),
+    batches=st.lists(st.tuples(st.integers(1, 32), st.integers(3, 512)), min_size=20, max_size=60),
+)
+def test_the_size_of_a_batch_follows_from_what_batches_cost(
+    per_token_s: float, per_square_s: float, batches: list[tuple[int, int]]
+) -> None:
+    limits = BatchLimits(tokens=4096, texts=32, seconds=0.1)
+    model = CostModel(limits)
+
+    def cost(texts: int, longest: int) -> float:
+        return texts * (per_token_s * longest + per_square_s * longest**2)
+
+    for texts, longest in batches:
+        model.learn(texts, longest, cost(texts, longest))
+    for longest in {longest for _, longest in batches[-1:]}:
+        taken = model.capacity(longest)
+        assert 1 <= taken <= 32
+        assert taken == 1 or taken * longest <= 4096
+        assert taken == 1 or cost(taken, longest) <= 0.1 * 1.25
+        assert taken == 32 or (taken + 1) * longest > 4096 or cost(taken + 1, longest) > 0.1 / 1.25
+
+
+def test_the_first_batches_are_as_large_as_the_settings_allow() -> None:
+    model = CostModel(BatchLimits(tokens=512, texts=16, seconds=0.1))
+    assert [model.capacity(length) for length in (4, 64, 512, 1000)] == [16, 8, 1, 1]
+
+
+def test_one_batch_that_the_host_held_up_does_not_shrink_those_after_it() -> None:
+    model = CostModel(BatchLimits(tokens=4096, texts=32, seconds=0.1))
+    for _ in range(20):
+        model.learn(4, 100, 0.04)
+    before = model.capacity(100)
+    model.learn(4, 100, 30.0)
+    assert model.capacity(100) >= before / 2
+    for _ in range(60):
+        model.learn(4, 100, 0.4)  # but a host that stays slow is believed
+    assert model.capacity(100) == 1
+
+
+def test_work_that_is_done_elsewhere_is_bounded_by_count_alone() -> None:
+    model = CostModel(BatchLimits(tokens=100_000, texts=32, seconds=inf))
+    model.learn(32, 100, 5.0)
+    assert model.capacity(100) == 32

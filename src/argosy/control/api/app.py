@@ -14,6 +14,7 @@ from argosy.contracts.codec import JSON
 from argosy.contracts.errors import ArgosyError, InvalidRequest, NotFound
 from argosy.contracts.request import REQUEST_ID_HEADER
 from argosy.control.controller import Controller
+from argosy.control.monitoring.cache import cache_analytics
 from argosy.serving.defences import Defences
 from argosy.serving.errors import as_argosy_error, error_response
 from argosy.serving.middleware import request_id_of
@@ -88,6 +89,11 @@ def create_admin_app(controller: Controller, token: str) -> ASGIApp:
             raise NotFound(f'There is no replica "{replica_id[:64]}" of "{name[:64]}".')
         await controller.drain(replica_id)
         return _json({"drained": replica_id})
+
+    @app.get("/v1/analytics/cache")
+    async def cache() -> Response:
+        """What the embedding cache did, all replicas together."""
+        return _json(cache_analytics(controller.view()))
 
     @app.get("/v1/config")
     async def config() -> Response:

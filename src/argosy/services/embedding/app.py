@@ -1,22 +1,29 @@
-"""Embedding over HTTP: one engine, one batcher, two routes."""
+"""Embedding over HTTP: one engine, one batcher, one cache, two routes."""
 
 from __future__ import annotations
 
 import asyncio
 import os
+from pathlib import Path
 
 from argosy.clients.upstreams import Upstreams
 from argosy.config.models import EmbeddingSettings
-from argosy.contracts.embedding import EmbedRequest, EmbedResponse, ModelInfo
-from argosy.contracts.errors import InvalidRequest
-from argosy.contracts.request import RequestContext
-from argosy.contracts.vectors import EmbeddingEngine
+from argosy.contracts.embedding import EmbedRequest, EmbedResponse, ModelInfo, TextKind
+from argosy.contracts.errors import Unavailable
+from argosy.contracts.request import Deadline, Priority, RequestContext
+from argosy.services.embedding.cache.cache import EmbeddingCache
+from argosy.services.embedding.engine import Embedder, keep_in
+from argosy.services.embedding.loading import LoadedEngine, load
+from argosy.services.embedding.report import CacheCollector, cache_details
 from argosy.serving.app import create_app, typed
-from argosy.serving.batching import Batcher
+from argosy.serving.batching.batcher import Batcher
 from argosy.serving.kit import Details, Kit
 
-MAX_TEXTS = 2048
-MAX_TEXT_CHARS = 1_000_000
+WARM_UP_WORDS = (1, 16, 120)
+"""Lengths of the texts that are embedded before the replica is ready: the first batch pays for what the engine sets up
+at its first run, the others tell what a batch costs.
+"""
+WARM_UP_S = 60.0
 
 
 class EmbeddingService:
@@ -25,7 +32,10 @@ class EmbeddingService:
             raise TypeError("the embedding service needs its own settings")
         self._kit = kit
         self._settings = kit.settings
+        self._loaded: LoadedEngine | None = None
         self._batcher: Batcher | None = None
+        self._cache: EmbeddingCache | None = None
+        self._embedder: Embedder | None = None
         self._upstreams = Upstreams.of(kit)
         kit.load.queued = lambda: self._batcher.queued if self._batcher is not None else 0
         kit.details = self._details
@@ -35,70 +45,62 @@ class EmbeddingService:
         )
 
     async def start(self) -> None:
-        """Loads the model. Raises: ModelMissing, saying what was tried and what to do."""
-        self._engine = await asyncio.to_thread(load_engine, self._settings)
-        self._batcher = Batcher(
-            self._engine,
-            max_batch_tokens=self._settings.max_batch_tokens,
-            max_queue_texts=self._settings.max_queued_texts,
-            workers=self._settings.threads or max(1, min(round(self._kit.record.cpu_share), os.cpu_count() or 1)),
+        """Loads the model. Raises: ModelMissing, Unavailable, saying what was tried and what to do."""
+        settings = self._settings
+        self._loaded = loaded = await asyncio.to_thread(load, settings, self._kit.record.cpu_share, os.environ)
+        splits = settings.long_texts == "split"
+        self._cache = cache = await asyncio.to_thread(
+            EmbeddingCache.open,
+            Path(self._kit.record.data_dir),
+            loaded.engine.info,
+            settings,
+            policy="split" if splits else "truncate",
         )
+        self._kit.metrics.registry.register(CacheCollector(cache.stats))
+        self._batcher = Batcher(
+            loaded.engine,
+            limits=loaded.limits,
+            max_queue_texts=settings.max_queued_texts,
+            workers=loaded.workers,
+            refuse_long=settings.long_texts != "truncate",
+            computed=keep_in(cache),
+        )
+        self._embedder = Embedder(loaded.engine, self._batcher, cache, settings.long_texts)
+        if loaded.local:
+            await self._warm_up(self._batcher)
         await self._upstreams.start()
 
     async def stop(self) -> None:
         await self._upstreams.stop()
         if self._batcher is not None:
             await self._batcher.close()
+        if self._cache is not None:
+            await asyncio.to_thread(self._cache.close)
+        if self._loaded is not None:
+            self._loaded.close()
+
+    async def _warm_up(self, batcher: Batcher) -> None:
+        for words in WARM_UP_WORDS:
+            context = RequestContext("warm-up", Deadline.after(WARM_UP_S, self._kit.clock), Priority.BULK)
+            await batcher.embed(["tide " * words], TextKind.PASSAGE, context)
 
     async def _embed(self, request: EmbedRequest, context: RequestContext) -> EmbedResponse:
-        check(request)
-        assert self._batcher is not None
-        result = await self._batcher.embed(request.texts, request.kind, context)
-        info = self._engine.info
-        return EmbedResponse(
-            model=info.model,
-            dimensions=info.dimensions,
-            vectors=result.vectors.astype("<f4", copy=False).tobytes(),
-            tokens=result.tokens,
-            truncated=result.truncated,
-        )
+        if self._embedder is None:
+            raise Unavailable("The embedding service is still starting.", retry_after_s=1.0)
+        return await self._embedder.embed(request, context)
 
     async def _model(self, request: None, context: RequestContext) -> ModelInfo:
-        return self._engine.info
+        if self._loaded is None:
+            raise Unavailable("The embedding service is still starting.", retry_after_s=1.0)
+        return self._loaded.engine.info
 
     def _details(self) -> Details:
-        if self._batcher is None:
+        if self._loaded is None or self._cache is None:
             return {"model": self._settings.model}
-        info = self._engine.info
-        return {"model": info.model, "dimensions": info.dimensions, "max_tokens": info.max_tokens}
-
-
-def check(request: EmbedRequest) -> None:
-    """Raises: InvalidRequest naming the first text that cannot be embedded."""
-    if not request.texts:
-        raise InvalidRequest("texts is empty; send at least one.", param="texts")
-    if len(request.texts) > MAX_TEXTS:
-        raise InvalidRequest(f"texts has {len(request.texts)} entries, the limit is {MAX_TEXTS}.", param="texts")
-    for index, text in enumerate(request.texts):
-        if not text.strip():
-            raise InvalidRequest(f"texts[{index}] is empty; send text.", param=f"texts[{index}]")
-        if len(text) > MAX_TEXT_CHARS:
-            raise InvalidRequest(
-                f"texts[{index}] has {len(text)} characters, the limit is {MAX_TEXT_CHARS}.", param=f"texts[{index}]"
-            )
-
-
-def load_engine(settings: EmbeddingSettings) -> EmbeddingEngine:
-    """The engine the settings select. Blocking.
-
-    One thread a batch: several batches at once on a core each cost less than one batch on all of them, and a query
-    need not wait for the batch before it.
-    """
-    if settings.backend == "fake":
-        from argosy.services.embedding.backends.fake import FakeEngine
-
-        return FakeEngine()
-    from argosy.models.resolver import resolve
-    from argosy.services.embedding.backends.onnx import OnnxEngine
-
-    return OnnxEngine(resolve(settings.model, fetch=True), threads=1)
+        info = self._loaded.engine.info
+        return {
+            "model": info.model,
+            "dimensions": info.dimensions,
+            "max_tokens": info.max_tokens,
+            **cache_details(self._cache.stats()),
+        }

@@ -10,10 +10,10 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator
 
+from argosy.contracts.embedding import MAX_TEXTS
 from argosy.contracts.retrieval import SearchMode
 
 MAX_TOP_K = 50
-MAX_INPUTS = 2048
 
 Scalar = str | bool | int | float | None
 MAX_INTEGER = 2**53
@@ -126,15 +126,23 @@ class ChatBody(Body):
 class EmbeddingsBody(Body):
     """`POST /v1/embeddings`: OpenAI's shape, texts only."""
 
-    model: str
-    input: str | list[str] = Field(description=f"One text, or up to {MAX_INPUTS}.")
-    encoding_format: Literal["float", "base64"] = "float"
-    dimensions: Annotated[int, Field(ge=1)] | None = None
+    model: str = Field(description="argosy, or the embedding model's own name.")
+    input: str | list[str] = Field(description=f"One text, or up to {MAX_TEXTS}.")
+    encoding_format: Literal["float", "base64"] | None = "float"
+    dimensions: Annotated[int, Field(ge=1)] | None = Field(None, description="Only the model's own number.")
     user: str | None = None
 
     @field_validator("input", mode="before")
     @classmethod
-    def _no_tokens(cls, value: object) -> object:
-        if isinstance(value, list) and value and isinstance(value[0], int | list):
+    def _texts(cls, value: object) -> object:
+        """Before pydantic looks at each item: a hundred thousand wrong ones would be as many errors."""
+        if not isinstance(value, list):
+            return value
+        if value and isinstance(value[0], int | list):
             raise ValueError("arrays of tokens are not accepted; send the texts themselves")
+        if len(value) > MAX_TEXTS:
+            raise ValueError(
+                f"holds {len(value)} texts, the limit is {MAX_TEXTS}; send fewer at once, or stream them as "
+                "application/x-ndjson, one a line"
+            )
         return value

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import msgspec
 from starlette.responses import Response
@@ -38,11 +38,12 @@ class Gateway:
         for missing in degraded:
             self.kit.metrics.count_degraded(missing)
 
-    def json(self, answer: object, degraded: Iterable[str] = ()) -> Response:
+    def json(self, answer: object, degraded: Iterable[str] = (), headers: Mapping[str, str] | None = None) -> Response:
         """`answer` as JSON. What a fallback served is counted and named in a header."""
         missing = list(degraded)
         self.count_degraded(missing)
-        return Response(msgspec.json.encode(answer), media_type=JSON, headers=degraded_header(missing))
+        all_headers = {**(headers or {}), **degraded_header(missing)}
+        return Response(msgspec.json.encode(answer), media_type=JSON, headers=all_headers)
 
 
 def degraded_header(degraded: Iterable[str]) -> dict[str, str]:

@@ -20,7 +20,7 @@ M = TypeVar("M", bound=BaseModel)
 
 async def read(request: Request, model: type[M]) -> M:
     """The body as `model`. Raises: InvalidRequest with `param`; TooLarge; UnsupportedType."""
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    kind = media_type(request)
     if kind and kind != JSON:
         raise UnsupportedType(f"Content-Type {kind} is not accepted here. Send {JSON}.")
     body = await _bytes(request)
@@ -28,6 +28,19 @@ async def read(request: Request, model: type[M]) -> M:
         return model.model_validate_json(body)
     except ValidationError as error:
         raise _refusal(error.errors(include_url=False), model) from None
+
+
+def read_query(request: Request, model: type[M]) -> M:
+    """The query as `model`. Raises: InvalidRequest with `param`."""
+    try:
+        return model.model_validate(dict(request.query_params))
+    except ValidationError as error:
+        raise _refusal(error.errors(include_url=False), model) from None
+
+
+def media_type(request: Request) -> str:
+    """What the body is said to be, without parameters; empty when nothing is said."""
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
 
 
 async def _bytes(request: Request) -> bytes:
@@ -45,6 +58,12 @@ def _refusal(errors: list[ErrorDetails], model: type[BaseModel]) -> ArgosyError:
     deepest = max(same_field, key=lambda e: len(_path(e)))  # of a union's branches, the one that fitted best
     error = next((e for e in errors if e["type"] == "extra_forbidden"), deepest)
     if error["type"] == "json_invalid":
+        if "hex escape" in error["msg"]:
+            where = error["msg"].rpartition(" at ")[2]
+            return InvalidRequest(
+                f"The body is not valid JSON: half of a surrogate pair, or a broken \\u escape, at {where}. "
+                "Send whole characters."
+            )
         return InvalidRequest(f"The body is not valid JSON: {error['msg'].removeprefix('Invalid JSON: ')}.")
     path = _path(error)
     name = ".".join(path)

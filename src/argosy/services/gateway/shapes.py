@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from argosy.contracts.errors import ErrorBody
 from argosy.contracts.fleet import ControllerView, Health, ServiceView
 from argosy.contracts.generation import Citation
 from argosy.contracts.retrieval import Passage
@@ -131,6 +132,15 @@ class Embeddings(msgspec.Struct):
     usage: EmbeddingUsage
     object: str = "list"
     truncated: list[int] | msgspec.UnsetType = msgspec.UNSET
+
+
+class EmbeddingLine(msgspec.Struct, omit_defaults=True):
+    """One line of a streamed answer: `embedding`, or `error` where this text has none."""
+
+    index: int
+    embedding: list[float] | bytes | msgspec.UnsetType = msgspec.UNSET
+    truncated: bool = False
+    error: ErrorBody | msgspec.UnsetType = msgspec.UNSET
 
 
 class Model(msgspec.Struct):

@@ -23,7 +23,9 @@ class Generator(Protocol):
 
 
 class Embedder(Protocol):
-    async def embed(self, texts: Sequence[str], kind: TextKind, context: RequestContext) -> EmbedResponse: ...
+    async def embed(
+        self, texts: Sequence[str], kind: TextKind, context: RequestContext, *, partial: bool = False
+    ) -> EmbedResponse: ...
 
 
 class DocumentStore(Protocol):

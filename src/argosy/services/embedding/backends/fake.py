@@ -5,10 +5,12 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 
 from argosy.contracts.embedding import ModelInfo, TextKind
+from argosy.contracts.request import Deadline
 from argosy.contracts.vectors import Vectors
 
 DIMENSIONS = 64
@@ -26,6 +28,8 @@ class FakeEngine:
     def __init__(self, *, model: str = "fake", max_tokens: int = 256) -> None:
         self._info = ModelInfo(model=model, revision="1", dimensions=DIMENSIONS, max_tokens=max_tokens)
 
+        self._room = max_tokens - SPECIAL_TOKENS
+
     @property
     def info(self) -> ModelInfo:
         return self._info
@@ -37,10 +41,16 @@ class FakeEngine:
     def count_tokens(self, texts: Sequence[str], kind: TextKind) -> list[int]:
         return [min(length, self._info.max_tokens) for length in self.full_lengths(texts, kind)]
 
-    def embed(self, texts: Sequence[str], kind: TextKind) -> Vectors:
+    def windows(self, text: str, kind: TextKind) -> list[str]:
+        """The text cut between words."""
+        starts = [match.start() for match in _WORD.finditer(text)]
+        cuts = [0, *starts[self._room :: self._room], len(text)]
+        return [text[start:end] for start, end in pairwise(cuts)]
+
+    def embed(self, texts: Sequence[str], kind: TextKind, deadline: Deadline | None = None) -> Vectors:
         vectors = np.zeros((len(texts), DIMENSIONS), dtype=np.float32)
         for row, text in enumerate(texts):
-            for word in _words(text)[: self._info.max_tokens - SPECIAL_TOKENS]:
+            for word in _words(text)[: self._room]:
                 vectors[row] += _direction(word)
             if not vectors[row].any():
                 vectors[row, 0] = 1.0

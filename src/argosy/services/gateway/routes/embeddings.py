@@ -1,22 +1,31 @@
-"""`POST /v1/embeddings`, in OpenAI's shape."""
+"""`POST /v1/embeddings`, in OpenAI's shape, or line by line for lists that are too long for one request."""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from pathlib import PurePath
 
 from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
+from argosy.contracts.codec import NDJSON
 from argosy.contracts.embedding import EmbedResponse, TextKind
-from argosy.contracts.errors import InvalidRequest, ModelNotFound
-from argosy.services.gateway.bodies import MAX_INPUTS, EmbeddingsBody
+from argosy.contracts.errors import ArgosyError, InvalidRequest, ModelNotFound
+from argosy.contracts.request import CACHE_HEADER
+from argosy.services.gateway.bodies import EmbeddingsBody
+from argosy.services.gateway.embedding_stream import EmbeddingStream, LineOptions
+from argosy.services.gateway.embedding_vectors import text_fault, vectors
 from argosy.services.gateway.gateway import Gateway
-from argosy.services.gateway.reading import read
+from argosy.services.gateway.question import CHAT_MODEL
+from argosy.services.gateway.reading import media_type, read, read_query
 from argosy.services.gateway.schema import takes
 from argosy.services.gateway.shapes import Embedding, Embeddings, EmbeddingUsage
 from argosy.serving.app import until_gone
 from argosy.serving.middleware import context_of
+
+_POSITION = re.compile(r"texts\[(\d+)\]")
 
 
 def router(gateway: Gateway) -> APIRouter:
@@ -25,20 +34,28 @@ def router(gateway: Gateway) -> APIRouter:
 
     @routes.post("/v1/embeddings", openapi_extra=takes(EmbeddingsBody))
     async def embeddings(request: Request) -> Response:
-        """One vector of unit length for each text."""
+        """One vector of unit length for each text; with `application/x-ndjson`, one line for each line."""
+        if media_type(request) == NDJSON:
+            return _streamed(request)
         context = context_of(request.scope)
         body = await read(request, EmbeddingsBody)
-        texts = _texts(body, model)
-        embedded = await until_gone(
-            request, gateway.upstream.embedding.embed(texts, TextKind.PASSAGE, context), context
+        _check_model(body.model, model)
+        texts = _texts(body)
+        try:
+            asked = gateway.upstream.embedding.embed(texts, TextKind.PASSAGE, context)
+            embedded = await until_gone(request, asked, context)
+        except ArgosyError as error:
+            raise _of_input(error, body) from error
+        _check_dimensions(body.dimensions, body.model, embedded)
+        hits = {CACHE_HEADER: f"hits={embedded.hits},misses={len(texts) - embedded.hits}"}
+        return gateway.json(_answer(body, embedded), headers=hits)
+
+    def _streamed(request: Request) -> Response:
+        options = read_query(request, LineOptions)
+        _check_model(options.model, model)
+        return EmbeddingStream(
+            gateway.upstream.embedding, context_of(request.scope), options, gateway.settings.max_timeout_s
         )
-        if body.dimensions not in (None, embedded.dimensions):
-            raise InvalidRequest(
-                f"The vectors of {body.model[:100]} have {embedded.dimensions} dimensions and are not shortened. "
-                "Leave dimensions out.",
-                param="dimensions",
-            )
-        return gateway.json(_answer(body, embedded))
 
     return routes
 
@@ -49,42 +66,53 @@ def public_name(model: str) -> str:
     return path.name if path.is_absolute() or model.startswith((".", "~")) else model
 
 
-def _texts(body: EmbeddingsBody, model: str) -> list[str]:
+def _check_model(asked: str, model: str) -> None:
     known = public_name(model)
-    if body.model not in (known, PurePath(known).name):
+    if asked not in (CHAT_MODEL, known, PurePath(known).name):
         raise ModelNotFound(
-            f"There is no model {body.model[:100]!r} for embeddings. This fleet embeds with {known}.", param="model"
+            f"There is no model {asked[:100]!r} for embeddings. This fleet embeds with {known}; {CHAT_MODEL} names "
+            "it too.",
+            param="model",
         )
+
+
+def _check_dimensions(asked: int | None, model: str, embedded: EmbedResponse) -> None:
+    if asked not in (None, embedded.dimensions):
+        raise InvalidRequest(
+            f"The vectors of {model[:100]} have {embedded.dimensions} dimensions and are not shortened. "
+            "Leave dimensions out.",
+            param="dimensions",
+        )
+
+
+def _texts(body: EmbeddingsBody) -> list[str]:
     texts = [body.input] if isinstance(body.input, str) else body.input
     if not texts:
         raise InvalidRequest("input holds no text; send at least one.", param="input")
-    if len(texts) > MAX_INPUTS:
-        raise InvalidRequest(
-            f"input holds {len(texts)} texts, the limit is {MAX_INPUTS}. Send fewer at once.", param="input"
-        )
-    empty = next((n for n, text in enumerate(texts) if not text.strip()), None)
-    if empty is not None:
-        raise InvalidRequest(f"The text at position {empty} of input is empty; leave it out.", param="input")
+    for position, text in enumerate(texts):
+        fault = text_fault(text)
+        if fault:
+            raise InvalidRequest(f"The text at position {position} of input {fault}.", param="input")
     return texts
+
+
+def _of_input(error: ArgosyError, body: EmbeddingsBody) -> ArgosyError:
+    """What the embedding service says of `texts[3]`, in the caller's words."""
+    found = _POSITION.fullmatch(error.param or "")
+    if found is not None:
+        error.param = "input" if isinstance(body.input, str) else f"input.{found[1]}"
+    return error
 
 
 def _answer(body: EmbeddingsBody, embedded: EmbedResponse) -> Embeddings:
     tokens = sum(embedded.tokens)
-    answer = Embeddings(_vectors(body, embedded), body.model, EmbeddingUsage(tokens, tokens))
-    truncated = [n for n, cut in enumerate(embedded.truncated) if cut]
+    data = [Embedding(n, vector) for n, vector in enumerate(vectors(embedded, body.encoding_format == "base64"))]
+    answer = Embeddings(data, body.model, EmbeddingUsage(tokens, tokens))
+    truncated = _positions(embedded.truncated)
     if truncated:
         answer.truncated = truncated
     return answer
 
 
-def _vectors(body: EmbeddingsBody, embedded: EmbedResponse) -> list[Embedding]:
-    """As numbers, or as base64 of the very bytes that came (msgspec writes bytes as base64)."""
-    if body.encoding_format == "float":
-        # Brings numpy, which a gateway needs for nothing else.
-        from argosy.contracts.vectors import matrix
-
-        return [Embedding(n, row) for n, row in enumerate(matrix(embedded).tolist())]
-    size = 4 * embedded.dimensions
-    return [
-        Embedding(n, embedded.vectors[at : at + size]) for n, at in enumerate(range(0, len(embedded.vectors), size))
-    ]
+def _positions(flags: Sequence[bool]) -> list[int]:
+    return [n for n, flag in enumerate(flags) if flag]

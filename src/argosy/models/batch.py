@@ -1,0 +1,55 @@
+"""Token ids of a batch as the arrays a graph takes: packed without padding, or padded as exported graphs want them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from argosy.models.description import Pooling
+
+Feed = Mapping[str, npt.NDArray[np.generic]]
+
+MASKED = -1e9
+"""Added to the attention score of a place without a token: its share underflows to exactly 0."""
+
+
+def packed(texts: Sequence[Sequence[int]], pooling: Pooling) -> Feed:
+    """All texts one after another, so that nothing is computed for padding but attention itself.
+
+    With b texts, t tokens in all and l in the longest: `ids` and `positions` [t]; `rows` [b, l], the row among t of
+    every place, 0 where there is no token; `places` [t], the flat place of every row; `bias` [b, 1, 1, l], added to
+    attention's scores; `pool` [b, t], the share of every token in its text's vector. Every text has a token.
+    """
+    lengths = np.fromiter(map(len, texts), np.int64, len(texts))
+    starts = np.cumsum(lengths) - lengths
+    total = int(lengths.sum())
+    owner = np.repeat(np.arange(len(texts)), lengths)
+    positions = np.arange(total) - starts[owner]
+    columns = np.arange(lengths.max())
+    filled = columns < lengths[:, None]
+    shares = np.zeros((len(texts), total), np.float32)
+    if pooling is Pooling.CLS:
+        shares[np.arange(len(texts)), starts] = 1
+    else:
+        shares[owner, np.arange(total)] = 1 / lengths[owner]
+    return {
+        "ids": np.concatenate([np.asarray(ids, np.int64) for ids in texts]),
+        "positions": positions,
+        "rows": np.where(filled, starts[:, None] + columns, 0),
+        "places": np.flatnonzero(filled),
+        "bias": np.where(filled, np.float32(0), np.float32(MASKED))[:, None, None, :],
+        "pool": shares,
+    }
+
+
+def padded(texts: Sequence[Sequence[int]], names: Sequence[str]) -> Feed:
+    """[batch, sequence] arrays under the names of the inputs the graph has; one type of token, 0 for padding."""
+    ids = np.zeros((len(texts), max(map(len, texts))), np.int64)
+    mask = np.zeros_like(ids)
+    for row, tokens in enumerate(texts):
+        ids[row, : len(tokens)] = tokens
+        mask[row, : len(tokens)] = 1
+    known = {"input_ids": ids, "attention_mask": mask, "token_type_ids": np.zeros_like(ids)}
+    return {name: known[name] for name in names}

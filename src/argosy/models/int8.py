@@ -1,0 +1,111 @@
+"""The same encoder with its products in 8-bit integers: weights once, activations as they come.
+
+What keeps the error small: a channel that is large in the activations hands half of its size (on a log scale) to
+its weights (SmoothQuant, Xiao et al. 2022); a weight's rounding error is made good by the weights not rounded yet
+(GPTQ, Frantar et al. 2022); both are tuned on a sample of texts at build time. Every token has a scale of
+its own instead of one for the batch, so a text's vector does not depend on its company. Weights have 7 bits,
+because processors without VNNI add pairs of products in 16 bits, which 8 would overflow.
+
+Importing this module imports `onnx` and `onnxruntime`: `argosy.models.graph` does so only to build.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import onnx
+
+from argosy.contracts.embedding import TextKind
+from argosy.models.agreement import Agreement, agreement
+from argosy.models.bert_onnx import FUSED, Nodes, exact
+from argosy.models.bert_onnx import build as build_exact
+from argosy.models.calibration import Inputs, Trial, Watch
+from argosy.models.description import ModelDescription
+from argosy.models.sample import PASSAGES, QUERIES
+from argosy.models.tokenizer import TextTokenizer
+from argosy.models.weights import Floats, Weights
+
+_EXACT = ".output.dense"
+"""The product behind GELU stays in float32: it made up half of the error, and rounding its wide input cost as much
+time as integers saved."""
+
+_MIDDLE, _STEPS, _WEIGHT_LIMIT = 128, 127, 63
+"""Activations are 1 to 255 around 128, weights −63 to 63: two products added stay below 2¹⁵."""
+
+_DAMPING = 0.01
+_ROWS_AT_ONCE = 64
+
+
+def build(weights: Weights, description: ModelDescription, folder: Path) -> tuple[onnx.ModelProto, Agreement]:
+    """The graph, and how its passages agree with the exact ones under exact queries. Raises: ModelMissing."""
+    tokenizer = TextTokenizer.load(folder, description.max_tokens)
+    watch = Watch(in_integers)
+    reference = Trial(build_exact(weights, description, watch, watched=watch.inputs), description, tokenizer)
+    quantised = build_exact(weights, description, _Quantised(reference.inputs_of(watch)))
+    passages, queries = reference.embed(PASSAGES, TextKind.PASSAGE), reference.embed(QUERIES, TextKind.QUERY)
+    rough = Trial(quantised, description, tokenizer).embed(PASSAGES, TextKind.PASSAGE)
+    return quantised, agreement((passages, queries), (rough, queries))
+
+
+class _Quantised:
+    """`Linear` in integers."""
+
+    def __init__(self, seen: Mapping[str, Inputs]) -> None:
+        self._seen = seen
+
+    def __call__(self, nodes: Nodes, name: str, tokens: str, weight: Floats, offset: Floats) -> str:
+        if not in_integers(name):
+            return exact(nodes, name, tokens, weight, offset)
+        seen = self._seen[name]
+        share = shares(seen.peaks, weight)
+        even = nodes.op("Mul", tokens, nodes.const(1 / share))
+        peak = nodes.op("ReduceMax", nodes.op("Abs", even), nodes.ints(1), keepdims=1)
+        peak = nodes.op("Max", peak, nodes.const(np.finfo(np.float32).tiny))
+        step, middle = nodes.const(1 / _STEPS), nodes.const(_MIDDLE, np.uint8)
+        whole = nodes.op("QuantizeLinear", nodes.op("Div", even, peak), step, middle)
+        rounded, scale = round_weights(weight * share[:, None], seen.moments / np.outer(share, share), _WEIGHT_LIMIT)
+        constants = (nodes.const(rounded, np.int8), step, nodes.const(scale), middle)
+        columns = nodes.const(np.zeros(len(scale)), np.int8)
+        product = nodes.op("MatMulIntegerToFloat", whole, *constants, columns, domain=FUSED)
+        return nodes.op("Add", nodes.op("Mul", product, peak), nodes.const(offset))
+
+
+def in_integers(name: str) -> bool:
+    """Whether this product is computed in integers."""
+    return not name.endswith(_EXACT) or name.endswith("attention" + _EXACT)
+
+
+def shares(peaks: Floats, weight: Floats) -> Floats:
+    """What each input channel is divided by, and its weights multiplied with; 1 in the geometric mean."""
+    raw = np.sqrt(np.maximum(peaks, 1e-3) / np.maximum(np.abs(weight).max(axis=1), 1e-5))
+    even: Floats = (raw / np.exp(np.log(raw).mean())).astype(np.float32)
+    return even
+
+
+def round_weights(weight: Floats, moments: Floats, limit: int) -> tuple[Floats, Floats]:
+    """Whole numbers of at most `limit`, and the scale of each column that makes weights of them again.
+
+    `weight` is [inputs, outputs], `moments` the inputs' second moments [inputs, inputs]. Rows are rounded in turn,
+    strongest input first; what each loses is spread over the rows to come, as far as their inputs go together.
+    """
+    scale = (np.maximum(np.abs(weight).max(axis=0), 1e-12) / limit).astype(np.float32)
+    strengths = np.diag(moments)
+    order = np.argsort(-strengths)
+    damped = moments[np.ix_(order, order)].astype(np.float64)
+    damped[np.diag_indices(len(order))] += max(_DAMPING * float(strengths.mean()), 1e-9)
+    spread = np.linalg.cholesky(np.linalg.inv(damped)).T.astype(np.float32)
+    left = weight[order].astype(np.float32)
+    rounded = np.zeros_like(left)
+    for first in range(0, len(order), _ROWS_AT_ONCE):
+        last = min(len(order), first + _ROWS_AT_ONCE)
+        errors = np.zeros((last - first, left.shape[1]), np.float32)
+        for row in range(first, last):
+            rounded[row] = np.clip(np.round(left[row] / scale), -limit, limit)
+            error = errors[row - first] = (left[row] - rounded[row] * scale) / spread[row, row]
+            left[row + 1 : last] -= np.outer(spread[row, row + 1 : last], error)
+        left[last:] -= spread[first:last, last:].T @ errors
+    back = np.empty_like(rounded)
+    back[order] = rounded
+    return back, scale

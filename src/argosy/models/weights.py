@@ -1,0 +1,66 @@
+"""The files a model's weights lie in, and the tensors of a safetensors file as float32."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import safetensors
+
+from argosy.contracts.errors import ModelMissing
+from argosy.models.catalog import EXPORTED, WEIGHTS
+from argosy.models.integrity import unreadable
+
+Floats = npt.NDArray[np.float32]
+Weights = Mapping[str, Floats]
+
+_DTYPES = {"F64": "<f8", "F32": "<f4", "F16": "<f2"}
+_BFLOAT16 = "BF16"
+
+
+def weights_files(folder: Path) -> tuple[str, ...]:
+    """Paths relative to the folder of the files that decide the vectors, the one to open first; empty if none.
+
+    Safetensors go before ONNX where both are: the graph built from them is packed and measures faster. An ONNX
+    file may keep its tensors in others beside it, which are named after it.
+    """
+    if (folder / WEIGHTS).is_file():
+        return (WEIGHTS,)
+    for name in EXPORTED:
+        file = folder / name
+        if file.is_file():
+            beside = sorted(other for other in file.parent.glob(f"{file.name}*") if other.is_file() and other != file)
+            return (name, *(str(other.relative_to(folder)) for other in beside))
+    return ()
+
+
+def load_weights(file: Path) -> dict[str, Floats]:
+    """All tensors of floating point as float32, without the `bert.` that some files put before every name.
+
+    float16 and bfloat16 are widened. Raises: ModelMissing naming the file and its hash.
+    """
+    try:
+        tensors: list[tuple[str, Mapping[str, object]]] = safetensors.deserialize(file.read_bytes())  # type: ignore[no-untyped-call]
+    except (safetensors.SafetensorError, OSError) as error:
+        raise unreadable(file, str(error)) from error
+    found = {name.removeprefix("bert."): _float32(tensor) for name, tensor in tensors if _is_float(tensor)}
+    for name, tensor in found.items():
+        if not np.isfinite(tensor).all():
+            raise unreadable(file, f"the tensor {name} holds values that are no finite numbers")
+    return found
+
+
+def _is_float(tensor: Mapping[str, object]) -> bool:
+    return tensor["dtype"] in _DTYPES or tensor["dtype"] == _BFLOAT16
+
+
+def _float32(tensor: Mapping[str, object]) -> Floats:
+    data, shape = tensor["data"], tensor["shape"]
+    if not isinstance(data, (bytes, bytearray)) or not isinstance(shape, list):
+        raise ModelMissing("The installed safetensors answers in a form that is not known.")
+    if tensor["dtype"] == _BFLOAT16:  # the upper half of a float32
+        upper = np.frombuffer(data, "<u2").astype(np.uint32) << np.uint32(16)
+        return upper.view(np.float32).reshape(shape)
+    return np.frombuffer(data, _DTYPES[str(tensor["dtype"])]).astype(np.float32).reshape(shape)

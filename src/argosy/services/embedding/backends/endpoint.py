@@ -1,0 +1,123 @@
+"""HTTP from the engine's threads: a kept connection for each, blocking, with a deadline for the whole exchange."""
+
+from __future__ import annotations
+
+import http.client
+import ssl
+import threading
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from argosy.contracts.errors import ConfigError
+from argosy.contracts.request import Deadline
+
+MAX_ANSWER_BYTES = 256 * 2**20
+PIECE_BYTES = 2**16
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    status: int
+    body: bytes
+    retry_after_s: float | None
+
+
+class Unreached(Exception):
+    """No answer came. `reason` is short and shows no address."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+class Connections:
+    """To one address. Safe to use from several threads; each has a connection of its own."""
+
+    def __init__(self, base_url: str, api_key: str | None) -> None:
+        """Raises: ConfigError for what is no http or https address."""
+        parts = urlsplit(base_url)
+        try:
+            port = parts.port
+        except ValueError:
+            port = -1
+        if parts.scheme not in ("http", "https") or not parts.hostname or port == -1:
+            raise ConfigError(
+                "services.embedding.base_url is not an address like http://127.0.0.1:8000/v1; correct it."
+            )
+        self._host, self._port, self._path = parts.hostname, port, parts.path.rstrip("/")
+        self._tls = ssl.create_default_context() if parts.scheme == "https" else None
+        self._headers = {"content-type": "application/json", "accept": "application/json"}
+        if api_key:
+            self._headers["authorization"] = f"Bearer {api_key}"
+        self._local = threading.local()
+        self._lock = threading.Lock()
+        self._open: set[http.client.HTTPConnection] = set()
+
+    def post(self, path: str, body: bytes, until: Deadline) -> Reply:
+        """Raises: Unreached; TimeoutError, once the deadline has passed."""
+        connection = self._connection()
+        try:
+            self._allow(connection, until)
+            connection.request("POST", f"{self._path}{path}", body, self._headers)
+            self._allow(connection, until)
+            response = connection.getresponse()
+            pieces: list[bytes] = []
+            size = 0
+            while piece := response.read(PIECE_BYTES):
+                size += len(piece)
+                if size > MAX_ANSWER_BYTES:
+                    raise Unreached(f"its answer is over {MAX_ANSWER_BYTES} bytes")
+                pieces.append(piece)
+                self._allow(connection, until)
+        except TimeoutError:
+            connection.close()
+            raise
+        except ssl.SSLError as error:
+            connection.close()
+            raise Unreached("its certificate or TLS failed") from error
+        except (OSError, http.client.HTTPException) as error:
+            connection.close()
+            raise Unreached(_reason(error)) from error
+        except Unreached:
+            connection.close()
+            raise
+        after = response.headers.get("retry-after", "")
+        return Reply(response.status, b"".join(pieces), float(after) if after.isascii() and after.isdigit() else None)
+
+    def close(self) -> None:
+        with self._lock:
+            for connection in self._open:
+                connection.close()
+            self._open.clear()
+
+    def _connection(self) -> http.client.HTTPConnection:
+        known: http.client.HTTPConnection | None = getattr(self._local, "connection", None)
+        if known is None:
+            if self._tls is None:
+                known = http.client.HTTPConnection(self._host, self._port)
+            else:
+                known = http.client.HTTPSConnection(self._host, self._port, context=self._tls)
+            self._local.connection = known
+            with self._lock:
+                self._open.add(known)
+        return known
+
+    @staticmethod
+    def _allow(connection: http.client.HTTPConnection, until: Deadline) -> None:
+        """The next wait of the connection ends with the deadline."""
+        left_s = until.remaining_s()
+        if left_s <= 0:
+            raise TimeoutError
+        connection.timeout = left_s
+        if connection.sock is not None:
+            connection.sock.settimeout(left_s)
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, ConnectionRefusedError):
+        return "connection refused"
+    if isinstance(error, http.client.RemoteDisconnected | ConnectionError):
+        return "connection lost"
+    if isinstance(error, http.client.HTTPException):
+        return "no HTTP answer"
+    return "no connection"

@@ -1,0 +1,168 @@
+"""Vectors of texts that were embedded before: in memory first, then in a file that all replicas of a host share."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+
+from argosy.config.models import EmbeddingSettings
+from argosy.contracts.embedding import ModelInfo, TextKind
+from argosy.services.embedding.cache.disk import DiskLevel
+from argosy.services.embedding.cache.entry import CachedVector, Hit, Level
+from argosy.services.embedding.cache.keys import Keys
+from argosy.services.embedding.cache.memory import MemoryLevel
+from argosy.services.embedding.cache.rows import Row
+from argosy.services.embedding.cache.statistics import CacheStats, DiskState, LevelStats
+
+FILE_NAME = "cache.db"
+FOREVER = float("inf")
+
+
+class EmbeddingCache:
+    """One replica's view of the cache. Everything but `open` and `close` belongs to the event loop and never blocks it.
+
+    A cache never fails a request: what is wrong with its file is a miss, a count and a log line.
+    """
+
+    def __init__(
+        self,
+        info: ModelInfo,
+        settings: EmbeddingSettings,
+        disk: DiskLevel | None,
+        *,
+        policy: str = "truncate",
+        monotonic: Callable[[], float] = time.monotonic,
+        wall: Callable[[], float] = time.time,
+    ) -> None:
+        self._keys = Keys(info, policy=policy)
+        self._dimensions = info.dimensions
+        self._ttl_s = settings.cache_ttl_s or FOREVER
+        self._memory_limit = settings.cache_memory_bytes
+        self._memory = MemoryLevel(self._memory_limit, dimensions=info.dimensions) if self._memory_limit else None
+        self.disk = disk
+        self._monotonic = monotonic
+        self._wall = wall
+        self._memory_hits = self._memory_misses = self._disk_hits = self._disk_misses = 0
+        self._tokens_saved = 0
+        self._seconds_saved = 0.0
+
+    @classmethod
+    def open(
+        cls, data_dir: Path | None, info: ModelInfo, settings: EmbeddingSettings, *, policy: str = "truncate"
+    ) -> Self:
+        """A cache over `cache.db` in `data_dir`; without a folder, or with `cache_disk_bytes` = 0, in memory only.
+
+        `policy` names what else of the service changes a vector: what it does with texts that do not fit. Quick: the
+        file is opened by the threads that use it.
+        """
+        disk = None
+        if data_dir is not None and settings.cache_disk_bytes:
+            disk = DiskLevel(
+                data_dir / FILE_NAME,
+                limit_bytes=settings.cache_disk_bytes,
+                precision=settings.cache_precision,
+                ttl_s=settings.cache_ttl_s or FOREVER,
+            )
+        return cls(info, settings, disk, policy=policy)
+
+    def close(self) -> None:
+        """Write what is queued and close the file. Blocking, for a few seconds at most."""
+        if self.disk is not None:
+            self.disk.close()
+
+    def key(self, text: str, kind: TextKind) -> bytes:
+        """The name of the text's vector, 16 bytes. Every string has one."""
+        return self._keys.key(text, kind)
+
+    async def lookup(self, keys: Sequence[bytes]) -> list[Hit | None]:
+        """What is known of each key, in the order of `keys`; None is a miss. A key may be there more than once."""
+        now_s = self._monotonic()
+        found: list[Hit | None] = [self._from_memory(key, now_s) for key in keys]
+        missing = [at for at, hit in enumerate(found) if hit is None]
+        self._memory_hits += len(keys) - len(missing)
+        self._memory_misses += len(missing)
+        if missing and self.disk is not None:
+            rows = await self.disk.read(tuple(dict.fromkeys(keys[at] for at in missing)))
+            for at in missing:
+                row = rows.get(keys[at])
+                if row is not None and row.value.vector.shape[0] == self._dimensions:
+                    found[at] = self._from_disk(keys[at], row, now_s)
+            hits = sum(found[at] is not None for at in missing)
+            self._disk_hits += hits
+            self._disk_misses += len(missing) - hits
+        for hit in found:
+            if hit is not None:
+                self._tokens_saved += hit.value.tokens
+                self._seconds_saved += hit.value.seconds
+        return found
+
+    def store(self, items: Iterable[tuple[bytes, CachedVector]]) -> None:
+        """Keep what was computed. Level 1 has it when this returns, level 2 soon, or never if its writer is behind.
+
+        Vectors are copied: a row of a batch would keep the whole batch in memory. One with a number that is not
+        finite is not kept.
+        """
+        now_s, ends_s = self._monotonic(), self._monotonic() + self._ttl_s
+        kept = [(key, owned) for key, value in items if (owned := _owned(value)) is not None]
+        if self._memory is not None:
+            for key, value in kept:
+                self._memory.put(key, value, ends_s=ends_s, now_s=now_s)
+        if self.disk is not None and kept:
+            self.disk.write(kept)
+
+    def stats(self) -> CacheStats:
+        memory = LevelStats(hits=self._memory_hits, misses=self._memory_misses)
+        if self._memory is not None:
+            memory = replace(
+                memory,
+                entries=len(self._memory),
+                bytes_used=self._memory.bytes_used,
+                bytes_limit=self._memory_limit,
+                evictions=self._memory.evictions,
+            )
+        disk = LevelStats(hits=self._disk_hits, misses=self._disk_misses)
+        counts = self.disk.counts() if self.disk is not None else None
+        if counts is not None:
+            disk = replace(
+                disk,
+                entries=counts.entries,
+                bytes_used=counts.bytes_used,
+                bytes_limit=counts.bytes_limit,
+                evictions=counts.evictions,
+            )
+        return CacheStats(
+            memory=memory,
+            disk=disk,
+            disk_state=counts.state if counts is not None else DiskState.OFF,
+            dropped_writes=counts.dropped_writes if counts is not None else 0,
+            damaged_values=counts.damaged_values if counts is not None else 0,
+            damaged_files=counts.damaged_files if counts is not None else 0,
+            seconds_saved=self._seconds_saved,
+            tokens_saved=self._tokens_saved,
+        )
+
+    def _from_memory(self, key: bytes, now_s: float) -> Hit | None:
+        if self._memory is None or (value := self._memory.get(key, now_s)) is None:
+            return None
+        if self.disk is not None:
+            self.disk.touch(key)
+        return Hit(value, Level.MEMORY)
+
+    def _from_disk(self, key: bytes, row: Row, now_s: float) -> Hit:
+        if self._memory is not None:
+            age_s = min(max(self._wall() - row.stored_s, 0.0), self._ttl_s)
+            self._memory.put(key, row.value, ends_s=now_s + self._ttl_s - age_s, now_s=now_s)
+        return Hit(row.value, Level.DISK)
+
+
+def _owned(value: CachedVector) -> CachedVector | None:
+    vector = np.array(value.vector, dtype=np.float32)
+    if not np.isfinite(vector).all():
+        return None
+    vector.flags.writeable = False
+    return replace(value, vector=vector)

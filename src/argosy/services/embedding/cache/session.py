@@ -1,0 +1,121 @@
+"""One thread's connection to the cache's file: opened when needed, reopened when the file is another one by now."""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+import threading
+from collections.abc import Callable, Iterator
+
+from argosy.services.embedding.cache.file import CacheFile, Damaged, Identity, is_damage
+from argosy.services.embedding.cache.statistics import DiskState
+from argosy.telemetry.logs import logger
+
+RETRY_S = 30.0
+_BUSY = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+
+_log = logger("embedding.cache")
+
+
+class Unavailable(Exception):
+    """Nothing can be read or written now; go on without."""
+
+
+class Health:
+    """Whether the file can be used, as all threads of the process see it."""
+
+    def __init__(self, monotonic: Callable[[], float]) -> None:
+        self._monotonic = monotonic
+        self._lock = threading.Lock()
+        self._retry_at_s: float | None = None
+        self.damaged_files = 0
+
+    @property
+    def state(self) -> DiskState:
+        return DiskState.READY if self._retry_at_s is None else DiskState.PAUSED
+
+    @property
+    def resting(self) -> bool:
+        """Paused, and not yet time to try again."""
+        retry_at_s = self._retry_at_s
+        return retry_at_s is not None and self._monotonic() < retry_at_s
+
+    def pause(self, reason: Exception) -> None:
+        with self._lock:
+            if self._retry_at_s is None:
+                _log.warning("the disk cache is paused", reason=str(reason), retry_s=RETRY_S)
+            self._retry_at_s = self._monotonic() + RETRY_S
+
+    def resume(self) -> None:
+        with self._lock:
+            if self._retry_at_s is not None:
+                _log.info("the disk cache goes on")
+            self._retry_at_s = None
+
+    def set_aside(self, reason: Exception) -> None:
+        with self._lock:
+            self.damaged_files += 1
+        _log.warning("a damaged cache file was set aside and a new one begun", reason=str(reason))
+
+
+class Session:
+    """For one thread at a time. All that SQLite raises ends here, as `Unavailable`."""
+
+    def __init__(self, file: CacheFile, health: Health, *, log_bytes: int) -> None:
+        self._file = file
+        self._health = health
+        self._log_bytes = log_bytes
+        self._connection: sqlite3.Connection | None = None
+        self._identity: Identity | None = None
+
+    @contextlib.contextmanager
+    def connection(self) -> Iterator[sqlite3.Connection]:
+        """The connection, for one transaction; rolled back if that raises.
+
+        Raises: Unavailable. If the file was the reason, it has been set aside, and the next call finds a new one.
+        """
+        try:
+            connection = self._current()
+            try:
+                yield connection
+            finally:
+                if connection.in_transaction:
+                    connection.rollback()
+        except (Damaged, sqlite3.Error, OSError, OverflowError, MemoryError) as error:
+            self._judge(error)
+            raise Unavailable(str(error)) from error
+
+    def close(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            with contextlib.suppress(sqlite3.Error):
+                connection.close()
+
+    def _current(self) -> sqlite3.Connection:
+        identity = self._file.identity()
+        if self._connection is not None and identity == self._identity:
+            return self._connection
+        self.close()
+        self._identity = identity
+        self._connection, self._identity = self._file.connect(log_bytes=self._log_bytes)
+        return self._connection
+
+    def _judge(self, error: Exception) -> None:
+        if isinstance(error, sqlite3.Error) and getattr(error, "sqlite_errorcode", 0) & 0xFF in _BUSY:
+            return
+        self.close()
+        if (
+            isinstance(error, sqlite3.Error)
+            and getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_READONLY_DBMOVED
+        ):
+            return  # another process set the file aside just now
+        damaged = isinstance(error, Damaged) or (isinstance(error, sqlite3.Error) and is_damage(error))
+        if not damaged:
+            self._health.pause(error)
+            return
+        try:
+            identity = self._identity or self._file.identity()
+            if identity is not None and self._file.replace(identity):
+                self._health.set_aside(error)
+        except OSError as failed:
+            self._health.pause(failed)

@@ -1,0 +1,373 @@
+"""Many callers, one embedding engine: batches sorted by length within a time, interactive before bulk.
+
+There is no timer. Whatever waits when the engine is free forms the next batch, so batches grow with load and a lone
+query never waits for company. On a processor padding costs as much as text, hence the sorting, and large batches gain
+nothing, hence the small ones: a batch is also the longest that a query waits behind bulk work. How many texts one
+takes follows from what batches cost so far.
+
+A text that is asked for twice while it waits or runs is computed once, for all who asked.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+from argosy.contracts.embedding import TextKind
+from argosy.contracts.errors import (
+    ArgosyError,
+    DeadlineExceeded,
+    Internal,
+    Overloaded,
+    Unavailable,
+)
+from argosy.contracts.request import Clock, Deadline, Priority, RequestContext
+from argosy.contracts.vectors import EmbeddingEngine, Vectors
+from argosy.serving.batching.admission import QueueAdmission
+from argosy.serving.batching.cost import BatchLimits, CostModel
+from argosy.serving.batching.outcome import too_long, usable
+from argosy.serving.batching.plan import plan_batches
+from argosy.serving.batching.queue import Caller, Claim, Computed, EmbedResult, Key, Work, WorkQueue
+from argosy.telemetry.logs import logger
+
+log = logger("batching")
+T = TypeVar("T")
+
+WINDOW_TEXTS = 64
+"""How many of the oldest texts are sorted together."""
+MEASURED_CHARS = 100_000
+"""How much is tokenised at once, if it is more than one text: it takes less time than a batch."""
+
+ENGINE_FAILURES = (Unavailable, Overloaded, DeadlineExceeded)
+"""Not the fault of any text: trying them one by one would only cost more."""
+
+
+class Batcher:
+    """Owns the threads that call `engine`. Everything else happens on the event loop, so nothing is locked."""
+
+    def __init__(
+        self,
+        engine: EmbeddingEngine,
+        *,
+        limits: BatchLimits | None = None,
+        max_queue_texts: int,
+        workers: int = 1,
+        refuse_long: bool = False,
+        computed: Callable[[list[Computed]], None] = lambda results: None,
+        clock: Clock = time.monotonic,
+    ) -> None:
+        """`max_queue_texts` bounds each priority by itself: bulk work that fills its queue shuts no query out.
+
+        `workers` batches run at once, each on a thread of its own; the engine must allow that. With `refuse_long`, a
+        text beyond the model's window fails with TextTooLong instead of being cut. `computed` is told the results
+        of texts that came with a key, also those that nobody waits for any more.
+        """
+        limits = limits or BatchLimits()
+        self._engine = engine
+        self._cost = CostModel(limits)
+        self._refuse_long = refuse_long
+        self._computed = computed
+        self._clock = clock
+        self._queue = WorkQueue(min(limits.seconds, 1.0))
+        self._admission = QueueAdmission(self._queue, max_texts=max_queue_texts, workers=workers)
+        self._flights: dict[Key, Work] = {}
+        self._callers: set[Caller] = set()
+        self._threads = ThreadPoolExecutor(max_workers=workers, thread_name_prefix="engine")
+        self._free = asyncio.Semaphore(workers)
+        self._running: set[asyncio.Task[None]] = set()
+        self._wake = asyncio.Event()
+        self._dispatcher: asyncio.Task[None] | None = None
+        self._closed = False
+
+    @property
+    def queued(self) -> int:
+        """Texts that wait; those in the running batch do not."""
+        return len(self._queue)
+
+    async def embed(
+        self,
+        texts: Sequence[str],
+        kind: TextKind,
+        context: RequestContext,
+        *,
+        keys: Sequence[Key] | None = None,
+        partial: bool = False,
+    ) -> EmbedResult:
+        """One vector for each text, in the order given. Cancelling it drops what nobody else wants.
+
+        `keys` name the texts: those that are waited for or computed already are not computed again. With `partial`, a
+        text that fails stands in the result's `errors` instead of failing all.
+        Raises: Overloaded, the queue is full and nothing was accepted; TooLarge, the queue can never hold so many
+        texts; DeadlineExceeded, before a batch of these texts began; Unavailable, closed; whatever ArgosyError the
+        engine raised for one of the texts; Internal for any other failure of it.
+        """
+        if self._closed:
+            raise _closing()
+        context.deadline.require("the texts were embedded")
+        caller = Caller(len(texts), self._engine.info.dimensions, context, partial=partial)
+        if not texts:
+            return caller.result
+        try:
+            self._enqueue(caller, texts, kind, keys)
+            await caller.done
+        finally:
+            self._leave(caller)
+        return caller.result
+
+    async def close(self) -> None:
+        """Fail what waits, let the running batch end, end the thread. Drain before, if what waits should be served."""
+        self._closed = True
+        self._fail_all(_closing)
+        self._wake.set()
+        if self._dispatcher is not None:
+            await self._dispatcher
+        await asyncio.gather(*self._running, return_exceptions=True)
+        self._threads.shutdown()
+
+    def _enqueue(self, caller: Caller, texts: Sequence[str], kind: TextKind, keys: Sequence[Key] | None) -> None:
+        priority = caller.context.priority
+        new = self._claim(caller, texts, kind, keys)
+        self._admission.admit(len(new), caller.context)
+        for work in new:
+            self._queue.add(work, priority)
+            if work.key is not None:
+                self._flights[work.key] = work
+        if priority is Priority.INTERACTIVE:
+            for work in caller.works:
+                self._queue.promote(work)
+        self._callers.add(caller)
+        if self._dispatcher is None:
+            self._dispatcher = asyncio.create_task(self._dispatch())
+        self._wake.set()
+
+    def _claim(self, caller: Caller, texts: Sequence[str], kind: TextKind, keys: Sequence[Key] | None) -> list[Work]:
+        """Gives the caller a work for each text. Returns: those that are new, each once."""
+        new: dict[Key, Work] = {}
+        unnamed = []
+        for row, text in enumerate(texts):
+            if keys is None:
+                work = Work(text, kind, None)
+                unnamed.append(work)
+            else:
+                key = keys[row]
+                found = self._flights.get(key) or new.get(key)
+                work = found or new.setdefault(key, Work(text, kind, key))
+            work.claims.append(Claim(caller, row))
+            caller.works[work] = None
+        return [*unnamed, *new.values()]
+
+    def _leave(self, caller: Caller) -> None:
+        """The caller wants nothing more; what nobody else wants is dropped."""
+        self._callers.discard(caller)
+        for work in caller.works:
+            work.claims = [claim for claim in work.claims if claim.caller is not caller]
+            if not work.claims and self._queue.remove(work):
+                self._landed(work)
+        caller.works.clear()
+
+    def _landed(self, work: Work) -> None:
+        """Whoever asks for this text from now on asks anew."""
+        if work.key is not None:
+            self._flights.pop(work.key, None)
+
+    async def _dispatch(self) -> None:
+        while not self._closed:
+            self._wake.clear()
+            try:
+                await self._step()
+            except Exception:
+                self._break([])
+
+    async def _step(self) -> None:
+        """Measure, or start one batch when a thread is free, then let the caller look again: a query may have come."""
+        await self._free.acquire()
+        try:
+            priority = self._queue.turn()
+            window = self._wanted(self._queue.oldest(priority, WINDOW_TEXTS))
+            unmeasured = [work for work in window if work.length is None]
+            if unmeasured:
+                await self._measure(_measurable(unmeasured))
+            elif window:
+                self._start(self._batch(window), priority)
+                return
+        except BaseException:
+            self._free.release()
+            raise
+        self._free.release()
+        if not len(self._queue):
+            await self._wake.wait()
+
+    def _wanted(self, works: list[Work]) -> list[Work]:
+        """Of what is about to run, what somebody still waits for and can be given in time. The rest is dropped."""
+        for work in works:
+            needed_s = 0.0 if work.length is None else self._cost.seconds(1, self._seen(work))
+            for claim in work.claims:
+                if claim.caller.context.deadline.remaining_s() <= needed_s:
+                    claim.caller.fail(DeadlineExceeded("The deadline passed while the texts waited for the model."))
+        for caller in {claim.caller for work in works for claim in work.claims if claim.caller.done.done()}:
+            self._leave(caller)
+        return [work for work in works if work.claims]
+
+    def _batch(self, window: list[Work]) -> list[Work]:
+        """The batch that holds the oldest text, so that none waits for ever."""
+        oldest = window[0]
+        if oldest.alone:
+            return [oldest]
+        fellows = [work for work in window if work.kind is oldest.kind and not work.alone]
+        plan = plan_batches([self._seen(work) for work in fellows], self._cost.capacity)
+        chosen = next(batch for batch in plan if 0 in batch)
+        return [fellows[index] for index in chosen]
+
+    def _seen(self, work: Work) -> int:
+        """Tokens that the model sees of it."""
+        return min(work.length or 0, self._engine.info.max_tokens)
+
+    async def _measure(self, works: list[Work]) -> None:
+        try:
+            lengths = await self._call(self._engine.full_lengths, works)
+        except Exception as error:
+            if len(works) == 1:
+                self._refuse(works[0], _as_ours(error))
+                return
+            for work in works:
+                await self._measure([work])
+            return
+        limit = self._engine.info.max_tokens
+        for work, length in zip(works, lengths, strict=True):
+            work.length = length
+            if length > limit and self._refuse_long:
+                self._refuse(work, too_long(length, limit))
+
+    def _start(self, batch: list[Work], priority: Priority) -> None:
+        """Runs the batch on a thread that is free."""
+        for work in batch:
+            self._queue.remove(work)
+        self._queue.started(priority)
+        task = asyncio.create_task(self._run(batch, priority))
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
+
+    async def _run(self, batch: list[Work], priority: Priority) -> None:
+        try:
+            await self._run_here(batch, priority)
+        except Exception:
+            self._break(batch)
+        finally:
+            self._free.release()
+            self._wake.set()
+
+    async def _run_here(self, batch: list[Work], priority: Priority) -> None:
+        claims = [claim for work in batch for claim in work.claims]
+        if not claims:
+            for work in batch:
+                self._landed(work)
+            return
+        deadline = max((claim.caller.context.deadline for claim in claims), key=Deadline.remaining_s)
+        started_s = self._clock()
+        try:
+            vectors = await self._call(lambda texts, kind: self._embed(texts, kind, deadline), batch)
+        except Exception as error:
+            self._failed(batch, error, priority)
+            return
+        seconds = self._clock() - started_s
+        self._learn(batch, priority, seconds)
+        self._give(batch, vectors, seconds / len(batch))
+
+    def _give(self, batch: list[Work], vectors: Vectors, text_s: float) -> None:
+        """Each text's vector to who asked for it, and to whoever keeps them."""
+        results = []
+        for work, vector, good in zip(batch, vectors, usable(vectors), strict=True):
+            if not good:
+                self._refuse(work, Internal("The embedding model gave no usable vector for it."))
+                continue
+            truncated = (work.length or 0) > self._engine.info.max_tokens
+            result = Computed(work.key, vector, self._seen(work), truncated, text_s)
+            for claim in work.claims:
+                claim.caller.deliver(claim.row, result)
+            work.claims.clear()
+            self._landed(work)
+            if work.key is not None:
+                results.append(result)
+        if results:
+            self._computed(results)
+
+    def _embed(self, texts: list[str], kind: TextKind, deadline: Deadline) -> Vectors:
+        vectors = self._engine.embed(texts, kind, deadline)
+        if vectors.shape != (len(texts), self._engine.info.dimensions):
+            raise Internal("The embedding model gave another number of vectors, or of dimensions, than it should.")
+        return vectors
+
+    def _failed(self, batch: list[Work], error: Exception, priority: Priority) -> None:
+        """One text of several may be to blame: each is tried alone. What no text is to blame for fails at once, but
+        not for who joined late and has time left when the first caller's has passed.
+        """
+        if isinstance(error, ENGINE_FAILURES):
+            late = isinstance(error, DeadlineExceeded)
+            for claim in [claim for work in batch for claim in work.claims]:
+                if not (late and claim.caller.context.deadline.remaining_s() > 0):
+                    claim.caller.fail(error)
+        elif len(batch) == 1:
+            self._refuse(batch[0], _as_ours(error))
+        else:
+            for work in batch:
+                work.alone = True
+        again = self._wanted(batch)
+        for work in batch:
+            if work not in again:
+                self._landed(work)
+        self._queue.add_first(again, priority)
+
+    def _refuse(self, work: Work, error: ArgosyError) -> None:
+        """The text has no vector, for whoever asked for it."""
+        self._queue.remove(work)
+        self._landed(work)
+        for claim in work.claims:
+            claim.caller.refuse(claim.row, error)
+        work.claims.clear()
+
+    async def _call(self, work: Callable[[list[str], TextKind], T], works: list[Work]) -> T:
+        """On the engine's thread; `works` are of one kind."""
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._threads, work, [w.text for w in works], works[0].kind)
+
+    def _learn(self, batch: list[Work], priority: Priority, seconds: float) -> None:
+        self._cost.learn(len(batch), max(map(self._seen, batch)), seconds)
+        self._queue.ran(priority, seconds)
+        self._admission.learn(priority, seconds / len(batch))
+
+    def _break(self, batch: list[Work]) -> None:
+        """A bug, here or in the engine: nobody is left waiting for what will not come."""
+        log.exception("batcher failed", refused=len(batch))
+        self._fail_all(lambda: Internal("The embedding queue failed."))
+
+    def _fail_all(self, error: Callable[[], ArgosyError]) -> None:
+        for caller in list(self._callers):
+            caller.fail(error())
+            self._leave(caller)
+
+
+def _measurable(works: Sequence[Work]) -> list[Work]:
+    """The first of them, with those after it that are of its kind and not too long together."""
+    taken, chars = [works[0]], len(works[0].text)
+    for work in works[1:]:
+        chars += len(work.text)
+        if chars > MEASURED_CHARS:
+            break
+        if work.kind is works[0].kind:
+            taken.append(work)
+    return taken
+
+
+def _closing() -> Unavailable:
+    return Unavailable("The embedding engine is shutting down.")
+
+
+def _as_ours(error: Exception) -> ArgosyError:
+    if isinstance(error, ArgosyError):
+        return error
+    wrapped = Internal("The embedding engine failed on a text.")
+    wrapped.__cause__ = error
+    return wrapped

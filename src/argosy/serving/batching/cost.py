@@ -1,0 +1,84 @@
+"""What a batch costs, learnt from the batches that ran. Pure: measurements in, predictions out.
+
+The time of a batch of a transformer grows with its tokens and, for attention, with the square of its length. Both
+factors are fitted by least squares over the past batches, older ones counting less, so that the model follows a
+host that gets slower. Factors are never negative.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+MEMORY = 0.95
+"""Weight of the past at each new batch: about the last 20 count."""
+SQUARE_SCALE = 256.0
+"""Brings the square of a length to the size of a length."""
+TRUSTED_AFTER = 8
+"""Batches after which a single one that took far longer is taken for the host's doing and counts less."""
+OUTLIER = 4.0
+RIDGE = 1e-3
+
+
+@dataclass(frozen=True, slots=True)
+class BatchLimits:
+    """What one batch may be at most. `tokens` counts padding; `seconds` is infinite where the work is elsewhere."""
+
+    tokens: int = 1024
+    texts: int = 256
+    seconds: float = 0.1
+
+
+class CostModel:
+    def __init__(self, limits: BatchLimits) -> None:
+        self._limits = limits
+        self._per_token_s = 0.0
+        self._per_square_s = 0.0
+        self._learnt = 0
+        self._longest = 0
+        self._xx = self._xz = self._zz = self._xy = self._zy = 0.0
+
+    def learn(self, texts: int, longest: int, seconds: float) -> None:
+        """A batch of `texts` texts, padded to `longest` tokens, took that long."""
+        # What is longer than all before is no outlier: of its square little could be known.
+        if self._learnt >= TRUSTED_AFTER and longest <= self._longest:
+            seconds = min(seconds, OUTLIER * max(self.seconds(texts, longest), 1e-6))
+        self._learnt += 1
+        self._longest = max(self._longest, longest)
+        x, z = _features(texts, longest)
+        self._xx = MEMORY * self._xx + x * x
+        self._xz = MEMORY * self._xz + x * z
+        self._zz = MEMORY * self._zz + z * z
+        self._xy = MEMORY * self._xy + x * seconds
+        self._zy = MEMORY * self._zy + z * seconds
+        self._fit()
+
+    def seconds(self, texts: int, longest: int) -> float:
+        """The predicted time of such a batch; 0 while nothing was learnt."""
+        x, z = _features(texts, longest)
+        return self._per_token_s * x + self._per_square_s * z
+
+    def capacity(self, longest: int) -> int:
+        """How many texts of that many tokens a batch takes: at least one."""
+        fitting = min(self._limits.texts, self._limits.tokens // max(1, longest))
+        each_s = self.seconds(1, longest)
+        if each_s > 0 and not math.isinf(self._limits.seconds):
+            fitting = min(fitting, int(self._limits.seconds / each_s))
+        return max(1, fitting)
+
+    def _fit(self) -> None:
+        # The ridge keeps the square's share small while all batches look alike and cannot tell the two apart.
+        zz = self._zz + RIDGE * self._xx
+        determinant = self._xx * zz - self._xz * self._xz
+        if determinant > 0:
+            self._per_token_s = (self._xy * zz - self._zy * self._xz) / determinant
+            self._per_square_s = (self._zy * self._xx - self._xy * self._xz) / determinant
+        if determinant <= 0 or self._per_square_s < 0:
+            self._per_token_s, self._per_square_s = self._xy / self._xx, 0.0
+        elif self._per_token_s < 0:
+            self._per_token_s, self._per_square_s = 0.0, self._zy / self._zz
+
+
+def _features(texts: int, longest: int) -> tuple[float, float]:
+    length = max(1, longest)
+    return float(texts * length), texts * length * length / SQUARE_SCALE
