@@ -175,7 +175,13 @@ def test_documents_killed_at_work_are_each_indexed_exactly_once(working: RealFle
         return view if view["counts"]["indexed"] else None
 
     interrupted = until(at_work, "the first document to be indexed")
-    kill(working.pids()["documents-1"])
+    embedding = working.pids()["embedding-1"]
+    os.kill(embedding, signal.SIGSTOP)  # a document cannot be finished now, so the kill meets one at work
+    try:
+        until(lambda: batch(working, accepted["batch_id"])["counts"]["running"], "a document to be at work")
+        kill(working.pids()["documents-1"])
+    finally:
+        os.kill(embedding, signal.SIGCONT)
     assert interrupted["counts"]["indexed"] < DOCUMENTS / 2
     assert found_counts(working, "calm") == expected
     restart(working)
