@@ -87,8 +87,8 @@ class EmbeddingSettings(ServiceSettings):
     )
     precision: Literal["fp32", "int8"] = Field(
         "fp32",
-        description="`int8` computes in integers (backend `onnx`): faster, and now and then another best hit; how often "
-        "is measured and logged.",
+        description="`int8` computes in integers (backend `onnx`): faster, and now and then another best hit; how "
+        "often is measured and logged.",
     )
     base_url: str = Field(
         "", description="The endpoint's address up to /v1 (backend `openai`); empty takes OPENAI_BASE_URL."
