@@ -1,61 +1,360 @@
-"""Picks a replica of one service and counts what is in flight to it."""
+"""Picks a replica of one service and counts what is in flight to it.
+
+A caller holds a `Lease` for every request and ends it once. Two forms:
+
+    lease = balancer.pick(PickRequest(avoid=failed))      # explicit: the simulator
+    ...
+    lease.end(Kind.OK, LoadReport.parse(header))
+
+    with balancer.lease(avoid=failed) as lease:           # clients: ended by the block, whatever happens in it
+        ...
+        lease.end(Kind.OK, report)                        # optional; only the first end counts
+
+Beside it, `due_probes()` names replicas to ask for their report in the background, without a user's request; what they
+say is handed to `probed(id, report)`. Call it after every pick; it is cheap when there are none.
+
+Time comes from the clock given, randomness from the generator given. Used from one thread.
+"""
 
 from __future__ import annotations
 
+import asyncio
+import random
+import time
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 
-from argosy.balancing.strategy import Candidate, Strategy
-from argosy.contracts.errors import Unavailable
+from argosy.balancing.candidate import Candidate
+from argosy.balancing.eligibility import Eligibility, EligibilityRule, Standing, State
+from argosy.balancing.explanation import BalanceExplanation, ReplicaExplanation
+from argosy.balancing.outcome import FAULTS, Kind, LoadReport, Outcome
+from argosy.balancing.shares import PickShares
+from argosy.balancing.strategy import PickRequest, Strategy
+from argosy.balancing.table import create
+from argosy.contracts.errors import DeadlineExceeded, Unavailable, UpstreamFailed
 from argosy.contracts.fleet import Endpoint
+from argosy.contracts.request import Clock
+from argosy.telemetry.logs import logger
 
 RETRY_AFTER_S = 1.0
+ANY = PickRequest()
+RULE = EligibilityRule()
+REMEMBERED_S = 60.0
+"""Time a replica that left is remembered: an endpoint that only flapped keeps its counts and its standing."""
+LACKS_TOLD_EVERY_S = 60.0
+
+log = logger("balancer")
+
+
+class Lease:
+    """A request on its way to a replica, counted as in flight until it ends."""
+
+    __slots__ = ("_answer", "_balancer", "_candidate", "_ended", "_started_s", "_strategy", "_trial")
+
+    def __init__(
+        self, balancer: Balancer, candidate: Candidate, strategy: Strategy, started_s: float, trial: bool
+    ) -> None:
+        self._balancer = balancer
+        self._candidate = candidate
+        self._strategy = strategy
+        self._started_s = started_s
+        self._trial = trial
+        self._ended = False
+        self._answer: tuple[Kind, float, LoadReport | None] | None = None
+
+    @property
+    def endpoint(self) -> Endpoint:
+        return self._candidate.endpoint
+
+    @property
+    def ended(self) -> bool:
+        return self._ended
+
+    @property
+    def answer(self) -> Kind | None:
+        """What `answered` was told."""
+        return None if self._answer is None else self._answer[0]
+
+    def answered(self, kind: Kind, report: LoadReport | None = None) -> None:
+        """Notes how it was answered, and when: a stream goes on after that, which is no latency of the replica's."""
+        self._answer = kind, self._balancer.now_s() - self._started_s, report
+
+    def end(self, kind: Kind, report: LoadReport | None = None, latency_s: float | None = None) -> None:
+        """Counts the request as done and lets the strategy learn. Only the first call of it does anything.
+
+        Args:
+            latency_s: from the pick to the answer; by default until `answered`, else until now.
+        """
+        if self._ended:
+            return
+        self._ended = True
+        if self._answer is not None:
+            latency_s = self._answer[1] if latency_s is None else latency_s
+            report = report or self._answer[2]
+        self._balancer._end(self._candidate, self._strategy, self._started_s, self._trial, kind, report, latency_s)
+
+
+@dataclass(frozen=True, slots=True)
+class _Gone:
+    candidate: Candidate
+    standing: Standing | None
+    left_s: float
 
 
 class Balancer:
-    """One per service and calling process. Used from one event loop."""
+    """One per service and calling process."""
 
-    def __init__(self, service: str, strategy: Strategy) -> None:
+    def __init__(
+        self,
+        service: str,
+        strategy: str,
+        *,
+        clock: Clock = time.monotonic,
+        rng: random.Random | None = None,
+        rule: EligibilityRule | None = RULE,
+    ) -> None:
+        """`rule` None switches ejection and slow start off: the strategy alone, as its source defines it.
+
+        Raises: ConfigError, there is no such strategy.
+        """
         self._service = service
-        self._strategy = strategy
+        self._clock = clock
+        self._rng = rng or random.Random()
+        self._name = strategy
+        self._strategy = create(strategy, self._rng)
+        self._others: dict[str, Strategy] = {}
+        self._eligibility = None if rule is None else Eligibility(rule)
         self._candidates: dict[str, Candidate] = {}
+        self._open: list[Candidate] = []
+        """All of them, in the order of the endpoint set."""
+        self._gone: dict[str, _Gone] = {}
+        self._shares = PickShares()
+        self._probes_due: dict[str, Candidate] = {}
+        self._told_lacks_s = float("-inf")
+        self.lacking_picks = 0
+        """Picks for which the strategy lacked the data that it is made for."""
 
     def update(self, endpoints: Sequence[Endpoint]) -> None:
         """Replaces the replicas. Those that stay keep their counts; requests to those that go are not disturbed."""
-        known = self._candidates
-        self._candidates = {
-            endpoint.id: known[endpoint.id]
-            if endpoint.id in known and known[endpoint.id].endpoint == endpoint
-            else Candidate(endpoint)
-            for endpoint in endpoints
-        }
+        now_s = self._clock()
+        first = not self._candidates and not self._gone
+        before, after = self._candidates, {}
+        for endpoint in endpoints:
+            after[endpoint.id] = self._known(endpoint, now_s) or self._new(endpoint, now_s, warm=first)
+        for replica_id, candidate in before.items():
+            if replica_id not in after:
+                standing = None if self._eligibility is None else self._eligibility.leave(replica_id, now_s)
+                self._gone[replica_id] = _Gone(candidate, standing, now_s)
+        self._candidates, self._open = after, list(after.values())
+        heaviest = max((endpoint.weight for endpoint in endpoints), default=1.0)
+        for candidate in self._open:
+            candidate.weight = candidate.full_weight = candidate.endpoint.weight / heaviest
+        for replica_id in [r for r, gone in self._gone.items() if now_s - gone.left_s > REMEMBERED_S]:
+            del self._gone[replica_id]
+            self._forget(replica_id)
+
+    def _known(self, endpoint: Endpoint, now_s: float) -> Candidate | None:
+        """The replica as it is known, when this is still the same one."""
+        known = self._candidates.get(endpoint.id)
+        gone = self._gone.pop(endpoint.id, None)
+        if known is None and gone is not None and gone.candidate.endpoint.url == endpoint.url:
+            known = gone.candidate
+            if self._eligibility is not None:
+                self._eligibility.join(endpoint.id, now_s, warm=True, known=gone.standing)
+        if known is None or known.endpoint.url != endpoint.url:
+            return None
+        known.endpoint = endpoint
+        return known
+
+    def _new(self, endpoint: Endpoint, now_s: float, *, warm: bool) -> Candidate:
+        self._forget(endpoint.id)
+        if self._eligibility is not None:
+            self._eligibility.join(endpoint.id, now_s, warm=warm)
+        return Candidate(endpoint, reported_s=now_s)
+
+    def _forget(self, replica_id: str) -> None:
+        for strategy in (self._strategy, *self._others.values()):
+            strategy.forget(replica_id)
+
+    def now_s(self) -> float:
+        return self._clock()
 
     @property
     def candidates(self) -> list[Candidate]:
-        return list(self._candidates.values())
+        return list(self._open)
 
-    def record(self, endpoint_id: str, *, failed: bool) -> None:
-        """Notes how a call to a replica ended; one that is no longer known is not counted."""
-        candidate = self._candidates.get(endpoint_id)
-        if candidate is not None:
-            candidate.ended += 1
-            candidate.failed += failed
+    def pick(self, request: PickRequest = ANY) -> Lease:
+        """A replica, counted as busy until the lease ends.
 
-    @contextmanager
-    def lease(self, avoid: Collection[str] = ()) -> Iterator[Endpoint]:
-        """A replica, counted as busy while the context lasts.
-
-        Args:
-            avoid: ids that failed this request; used again only when there is no other.
-        Raises: Unavailable, naming the service, when it has no replica.
+        Raises: Unavailable, naming the service, when it has no replica; ConfigError, the request names no strategy.
         """
-        known = list(self._candidates.values())
-        if not known:
+        if not self._open:
             raise Unavailable(f"The {self._service} service has no running replica.", retry_after_s=RETRY_AFTER_S)
-        picked = self._strategy.pick([c for c in known if c.endpoint.id not in avoid] or known)
+        now_s = self._clock()
+        strategy = self._strategy if request.strategy is None else self._other(request.strategy)
+        candidates, trial = self._eligible(request, now_s)
+        picked = candidates[0] if trial else strategy.pick(candidates, request, now_s)
+        if not trial and strategy.lacks:
+            self._tell_lack(strategy, request, now_s)
+        if not picked.in_flight:
+            picked.busy_since_s = now_s
         picked.in_flight += 1
         picked.picks += 1
+        self._shares.count(picked.id, now_s)
+        for candidate in strategy.wanted_probes(candidates, now_s):
+            self._probes_due[candidate.id] = candidate
+        return Lease(self, picked, strategy, now_s, trial)
+
+    def _eligible(self, request: PickRequest, now_s: float) -> tuple[Sequence[Candidate], bool]:
+        """Those to pick from; or the one replica that is to be tried now, and True."""
+        among = self._open
+        if request.avoid:
+            among = [c for c in among if c.id not in request.avoid] or among
+        eligibility = self._eligibility
+        if eligibility is None or eligibility.settled:
+            return among, False
+        eligibility.settle(now_s)
+        if eligibility.settled or eligibility.panic:
+            for candidate in self._open:
+                candidate.weight = candidate.full_weight
+            return among, False
+        if not request.avoid and len(among) > 1:
+            tried = eligibility.take_trial(now_s)
+            if tried is not None and tried in self._candidates:
+                return [self._candidates[tried]], True
+        for candidate in among:
+            candidate.weight = candidate.full_weight * eligibility.weight(candidate.id, now_s)
+        usable = [c for c in among if c.weight > 0]
+        if not usable:  # every one that is left is out: better one of them, by full weight, than none
+            for candidate in among:
+                candidate.weight = candidate.full_weight
+        return usable or among, False
+
+    def _other(self, name: str) -> Strategy:
+        if name == self._name:
+            return self._strategy
+        if name not in self._others:
+            self._others[name] = create(name, self._rng)
+        return self._others[name]
+
+    def _tell_lack(self, strategy: Strategy, request: PickRequest, now_s: float) -> None:
+        self.lacking_picks += 1
+        if now_s - self._told_lacks_s >= LACKS_TOLD_EVERY_S:
+            self._told_lacks_s = now_s
+            log.warning(
+                "strategy lacks data", to=self._service, strategy=request.strategy or self._name, lacks=strategy.lacks
+            )
+
+    @contextmanager
+    def lease(
+        self, avoid: Collection[str] = (), key: str | None = None, strategy: str | None = None
+    ) -> Iterator[Lease]:
+        """As `pick`, for the time of the block. What leaves it without an end of its own is ended by how it leaves."""
+        lease = self.pick(PickRequest(avoid, key, strategy))
         try:
-            yield picked.endpoint
-        finally:
-            picked.in_flight -= 1
+            yield lease
+        except BaseException as error:
+            lease.end(_kind(error, lease.answer))
+            raise
+        else:
+            lease.end(lease.answer or Kind.OK)
+
+    def due_probes(self) -> list[Endpoint]:
+        """Replicas to ask for their report now, in the background. Each is named once for each time it is wanted."""
+        if not self._probes_due:
+            return []
+        due = [candidate.endpoint for candidate in self._probes_due.values()]
+        self._probes_due.clear()
+        return due
+
+    def probed(self, replica_id: str, report: LoadReport | None) -> None:
+        """What a probe brought; None when there was no answer. Of a replica that is gone nothing is kept."""
+        candidate = self._candidates.get(replica_id)
+        if candidate is None or report is None:
+            return
+        now_s = self._clock()
+        candidate.report, candidate.reported_s = report, now_s
+        for strategy in (self._strategy, *self._others.values()):
+            strategy.probed(candidate, now_s)
+
+    def _end(
+        self,
+        candidate: Candidate,
+        strategy: Strategy,
+        started_s: float,
+        trial: bool,
+        kind: Kind,
+        report: LoadReport | None,
+        latency_s: float | None,
+    ) -> None:
+        now_s = self._clock()
+        candidate.in_flight -= 1
+        candidate.busy_since_s = now_s
+        if kind is not Kind.CANCELLED:
+            candidate.ended += 1
+            candidate.failed += kind in FAULTS
+        if report is not None:
+            candidate.report, candidate.reported_s = report, now_s
+        if self._current(candidate) is not candidate:
+            return
+        if self._eligibility is not None:
+            self._eligibility.end(candidate.id, kind, now_s, trial=trial)
+        outcome = Outcome(kind, now_s - started_s if latency_s is None else latency_s, report)
+        strategy.ended(candidate, outcome, now_s)
+
+    def _current(self, candidate: Candidate) -> Candidate | None:
+        """Who has this replica's id now: an answer of one that was replaced says nothing about its successor."""
+        gone = self._gone.get(candidate.id)
+        return self._candidates.get(candidate.id) or (None if gone is None else gone.candidate)
+
+    @property
+    def out(self) -> int:
+        """Replicas that are out or weighted down for failing."""
+        return 0 if self._eligibility is None else self._eligibility.out
+
+    def explain(self) -> BalanceExplanation:
+        """Why it picks as it does, replica by replica."""
+        now_s = self._clock()
+        shares = self._shares.of(now_s)
+        panic = self._eligibility is not None and self._eligibility.panic
+        return BalanceExplanation(
+            service=self._service,
+            strategy=self._name,
+            lacks=self._strategy.lacks,
+            panic=panic,
+            replicas=[self._row(candidate, now_s, shares) for candidate in self._open],
+        )
+
+    def _row(self, candidate: Candidate, now_s: float, shares: dict[str, float]) -> ReplicaExplanation:
+        standing = None if self._eligibility is None else self._eligibility.standings[candidate.id]
+        factor = 1.0 if self._eligibility is None else self._eligibility.weight(candidate.id, now_s)
+        return ReplicaExplanation(
+            id=candidate.id,
+            state=_state(standing),
+            why="" if standing is None else standing.why,
+            weight=candidate.full_weight * factor,
+            in_flight=candidate.in_flight,
+            picked_share=shares.get(candidate.id, 0.0),
+            ended=candidate.ended,
+            failed=candidate.failed,
+            figures=self._strategy.explain(candidate, now_s),
+            report_age_s=None if candidate.report is None else now_s - candidate.reported_s,
+        )
+
+
+def _kind(error: BaseException, answer: Kind | None) -> Kind:
+    """Whose fault it was. After the answer began only what breaks the stream is the replica's."""
+    if isinstance(error, TimeoutError | DeadlineExceeded):
+        return Kind.TIMEOUT
+    if answer is not None:
+        return Kind.ERROR if isinstance(error, UpstreamFailed) else answer
+    if isinstance(error, asyncio.CancelledError | GeneratorExit):
+        return Kind.CANCELLED
+    return Kind.ERROR
+
+
+def _state(standing: Standing | None) -> str:
+    if standing is None:
+        return State.IN.value
+    return "suspect" if standing.suspect else standing.state.value

@@ -24,6 +24,7 @@ from argosy.cli import (
     models,
     render,
     search,
+    simulate,
     status,
     up,
     version,
@@ -60,7 +61,22 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-for _module in (up, status, events, logs, add, ask, search, documents, collections, models, doctor, render, version):
+for _module in (
+    up,
+    status,
+    events,
+    logs,
+    add,
+    ask,
+    search,
+    documents,
+    collections,
+    models,
+    doctor,
+    render,
+    simulate,
+    version,
+):
     _module.register(app)
 
 

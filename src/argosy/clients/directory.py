@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 
 from argosy.balancing.balancer import Balancer
-from argosy.balancing.strategy import create
 from argosy.config.models import Services
 from argosy.contracts.fleet import Calls, EndpointSet
 from argosy.telemetry.logs import logger
@@ -17,9 +16,7 @@ class Directory:
     """Keeps working with what it knew last when nobody updates it any more."""
 
     def __init__(self, services: Services) -> None:
-        self._balancers = {
-            name: Balancer(name, create(settings.balancing)) for name, settings in services.by_name().items()
-        }
+        self._balancers = {name: Balancer(name, settings.balancing) for name, settings in services.by_name().items()}
         self._order = (-1, -1)
         self._version: str | None = None
         self._known: dict[str, int] = {}

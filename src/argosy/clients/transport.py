@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
@@ -12,11 +13,20 @@ import aiohttp
 from multidict import CIMultiDict
 from yarl import URL
 
+from argosy.balancing.balancer import Lease
+from argosy.balancing.outcome import Kind, LoadReport
+from argosy.balancing.retry_budget import RetryBudget
 from argosy.clients.directory import Directory
 from argosy.contracts.codec import JSON, MSGPACK, decode, encode
-from argosy.contracts.errors import ArgosyError, DeadlineExceeded, Unavailable, UpstreamFailed, error_from_wire
-from argosy.contracts.fleet import Endpoint
-from argosy.contracts.request import RequestContext
+from argosy.contracts.errors import (
+    ArgosyError,
+    DeadlineExceeded,
+    Overloaded,
+    Unavailable,
+    UpstreamFailed,
+    error_from_wire,
+)
+from argosy.contracts.request import LOAD_HEADER, Clock, RequestContext
 from argosy.telemetry.logs import logger
 
 T = TypeVar("T")
@@ -33,7 +43,7 @@ NO_INVENTED_HEADERS = ("content-type",)
 """A request without a body has no type; one that aiohttp makes up is refused by the next hop."""
 
 Body = bytes | AsyncIterator[bytes] | None
-Send = Callable[[Endpoint, RequestContext, contextlib.AsyncExitStack], Awaitable[R]]
+Send = Callable[[Lease, RequestContext, contextlib.AsyncExitStack], Awaitable[R]]
 """Asks one replica. The context's deadline is this attempt's."""
 
 log = logger("transport")
@@ -50,8 +60,20 @@ class RawResponse:
 
 
 class Transport:
-    def __init__(self, directory: Directory, session: aiohttp.ClientSession, token: str) -> None:
+    def __init__(
+        self,
+        directory: Directory,
+        session: aiohttp.ClientSession,
+        token: str,
+        *,
+        clock: Clock = time.monotonic,
+        budget: Callable[[], RetryBudget] = RetryBudget,
+    ) -> None:
         self._directory = directory
+        self._clock = clock
+        self._budgets = {service: budget() for service in directory.services}
+        self.retries_refused = dict.fromkeys(directory.services, 0)
+        """By service: second attempts not made because the budget was spent."""
         self._session = session
         self._authorization = {"authorization": f"Bearer {token}"}
 
@@ -77,10 +99,10 @@ class Transport:
         own_share = OWN_SHARE_OF_A_WAIT if patient else OWN_SHARE
         within = replace(context, deadline=context.deadline.share(1 - own_share))
 
-        async def once(endpoint: Endpoint, attempt: RequestContext, stack: contextlib.AsyncExitStack) -> bytes:
+        async def once(lease: Lease, attempt: RequestContext, stack: contextlib.AsyncExitStack) -> bytes:
             left_s = attempt.deadline.remaining_s()
-            opened = self._request("POST", endpoint, path, sent, {**attempt.headers(), **headers}, left_s)
-            response = await stack.enter_async_context(opened)
+            opened = self._request("POST", lease, path, sent, {**attempt.headers(), **headers}, left_s)
+            response = await _answer(lease, stack, opened)
             body = await response.read()
             if response.status >= 400:
                 raise _error(response, body, service)
@@ -96,12 +118,10 @@ class Transport:
         """Sends one message, gives the lines of the answer as they come. A broken stream raises UpstreamFailed."""
         sent = encode(message)
 
-        async def once(
-            endpoint: Endpoint, _: RequestContext, stack: contextlib.AsyncExitStack
-        ) -> aiohttp.ClientResponse:
+        async def once(lease: Lease, _: RequestContext, stack: contextlib.AsyncExitStack) -> aiohttp.ClientResponse:
             headers = {**context.headers(), "content-type": MSGPACK}
-            opened = self._request("POST", endpoint, path, sent, headers, context.deadline.remaining_s())
-            response = await stack.enter_async_context(opened)
+            opened = self._request("POST", lease, path, sent, headers, context.deadline.remaining_s())
+            response = await _answer(lease, stack, opened)
             if response.status >= 400:
                 raise _error(response, await response.read(), service)
             return response
@@ -126,10 +146,10 @@ class Transport:
         """
         sent = {"accept": JSON, **(headers or {})}
 
-        async def once(endpoint: Endpoint, _: RequestContext, stack: contextlib.AsyncExitStack) -> RawResponse:
+        async def once(lease: Lease, _: RequestContext, stack: contextlib.AsyncExitStack) -> RawResponse:
             left_s = context.deadline.remaining_s()
-            opened = self._request(method, endpoint, path, body, {**context.headers(), **sent}, left_s, params)
-            response = await stack.enter_async_context(opened)
+            opened = self._request(method, lease, path, body, {**context.headers(), **sent}, left_s, params)
+            response = await _answer(lease, stack, opened)
             return RawResponse(
                 response.status, await response.read(), response.content_type, response.headers.get("retry-after")
             )
@@ -156,20 +176,17 @@ class Transport:
         tried again.
         """
 
-        async def once(
-            endpoint: Endpoint, _: RequestContext, stack: contextlib.AsyncExitStack
-        ) -> aiohttp.ClientResponse:
-            return await stack.enter_async_context(
-                self._session.request(
-                    method,
-                    URL(f"{endpoint.url}{path}{'?' if query else ''}{query}", encoded=True),
-                    data=body,
-                    headers=CIMultiDict([*headers, *context.headers().items()]),
-                    skip_auto_headers=NO_INVENTED_HEADERS,
-                    timeout=aiohttp.ClientTimeout(total=context.deadline.remaining_s()),
-                    allow_redirects=False,
-                )
+        async def once(lease: Lease, _: RequestContext, stack: contextlib.AsyncExitStack) -> aiohttp.ClientResponse:
+            opened = self._session.request(
+                method,
+                URL(f"{lease.endpoint.url}{path}{'?' if query else ''}{query}", encoded=True),
+                data=body,
+                headers=CIMultiDict([*headers, *context.headers().items()]),
+                skip_auto_headers=NO_INVENTED_HEADERS,
+                timeout=aiohttp.ClientTimeout(total=context.deadline.remaining_s()),
+                allow_redirects=False,
             )
+            return await _answer(lease, stack, opened)
 
         async with contextlib.AsyncExitStack() as stack:
             yield await self._try(service, context, once, stack, body is None, False)
@@ -177,7 +194,7 @@ class Transport:
     def _request(
         self,
         method: str,
-        endpoint: Endpoint,
+        lease: Lease,
         path: str,
         body: Body,
         headers: Mapping[str, str],
@@ -186,7 +203,7 @@ class Transport:
     ) -> contextlib.AbstractAsyncContextManager[aiohttp.ClientResponse]:
         return self._session.request(
             method,
-            f"{endpoint.url}{path}",
+            f"{lease.endpoint.url}{path}",
             data=body,
             params=params,
             headers={**self._authorization, **headers},
@@ -205,11 +222,13 @@ class Transport:
     ) -> R:
         """`once` on one replica, and on another if need be. What the last attempt opened stays open in `stack`."""
         failed: list[str] = []
+        budget = self._budgets[service]
+        budget.request(self._clock())
         while True:
             try:
                 return await self._attempt(service, context, once, stack, idempotent, patient, failed)
             except _TryElsewhere as again:
-                if len(failed) < ATTEMPTS:
+                if len(failed) < ATTEMPTS and self._may_repeat(service, budget):
                     log.warning("trying elsewhere", to=service, failed=failed[-1], reason=again.error.code)
                     continue
                 error: ArgosyError = again.error
@@ -222,6 +241,13 @@ class Transport:
             await asyncio.sleep(PATIENCE_S)
             if context.deadline.remaining_s() <= 0:
                 raise error
+
+    def _may_repeat(self, service: str, budget: RetryBudget) -> bool:
+        if budget.take(self._clock()):
+            return True
+        self.retries_refused[service] += 1
+        log.warning("no second attempt", to=service, reason="the retry budget is spent")
+        return False
 
     async def _attempt(
         self,
@@ -236,38 +262,52 @@ class Transport:
         balancer = self._directory.balancer(service)
         context.deadline.require(f"the {service} service was asked")
         async with contextlib.AsyncExitStack() as attempt:
-            endpoint = attempt.enter_context(balancer.lease(avoid=failed))
+            lease = attempt.enter_context(balancer.lease(avoid=failed))
             elsewhere = idempotent and not failed and len(balancer.candidates) > 1
             allowed = context.for_hop_with_fallback() if elsewhere else context
             try:
                 async with asyncio.timeout(allowed.deadline.remaining_s()):
-                    result = await once(endpoint, allowed, attempt)
+                    result = await once(lease, allowed, attempt)
             except aiohttp.ClientConnectorError as error:
-                failed.append(endpoint.id)
-                balancer.record(endpoint.id, failed=True)
+                failed.append(lease.endpoint.id)
+                lease.end(Kind.REFUSED)
                 raise _TryElsewhere(_unreachable(service)) from error
             except aiohttp.ClientError as error:
-                failed.append(endpoint.id)
-                balancer.record(endpoint.id, failed=True)
+                failed.append(lease.endpoint.id)
+                lease.end(Kind.ERROR)
                 raise (_TryElsewhere(_unreachable(service)) if idempotent else _unreachable(service)) from error
             except TimeoutError as error:
-                failed.append(endpoint.id)
-                balancer.record(endpoint.id, failed=True)
+                failed.append(lease.endpoint.id)
+                lease.end(Kind.TIMEOUT)
                 silent = f"The {service} service did not answer within the time allowed."
                 # A service that is worth waiting for is not there when it is silent: the caller may try again later.
                 unanswered = Unavailable(silent, retry_after_s=1.0) if patient else DeadlineExceeded(silent)
                 raise (_TryElsewhere(unanswered) if elsewhere else unanswered) from error
             except ArgosyError as error:
-                late = isinstance(error, DeadlineExceeded)
-                balancer.record(endpoint.id, failed=error.status >= 500 and not late)
+                lease.end(lease.answer or Kind.ERROR)
                 if error.status >= 500 and elsewhere:
-                    failed.append(endpoint.id)
+                    failed.append(lease.endpoint.id)
                     raise _TryElsewhere(error) from error
                 raise
-            answered_5xx = isinstance(result, RawResponse | aiohttp.ClientResponse) and result.status >= 500
-            balancer.record(endpoint.id, failed=answered_5xx)
             stack.push_async_exit(attempt.pop_all())
             return result
+
+
+async def _answer(
+    lease: Lease,
+    stack: contextlib.AsyncExitStack,
+    opened: contextlib.AbstractAsyncContextManager[aiohttp.ClientResponse],
+) -> aiohttp.ClientResponse:
+    response = await stack.enter_async_context(opened)
+    lease.answered(_kind(response.status), LoadReport.parse(response.headers.get(LOAD_HEADER)))
+    return response
+
+
+def _kind(status: int) -> Kind:
+    """What an answer says of its replica. One that refuses for want of time is well: the time was the caller's."""
+    if status == Overloaded.status:
+        return Kind.OVERLOADED
+    return Kind.ERROR if status >= 500 and status != DeadlineExceeded.status else Kind.OK
 
 
 class _TryElsewhere(Exception):

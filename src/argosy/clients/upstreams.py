@@ -8,11 +8,13 @@ from collections.abc import Callable
 
 import aiohttp
 
+from argosy.clients.call_metrics import CallMetrics
 from argosy.clients.directory import Directory
 from argosy.clients.documents import DocumentsClient
 from argosy.clients.embedding import EmbeddingClient
 from argosy.clients.follower import Follower
 from argosy.clients.generation import GenerationClient
+from argosy.clients.prober import Prober
 from argosy.clients.retrieval import RetrievalClient
 from argosy.clients.status import StatusClient
 from argosy.clients.store import StoreClient
@@ -33,6 +35,7 @@ class Upstreams:
         self._token = token
         self._on_version = on_version
         self._following: asyncio.Task[None] | None = None
+        self._background: list[asyncio.Task[None]] = []
 
     @classmethod
     def of(cls, kit: Kit) -> Upstreams:
@@ -43,11 +46,16 @@ class Upstreams:
 
         made = cls(kit.fleet.services, kit.record.controller_url, kit.record.token, note)
         kit.calls = made.calls
+        kit.metrics.registry.register(CallMetrics(made.calling))
         return made
 
     def calls(self) -> dict[str, Calls]:
         """What this process saw of the replicas it calls, by their ids."""
         return {} if self._following is None else self.directory.calls()
+
+    def calling(self) -> tuple[Directory, Transport] | None:
+        """What calls go through; None before `start`."""
+        return None if self._following is None else (self.directory, self.transport)
 
     async def start(self) -> None:
         """Begins to follow the controller; returns when the first endpoint set is here."""
@@ -65,11 +73,13 @@ class Upstreams:
         self.status = StatusClient(self._session, self._controller_url, self._token)
         follower = Follower(self.directory, self._controller_url, self._token, self._on_version)
         self._following = asyncio.create_task(follower.run(self._session))
+        self._background = [self._following, asyncio.create_task(Prober(self.directory, self._session).run())]
         await self.directory.received()
 
     async def stop(self) -> None:
         if self._following is not None:
-            self._following.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._following
+            for task in self._background:
+                task.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await task
             await self._session.close()

@@ -35,9 +35,18 @@ class ServiceSettings(Settings):
     """What every service has."""
 
     replicas: Replicas = Field(default_factory=Replicas, description="Bounds on the number of replicas.")
-    balancing: Literal["least_connections", "round_robin"] = Field(
-        "least_connections", description="How callers pick a replica."
-    )
+    balancing: Literal[
+        "adaptive",
+        "consistent_hash",
+        "least_connections",
+        "peak_ewma",
+        "power_of_two",
+        "prequal",
+        "resource_usage",
+        "response_time",
+        "round_robin",
+        "weighted",
+    ] = Field("adaptive", description="How callers pick a replica.")
     requires: tuple[str, ...] = Field((), description="Services that must be ready before this one starts.")
     wants: tuple[str, ...] = Field(
         (), description="Services that this one waits for until their start timeout, then starts without."

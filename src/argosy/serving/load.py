@@ -9,6 +9,7 @@ import psutil
 
 from argosy.contracts.fleet import Load
 from argosy.contracts.request import Clock
+from argosy.serving.near_latency import NearLatency
 
 SMOOTHING = 0.1
 UTILIZATION_WINDOW_S = 1.0
@@ -31,11 +32,13 @@ class LoadTracker:
         self.errors = 0
         self.rejected = 0
         self.latency_ms = 0.0
+        self._near = NearLatency()
         self._window_started_s = clock()
         self._window_cpu_s = _cpu_seconds()
         self._window_requests = 0
         self._cpu = 0.0
         self._rps = 0.0
+        self._memory = self._memory_share()
 
     def begin(self) -> float:
         """The start time to hand to `end`."""
@@ -45,6 +48,7 @@ class LoadTracker:
     def end(self, started_s: float, status: int) -> float:
         """Seconds the request took."""
         elapsed_s = self._clock() - started_s
+        self._near.add(self.in_flight - 1, elapsed_s, started_s + elapsed_s)
         self.in_flight -= 1
         self.requests += 1
         self.errors += status >= 500
@@ -60,15 +64,19 @@ class LoadTracker:
         cpu_s = _cpu_seconds()
         self._cpu = (cpu_s - self._window_cpu_s) / elapsed_s / self._cpu_share
         self._rps = (self.requests - self._window_requests) / elapsed_s
+        self._memory = self._memory_share()
         self._window_started_s, self._window_cpu_s, self._window_requests = now, cpu_s, self.requests
 
-    def header(self) -> str:
-        """The value of `endpoint-load-metrics`."""
+    def header(self, *, besides: int = 0) -> str:
+        """The value of `endpoint-load-metrics`; `besides` is 1 where this answers a request that is counted."""
         self._refresh()
+        rif = self.in_flight - besides
+        near_s = self._near.at(rif, self._clock())
         return (
-            f"TEXT cpu_utilization={self._cpu:.3f}, application_utilization={self.in_flight / self._capacity:.3f}, "
-            f"rps_fractional={self._rps:.1f}, named_metrics.rif={self.in_flight}, "
-            f"named_metrics.queued={self.queued()}, named_metrics.latency_ms={self.latency_ms:.2f}"
+            f"TEXT cpu_utilization={self._cpu:.3f}, mem_utilization={self._memory:.3f}, "
+            f"application_utilization={self.in_flight / self._capacity:.3f}, "
+            f"rps_fractional={self._rps:.1f}, named_metrics.rif={rif}, "
+            f"named_metrics.queued={self.queued()}, named_metrics.latency_ms={(near_s or 0.0) * 1000:.2f}"
         )
 
     def snapshot(self) -> Load:
@@ -81,8 +89,11 @@ class LoadTracker:
             rejected=self.rejected,
             latency_ms=self.latency_ms,
             cpu_utilization=self._cpu,
-            mem_utilization=self._process.memory_info().rss / self._memory_total_bytes,
+            mem_utilization=self._memory_share(),
         )
+
+    def _memory_share(self) -> float:
+        return float(self._process.memory_info().rss / self._memory_total_bytes)
 
 
 def _cpu_seconds() -> float:

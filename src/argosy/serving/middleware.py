@@ -65,7 +65,7 @@ class ServiceMiddleware:
         request_id = request_id_of(headers)
         path: str = scope["path"]
         counted = path not in UNCOUNTED
-        exchange = _Exchange(send, request_id, self._kit)
+        exchange = _Exchange(send, request_id, self._kit, counted)
         load = self._kit.load
         started_s = load.begin() if counted else 0.0
         try:
@@ -136,8 +136,9 @@ class ServiceMiddleware:
 class _Exchange:
     """The way out: adds the headers every response carries and remembers the status."""
 
-    def __init__(self, send: Send, request_id: str, kit: Kit) -> None:
+    def __init__(self, send: Send, request_id: str, kit: Kit, counted: bool) -> None:
         self._send = send
+        self._counted = counted
         self._kit = kit
         self.request_id = request_id
         self.status = 500
@@ -150,7 +151,7 @@ class _Exchange:
             message["headers"] = [
                 *message.get("headers", ()),
                 (REQUEST_ID_HEADER.encode(), self.request_id.encode()),
-                (LOAD_HEADER.encode(), self._kit.load.header().encode()),
+                (LOAD_HEADER.encode(), self._kit.load.header(besides=int(self._counted)).encode()),
             ]
         await self._send(message)
 

@@ -14,9 +14,12 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 
+from argosy.balancing.outcome import Kind
+from argosy.balancing.retry_budget import RetryBudget
 from argosy.clients.directory import Directory
+from argosy.clients.prober import Prober
 from argosy.clients.transport import Transport
-from argosy.config.models import Services
+from argosy.config.models import Services, StoreSettings
 from argosy.contracts.errors import Conflict, DeadlineExceeded, Overloaded, Unavailable, UpstreamFailed
 from argosy.contracts.fleet import Endpoint, EndpointSet
 from argosy.contracts.request import RequestContext
@@ -237,3 +240,51 @@ async def test_a_first_attempt_that_is_too_late_leaves_time_for_another(
         publish(directory, slow=slow_url, quick=quick_url)
         answers = [await ask(transport, "x", timeout_s=1.0) for _ in range(6)]
     assert answers == ["quick:x"] * 6
+
+
+async def test_without_a_retry_budget_left_nothing_is_tried_elsewhere(directory: Directory) -> None:
+    def budget() -> RetryBudget:
+        return RetryBudget(share=0.0, reserve_per_s=0.1, window_s=10.0)
+
+    alive = Echo("alive")
+    failed = 0
+    async with served(alive.app) as url, aiohttp.ClientSession() as session:
+        transport = Transport(directory, session, TOKEN, clock=lambda: 0.0, budget=budget)
+        for n in range(20):
+            # Another address each time: a replica that is known to be dead would not be asked.
+            publish(directory, **{f"dead{n}": f"http://127.0.0.1:{closed_port()}"}, alive=url)
+            try:
+                await ask(transport, "x")
+            except Unavailable:
+                failed += 1
+    assert failed == transport.retries_refused["store"] > 0
+    assert alive.calls == 20 - failed
+
+
+async def test_what_a_replica_says_of_its_load_is_read_from_every_answer(
+    directory: Directory, transport: Transport
+) -> None:
+    async with served(Echo("one").app) as url:
+        publish(directory, one=url)
+        await ask(transport, "x")
+        with pytest.raises(Conflict):
+            await ask(transport, "conflict")
+    [candidate] = directory.balancer("store").candidates
+    assert candidate.report is not None
+    assert candidate.report.rif == 0
+    assert (candidate.ended, candidate.failed) == (2, 0)
+
+
+async def test_a_probe_brings_the_report_without_a_request_of_a_users() -> None:
+    directory = Directory(Services(store=StoreSettings(balancing="prequal")))
+    one, two = Echo("one"), Echo("two")
+    balancer = directory.balancer("store")
+    async with served(one.app) as first, served(two.app) as second, aiohttp.ClientSession() as session:
+        publish(directory, one=first, two=second)
+        balancer.pick().end(Kind.CANCELLED)
+        probing = asyncio.create_task(Prober(directory, session).run())
+        async with asyncio.timeout(10):
+            while any(candidate.report is None for candidate in balancer.candidates):
+                await asyncio.sleep(0.01)
+        probing.cancel()
+    assert one.calls == two.calls == 0

@@ -2,19 +2,10 @@
 
 from __future__ import annotations
 
-import random
-
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from argosy.balancing.balancer import Balancer
-from argosy.balancing.strategies.least_connections import LeastConnections
-from argosy.balancing.strategies.round_robin import RoundRobin
-from argosy.balancing.strategy import create
 from argosy.clients.directory import Directory
 from argosy.config.models import Services
-from argosy.contracts.errors import Unavailable
 from argosy.contracts.fleet import Endpoint, EndpointSet
 from argosy.control.discovery.publisher import Publisher
 
@@ -45,57 +36,6 @@ def test_a_service_is_emptied_only_on_purpose() -> None:
     assert known(directory) == [ONE]
     directory.apply(EndpointSet("1.3", {"store": []}, emptied=["store"]))
     assert known(directory) == []
-
-
-def test_least_connections_takes_the_idlest_replica_and_avoids_what_failed() -> None:
-    balancer = Balancer("store", LeastConnections(random.Random(1)))
-    balancer.update([ONE, TWO])
-    with balancer.lease() as first, balancer.lease() as second:
-        assert {first.id, second.id} == {"store-1", "store-2"}
-    with balancer.lease(avoid=["store-1"]) as picked:
-        assert picked == TWO
-    balancer.update([ONE])
-    with balancer.lease(avoid=["store-1"]) as picked:
-        assert picked == ONE
-
-
-def test_no_replica_is_said_with_the_service_named() -> None:
-    with (
-        pytest.raises(Unavailable, match="store service has no running replica"),
-        Balancer("store", RoundRobin()).lease(),
-    ):
-        pass
-
-
-@given(
-    st.lists(st.sampled_from(["pick", "fail", "update", "shrink"]), max_size=40),
-    st.sampled_from(["least_connections", "round_robin"]),
-)
-def test_in_flight_never_leaks(steps: list[str], strategy: str) -> None:
-    balancer = Balancer("store", create(strategy))
-    balancer.update([ONE, TWO])
-    for step in steps:
-        if step == "update":
-            balancer.update([ONE, TWO])
-        elif step == "shrink":
-            balancer.update([TWO])
-        elif step == "fail":
-            with pytest.raises(RuntimeError), balancer.lease():
-                raise RuntimeError
-        else:
-            with balancer.lease():
-                assert sum(c.in_flight for c in balancer.candidates) == 1
-    assert all(c.in_flight == 0 for c in balancer.candidates)
-
-
-def test_round_robin_takes_turns() -> None:
-    balancer = Balancer("store", RoundRobin())
-    balancer.update([ONE, TWO])
-    picked = []
-    for _ in range(4):
-        with balancer.lease() as endpoint:
-            picked.append(endpoint.id)
-    assert picked == ["store-1", "store-2", "store-1", "store-2"]
 
 
 async def test_a_watcher_gets_the_next_set_and_nothing_when_nothing_changes() -> None:

@@ -1,17 +1,14 @@
-"""Fewest requests in flight from this caller; ties go to a random one, so that callers do not move in step."""
+"""Fewest requests in flight from this caller per unit of weight; ties go to a random one, or callers move in step."""
 
 from __future__ import annotations
 
-import random
 from collections.abc import Sequence
 
-from argosy.balancing.strategy import Candidate
+from argosy.balancing.candidate import Candidate
+from argosy.balancing.strategy import PickRequest, Strategy
 
 
-class LeastConnections:
-    def __init__(self, rng: random.Random | None = None) -> None:
-        self._rng = rng or random.Random()
-
-    def pick(self, candidates: Sequence[Candidate]) -> Candidate:
-        fewest = min(candidate.in_flight for candidate in candidates)
-        return self._rng.choice([candidate for candidate in candidates if candidate.in_flight == fewest])
+class LeastConnections(Strategy):
+    def pick(self, candidates: Sequence[Candidate], request: PickRequest, now_s: float) -> Candidate:
+        fewest = min((c.in_flight + 1) / c.weight for c in candidates)
+        return self.rng.choice([c for c in candidates if (c.in_flight + 1) / c.weight == fewest])

@@ -1,16 +1,34 @@
-"""Each replica in turn, in the order of the endpoint set."""
+"""Each replica in turn, as often as its weight says, and evenly interleaved.
+
+Source: nginx's smooth weighted round robin, https://github.com/nginx/nginx/commit/52327e0627f4.
+"""
 
 from __future__ import annotations
 
+import random
 from collections.abc import Sequence
 
-from argosy.balancing.strategy import Candidate
+from argosy.balancing.candidate import Candidate
+from argosy.balancing.strategy import PickRequest, Strategy
 
 
-class RoundRobin:
-    def __init__(self) -> None:
-        self._turn = -1
+class RoundRobin(Strategy):
+    """With equal weights the order is that of the endpoint set."""
 
-    def pick(self, candidates: Sequence[Candidate]) -> Candidate:
-        self._turn += 1
-        return candidates[self._turn % len(candidates)]
+    def __init__(self, rng: random.Random) -> None:
+        super().__init__(rng)
+        self._credit: dict[str, float] = {}
+
+    def pick(self, candidates: Sequence[Candidate], request: PickRequest, now_s: float) -> Candidate:
+        credit = self._credit
+        total, best, most = 0.0, candidates[0], float("-inf")
+        for candidate in candidates:
+            total += candidate.weight
+            held = credit[candidate.id] = credit.get(candidate.id, 0.0) + candidate.weight
+            if held > most:
+                best, most = candidate, held
+        credit[best.id] -= total
+        return best
+
+    def forget(self, replica_id: str) -> None:
+        self._credit.pop(replica_id, None)

@@ -24,6 +24,9 @@ from argosy.control.health.fleet import Verdict, fleet_health, service_alone, wi
 from argosy.control.health.replica import HealthRule, Probe, ReplicaHealth, next_health
 from argosy.control.platforms.platform import Replica
 
+DEGRADED_WEIGHT = 0.25
+"""Share of a healthy replica's requests that goes to one which works in a reduced way."""
+
 
 class Observed:
     """Fed by probes and exits; read by the admin API and by discovery."""
@@ -134,8 +137,11 @@ class Observed:
         for name, known in found.items():
             ready = [r for r in replicas if r.service == name and r.id not in self.draining and self.is_ready(r)]
             answering = [r for r in ready if not self.health(r.id).bad]
-            known.extend(Endpoint(r.id, r.url) for r in answering or ready if r.url is not None)
+            known.extend(Endpoint(r.id, r.url, self._weight(r)) for r in answering or ready if r.url is not None)
         return found
+
+    def _weight(self, replica: Replica) -> float:
+        return DEGRADED_WEIGHT if self.health(replica.id).status is Health.DEGRADED else 1.0
 
     def is_ready(self, replica: Replica) -> bool:
         """Whether it last said that it may be called."""

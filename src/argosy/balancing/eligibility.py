@@ -1,0 +1,203 @@
+"""Which replicas may be picked: those that fail are put out, tried again with a trickle, and come back slowly.
+
+Pure: outcomes come in with their time, a verdict goes out. What is counted is a cumulative sum of the evidence that a
+replica fails more often than the others do (E. Page, Continuous Inspection Schemes, Biometrika 1954). One sum covers
+both of Envoy's signals, consecutive failures and a low success rate: three failures in a row suffice, and so do four
+in about twenty requests.
+"""
+
+from __future__ import annotations
+
+import enum
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from argosy.balancing.outcome import FAULTS, Kind
+
+
+@dataclass(frozen=True, slots=True)
+class EligibilityRule:
+    normal_failures: float = 0.01
+    """Share of failed requests that is nobody's fault; where the middle replica fails more, 1.5 times what it does."""
+    bad_failures: float = 0.15
+    """Share that a replica is put out for."""
+    evidence: float = 8.0
+    """Log-likelihood at which one is put out; a good replica gets there once in thousands of requests."""
+    ejected_s: float = 2.0
+    """Times the number of ejections so far is how long one is out before it is tried again."""
+    ejected_most_s: float = 8.0
+    forgiven_after_s: float = 60.0
+    """Time in service after which earlier ejections no longer lengthen the next."""
+    most_out: float = 0.1
+    """Share of the replicas, at least one, that may be out. Others that fail are weighted down instead."""
+    suspect_weight: float = 0.05
+    panic_below: float = 0.5
+    """Share of good replicas below which nobody is put out or weighted down: those left could not bear it all."""
+    trials: int = 5
+    """Requests in a row, one at a time, that must succeed before one comes back."""
+    slow_start_s: float = 5.0
+    slow_start_least: float = 0.1
+
+
+class State(enum.Enum):
+    IN = "in"
+    OUT = "out"
+    TRIAL = "trial"
+    """Still out, but single requests are sent to see whether it is well again."""
+
+
+class Standing:
+    """What is held for or against one replica."""
+
+    __slots__ = (
+        "ejections", "evidence", "failing", "out_until_s", "passed", "since_s", "state", "suspect", "trial_in_flight",
+        "warm_from_s", "why",
+    )  # fmt: skip
+
+    def __init__(self, now_s: float, warm: bool) -> None:
+        self.state = State.IN
+        self.suspect = False
+        """As good as out, but too many are out already: weighted down."""
+        self.since_s = now_s
+        self.warm_from_s = -math.inf if warm else now_s
+        self.evidence = 0.0
+        self.failing = 0.0
+        """Share of failures, recent ones first."""
+        self.ejections = 0
+        self.out_until_s = 0.0
+        self.passed = 0
+        self.trial_in_flight = False
+        self.why = ""
+
+
+RECENT = 0.05
+
+
+class Eligibility:
+    """Of the replicas of one service, as one caller sees them."""
+
+    def __init__(self, rule: EligibilityRule) -> None:
+        self._rule = rule
+        self._standings: dict[str, Standing] = {}
+        self.settled = True
+        """Every replica is in at its full weight: nothing to look up for a pick."""
+        self.panic = False
+        """Too few are good: nobody is to be put out or weighted down."""
+        self._settles_s = -math.inf
+        self._good = math.log((1 - rule.bad_failures) / (1 - rule.normal_failures))
+
+    @property
+    def standings(self) -> Mapping[str, Standing]:
+        return self._standings
+
+    @property
+    def out(self) -> int:
+        return sum(standing.state is not State.IN for standing in self._standings.values())
+
+    def join(self, replica_id: str, now_s: float, *, warm: bool, known: Standing | None = None) -> None:
+        """One more replica, or one that `leave` let go. Unless `warm`, a new one's weight grows over the slow start."""
+        standing = known or Standing(now_s, warm)
+        standing.trial_in_flight = False
+        self._standings[replica_id] = standing
+        self._look(now_s)
+
+    def leave(self, replica_id: str, now_s: float) -> Standing | None:
+        """What was held against it, for the case that it comes back."""
+        standing = self._standings.pop(replica_id, None)
+        self._look(now_s)
+        return standing
+
+    def weight(self, replica_id: str, now_s: float) -> float:
+        """Share of its full weight that it may be given now; 0 for one that is out. Ignores panic."""
+        standing = self._standings[replica_id]
+        if standing.state is not State.IN:
+            return self._rule.suspect_weight if standing.suspect else 0.0
+        warmth = (now_s - standing.warm_from_s) / self._rule.slow_start_s if self._rule.slow_start_s else 1.0
+        return min(1.0, max(self._rule.slow_start_least, warmth))
+
+    def settle(self, now_s: float) -> None:
+        """Notes that slow starts are over. To be called before a pick when not `settled`."""
+        if now_s >= self._settles_s:
+            self._look(now_s)
+
+    def take_trial(self, now_s: float) -> str | None:
+        """The replica that is to be tried with the next request, which then must be ended with `trial`."""
+        for replica_id, standing in self._standings.items():
+            if standing.state is State.OUT and now_s >= standing.out_until_s:
+                standing.state, standing.passed = State.TRIAL, 0
+            if standing.state is State.TRIAL and not standing.trial_in_flight:
+                standing.trial_in_flight = True
+                return replica_id
+        return None
+
+    def end(self, replica_id: str, kind: Kind, now_s: float, *, trial: bool = False) -> None:
+        """Takes the end of a request into account; one of a replica that is gone is not."""
+        standing = self._standings.get(replica_id)
+        if standing is None:
+            return
+        if trial:
+            standing.trial_in_flight = False
+        if kind is Kind.CANCELLED or kind is Kind.OVERLOADED:
+            return
+        bad = kind in FAULTS
+        standing.failing += RECENT * (bad - standing.failing)
+        if standing.state is not State.IN:
+            if trial:
+                self._tried(standing, kind, now_s)
+            return
+        if not bad:
+            if standing.evidence:
+                standing.evidence = max(0.0, standing.evidence + self._good)
+            return
+        normal = max(self._rule.normal_failures, 1.5 * self._usual())
+        standing.evidence += max(0.0, math.log(max(self._rule.bad_failures, min(1.0, 3 * normal)) / min(1.0, normal)))
+        if standing.evidence >= self._rule.evidence:
+            self._against(standing, kind, now_s)
+
+    def _usual(self) -> float:
+        """The middle replica's share of failures, the lower one of two."""
+        shares = sorted(standing.failing for standing in self._standings.values())
+        return shares[(len(shares) - 1) // 2] if len(shares) > 1 else 0.0
+
+    def _against(self, standing: Standing, kind: Kind, now_s: float) -> None:
+        if len(self._standings) < 2:
+            return
+        standing.why = f"fails ({kind.value}), lately {standing.failing:.0%} of its requests"
+        if now_s - standing.since_s > self._rule.forgiven_after_s:
+            standing.ejections = 0
+        self._put_out(standing, now_s)
+        self._look(now_s)
+
+    def _put_out(self, standing: Standing, now_s: float) -> None:
+        others = sum(s.state is not State.IN and not s.suspect and s is not standing for s in self._standings.values())
+        standing.suspect = others + 1 > max(1, int(self._rule.most_out * len(self._standings)))
+        standing.ejections += 1
+        standing.state, standing.since_s = State.OUT, now_s
+        standing.out_until_s = now_s + min(self._rule.ejected_most_s, self._rule.ejected_s * standing.ejections)
+
+    def _tried(self, standing: Standing, kind: Kind, now_s: float) -> None:
+        if kind in FAULTS:
+            standing.why = f"failed when tried again ({kind.value})"
+            self._put_out(standing, now_s)
+        else:
+            standing.passed += 1
+            if standing.passed >= self._rule.trials:
+                standing.state, standing.suspect, standing.since_s, standing.why = State.IN, False, now_s, ""
+                standing.warm_from_s = now_s
+                # On probation: one more failure soon puts it out again.
+                standing.evidence = self._rule.evidence - math.log(self._rule.bad_failures / self._rule.normal_failures)
+        self._look(now_s)
+
+    def _look(self, now_s: float) -> None:
+        slow_start_s = self._rule.slow_start_s
+        good = sum(s.state is State.IN for s in self._standings.values())
+        self.panic = good < self._rule.panic_below * len(self._standings)
+        self._settles_s = now_s
+        self.settled = True
+        for standing in self._standings.values():
+            warm_s = standing.warm_from_s + slow_start_s
+            if standing.state is not State.IN:
+                self.settled, self._settles_s = False, math.inf
+            elif warm_s > now_s:
+                self.settled, self._settles_s = False, max(self._settles_s, warm_s)

@@ -1,0 +1,28 @@
+"""Each replica's share of the last minute's picks, in constant memory: counts in slots of 5 s."""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+
+SLOT_S = 5.0
+SLOTS = 12
+
+
+class PickShares:
+    def __init__(self) -> None:
+        self._slots: deque[tuple[float, Counter[str]]] = deque(maxlen=SLOTS)
+        self._ends_s = float("-inf")
+
+    def count(self, replica_id: str, now_s: float) -> None:
+        if now_s >= self._ends_s:
+            self._slots.append((now_s, Counter()))
+            self._ends_s = now_s + SLOT_S
+        self._slots[-1][1][replica_id] += 1
+
+    def of(self, now_s: float) -> dict[str, float]:
+        """By replica id; empty when there was no pick."""
+        total: Counter[str] = Counter()
+        for began_s, counts in self._slots:
+            if now_s - began_s < SLOT_S * SLOTS:
+                total += counts
+        return {replica_id: n / total.total() for replica_id, n in total.items()}

@@ -1,0 +1,225 @@
+"""Fewest requests in flight, unless a replica is confirmed to be slow. The default.
+
+Counting what is in flight balances equal replicas best, and latency only breaks ties: weighing by it follows noise. A
+replica that is slow beyond noise is weighed by how slow it is, against the fastest quarter, so that the reference holds
+when half of them are slow. A failure counts as a second of latency, or whoever fails at once would look fast. One that
+is silent longer than it ever was counts as slow before it answers. A slow one is tried again with one request in a
+thousand, and with more as soon as that went well.
+
+Sources: join the shortest queue; Peak EWMA (Finagle) for the weight of the slow; linkerd2 for the penalty.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Sequence
+
+from argosy.balancing.candidate import Candidate
+from argosy.balancing.outcome import FAULTS, Kind, Outcome
+from argosy.balancing.strategy import PickRequest, Strategy
+
+SLOW_FACTOR = 2.0
+"""Times the reference from which latency weighs; less is noise of short averages."""
+SMOOTHING_LEAST = 0.03
+DECAY_S = 3.0
+FAILURE_S = 1.0
+TIE_WEIGHT = 0.001
+JITTER = 0.1
+"""By how much latency is blurred as a tie-breaker, or the luckiest of idle replicas would get everything."""
+SAMPLES = 5
+"""Answers from which one may be called slow: a single one says little where times vary."""
+FRESH_S = 0.5
+TRIAL_SHARE = 0.0005
+"""Of the picks, what may go to slow replicas to see whether they still are."""
+TRIAL_AFTER_S = 1.0
+"""Age of the last answer from which it is worth a trial."""
+PROBE_AFTER_S = 1.0
+"""Age of the last word from a slow replica from which it is asked how it is."""
+HOPEFUL_FACTOR = 1.5
+"""Times the latency that counts as slow, up to which its report is a reason for a trial."""
+TRIALS = 3
+"""Good ones in a row that make a replica normal again."""
+FULL_FOR_S = 0.25
+"""Time that one which turned a request away is the last resort."""
+LAST_RESORT = 1e6
+UNKNOWN_FACTOR = 3.0
+"""Slowness assumed of one that has requests but never answered."""
+
+
+class _View:
+    """What is known of one replica."""
+
+    __slots__ = (
+        "answered_s",
+        "asked_s",
+        "failed",
+        "full_until_s",
+        "good_trials",
+        "known",
+        "latency_s",
+        "samples",
+        "trial_sum_s",
+        "trying",
+    )
+
+    def __init__(self) -> None:
+        self.latency_s = 0.0
+        self.known = False
+        self.answered_s = -math.inf
+        self.full_until_s = -math.inf
+        self.asked_s = -math.inf
+        self.samples = 0
+        self.failed = False
+        self.trying = False
+        self.good_trials = 0
+        self.trial_sum_s = 0.0
+
+    def begin_trial(self) -> None:
+        self.trying, self.good_trials, self.trial_sum_s = True, 0, 0.0
+
+
+class Adaptive(Strategy):
+    def __init__(self, rng: random.Random) -> None:
+        super().__init__(rng)
+        self._views: dict[str, _View] = {}
+        self._reference_s = 0.0
+        self._stale = 0
+        self._trial_tokens = 0.0
+        self._slow: list[Candidate] = []
+        """Of the last pick."""
+
+    def pick(self, candidates: Sequence[Candidate], request: PickRequest, now_s: float) -> Candidate:
+        looked_at = self.some(candidates)
+        if self._stale * 8 >= len(looked_at) or not self._reference_s:
+            self._refer()
+        self._trial_tokens = min(1.0, self._trial_tokens + TRIAL_SHARE)
+        self._slow = []
+        draw = self.rng.random
+        best, least = looked_at[0], math.inf
+        for candidate in looked_at:
+            cost = self._cost(candidate, now_s) + 1e-6 * draw()
+            if candidate.weight < 1.0 and candidate.weight < draw():
+                # Dividing by the weight would give one that warms up nothing at all while others are idle.
+                cost += LAST_RESORT
+            if cost < least:
+                best, least = candidate, cost
+        self.lacks = "" if self._reference_s else "response times"
+        return self._trial(now_s) or best if self._slow else best
+
+    def _cost(self, candidate: Candidate, now_s: float) -> float:
+        busy = candidate.in_flight
+        view = self._views.get(candidate.id)
+        if view is None or not view.known:
+            return (busy + 1) * UNKNOWN_FACTOR if busy else 1.0
+        reference_s = self._reference_s or 1e-9
+        slow_above_s = SLOW_FACTOR * reference_s
+        latency_s = view.latency_s
+        if view.samples < SAMPLES and not view.failed:
+            latency_s = 0.0  # too few answers to judge it: it is asked first until there are enough
+        if busy:
+            silent_s = now_s - candidate.busy_since_s
+            if silent_s > latency_s and silent_s > slow_above_s:
+                latency_s = silent_s
+        if latency_s <= slow_above_s:
+            cost = busy + 1 + TIE_WEIGHT * self._tie(latency_s / reference_s, now_s - view.answered_s)
+        else:
+            cost = (busy + 1) * latency_s / reference_s
+            self._slow.append(candidate)
+        return cost + LAST_RESORT if view.full_until_s > now_s else cost
+
+    def _tie(self, latency: float, age_s: float) -> float:
+        """Latency over the reference, blurred, and the older the nearer to 1: the unlucky are asked again."""
+        if age_s > FRESH_S:
+            latency = 1 + (latency - 1) * math.exp(-age_s / DECAY_S)
+        return latency * (1 - JITTER + 2 * JITTER * self.rng.random())
+
+    def _trial(self, now_s: float) -> Candidate | None:
+        """The slow one to try now: one that is being tried, or when there is a token the one unheard of for longest."""
+        idle = [(self._views[c.id], c) for c in self._slow if not c.in_flight]
+        for view, candidate in idle:
+            if view.trying:
+                return candidate
+        if self._trial_tokens < 1.0 or not idle:
+            return None
+        view, candidate = min(idle, key=lambda pair: pair[0].answered_s)
+        if now_s - view.answered_s < TRIAL_AFTER_S:
+            return None
+        self._trial_tokens = 0.0
+        view.begin_trial()
+        return candidate
+
+    def _refer(self) -> None:
+        known = sorted(view.latency_s for view in self._views.values() if view.known)
+        self._reference_s = known[len(known) // 4] if known else 0.0
+        self._stale = 0
+
+    def ended(self, candidate: Candidate, outcome: Outcome, now_s: float) -> None:
+        view = self._views.get(candidate.id)
+        if view is None:
+            view = self._views[candidate.id] = _View()
+        kind, sample_s = outcome.kind, outcome.latency_s
+        if kind is Kind.OVERLOADED:
+            view.full_until_s = now_s + FULL_FOR_S
+            return
+        if kind is Kind.CANCELLED and not (view.known and sample_s > view.latency_s):
+            # It took at least that long, which says something only of one that was taken for faster.
+            return
+        if kind in FAULTS:
+            sample_s = max(sample_s, FAILURE_S)
+            view.failed = True
+        self._stale += 1
+        if not view.known:
+            view.latency_s, view.known = sample_s, True
+        else:
+            passed = 1 - math.exp((view.answered_s - now_s) / DECAY_S)
+            smoothing = max(SMOOTHING_LEAST, passed, 1 / (view.samples + 1))
+            view.latency_s += smoothing * (sample_s - view.latency_s)
+        view.samples += 1
+        view.answered_s = now_s
+        if view.trying:
+            self._tried(view, sample_s)
+
+    def _tried(self, view: _View, sample_s: float) -> None:
+        if sample_s > SLOW_FACTOR * self._reference_s:
+            view.trying = False
+            return
+        view.good_trials += 1
+        view.trial_sum_s += sample_s
+        if view.good_trials >= TRIALS:
+            view.trying = False
+            view.latency_s = min(view.latency_s, view.trial_sum_s / view.good_trials)
+            # What ended for one has often ended for others too: look at once.
+            self._trial_tokens = 1.0
+
+    def wanted_probes(self, candidates: Sequence[Candidate], now_s: float) -> Sequence[Candidate]:
+        wanted = []
+        for candidate in self._slow:
+            view = self._views[candidate.id]
+            heard_s = max(candidate.reported_s, view.answered_s, view.asked_s)
+            if now_s - heard_s >= PROBE_AFTER_S:
+                view.asked_s = now_s
+                wanted.append(candidate)
+        return wanted
+
+    def probed(self, candidate: Candidate, now_s: float) -> None:
+        """Another caller may have found out that it is fast again."""
+        view, report = self._views.get(candidate.id), candidate.report
+        if view is None or report is None or report.latency_ms is None or view.trying:
+            return
+        hopeful_s = HOPEFUL_FACTOR * SLOW_FACTOR * self._reference_s
+        if report.latency_ms / 1000 <= hopeful_s and now_s - view.answered_s > PROBE_AFTER_S:
+            view.begin_trial()
+
+    def forget(self, replica_id: str) -> None:
+        self._views.pop(replica_id, None)
+        self._stale += 1
+
+    def explain(self, candidate: Candidate, now_s: float) -> dict[str, float]:
+        view = self._views.get(candidate.id)
+        if view is None or not view.known:
+            return {}
+        figures = {"latency_ms": view.latency_s * 1000, "reference_ms": self._reference_s * 1000}
+        if view.latency_s > SLOW_FACTOR * self._reference_s > 0:
+            figures["slow_factor"] = view.latency_s / self._reference_s
+        return figures

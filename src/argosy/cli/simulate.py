@@ -1,0 +1,136 @@
+"""`argosy simulate`: balancing strategies against the same simulated requests."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from argosy.cli import output
+
+if TYPE_CHECKING:
+    from argosy.simulation.comparison import Comparison, Row
+    from argosy.simulation.regime import Regime
+
+STRATEGIES = "adaptive,round_robin,least_connections,power_of_two,peak_ewma,prequal"
+REGIME = "unequal"
+
+
+def simulate(
+    strategy: Annotated[
+        str,
+        typer.Option(
+            help="Names separated by commas; the others are compared with the first. `adaptive` is simulated as it "
+            "ships, the others alone, as their sources define them; NAME:guarded and NAME:alone say otherwise."
+        ),
+    ] = STRATEGIES,
+    regime: Annotated[str | None, typer.Option(help=f"What happens to the fleet. [default: {REGIME}]")] = None,
+    trace: Annotated[Path | None, typer.Option(help="Arrivals of a trace file instead of a regime.")] = None,
+    callers: Annotated[int, typer.Option(min=1, max=1000, help="Calling processes, each with its own balancer.")] = 1,
+    seeds: Annotated[int, typer.Option(min=1, max=1000, help="Runs of each strategy.")] = 10,
+    requests: Annotated[int | None, typer.Option(min=1000, help="Requests of a run. [default: the regime's]")] = None,
+    replicas: Annotated[int, typer.Option(min=1, max=1000, help="With --trace: one-core replicas.")] = 4,
+    load: Annotated[float, typer.Option(min=0.01, max=2.0, help="With --trace: busy share of the replicas.")] = 0.7,
+    jobs: Annotated[int, typer.Option(min=0, max=256, help="Processes; 0 takes one a core.")] = 0,
+    plot: Annotated[Path | None, typer.Option(help="Write the picture there, as SVG.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Compare balancing strategies on the same simulated requests."""
+    import dataclasses
+    import os
+    import sys
+
+    from argosy.simulation.comparison import compare
+    from argosy.simulation.plot import draw
+    from argosy.simulation.subject import Subject
+
+    if regime and trace:
+        raise typer.BadParameter("give a regime or a trace, not both", param_hint="--regime")
+    subjects = list(dict.fromkeys(map(Subject.parse, strategy.split(","))))
+    chosen = _replayed(trace, requests, replicas, load) if trace else _named(regime or REGIME)
+    if requests and not trace:
+        chosen = dataclasses.replace(chosen, requests=requests)
+    progress = _progress if sys.stderr.isatty() and not as_json else _silence
+    result = compare(
+        chosen, subjects, callers=callers, seeds=seeds, jobs=jobs or os.cpu_count() or 1, progress=progress
+    )
+    if trace:
+        result.regime, result.trace = None, str(trace)
+    if plot:
+        plot.write_text(draw(result, chosen.about), encoding="utf-8")
+    if as_json:
+        output.json(result)
+        return
+    output.line(f"{chosen.name}: {chosen.about}.")
+    output.line(f"{chosen.requests:,} requests, {callers} calling, {output.quantity(seeds, 'seed')}, 95 % intervals.")
+    _table(result)
+    _versus(result)
+
+
+def _named(name: str) -> Regime:
+    from argosy.contracts.errors import ConfigError
+    from argosy.simulation.regimes import REGIMES
+
+    if name not in REGIMES:
+        raise ConfigError(f"There is no regime {name!r}; choose one of {', '.join(REGIMES)}.")
+    return REGIMES[name]()
+
+
+def _replayed(trace: Path, requests: int | None, replicas: int, load: float) -> Regime:
+    from argosy.simulation.replay import replay
+    from argosy.simulation.traces import read_trace
+
+    return replay(read_trace(trace, requests or 200_000), replicas=replicas, load=load)
+
+
+def _silence(done: int, of: int) -> None:
+    """Nobody watches."""
+
+
+def _progress(done: int, of: int) -> None:
+    typer.echo(f"\r{done} of {of} runs" if done < of else "\r\033[K", nl=False, err=True)
+
+
+def _table(result: Comparison) -> None:
+    measures = list(result.rows[0].measures)
+    shares = any(row.slow_share is not None for row in result.rows)
+    retries = any((row.attempts or 1) > 1 for row in result.rows)
+    columns = ["strategy", "p50 ms", "p99 ms", "p99.9 ms", "goodput/s", "failed"]
+    columns += ["attempts"] * retries + ["slow %"] * shares + measures
+    output.table(columns, [_cells(row, measures, result.seeds, shares=shares, retries=retries) for row in result.rows])
+
+
+def _cells(row: Row, measures: list[str], seeds: int, *, shares: bool, retries: bool) -> list[str]:
+    def figure(name: str, value: float | None, scale: float = 1) -> str:
+        if value is None:
+            return output.DASH
+        if seeds < 2:
+            return f"{value * scale:.4g}"
+        low, high = row.ci95[name]
+        return f"{value * scale:.4g} ({low * scale:.4g}–{high * scale:.4g})"
+
+    cells = [
+        row.strategy if row.stable else f"{row.strategy} (unstable)",
+        figure("p50_ms", row.p50_ms),
+        figure("p99_ms", row.p99_ms),
+        figure("p999_ms", row.p999_ms),
+        figure("goodput", row.goodput),
+        figure("failed", row.failed),
+    ]
+    cells += [figure("attempts", row.attempts)] * retries + [figure("slow_share", row.slow_share, 100)] * shares
+    return cells + [figure(name, row.measures[name]) for name in measures]
+
+
+def _versus(result: Comparison) -> None:
+    first = result.rows[0].strategy
+    for other, ratio in result.versus.items():
+        if ratio is None:
+            output.line(f"p99 of {other} is not compared: one of the two is unstable.")
+        else:
+            low, high = result.versus_ci95[other]
+            output.line(f"p99 of {other}: {ratio:.3g} ({low:.3g}–{high:.3g}) times that of {first}.")
+
+
+def register(app: typer.Typer) -> None:
+    app.command()(simulate)

@@ -1,0 +1,54 @@
+"""Asks replicas for their load report where a balancer wants one, beside the requests and not in their way."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+
+import aiohttp
+
+from argosy.balancing.balancer import Balancer
+from argosy.balancing.outcome import LoadReport
+from argosy.clients.directory import Directory
+from argosy.contracts.fleet import Endpoint
+from argosy.contracts.request import LOAD_HEADER
+
+LOOK_EVERY_S = 0.1
+TIMEOUT_S = 1.0
+PATH = "/livez"
+"""Checks nothing and counts as no load; every answer carries the report."""
+AT_ONCE = 32
+
+
+class Prober:
+    def __init__(self, directory: Directory, session: aiohttp.ClientSession) -> None:
+        self._directory = directory
+        self._session = session
+        self._running: dict[str, asyncio.Task[None]] = {}
+
+    async def run(self) -> None:
+        """Probes until cancelled. A replica that does not answer is not asked twice at a time."""
+        try:
+            while True:
+                await asyncio.sleep(LOOK_EVERY_S)
+                for service in self._directory.services:
+                    self._begin(self._directory.balancer(service))
+        finally:
+            running = list(self._running.values())
+            for task in running:
+                task.cancel()
+            await asyncio.gather(*running, return_exceptions=True)
+
+    def _begin(self, balancer: Balancer) -> None:
+        for endpoint in balancer.due_probes():
+            if endpoint.id not in self._running and len(self._running) < AT_ONCE:
+                self._running[endpoint.id] = asyncio.create_task(self._probe(balancer, endpoint))
+
+    async def _probe(self, balancer: Balancer, endpoint: Endpoint) -> None:
+        report = None
+        with contextlib.suppress(aiohttp.ClientError, TimeoutError, OSError):
+            timeout = aiohttp.ClientTimeout(total=TIMEOUT_S)
+            async with self._session.get(f"{endpoint.url}{PATH}", timeout=timeout, allow_redirects=False) as response:
+                report = LoadReport.parse(response.headers.get(LOAD_HEADER))
+        del self._running[endpoint.id]
+        balancer.probed(endpoint.id, report)

@@ -1,0 +1,125 @@
+"""Several strategies on the same requests: one run for each strategy and seed, spread over processes."""
+
+from __future__ import annotations
+
+import math
+import multiprocessing
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from functools import partial
+
+import msgspec
+
+from argosy.simulation.bootstrap import Interval, mean_interval, ratio_interval
+from argosy.simulation.regime import Regime
+from argosy.simulation.run import run
+from argosy.simulation.subject import Subject
+from argosy.simulation.summary import Summary, summarize
+
+Task = tuple[Subject, int]
+Mapped = Callable[[Callable[[Task], Summary], list[Task]], Iterator[Summary]]
+
+STABLE_SHARE = 0.5
+"""A strategy counts as stable when it was in more than this share of its runs."""
+
+
+class Row(msgspec.Struct):
+    """Means over the seeds. A figure is None where a run has none of it."""
+
+    strategy: str
+    p50_ms: float | None
+    p99_ms: float | None
+    p999_ms: float | None
+    goodput: float | None
+    failed: float | None
+    attempts: float | None
+    slow_share: float | None
+    stable: bool
+    measures: dict[str, float | None]
+    ci95: dict[str, Interval]
+
+
+class Comparison(msgspec.Struct, omit_defaults=True):
+    """`versus`: the p99 of each other strategy divided by the first one's; None where either was unstable."""
+
+    rows: list[Row]
+    callers: int
+    seeds: int
+    requests: int
+    versus: dict[str, float | None]
+    versus_ci95: dict[str, Interval]
+    regime: str | None = None
+    trace: str | None = None
+
+
+def compare(
+    regime: Regime,
+    subjects: Sequence[Subject],
+    *,
+    callers: int = 1,
+    seeds: int = 10,
+    jobs: int = 1,
+    progress: Callable[[int, int], None] = lambda done, of: None,
+) -> Comparison:
+    """The first subject is the one that the others are compared with."""
+    labels = [subject.label for subject in subjects]
+    tasks = [(subject, seed) for seed in range(seeds) for subject in subjects]
+    summaries: dict[str, list[Summary]] = {label: [] for label in labels}
+    with _mapping(min(jobs, len(tasks))) as mapped:
+        outcomes = mapped(partial(_task, regime, callers), tasks)
+        for done, ((subject, _), summary) in enumerate(zip(tasks, outcomes, strict=True), start=1):
+            summaries[subject.label].append(summary)
+            progress(done, len(tasks))
+    rows = {label: _row(label, summaries[label]) for label in labels}
+    versus, versus_ci95 = _versus(labels, summaries, rows)
+    return Comparison(list(rows.values()), callers, seeds, regime.requests, versus, versus_ci95, regime=regime.name)
+
+
+def _task(regime: Regime, callers: int, task: Task) -> Summary:
+    subject, seed = task
+    return summarize(regime, run(regime, subject, seed, callers))
+
+
+@contextmanager
+def _mapping(jobs: int) -> Iterator[Mapped]:
+    if jobs <= 1:
+        yield map
+        return
+    with ProcessPoolExecutor(jobs, mp_context=multiprocessing.get_context("spawn")) as pool:
+        yield pool.map
+
+
+def _row(strategy: str, summaries: list[Summary]) -> Row:
+    names = list(summaries[0].figures)
+    values = {name: [summary.figures[name] for summary in summaries] for name in names}
+    means = {name: _plain(sum(column) / len(column)) for name, column in values.items()}
+    known = {field.name for field in msgspec.structs.fields(Row)}
+    return Row(
+        strategy=strategy,
+        stable=sum(summary.stable for summary in summaries) > STABLE_SHARE * len(summaries),
+        measures={name: mean for name, mean in means.items() if name not in known},
+        ci95={name: mean_interval(values[name]) for name in names if means[name] is not None},
+        **{name: mean for name, mean in means.items() if name in known},
+    )
+
+
+def _versus(
+    labels: Sequence[str], summaries: dict[str, list[Summary]], rows: dict[str, Row]
+) -> tuple[dict[str, float | None], dict[str, Interval]]:
+    versus: dict[str, float | None] = {}
+    intervals: dict[str, Interval] = {}
+    first, *others = labels
+    ours = [summary.figures["p99_ms"] for summary in summaries[first]]
+    for other in others:
+        theirs = [summary.figures["p99_ms"] for summary in summaries[other]]
+        ratio = _plain(sum(theirs) / sum(ours)) if rows[first].stable and rows[other].stable else None
+        versus[other] = ratio
+        if ratio is not None:
+            intervals[other] = ratio_interval(theirs, ours)
+    return versus, intervals
+
+
+def _plain(value: float) -> float | None:
+    """JSON knows no NaN."""
+    return None if math.isnan(value) else value

@@ -1,0 +1,34 @@
+"""A regime made of a trace: its arrivals as they were, its work scaled to the load that is asked for."""
+
+from __future__ import annotations
+
+from argosy.simulation.durations import Durations, Lognormal, Measured
+from argosy.simulation.prefixing import Written
+from argosy.simulation.regime import Prefixes, Regime, ReplicaModel
+from argosy.simulation.servers.sharing import Sharing
+from argosy.simulation.traces import Trace
+
+SIGMA = 1.0
+"""Of the work where the trace does not say it."""
+KEPT_PREFIXES = 200
+HIT_SHARE = 0.5
+
+
+def replay(trace: Trace, *, replicas: int, load: float) -> Regime:
+    """`replicas` of one core each, busy for the share `load` of the time on average."""
+    mean_s = load * replicas / trace.arrivals.mean_rps
+    work: Durations = Lognormal(mean_s, SIGMA)
+    if trace.work is not None:
+        scale = mean_s * len(trace.work) / sum(trace.work)
+        work = Measured(tuple(w * scale for w in trace.work))
+    prefixes = None if trace.prefixes is None else Prefixes(Written(trace.prefixes), KEPT_PREFIXES, HIT_SHARE)
+    known = "" if prefixes is None else f", a known prefix saves {1 - HIT_SHARE:.0%} of the work"
+    return Regime(
+        name=trace.name,
+        about=f"{replicas} one-core replicas at load {load:g}, work {mean_s * 1000:.3g} ms on average{known}",
+        replicas=(ReplicaModel(Sharing()),) * replicas,
+        arrivals=trace.arrivals,
+        work=work,
+        requests=trace.requests,
+        prefixes=prefixes,
+    )

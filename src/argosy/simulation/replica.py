@@ -1,0 +1,108 @@
+"""A simulated replica: a server, what goes wrong with it, what it has cached, and what it reports of its load."""
+
+from __future__ import annotations
+
+import math
+from collections import OrderedDict
+
+from argosy.balancing.outcome import Kind, LoadReport
+from argosy.serving.near_latency import NearLatency
+from argosy.simulation.attempt import Attempt
+from argosy.simulation.kernel import Kernel
+from argosy.simulation.regime import Prefixes, ReplicaModel
+from argosy.simulation.speed import Speed
+
+UTILIZATION_WINDOW_S = 1.0
+NEAR_KEPT_S = 0.1
+REFUSAL_S = 0.001
+"""What it takes to say no."""
+ADMITTED = 64.0
+"""What a replica without a limit of its own divides its requests in flight by to report a utilisation."""
+
+
+class Replica:
+    """Answers every attempt once by `attempt.caller.answered`, also those whose caller has gone."""
+
+    __slots__ = (
+        "_failure", "_kernel", "_known", "_latency", "_near", "_parallel", "_prefixes", "_rps", "_seen_s", "_server",
+        "_utilization", "in_flight", "index",
+    )  # fmt: skip
+
+    def __init__(
+        self, index: int, model: ReplicaModel, speed: Speed, prefixes: Prefixes | None, kernel: Kernel
+    ) -> None:
+        self.index = index
+        self.in_flight = 0
+        self._kernel = kernel
+        self._failure = model.failure
+        self._prefixes = prefixes
+        self._known: OrderedDict[int, None] = OrderedDict()
+        self._server = model.server.build(kernel, speed, self._served)
+        self._parallel = model.server.parallel if math.isfinite(model.server.parallel) else ADMITTED
+        self._latency = NearLatency()
+        self._near: dict[int, tuple[float, float | None]] = {}
+        self._utilization = 0.0
+        self._rps = 0.0
+        self._seen_s = 0.0
+
+    def receive(self, attempt: Attempt) -> None:
+        self.in_flight += 1
+        failure = self._failure
+        if failure is not None and attempt.luck < failure.probability:
+            now_s = self._kernel.now_s
+            if failure.since_s <= now_s < failure.until_s:
+                self._kernel.at(now_s + failure.after_s, self._failed, attempt)
+                return
+        if self._prefixes is not None:
+            self._warm(attempt, self._prefixes)
+        if not self._server.submit(attempt):
+            self._kernel.at(self._kernel.now_s + REFUSAL_S, self._refused, attempt)
+
+    def _warm(self, attempt: Attempt, prefixes: Prefixes) -> None:
+        known = self._known
+        if attempt.prefix in known:
+            known.move_to_end(attempt.prefix)
+            attempt.work_s *= prefixes.hit_share
+        else:
+            known[attempt.prefix] = None
+            if len(known) > prefixes.kept:
+                known.popitem(last=False)
+
+    def _served(self, attempt: Attempt) -> None:
+        self.in_flight -= 1
+        now_s = self._kernel.now_s
+        self._near.clear()
+        self._latency.add(self.in_flight, now_s - attempt.started_s, now_s)
+        window = math.exp((self._seen_s - now_s) / UTILIZATION_WINDOW_S)
+        self._rps = self._rps * window + 1 / UTILIZATION_WINDOW_S
+        self._utilization += (1 - window) * (min(1.0, (self._server.busy + 1) / self._parallel) - self._utilization)
+        self._seen_s = now_s
+        attempt.caller.answered(attempt, Kind.OK)
+
+    def _failed(self, attempt: Attempt) -> None:
+        self.in_flight -= 1
+        attempt.caller.answered(attempt, Kind.ERROR)
+
+    def _refused(self, attempt: Attempt) -> None:
+        self.in_flight -= 1
+        attempt.caller.answered(attempt, Kind.OVERLOADED)
+
+    def report(self) -> LoadReport:
+        """What it says of its load on an answer. The latency is of answers at about the present number in flight."""
+        latency_s = self._near_s()
+        return LoadReport(
+            rif=self.in_flight,
+            latency_ms=None if latency_s is None else latency_s * 1000,
+            cpu_utilization=self._utilization,
+            application_utilization=self.in_flight / self._parallel,
+            queued=self._server.queued,
+            rps=self._rps,
+        )
+
+    def _near_s(self) -> float | None:
+        """`NearLatency.at`, kept while nothing new is known: probes ask several times between two answers."""
+        now_s, level = self._kernel.now_s, self.in_flight.bit_length()
+        known = self._near.get(level)
+        if known is None or now_s - known[0] > NEAR_KEPT_S:
+            known = self._near[level] = (now_s, self._latency.at(self.in_flight, now_s))
+        return known[1]

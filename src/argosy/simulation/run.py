@@ -1,0 +1,134 @@
+"""One run: a regime, a strategy, a seed and a number of callers in, a `Record` out."""
+
+from __future__ import annotations
+
+import gc
+import logging
+import math
+import random
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+
+from argosy.balancing.balancer import Balancer
+from argosy.balancing.eligibility import EligibilityRule
+from argosy.contracts.fleet import Endpoint
+from argosy.simulation.caller import Caller
+from argosy.simulation.kernel import Kernel
+from argosy.simulation.protection import Protection
+from argosy.simulation.record import Record, Recorder
+from argosy.simulation.regime import Regime
+from argosy.simulation.replica import Replica
+from argosy.simulation.subject import WITHOUT_REPORTS, Subject
+from argosy.simulation.workload import draw
+
+
+def run(regime: Regime, subject: Subject, seed: int, callers: int = 1) -> Record:
+    """Every chance but the strategy's own is drawn from the seed and the same for every strategy."""
+    workload = draw(regime, seed, callers)
+    kernel = Kernel()
+    recorder = Recorder(regime.requests)
+    replicas = {
+        _name(i): Replica(i, model if subject.guarded else model.unprotected(), speed, regime.prefixes, kernel)
+        for i, (model, speed) in enumerate(zip(regime.replicas, workload.speeds, strict=True))
+    }
+    columns = workload.columns()
+    fleet = []
+    protected = subject.guarded and regime.retries is not None
+    reports = subject.strategy not in WITHOUT_REPORTS
+    for number in range(callers):
+        balancer = Balancer(
+            "simulated",
+            subject.strategy,
+            clock=kernel.clock,
+            rng=random.Random(f"{seed}/{number}"),
+            rule=EligibilityRule() if subject.guarded else None,
+        )
+        fleet.append(
+            Caller(
+                kernel,
+                balancer,
+                replicas,
+                columns,
+                regime.retries,
+                recorder,
+                reports=reports,
+                protection=Protection() if protected else None,
+            )
+        )
+    _Discovery(kernel, fleet, regime).start()
+    _Arrivals(kernel, fleet, columns.arrivals_s, columns.callers).start()
+    with _undisturbed():
+        kernel.run()
+    return Record(
+        arrivals_s=workload.arrivals_s,
+        ended_s=np.frombuffer(recorder.ended_s),
+        served=np.frombuffer(recorder.served, np.bool_),
+        pick_s=np.frombuffer(recorder.pick_s),
+        pick_replica=np.frombuffer(recorder.pick_replica, np.int32),
+        replicas=len(replicas),
+    )
+
+
+class _Arrivals:
+    """Sets one arrival at a time, so that the heap of events holds only what is under way."""
+
+    def __init__(self, kernel: Kernel, callers: list[Caller], arrivals_s: list[float], whose: list[int]) -> None:
+        self._kernel = kernel
+        self._callers = callers
+        self._arrivals_s = arrivals_s
+        self._whose = whose
+
+    def start(self) -> None:
+        self._kernel.at(self._arrivals_s[0], self._arrive, 0)
+
+    def _arrive(self, request: int) -> None:
+        following = request + 1
+        if following < len(self._arrivals_s):
+            self._kernel.at(self._arrivals_s[following], self._arrive, following)
+        self._callers[self._whose[request]].send(request)
+
+
+class _Discovery:
+    """Tells every caller at once who there is, at the start and after each change."""
+
+    def __init__(self, kernel: Kernel, callers: list[Caller], regime: Regime) -> None:
+        self._kernel = kernel
+        self._callers = callers
+        self._models = regime.replicas
+
+    def start(self) -> None:
+        self._publish()
+        moments = {s for model in self._models for s in (model.joins_s, model.drains_s) if 0 < s < math.inf}
+        for moment_s in sorted(moments):
+            self._kernel.at(moment_s, self._publish)
+
+    def _publish(self, _: object = None) -> None:
+        now_s = self._kernel.now_s
+        endpoints = [
+            Endpoint(_name(i), f"http://{_name(i)}")
+            for i, model in enumerate(self._models)
+            if model.joins_s <= now_s < model.drains_s
+        ]
+        for caller in self._callers:
+            caller.update(endpoints)
+
+
+def _name(index: int) -> str:
+    return f"replica-{index}"
+
+
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Without the collector, which would walk every waiting event, and without the balancers' log lines."""
+    collecting, log = gc.isenabled(), logging.getLogger("argosy.balancer")
+    level = log.level
+    gc.disable()
+    log.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        log.setLevel(level)
+        if collecting:
+            gc.enable()

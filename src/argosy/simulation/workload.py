@@ -1,0 +1,71 @@
+"""All that chance decides in a run, drawn beforehand from its seed: every strategy meets the same requests."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from argosy.simulation.arrivals import FloatArray
+from argosy.simulation.prefixing import IntArray
+from argosy.simulation.regime import Regime
+from argosy.simulation.speed import Speed
+
+
+@dataclass(frozen=True, slots=True)
+class Workload:
+    """Arrays with one entry a request."""
+
+    arrivals_s: FloatArray
+    work_s: FloatArray
+    callers: IntArray
+    """Which caller it comes from."""
+    luck: FloatArray
+    """In [0, 1): a request fails on a replica that fails more often than this."""
+    prefixes: IntArray
+    """Empty where the regime has none."""
+    speeds: tuple[Speed, ...]
+    """One a replica, antagonists included."""
+
+    def columns(self) -> Columns:
+        prefixes = self.prefixes.tolist() or [0] * len(self.arrivals_s)
+        return Columns(
+            self.arrivals_s.tolist(),
+            self.work_s.tolist(),
+            self.callers.tolist(),
+            self.luck.tolist(),
+            prefixes,
+            [f"prefix-{prefix}" for prefix in prefixes] if len(self.prefixes) else [None] * len(prefixes),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """The same as lists of plain numbers, which the event loop reads several times faster than arrays."""
+
+    arrivals_s: list[float]
+    work_s: list[float]
+    callers: list[int]
+    luck: list[float]
+    prefixes: list[int]
+    keys: list[str | None]
+
+
+def draw(regime: Regime, seed: int, callers: int) -> Workload:
+    """Each kind of chance has its own stream: a change of one leaves the others as they were."""
+    streams = [np.random.default_rng(child) for child in np.random.SeedSequence(seed).spawn(6)]
+    arriving, working, calling, lucky, beginning, disturbing = streams
+    count = regime.requests
+    arrivals_s = regime.arrivals.draw(count, arriving)
+    end_s = float(arrivals_s[-1])
+    return Workload(
+        arrivals_s=arrivals_s,
+        work_s=regime.work.draw(count, working),
+        callers=calling.integers(callers, size=count),
+        luck=lucky.random(count),
+        prefixes=np.empty(0, np.int64) if regime.prefixes is None else regime.prefixes.drawn.draw(count, beginning),
+        speeds=tuple(
+            model.speed if model.antagonist is None else model.antagonist.over(model.speed, end_s, disturbing)
+            for model in regime.replicas
+        ),
+    )

@@ -1,0 +1,203 @@
+"""Who fails is put out and comes back by itself; never so many that the others could not bear it."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from argosy.balancing.balancer import Balancer
+from argosy.balancing.eligibility import Eligibility, EligibilityRule, State
+from argosy.balancing.outcome import Kind
+from argosy.contracts.fleet import Endpoint
+
+pytestmark = pytest.mark.unit
+
+RULE = EligibilityRule()
+
+
+def eligibility(count: int) -> Eligibility:
+    made = Eligibility(RULE)
+    for n in range(count):
+        made.join(f"r{n}", 0.0, warm=True)
+    return made
+
+
+def states(of: Eligibility) -> str:
+    return "".join("s" if s.suspect else s.state.value[0] for s in of.standings.values())
+
+
+def fail(of: Eligibility, replica_id: str, times: int, now_s: float = 0.0) -> None:
+    for _ in range(times):
+        of.end(replica_id, Kind.ERROR, now_s)
+
+
+@pytest.mark.parametrize("kind", [Kind.ERROR, Kind.TIMEOUT, Kind.REFUSED])
+def test_three_failures_in_a_row_put_a_replica_out(kind: Kind) -> None:
+    judged = eligibility(4)
+    for _ in range(2):
+        judged.end("r0", kind, 0.0)
+    assert states(judged) == "iiii"
+    judged.end("r0", kind, 0.0)
+    assert states(judged) == "oiii"
+    assert judged.weight("r0", 0.0) == 0
+    assert judged.standings["r0"].why.startswith(f"fails ({kind.value})")
+
+
+def test_one_failure_in_five_is_found_within_a_hundred_requests() -> None:
+    found = []
+    for seed in range(50):
+        judged, rng = eligibility(4), random.Random(seed)
+        requests = 0
+        while states(judged) == "iiii":
+            requests += 1
+            judged.end("r0", Kind.ERROR if rng.random() < 0.2 else Kind.OK, 0.0)
+        found.append(requests)
+    assert sorted(found)[45] <= 100
+
+
+@pytest.mark.parametrize("kind", [Kind.OK, Kind.CANCELLED, Kind.OVERLOADED])
+def test_what_is_not_its_fault_puts_nobody_out(kind: Kind) -> None:
+    judged = eligibility(2)
+    for _ in range(100):
+        judged.end("r0", kind, 0.0)
+    assert states(judged) == "ii"
+
+
+def test_failures_that_all_replicas_share_put_nobody_out() -> None:
+    judged, rng = eligibility(8), random.Random(1)
+    for n in range(8000):
+        judged.end(f"r{n % 8}", Kind.ERROR if rng.random() < 0.3 else Kind.OK, n / 400)
+    assert states(judged).count("o") <= 1
+
+
+def test_no_more_than_a_tenth_is_out_and_the_others_that_fail_are_weighted_down() -> None:
+    judged = eligibility(20)
+    for n in range(4):
+        fail(judged, f"r{n}", 3)
+    assert states(judged) == "ooss" + "i" * 16
+    assert [judged.weight(f"r{n}", 0.0) for n in (0, 2, 4)] == [0, RULE.suspect_weight, 1]
+
+
+def test_a_lonely_replica_is_never_put_out() -> None:
+    judged = eligibility(1)
+    fail(judged, "r0", 50)
+    assert states(judged) == "i"
+
+
+def test_with_less_than_half_of_them_good_all_are_used() -> None:
+    judged = eligibility(4)
+    for n in range(2):
+        fail(judged, f"r{n}", 3)
+    assert not judged.panic
+    fail(judged, "r2", 50)
+    assert judged.panic
+
+
+def test_it_comes_back_after_five_good_trials_one_at_a_time_and_slowly() -> None:
+    judged = eligibility(4)
+    fail(judged, "r0", 3)
+    assert judged.take_trial(RULE.ejected_s - 0.1) is None
+    for n in range(RULE.trials):
+        assert states(judged)[0] == ("o" if n == 0 else "t")
+        assert judged.take_trial(2.0) == "r0"
+        assert judged.take_trial(2.0) is None
+        judged.end("r0", Kind.OK, 2.0, trial=True)
+    assert states(judged) == "iiii"
+    assert [judged.weight("r0", s) for s in (2.0, 4.5, 7.0, 100.0)] == [0.1, 0.5, 1, 1]
+    judged.settle(8.0)
+    assert judged.settled
+
+
+def test_a_failed_trial_puts_it_out_for_longer_up_to_a_limit() -> None:
+    judged, now_s, waits = eligibility(4), 0.0, []
+    fail(judged, "r0", 3)
+    for _ in range(6):
+        waits.append(judged.standings["r0"].out_until_s - now_s)
+        now_s += waits[-1]
+        assert judged.take_trial(now_s) == "r0"
+        judged.end("r0", Kind.ERROR, now_s, trial=True)
+    assert waits == [2, 4, 6, 8, 8, 8]
+
+
+def test_one_that_comes_back_is_on_probation() -> None:
+    judged = eligibility(4)
+    fail(judged, "r0", 3)
+    for _ in range(RULE.trials):
+        judged.take_trial(2.0)
+        judged.end("r0", Kind.OK, 2.0, trial=True)
+    fail(judged, "r0", 1, 3.0)
+    assert states(judged) == "oiii"
+
+
+def test_a_newcomer_starts_slowly_and_the_first_ones_do_not() -> None:
+    now_s = 0.0
+    picking = Balancer("store", "adaptive", clock=lambda: now_s, rng=random.Random(1))
+    endpoints = [Endpoint(f"r{n}", f"http://r{n}") for n in range(3)]
+    picking.update(endpoints[:2])
+    assert [row.weight for row in picking.explain().replicas] == [1, 1]
+    now_s = 10.0
+    picking.update(endpoints)
+    assert [row.weight for row in picking.explain().replicas] == [1, 1, 0.1]
+    now_s = 20.0
+    picking.pick()
+    assert [row.weight for row in picking.explain().replicas] == [1, 1, 1]
+
+
+def test_a_degraded_replica_gets_less_and_not_nothing() -> None:
+    picking = Balancer("store", "adaptive", clock=lambda: 0.0, rng=random.Random(1))
+    picking.update([Endpoint("well", "http://a"), Endpoint("poorly", "http://b", 0.25)])
+    for _ in range(2000):
+        picking.pick().end(Kind.OK)
+    share = next(row.picked_share for row in picking.explain().replicas if row.id == "poorly")
+    assert 0.08 < share < 0.18
+
+
+def test_trials_go_on_when_the_strategy_says_nothing_of_them_and_none_is_lost_by_a_flap() -> None:
+    now_s = 0.0
+    picking = Balancer("store", "least_connections", clock=lambda: now_s, rng=random.Random(1))
+    endpoints = [Endpoint(f"r{n}", f"http://r{n}") for n in range(3)]
+    picking.update(endpoints)
+    while picking.explain().replicas[0].state == "in":
+        lease = picking.pick()
+        lease.end(Kind.ERROR if lease.endpoint.id == "r0" else Kind.OK)
+    assert {picking.pick().endpoint.id for _ in range(20)} == {"r1", "r2"}
+    now_s = 5.0
+    assert picking.pick().endpoint.id == "r0"
+    picking.update(endpoints[1:])
+    picking.update(endpoints)
+    for _ in range(RULE.trials):
+        lease = picking.pick()
+        assert lease.endpoint.id == "r0"
+        lease.end(Kind.OK)
+    assert picking.explain().replicas[0].state == "in"
+
+
+happenings = st.lists(
+    st.tuples(st.integers(0, 5), st.sampled_from(Kind), st.sampled_from(["pick", "join", "leave"]), st.floats(0, 5)),
+    max_size=150,
+)
+
+
+@settings(max_examples=60)
+@given(happenings)
+def test_at_most_a_tenth_is_out_and_each_that_is_out_is_tried_again(
+    happened: list[tuple[int, Kind, str, float]],
+) -> None:
+    judged, now_s = eligibility(6), 0.0
+    for number, kind, what, after_s in happened:
+        now_s += after_s
+        replica_id = f"r{number}"
+        if what == "join" and replica_id not in judged.standings:
+            judged.join(replica_id, now_s, warm=False)
+        elif what == "leave":
+            judged.leave(replica_id, now_s)
+        tried = judged.take_trial(now_s)
+        if tried is not None:
+            judged.end(tried, kind, now_s, trial=True)
+        judged.end(replica_id, kind, now_s)
+        assert sum(judged.weight(r, now_s) == 0 for r in judged.standings) <= 1
+        for standing in judged.standings.values():
+            assert standing.state is not State.OUT or standing.out_until_s <= now_s + RULE.ejected_most_s

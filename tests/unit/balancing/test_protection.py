@@ -1,0 +1,117 @@
+"""Retry budget, hedge delay, client throttle and concurrency limit: what each allows, and that none lets go."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from argosy.balancing.concurrency import LEAST, MOST, ConcurrencyLimit
+from argosy.balancing.hedge import SHORTEST_S, HedgeDelay
+from argosy.balancing.outcome import Kind
+from argosy.balancing.retry_budget import RetryBudget
+from argosy.balancing.throttle import ClientThrottle
+
+pytestmark = pytest.mark.unit
+
+
+def test_retries_are_a_fifth_of_the_requests_and_a_reserve() -> None:
+    budget = RetryBudget(share=0.25, reserve_per_s=1.0, window_s=10.0)
+    for _ in range(100):
+        budget.request(0.0)
+    assert sum(budget.take(1.0) for _ in range(100)) == 35
+
+
+def test_what_was_earned_and_spent_is_forgotten_after_the_window() -> None:
+    budget = RetryBudget(share=0.2, reserve_per_s=1.0, window_s=10.0)
+    for _ in range(100):
+        budget.request(0.0)
+    assert budget.left(10.0) == pytest.approx(10)
+    while budget.take(10.0):
+        pass
+    assert budget.left(15.0) < 1
+    assert budget.left(21.0) == pytest.approx(10)
+
+
+@settings(max_examples=50)
+@given(st.lists(st.tuples(st.booleans(), st.floats(0, 3)), max_size=200))
+def test_no_window_has_more_retries_than_its_share_and_reserve(steps: list[tuple[bool, float]]) -> None:
+    budget, now_s = RetryBudget(share=0.2, reserve_per_s=1.0, window_s=10.0), 0.0
+    requests: list[float] = []
+    taken: list[float] = []
+    for is_request, after_s in steps:
+        now_s += after_s
+        if is_request:
+            budget.request(now_s)
+            requests.append(now_s)
+        elif budget.take(now_s):
+            taken.append(now_s)
+        # Slots of half a second: what is paid for may be that much older than what it pays.
+        recent = [s for s in taken if now_s - s < 9.5]
+        earned = [s for s in requests if now_s - s < 20.5]
+        assert len(recent) <= 2 * 10 + 0.2 * len(earned)
+
+
+def test_nothing_is_hedged_before_enough_is_known() -> None:
+    delay = HedgeDelay()
+    for _ in range(19):
+        delay.note(0.01)
+    assert delay.after_s() is None
+    delay.note(0.01)
+    assert delay.after_s() == 0.01
+
+
+def test_the_delay_is_the_rolling_p95_and_never_too_short() -> None:
+    delay = HedgeDelay(window=100)
+    for ms in range(100):
+        delay.note(ms / 1000)
+    assert delay.after_s() == pytest.approx(0.095)
+    for _ in range(100):
+        delay.note(0.0001)
+    assert delay.after_s() == SHORTEST_S
+
+
+def test_a_service_that_accepts_two_thirds_is_sent_nearly_everything() -> None:
+    throttle, rng = ClientThrottle(), random.Random(1)
+    for n in range(1000):
+        if not throttle.rejects(rng.random(), 0.0) and n % 3:
+            throttle.accepted(0.0)
+    assert throttle.probability(0.0) == 0
+
+
+def test_a_service_that_accepts_nothing_is_soon_left_alone_and_tried_again_after_the_window() -> None:
+    throttle, rng = ClientThrottle(), random.Random(1)
+    sent = sum(not throttle.rejects(rng.random(), 0.0) for _ in range(10_000))
+    assert sent < 20
+    assert throttle.probability(121.0) == 0
+
+
+def test_the_limit_grows_while_answers_stay_fast_and_sinks_when_they_slow_down() -> None:
+    limit = ConcurrencyLimit()
+    for _ in range(200):
+        limit.end(Kind.OK, 0.01, limit.limit)
+    grown = limit.limit
+    assert grown > 100
+    for _ in range(10):
+        limit.end(Kind.OK, 0.1, limit.limit)
+    assert limit.limit < grown / 2
+    assert limit.admits(limit.limit - 1)
+    assert not limit.admits(limit.limit)
+
+
+def test_a_limit_that_is_not_used_does_not_grow() -> None:
+    limit = ConcurrencyLimit()
+    for _ in range(200):
+        limit.end(Kind.OK, 0.01, 1)
+    assert limit.limit == LEAST
+
+
+@settings(max_examples=50)
+@given(st.lists(st.tuples(st.sampled_from(Kind), st.floats(0, 100), st.integers(0, 500)), max_size=100))
+def test_the_limit_stays_between_its_bounds(ends: list[tuple[Kind, float, int]]) -> None:
+    limit = ConcurrencyLimit()
+    for kind, latency_s, in_flight in ends:
+        limit.end(kind, latency_s, in_flight)
+        assert LEAST <= limit.limit <= MOST

@@ -1,0 +1,40 @@
+"""What calls count is on `/metrics` by the service called."""
+
+from __future__ import annotations
+
+from unittest.mock import Mock
+
+import pytest
+from prometheus_client import CollectorRegistry, generate_latest
+
+from argosy.balancing.outcome import Kind
+from argosy.clients.call_metrics import CallMetrics
+from argosy.clients.directory import Directory
+from argosy.clients.transport import Transport
+from argosy.config.models import EmbeddingSettings, Services
+from argosy.contracts.fleet import Endpoint, EndpointSet
+
+pytestmark = pytest.mark.unit
+
+
+def test_lacking_picks_replicas_out_and_refused_retries_are_counted_by_service() -> None:
+    directory = Directory(Services(embedding=EmbeddingSettings(balancing="resource_usage")))
+    transport = Transport(directory, Mock(), "token")
+    calling: list[tuple[Directory, Transport]] = []
+    registry = CollectorRegistry()
+    registry.register(CallMetrics(lambda: calling[0] if calling else None))
+    assert generate_latest(registry) == b""
+    calling.append((directory, transport))
+    directory.apply(EndpointSet("1.1", {"embedding": [Endpoint(f"e{n}", f"http://e{n}") for n in range(3)]}))
+    balancer = directory.balancer("embedding")
+    picks = 0
+    while not balancer.out:
+        lease = balancer.pick()
+        picks += 1
+        lease.end(Kind.ERROR if lease.endpoint.id == "e0" else Kind.OK)
+    transport.retries_refused["embedding"] = 7
+    lines = generate_latest(registry).decode().splitlines()
+    assert f'argosy_balancing_lacking_picks_total{{to="embedding"}} {float(picks)}' in lines
+    assert 'argosy_balancing_replicas_out{to="embedding"} 1.0' in lines
+    assert 'argosy_balancing_replicas_out{to="store"} 0.0' in lines
+    assert 'argosy_retries_refused_total{to="embedding"} 7.0' in lines
