@@ -20,11 +20,13 @@ from argosy.cli import (
     doctor,
     documents,
     events,
+    jobs,
     logs,
     models,
     render,
     search,
     status,
+    sync,
     up,
     version,
 )
@@ -60,7 +62,23 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-for _module in (up, status, events, logs, add, ask, search, documents, collections, models, doctor, render, version):
+for _module in (
+    up,
+    status,
+    events,
+    logs,
+    add,
+    sync,
+    ask,
+    search,
+    documents,
+    jobs,
+    collections,
+    models,
+    doctor,
+    render,
+    version,
+):
     _module.register(app)
 
 

@@ -29,6 +29,8 @@ class TextTokenizer:
         self.max_tokens = max_tokens
         self.special_tokens: int = tokenizer.num_special_tokens_to_add(False)
         """How many tokens the model adds to every text."""
+        self.splits_at_space = isinstance(tokenizer.pre_tokenizer, tokenizers.pre_tokenizers.BertPreTokenizer)
+        """Whether a slice that is cut at white space has the tokens it had inside the whole text."""
 
     @classmethod
     def load(cls, folder: Path, max_tokens: int) -> TextTokenizer:
