@@ -59,13 +59,15 @@ class Caller:
 class RunningFleet:
     """`argosy up --detach` on free ports; a context that stops it at the end."""
 
-    def __init__(self, data_dir: Path) -> None:
+    def __init__(self, data_dir: Path, *options: str) -> None:
         self.data_dir = data_dir
+        self._options = options
         self.command_s = 0.0
 
     def __enter__(self) -> RunningFleet:
         ports = ("--port", "0", "--admin-port", "0")
-        self.command_s = argosy("up", "--detach", *ports, "--data-dir", str(self.data_dir), folder=self.data_dir.parent)
+        own = ("--data-dir", str(self.data_dir), *self._options)
+        self.command_s = argosy("up", "--detach", *ports, *own, folder=self.data_dir.parent)
         record = json.loads((self.data_dir / "run" / "controller.json").read_bytes())
         self.gateway_url: str = record["gateway_url"]
         self.admin_url: str = record["admin_url"]

@@ -11,19 +11,26 @@ from pathlib import Path
 
 import psutil
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from argosy.contracts.errors import (
+    DocumentError,
     EmptyDocument,
     EncryptedDocument,
     NoTextInDocument,
+    OcrMissing,
+    OversizedDocument,
     ParserCrashed,
     ParserTimedOut,
     UnreadableDocument,
+    UnsupportedType,
 )
-from argosy.services.documents import extraction
-from argosy.services.documents.chunking import chunk
-from argosy.services.documents.formats import Format
+from argosy.services.documents import extraction, ocr, xberg_reader
+from argosy.services.documents.chunking import chunk, cut
+from argosy.services.documents.formats import SUFFIXES, Format, detect
 from argosy.services.documents.parsing import ParserLimits, ParserPool
+from tests.samples import bad_samples, office_samples
 from tests.samples.make_samples import PAGES, make_samples, pdf
 
 pytestmark = pytest.mark.integration
@@ -96,21 +103,20 @@ async def test_html_in_another_encoding_is_read_as_it_declares(pool: ParserPool)
 
 
 async def test_markdown_and_text_are_kept_as_they_are(pool: ParserPool, samples: dict[str, Path]) -> None:
-    before = len(children())
     handbook = await pool.parse(samples["handbook.md"].read_bytes(), "handbook.md", TIMEOUT_S)
     assert handbook.text == samples["handbook.md"].read_text()
     assert handbook.title == "Harbour handbook of Kestrel Sound"
     notices = await pool.parse(samples["notices.txt"].read_bytes(), "notices.txt", TIMEOUT_S)
     assert "täglich geöffnet" in notices.text
     assert not notices.markdown
-    assert len(children()) == before
+    assert handbook.properties.language == "en"
+    assert set(handbook.stage_s) == {"parse", "clean"}
 
 
 @pytest.mark.parametrize(
     ("name", "error", "words"),
     [
         ("locked.pdf", EncryptedDocument, "protected by a password"),
-        ("scan.pdf", NoTextInDocument, "no text"),
         ("image.pdf", UnreadableDocument, "is a PNG image, not a PDF"),
         ("empty.docx", EmptyDocument, "is empty"),
     ],
@@ -128,6 +134,104 @@ async def test_a_damaged_document_is_unreadable(pool: ParserPool, data: bytes, n
         await pool.parse(data, name, TIMEOUT_S)
 
 
+@pytest.mark.parametrize(
+    ("name", "data", "words", "title"),
+    [
+        ("deck.pptx", office_samples.pptx(), "## Tides\n\nHigh water comes twice a day.", None),
+        ("berths.xlsx", bad_samples.xlsx(), "| Kestrel quay | 7 |", None),
+        ("moorings.odt", office_samples.odt(), "# Moorings\n\nDouble the lines", "Moorings"),
+        ("pilot.epub", office_samples.epub(), "# Ice\n\nKeep to the lee", "The pilot"),
+        ("log.rtf", office_samples.rtf(), "Révisé en mai.", "Log book"),
+        ("berths.csv", b"Name;Depth\nHeron quay;9,2\n", "| Heron quay | 9,2 |", None),
+        ("berths.json", b'{"berth": {"name": "Heron quay"}}', "name: Heron quay", None),
+        ("plan.eml", office_samples.eml(), "Der zwölfte Mann fehlt.", "Watch plan für May"),
+        ("jp.txt", "港長はチャンネル12で応答し、船は外で待つ。".encode("shift_jis"), "港長はチャンネル12", None),
+        (
+            "pl.txt",
+            "  Zażółć gęślą jaźń,\n\n\nport Łódź.".encode("cp1250"),
+            "  Zażółć gęślą jaźń,\n\n\nport Łódź.",
+            None,
+        ),
+    ],
+)
+def test_each_kind_of_document_is_read(name: str, data: bytes, words: str, title: str | None) -> None:
+    parsed = extraction.extract(data, name, detect(data, name))
+    assert words in parsed.text
+    if title is not None:
+        assert parsed.title == title
+
+
+async def test_what_is_attached_to_a_mail_is_read_with_it(pool: ParserPool) -> None:
+    parsed = await pool.parse(office_samples.eml(), "plan.eml", TIMEOUT_S)
+    assert "| Heron quay | 9 |" in parsed.text
+    assert "#### Berths" in parsed.text
+    assert "### Fog\n\nSound the horn." in parsed.text
+    assert [text.split()[0] for text in parsed.left_out] == ["tool.exe"]
+    assert (parsed.properties.author, parsed.properties.language) == ("Ines Falk <ines@tern.example>", "en")
+
+
+def test_pictures_need_text_recognition(samples: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TESSDATA_PREFIX", "/nowhere")
+    for name, kind in (("scan.pdf", Format.PDF), ("image.pdf", Format.PNG)):
+        with pytest.raises(OcrMissing, match="apt-get install tesseract-ocr"):
+            extraction.extract(samples[name].read_bytes(), name, kind)
+
+
+@pytest.mark.skipif(ocr.trained_data() is None, reason="Tesseract's language data is not installed")
+async def test_a_picture_without_text_says_so(pool: ParserPool, samples: dict[str, Path]) -> None:
+    with pytest.raises(NoTextInDocument, match="recognition"):
+        await pool.parse(samples["scan.pdf"].read_bytes(), "scan.pdf", TIMEOUT_S)
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "error"),
+    [
+        ("lying.docx", bad_samples.lying_bomb(), UnreadableDocument),
+        ("endless.pdf", bad_samples.endless_pdf(), OversizedDocument),
+        ("half.pdf", bad_samples.half_pdf(), UnreadableDocument),
+        ("wide.csv", bad_samples.wide_csv(), OversizedDocument),
+        ("many.eml", bad_samples.crowded_mail(), OversizedDocument),
+    ],
+)
+async def test_a_document_made_to_do_harm_fails_with_a_reason_and_the_next_is_read(
+    pool: ParserPool, name: str, data: bytes, error: type[Exception]
+) -> None:
+    with pytest.raises(error, match=name):
+        await pool.parse(data, name, TIMEOUT_S)
+    assert (await pool.parse(b"# Still here", "next.md", TIMEOUT_S)).title == "Still here"
+
+
+async def test_messages_inside_messages_end_somewhere(pool: ParserPool) -> None:
+    parsed = await pool.parse(bad_samples.nested_mail(), "deep.eml", TIMEOUT_S)
+    assert "too deep" in parsed.left_out[0]
+
+
+SOAK = bool(os.environ.get("ARGOSY_SOAK"))
+
+
+@given(
+    st.binary(max_size=2000),
+    st.sampled_from(sorted(SUFFIXES)),
+    st.sampled_from(
+        [b"", b"%PDF-1.7\n", b"{\\rtf1 ", b"<html>", b"From: x\n\n", b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff"]
+    ),
+)
+@settings(max_examples=2000 if SOAK else 12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_any_bytes_under_any_name_fail_with_a_reason_or_become_chunks(data: bytes, suffix: str, start: bytes) -> None:
+    async def once() -> None:
+        pool = ParserPool(size=1)
+        try:
+            parsed = await pool.parse(start + data, f"any{suffix}", TIMEOUT_S)
+            stored, drafts = cut(parsed, Letters())
+            assert all(draft.text == stored.text[draft.start : draft.end] for draft in drafts)
+        except (DocumentError, UnsupportedType):
+            return  # a reason, and no other exception
+        finally:
+            await pool.close()
+
+    asyncio.run(once())
+
+
 async def test_text_that_the_parser_drops_is_read_plainly(pool: ParserPool) -> None:
     page = b"<html><body>" + b"<div>" * 20_000 + b"Mind the swell." + b"</div>" * 20_000
     parsed = await pool.parse(page, "deep.html", TIMEOUT_S)
@@ -135,10 +239,8 @@ async def test_text_that_the_parser_drops_is_read_plainly(pool: ParserPool) -> N
 
 
 def test_half_a_pdf_is_not_taken_for_the_whole(monkeypatch: pytest.MonkeyPatch) -> None:
-    class Half:
-        content = "# Manual"
-
-    monkeypatch.setattr(extraction, "_run", lambda *_: Half)
+    half = xberg_reader.Found("# Manual", pages=[(1, "# Manual")])
+    monkeypatch.setattr(xberg_reader, "read", lambda *_: half)
     parsed = extraction.extract(pdf(PAGES), "manual.pdf", Format.PDF)
     assert "Flares are kept" in parsed.text
     assert [span.page for span in parsed.pages] == [1, 2, 3]
@@ -149,7 +251,7 @@ def test_a_pdf_the_parser_refuses_is_read_plainly(monkeypatch: pytest.MonkeyPatc
     def refuse(*_: object) -> None:
         raise RuntimeError("parsing error")
 
-    monkeypatch.setattr(extraction, "_run", refuse)
+    monkeypatch.setattr(xberg_reader, "read", refuse)
     assert "1450 kilowatts" in extraction.extract(pdf(PAGES), "manual.pdf", Format.PDF).text
 
 

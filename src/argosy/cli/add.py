@@ -56,8 +56,8 @@ def add(
         progress.at("Sending", 0, total)
         sent = uploader.send(collected.outgoing, count)
         if wait:
-            batches = _follow(uploader, sent, progress)
-    failed = [*sent.rejected, *_failures(batches or [])]
+            batches = follow(uploader, sent, progress)
+    failed = [*sent.rejected, *failures(batches or [])]
     counts = _counts(sent, batches, len(failed))
     if as_json:
         accepted = [document for batch in sent.accepted for document in batch.documents]
@@ -76,12 +76,14 @@ def add(
         raise typer.Exit(1)
 
 
-def _follow(uploader: Uploader, sent: Sent, progress: Progress) -> list[BatchView]:
+def follow(uploader: Uploader, sent: Sent, progress: Progress) -> list[BatchView]:
     """The batches once all are done. Each round waits on the first unfinished one and looks at the next few."""
     views: dict[str, BatchView] = {batch.batch_id: uploader.batch(batch.batch_id, 0) for batch in sent.accepted}
     while True:
         total = sum(view.total for view in views.values())
-        progress.at("Indexing", sum(_ended(view) for view in views.values()), total)
+        etas = [view.eta_s for view in views.values() if not view.done]
+        left_s = sum(eta for eta in etas if eta is not None) if None not in etas else None
+        progress.at("Indexing", sum(_ended(view) for view in views.values()), total, left_s)
         open_ids = [batch_id for batch_id, view in views.items() if not view.done]
         if not open_ids:
             return list(views.values())
@@ -93,7 +95,7 @@ def _ended(batch: BatchView) -> int:
     return sum(batch.counts.get(status, 0) for status in ENDED)
 
 
-def _failures(batches: list[BatchView]) -> list[Rejected]:
+def failures(batches: list[BatchView]) -> list[Rejected]:
     from argosy.cli.upload import Rejected
 
     return [

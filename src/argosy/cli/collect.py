@@ -11,8 +11,17 @@ from pathlib import Path
 from argosy.contracts.errors import InvalidRequest, NotFound
 
 STDIN = Path("-")
-SUPPORTED = frozenset({".md", ".markdown", ".txt", ".html", ".htm", ".pdf", ".docx"})
-"""Taken from folders. A file that is named is sent whatever it is called: the fleet looks at what it holds."""
+SUPPORTED = frozenset(
+    f".{suffix}"
+    for suffix in (
+        *("md", "markdown", "mdown", "mkd", "txt", "text", "log", "rst", "html", "htm", "xhtml", "pdf"),
+        *("docx", "pptx", "xlsx", "odt", "rtf", "epub", "eml", "csv", "tsv", "json"),
+    )
+)
+"""Taken from folders: what the documents service reads, but for images, which need character recognition.
+
+A file that is named is sent whatever it is called: the fleet looks at what it holds.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +60,17 @@ def collect(paths: Sequence[Path], recursive: bool, stdin: bytes | None = None) 
 
     Raises: NotFound, a path does not exist; InvalidRequest, nothing is left to send.
     """
+    found = scan(paths, recursive, stdin)
+    if not found.outgoing:
+        raise InvalidRequest(
+            f"There is nothing to send in {', '.join(map(str, paths))}: folders are searched for "
+            f"{' '.join(sorted(SUPPORTED))}; name a file to send it whatever its extension."
+        )
+    return found
+
+
+def scan(paths: Sequence[Path], recursive: bool, stdin: bytes | None = None) -> Collected:
+    """The same, which may also be nothing. Raises: NotFound; InvalidRequest, a folder cannot be read."""
     for path in paths:
         if path != STDIN and not path.exists():
             raise NotFound(f"{path} does not exist; nothing was sent.")
@@ -67,11 +87,6 @@ def collect(paths: Sequence[Path], recursive: bool, stdin: bytes | None = None) 
             found = [_from_file(path)]
         for one in found:
             outgoing.setdefault(one.source, one)
-    if not outgoing:
-        raise InvalidRequest(
-            f"There is nothing to send in {', '.join(map(str, paths))}: folders are searched for "
-            f"{' '.join(sorted(SUPPORTED))}; name a file to send it whatever its extension."
-        )
     return Collected(list(outgoing.values()), len(skipped))
 
 

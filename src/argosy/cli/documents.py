@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import enum
-from typing import Annotated
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from argosy.cli import output
 from argosy.cli.locate import AdminUrl, DataDir, Url, locate
+
+if TYPE_CHECKING:
+    from argosy.cli.gateway import Api
+    from argosy.contracts.documents import DocumentView
 
 PAGE = 100
 
@@ -27,7 +32,9 @@ class Status(enum.StrEnum):
     UNCHANGED = "unchanged"
 
 
-documents = typer.Typer(help="List, show, delete or retry documents.", no_args_is_help=True, rich_markup_mode=None)
+documents = typer.Typer(
+    help="List, show, delete, retry or call off documents.", no_args_is_help=True, rich_markup_mode=None
+)
 
 
 @documents.command("list")
@@ -45,20 +52,10 @@ def list_documents(
     from argosy.contracts.documents import DocumentPage
 
     api = Api(locate(url, admin_url, data_dir).url)
-    shown = DocumentPage(documents=[])
-    params: dict[str, str | int] = {}
-    if status is not None:
-        params["status"] = status.value
-    if collection is not None:
-        params["collection"] = collection
-    while limit is None or len(shown.documents) < limit:
-        params["limit"] = PAGE if limit is None else min(PAGE, limit - len(shown.documents))
-        page = api.get("/v1/documents", params).into(DocumentPage)
-        shown.documents += page.documents
-        shown.next = page.next
-        if page.next is None:
-            break
-        params["after"] = page.next
+    found = list(_pages(api, status, collection, None if limit is None else limit + 1))
+    shown = DocumentPage(documents=found if limit is None else found[:limit])
+    if limit is not None and len(found) > limit:
+        shown.next = shown.documents[-1].id
     if as_json:
         output.json(shown)
         return
@@ -121,12 +118,59 @@ def delete(document: Id, url: Url = None, admin_url: AdminUrl = None, data_dir: 
 
 
 @documents.command()
-def retry(document: Id, url: Url = None, admin_url: AdminUrl = None, data_dir: DataDir = None) -> None:
-    """Queue a failed document again."""
+def retry(
+    document: Annotated[list[str] | None, typer.Argument(metavar="[DOCUMENT]...", help="Ids of documents.")] = None,
+    every: Annotated[
+        Status | None, typer.Option("--all", help="Every document in this status: dead or failed.")
+    ] = None,
+    collection: Annotated[str | None, typer.Option(help="With --all: only those of this collection.")] = None,
+    url: Url = None,
+    admin_url: AdminUrl = None,
+    data_dir: DataDir = None,
+) -> None:
+    """Queue failed or dead documents again."""
+    from argosy.cli.gateway import Api
+    from argosy.contracts.errors import InvalidRequest
+
+    if bool(document) == (every is not None):
+        raise InvalidRequest("Name documents, or say --all dead or --all failed.")
+    if every not in (None, Status.DEAD, Status.FAILED):
+        raise InvalidRequest(f"--all {every.value} makes no sense; only dead and failed documents are tried again.")
+    api = Api(locate(url, admin_url, data_dir).url)
+    ids = document or [view.id for view in _pages(api, every, collection)]
+    for one in ids:
+        api.post(f"{_path(one)}/retry")
+        if document:
+            output.line(f"Queued {one} again.")
+    if not document:
+        output.line(f"Queued {output.quantity(len(ids), 'document')} again.")
+
+
+@documents.command()
+def cancel(document: Id, url: Url = None, admin_url: AdminUrl = None, data_dir: DataDir = None) -> None:
+    """Call off a document that waits or is in work. What is indexed of it stays."""
     from argosy.cli.gateway import Api
 
-    Api(locate(url, admin_url, data_dir).url).post(f"{_path(document)}/retry")
-    output.line(f"Queued {document} again.")
+    Api(locate(url, admin_url, data_dir).url).post(f"{_path(document)}/cancel")
+    output.line(f"Called off {document}.")
+
+
+def _pages(api: Api, status: Status | None, collection: str | None, limit: int | None = None) -> Iterator[DocumentView]:
+    """The documents, newest first, `limit` of them at most."""
+    from argosy.contracts.documents import DocumentPage
+
+    params: dict[str, str | int] = {} if status is None else {"status": status.value}
+    if collection is not None:
+        params["collection"] = collection
+    left = limit
+    while left is None or left > 0:
+        params["limit"] = PAGE if left is None else min(PAGE, left)
+        page = api.get("/v1/documents", params).into(DocumentPage)
+        yield from page.documents
+        left = None if left is None else left - len(page.documents)
+        if page.next is None:
+            return
+        params["after"] = page.next
 
 
 def _path(document: str) -> str:

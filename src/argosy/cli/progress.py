@@ -13,13 +13,21 @@ LINE_EVERY_S = 5.0
 
 
 class Progress(Protocol):
-    def at(self, what: str, done: float, total: float) -> None:
-        """`what` has come to `done` of `total`."""
+    def at(self, what: str, done: float, total: float, left_s: float | None = None) -> None:
+        """`what` has come to `done` of `total`, and is expected to take `left_s` more."""
         ...
 
     def tell(self, sentence: str) -> None:
         """Says something without disturbing the bar."""
         ...
+
+
+def duration(seconds: float) -> str:
+    """Rounded to what an estimate is worth: `40 s`, `3 min`, `1 h 20 min`."""
+    if seconds < 90:
+        return f"{max(1, round(seconds))} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
 
 
 class Lines:
@@ -31,8 +39,10 @@ class Lines:
         self._said = ""
         self._what = ""
 
-    def at(self, what: str, done: float, total: float) -> None:
+    def at(self, what: str, done: float, total: float, left_s: float | None = None) -> None:
         text = f"{what}: {int(done)} of {int(total)}"
+        if left_s:
+            text += f", about {duration(left_s)} left"
         due = what != self._what or done >= total or self._clock() - self._said_at_s >= LINE_EVERY_S
         if due and text != self._said:
             output.note(text)
@@ -43,7 +53,7 @@ class Lines:
 
 
 class Quiet:
-    def at(self, what: str, done: float, total: float) -> None: ...
+    def at(self, what: str, done: float, total: float, left_s: float | None = None) -> None: ...
 
     def tell(self, sentence: str) -> None: ...
 
@@ -70,14 +80,16 @@ def _bar() -> Iterator[Progress]:
             self.task: rich.TaskID | None = None
             self.what = ""
 
-        def at(self, what: str, done: float, total: float) -> None:
+        def at(self, what: str, done: float, total: float, left_s: float | None = None) -> None:
             if self.task is None or what != self.what:
-                self.task, self.what = shown.add_task(what, total=total), what
-            shown.update(self.task, completed=done, total=total)
+                self.task, self.what = shown.add_task(what, total=total, left=""), what
+            left = f"about {duration(left_s)} left" if left_s else ""
+            shown.update(self.task, completed=done, total=total, left=left)
 
         def tell(self, sentence: str) -> None:
             shown.console.print(Text(output.one_line(sentence), style="dim"))
 
     columns = (rich.TextColumn("{task.description}"), rich.BarColumn(), rich.MofNCompleteColumn())
-    with rich.Progress(*columns, rich.TimeElapsedColumn(), transient=True) as shown:
+    left = rich.TextColumn("{task.fields[left]}")
+    with rich.Progress(*columns, rich.TimeElapsedColumn(), left, transient=True) as shown:
         yield Bar()

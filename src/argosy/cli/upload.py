@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
@@ -51,6 +52,8 @@ class Uploader:
     tell: Callable[[str], None] = lambda sentence: None
     pause: Callable[[float], None] = time.sleep
     clock: Callable[[], float] = time.monotonic
+    group: str = field(default_factory=lambda: uuid.uuid4().hex)
+    """Marks the requests as one sender's, who takes turns with others as one."""
     _met: bool = False
 
     def send(self, outgoing: Iterable[Outgoing], done: Callable[[int], None] = lambda files: None) -> Sent:
@@ -97,6 +100,7 @@ class Uploader:
                 name = "".join(c if c.isprintable() else " " for c in one.name)
                 made.add_field("files", data, filename=name, content_type="application/octet-stream")
                 made.add_field("sources", one.source)
+            made.add_field("group", self.group)
             if self.collection is not None:
                 made.add_field("collection", self.collection)
             return made

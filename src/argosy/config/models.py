@@ -150,7 +150,14 @@ class DocumentsSettings(ServiceSettings):
     """Uploads to indexed chunks."""
 
     wants: tuple[str, ...] = ("store", "embedding")
-    workers: int = Field(2, ge=1, le=64, description="Documents worked on at once by one replica.")
+    database: Literal["sqlite", "postgresql"] = Field(
+        "sqlite",
+        description="Where catalog and jobs are kept: a file in data_dir, or the database that DATABASE_URL names.",
+    )
+    workers: int = Field(
+        8, ge=1, le=64, description="Documents in work at once by one replica, most of them waiting for their vectors."
+    )
+    parsers: int = Field(2, ge=1, le=64, description="Documents parsed and chunked at once by one replica.")
     chunk_tokens: int = Field(200, ge=16, le=8192, description="Most tokens of one chunk.")
     chunk_overlap_tokens: int = Field(0, ge=0, le=4096, description="Tokens a chunk repeats of the one before.")
     max_file_bytes: int = Field(64 * 2**20, ge=1, description="Largest document accepted.")

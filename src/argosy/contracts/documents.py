@@ -53,6 +53,8 @@ class TextUpload(msgspec.Struct, forbid_unknown_fields=True):
 
     documents: list[TextDocument]
     collection: str = "default"
+    group: str | None = None
+    """Requests of one group take turns with other senders as one."""
 
 
 class DocumentView(msgspec.Struct):
@@ -83,7 +85,8 @@ class DocumentPage(msgspec.Struct):
 
 
 class BatchView(msgspec.Struct):
-    """`total` is fixed at acceptance; `progress` never falls."""
+    """`total` is fixed at acceptance; `progress` never falls. `queue_position` counts the documents of others that
+    were accepted before it while nothing of it has begun."""
 
     id: str
     total: int
@@ -92,6 +95,64 @@ class BatchView(msgspec.Struct):
     done: bool
     eta_s: float | None
     documents: list[DocumentView]
+    queue_position: int = 0
+
+
+class JobView(msgspec.Struct):
+    """`kind` is index or forget; `state` is queued, running, done, failed, dead or cancelled. Times are UTC seconds."""
+
+    id: int
+    kind: str
+    state: str
+    document_id: str
+    collection: str
+    name: str
+    source: str
+    version: int
+    batch_id: str | None
+    bytes: int
+    attempts: int
+    run_at: float
+    started_at: float | None
+    finished_at: float | None
+    error: DocumentFault | None = None
+
+
+class JobPage(msgspec.Struct):
+    """Newest first. `next` is what to send as `after` for the following page; None on the last one."""
+
+    jobs: list[JobView]
+    next: int | None = None
+
+
+class StageTime(msgspec.Struct):
+    """Seconds that documents spent in one stage."""
+
+    count: int
+    mean_s: float
+    p95_s: float
+
+
+class IngestionReport(msgspec.Struct):
+    """What became of documents within the last `window_s`, and how the queue is now.
+
+    Rates are per second of that window in which anything was in work (`busy_s`).
+    """
+
+    window_s: float
+    processed: int
+    indexed: int
+    errors: dict[str, int]
+    stages: dict[str, StageTime]
+    queue_documents: int
+    queue_bytes: int
+    workers_busy: int
+    busy_s: float
+    documents_per_s: float | None
+    pages_per_s: float | None
+    chunks_per_s: float | None
+    chunks: int
+    chunks_embedded: int
 
 
 class CollectionView(msgspec.Struct):

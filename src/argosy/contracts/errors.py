@@ -229,6 +229,18 @@ class NoTextInDocument(DocumentError):
     code = "no_text"
 
 
+class OcrMissing(DocumentError):
+    """Holds only pictures of text, and this machine has no text recognition (OCR)."""
+
+    code = "ocr_missing"
+
+
+class OversizedDocument(DocumentError):
+    """Small as a file, but it unpacks to more than a document may: pages, archive members, bytes."""
+
+    code = "oversized_document"
+
+
 class ParserTimedOut(DocumentError):
     code = "parser_timed_out"
 

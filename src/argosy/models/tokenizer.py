@@ -35,6 +35,8 @@ class TextTokenizer:
         """Ids are below this."""
         if max_tokens <= self.special_tokens:
             raise ModelMissing(f"The model reads {max_tokens} tokens, which leaves no room beside its special tokens.")
+        self.splits_at_space = isinstance(tokenizer.pre_tokenizer, tokenizers.pre_tokenizers.BertPreTokenizer)
+        """Whether a slice that is cut at white space has the tokens it had inside the whole text."""
 
     @classmethod
     def load(cls, folder: Path, max_tokens: int) -> TextTokenizer:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
+import itertools
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from argosy.services.documents.blobs import BlobStore, content_hash
 from argosy.services.documents.catalog import Catalog
 from argosy.services.documents.database import Database
 from argosy.services.documents.intake import QueueLimits, Upload
+from argosy.services.documents.interventions import Interventions
 from argosy.services.documents.jobs import Indexed, Job, JobRules, Jobs
 
 
@@ -23,11 +25,17 @@ class WallClock:
 class Desk:
     """A catalog with its jobs on one database, and shortcuts to what tests do with them."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, url: str | None = None) -> None:
+        """On SQLite in the folder, or on PostgreSQL at `url`."""
+        self.folder = folder
         self.clock = WallClock()
-        self.database = Database.open(folder / "catalog.db")
-        self.catalog = Catalog(self.database, self.clock, QueueLimits(documents=5, bytes=10_000), "minilm/200")
-        self.jobs = Jobs(self.database, self.clock, JobRules(lease_s=30.0, max_attempts=3, backoff_s=1.0))
+        limits = QueueLimits(documents=5, bytes=10_000)
+        self.database = (
+            Database.open(folder / "catalog.db", self.clock) if url is None else Database.connect(url, self.clock)
+        )
+        self.catalog = Catalog(self.database, limits, "minilm/200")
+        self.interventions = Interventions(self.database, limits)
+        self.jobs = Jobs(self.database, JobRules(lease_s=30.0, max_attempts=3, backoff_s=1.0))
         self.blobs = BlobStore(folder / "blobs", self.clock)
 
     def upload(self, source: str, content: bytes = b"text", **values: object) -> Upload:
@@ -57,8 +65,18 @@ class Desk:
         return job
 
 
+MakeDesk = Callable[[], Desk]
+
+
 @pytest.fixture
-def desk(tmp_path: Path) -> Iterator[Desk]:
-    desk = Desk(tmp_path)
+def make_desk(tmp_path: Path) -> MakeDesk:
+    """Makes desks on databases of their own. `tests/contract` runs the same tests with those of another kind."""
+    folders = itertools.count()
+    return lambda: Desk(tmp_path / f"desk-{next(folders)}")
+
+
+@pytest.fixture
+def desk(make_desk: MakeDesk) -> Iterator[Desk]:
+    desk = make_desk()
     yield desk
     desk.database.close()

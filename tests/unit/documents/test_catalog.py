@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -69,7 +68,7 @@ def test_what_stands_in_the_index_counts_as_content(desk: Desk, change: dict[str
 def test_other_settings_make_indexed_documents_changed(desk: Desk) -> None:
     desk.add("a.txt")
     desk.index()
-    other = Catalog(desk.database, desk.clock, settings="minilm/100")
+    other = Catalog(desk.database, settings="minilm/100")
     assert other.accept("default", [desk.upload("a.txt")]).documents[0].status is DocumentStatus.QUEUED
 
 
@@ -118,8 +117,8 @@ def test_a_request_is_accepted_whole_or_refused_whole(desk: Desk) -> None:
         desk.add("d", "e", "f")
     assert refused.value.retry_after_s is not None
     with pytest.raises(Overloaded):
-        desk.catalog.check_room(3, 1)
-    desk.catalog.check_room(2, 1)
+        desk.catalog.check_room("default", [desk.upload(name) for name in "def"])
+    desk.catalog.check_room("default", [desk.upload(name) for name in "de"])
     assert len(desk.catalog.documents().documents) == 3
     desk.add("d", "e")
     desk.index()
@@ -157,6 +156,7 @@ def test_a_full_queue_still_takes_what_is_unchanged(desk: Desk) -> None:
     desk.add("known")
     desk.index()
     desk.add("a", "b", "c", "d", "e")
+    desk.catalog.check_room("default", [desk.upload("known")])
     assert desk.catalog.accept("default", [desk.upload("known")]).documents[0].status is DocumentStatus.UNCHANGED
 
 
@@ -166,7 +166,7 @@ def test_a_deleted_document_is_gone_at_once_and_the_store_is_told_by_a_job(desk:
     key = document_id("default", "secret.txt")
     asked = desk.catalog.delete(key)
     assert (asked.document_id, asked.version, asked.collection) == (key, 1, "default")
-    for call in (desk.catalog.document, desk.catalog.delete, desk.catalog.retry, desk.catalog.text_hash):
+    for call in (desk.catalog.document, desk.catalog.delete, desk.interventions.retry, desk.catalog.text_hash):
         with pytest.raises(DocumentNotFound):
             call(key)
     assert desk.catalog.documents().documents == []
@@ -209,9 +209,9 @@ def test_retry_is_for_what_gave_up(desk: Desk) -> None:
     batch = desk.add("a.txt")
     key = document_id("default", "a.txt")
     with pytest.raises(Conflict, match="queued"):
-        desk.catalog.retry(key)
+        desk.interventions.retry(key)
     desk.jobs.fail(desk.claim(), DocumentFault("no_text", "Nothing in it."), retryable=False)
-    view = desk.catalog.retry(key)
+    view = desk.interventions.retry(key)
     assert (view.status, view.error, view.attempts) == (DocumentStatus.QUEUED, None, 0)
     assert desk.catalog.batch(batch).done, "what a batch has reported does not change"
     desk.index()
@@ -340,8 +340,8 @@ def test_finished_batches_are_forgotten_after_a_while_and_unfinished_ones_are_no
     assert status_of(desk, "a") is DocumentStatus.INDEXED
 
 
-def test_the_file_is_private_durable_and_refused_when_newer(desk: Desk, tmp_path: Path) -> None:
-    path = tmp_path / "catalog.db"
+def test_the_file_is_private_durable_and_refused_when_newer(desk: Desk) -> None:
+    path = desk.folder / "catalog.db"
     assert path.stat().st_mode & 0o777 == 0o600
     with desk.database.read() as connection:
         assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from argosy.services.documents.blocks import BlockKind, split_blocks
 from argosy.services.documents.chunking import ChunkDraft, ChunkLimits, chunk
+from argosy.services.documents.chunking import cut as cut_stage
 from argosy.services.documents.parsed import PageSpan, ParsedDocument
 from argosy.services.documents.tokens import Tokenizer
 from tests.samples.make_samples import HERE
@@ -179,6 +180,42 @@ def test_a_table_is_cut_between_rows() -> None:
     drafts = cut(f"| Berth | Depth |\n|---|---|\n{rows}", 60)
     assert len(drafts) > 3
     assert all(line.startswith("|") and line.endswith("|") for draft in drafts for line in draft.text.splitlines())
+
+
+def test_each_part_of_a_long_table_says_what_its_columns_are() -> None:
+    rows = "\n".join(f"| quay {n} | {n} metres |" for n in range(60))
+    table = f"# Berths\n\n| Berth | Depth |\n|---|---|\n{rows}"
+    pages = [PageSpan(1, 0, 40), PageSpan(2, 41, len(table))]
+    stored, drafts = cut_stage(ParsedDocument(table, "text/csv", pages=pages), Pieces(), ChunkLimits(60))
+    assert len(drafts) > 3
+    assert all("| Berth | Depth |\n|---|---|\n| quay" in draft.text for draft in drafts)
+    assert all(draft.text == stored.text[draft.start : draft.end] for draft in drafts)
+    assert all(stored.text.count(row) == 1 for row in rows.splitlines())
+    assert (drafts[0].page, drafts[-1].last_page) == (1, 2)
+    assert stored.pages[-1].end == len(stored.text)
+
+
+@given(TEXTS, LIMITS)
+@settings(deadline=None)
+def test_the_stored_text_is_what_chunks_are_slices_of(text: str, limits: ChunkLimits) -> None:
+    stored, drafts = cut_stage(ParsedDocument(text, "text/markdown"), Pieces(), limits)
+    assert all(draft.text == stored.text[draft.start : draft.end] for draft in drafts)
+    assert set(text.split()) <= set(stored.text.split())
+
+
+@given(TEXTS, LIMITS)
+@settings(deadline=None)
+def test_lengths_that_are_looked_up_are_the_lengths_that_are_counted(text: str, limits: ChunkLimits) -> None:
+    class Trusted(Pieces):
+        splits_at_space = True
+
+    parsed = ParsedDocument(text, "text/markdown")
+    assert chunk(parsed, Trusted(), limits) == chunk(parsed, Pieces(), limits)
+
+
+def test_a_chunk_that_begins_before_the_first_heading_is_of_the_section_it_goes_on_with() -> None:
+    [draft] = cut(f"Preface.\n\n# Berths\n\n{'word ' * 30}")
+    assert draft.heading_path == ["Berths"]
 
 
 def test_overlap_repeats_the_end_of_the_chunk_before_but_not_across_headings() -> None:

@@ -1,12 +1,24 @@
 from __future__ import annotations
 
+import contextlib
 import io
 import zipfile
+from collections.abc import Callable
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from argosy.contracts.errors import EmptyDocument, EncryptedDocument, UnreadableDocument, UnsupportedType
-from argosy.services.documents.formats import Format, admit, detect
+from argosy.contracts.errors import (
+    DocumentError,
+    EmptyDocument,
+    EncryptedDocument,
+    OversizedDocument,
+    UnreadableDocument,
+    UnsupportedType,
+)
+from argosy.services.documents.formats import SUFFIXES, Format, admit, detect
+from tests.samples import bad_samples, office_samples
 from tests.samples.make_samples import docx, pdf, png
 
 pytestmark = pytest.mark.unit
@@ -77,7 +89,7 @@ def test_content_that_contradicts_the_name_is_unreadable(data: bytes, name: str)
 
 @pytest.mark.parametrize(
     ("data", "name"),
-    [(b"a,b\n1,2", "table.csv"), (archive("a.txt"), "files.zip"), (png(), "photo.png"), (b"{\\rtf1 x}", "letter")],
+    [(b"a,b\n1,2", "table.parquet"), (archive("a.txt"), "files.zip"), (b"GIF89a\1\0", "photo.gif"), (b"\0\1", "x")],
 )
 def test_an_unknown_type_is_refused_with_what_is_supported(data: bytes, name: str) -> None:
     with pytest.raises(UnsupportedType, match=r"Markdown .* PDF .* Word"):
@@ -94,4 +106,45 @@ def test_a_damaged_document_is_admitted_so_that_its_batch_can_report_it() -> Non
     assert admit(b"", "empty.docx") == Format.DOCX
     assert admit(png(), "image.pdf") == Format.PDF
     with pytest.raises(UnsupportedType):
-        admit(b"a,b", "table.csv")
+        admit(b"a,b", "table.parquet")
+
+
+@pytest.mark.parametrize(
+    ("data", "name", "expected"),
+    [
+        (office_samples.pptx(), "deck.pptx", Format.PPTX),
+        (bad_samples.xlsx(), "berths.xlsx", Format.XLSX),
+        (bad_samples.xlsx(), "berths", Format.XLSX),
+        (office_samples.odt(), "moorings.odt", Format.ODT),
+        (office_samples.epub(), "pilot.epub", Format.EPUB),
+        (office_samples.eml(), "plan.eml", Format.EML),
+        (office_samples.rtf(), "log.doc", Format.RTF),
+        (b"a,b\n1,2", "berths.csv", Format.CSV),
+        (b"[1]", "x.json", Format.JSON),
+        (png(), "photo.png", Format.PNG),
+    ],
+)
+def test_each_kind_is_known_by_what_it_holds(data: bytes, name: str, expected: Format) -> None:
+    assert detect(data, name) is expected
+
+
+@pytest.mark.parametrize("make", [bad_samples.docx_bomb, bad_samples.xlsx_bomb, bad_samples.many_members])
+def test_an_archive_made_to_do_harm_is_refused_before_it_is_unpacked(make: Callable[[], bytes]) -> None:
+    with pytest.raises(OversizedDocument, match=r"crew\.docx"):
+        detect(make(), "crew.docx")
+
+
+def test_an_archive_with_a_locked_member_is_encrypted() -> None:
+    locked = bytearray(docx())
+    at = 0
+    while (at := locked.find(b"PK\x01\x02", at)) >= 0:
+        locked[at + 8] |= 1
+        at += 4
+    with pytest.raises(EncryptedDocument, match="password"):
+        detect(bytes(locked), "crew.docx")
+
+
+@given(st.binary(max_size=300), st.sampled_from([*SUFFIXES, ".x", ""]), st.sampled_from([b"", b"PK\x03\x04", b"%PDF-"]))
+def test_any_bytes_under_any_name_have_a_kind_or_a_reason(data: bytes, suffix: str, start: bytes) -> None:
+    with contextlib.suppress(DocumentError, UnsupportedType):
+        detect(start + data, f"name{suffix}")

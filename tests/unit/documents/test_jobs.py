@@ -13,9 +13,7 @@ from argosy.services.documents.intake import document_id
 from argosy.services.documents.jobs import Indexed, Job, LeaseLost
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
-    from tests.unit.documents.conftest import Desk
+    from tests.unit.documents.conftest import Desk, MakeDesk
 
 pytestmark = pytest.mark.unit
 
@@ -178,15 +176,11 @@ def test_two_workers_never_get_the_same_job(desk: Desk) -> None:
     assert sorted(job.name for job in got) == ["a", "b", "c", "d", "e"]
 
 
-def test_nothing_accepted_is_lost_whatever_workers_do(tmp_path: Path) -> None:
-    from tests.unit.documents.conftest import Desk
-
-    runs = iter(range(10_000))
-
+def test_nothing_accepted_is_lost_whatever_workers_do(make_desk: MakeDesk) -> None:
     class Workers(RuleBasedStateMachine):
         def __init__(self) -> None:
             super().__init__()
-            self.desk = Desk(tmp_path / str(next(runs)))
+            self.desk = make_desk()
             self.batch = self.desk.add("a", "b", "c")
             self.held: list[Job] = []
             self.progress = 0.0
@@ -238,6 +232,6 @@ def test_nothing_accepted_is_lost_whatever_workers_do(tmp_path: Path) -> None:
     run_state_machine_as_test(
         Workers,
         settings=settings(
-            max_examples=15, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck)
+            max_examples=10, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck)
         ),
     )

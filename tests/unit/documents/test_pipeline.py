@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 import uuid
 from typing import TYPE_CHECKING
 
@@ -7,9 +8,10 @@ import numpy as np
 import pytest
 
 from argosy.contracts.documents import DocumentStatus, DocumentView
-from argosy.contracts.embedding import EmbedResponse, TextKind
+from argosy.contracts.embedding import EmbedResponse, ModelInfo, TextKind
 from argosy.contracts.errors import (
     ArgosyError,
+    CollectionNotFound,
     Conflict,
     Internal,
     ModelMissing,
@@ -24,13 +26,20 @@ from argosy.services.documents.blobs import content_hash
 from argosy.services.documents.chunking import ChunkLimits
 from argosy.services.documents.jobs import LeaseLost
 from argosy.services.documents.parsed import ParsedDocument
-from argosy.services.documents.pipeline import Pipeline, PipelineSettings, chunk_id, settle
+from argosy.services.documents.pipeline import Pipeline, PipelineSettings, chunk_id
+from argosy.services.documents.settling import settle
+from argosy.services.documents.statistics import report
 from tests.unit.documents.test_chunking import HANDBOOK, Pieces
 
 if TYPE_CHECKING:
     from tests.unit.documents.conftest import Desk
 
 pytestmark = pytest.mark.unit
+
+
+def vector_of(text: str) -> bytes:
+    """Four float32 that no other text has."""
+    return np.frombuffer(hashlib.blake2b(text.encode(), digest_size=4).digest(), "u1").astype("<f4").tobytes()
 
 
 class World:
@@ -40,10 +49,12 @@ class World:
         self.fault: dict[str, Exception] = {}
         self.calls: list[str] = []
         self.points: dict[str, Chunk] = {}
+        self.vectors: dict[str, bytes] = {}
+        self.embedded: list[str] = []
         self.published: list[PublishRequest] = []
         self.forgotten: list[ForgetRequest] = []
         self.largest = 0
-        self.model = "minilm"
+        self.serves = "minilm"
 
     def _called(self, name: str, context: RequestContext | None = None) -> None:
         self.calls.append(name)
@@ -60,8 +71,13 @@ class World:
     async def embed(self, texts: list[str], kind: TextKind, context: RequestContext) -> EmbedResponse:
         self._called("embed", context)
         assert kind is TextKind.PASSAGE
-        vectors = np.ones((len(texts), 4), dtype="<f4").tobytes()
-        return EmbedResponse(self.model, 4, vectors, [1] * len(texts), [False] * len(texts))
+        self.embedded += texts
+        vectors = b"".join(map(vector_of, texts))
+        return EmbedResponse(self.serves, 4, vectors, [1] * len(texts), [False] * len(texts))
+
+    async def model(self, context: RequestContext) -> ModelInfo:
+        self._called("model", context)
+        return ModelInfo(self.serves, "1", 4, 256)
 
     async def ensure(self, request: EnsureCollection, context: RequestContext) -> None:
         self._called("ensure", context)
@@ -71,6 +87,8 @@ class World:
         assert len(request.vectors) == len(request.chunks) * request.dimensions * 4
         self.largest = max(self.largest, len(request.chunks))
         self.points |= {chunk.chunk_id: chunk for chunk in request.chunks}
+        for row, chunk in enumerate(request.chunks):
+            self.vectors[chunk.chunk_id] = request.vectors[16 * row : 16 * row + 16]
 
     async def publish(self, request: PublishRequest, context: RequestContext) -> None:
         self._called("publish", context)
@@ -127,6 +145,74 @@ async def test_a_document_is_stored_whole_and_then_published(desk: Desk, world: 
         assert str(uuid.UUID(point.chunk_id)) == point.chunk_id
 
 
+async def test_a_collection_that_the_store_lacks_is_made(desk: Desk, world: World, pipeline: Pipeline) -> None:
+    add(desk)
+    world.fault["upsert"] = CollectionNotFound("There is no collection.")
+    assert (await attempt(desk, pipeline)).status is DocumentStatus.INDEXED
+    assert world.calls.count("ensure") == 1
+
+
+async def test_only_chunks_whose_text_changed_are_embedded(desk: Desk, world: World, pipeline: Pipeline) -> None:
+    add(desk)
+    first = await attempt(desk, pipeline)
+    before = dict(world.points)
+    world.embedded.clear()
+    add(desk, HANDBOOK.encode() + b"\n## New\n\nA paragraph that was not there.")
+    second = await attempt(desk, pipeline)
+    assert (second.status, second.version) == (DocumentStatus.INDEXED, 2)
+    assert first.chunks is not None
+    assert 0 < len(world.embedded) < first.chunks / 2
+    texts = {world.points[key].text for key in world.points.keys() - before.keys()}
+    assert set(world.embedded) == texts - {chunk.text for chunk in before.values()}
+    for key in world.points.keys() - before.keys():
+        assert world.vectors[key] == vector_of(world.points[key].text)
+
+
+async def test_the_same_bytes_under_another_source_are_not_embedded_again(
+    desk: Desk, world: World, pipeline: Pipeline
+) -> None:
+    add(desk)
+    await attempt(desk, pipeline)
+    world.embedded.clear()
+    moved = desk.upload("moved.md", HANDBOOK.encode(), content_type="text/markdown")
+    desk.catalog.accept("default", [moved])
+    assert (await attempt(desk, pipeline)).status is DocumentStatus.INDEXED
+    assert world.embedded == []
+    assert all(world.vectors[key] == vector_of(chunk.text) for key, chunk in world.points.items())
+
+
+async def test_vectors_of_another_model_are_not_taken_again(desk: Desk, world: World, pipeline: Pipeline) -> None:
+    add(desk)
+    view = await attempt(desk, pipeline)
+    world.embedded.clear()
+    world.serves = "other"
+    desk.catalog.accept("default", [desk.upload("moved.md", HANDBOOK.encode())])
+    await attempt(desk, pipeline)
+    assert len(world.embedded) == view.chunks
+
+
+async def test_kept_vectors_that_are_damaged_or_gone_are_computed_anew(
+    desk: Desk, world: World, pipeline: Pipeline
+) -> None:
+    add(desk)
+    first = await attempt(desk, pipeline)
+    for key in set(desk.blobs.keys()) - {content_hash(HANDBOOK.encode())}:
+        desk.blobs.delete(key)
+    world.embedded.clear()
+    desk.catalog.accept("default", [desk.upload("moved.md", HANDBOOK.encode())])
+    assert (await attempt(desk, pipeline)).status is DocumentStatus.INDEXED
+    assert len(world.embedded) == first.chunks
+
+
+async def test_what_each_stage_took_is_kept(desk: Desk, pipeline: Pipeline) -> None:
+    add(desk)
+    await attempt(desk, pipeline)
+    told = report(desk.database, 3600)
+    assert set(told.stages) == {"parse", "clean", "enrich", "chunk", "embed", "index"}
+    assert (told.processed, told.indexed, told.errors, told.queue_documents) == (1, 1, {}, 0)
+    assert told.chunks == told.chunks_embedded > 6
+
+
 def test_chunk_ids_follow_from_document_version_and_ordinal() -> None:
     ids = {chunk_id(document, version, n) for document in ("a", "b") for version in (1, 2) for n in range(3)}
     assert len(ids) == 12
@@ -144,7 +230,7 @@ async def test_doing_the_work_twice_doubles_nothing(desk: Desk, world: World, pi
     assert len(world.published) == 1
 
 
-@pytest.mark.parametrize("step", ["parse", "ensure", "embed", "upsert", "publish"])
+@pytest.mark.parametrize("step", ["parse", "embed", "upsert", "publish"])
 async def test_nothing_is_published_before_all_is_in(desk: Desk, world: World, pipeline: Pipeline, step: str) -> None:
     add(desk)
     world.fault[step] = UpstreamFailed("It broke.")
@@ -193,7 +279,7 @@ async def test_a_model_that_changes_midway_is_not_mixed(desk: Desk, world: World
     async def changing(texts: list[str], kind: TextKind, context: RequestContext) -> EmbedResponse:
         nonlocal seen
         seen += 1
-        world.model = "minilm" if seen == 1 else "other"
+        world.serves = "minilm" if seen == 1 else "other"
         return await embed(texts, kind, context)
 
     world.embed = changing  # type: ignore[method-assign]

@@ -123,7 +123,7 @@ async def test_stopping_hands_back_what_does_not_finish_in_time(desk: Desk, scri
 
 
 async def test_a_job_whose_lease_is_lost_is_dropped_at_the_next_heartbeat(desk: Desk, script: Script) -> None:
-    jobs = Jobs(desk.database, desk.clock, JobRules(lease_s=0.03))
+    jobs = Jobs(desk.database, JobRules(lease_s=0.03))
     script.gate = asyncio.Event()
     desk.add("a", content=b"one")
     worker = Worker(jobs, script, slots=1, poll_s=3600)
@@ -149,7 +149,7 @@ async def test_a_heartbeat_outlives_a_database_that_is_away_for_a_moment(desk: D
 
     script.gate = asyncio.Event()
     desk.add("a")
-    worker = Worker(Shaky(desk.database, desk.clock, JobRules(lease_s=0.03)), script, slots=1, poll_s=3600)
+    worker = Worker(Shaky(desk.database, JobRules(lease_s=0.03)), script, slots=1, poll_s=3600)
     worker.start()
     await script.begun.get()
     assert await asyncio.to_thread(enough.wait, 30)
@@ -171,7 +171,7 @@ async def test_a_database_that_fails_does_not_end_the_loop(desk: Desk, script: S
             return super().claim(worker)
 
     desk.add("a")
-    worker = Worker(Failing(desk.database, desk.clock), script, slots=1, poll_s=0.001)
+    worker = Worker(Failing(desk.database), script, slots=1, poll_s=0.001)
     worker.start()
     assert (await script.ended.get()).name == "a"
     await worker.stop(grace_s=3600)

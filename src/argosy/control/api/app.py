@@ -15,6 +15,7 @@ from argosy.contracts.errors import ArgosyError, InvalidRequest, NotFound
 from argosy.contracts.request import REQUEST_ID_HEADER
 from argosy.control.controller import Controller
 from argosy.control.monitoring.cache import cache_analytics
+from argosy.control.monitoring.ingestion import ingestion_report, window_seconds
 from argosy.serving.defences import Defences
 from argosy.serving.errors import as_argosy_error, error_response
 from argosy.serving.middleware import request_id_of
@@ -81,6 +82,13 @@ def create_admin_app(controller: Controller, token: str) -> ASGIApp:
         if follow:
             return StreamingResponse(_follow(controller, since, subject), media_type="text/event-stream")
         return _json(controller.feed.page(since, limit, subject))
+
+    @app.get("/v1/analytics/ingestion")
+    async def ingestion(window: str = Query("1h", max_length=16)) -> Response:
+        """Documents processed within the window, errors by code, time by stage, the queue now."""
+        services = {view.name: view for view in controller.view().services}
+        replicas = services["documents"].replicas
+        return _json(await ingestion_report(replicas, token, window_seconds(window)))
 
     @app.post("/v1/services/{name}/replicas/{replica_id}/drain")
     async def drain(name: str, replica_id: str) -> Response:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import time
+import functools
+import os
 from collections.abc import Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
-from typing import TypeVar
+from typing import ParamSpec, TypeVar
 
 import msgspec
 from starlette.requests import Request
@@ -18,32 +20,41 @@ from starlette.routing import Route
 from argosy.clients.upstreams import Upstreams
 from argosy.config.models import DocumentsSettings
 from argosy.contracts.codec import JSON, decode
-from argosy.contracts.documents import BatchView, CollectionCreate
+from argosy.contracts.documents import Accepted, BatchView, CollectionCreate, DocumentStatus
 from argosy.contracts.errors import ArgosyError, InvalidRequest
 from argosy.contracts.request import Deadline, RequestContext
 from argosy.contracts.store import EnsureCollection
-from argosy.services.documents.blobs import BlobStore
+from argosy.services.documents.blobs import BlobStore, content_hash
 from argosy.services.documents.catalog import Catalog
 from argosy.services.documents.chunking import ChunkLimits
-from argosy.services.documents.database import Database
+from argosy.services.documents.database import Database, open_database
+from argosy.services.documents.following import changed
 from argosy.services.documents.housekeeping import sweep
 from argosy.services.documents.intake import QueueLimits, Upload
+from argosy.services.documents.interventions import Interventions
 from argosy.services.documents.jobs import JobRules, Jobs
+from argosy.services.documents.meters import IngestionMeters
 from argosy.services.documents.parsing import ParserLimits, ParserPool
 from argosy.services.documents.pipeline import Pipeline, PipelineSettings
+from argosy.services.documents.queueing import queue_size
+from argosy.services.documents.statistics import report
 from argosy.services.documents.tokenization import ModelTokenizer
-from argosy.services.documents.uploads import Content, read_upload
+from argosy.services.documents.uploads import Incoming, read_upload
 from argosy.services.documents.worker import Worker
 from argosy.serving.app import create_app, until_gone
 from argosy.serving.kit import Details, Kit
 from argosy.serving.middleware import body_of, context_of
 from argosy.telemetry.logs import logger
 
+P = ParamSpec("P")
 R = TypeVar("R")
 UPLOAD_TIMEOUT_S = 300.0
 STORE_HINT_TIMEOUT_S = 2.0
-BATCH_POLL_S = 0.2
 MAX_WAIT_S = 60.0
+QUEUE_WATCH_S = 2.0
+MAX_WINDOW_S = 7 * 86_400
+CALLER_THREADS = 8
+MAX_DIGITS = 15
 HOUSEKEEPING_S = 3600.0
 
 log = logger("documents")
@@ -63,7 +74,11 @@ class DocumentsService:
         self._background: set[asyncio.Task[None]] = set()
         kit.timeouts_s = {"/documents": UPLOAD_TIMEOUT_S, "/batches": MAX_WAIT_S + 10}
         kit.details = self._details
-        kit.load.queued = lambda: len(self._worker.running) if self._worker is not None else 0
+        kit.load.queued = self._busy
+        self._meters = IngestionMeters(kit.metrics.registry)
+        self._threads = ThreadPoolExecutor(CALLER_THREADS, thread_name_prefix="documents-call")
+        self._queued = 0
+        """Documents waiting or in work, all replicas together, when last looked."""
         self.app = create_app(
             kit,
             [
@@ -72,7 +87,12 @@ class DocumentsService:
                 Route("/documents/{id}", self._show, methods=["GET"]),
                 Route("/documents/{id}", self._delete, methods=["DELETE"]),
                 Route("/documents/{id}/retry", self._retry, methods=["POST"]),
+                Route("/documents/{id}/cancel", self._cancel, methods=["POST"]),
                 Route("/batches/{id}", self._batch, methods=["GET"]),
+                Route("/batches/{id}", self._cancel_batch, methods=["DELETE"]),
+                Route("/batches/{id}/cancel", self._cancel_batch, methods=["POST"]),
+                Route("/jobs", self._jobs, methods=["GET"]),
+                Route("/statistics", self._statistics, methods=["GET"]),
                 Route("/collections", self._collections, methods=["GET"]),
                 Route("/collections", self._create_collection, methods=["POST"]),
                 Route("/collections/{name}", self._delete_collection, methods=["DELETE"]),
@@ -81,13 +101,16 @@ class DocumentsService:
 
     async def start(self) -> None:
         settings, embedding = self._settings, self._kit.fleet.services.embedding
-        self._database = database = await asyncio.to_thread(Database.open, self._folder / "catalog.db")
+        self._database = database = await asyncio.to_thread(
+            open_database, settings.database, self._folder, dict(os.environ)
+        )
         self._blobs = await asyncio.to_thread(BlobStore, self._folder / "blobs")
         processing = f"{embedding.backend}:{embedding.model}:{settings.chunk_tokens}:{settings.chunk_overlap_tokens}"
         limits = QueueLimits(settings.max_queued_documents, settings.max_queued_bytes)
-        self._catalog = await asyncio.to_thread(Catalog, database, time.time, limits, processing)
-        jobs = Jobs(database, time.time, JobRules(lease_s=settings.lease_s, max_attempts=settings.max_attempts))
-        self._parser = ParserPool(settings.workers, ParserLimits(memory_bytes=settings.parser_memory_bytes))
+        self._catalog = await asyncio.to_thread(Catalog, database, limits, processing)
+        self._interventions = Interventions(database, limits)
+        jobs = Jobs(database, JobRules(lease_s=settings.lease_s, max_attempts=settings.max_attempts))
+        self._parser = ParserPool(settings.parsers, ParserLimits(memory_bytes=settings.parser_memory_bytes))
         await self._upstreams.start()
         tokenizer = await asyncio.to_thread(ModelTokenizer, embedding)
         tokens = min(settings.chunk_tokens, tokenizer.room)
@@ -99,11 +122,13 @@ class DocumentsService:
             tokenizer,
             self._upstreams.embedding,
             self._upstreams.store,
-            PipelineSettings(chunks=chunks, parse_timeout_s=settings.parse_timeout_s),
+            PipelineSettings(chunks=chunks, parse_timeout_s=settings.parse_timeout_s, readers=settings.parsers),
+            on_indexed=self._meters.indexed,
         )
-        self._worker = Worker(jobs, pipeline, slots=settings.workers)
+        self._worker = Worker(jobs, pipeline, slots=settings.workers, on_failed=self._meters.failed)
         self._worker.start()
         self._spawn(self._keep_house())
+        self._spawn(self._watch_queue())
 
     async def stop(self) -> None:
         for task in self._background:
@@ -116,36 +141,40 @@ class DocumentsService:
         await self._upstreams.stop()
         if self._database is not None:
             await asyncio.to_thread(self._database.close)
+        self._threads.shutdown(wait=False)
 
     async def _add(self, request: Request) -> Response:
         """202 once every document of the request is on disk; refused as a whole otherwise."""
         context = context_of(request.scope)
         try:
-            collection, contents = await read_upload(request, self._settings)
+            incoming = await read_upload(request, self._settings)
         except ArgosyError:
             await body_of(request.scope).drain()
             raise
-        await asyncio.to_thread(self._catalog.check_room, len(contents), sum(len(c.data) for c in contents))
-        accepted = await asyncio.to_thread(self._accept, collection, contents)
-        assert self._worker is not None
-        self._worker.wake()
-        self._spawn(self._tell_store(collection, context))
+        accepted = await self._in_thread(self._accept, incoming)
+        if any(entry.status is DocumentStatus.QUEUED for entry in accepted.documents):
+            self._wake()
+            self._spawn(self._tell_store(incoming.collection, context))
         return _json(accepted, 202)
 
-    def _accept(self, collection: str, contents: list[Content]) -> object:
+    def _accept(self, incoming: Incoming) -> Accepted:
+        """Nothing is written for what there is no room for; what there is room for is on disk before it is accepted."""
         uploads = [
             Upload(
                 name=content.name,
                 source=content.source,
                 content_type=content.content_type,
                 bytes_len=len(content.data),
-                content_hash=self._blobs.put(content.data),
+                content_hash=content_hash(content.data),
                 title=content.title,
                 metadata=content.metadata,
             )
-            for content in contents
+            for content in incoming.contents
         ]
-        return self._catalog.accept(collection, uploads)
+        self._catalog.check_room(incoming.collection, uploads)
+        for content in incoming.contents:
+            self._blobs.put(content.data)
+        return self._catalog.accept(incoming.collection, uploads, incoming.group)
 
     async def _tell_store(self, collection: str, context: RequestContext) -> None:
         """A search of a new collection finds it empty rather than missing; indexing ensures it again."""
@@ -154,13 +183,9 @@ class DocumentsService:
 
     async def _list(self, request: Request) -> Response:
         query = request.query_params
-        limit = query.get("limit", "100")
-        if not (limit.isascii() and limit.isdigit()):
-            raise InvalidRequest("`limit` must be a whole number.", param="limit")
+        limit = _whole(query.get("limit", "100"), "limit")
         return await self._answer(
-            lambda: self._catalog.documents(
-                int(limit), query.get("after"), query.get("status"), query.get("collection")
-            )
+            lambda: self._catalog.documents(limit, query.get("after"), query.get("status"), query.get("collection"))
         )
 
     async def _show(self, request: Request) -> Response:
@@ -172,35 +197,46 @@ class DocumentsService:
         forget = await asyncio.to_thread(self._catalog.delete, document_id)
         with contextlib.suppress(ArgosyError):
             await self._upstreams.store.forget(forget, _brief(context_of(request.scope)))
-        assert self._worker is not None
-        self._worker.wake()
+        self._wake()
         return _json({"id": document_id, "deleted": True})
 
     async def _retry(self, request: Request) -> Response:
-        view = await asyncio.to_thread(self._catalog.retry, request.path_params["id"])
-        assert self._worker is not None
-        self._worker.wake()
+        view = await self._in_thread(self._interventions.retry, request.path_params["id"])
+        self._wake()
         return _json(view, 202)
+
+    async def _cancel(self, request: Request) -> Response:
+        return await self._answer(lambda: self._interventions.cancel_document(request.path_params["id"]))
+
+    async def _cancel_batch(self, request: Request) -> Response:
+        batch_id = request.path_params["id"]
+        cancelled = await self._in_thread(self._interventions.cancel_batch, batch_id)
+        return _json({"id": batch_id, "cancelled": cancelled})
+
+    async def _jobs(self, request: Request) -> Response:
+        query = request.query_params
+        limit = _whole(query.get("limit", "100"), "limit")
+        after = None if "after" not in query else _whole(query["after"], "after")
+        return await self._answer(lambda: self._interventions.jobs(limit, after, query.get("state")))
+
+    async def _statistics(self, request: Request) -> Response:
+        window_s = min(MAX_WINDOW_S, max(1, _whole(request.query_params.get("window_s", "3600"), "window_s")))
+        assert self._database is not None
+        database = self._database
+        return await self._answer(lambda: report(database, window_s))
 
     async def _batch(self, request: Request) -> Response:
         """With `wait_s`: as soon as something changed or all is done, at the latest after that time."""
-        asked = request.query_params.get("wait_s", "0")
+        query, batch_id = request.query_params, request.path_params["id"]
         try:
-            wait_s = min(MAX_WAIT_S, float(asked))
+            wait_s = min(MAX_WAIT_S, float(query.get("wait_s", "0")))
         except ValueError as error:
             raise InvalidRequest("`wait_s` must be a number of seconds.", param="wait_s") from error
-        context = context_of(request.scope)
-        return _json(await until_gone(request, self._changed(request.path_params["id"], wait_s), context))
+        waited = changed(lambda: self._view(batch_id), Deadline.after(wait_s, self._kit.clock))
+        return _json(await until_gone(request, waited, context_of(request.scope)))
 
-    async def _changed(self, batch_id: str, wait_s: float) -> BatchView:
-        deadline = Deadline.after(wait_s, self._kit.clock)
-        first = view = await asyncio.to_thread(self._catalog.batch, batch_id)
-        while not view.done and (view.progress, view.counts) == (first.progress, first.counts):
-            if deadline.remaining_s() <= 0:
-                break
-            await asyncio.sleep(min(BATCH_POLL_S, max(0.0, deadline.remaining_s())))
-            view = await asyncio.to_thread(self._catalog.batch, batch_id)
-        return view
+    async def _view(self, batch_id: str) -> BatchView:
+        return await self._in_thread(self._catalog.batch, batch_id)
 
     async def _collections(self, request: Request) -> Response:
         return await self._answer(lambda: {"collections": self._catalog.collections()})
@@ -216,12 +252,38 @@ class DocumentsService:
         count = await asyncio.to_thread(self._catalog.delete_collection, name)
         with contextlib.suppress(ArgosyError):
             await self._upstreams.store.drop(EnsureCollection(name), _brief(context_of(request.scope)))
-        assert self._worker is not None
-        self._worker.wake()
+        self._wake()
         return _json({"name": name, "deleted": True, "documents": count})
 
     async def _answer(self, work: Callable[[], object]) -> Response:
-        return _json(await asyncio.to_thread(work))
+        return _json(await self._in_thread(work))
+
+    async def _in_thread(self, work: Callable[P, R], *arguments: P.args, **named: P.kwargs) -> R:
+        """On threads of the callers' own: work on documents may fill the others."""
+        call = functools.partial(work, *arguments, **named)
+        return await asyncio.get_running_loop().run_in_executor(self._threads, call)
+
+    def _wake(self) -> None:
+        assert self._worker is not None
+        self._worker.wake()
+
+    async def _watch_queue(self) -> None:
+        """Keeps the gauges of the queue true, also when other replicas change it."""
+        assert self._database is not None
+        while True:
+            with contextlib.suppress(ArgosyError):
+                documents, size = await asyncio.to_thread(self._queue)
+                self._meters.saw_queue(documents, size, self._busy())
+                self._queued = documents
+            await asyncio.sleep(QUEUE_WATCH_S)
+
+    def _queue(self) -> tuple[int, int]:
+        assert self._database is not None
+        with self._database.read() as connection:
+            return queue_size(connection)
+
+    def _busy(self) -> int:
+        return len(self._worker.running) if self._worker is not None else 0
 
     async def _keep_house(self) -> None:
         while True:
@@ -237,12 +299,18 @@ class DocumentsService:
         task.add_done_callback(self._background.discard)
 
     def _details(self) -> Details:
-        return {"working_on": len(self._worker.running) if self._worker is not None else 0}
+        return {"working_on": self._busy(), "workers": self._settings.workers, "queued": self._queued}
 
 
 def _brief(context: RequestContext) -> RequestContext:
     """The same request with little time: what is asked here is a courtesy that a job repeats."""
     return replace(context, deadline=Deadline.after(STORE_HINT_TIMEOUT_S))
+
+
+def _whole(given: str, param: str) -> int:
+    if not (given.isascii() and given.isdigit() and len(given) <= MAX_DIGITS):
+        raise InvalidRequest(f"`{param}` must be a whole number.", param=param)
+    return int(given)
 
 
 def _json(message: object, status: int = 200) -> Response:

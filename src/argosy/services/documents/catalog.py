@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import Connection, Select, delete, func, insert, select, tuple_, update
@@ -20,60 +20,61 @@ from argosy.contracts.errors import CollectionNotFound, Conflict, DocumentNotFou
 from argosy.contracts.store import ForgetRequest
 from argosy.services.documents.database import Database
 from argosy.services.documents.intake import Intake, QueueLimits, Upload
-from argosy.services.documents.queueing import enqueue, queue_size, unreferenced
+from argosy.services.documents.queueing import enqueue, supersede, unreferenced
 from argosy.services.documents.schema import ACTIVE, DELETED, JobKind, batches, collections, documents, entries, jobs
 from argosy.services.documents.views import batch_view, document_view
 
 DEFAULT_COLLECTION = "default"
 MAX_PAGE = 1000
 _NAME = re.compile(r"[a-z0-9_-]{1,64}")
-_GAVE_UP = (DocumentStatus.FAILED, DocumentStatus.DEAD)
+_GROUP = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
 class Catalog:
-    """Blocking; safe from several threads and processes. `now` is wall-clock time."""
+    """Blocking; safe from several threads and processes."""
 
-    def __init__(
-        self, database: Database, now: Callable[[], float], limits: QueueLimits | None = None, settings: str = ""
-    ) -> None:
+    def __init__(self, database: Database, limits: QueueLimits | None = None, settings: str = "") -> None:
         """`settings` names how documents are processed (chunk size, model): see `Intake`."""
         self._database = database
-        self._now = now
         self._intake = Intake(limits or QueueLimits(), settings)
-        with database.write() as connection:
-            _ensure(connection, DEFAULT_COLLECTION, now())
+        with database.write(alone=True) as connection:
+            _ensure(connection, DEFAULT_COLLECTION, database.now(connection))
 
-    def check_room(self, count: int, size_bytes: int) -> None:
-        """Refuses what `accept` would refuse, before its content is stored. Raises: Overloaded."""
-        limits = self._intake.limits
+    def check_room(self, collection: str, uploads: Sequence[Upload]) -> None:
+        """Refuses what `accept` would refuse for want of room, before any content is stored.
+
+        Raises: Overloaded, TooLarge, InvalidRequest.
+        """
         with self._database.read() as connection:
-            waiting, size = queue_size(connection)
-            if waiting + count > limits.documents or size + size_bytes > limits.bytes:
-                raise self._intake.overloaded(connection, (count, size_bytes))
+            self._intake.check_room(connection, collection, uploads, self._database.now(connection))
 
-    def accept(self, collection: str, uploads: Sequence[Upload]) -> Accepted:
+    def accept(self, collection: str, uploads: Sequence[Upload], group: str | None = None) -> Accepted:
         """Makes jobs of what is new or changed; durable once it returns. A collection that is missing is created.
+
+        Uploads of one `group` take turns with other senders as one.
 
         Raises: InvalidRequest, Overloaded, TooLarge, StorageFull; nothing was accepted then.
         """
         check_name(collection)
         if not uploads:
             raise InvalidRequest("The request holds no document. Send at least one.", param="documents")
-        now = self._now()
-        with self._database.write() as connection:
-            accepted = self._intake.accept(connection, collection, uploads, now)
+        if group is not None and not _GROUP.fullmatch(group):
+            raise InvalidRequest("`group` has 1 to 64 characters out of letters, digits, '_' and '-'.", param="group")
+        with self._database.write(alone=True) as connection:
+            now = self._database.now(connection)
+            accepted = self._intake.accept(connection, collection, uploads, now, group)
             _ensure(connection, collection, now)
             return accepted
 
     def document(self, document_id: str) -> DocumentView:
         """Raises: DocumentNotFound."""
         with self._database.read() as connection:
-            return document_view(_existing(connection, document_id))
+            return document_view(existing(connection, document_id))
 
     def text_hash(self, document_id: str) -> str | None:
         """The indexed version's parsed text in the blob store; None before there is one. Raises: DocumentNotFound."""
         with self._database.read() as connection:
-            found: str | None = _existing(connection, document_id).text_hash
+            found: str | None = existing(connection, document_id).text_hash
             return found
 
     def documents(
@@ -102,52 +103,18 @@ class Catalog:
     def batch(self, batch_id: str) -> BatchView:
         """Raises: NotFound."""
         with self._database.read() as connection:
-            view = batch_view(connection, batch_id)
+            view = batch_view(connection, batch_id, self._database.now(connection))
         if view is None:
             raise NotFound(f"There is no batch '{batch_id[:64]}'.")
         return view
-
-    def retry(self, document_id: str) -> DocumentView:
-        """Queues a failed or dead document again. Raises: DocumentNotFound, Conflict, Overloaded."""
-        now = self._now()
-        with self._database.write() as connection:
-            row = _existing(connection, document_id)
-            if row.status not in _GAVE_UP:
-                raise Conflict(f"The document is {row.status}; only a failed or dead one can be tried again.")
-            batch_id = self._intake.reserve(connection, (1, row.bytes), [document_id], now)
-            job = enqueue(connection, JobKind.INDEX, row.id, row.collection, row.version, row.bytes, batch_id, now)
-            connection.execute(
-                insert(entries).values(
-                    batch_id=batch_id,
-                    ordinal=0,
-                    document_id=row.id,
-                    name=row.name,
-                    bytes=row.bytes,
-                    unchanged=False,
-                    job_id=job,
-                )
-            )
-            connection.execute(
-                update(documents)
-                .where(documents.c.id == document_id)
-                .values(
-                    status=DocumentStatus.QUEUED,
-                    attempts=0,
-                    stage=None,
-                    error_code=None,
-                    error_detail=None,
-                    updated_at=now,
-                )
-            )
-            return document_view(_existing(connection, document_id))
 
     def delete(self, document_id: str) -> ForgetRequest:
         """Forgets a document here at once; a durable job makes the store forget it, also when it is down now.
 
         Returns: what that job will ask of the store. Raises: DocumentNotFound.
         """
-        with self._database.write() as connection:
-            return self._delete(connection, _existing(connection, document_id))
+        with self._database.write(alone=True) as connection:
+            return self._delete(connection, existing(connection, document_id))
 
     def collections(self) -> list[CollectionView]:
         """By name."""
@@ -164,15 +131,15 @@ class Catalog:
     def create_collection(self, name: str) -> CollectionView:
         """Raises: InvalidRequest, Conflict when the name is taken."""
         check_name(name)
-        now = self._now()
-        with self._database.write() as connection:
+        with self._database.write(alone=True) as connection:
+            now = self._database.now(connection)
             if not _ensure(connection, name, now):
                 raise Conflict(f"There is a collection '{name}' already.", param="name")
         return CollectionView(name, 0, now)
 
     def delete_collection(self, name: str) -> int:
         """Deletes it with all its documents. Returns: how many. Raises: CollectionNotFound, Conflict (the default)."""
-        with self._database.write() as connection:
+        with self._database.write(alone=True) as connection:
             _require(connection, name)
             if name == DEFAULT_COLLECTION:
                 raise Conflict(f"The collection '{name}' cannot be deleted; delete its documents instead.")
@@ -194,14 +161,14 @@ class Catalog:
 
     def prune(self, older_than_s: float) -> int:
         """Drops finished batches and jobs of before. Returns: how many batches."""
-        before = self._now() - older_than_s
         unfinished = (
             select(entries.c.batch_id)
             .join(jobs, jobs.c.id == entries.c.job_id)
             .where(jobs.c.state.in_(ACTIVE))
             .union(select(jobs.c.batch_id).where(jobs.c.state.in_(ACTIVE), jobs.c.batch_id.is_not(None)))
         )
-        with self._database.write() as connection:
+        with self._database.write(alone=True) as connection:
+            before = self._database.now(connection) - older_than_s
             old = select(batches.c.id).where(batches.c.created_at < before, batches.c.id.not_in(unfinished))
             gone = list(connection.execute(old).scalars())
             for batch_id in gone:
@@ -212,8 +179,9 @@ class Catalog:
             return len(gone)
 
     def _delete(self, connection: Connection, row: Any) -> ForgetRequest:
-        now = self._now()
-        enqueue(connection, JobKind.FORGET, row.id, row.collection, row.version, 0, None, now)
+        now = self._database.now(connection)
+        supersede(connection, row.id, now)
+        enqueue(connection, JobKind.FORGET, row, now)
         connection.execute(
             update(documents)
             .where(documents.c.id == row.id)
@@ -244,7 +212,8 @@ def check_name(name: str) -> None:
         )
 
 
-def _existing(connection: Connection, document_id: str) -> Any:
+def existing(connection: Connection, document_id: str) -> Any:
+    """The row of a document that is not deleted. Raises: DocumentNotFound."""
     row = connection.execute(
         select(documents).where(documents.c.id == document_id, documents.c.status != DELETED)
     ).first()

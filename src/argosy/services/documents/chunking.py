@@ -9,11 +9,14 @@ from dataclasses import dataclass
 
 from argosy.services.documents.blocks import Block, BlockKind, split_blocks
 from argosy.services.documents.parsed import PageSpan, ParsedDocument
-from argosy.services.documents.tokens import Tokenizer, TokenMap
+from argosy.services.documents.tables import with_table_headers
+from argosy.services.documents.tokens import Tokenizer, TokenMap, splits_at_space
 
 _LINE = re.compile(r"\n")
 _SENTENCE = re.compile(r"[.!?…][\"'”’»)\]]*\s+|[。！？]\s*|\n[ \t]*\n")
 _WORD = re.compile(r"\s+")
+_SPACE = " \n\t"
+"""What every tokenizer takes for white space; about rarer characters opinions differ."""
 _LINES_FIRST = frozenset({BlockKind.LIST, BlockKind.CODE, BlockKind.TABLE})
 LEAST_SHARE = 3
 """A better place to cut is taken when it leaves the chunk at least a third full."""
@@ -39,7 +42,10 @@ class ChunkLimits:
 
 @dataclass(frozen=True, slots=True)
 class ChunkDraft:
-    """`text` is the parsed text's slice [start, end); `tokens` is its length to the tokenizer it was cut with."""
+    """`text` is the parsed text's slice [start, end); `tokens` is its length to the tokenizer it was cut with.
+
+    `page` is where it begins and `last_page` where it ends. `heading_path` is that of the text it begins with.
+    """
 
     ordinal: int
     start: int
@@ -48,6 +54,7 @@ class ChunkDraft:
     heading_path: list[str]
     page: int | None
     tokens: int
+    last_page: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +72,15 @@ class _Piece:
     path: tuple[str, ...]
 
 
+def cut(
+    parsed: ParsedDocument, tokenizer: Tokenizer, limits: ChunkLimits | None = None
+) -> tuple[ParsedDocument, list[ChunkDraft]]:
+    """The chunk stage: the text to store, in which long tables repeat their header, and its chunks."""
+    limits = limits or ChunkLimits()
+    parsed = with_table_headers(parsed, tokenizer, limits.tokens, limits.chars)
+    return parsed, chunk(parsed, tokenizer, limits)
+
+
 def chunk(parsed: ParsedDocument, tokenizer: Tokenizer, limits: ChunkLimits | None = None) -> list[ChunkDraft]:
     """The document's chunks in order.
 
@@ -79,6 +95,7 @@ class _Packer:
         self._text = parsed.text
         self._pages = parsed.pages
         self._tokenizer = tokenizer
+        self._trusted = splits_at_space(tokenizer)
         self._limits = limits
         blocks = split_blocks(parsed.text, markdown=parsed.markdown)
         self._pieces = list(_pieces(blocks))
@@ -93,7 +110,8 @@ class _Packer:
                 parts = list(self._within_limit(ended, end))  # an overlap is not worth another chunk
             for begun, ended, tokens in parts:
                 text = self._text[begun:ended]
-                yield ChunkDraft(ordinal, begun, ended, text, list(path), _page_at(self._pages, begun), tokens)
+                page, last_page = _page_at(self._pages, begun), _page_at(self._pages, ended - 1)
+                yield ChunkDraft(ordinal, begun, ended, text, list(path), page, tokens, last_page)
                 ordinal += 1
 
     def _spans(self) -> Iterator[tuple[int, int, tuple[str, ...]]]:
@@ -103,7 +121,7 @@ class _Packer:
         path: tuple[str, ...] = ()
         for piece in self._pieces:
             if start >= 0 and self._fits(start, piece.end) and not self._begins_anew(piece, depth, start, end):
-                end = piece.end
+                end, path = piece.end, path or piece.path  # what stands before the first heading has none
                 continue
             begin = piece.start
             if start >= 0:
@@ -175,7 +193,7 @@ class _Packer:
                 end -= 1
             if start == end:
                 continue
-            tokens = len(self._tokenizer.encode_offsets(self._text[start:end]))
+            tokens = self._exact(start, end)
             if tokens <= self._limits.tokens or end - start == 1:
                 yield start, end, tokens
                 continue
@@ -183,6 +201,13 @@ class _Packer:
             cut = self._cut(start, end, start, BlockKind.PARAGRAPH, known // 2)
             cut = cut if start < cut < end else (start + end) // 2
             waiting += [(cut, end), (start, cut)]
+
+    def _exact(self, start: int, end: int) -> int:
+        """Tokens of the slice alone. Looked up where that is known to be the same as inside the whole, else counted."""
+        text = self._text
+        if self._trusted and (start == 0 or text[start - 1] in _SPACE) and (end == len(text) or text[end] in _SPACE):
+            return self._tokens.count(start, end)
+        return len(self._tokenizer.encode_offsets(text[start:end]))
 
 
 def _pieces(blocks: list[Block]) -> Iterator[_Piece]:

@@ -1,129 +1,152 @@
-"""HTML, PDF and Word to Markdown. Blocking, and fed with bytes nobody vouches for: runs in the parser's child only."""
+"""Any document to text: the parse and clean stages. Blocking, and fed with bytes nobody vouches for: runs in the
+parser's child only.
+"""
 
 from __future__ import annotations
 
-import asyncio
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
-import pypdfium2
-import xberg
-
-from argosy.contracts.errors import EncryptedDocument, NoTextInDocument, UnreadableDocument
-from argosy.services.documents.formats import Format
+from argosy.contracts.errors import EmptyDocument, NoTextInDocument, OversizedDocument, UnreadableDocument
+from argosy.services.documents import ocr, xberg_reader
+from argosy.services.documents.archives import members_of
+from argosy.services.documents.cleaning import clean
+from argosy.services.documents.formats import IMAGES, Format, noun
 from argosy.services.documents.html_text import read_html
-from argosy.services.documents.parsed import (
-    PageSpan,
-    ParsedDocument,
-    decode_text,
-    ink,
-    markdown_title,
-    normalise,
-    with_pages,
-)
+from argosy.services.documents.language import short_code, telling_part
+from argosy.services.documents.mail import read_mail
+from argosy.services.documents.parsed import ParsedDocument, ink, markdown_title, with_pages
+from argosy.services.documents.pdf import read_pdf
+from argosy.services.documents.text_encoding import decode_any
 
-PLAUSIBLE_SHARE = 0.6
-"""The first parser once returned 20k of a PDF's 46k characters and said it was done; below this share of what the
-plain reader sees, its result is not used. Headers and footers that it drops on purpose stay above it."""
 PLAUSIBLE_SHARE_HTML = 0.2
-"""Navigation and forms may be most of a page, so much less is plausible."""
-_WRONG_PASSWORD = 4
-"""FPDF_ERR_PASSWORD"""
+"""Navigation and forms may be most of a page, so much less of it than is visible is plausible."""
+MAX_COLUMNS = 2_000
+MAX_TEXT_CHARS = 200_000_000
 
 
 def extract(data: bytes, name: str, content_type: Format) -> ParsedDocument:
-    """The document's text.
+    """The document's text, cleaned, with the language it is in and the time each stage took.
 
-    Raises: EncryptedDocument, NoTextInDocument, UnreadableDocument.
+    Raises: DocumentError.
     """
-    read = {Format.PDF: _pdf, Format.HTML: _html, Format.DOCX: _docx}[content_type]
-    parsed = read(data, name)
+    began_s = time.perf_counter()
+    parsed = parse(data, name, content_type)
+    parsed_s = time.perf_counter()
+    cleaned = clean(parsed)
+    if not cleaned.text.strip():
+        raise NoTextInDocument(f"{name} holds no text.")
+    if cleaned.properties.language is None:
+        cleaned.properties.language = short_code(xberg_reader.language_of(telling_part(cleaned.text)))
+    cleaned.stage_s = {"parse": parsed_s - began_s, "clean": time.perf_counter() - parsed_s}
+    return cleaned
+
+
+def parse(data: bytes, name: str, content_type: Format) -> ParsedDocument:
+    """The parse stage alone. Raises: DocumentError."""
+    parsed = READERS[content_type](data, name)
+    if len(parsed.text) > MAX_TEXT_CHARS:
+        raise OversizedDocument(f"{name} holds more than {MAX_TEXT_CHARS} characters, the limit. Split it.")
     if not parsed.text.strip():
-        raise NoTextInDocument(f"{name} holds no text. A scan needs text recognition (OCR) before it is added.")
+        raise NoTextInDocument(f"{name} holds no text.")
     return parsed
 
 
-def _pdf(data: bytes, name: str) -> ParsedDocument:
-    plain = _pdf_plain(data, name)
-    try:
-        found = _run(data, name, Format.PDF)
-    except RuntimeError as error:
-        if plain is None:
-            raise UnreadableDocument(f"{name} is damaged: no page of it can be read as PDF.") from error
-        return plain
-    if plain is not None and ink(found.content) < PLAUSIBLE_SHARE * ink(plain.text):
-        return plain
-    # Its own page boundaries are offsets into the text before headings got their marks, so they are not used.
-    pages_found = [(page.page_number, normalise(page.content)) for page in found.pages or []]
-    text, pages = with_pages(normalise(found.content), pages_found)
-    title = found.metadata.title or (plain and plain.title) or markdown_title(text)
-    return ParsedDocument(text, Format.PDF, title, pages)
+@dataclass(frozen=True, slots=True)
+class _Text:
+    """Text and Markdown are kept as they are."""
+
+    kind: Format
+
+    def __call__(self, data: bytes, name: str) -> ParsedDocument:
+        text = decode_any(data)
+        if not text.strip():
+            raise EmptyDocument(f"{name} holds nothing but white space.")
+        markdown = self.kind is Format.MARKDOWN
+        return ParsedDocument(text, self.kind, markdown_title(text) if markdown else None, markdown=markdown)
 
 
-def _pdf_plain(data: bytes, name: str) -> ParsedDocument | None:
-    """The bare text of each page, or None when the file cannot be opened."""
-    try:
-        document = pypdfium2.PdfDocument(data)
-    except pypdfium2.PdfiumError as error:
-        if getattr(error, "err_code", None) == _WRONG_PASSWORD:
-            raise EncryptedDocument(
-                f"{name} is protected by a password. Save it without one and add it again."
-            ) from error
-        return None
-    parts: list[str] = []
-    spans: list[PageSpan] = []
-    length = 0
-    for number in range(1, len(document) + 1):
+@dataclass(frozen=True, slots=True)
+class _Office:
+    """What xberg reads as a whole."""
+
+    kind: Format
+
+    def __call__(self, data: bytes, name: str) -> ParsedDocument:
+        if data.startswith(b"PK"):
+            members_of(data, name)
         try:
-            page = document[number - 1]
-            text = normalise(page.get_textpage().get_text_bounded()).strip()
-            page.close()
-        except pypdfium2.PdfiumError:
-            text = ""
-        spans.append(PageSpan(number, length, length + len(text)))
-        parts.append(text)
-        length += len(text) + 2
-    title = document.get_metadata_value("Title").strip() or None
-    document.close()
-    return ParsedDocument("\n\n".join(parts), Format.PDF, title, spans, markdown=False)
+            found = xberg_reader.read(data, name, self.kind)
+        except RuntimeError as error:
+            raise UnreadableDocument(f"{name} is damaged: it cannot be read as {noun(self.kind)}.") from error
+        text, pages = with_pages(found.text, found.pages) if found.pages else (found.text, [])
+        return ParsedDocument(text, self.kind, found.title or markdown_title(text), pages, properties=found.properties)
+
+
+@dataclass(frozen=True, slots=True)
+class _Picture:
+    kind: Format
+
+    def __call__(self, data: bytes, name: str) -> ParsedDocument:
+        config = ocr.recognition(name)
+        try:
+            found = xberg_reader.read(data, name, self.kind, config)
+        except RuntimeError as error:
+            raise UnreadableDocument(f"{name} is damaged: it cannot be read as {noun(self.kind)}.") from error
+        if not found.text.strip():
+            raise NoTextInDocument(f"{name} holds no text: text recognition (OCR) found none.")
+        return ParsedDocument(found.text, self.kind, found.title, markdown=False, properties=found.properties)
 
 
 def _html(data: bytes, name: str) -> ParsedDocument:
-    page = decode_text(data, html=True)
+    page = decode_any(data, html=True)
     title, visible = read_html(page)
     try:
-        text = normalise(_run(page.encode(errors="replace"), name, Format.HTML).content)
+        found = xberg_reader.read(page.encode(errors="replace"), name, Format.HTML)
     except RuntimeError:
-        text = ""
-    if ink(text) < PLAUSIBLE_SHARE_HTML * ink(visible) or not text.strip():
-        return ParsedDocument(visible, Format.HTML, title, markdown=False)
-    return ParsedDocument(text, Format.HTML, title or markdown_title(text))
+        found = xberg_reader.Found("")
+    if ink(found.text) < PLAUSIBLE_SHARE_HTML * ink(visible) or not found.text.strip():
+        return ParsedDocument(visible, Format.HTML, title, markdown=False, properties=found.properties)
+    return ParsedDocument(found.text, Format.HTML, title or markdown_title(found.text), properties=found.properties)
 
 
-def _docx(data: bytes, name: str) -> ParsedDocument:
+def _csv(data: bytes, name: str) -> ParsedDocument:
+    """A Markdown table; its delimiter is found by xberg, which reads the rows."""
+    text = decode_any(data)
+    widest = max((line.count(mark) for line in text.splitlines() for mark in ",;\t|"), default=0)
+    if widest >= MAX_COLUMNS:
+        raise OversizedDocument(f"{name} has more than {MAX_COLUMNS} columns, the limit. Split it.")
     try:
-        found = _run(data, name, Format.DOCX)
+        found = xberg_reader.read(text.encode("utf-8", "replace"), name, Format.CSV)
     except RuntimeError as error:
-        raise UnreadableDocument(f"{name} is damaged: it cannot be read as a Word document.") from error
-    text = normalise(found.content)
-    return ParsedDocument(text, Format.DOCX, found.metadata.title or markdown_title(text))
+        raise UnreadableDocument(f"{name} is damaged: it cannot be read as a CSV table.") from error
+    return ParsedDocument(found.text, Format.CSV)
 
 
-def _run(data: bytes, name: str, content_type: Format) -> xberg.ExtractedDocument:
-    """Raises: RuntimeError, which is all that the library ever raises."""
-    config = xberg.ExtractionConfig(
-        use_cache=False,
-        disable_ocr=True,
-        enable_quality_processing=False,
-        output_format="markdown",
-        html_options=xberg.ConversionOptions(extract_metadata=False),
-        pages=xberg.PageConfig(extract_pages=True) if content_type is Format.PDF else None,
-        concurrency=xberg.ConcurrencyConfig(max_threads=1),
-    )
-    source = xberg.ExtractInput(kind="bytes", bytes=data, mime_type=content_type.value, filename=name)
-    result = asyncio.run(_extract(source, config))
-    if not result.results:
-        raise RuntimeError("nothing was extracted")
-    return result.results[0]
+def _json(data: bytes, name: str) -> ParsedDocument:
+    text = decode_any(data)
+    try:
+        found = xberg_reader.read(text.encode("utf-8", "replace"), name, Format.JSON)
+    except RuntimeError as error:
+        raise UnreadableDocument(f"{name} is damaged: it is not valid JSON.") from error
+    if not found.text.strip():
+        return ParsedDocument(text, Format.JSON, markdown=False)
+    return ParsedDocument(found.text, Format.JSON, found.title or markdown_title(found.text))
 
 
-async def _extract(source: xberg.ExtractInput, config: xberg.ExtractionConfig) -> xberg.ExtractionResult:
-    return await xberg.extract(source, config)
+def _mail(data: bytes, name: str) -> ParsedDocument:
+    return read_mail(data, name, parse)
+
+
+READERS: Mapping[Format, Callable[[bytes, str], ParsedDocument]] = {
+    Format.MARKDOWN: _Text(Format.MARKDOWN),
+    Format.TEXT: _Text(Format.TEXT),
+    Format.HTML: _html,
+    Format.CSV: _csv,
+    Format.JSON: _json,
+    Format.EML: _mail,
+    Format.PDF: read_pdf,
+    **{kind: _Office(kind) for kind in (Format.DOCX, Format.PPTX, Format.XLSX, Format.ODT, Format.EPUB, Format.RTF)},
+    **{kind: _Picture(kind) for kind in sorted(IMAGES)},
+}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import uuid
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,14 +12,17 @@ import msgspec
 from sqlalchemy import Connection, insert, select, update
 
 from argosy.contracts.documents import Accepted, AcceptedDocument, DocumentStatus
-from argosy.contracts.errors import InvalidRequest, Overloaded, TooLarge
+from argosy.contracts.errors import ArgosyError, InvalidRequest, Overloaded, TooLarge
 from argosy.contracts.store import Metadata
-from argosy.services.documents.queueing import OVERHEAD_BYTES, enqueue, open_batch, queue_size, seconds_per_byte
+from argosy.services.documents.pace import OVERHEAD_BYTES, work
+from argosy.services.documents.queueing import enqueue, eta_s, open_batch, open_lane, pace, queue_size, supersede
 from argosy.services.documents.schema import ACTIVE, JobKind, documents, entries, jobs
-from argosy.services.documents.views import eta_s
 
 _UNDER_WAY = (DocumentStatus.QUEUED, DocumentStatus.RUNNING)
 _GAVE_UP = (DocumentStatus.FAILED, DocumentStatus.DEAD)
+DEFAULT_RETRY_S = 5.0
+"""When to come back before any pace is measured."""
+MAX_RETRY_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,26 +60,32 @@ class Intake:
         self.limits = limits
         self._settings = settings
 
-    def accept(self, connection: Connection, collection: str, uploads: Sequence[Upload], now: float) -> Accepted:
+    def check_room(self, connection: Connection, collection: str, uploads: Sequence[Upload], now: float) -> None:
+        """Refuses what `accept` would refuse for want of room. Raises: Overloaded, and as `accept`."""
+        wanted, _, fresh = self._sorted(connection, collection, uploads)
+        count, size = self._adding(wanted, fresh)
+        waiting, waiting_bytes = queue_size(connection, list(fresh))
+        if count and (waiting + count > self.limits.documents or waiting_bytes + size > self.limits.bytes):
+            raise self.refusal(connection, (count, size), now)
+
+    def accept(
+        self, connection: Connection, collection: str, uploads: Sequence[Upload], now: float, group: str | None = None
+    ) -> Accepted:
         """Raises: InvalidRequest, two different documents share a source; Overloaded; TooLarge."""
-        wanted = self._by_id(collection, uploads)
-        known = {
-            row.id: row for row in connection.execute(select(documents).where(documents.c.id.in_(list(wanted)))).all()
-        }
-        fingerprints = {key: self.fingerprint(upload) for key, upload in wanted.items()}
-        fresh = {key for key in wanted if not _is_current(known.get(key), fingerprints[key])}
-        adding = (len(fresh), sum(wanted[key].bytes_len for key in fresh))
+        wanted, known, fresh = self._sorted(connection, collection, uploads)
         ahead, _ = queue_size(connection, list(fresh))
-        batch_id = self.reserve(connection, adding, sorted(fresh), now)
+        batch_id = self.reserve(connection, self._adding(wanted, fresh), sorted(fresh), now)
+        lane = batch_id if group is None else f"group:{group}"
+        if fresh:
+            open_lane(connection, lane)
         accepted: list[AcceptedDocument] = []
         job: int | None
         for ordinal, (key, upload) in enumerate(wanted.items()):
-            row = known.get(key)
             if key in fresh:
-                version = _next_version(row, fingerprints[key])
-                _store(connection, key, collection, upload, fingerprints[key], version, row, now)
-                size = upload.bytes_len
-                job = enqueue(connection, JobKind.INDEX, key, collection, version, size, batch_id, now)
+                row = known.get(key)
+                replaced = supersede(connection, key, now)
+                document = _store(connection, key, collection, upload, self.fingerprint(upload), row, now)
+                job = enqueue(connection, JobKind.INDEX, document, now, batch_id=batch_id, lane=lane, replaced=replaced)
                 status = DocumentStatus.QUEUED
             else:
                 job, status = _under_way(connection, key)
@@ -92,26 +101,29 @@ class Intake:
                 )
             )
             accepted.append(AcceptedDocument(key, upload.name, status))
-        remaining = sum(wanted[entry.id].bytes_len + OVERHEAD_BYTES for entry in accepted if entry.status in _UNDER_WAY)
-        return Accepted(batch_id, accepted, ahead, eta_s(connection, remaining) if remaining else 0.0)
+        remaining = sum(work(wanted[entry.id].bytes_len) for entry in accepted if entry.status in _UNDER_WAY)
+        return Accepted(batch_id, accepted, ahead, eta_s(connection, remaining, now) if remaining else 0.0)
 
     def reserve(self, connection: Connection, adding: tuple[int, int], replacing: Sequence[str], now: float) -> str:
         """Opens a batch that adds (documents, bytes) to the queue. Returns: its id. Raises: Overloaded, TooLarge."""
         if adding[0] > self.limits.documents or adding[1] > self.limits.bytes:
-            raise TooLarge(
+            raise self.refusal(connection, adding, now)
+        batch_id = uuid.uuid4().hex
+        if not open_batch(connection, batch_id, now, adding, (self.limits.documents, self.limits.bytes), replacing):
+            raise self.refusal(connection, adding, now)
+        return batch_id
+
+    def refusal(self, connection: Connection, adding: tuple[int, int], now: float) -> ArgosyError:
+        """Why (documents, bytes) are not accepted, with when to come back by the measured pace."""
+        if adding[0] > self.limits.documents or adding[1] > self.limits.bytes:
+            return TooLarge(
                 f"The request holds {adding[0]} documents with {adding[1]} bytes; the queue takes at most "
                 f"{self.limits.documents} documents with {self.limits.bytes} bytes. Send it in parts."
             )
-        batch_id = uuid.uuid4().hex
-        if not open_batch(connection, batch_id, now, adding, (self.limits.documents, self.limits.bytes), replacing):
-            raise self.overloaded(connection, adding)
-        return batch_id
-
-    def overloaded(self, connection: Connection, adding: tuple[int, int]) -> Overloaded:
-        """The refusal of (documents, bytes), with when to come back by the measured pace."""
         waiting, size = queue_size(connection)
-        pace = seconds_per_byte(connection)
-        after_s = 5.0 if pace is None else min(60.0, max(1.0, (adding[1] + adding[0] * OVERHEAD_BYTES) * pace))
+        measured = pace(connection, now)
+        wanted = adding[1] + adding[0] * OVERHEAD_BYTES
+        after_s = DEFAULT_RETRY_S if measured is None else min(MAX_RETRY_S, max(1.0, wanted * measured))
         return Overloaded(
             f"The queue holds {waiting} documents with {size} bytes and has no room for {adding[0]} more with "
             f"{adding[1]} bytes; nothing was accepted. Send the request again in {after_s:.0f} seconds.",
@@ -129,6 +141,20 @@ class Intake:
             sorted(upload.metadata.items()),
         )
         return hashlib.sha256(msgspec.json.encode(parts)).hexdigest()
+
+    def _sorted(
+        self, connection: Connection, collection: str, uploads: Sequence[Upload]
+    ) -> tuple[dict[str, Upload], dict[str, Any], set[str]]:
+        """The uploads by document id, the rows of those that are known, and which of them are new or changed."""
+        wanted = self._by_id(collection, uploads)
+        rows = connection.execute(select(documents).where(documents.c.id.in_(list(wanted)))).all()
+        known = {row.id: row for row in rows}
+        fresh = {key for key in wanted if not _is_current(known.get(key), self.fingerprint(wanted[key]))}
+        return wanted, known, fresh
+
+    @staticmethod
+    def _adding(wanted: Mapping[str, Upload], fresh: Collection[str]) -> tuple[int, int]:
+        return len(fresh), sum(wanted[key].bytes_len for key in fresh)
 
     def _by_id(self, collection: str, uploads: Sequence[Upload]) -> dict[str, Upload]:
         wanted: dict[str, Upload] = {}
@@ -172,10 +198,10 @@ def _store(
     collection: str,
     upload: Upload,
     fingerprint: str,
-    version: int,
     row: Any,
     now: float,
-) -> None:
+) -> Any:
+    """The document's row as it is from now on; what is indexed of an older version stays in it until the new one is."""
     values = {
         "collection": collection,
         "source": upload.source,
@@ -187,7 +213,7 @@ def _store(
         "status": DocumentStatus.QUEUED,
         "stage": None,
         "attempts": 0,
-        "version": version,
+        "version": _next_version(row, fingerprint),
         "fingerprint": fingerprint,
         "content_hash": upload.content_hash,
         "bytes": upload.bytes_len,
@@ -196,6 +222,7 @@ def _store(
         "updated_at": now,
     }
     if row is None:
-        connection.execute(insert(documents).values(id=key, created_at=now, **values))
-    else:
-        connection.execute(update(documents).where(documents.c.id == key).values(**values))
+        stored = insert(documents).values(id=key, created_at=now, **values)
+        return connection.execute(stored.returning(*documents.c)).one()
+    changed = update(documents).where(documents.c.id == key).values(**values)
+    return connection.execute(changed.returning(*documents.c)).one()

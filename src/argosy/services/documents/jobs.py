@@ -5,18 +5,19 @@ A worker that dies leaves a lease that expires; one that was only slow finds its
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, and_, case, exists, func, or_, select, update
+from sqlalchemy import Connection, case, func, select, update
 
 from argosy.contracts.documents import DocumentFault, DocumentStatus
 from argosy.contracts.store import Metadata
 from argosy.services.documents.database import Database
 from argosy.services.documents.queueing import unreferenced
-from argosy.services.documents.schema import ACTIVE, DELETED, JobKind, JobState, batches, documents, jobs
+from argosy.services.documents.schema import DELETED, JobKind, JobState, documents, jobs, lanes
+from argosy.services.documents.turns import due, expired, whose_turn
 
 WORKER_DIED = DocumentFault("worker_died", "Processing ended abruptly each time it was tried.")
 
@@ -54,24 +55,40 @@ class Job:
     content_type: str
     content_hash: str | None
     metadata: Metadata = field(default_factory=dict)
+    vectors: tuple[str, ...] = ()
+    """Where vectors of such chunks may be kept: of the version before, of other documents with the same content."""
 
 
 @dataclass(frozen=True, slots=True)
 class Indexed:
-    """What became of a document. `title` is the one found or given; `text_hash` is its parsed text's."""
+    """What became of a document. `title` is the one found or given; `text_hash` is its parsed text's and
+    `vectors_hash` that of its chunks' vectors, both in the blob store."""
 
     chunks: int
     pages: int | None
     title: str | None
     text_hash: str
+    vectors_hash: str | None = None
+    embedded: int = 0
+    """Chunks whose vectors had to be computed."""
+    seconds: Mapping[str, float] = field(default_factory=dict)
+    """Time spent in each stage."""
+
+
+class Outcome(msgspec.Struct, omit_defaults=True):
+    """What is kept of an index job that is done, for statistics."""
+
+    chunks: int = 0
+    pages: int = 0
+    embedded: int = 0
+    seconds: dict[str, float] = {}
 
 
 class Jobs:
-    """Blocking; safe from several threads and processes. `now` is wall-clock time."""
+    """Blocking; safe from several threads and processes."""
 
-    def __init__(self, database: Database, now: Callable[[], float], rules: JobRules | None = None) -> None:
+    def __init__(self, database: Database, rules: JobRules | None = None) -> None:
         self._database = database
-        self._now = now
         self.rules = rules or JobRules()
 
     def claim(self, worker: str) -> Job | None:
@@ -80,14 +97,14 @@ class Jobs:
         Batches take turns. A job whose worker died is due again when its lease expires, or `dead` past its
         attempts. One document's jobs run one after another.
         """
-        now = self._now()
         with self._database.read() as connection:
-            due = connection.execute(select(jobs.c.id).where(_expired(now) | _due(now)).limit(1)).first()
-        if due is None:
-            return None
+            now = self._database.now(connection)
+            if connection.execute(select(jobs.c.id).where(expired(now) | due(now)).limit(1)).first() is None:
+                return None
         with self._database.write() as connection:
+            now = self._database.now(connection)
             self._bury(connection, now)
-            turn = _whose_turn(connection, now)
+            turn = whose_turn(connection, now)
             if turn is None:
                 return None
             row = connection.execute(
@@ -103,12 +120,13 @@ class Jobs:
                 )
                 .returning(*jobs.c)
             ).one()
-            if row.batch_id is not None:
-                last = select(func.coalesce(func.max(batches.c.served), 0) + 1).scalar_subquery()
-                connection.execute(update(batches).where(batches.c.id == row.batch_id).values(served=last))
+            if row.lane is not None:
+                last = select(func.coalesce(func.max(lanes.c.served), 0) + 1).scalar_subquery()
+                connection.execute(update(lanes).where(lanes.c.id == row.lane).values(served=last))
             if row.kind == JobKind.INDEX:
                 _mark(connection, row, now, status=DocumentStatus.RUNNING, attempts=row.attempts)
             document = connection.execute(select(documents).where(documents.c.id == row.document_id)).one()
+            vectors = _vectors(connection, document)
         return Job(
             id=row.id,
             kind=JobKind(row.kind),
@@ -123,17 +141,25 @@ class Jobs:
             content_type=document.content_type,
             content_hash=document.content_hash,
             metadata=msgspec.json.decode(document.metadata, type=Metadata),
+            vectors=vectors,
         )
 
     def heartbeat(self, job: Job) -> None:
         """Extends the lease. Raises: LeaseLost."""
         with self._database.write() as connection:
-            self._write(connection, job, lease_until=self._now() + self.rules.lease_s)
+            self._write(connection, job, lease_until=self._database.now(connection) + self.rules.lease_s)
+
+    def check(self, job: Job) -> None:
+        """Raises: LeaseLost, unless the job is still this worker's."""
+        mine = (jobs.c.id == job.id, jobs.c.state == JobState.RUNNING, jobs.c.fence == job.fence)
+        with self._database.read() as connection:
+            if connection.execute(select(jobs.c.id).where(*mine)).first() is None:
+                raise LeaseLost
 
     def stage(self, job: Job, stage: str, progress: float = 0.0) -> None:
         """Records what is being done and how much of the job that makes, 0 to 1. Raises: LeaseLost."""
-        now = self._now()
         with self._database.write() as connection:
+            now = self._database.now(connection)
             furthest = case((jobs.c.progress < progress, progress), else_=jobs.c.progress)
             self._write(connection, job, progress=furthest, lease_until=now + self.rules.lease_s)
             if job.kind is JobKind.INDEX:
@@ -144,9 +170,11 @@ class Jobs:
 
         Returns: hashes of stored content that nothing needs any more. Raises: LeaseLost.
         """
-        now = self._now()
+        kept = None if indexed is None else _outcome(indexed)
         with self._database.write() as connection:
-            self._write(connection, job, state=JobState.DONE, progress=1.0, finished_at=now, error_code=None)
+            now = self._database.now(connection)
+            ended = {"state": JobState.DONE, "progress": 1.0, "finished_at": now, "outcome": kept}
+            self._write(connection, job, **ended, error_code=None, error_detail=None)
             before = connection.execute(select(documents).where(documents.c.id == job.document_id)).one()
             if indexed is not None:
                 _mark(
@@ -159,14 +187,15 @@ class Jobs:
                     pages=indexed.pages,
                     title=indexed.title,
                     text_hash=indexed.text_hash,
+                    vectors_hash=indexed.vectors_hash,
                     error_code=None,
                     error_detail=None,
                 )
-                freed = [before.text_hash]
+                freed = [before.text_hash, before.vectors_hash]
             elif before.status == DELETED:
                 gone = update(documents).where(documents.c.id == job.document_id)
-                connection.execute(gone.values(content_hash=None, text_hash=None))
-                freed = [before.content_hash, before.text_hash]
+                connection.execute(gone.values(content_hash=None, text_hash=None, vectors_hash=None))
+                freed = [before.content_hash, before.text_hash, before.vectors_hash]
             else:
                 freed = []
             return unreferenced(connection, [key for key in freed if key is not None])
@@ -179,9 +208,9 @@ class Jobs:
         if retryable and (job.attempts < self.rules.max_attempts or job.kind is JobKind.FORGET):
             self._again(job, fault, self.rules.delay_s(job.attempts))
             return
-        now = self._now()
         state = JobState.DEAD if retryable else JobState.FAILED
         with self._database.write() as connection:
+            now = self._database.now(connection)
             self._write(connection, job, state=state, finished_at=now, error_code=fault.code, error_detail=fault.detail)
             if job.kind is JobKind.INDEX:
                 _mark_failed(connection, job, now, DocumentStatus(state.value), fault)
@@ -197,10 +226,10 @@ class Jobs:
         self._again(job, None, 0.0, attempts=job.attempts - 1)
 
     def _again(self, job: Job, fault: DocumentFault | None, delay_s: float, **values: object) -> None:
-        now = self._now()
         if fault is not None:
             values |= {"error_code": fault.code, "error_detail": fault.detail}
         with self._database.write() as connection:
+            now = self._database.now(connection)
             self._write(connection, job, state=JobState.QUEUED, run_at=now + delay_s, lease_until=None, **values)
             if job.kind is JobKind.INDEX:
                 shown = {} if fault is None else {"error_code": fault.code, "error_detail": fault.detail}
@@ -213,9 +242,14 @@ class Jobs:
 
     def _bury(self, connection: Connection, now: float) -> None:
         """What killed its worker each time it was tried never reaches `fail`."""
+        hopeless = (
+            select(jobs.c.id)
+            .where(expired(now), jobs.c.attempts >= self.rules.max_attempts, jobs.c.kind == JobKind.INDEX)
+            .with_for_update(skip_locked=True)
+        )
         buried = connection.execute(
             update(jobs)
-            .where(_expired(now), jobs.c.attempts >= self.rules.max_attempts, jobs.c.kind == JobKind.INDEX)
+            .where(jobs.c.id.in_(hopeless))
             .values(
                 state=JobState.DEAD,
                 finished_at=now,
@@ -229,50 +263,6 @@ class Jobs:
             _mark_failed(connection, row, now, DocumentStatus.DEAD, WORKER_DIED)
 
 
-def _whose_turn(connection: Connection, now: float) -> int | None:
-    """The job to do next: one whose worker died, one of no batch, else the oldest of the batch served longest ago.
-
-    Each look-up goes by an index, so that a claim costs the same with ten jobs queued and with ten thousand. A batch
-    whose first jobs all wait for older ones of the same document is passed over by the last, thorough look.
-    """
-    waiting = jobs.alias("waiting")
-    batch = (
-        select(batches.c.id)
-        .where(
-            exists().where(
-                waiting.c.batch_id == batches.c.id, waiting.c.state == JobState.QUEUED, waiting.c.run_at <= now
-            )
-        )
-        .order_by(batches.c.served, batches.c.id)
-        .limit(1)
-        .scalar_subquery()
-    )
-    older = jobs.alias("older")
-    first_of_document = ~exists().where(
-        older.c.document_id == jobs.c.document_id, older.c.id < jobs.c.id, older.c.state.in_(ACTIVE)
-    )
-    for candidates in (
-        select(jobs.c.id).where(_expired(now)),
-        select(jobs.c.id).where(_due(now), jobs.c.batch_id.is_(None)),
-        select(jobs.c.id).where(_due(now), jobs.c.batch_id == batch),
-        select(jobs.c.id).where(_due(now)),
-    ):
-        found: int | None = connection.execute(
-            candidates.where(first_of_document).order_by(jobs.c.id).limit(1)
-        ).scalar()
-        if found is not None:
-            return found
-    return None
-
-
-def _due(now: float) -> Any:
-    return and_(jobs.c.state == JobState.QUEUED, jobs.c.run_at <= now)
-
-
-def _expired(now: float) -> Any:
-    return and_(jobs.c.state == JobState.RUNNING, or_(jobs.c.lease_until < now, jobs.c.lease_until.is_(None)))
-
-
 def _mark(connection: Connection, job: Any, now: float, **values: object) -> None:
     """Writes to the document, unless it has moved on to another version or is deleted. `job` names both."""
     connection.execute(
@@ -284,3 +274,17 @@ def _mark(connection: Connection, job: Any, now: float, **values: object) -> Non
 
 def _mark_failed(connection: Connection, job: Any, now: float, status: DocumentStatus, fault: DocumentFault) -> None:
     _mark(connection, job, now, status=status, stage=None, error_code=fault.code, error_detail=fault.detail)
+
+
+def _outcome(indexed: Indexed) -> str:
+    outcome = Outcome(indexed.chunks, indexed.pages or 0, indexed.embedded, dict(indexed.seconds))
+    return msgspec.json.encode(outcome).decode()
+
+
+def _vectors(connection: Connection, document: Any) -> tuple[str, ...]:
+    if document.vectors_hash is not None or document.content_hash is None:
+        return () if document.vectors_hash is None else (document.vectors_hash,)
+    same = select(documents.c.vectors_hash).where(
+        documents.c.content_hash == document.content_hash, documents.c.vectors_hash.is_not(None)
+    )
+    return tuple(connection.execute(same.limit(1)).scalars())

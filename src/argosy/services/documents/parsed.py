@@ -28,6 +28,17 @@ class PageSpan(msgspec.Struct, array_like=True):
     end: int
 
 
+class Properties(msgspec.Struct):
+    """What a document says about itself, and the language it was found to be in."""
+
+    author: str | None = None
+    created: str | None = None
+    """Dates are ISO 8601, as far as the document gives them so."""
+    modified: str | None = None
+    language: str | None = None
+    """ISO 639: two letters where there are two, else three."""
+
+
 class ParsedDocument(msgspec.Struct):
     """`text` is what citations point into: Markdown unless `markdown` is False, lines end in a bare newline.
 
@@ -39,6 +50,11 @@ class ParsedDocument(msgspec.Struct):
     title: str | None = None
     pages: list[PageSpan] = []
     markdown: bool = True
+    properties: Properties = msgspec.field(default_factory=Properties)
+    left_out: list[str] = []
+    """Parts that could not be read although the document as a whole could, a sentence each."""
+    stage_s: dict[str, float] = {}
+    """Seconds that each stage took inside the parser child, by its name: `parse`, `clean`."""
 
 
 def normalise(text: str) -> str:

@@ -14,13 +14,12 @@ import msgspec
 from argosy.contracts.errors import (
     BY_CODE,
     DocumentError,
-    EmptyDocument,
     ParserCrashed,
     ParserTimedOut,
     UnreadableDocument,
 )
-from argosy.services.documents.formats import Format, detect
-from argosy.services.documents.parsed import ParsedDocument, decode_text, markdown_title
+from argosy.services.documents.formats import detect, noun
+from argosy.services.documents.parsed import ParsedDocument
 from argosy.services.documents.parser_child import LENGTH_BYTES, ParseReply, ParseRequest, frame
 from argosy.telemetry.logs import logger
 
@@ -102,9 +101,7 @@ class ParserPool:
         Raises: DocumentError (its subclasses say what is wrong), UnsupportedType. `timeout_s` runs from when
         a child is free.
         """
-        kind = detect(data, name, content_type)
-        if kind in (Format.MARKDOWN, Format.TEXT):
-            return await asyncio.to_thread(_parse_text, data, name, kind)
+        kind = await asyncio.to_thread(detect, data, name, content_type)
         request = ParseRequest(data, name, kind)
         async with self._slots:
             try:
@@ -121,7 +118,7 @@ class ParserPool:
         error_class = BY_CODE.get(reply.code)
         if error_class is not None and issubclass(error_class, DocumentError):
             raise error_class(reply.message)
-        raise UnreadableDocument(f"{name} cannot be read as {kind.value}.")
+        raise UnreadableDocument(f"{name} cannot be read as {noun(kind)}.")
 
     async def close(self) -> None:
         """Ends every child; a parse that is under way fails as crashed."""
@@ -174,12 +171,3 @@ class ParserPool:
             stdout=asyncio.subprocess.PIPE,
             env={**os.environ, **_CALM},
         )
-
-
-def _parse_text(data: bytes, name: str, kind: Format) -> ParsedDocument:
-    """Text and Markdown are kept as they are."""
-    text = decode_text(data)
-    if not text.strip():
-        raise EmptyDocument(f"{name} holds nothing but white space.")
-    markdown = kind is Format.MARKDOWN
-    return ParsedDocument(text, kind, markdown_title(text) if markdown else None, markdown=markdown)

@@ -7,33 +7,31 @@ version and ordinal, and a version becomes visible in one step after all of its 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 import uuid
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
-from argosy.contracts.documents import DocumentFault
-from argosy.contracts.embedding import EmbedResponse, TextKind
+from argosy.contracts.embedding import EmbedResponse, ModelInfo, TextKind
 from argosy.contracts.errors import (
-    ArgosyError,
-    DocumentError,
+    CollectionNotFound,
     EmptyDocument,
-    InvalidRequest,
-    Overloaded,
-    StorageFull,
-    TooLarge,
-    Unavailable,
-    UnsupportedType,
+    NotFound,
     UpstreamFailed,
 )
 from argosy.contracts.request import Clock, Deadline, Priority, RequestContext
 from argosy.contracts.store import Chunk, EnsureCollection, ForgetRequest, PublishRequest, UpsertRequest
-from argosy.services.documents.blobs import BlobStore, content_hash
-from argosy.services.documents.chunking import ChunkDraft, ChunkLimits, chunk
+from argosy.services.documents.blobs import BlobStore
+from argosy.services.documents.chunking import ChunkDraft, ChunkLimits, cut
+from argosy.services.documents.enrichment import enrich
 from argosy.services.documents.jobs import Indexed, Job, Jobs
 from argosy.services.documents.parsed import ParsedDocument
 from argosy.services.documents.schema import JobKind
+from argosy.services.documents.timing import StageTimes
 from argosy.services.documents.tokens import Tokenizer
+from argosy.services.documents.vectors import KeptVectors, VectorPool, text_hash
 
 _CHUNK_IDS = uuid.UUID("6f0d3c1a-9a52-5b0e-8d5e-0f5a6e0c7b11")
 BLOB_GRACE_S = 600.0
@@ -51,6 +49,8 @@ class Embedder(Protocol):
     async def embed(self, texts: list[str], kind: TextKind, context: RequestContext) -> EmbedResponse:
         """Texts to vectors, in the order given. Raises: ArgosyError."""
         ...
+
+    async def model(self, context: RequestContext) -> ModelInfo: ...
 
 
 class ChunkStore(Protocol):
@@ -71,6 +71,8 @@ class PipelineSettings:
     parse_timeout_s: float = 120.0
     call_timeout_s: float = 120.0
     """For one call to the embedding service or the store."""
+    readers: int = 2
+    """Documents that are parsed and chunked at once; more may be waiting for vectors meanwhile."""
     batch_chunks: int = 64
     """Chunks embedded and stored in one call each; the store takes at most 200."""
 
@@ -90,7 +92,9 @@ class Pipeline:
         store: ChunkStore,
         settings: PipelineSettings | None = None,
         clock: Clock = time.monotonic,
+        on_indexed: Callable[[Mapping[str, float], int, int, int], None] = lambda *counted: None,
     ) -> None:
+        """`on_indexed` hears of each document that is through: seconds by stage, chunks, pages, chunks embedded."""
         self._jobs = jobs
         self._blobs = blobs
         self._parser = parser
@@ -99,6 +103,8 @@ class Pipeline:
         self._store = store
         self._settings = settings or PipelineSettings()
         self._clock = clock
+        self._on_indexed = on_indexed
+        self._reading = asyncio.Semaphore(self._settings.readers)
         self._noted_s: dict[int, float] = {}
         """When the stage of each job in work was last written."""
 
@@ -116,42 +122,119 @@ class Pipeline:
             await asyncio.to_thread(self._blobs.delete, key, BLOB_GRACE_S)
 
     async def _index(self, job: Job) -> list[str]:
+        times = StageTimes(self._clock)
+        async with self._reading:  # bounds the processor time and the memory that reading takes
+            parsed, drafts = await self._read(job, times)
+        with times.measured("enrich"):
+            enriched = enrich(parsed, job.title, job.metadata)
+            title, described = enriched.title, replace(job, metadata=enriched.metadata)
+        text = parsed.text.encode("utf-8")
+        pages = len(parsed.pages) or None
+        del parsed
+        keeping = asyncio.create_task(asyncio.to_thread(self._blobs.put, text))
+        try:
+            vectors_key, embedded = await self._embed_all(described, drafts, title, times)
+            text_key = await keeping
+        finally:
+            keeping.cancel()
+        with times.measured("index"):
+            await asyncio.to_thread(self._jobs.check, job)  # only its holder may publish
+            version = PublishRequest(job.collection, job.document_id, job.version, len(drafts))
+            await self._store.publish(version, self._context(job))
+        self._on_indexed(times.seconds, len(drafts), pages or 0, embedded)
+        indexed = Indexed(len(drafts), pages, title, text_key, vectors_key, embedded, times.seconds)
+        return await asyncio.to_thread(self._jobs.done, job, indexed)
+
+    async def _read(self, job: Job, times: StageTimes) -> tuple[ParsedDocument, list[ChunkDraft]]:
         await self._stage(job, "parse", 0.0)
         if job.content_hash is None:
             raise EmptyDocument(f"{job.name} has no stored content. Add it again.")
-        data = await asyncio.to_thread(self._blobs.get, job.content_hash)
-        parsed = await self._parser.parse(data, job.name, self._settings.parse_timeout_s, job.content_type)
+        with times.measured("parse"):
+            data = await asyncio.to_thread(self._blobs.get, job.content_hash)
+            parsed = await self._parser.parse(data, job.name, self._settings.parse_timeout_s, job.content_type)
+        times.split("parse", "clean", parsed.stage_s.get("clean", 0.0))
         await self._stage(job, "chunk", 0.2)
-        drafts = await asyncio.to_thread(chunk, parsed, self._tokenizer, self._settings.chunks)
+        with times.measured("chunk"):
+            parsed, drafts = await asyncio.to_thread(cut, parsed, self._tokenizer, self._settings.chunks)
         if not drafts:
             raise EmptyDocument(f"{job.name} holds no text.")
-        title = job.title or parsed.title
-        await self._stage(job, "embed", 0.3)
-        await self._store.ensure(EnsureCollection(job.collection), self._context(job))
-        await self._embed_all(job, drafts, title)
-        text = parsed.text.encode("utf-8")
-        await asyncio.to_thread(self._blobs.put, text)
-        await asyncio.to_thread(self._jobs.stage, job, "publish", 0.95)  # always: only its holder may publish
-        version = PublishRequest(job.collection, job.document_id, job.version, len(drafts))
-        await self._store.publish(version, self._context(job))
-        indexed = Indexed(len(drafts), len(parsed.pages) or None, title, content_hash(text))
-        return await asyncio.to_thread(self._jobs.done, job, indexed)
+        return parsed, drafts
 
-    async def _embed_all(self, job: Job, drafts: list[ChunkDraft], title: str | None) -> None:
-        """Chunk by chunk into the store, not visible yet. What is embedded is exactly what is stored."""
-        model: tuple[str, int] | None = None
-        size = self._settings.batch_chunks
-        for at in range(0, len(drafts), size):
-            part = drafts[at : at + size]
-            answer = await self._embedder.embed([draft.text for draft in part], TextKind.PASSAGE, self._context(job))
-            if len(answer.vectors) != len(part) * answer.dimensions * 4:
-                raise UpstreamFailed("The embedding service answered with another number of vectors than was asked.")
-            if model not in (None, (answer.model, answer.dimensions)):
-                raise UpstreamFailed("The embedding model changed while a document was being indexed.")
-            model = (answer.model, answer.dimensions)
-            chunks = [as_chunk(job, draft, title) for draft in part]
-            await self._store.upsert(UpsertRequest(job.collection, *model, chunks, answer.vectors), self._context(job))
-            await self._stage(job, "embed", 0.3 + 0.6 * (at + len(part)) / len(drafts))
+    async def _embed_all(
+        self, job: Job, drafts: list[ChunkDraft], title: str | None, times: StageTimes
+    ) -> tuple[str, int]:
+        """Part by part into the store, not visible yet; one part is stored while the next is embedded.
+
+        Returns: where the vectors are kept, and how many had to be computed.
+        """
+        await self._stage(job, "embed", 0.3)
+        pool = await self._known(job)
+        kept: KeptVectors | None = None
+        embedded, size = 0, self._settings.batch_chunks
+        vectors = bytearray()
+        storing: asyncio.Task[None] | None = None
+        try:
+            for at in range(0, len(drafts), size):
+                part = drafts[at : at + size]
+                with times.measured("embed"):
+                    answer, computed = await self._vectors(job, part, pool)
+                if kept is not None and (answer.model, answer.dimensions) != (kept.model, kept.dimensions):
+                    raise UpstreamFailed("The embedding model changed while a document was being indexed.")
+                kept = kept or KeptVectors(answer.model, answer.dimensions, [], b"")
+                kept.hashes += answer.hashes
+                vectors += answer.vectors
+                embedded += computed
+                if storing is not None:
+                    await storing
+                storing = asyncio.create_task(self._store_part(job, part, title, answer, times))
+                await self._stage(job, "embed", 0.3 + 0.6 * (at + len(part)) / len(drafts))
+            assert kept is not None
+            assert storing is not None
+            kept.vectors = bytes(vectors)
+            key, _ = await asyncio.gather(asyncio.to_thread(self._blobs.put, kept.encode()), storing)
+            return key, embedded
+        finally:
+            if storing is not None:
+                storing.cancel()
+
+    async def _known(self, job: Job) -> VectorPool:
+        """Vectors of the present model that need not be computed again."""
+        kept = []
+        for key in job.vectors:
+            with contextlib.suppress(NotFound):
+                found = KeptVectors.decode(await asyncio.to_thread(self._blobs.get, key))
+                kept += [] if found is None else [found]
+        model = (await self._embedder.model(self._context(job))).model if kept else ""
+        return VectorPool(kept, model)
+
+    async def _vectors(self, job: Job, part: list[ChunkDraft], pool: VectorPool) -> tuple[KeptVectors, int]:
+        """The vectors of a part, and how many of them had to be computed. What is embedded is what is stored."""
+        hashes = [text_hash(draft.text) for draft in part]
+        missing = pool.missing(hashes)
+        if not missing:
+            assert pool.model is not None
+            return KeptVectors(*pool.model, hashes, pool.rows(hashes, ())), 0
+        texts = [part[place].text for place in missing]
+        answer = await self._embedder.embed(texts, TextKind.PASSAGE, self._context(job))
+        row = answer.dimensions * 4
+        if len(answer.vectors) != len(texts) * row:
+            raise UpstreamFailed("The embedding service answered with another number of vectors than was asked.")
+        if pool.model not in (None, (answer.model, answer.dimensions)):
+            raise UpstreamFailed("The embedding model changed while a document was being indexed.")
+        computed = [answer.vectors[at : at + row] for at in range(0, len(answer.vectors), row)]
+        return KeptVectors(answer.model, answer.dimensions, hashes, pool.rows(hashes, computed)), len(missing)
+
+    async def _store_part(
+        self, job: Job, part: list[ChunkDraft], title: str | None, answer: KeptVectors, times: StageTimes
+    ) -> None:
+        chunks = [as_chunk(job, draft, title) for draft in part]
+        request = UpsertRequest(job.collection, answer.model, answer.dimensions, chunks, answer.vectors)
+        with times.measured("index"):
+            try:
+                await self._store.upsert(request, self._context(job))
+            except CollectionNotFound:
+                await self._store.ensure(EnsureCollection(job.collection), self._context(job))
+                await self._store.upsert(request, self._context(job))
 
     async def _forget(self, job: Job) -> list[str]:
         await self._stage(job, "forget", 0.0)
@@ -193,21 +276,3 @@ def as_chunk(job: Job, draft: ChunkDraft, title: str | None) -> Chunk:
         heading_path=draft.heading_path,
         metadata=job.metadata,
     )
-
-
-def settle(jobs: Jobs, job: Job, error: Exception) -> None:
-    """Records a try that went wrong, by whose fault it was. Blocking. Raises: LeaseLost.
-
-    The document's: failed for good. A service that is away or full: the job waits, for as long as it takes. Anything
-    else: tried again a few times. What the caller may read never holds an unexpected exception's own words.
-    """
-    if not isinstance(error, ArgosyError):
-        fault = DocumentFault("internal_error", "Something went wrong inside Argosy while the document was processed.")
-        jobs.fail(job, fault, retryable=True)
-        return
-    fault = DocumentFault(error.code, error.message)
-    if isinstance(error, (Unavailable, Overloaded, StorageFull)):
-        jobs.wait(job, fault)
-    else:
-        final = isinstance(error, (DocumentError, UnsupportedType, TooLarge, InvalidRequest))
-        jobs.fail(job, fault, retryable=not final)

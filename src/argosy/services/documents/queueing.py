@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, and_, func, insert, literal, select, update
+from sqlalchemy import Connection, and_, delete, exists, func, insert, literal, select, update
 from sqlalchemy.sql import Select
 
-from argosy.services.documents.schema import ACTIVE, JobKind, JobState, batches, documents, entries, jobs
+from argosy.services.documents.pace import OVERHEAD_BYTES, Ended, remaining_s, seconds_per_work, work
+from argosy.services.documents.schema import ACTIVE, JobKind, JobState, batches, documents, entries, jobs, lanes
 
-OVERHEAD_BYTES = 4096
-"""What a document costs beside its size, as bytes, when work is estimated: a thousand tiny files are not free."""
-_MEASURED_JOBS = 50
+MEASURED_JOBS = 200
+"""The last ones that ended; what was true before them no longer counts."""
+STORED = (documents.c.content_hash, documents.c.text_hash, documents.c.vectors_hash)
+"""Columns that name what the blob store must keep."""
 
 
 def queue_size(connection: Connection, without: Sequence[str] = ()) -> tuple[int, int]:
@@ -31,53 +33,63 @@ def open_batch(
 ) -> bool:
     """Makes a batch if the queue has room for what it adds. Both pairs are (documents, bytes).
 
-    Count and insert are one statement. A new batch stands behind those that were served less.
     Returns: False when the queue is full; nothing was written then.
     """
     active = _active(without).subquery()
-    served = select(func.coalesce(func.max(batches.c.served), 0)).scalar_subquery()
-    room = select(literal(batch_id), literal(now), served).where(
+    room = select(literal(batch_id), literal(now)).where(
         select(
             and_(active.c.documents + adding[0] <= limits[0], active.c.bytes + adding[1] <= limits[1])
         ).scalar_subquery()
     )
-    made = connection.execute(insert(batches).from_select(["id", "created_at", "served"], room))
-    return made.rowcount == 1
+    made = insert(batches).from_select(["id", "created_at"], room).returning(batches.c.id)
+    return connection.execute(made).first() is not None
+
+
+def open_lane(connection: Connection, lane: str) -> None:
+    """A place in the round, behind everybody who is in it; whoever has one keeps it. Idle places are given up."""
+    busy = exists().where(jobs.c.lane == lanes.c.id, jobs.c.state.in_(ACTIVE))
+    connection.execute(delete(lanes).where(~busy, lanes.c.id != lane))
+    if connection.execute(select(lanes.c.id).where(lanes.c.id == lane)).first() is None:
+        last = select(func.coalesce(func.max(lanes.c.served), 0) + 1).scalar_subquery()
+        connection.execute(insert(lanes).values(id=lane, served=last))
+
+
+def supersede(connection: Connection, document_id: str, now: float) -> list[tuple[int, float]]:
+    """Ends the document's waiting or running index job. Returns: its id and progress, for the one in its place."""
+    ended = connection.execute(
+        update(jobs)
+        .where(jobs.c.document_id == document_id, jobs.c.state.in_(ACTIVE), jobs.c.kind == JobKind.INDEX)
+        .values(state=JobState.CANCELLED, finished_at=now, fence=jobs.c.fence + 1)
+        .returning(jobs.c.id, jobs.c.progress)
+    )
+    return [(row.id, row.progress) for row in ended]
 
 
 def enqueue(
     connection: Connection,
     kind: JobKind,
-    document_id: str,
-    collection: str,
-    version: int,
-    size_bytes: int,
-    batch_id: str | None,
+    document: Any,
     now: float,
+    *,
+    batch_id: str | None = None,
+    lane: str | None = None,
+    replaced: Sequence[tuple[int, float]] = (),
 ) -> int:
-    """A new job, due at once, in place of the document's queued or running one. Returns: its id.
+    """A new job, due at once. `document` has id, collection, version and bytes. Returns: the job's id.
 
-    Whoever waited for the older job of the same kind waits for this one, from where that one was.
+    Whoever waited for one of the `replaced` jobs waits for this one, from where that one was.
     """
-    replaced = [
-        (row.id, row.progress)
-        for row in connection.execute(
-            update(jobs)
-            .where(jobs.c.document_id == document_id, jobs.c.state.in_(ACTIVE), jobs.c.kind == JobKind.INDEX)
-            .values(state=JobState.CANCELLED, finished_at=now, fence=jobs.c.fence + 1)
-            .returning(jobs.c.id, jobs.c.progress)
-        )
-    ]
     job_id = connection.execute(
         insert(jobs)
         .values(
             kind=kind,
-            document_id=document_id,
-            collection=collection,
-            version=version,
+            document_id=document.id,
+            collection=document.collection,
+            version=document.version,
             batch_id=batch_id,
+            lane=lane,
             state=JobState.QUEUED,
-            bytes=size_bytes,
+            bytes=document.bytes if kind is JobKind.INDEX else 0,
             progress=max((progress for _, progress in replaced), default=0.0),
             run_at=now,
         )
@@ -89,33 +101,50 @@ def enqueue(
     return int(job_id)
 
 
-def seconds_per_byte(connection: Connection) -> float | None:
-    """Wall time per byte (with `OVERHEAD_BYTES` for each document) with the present number of jobs side by side.
+def ahead_of(connection: Connection, job_id: int) -> int:
+    """Documents waiting or in work that were accepted before this one. Taking turns may let it overtake some."""
+    before = select(func.count(jobs.c.id)).where(
+        jobs.c.kind == JobKind.INDEX, jobs.c.state.in_(ACTIVE), jobs.c.id < job_id
+    )
+    return int(connection.execute(before).scalar_one())
 
-    None before anything was measured.
-    """
+
+def pace(connection: Connection, now: float) -> float | None:
+    """Seconds per work of the jobs that ended last and of what is done of those in work; None before anything ended."""
     recent = (
-        select((jobs.c.finished_at - jobs.c.started_at).label("seconds"), (jobs.c.bytes + OVERHEAD_BYTES).label("work"))
+        select(jobs.c.started_at, jobs.c.finished_at, jobs.c.bytes)
         .where(jobs.c.state == JobState.DONE, jobs.c.kind == JobKind.INDEX, jobs.c.finished_at.is_not(None))
         .order_by(jobs.c.finished_at.desc())
-        .limit(_MEASURED_JOBS)
-        .subquery()
+        .limit(MEASURED_JOBS)
     )
-    seconds, work = connection.execute(select(func.sum(recent.c.seconds), func.sum(recent.c.work))).one()
-    if not work:
+    ended = [Ended(row.started_at, row.finished_at, work(row.bytes)) for row in connection.execute(recent)]
+    if not ended:
         return None
-    running = connection.execute(
-        select(func.count()).select_from(jobs).where(jobs.c.state == JobState.RUNNING, jobs.c.kind == JobKind.INDEX)
+    running = select(jobs.c.started_at, jobs.c.bytes, jobs.c.progress).where(
+        jobs.c.state == JobState.RUNNING, jobs.c.kind == JobKind.INDEX, jobs.c.started_at <= now
+    )
+    parts = [Ended(row.started_at, now, row.progress * work(row.bytes)) for row in connection.execute(running)]
+    return seconds_per_work([*ended, *parts])
+
+
+def eta_s(connection: Connection, own: float, now: float) -> float | None:
+    """Seconds until `own` work of one sender is through; None before anything was measured."""
+    measured = pace(connection, now)
+    if measured is None:
+        return None
+    waiting, size = queue_size(connection)
+    rivals = connection.execute(
+        select(func.count(jobs.c.lane.distinct())).where(jobs.c.kind == JobKind.INDEX, jobs.c.state.in_(ACTIVE))
     ).scalar_one()
-    return max(0.0, float(seconds)) / float(work) / max(1, running)
+    return remaining_s(measured, own, size + waiting * OVERHEAD_BYTES, rivals)
 
 
 def unreferenced(connection: Connection, hashes: Sequence[str]) -> list[str]:
     """Those of `hashes` that no document needs any more."""
+    if not hashes:
+        return []
     used = {
-        found
-        for column in (documents.c.content_hash, documents.c.text_hash)
-        for found in connection.execute(select(column).where(column.in_(hashes))).scalars()
+        found for column in STORED for found in connection.execute(select(column).where(column.in_(hashes))).scalars()
     }
     return [key for key in dict.fromkeys(hashes) if key not in used]
 

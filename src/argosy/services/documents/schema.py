@@ -19,8 +19,8 @@ from sqlalchemy import (
     text,
 )
 
-VERSION = 1
-"""Raised with each change of the tables; a newer file is refused."""
+VERSION = 2
+"""Raised with each change of the tables; a newer catalog is refused, an older one gets what it lacks."""
 
 DELETED = "deleted"
 """Status of a document that is forgotten. Its row stays, without its data: a later upload must not reuse a version."""
@@ -40,7 +40,7 @@ class JobState(enum.StrEnum):
     DEAD = "dead"
     """Out of attempts."""
     CANCELLED = "cancelled"
-    """Superseded by a newer version, or the document was deleted."""
+    """Superseded by a newer version, the document was deleted, or somebody asked for it."""
 
 
 ACTIVE = (JobState.QUEUED, JobState.RUNNING)
@@ -75,6 +75,7 @@ documents = Table(
     Column("fingerprint", String(64), nullable=False),
     Column("content_hash", String(64)),
     Column("text_hash", String(64)),
+    Column("vectors_hash", String(64)),
     Column("bytes", BigInteger, nullable=False),
     Column("chunks", Integer),
     Column("pages", Integer),
@@ -85,6 +86,7 @@ documents = Table(
     Index("documents_by_age", "created_at", "id"),
     Index("documents_by_content", "content_hash"),
     Index("documents_by_text", "text_hash"),
+    Index("documents_by_vectors", "vectors_hash"),
 )
 
 batches = Table(
@@ -92,8 +94,16 @@ batches = Table(
     metadata,
     Column("id", String(32), primary_key=True),
     Column("created_at", Float, nullable=False),
-    Column("served", BigInteger, nullable=False),
 )
+
+lanes = Table(
+    "lanes",
+    metadata,
+    Column("id", String(80), primary_key=True),
+    Column("served", BigInteger, nullable=False),
+    Index("lanes_by_turn", "served", "id"),
+)
+"""Who takes turns: a batch, or all the batches that one sender said belong together. Idle ones are removed."""
 
 jobs = Table(
     "jobs",
@@ -104,6 +114,7 @@ jobs = Table(
     Column("collection", String(64), nullable=False),
     Column("version", Integer, nullable=False),
     Column("batch_id", String(32)),
+    Column("lane", String(80)),
     Column("state", String(16), nullable=False),
     Column("bytes", BigInteger, nullable=False),
     Column("progress", Float, nullable=False, default=0.0),
@@ -117,10 +128,17 @@ jobs = Table(
     Column("finished_at", Float),
     Column("error_code", String(64)),
     Column("error_detail", Text),
+    Column("outcome", Text),
+    Index("jobs_by_lane", "lane", "state", "run_at"),
     Index("jobs_by_state", "state", "kind", "run_at"),
     Index("jobs_by_batch", "batch_id", "state", "id"),
     Index("jobs_by_document", "document_id", "state"),
-    Index("jobs_by_finish", "finished_at", sqlite_where=text("finished_at IS NOT NULL")),
+    Index(
+        "jobs_by_finish",
+        "finished_at",
+        sqlite_where=text("finished_at IS NOT NULL"),
+        postgresql_where=text("finished_at IS NOT NULL"),
+    ),
 )
 
 entries = Table(

@@ -10,7 +10,7 @@ from argosy.models.description import describe
 from argosy.models.resolver import resolve
 from argosy.models.tokenizer import TextTokenizer
 from argosy.models.words import WordTokenizer
-from argosy.services.documents.tokens import Tokenizer
+from argosy.services.documents.tokens import Tokenizer, splits_at_space
 
 UNKNOWN_ROOM = 254
 
@@ -28,6 +28,11 @@ class ModelTokenizer:
             self._load(fetch=False)
         except ModelMissing:
             self._loaded = None
+
+    @property
+    def splits_at_space(self) -> bool:
+        """See `tokens.splits_at_space`; False before there is a model."""
+        return self._loaded is not None and splits_at_space(self._loaded)
 
     def encode_offsets(self, text: str) -> list[tuple[int, int]]:
         """See `tokens.Tokenizer`. Raises: Unavailable while there is no model."""

@@ -14,6 +14,14 @@ class Tokenizer(Protocol):
         ...
 
 
+def splits_at_space(tokenizer: Tokenizer) -> bool:
+    """Whether the tokens of a slice that is cut at white space are the ones they were inside the whole text.
+
+    A tokenizer says so of itself, in an attribute of this name; what says nothing is not trusted.
+    """
+    return getattr(tokenizer, "splits_at_space", False) is True
+
+
 class TokenMap:
     """The tokens of one text.
 
@@ -29,9 +37,9 @@ class TokenMap:
         begin = 0
         for cut in (*cuts, len(text)):
             if cut - begin >= self.WINDOW_CHARS or cut == len(text):
-                for start, end in tokenizer.encode_offsets(text[begin:cut]):
-                    self._starts.append(begin + start)
-                    self._ends.append(begin + end)
+                offsets = tokenizer.encode_offsets(text[begin:cut])
+                self._starts.extend([begin + start for start, _ in offsets])
+                self._ends.extend([begin + end for _, end in offsets])
                 begin = cut
 
     def count(self, start: int, end: int) -> int:

@@ -24,7 +24,7 @@ MAX_SOURCE_CHARS = 2048
 MAX_METADATA_KEYS = 64
 MAX_INTEGER = 2**53
 """Beyond it, JSON readers disagree about the number."""
-FORM_FIELDS = frozenset({"files", "sources", "collection", "metadata"})
+FORM_FIELDS = frozenset({"files", "sources", "collection", "metadata", "group"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,11 +39,21 @@ class Content:
     metadata: Metadata = field(default_factory=dict)
 
 
-async def read_upload(request: Request, settings: DocumentsSettings) -> tuple[str, list[Content]]:
-    """The collection and the contents. Raises: InvalidRequest, TooLarge, UnsupportedType, DocumentError."""
+@dataclass(frozen=True, slots=True)
+class Incoming:
+    """A whole request."""
+
+    collection: str
+    contents: list[Content]
+    group: str | None = None
+
+
+async def read_upload(request: Request, settings: DocumentsSettings) -> Incoming:
+    """Raises: InvalidRequest, TooLarge, UnsupportedType, DocumentError."""
     if request.headers.get("content-type", "").startswith(JSON):
         upload = decode(await request.body(), TextUpload, JSON)
-        return upload.collection, [_text(n, upload, settings) for n in range(_count(upload.documents, settings))]
+        contents = [_text(n, upload, settings) for n in range(_count(upload.documents, settings))]
+        return Incoming(upload.collection, contents, upload.group)
     try:
         async with request.form(max_files=settings.max_files_per_request, max_fields=1000) as form:
             return await _form(form, settings)
@@ -54,7 +64,7 @@ async def read_upload(request: Request, settings: DocumentsSettings) -> tuple[st
         raise InvalidRequest(f"The multipart body cannot be read: {said.rstrip('.')}. Correct it.") from error
 
 
-async def _form(form: FormData, settings: DocumentsSettings) -> tuple[str, list[Content]]:
+async def _form(form: FormData, settings: DocumentsSettings) -> Incoming:
     unknown = sorted(set(form) - FORM_FIELDS)
     if unknown:
         raise InvalidRequest(
@@ -71,17 +81,16 @@ async def _form(form: FormData, settings: DocumentsSettings) -> tuple[str, list[
     for index, file in enumerate(files):
         name = clean_name(file.filename or "", f"files[{index}]")
         source = sources[index] if sources else name
-        if not source or len(source) > MAX_SOURCE_CHARS:
-            raise InvalidRequest(
-                f"sources[{index}] must have 1 to {MAX_SOURCE_CHARS} characters.", param=f"sources[{index}]"
-            )
+        _check_source(source, f"sources[{index}]")
         if (file.size or 0) > settings.max_file_bytes:
             raise _too_large(name, file.size or 0, settings)
         data = await file.read()
         kind = detect(data, name, file.content_type)
         contents.append(Content(name, source, data, kind.value, metadata=metadata))
-    collection = form.get("collection")
-    return (collection if isinstance(collection, str) else "default"), contents
+    collection, group = form.get("collection"), form.get("group")
+    return Incoming(
+        collection if isinstance(collection, str) else "default", contents, group if isinstance(group, str) else None
+    )
 
 
 def _text(index: int, upload: TextUpload, settings: DocumentsSettings) -> Content:
@@ -93,6 +102,7 @@ def _text(index: int, upload: TextUpload, settings: DocumentsSettings) -> Conten
     if len(data) > settings.max_file_bytes:
         raise _too_large(name, len(data), settings)
     source = document.id or f"text:{content_hash(data)}"
+    _check_source(source, f"documents[{index}].id")
     return Content(name, source, data, Format.MARKDOWN.value, document.title, _checked(document.metadata))
 
 
@@ -120,6 +130,11 @@ def clean_name(given: str, param: str) -> str:
     if name in ("", ".", ".."):
         raise InvalidRequest(f"{param} has no usable name.", param=param)
     return name[:MAX_NAME_CHARS]
+
+
+def _check_source(source: str, param: str) -> None:
+    if not source or len(source) > MAX_SOURCE_CHARS or "\0" in source:
+        raise InvalidRequest(f"{param} must have 1 to {MAX_SOURCE_CHARS} characters, none of them NUL.", param=param)
 
 
 def _metadata(given: object) -> Metadata:

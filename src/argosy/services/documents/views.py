@@ -6,12 +6,13 @@ from collections import Counter
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, select
 
-from argosy.contracts.documents import TERMINAL, BatchView, DocumentFault, DocumentStatus, DocumentView
+from argosy.contracts.documents import TERMINAL, BatchView, DocumentFault, DocumentStatus, DocumentView, JobView
 from argosy.contracts.store import Metadata
-from argosy.services.documents.queueing import OVERHEAD_BYTES, queue_size, seconds_per_byte
-from argosy.services.documents.schema import ACTIVE, DELETED, JobKind, JobState, batches, documents, entries, jobs
+from argosy.services.documents.pace import work
+from argosy.services.documents.queueing import ahead_of, eta_s
+from argosy.services.documents.schema import DELETED, JobState, batches, documents, entries, jobs
 
 _STATUS = {
     JobState.QUEUED: DocumentStatus.QUEUED,
@@ -47,7 +48,7 @@ def document_view(row: Any) -> DocumentView:
     )
 
 
-def batch_view(connection: Connection, batch_id: str) -> BatchView | None:
+def batch_view(connection: Connection, batch_id: str, now: float) -> BatchView | None:
     """A batch as it stands: what became of each of its entries, even where the document has moved on since."""
     if connection.execute(select(batches.c.id).where(batches.c.id == batch_id)).first() is None:
         return None
@@ -57,6 +58,7 @@ def batch_view(connection: Connection, batch_id: str) -> BatchView | None:
             entries.c.name.label("entry_name"),
             entries.c.bytes.label("entry_bytes"),
             entries.c.unchanged,
+            entries.c.job_id,
             jobs.c.state,
             jobs.c.progress,
             jobs.c.version.label("job_version"),
@@ -73,37 +75,23 @@ def batch_view(connection: Connection, batch_id: str) -> BatchView | None:
     ).all()
     views = [_entry_view(row) for row in rows]
     counts = Counter(view.status.value for view in views)
-    work = [row.entry_bytes + OVERHEAD_BYTES for row in rows]
+    sizes = [work(row.entry_bytes) for row in rows]
     finished = sum(
         size * (1.0 if view.status in TERMINAL else row.progress)
-        for size, view, row in zip(work, views, rows, strict=True)
+        for size, view, row in zip(sizes, views, rows, strict=True)
     )
     done = all(view.status in TERMINAL for view in views)
+    waiting = [row.job_id for row, view in zip(rows, views, strict=True) if view.status is DocumentStatus.QUEUED]
     return BatchView(
         id=batch_id,
         total=len(views),
         counts={status.value: counts[status.value] for status in DocumentStatus},
-        progress=1.0 if done else min(finished / sum(work), 1.0),
+        progress=1.0 if done else min(finished / sum(sizes), 1.0),
         done=done,
-        eta_s=0.0 if done else eta_s(connection, sum(work) - finished),
+        eta_s=0.0 if done else eta_s(connection, sum(sizes) - finished, now),
+        queue_position=ahead_of(connection, min(waiting)) if waiting and len(waiting) == len(rows) else 0,
         documents=views,
     )
-
-
-def eta_s(connection: Connection, remaining: float) -> float | None:
-    """Seconds until `remaining` bytes of a batch (documents' overhead included) are through; batches take turns.
-
-    None before anything was measured.
-    """
-    pace = seconds_per_byte(connection)
-    if pace is None:
-        return None
-    waiting, size = queue_size(connection)
-    rivals = connection.execute(
-        select(func.count(jobs.c.batch_id.distinct())).where(jobs.c.kind == JobKind.INDEX, jobs.c.state.in_(ACTIVE))
-    ).scalar_one()
-    everything = max(remaining, size + waiting * OVERHEAD_BYTES)
-    return min(everything, remaining * max(1, rivals)) * pace
 
 
 def _entry_view(row: Any) -> DocumentView:
@@ -128,8 +116,29 @@ def _entry_view(row: Any) -> DocumentView:
         content_type=row.content_type,
         created_at=row.created_at,
         updated_at=row.updated_at,
-        error=_WAS_DELETED if row.state == JobState.CANCELLED else fault,
+        error=fault or _WAS_DELETED if row.state == JobState.CANCELLED else fault,
         metadata={} if gone else msgspec.json.decode(row.metadata, type=Metadata),
+    )
+
+
+def job_view(row: Any) -> JobView:
+    """A row of `jobs` beside its document's `name` and `source`."""
+    return JobView(
+        id=row.id,
+        kind=row.kind,
+        state=row.state,
+        document_id=row.document_id,
+        collection=row.collection,
+        name=row.name,
+        source=row.source,
+        version=row.version,
+        batch_id=row.batch_id,
+        bytes=row.bytes,
+        attempts=row.attempts,
+        run_at=row.run_at,
+        started_at=row.started_at,
+        finished_at=row.finished_at,
+        error=_fault(row.error_code, row.error_detail),
     )
 
 

@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
+import time
 import uuid
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from argosy.contracts.errors import ArgosyError
+from argosy.contracts.errors import ArgosyError, Internal, StorageFull, Unavailable
+from argosy.contracts.request import Clock
+from argosy.services.documents.heartbeat import Heartbeat
 from argosy.services.documents.jobs import Job, Jobs, LeaseLost
-from argosy.services.documents.pipeline import settle
+from argosy.services.documents.settling import settle
 from argosy.telemetry.logs import logger
+
+RECORD_AGAIN_S = 0.25
 
 log = logger("documents")
 
@@ -26,9 +32,21 @@ class Worker:
     """`slots` jobs at a time. What it cannot record (the database is away) is taken over when the lease expires."""
 
     def __init__(
-        self, jobs: Jobs, runner: Runner, *, slots: int = 2, poll_s: float = 1.0, name: str | None = None
+        self,
+        jobs: Jobs,
+        runner: Runner,
+        *,
+        slots: int = 2,
+        poll_s: float = 1.0,
+        name: str | None = None,
+        clock: Clock = time.monotonic,
+        on_failed: Callable[[str], None] = lambda code: None,
     ) -> None:
+        """`on_failed` hears the code of each try that went wrong."""
         self._jobs = jobs
+        self._clock = clock
+        self._on_failed = on_failed
+        self._heartbeat = Heartbeat(jobs)
         self._runner = runner
         self._slots = slots
         self._poll_s = poll_s
@@ -40,6 +58,7 @@ class Worker:
         """Ids of the jobs in work."""
 
     def start(self) -> None:
+        self._heartbeat.start()
         self._tasks = [asyncio.create_task(self._slot(), name=f"documents-worker-{n}") for n in range(self._slots)]
 
     def wake(self) -> None:
@@ -57,6 +76,7 @@ class Worker:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._tasks = []
+        await asyncio.to_thread(self._heartbeat.stop)
 
     async def _slot(self) -> None:
         while not self._stopping.is_set():
@@ -103,40 +123,55 @@ class Worker:
             log.info("job taken over", **fields)
         except ArgosyError as error:
             log.warning("job failed", **fields, code=error.code)
+            self._on_failed(error.code)
             await self._record(settle, self._jobs, job, error)
         except Exception as error:
             log.exception("job failed", **fields)
+            self._on_failed(Internal.code)
             await self._record(settle, self._jobs, job, error)
 
     async def _run_leased(self, job: Job) -> None:
-        """Runs the job beside its heartbeat; whichever fails first ends the other."""
+        """Runs the job while its lease is kept; when that is lost, the job is dropped. Raises: what the job does."""
+        lost = asyncio.Event()
+        loop = asyncio.get_running_loop()
         work = asyncio.create_task(self._runner.run(job))
-        beat = asyncio.create_task(self._keep_lease(job))
+        dropped = asyncio.create_task(lost.wait())
         try:
-            await asyncio.wait((work, beat), return_when=asyncio.FIRST_COMPLETED)
-            ended = work if work.done() else beat
-            ended.result()
+            with self._heartbeat.keeping(job, functools.partial(_tell, loop, lost)):
+                await asyncio.wait((work, dropped), return_when=asyncio.FIRST_COMPLETED)
+            if not work.done():
+                raise LeaseLost
+            work.result()
         finally:
-            for task in (work, beat):
+            for task in (work, dropped):
                 task.cancel()
-            await asyncio.gather(work, beat, return_exceptions=True)
-
-    async def _keep_lease(self, job: Job) -> None:
-        """Returns never. Raises: LeaseLost. A database that is away for a moment is no reason to give up."""
-        while True:
-            await asyncio.sleep(self._jobs.rules.lease_s / 3)
-            try:
-                await asyncio.to_thread(self._jobs.heartbeat, job)
-            except ArgosyError as error:
-                log.warning("job heartbeat failed", job=job.id, code=error.code)
+            await asyncio.gather(work, dropped, return_exceptions=True)
 
     async def _record(self, write: Callable[..., None], *arguments: object) -> None:
-        """Runs a closing write to its end even if this task is cancelled; its failure is only logged."""
-        try:
-            await asyncio.shield(asyncio.to_thread(write, *arguments))
-        except LeaseLost:
-            pass
-        except ArgosyError as error:
-            log.warning("job outcome not recorded", code=error.code)
-        except Exception:
-            log.exception("job outcome not recorded")
+        """Runs a closing write to its end even if this task is cancelled. While the database is away it is tried
+        again, as long as the lease lasts; after that somebody else has the job."""
+        await asyncio.shield(self._written(write, *arguments))
+
+    async def _written(self, write: Callable[..., None], *arguments: object) -> None:
+        give_up_s = self._clock() + self._jobs.rules.lease_s
+        pause_s = RECORD_AGAIN_S
+        while True:
+            try:
+                return await asyncio.to_thread(write, *arguments)
+            except LeaseLost:
+                return
+            except (Unavailable, StorageFull) as error:
+                if self._clock() + pause_s > give_up_s or self._stopping.is_set():
+                    log.warning("job outcome not recorded", code=error.code)
+                    return
+            except Exception:
+                log.exception("job outcome not recorded")
+                return
+            await asyncio.sleep(pause_s)
+            pause_s *= 2
+
+
+def _tell(loop: asyncio.AbstractEventLoop, event: asyncio.Event) -> None:
+    """From another thread; a loop that has ended meanwhile needs no telling."""
+    with contextlib.suppress(RuntimeError):
+        loop.call_soon_threadsafe(event.set)

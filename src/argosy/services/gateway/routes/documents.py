@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
+from dataclasses import replace
 from urllib.parse import quote
 
 from fastapi import APIRouter
@@ -12,7 +13,10 @@ from starlette.responses import Response
 from argosy.clients.transport import RawResponse
 from argosy.contracts.codec import JSON
 from argosy.contracts.errors import ArgosyError, CallerGone, InvalidRequest, NotFound, UnsupportedType
+from argosy.contracts.request import Deadline
+from argosy.services.gateway.batches import follow
 from argosy.services.gateway.gateway import Gateway
+from argosy.services.gateway.sse import MEDIA_TYPE, EventStream
 from argosy.serving.app import until_gone
 from argosy.serving.middleware import context_of
 
@@ -73,10 +77,47 @@ def router(gateway: Gateway) -> APIRouter:
         """Tries a failed or dead document again."""
         return await forward(request, f"/documents/{_segment(document_id)}/retry")
 
+    @routes.post("/v1/documents/{document_id}/cancel")
+    async def call_off(request: Request, document_id: str) -> Response:
+        """Calls off a document that waits or is in work; what is indexed of it stays."""
+        return await forward(request, f"/documents/{_segment(document_id)}/cancel")
+
     @routes.get("/v1/batches/{batch_id}")
     async def batch(request: Request, batch_id: str) -> Response:
-        """How far an upload is; `wait_s` waits that long for it to be done."""
-        return await forward(request, f"/batches/{_segment(batch_id)}", _waiting(request))
+        """How far an upload is; `wait_s` waits that long for a change, `follow=1` streams all of them."""
+        path = f"/batches/{_segment(batch_id)}"
+        accepted = request.headers.get("accept", "")
+        if request.query_params.get("follow") == "1" or (MEDIA_TYPE in accepted and JSON not in accepted):
+            return await followed(request, path)
+        return await forward(request, path, _waiting(request))
+
+    async def followed(request: Request, path: str) -> Response:
+        """Server-sent events until the batch is done."""
+        context = context_of(request.scope)
+        first = await until_gone(request, gateway.upstream.documents.forward("GET", path, context), context)
+        if first.status != 200:
+            return _as_it_came(first)
+
+        async def poll(wait_s: float) -> RawResponse:
+            within = replace(context, deadline=Deadline.after(wait_s + WAIT_MARGIN_S))
+            return await gateway.upstream.documents.forward("GET", path, within, params={"wait_s": f"{wait_s:.3f}"})
+
+        return EventStream(follow(first, poll, Deadline.after(LONGEST_WAIT_S)), {})
+
+    @routes.delete("/v1/batches/{batch_id}")
+    async def cancel(request: Request, batch_id: str) -> Response:
+        """Calls off what has not ended of an upload; what is indexed stays."""
+        return await forward(request, f"/batches/{_segment(batch_id)}")
+
+    @routes.post("/v1/batches/{batch_id}/cancel")
+    async def cancel_too(request: Request, batch_id: str) -> Response:
+        """The same as deleting it."""
+        return await forward(request, f"/batches/{_segment(batch_id)}/cancel")
+
+    @routes.get("/v1/jobs")
+    async def jobs(request: Request) -> Response:
+        """A page of jobs, newest first; `state=dead` lists those that ran out of attempts."""
+        return await forward(request, "/jobs")
 
     @routes.get("/v1/collections")
     async def collections(request: Request) -> Response:

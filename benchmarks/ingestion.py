@@ -1,0 +1,380 @@
+"""Ingestion of a fleet: throughput beside what the embedding service alone does, acceptance while it is busy, a second
+run over what is unchanged, memory, and how true the estimates are.
+
+Run: python benchmarks/ingestion.py [throughput|acceptance|unchanged|memory|estimates ...]
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+import statistics
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import msgspec
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # so that the file can be run by its path
+
+from argosy.config.models import EmbeddingSettings
+from argosy.contracts.embedding import EmbedRequest, EmbedResponse, TextKind
+from argosy.services.documents.chunking import ChunkLimits, chunk
+from argosy.services.documents.parsed import ParsedDocument
+from argosy.services.documents.tokenization import ModelTokenizer
+from benchmarks._corpus import Corpus
+from benchmarks._processes import fleet_cpu_s, fleet_processes, memory
+from benchmarks._running import Caller, RunningFleet, argosy
+
+REPEATS = 3
+DISTURBED_SHARE = 1.1
+"""Nothing is faster with more to do: past this, the two sides did not have the same machine."""
+DOCUMENTS = 60
+PASSAGES = 20
+"""In one document: about 1,200 words."""
+EMBED_TEXTS = 64
+EMBED_CALLERS = 4
+UPLOADS = 60
+UPLOAD_BYTES = 2**20
+UNCHANGED_DOCUMENTS = 1000
+UNCHANGED_PASSAGES = 4
+PDF_PAGES = 2000
+BATCH_BYTES = 500 * 2**20
+BATCH_FILE_BYTES = 10 * 2**20
+SHUFFLES = 10
+SHUFFLED_DOCUMENTS = 60
+MEMORY_POLL_S = 0.2
+
+
+def documents(seed: int, count: int, passages: int) -> dict[str, str]:
+    """Text by file name; other text for each seed."""
+    corpus = Corpus(seed)
+    texts = corpus.passages(count * passages)
+    made = {}
+    for number in range(count):
+        own = texts[number * passages : (number + 1) * passages]
+        sections = "\n\n".join(f"## Section {at}\n\n{text}" for at, text in enumerate(own))
+        made[f"{seed}-{number}.md"] = f"# Document {number} of {seed}\n\n{sections}"
+    return made
+
+
+def upload(caller: Caller, texts: dict[str, str], size: int = 32) -> list[str]:
+    """Returns: the batches."""
+    names = list(texts)
+    batches = []
+    for at in range(0, len(names), size):
+        message = {"documents": [{"id": name, "text": texts[name]} for name in names[at : at + size]], "group": "bench"}
+        status, answer = caller.call("POST", "/v1/documents", message)
+        if status != 202:
+            raise SystemExit(f"POST /v1/documents answered {status}: {answer}")
+        batches.append(answer["batch_id"])
+    return batches
+
+
+def wait(caller: Caller, batches: Sequence[str]) -> list[Any]:
+    views = []
+    for batch in batches:
+        while not (view := caller.get(f"/v1/batches/{batch}?wait_s=10"))["done"]:
+            pass
+        if view["counts"]["failed"] + view["counts"]["dead"]:
+            raise SystemExit(f"documents failed: {view['counts']}")
+        views.append(view)
+    return views
+
+
+class Embedding:
+    """The embedding service of a running fleet, called like a pipeline calls it and by nobody else."""
+
+    def __init__(self, fleet: RunningFleet) -> None:
+        token = (fleet.data_dir / "token").read_text().strip()
+        view = Caller(fleet.admin_url, token).get("/v1/services/embedding")
+        self._url = f"{view['replicas'][0]['endpoint']}/embed"
+        self._headers = {
+            "authorization": f"Bearer {token}",
+            "content-type": "application/msgpack",
+            "accept": "application/msgpack",
+            "x-argosy-priority": "bulk",
+            "x-argosy-deadline-ms": "300000",
+        }
+
+    def seconds(self, texts: Sequence[str]) -> float:
+        return asyncio.run(
+            self._embed([list(texts[at : at + EMBED_TEXTS]) for at in range(0, len(texts), EMBED_TEXTS)])
+        )
+
+    async def _embed(self, parts: list[list[str]]) -> float:
+        queue = iter(parts)
+
+        async def call(session: aiohttp.ClientSession) -> None:
+            for part in queue:
+                body = msgspec.msgpack.encode(EmbedRequest(part, TextKind.PASSAGE))
+                async with session.post(self._url, data=body, headers=self._headers) as response:
+                    answer = await response.read()
+                    if response.status != 200:
+                        raise SystemExit(f"the embedding service answered {response.status}: {answer[:200]!r}")
+                    msgspec.msgpack.decode(answer, type=EmbedResponse)
+
+        async with aiohttp.ClientSession() as session:
+            began_s = time.perf_counter()
+            await asyncio.gather(*(call(session) for _ in range(EMBED_CALLERS)))
+            return time.perf_counter() - began_s
+
+
+def chunks_of(texts: dict[str, str]) -> list[str]:
+    tokenizer = ModelTokenizer(EmbeddingSettings())
+    limits = ChunkLimits(tokens=min(200, tokenizer.room), overlap_tokens=0)
+    found = []
+    for text in texts.values():
+        found += [draft.text for draft in chunk(ParsedDocument(text, "text/markdown"), tokenizer, limits)]
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """Chunks that were through, in how many seconds, and the embedding service's processor seconds for them."""
+
+    chunks: int
+    wall_s: float
+    embedding_cpu_s: float
+
+    @property
+    def per_s(self) -> float:
+        return self.chunks / self.wall_s
+
+    @property
+    def cpu_ms(self) -> float:
+        return 1000 * self.embedding_cpu_s / self.chunks
+
+
+def embedding_cpu_s(fleet: RunningFleet) -> float:
+    return sum(s for name, s in fleet_cpu_s(fleet_processes(fleet.data_dir)).items() if name.startswith("embedding"))
+
+
+def end_to_end(fleet: RunningFleet, texts: dict[str, str]) -> Rate:
+    caller, before_s, began_s = fleet.caller(), embedding_cpu_s(fleet), time.perf_counter()
+    views = wait(caller, upload(caller, texts))
+    wall_s = time.perf_counter() - began_s
+    chunks = sum(document["chunks"] for view in views for document in view["documents"])
+    return Rate(chunks, wall_s, embedding_cpu_s(fleet) - before_s)
+
+
+def embedded_alone(fleet: RunningFleet, texts: dict[str, str]) -> Rate:
+    own, before_s = chunks_of(texts), embedding_cpu_s(fleet)
+    wall_s = Embedding(fleet).seconds(own)
+    return Rate(len(own), wall_s, embedding_cpu_s(fleet) - before_s)
+
+
+def throughput(folder: Path) -> None:
+    """Interleaved, in turning order, each run on text of its own, so that no cache can answer.
+
+    Both sides should cost the embedding service the same processor time a chunk, and alone can hardly be slower than
+    end to end: a row where that is not so was disturbed by other work on the machine, and its share means nothing.
+    """
+    shares = []
+    print(f"\nThroughput, {DOCUMENTS} documents of {PASSAGES} passages, {REPEATS} interleaved repeats\n")
+    print("| run | chunks/s end to end | chunks/s embedding alone | share | embedding CPU ms a chunk: whole, alone |")
+    print("|---|---|---|---|---|")
+    with RunningFleet(folder / "throughput") as fleet:
+        wait(fleet.caller(), upload(fleet.caller(), documents(1, 8, PASSAGES)))  # everything is loaded now
+        for repeat in range(REPEATS):
+            texts, others = documents(100 + repeat, DOCUMENTS, PASSAGES), documents(200 + repeat, DOCUMENTS, PASSAGES)
+            if repeat % 2:
+                alone, whole = embedded_alone(fleet, others), end_to_end(fleet, texts)
+            else:
+                whole, alone = end_to_end(fleet, texts), embedded_alone(fleet, others)
+            share = whole.per_s / alone.per_s
+            shares.append(share)
+            disturbed = " (disturbed)" if share > DISTURBED_SHARE else ""
+            print(
+                f"| {repeat + 1} | {whole.per_s:.1f} | {alone.per_s:.1f} | {share:.0%}{disturbed} "
+                f"| {whole.cpu_ms:.1f}, {alone.cpu_ms:.1f} |",
+                flush=True,
+            )
+    print(f"\nMedian share: {statistics.median(shares):.0%} (target: at least 75 %)")
+
+
+def acceptance(folder: Path) -> None:
+    """1 MB uploads while workers are saturated and the queue is half full."""
+    words = " ".join(Corpus(7).passages(400))
+    with RunningFleet(folder / "acceptance", "--set", "services.documents.max_queued_documents=400") as fleet:
+        caller = fleet.caller()
+        upload(caller, documents(11, 200, PASSAGES))
+        spent_ms, full_ms = [], []
+        for number in range(UPLOADS):
+            text = f"{number} {words}"
+            text = (text * (UPLOAD_BYTES // len(text) + 1))[:UPLOAD_BYTES]
+            began_s = time.perf_counter()
+            status, answer = caller.call(
+                "POST", "/v1/documents", {"documents": [{"id": f"big-{number}", "text": text}]}
+            )
+            spent_ms.append(1000 * (time.perf_counter() - began_s))
+            if status != 202:
+                raise SystemExit(f"an upload was answered {status}: {answer}")
+        with contextlib.suppress(SystemExit):
+            upload(caller, documents(12, 400, 1))
+        for number in range(20):
+            message = {"documents": [{"id": f"{n} {number}", "text": "one more"} for n in range(64)]}
+            began_s = time.perf_counter()
+            status, _ = caller.call("POST", "/v1/documents", message)
+            if status == 429:
+                full_ms.append(1000 * (time.perf_counter() - began_s))
+    spent_ms.sort()
+    print(f"\nAccepting 1 MB, workers saturated, queue half full, {UPLOADS} uploads\n")
+    print("| | p50 ms | p99 ms |\n|---|---|---|")
+    print(f"| accepted | {statistics.median(spent_ms):.0f} | {spent_ms[-1 - len(spent_ms) // 100]:.0f} |")
+    if full_ms:
+        print(f"| queue full, 429 | {statistics.median(full_ms):.0f} | {max(full_ms):.0f} |")
+    print("\n(targets: 80 and 300)")
+
+
+def unchanged(folder: Path) -> None:
+    home = folder / "papers"
+    home.mkdir()
+    for name, text in documents(21, UNCHANGED_DOCUMENTS, UNCHANGED_PASSAGES).items():
+        (home / name).write_text(text)
+    with RunningFleet(folder / "unchanged") as fleet:
+        took_s = []
+        for _ in range(2):
+            took_s.append(argosy("add", str(home), "--wait", "--data-dir", str(fleet.data_dir), folder=folder))
+        token = (fleet.data_dir / "token").read_text().strip()
+        told = Caller(fleet.admin_url, token).get("/v1/analytics/ingestion?window=1d")
+    print(f"\n`argosy add --wait` of {UNCHANGED_DOCUMENTS} documents, twice\n")
+    print("| first run s | second run s | faster | chunks | embedded in all |\n|---|---|---|---|---|")
+    print(
+        f"| {took_s[0]:.1f} | {took_s[1]:.1f} | {took_s[0] / took_s[1]:.0f}× "
+        f"| {told['chunks']} | {told['chunks_embedded']} |"
+    )
+    print("\n(targets: 20×; the second run embeds none)")
+
+
+@contextlib.contextmanager
+def watched(fleet: RunningFleet) -> Iterator[Callable[[], dict[str, float]]]:
+    """The most that each process of the documents service held at once, in MiB, since this began."""
+    most: dict[str, float] = {}
+    ending = threading.Event()
+
+    def watch() -> None:
+        while not ending.wait(MEMORY_POLL_S):
+            for pid, name in fleet_processes(fleet.data_dir).items():
+                if name.startswith("documents"):
+                    with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+                        most[name] = max(most.get(name, 0.0), memory(pid).rss)
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    try:
+        yield lambda: dict(most)
+    finally:
+        ending.set()
+        watcher.join()
+
+
+def memory_used(folder: Path) -> None:
+    """With the embedding that costs nothing: memory does not depend on it."""
+    home = folder / "large"
+    home.mkdir()
+    (home / "pages.pdf").write_bytes(pdf(PDF_PAGES))
+    words = " ".join(Corpus(31).passages(1000))
+    fake = ("--set", "services.embedding.backend=fake", "--set", "services.documents.parse_timeout_s=600")
+    with RunningFleet(folder / "memory", *fake) as fleet:
+        print("\nMost memory (RSS, MiB) of the documents service and of one of its parsers\n")
+        print("| | service | parser |\n|---|---|---|")
+        with watched(fleet) as most:
+            argosy("add", str(home), "--wait", "--data-dir", str(fleet.data_dir), folder=folder)
+            _print_memory(f"a PDF of {PDF_PAGES} pages", most())
+        (home / "pages.pdf").unlink()
+        for number in range(BATCH_BYTES // BATCH_FILE_BYTES):
+            text = f"{number} {words} "
+            (home / f"{number}.txt").write_text((text * (BATCH_FILE_BYTES // len(text) + 1))[:BATCH_FILE_BYTES])
+        with watched(fleet) as most:
+            argosy("add", str(home), "--wait", "--data-dir", str(fleet.data_dir), folder=folder)
+            _print_memory(f"{BATCH_BYTES // 2**20} MiB in files of {BATCH_FILE_BYTES // 2**20}", most())
+    print("\n(target: under 600 for each)")
+
+
+def _print_memory(what: str, most: dict[str, float]) -> None:
+    own = max((mib for name, mib in most.items() if not name.endswith("helper")), default=0.0)
+    parser = max((mib for name, mib in most.items() if name.endswith("helper")), default=0.0)
+    print(f"| {what} | {own:.0f} | {parser:.0f} |")
+
+
+def pdf(pages: int) -> bytes:
+    """Pages of text, written by hand: a library for it is not among our dependencies."""
+    corpus = Corpus(41).passages(pages)
+    objects = ["<< /Type /Catalog /Pages 2 0 R >>", ""]
+    objects.append("<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica >>")
+    kids = []
+    for text in corpus:
+        words = text.split()
+        lines = [" ".join(words[at : at + 10]) for at in range(0, len(words), 10)] * 4
+        drawn = "BT /F1 11 Tf 60 760 Td 14 TL " + " ".join(f"({line}) Tj T*" for line in lines) + " ET"
+        objects.append(f"<< /Length {len(drawn)} >>\nstream\n{drawn}\nendstream")
+        content = len(objects)
+        objects.append(
+            f"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 595 842] /Contents {content} 0 R "
+            "/Resources << /Font << /F1 3 0 R >> >> >>"
+        )
+        kids.append(f"{len(objects)} 0 R")
+    objects[1] = f"<< /Type /Pages /Count {pages} /Kids [{' '.join(kids)}] >>"
+    out = bytearray(b"%PDF-1.4\n")
+    places = []
+    for number, body in enumerate(objects, start=1):
+        places.append(len(out))
+        out += f"{number} 0 obj\n{body}\nendobj\n".encode()
+    begins = len(out)
+    out += f"xref\n0 {len(objects) + 1}\n0000000000 65535 f \n".encode()
+    out += b"".join(f"{place:010d} 00000 n \n".encode() for place in places)
+    out += f"trailer << /Size {len(objects) + 1} /Root 1 0 R >>\nstartxref\n{begins}\n%%EOF\n".encode()
+    return bytes(out)
+
+
+def estimates(folder: Path) -> None:
+    """The estimate at a quarter of the work, against the time it then took."""
+    errors = []
+    with RunningFleet(folder / "estimates") as fleet:
+        caller = fleet.caller()
+        wait(caller, upload(caller, documents(51, 8, PASSAGES)))
+        for shuffle in range(SHUFFLES):
+            draw = random.Random(shuffle)
+            mixed: dict[str, str] = {}
+            for passages, share in ((1, 2), (5, 2), (20, 1), (60, 1)):
+                mixed |= documents(1000 * (shuffle + 1) + passages, SHUFFLED_DOCUMENTS * share // 6, passages)
+            names = list(mixed)
+            draw.shuffle(names)
+            [batch] = upload(caller, {name: mixed[name] for name in names}, size=64)
+            while (view := caller.get(f"/v1/batches/{batch}?wait_s=1"))["progress"] < 0.25:
+                pass
+            told_s, began_s = view["eta_s"], time.perf_counter()
+            wait(caller, [batch])
+            took_s = time.perf_counter() - began_s
+            errors.append((told_s - took_s) / took_s)
+    print(f"\nEstimate at 25 % of a mixed batch of {SHUFFLED_DOCUMENTS} documents, {SHUFFLES} shuffles\n")
+    print("| median of the error's size | smallest | largest |\n|---|---|---|")
+    print(f"| {statistics.median(map(abs, errors)):.0%} | {min(errors):+.0%} | {max(errors):+.0%} |")
+    print("\n(target: 30 %)")
+
+
+PARTS = {
+    "throughput": throughput,
+    "acceptance": acceptance,
+    "unchanged": unchanged,
+    "memory": memory_used,
+    "estimates": estimates,
+}
+
+
+def main(wanted: Sequence[str]) -> None:
+    for name in wanted or PARTS:
+        with tempfile.TemporaryDirectory() as folder:
+            PARTS[name](Path(folder))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

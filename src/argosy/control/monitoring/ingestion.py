@@ -1,0 +1,43 @@
+"""What ingestion did lately. The documents service counts it in its own job table; any replica can tell for all."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+import aiohttp
+import msgspec
+
+from argosy.contracts.documents import IngestionReport
+from argosy.contracts.errors import InvalidRequest, Unavailable
+from argosy.contracts.fleet import Health, ReplicaView
+
+TIMEOUT_S = 5.0
+_WINDOW = re.compile(r"(\d{1,6})([smhd])")
+_UNIT_S = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
+
+
+def window_seconds(given: str) -> int:
+    """Of `90s`, `15m`, `1h` or `7d`. Raises: InvalidRequest."""
+    found = _WINDOW.fullmatch(given)
+    if found is None or int(found[1]) == 0:
+        raise InvalidRequest("window is not a time like 15m, 1h or 7d.", param="window")
+    return int(found[1]) * _UNIT_S[found[2]]
+
+
+async def ingestion_report(replicas: Iterable[ReplicaView], token: str, window_s: int) -> IngestionReport:
+    """The first answer of a documents replica that is up. Raises: Unavailable, none answers."""
+    headers = {"authorization": f"Bearer {token}"}
+    timeout = aiohttp.ClientTimeout(total=TIMEOUT_S)
+    async with aiohttp.ClientSession(headers=headers, timeout=timeout) as session:
+        for replica in replicas:
+            if replica.endpoint is None or replica.status is Health.UNHEALTHY:
+                continue
+            try:
+                address = f"{replica.endpoint}/statistics?window_s={window_s}"
+                async with session.get(address) as response:
+                    if response.status == 200:
+                        return msgspec.json.decode(await response.read(), type=IngestionReport)
+            except (TimeoutError, aiohttp.ClientError, msgspec.DecodeError):
+                continue
+    raise Unavailable("No documents replica answers; look at: argosy status", retry_after_s=5.0)
