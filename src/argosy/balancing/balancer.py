@@ -313,6 +313,10 @@ class Balancer:
         """Replicas that are out or weighted down for failing."""
         return 0 if self._eligibility is None else self._eligibility.out
 
+    def why_out(self, replica_id: str) -> str:
+        """Why that replica gets nothing now, or is being tried again; empty for any other."""
+        return "" if self._eligibility is None else self._eligibility.why_out(replica_id, self._clock())
+
     def explain(self) -> BalanceExplanation:
         """Why it picks as it does, replica by replica."""
         now_s = self._clock()

@@ -95,6 +95,13 @@ class Eligibility:
     def out(self) -> int:
         return sum(standing.state is not State.IN for standing in self._standings.values())
 
+    def why_out(self, replica_id: str, now_s: float) -> str:
+        """Empty also for one that would be tried if there were a request: what was held against it may be over."""
+        standing = self._standings.get(replica_id)
+        if standing is None or standing.state is State.IN:
+            return ""
+        return standing.why if standing.trial_in_flight or now_s < standing.out_until_s else ""
+
     def join(self, replica_id: str, now_s: float, *, warm: bool, known: Standing | None = None) -> None:
         """One more replica, or one that `leave` let go. Unless `warm`, a new one's weight grows over the slow start."""
         standing = known or Standing(now_s, warm)

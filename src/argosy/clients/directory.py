@@ -37,7 +37,7 @@ class Directory:
     def calls(self) -> dict[str, Calls]:
         """What this process saw of every replica it knows, by id."""
         return {
-            candidate.endpoint.id: Calls(candidate.ended, candidate.failed)
+            candidate.endpoint.id: Calls(candidate.ended, candidate.failed, balancer.why_out(candidate.endpoint.id))
             for balancer in self._balancers.values()
             for candidate in balancer.candidates
             if candidate.ended

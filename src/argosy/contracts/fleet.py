@@ -57,6 +57,8 @@ class Calls(msgspec.Struct, array_like=True):
 
     ended: int = 0
     failed: int = 0
+    out: str = ""
+    """Why the caller sends it nothing now; empty where it does."""
 
 
 class ReplicaStatus(msgspec.Struct):

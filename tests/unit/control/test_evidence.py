@@ -90,6 +90,15 @@ def test_what_callers_see_degrades_a_replica(observed: Observed) -> None:
     assert saw(observed, "store-1") == (Health.DEGRADED, "callers see 4 of 8 requests fail")
 
 
+def test_a_replica_that_a_caller_put_out_is_degraded_until_it_is_taken_back(observed: Observed) -> None:
+    saw(observed, "store-1")
+    saw(observed, "retrieval-1", calls={"store-1": Calls(1, 1, "fails (timeout), lately 15% of its requests")})
+    said = "a caller sends it nothing: it fails (timeout), lately 15% of its requests"
+    assert saw(observed, "store-1") == (Health.DEGRADED, said)
+    saw(observed, "retrieval-1", calls={"store-1": Calls(1, 1)})
+    assert saw(observed, "store-1") == (Health.HEALTHY, "")
+
+
 def test_a_new_process_does_not_inherit_complaints(observed: Observed) -> None:
     """Its callers report the failures of the one before while it starts, and some still after that."""
     saw(observed, "store-1")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from argosy import version
@@ -91,7 +91,12 @@ class Observed:
             return ""
         answers, calls = self._evidence.get(replica_id, (Evidence(), Evidence()))
         self._evidence[replica_id] = answers, calls = next_round(answers, *answered), next_round(calls, *called)
-        return answers.complaint("it answers:") or calls.complaint("callers see")
+        put_out = next((f"a caller sends it nothing: it {out}" for out in self._outs(replica_id) if out), "")
+        return answers.complaint("it answers:") or calls.complaint("callers see") or put_out
+
+    def _outs(self, replica_id: str) -> Iterator[str]:
+        """What each caller that put the replica out gave as its reason."""
+        return (report[replica_id].out for report in self._reports.values() if replica_id in report)
 
     def _read_report(self, caller: str, report: dict[str, Calls]) -> None:
         for replica_id, (ended, failed) in news(self._reports.get(caller, report), report).items():
