@@ -47,8 +47,9 @@ check: setup-dev ## format, lint, types, import rule, dependencies, docs; under 
 	@$(BIN)/python scripts/check_docs.py
 	@echo "check: all good"
 
+# Two files at a time: tests of real fleets mostly wait.
 suite: setup-dev
-	@$(BIN)/pytest $(ARGS)
+	@$(BIN)/pytest -n 2 --dist loadfile $(ARGS)
 
 unit: setup-dev ## the fast tests only
 	@$(BIN)/pytest -m unit $(ARGS)

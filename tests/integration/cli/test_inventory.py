@@ -31,13 +31,14 @@ def test_listing_goes_through_all_pages(fleet: FakeFleet, argosy: Invoke) -> Non
 
 
 def test_a_limit_stops_the_listing(fleet: FakeFleet, argosy: Invoke) -> None:
-    fleet.answer("GET", "/v1/documents", {"documents": [document("a")], "next": "A"})
+    """One more than asked for tells whether there are more; where to go on is the last one shown."""
+    fleet.answer("GET", "/v1/documents", {"documents": [document("a"), document("b")], "next": "id-b"})
 
     shown = json.loads(argosy("documents", "list", "--limit", "1", "--json").stdout)
 
     assert [one["id"] for one in shown["documents"]] == ["id-a"]
-    assert shown["next"] == "A"
-    assert [path for _, path, _ in fleet.seen] == ["/v1/documents?limit=1"]
+    assert shown["next"] == "id-a"
+    assert [path for _, path, _ in fleet.seen] == ["/v1/documents?limit=2"]
 
 
 def test_one_document_is_shown_with_its_error(fleet: FakeFleet, argosy: Invoke) -> None:
