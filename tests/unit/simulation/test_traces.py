@@ -63,6 +63,7 @@ def _tar(text: str) -> bytes:
         ("rps.bz2", bz2.compress(COUNTS.encode())),
         ("rps.tbz2", _tar(COUNTS)),
     ],
+    ids=["plain", "gz", "bz2", "tar"],
 )
 def test_counts_a_second_are_read_packed_or_not(name: str, content: bytes, tmp_path: Path) -> None:
     (tmp_path / name).write_bytes(content)
