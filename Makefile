@@ -55,7 +55,7 @@ unit: setup-dev ## the fast tests only
 	@$(BIN)/pytest -m unit $(ARGS)
 
 soak: setup-dev ## the chaos tests three times in a row, then many rounds of what is killed while it writes
-	@for round in 1 2 3; do echo "round $$round"; $(BIN)/pytest -m chaos $(ARGS) || exit 1; done
+	@for round in 1 2 3; do echo "round $$round"; $(BIN)/pytest -n 2 --dist loadfile -m chaos $(ARGS) || exit 1; done
 	@ARGOSY_SOAK=1 $(BIN)/pytest tests/chaos/test_cache_writes.py tests/chaos/test_ingestion.py $(ARGS)
 
 test-platforms: setup-dev ## PostgreSQL, Ray, containers: none of them is a back end yet

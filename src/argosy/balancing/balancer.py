@@ -314,7 +314,7 @@ class Balancer:
         return 0 if self._eligibility is None else self._eligibility.out
 
     def why_out(self, replica_id: str) -> str:
-        """Why that replica gets nothing now, or is being tried again; empty for any other."""
+        """Why that replica gets nothing now; empty for any other."""
         return "" if self._eligibility is None else self._eligibility.why_out(replica_id, self._clock())
 
     def explain(self) -> BalanceExplanation:

@@ -96,11 +96,13 @@ class Eligibility:
         return sum(standing.state is not State.IN for standing in self._standings.values())
 
     def why_out(self, replica_id: str, now_s: float) -> str:
-        """Empty also for one that would be tried if there were a request: what was held against it may be over."""
+        """Why it gets nothing for now. Empty for one that is being tried, or would be: what was held against it may be
+        over.
+        """
         standing = self._standings.get(replica_id)
-        if standing is None or standing.state is State.IN:
+        if standing is None or standing.state is not State.OUT or now_s >= standing.out_until_s:
             return ""
-        return standing.why if standing.trial_in_flight or now_s < standing.out_until_s else ""
+        return standing.why
 
     def join(self, replica_id: str, now_s: float, *, warm: bool, known: Standing | None = None) -> None:
         """One more replica, or one that `leave` let go. Unless `warm`, a new one's weight grows over the slow start."""

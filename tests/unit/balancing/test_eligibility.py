@@ -201,3 +201,16 @@ def test_at_most_a_tenth_is_out_and_each_that_is_out_is_tried_again(
         assert sum(judged.weight(r, now_s) == 0 for r in judged.standings) <= 1
         for standing in judged.standings.values():
             assert standing.state is not State.OUT or standing.out_until_s <= now_s + RULE.ejected_most_s
+
+
+def test_why_one_is_out_is_told_until_it_may_be_tried() -> None:
+    judged = eligibility(4)
+    assert judged.why_out("r0", 0.0) == ""
+    fail(judged, "r0", 3)
+    assert judged.why_out("r0", RULE.ejected_s - 0.1).startswith("fails (error)")
+    assert judged.why_out("r0", RULE.ejected_s) == ""
+    assert judged.take_trial(RULE.ejected_s) == "r0"
+    assert judged.why_out("r0", RULE.ejected_s) == ""
+    judged.end("r0", Kind.TIMEOUT, RULE.ejected_s, trial=True)
+    assert judged.why_out("r0", RULE.ejected_s) == "failed when tried again (timeout)"
+    assert judged.why_out("r9", 0.0) == ""
