@@ -23,6 +23,7 @@ from argosy.cli import (
     logs,
     models,
     render,
+    scale,
     search,
     status,
     up,
@@ -60,7 +61,22 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-for _module in (up, status, events, logs, add, ask, search, documents, collections, models, doctor, render, version):
+for _module in (
+    up,
+    status,
+    events,
+    scale,
+    logs,
+    add,
+    ask,
+    search,
+    documents,
+    collections,
+    models,
+    doctor,
+    render,
+    version,
+):
     _module.register(app)
 
 

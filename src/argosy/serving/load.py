@@ -30,6 +30,7 @@ class LoadTracker:
         self.requests = 0
         self.errors = 0
         self.rejected = 0
+        self.overloaded = 0
         self.latency_ms = 0.0
         self._window_started_s = clock()
         self._window_cpu_s = _cpu_seconds()
@@ -82,6 +83,7 @@ class LoadTracker:
             latency_ms=self.latency_ms,
             cpu_utilization=self._cpu,
             mem_utilization=self._process.memory_info().rss / self._memory_total_bytes,
+            overloaded=self.overloaded,
         )
 
 

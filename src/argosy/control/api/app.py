@@ -13,6 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from argosy.contracts.codec import JSON
 from argosy.contracts.errors import ArgosyError, InvalidRequest, NotFound
 from argosy.contracts.request import REQUEST_ID_HEADER
+from argosy.control.api.scaling import add_scaling_routes
 from argosy.control.controller import Controller
 from argosy.serving.defences import Defences
 from argosy.serving.errors import as_argosy_error, error_response
@@ -88,6 +89,8 @@ def create_admin_app(controller: Controller, token: str) -> ASGIApp:
             raise NotFound(f'There is no replica "{replica_id[:64]}" of "{name[:64]}".')
         await controller.drain(replica_id)
         return _json({"drained": replica_id})
+
+    add_scaling_routes(app, controller.scaler)
 
     @app.get("/v1/config")
     async def config() -> Response:
