@@ -7,15 +7,12 @@ import re
 from pathlib import Path
 from typing import ClassVar, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import ConfigDict, Field, field_validator, model_validator
+
+from argosy.config.scaling import ScalingSettings, SloSettings
+from argosy.config.settings import Settings
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
-
-
-class Settings(BaseModel):
-    """Frozen, and strict about names: an unknown key is an error, never ignored."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class Replicas(Settings):
@@ -35,6 +32,10 @@ class ServiceSettings(Settings):
     """What every service has."""
 
     replicas: Replicas = Field(default_factory=Replicas, description="Bounds on the number of replicas.")
+    scaling: ScalingSettings = Field(
+        default_factory=ScalingSettings, description="How the number between the bounds is found."
+    )
+    slo: SloSettings = Field(default_factory=SloSettings, description="What the service promises.")
     balancing: Literal[
         "adaptive",
         "consistent_hash",
@@ -305,6 +306,9 @@ class FleetSettings(Settings):
     admin_port: int = Field(8081, ge=0, le=65535, description="The admin API's port; 0 picks a free one.")
     probe_interval_s: float = Field(2.0, gt=0, le=60, description="Time between two probes of a replica.")
     probe_timeout_s: float = Field(1.0, gt=0, le=60, description="Time a probe waits.")
+    monitoring_interval_s: float = Field(
+        2.0, gt=0, le=300, description="Time between two looks at a service's load for scaling."
+    )
 
     @field_validator("data_dir")
     @classmethod

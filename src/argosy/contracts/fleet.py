@@ -50,6 +50,8 @@ class Load(msgspec.Struct):
     latency_ms: float = 0.0
     cpu_utilization: float = 0.0
     mem_utilization: float = 0.0
+    overloaded: int = 0
+    """Requests that failed for want of capacity: 429, 504, and a 503 that is not about another service."""
 
 
 class Calls(msgspec.Struct, array_like=True):

@@ -14,9 +14,12 @@ from argosy.config.models import CustomSettings, Fleet
 from argosy.contracts.fleet import FleetView, StartReport
 from argosy.control.discovery.publisher import Publisher
 from argosy.control.events.feed import Feed
+from argosy.control.history import History
 from argosy.control.monitoring.observed import Observed
 from argosy.control.monitoring.prober import Prober
 from argosy.control.platforms.platform import Launch, Platform, Replica
+from argosy.control.scaling.reader import Reader
+from argosy.control.scaling.scaler import Scaler
 from argosy.control.startup import Startup
 from argosy.control.supervision.supervisor import Supervisor
 from argosy.control.supervision.watchdog import Rules
@@ -37,6 +40,7 @@ class Controller:
         prober: Prober,
         publisher: Publisher,
         feed: Feed,
+        history: History,
         public_port: int,
         on_start: Callable[[StartReport], None] = lambda report: None,
     ) -> None:
@@ -52,6 +56,15 @@ class Controller:
         rules = Rules(probe_interval_s=fleet.fleet.probe_interval_s)
         self._supervisor = Supervisor(
             self._services, platform, prober, self._observed, feed, self._launch, self._changed, rules
+        )
+        self.scaler = Scaler(
+            self._services,
+            Reader(self._services, platform, self._observed, fleet.fleet.probe_interval_s),
+            self._observed,
+            self._supervisor,
+            feed,
+            history,
+            interval_s=fleet.fleet.monitoring_interval_s,
         )
         self._startup = Startup(self._services, self._waves, self._supervisor.bring_up)
         self._on_start = on_start
@@ -83,6 +96,7 @@ class Controller:
             adopted = await self._end_strangers(await self._platform.adopt())
             for replica_id, probe in (await self._prober.probe_all(adopted)).items():
                 self._observed.saw(replica_id, probe)
+            self.scaler.restore({replica.service for replica in adopted})
             self._publish()
             working = asyncio.create_task(self._work())
             await self._stopping.wait()
@@ -108,7 +122,7 @@ class Controller:
         await self._startup.run()
         self._on_start(self.start_report())
         self._changed()
-        await self._supervisor.run()
+        await asyncio.gather(self._supervisor.run(), self.scaler.run())
 
     def _changed(self) -> None:
         """Who can serve may have changed: tell callers and the feed. Nothing is published before adoption is done."""

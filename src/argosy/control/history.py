@@ -17,6 +17,7 @@ CREATE TABLE IF NOT EXISTS events (
     seq INTEGER PRIMARY KEY, at REAL NOT NULL, kind TEXT NOT NULL, subject TEXT NOT NULL,
     before TEXT NOT NULL, after TEXT NOT NULL, why TEXT NOT NULL
 );
+CREATE TABLE IF NOT EXISTS memories (name TEXT PRIMARY KEY, at REAL NOT NULL, value BLOB NOT NULL);
 """
 
 
@@ -66,6 +67,15 @@ class History:
             (since, subject, subject, subject, limit),
         )
         return [Event(*row) for row in rows]
+
+    def remember(self, name: str, at: float, value: bytes) -> None:
+        """Keeps one value under that name, with the wall time it is of."""
+        self._db.execute("INSERT OR REPLACE INTO memories VALUES (?, ?, ?)", (name, at, value))
+
+    def recall(self, name: str) -> tuple[float, bytes] | None:
+        """What was kept last under that name: (wall time, value)."""
+        row = self._db.execute("SELECT at, value FROM memories WHERE name = ?", (name,)).fetchone()
+        return None if row is None else (float(row[0]), bytes(row[1]))
 
     def close(self) -> None:
         self._db.close()

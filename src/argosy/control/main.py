@@ -79,6 +79,7 @@ async def _run_locked(
         Prober(token, fleet.fleet.probe_timeout_s),
         Publisher(history.next_epoch(time.time())),
         Feed(history),
+        history,
         public_port,
         on_start,
     )

@@ -31,6 +31,7 @@ class LoadTracker:
         self.requests = 0
         self.errors = 0
         self.rejected = 0
+        self.overloaded = 0
         self.latency_ms = 0.0
         self._near = NearLatency()
         self._window_started_s = clock()
@@ -90,6 +91,7 @@ class LoadTracker:
             latency_ms=self.latency_ms,
             cpu_utilization=self._cpu,
             mem_utilization=self._memory_share(),
+            overloaded=self.overloaded,
         )
 
     def _memory_share(self) -> float:

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from starlette.routing import Match, Router
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from argosy.contracts.errors import ArgosyError, InvalidRequest, Overloaded, TooLarge
+from argosy.contracts.errors import ArgosyError, InvalidRequest, Overloaded, TooLarge, Unavailable
 from argosy.contracts.request import (
     DEADLINE_HEADER,
     LOAD_HEADER,
@@ -32,6 +32,7 @@ MAX_DEADLINE_DIGITS = 12
 PRIVATE_PREFIX = b"x-argosy-"
 SAFE_REQUEST_ID = re.compile(r"^[A-Za-z0-9._:-]{1,128}$")
 TRACEPARENT = re.compile(r"^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$")
+OVERLOAD_STATUSES = (429, 503, 504)
 UNCOUNTED = OPEN_PATHS | {"/internal/status"}
 
 log = logger("serving")
@@ -83,6 +84,7 @@ class ServiceMiddleware:
         finally:
             if counted:
                 elapsed_s = load.end(started_s, exchange.status)
+                load.overloaded += exchange.status in OVERLOAD_STATUSES and not exchange.lacks_another
                 self._kit.metrics.in_flight.set(load.in_flight)
                 self._kit.metrics.observe(self._route(scope), exchange.status, elapsed_s)
 
@@ -112,6 +114,7 @@ class ServiceMiddleware:
         ours = as_argosy_error(error)
         if not isinstance(error, ArgosyError) and ours.status >= 500:
             log.error("request failed", path=scope["path"], request_id=exchange.request_id, exc_info=error)
+        exchange.lacks_another = isinstance(ours, Unavailable)
         if isinstance(ours, Overloaded):
             self._kit.load.rejected += 1
         if ours.status in (401, 403, 413, 415, 421, 429):
@@ -143,6 +146,8 @@ class _Exchange:
         self.request_id = request_id
         self.status = 500
         self.started = False
+        self.lacks_another = False
+        """Whether it failed because a service that it needs is not there: more replicas would not cure that."""
 
     async def __call__(self, message: Message) -> None:
         if message["type"] == "http.response.start":

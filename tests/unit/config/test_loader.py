@@ -31,6 +31,11 @@ MISTAKES = [
     ("[fleet]\nport = 99999", "fleet.port", "65535"),
     ('[services.generation]\nbackend = "openai"', "services.generation", "needs model"),
     ("[services.documents]\nchunk_overlap_tokens = 400", "services.documents", "lower the overlap"),
+    ('[services.embedding.scaling]\npolicy = "magic"', "services.embedding.scaling.policy", "threshold"),
+    ("[services.embedding.scaling.threshold.down]\ncpu = 0.8", "scaling.threshold", "lower down.cpu or raise up.cpu"),
+    ("[services.embedding.scaling.target.metrics]\ncpu = 0", "scaling.target", "give a number above 0"),
+    ("[services.embedding.scaling.target.metrics]\ncpu = nan", "scaling.target", "give a number above 0"),
+    ("[services.embedding.slo]\nshare = 1.0", "services.embedding.slo.share", "less than 1"),
     ("[fleet\n", "not valid TOML", "correct that line"),
 ]
 

@@ -13,6 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from argosy.contracts.codec import JSON
 from argosy.contracts.errors import ArgosyError, InvalidRequest, NotFound
 from argosy.contracts.request import REQUEST_ID_HEADER
+from argosy.control.api.scaling import add_scaling_routes
 from argosy.control.controller import Controller
 from argosy.control.monitoring.cache import cache_analytics
 from argosy.control.monitoring.ingestion import ingestion_report, window_seconds
@@ -102,6 +103,8 @@ def create_admin_app(controller: Controller, token: str) -> ASGIApp:
     async def cache() -> Response:
         """What the embedding cache did, all replicas together."""
         return _json(cache_analytics(controller.view()))
+
+    add_scaling_routes(app, controller.scaler)
 
     @app.get("/v1/config")
     async def config() -> Response:

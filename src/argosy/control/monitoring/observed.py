@@ -57,6 +57,8 @@ class Observed:
         self.restarts: dict[str, int] = {}
         self.draining: set[str] = set()
         """Replicas that are to get nothing new."""
+        self.cold_start_s: dict[str, float] = {}
+        """Service → how long its last start took until it was ready."""
         self.desired = {name: _desired(settings) for name, settings in services.items()}
 
     def saw(self, replica_id: str, probe: Probe) -> bool:
@@ -183,7 +185,7 @@ class Observed:
     def _verdicts(self, by_service: Mapping[str, Sequence[Replica]]) -> dict[str, Verdict]:
         alone = {
             name: service_alone(
-                [Verdict(self.health(r.id).status, self.health(r.id).reason) for r in by_service[name]],
+                [Verdict(self.health(r.id).status, self.health(r.id).reason) for r in self._staying(by_service[name])],
                 self.desired[name],
                 self.failure(name),
             )
@@ -195,6 +197,10 @@ class Observed:
             {name: settings.requires for name, settings in self._services.items()},
             {name: settings.wants for name, settings in self._services.items()},
         )
+
+    def _staying(self, replicas: Sequence[Replica]) -> Sequence[Replica]:
+        """Those that do not leave on purpose; all, where nobody else is there."""
+        return [replica for replica in replicas if replica.id not in self.draining] or replicas
 
     def _service(self, name: str, verdict: Verdict, replicas: Sequence[Replica]) -> ServiceView:
         views = [self._replica(replica) for replica in replicas]

@@ -194,15 +194,19 @@ class Supervisor:
         except (ArgosyError, OSError) as error:
             reason = error.message if isinstance(error, ArgosyError) else f"{slot} could not be started: {error}."
             await self._platform.stop(slot, HUNG_GRACE_S)
-            self._failed(service, slot, "starting", reason)
+            if slot in self._slots[service]:
+                self._failed(service, slot, "starting", reason)
             raise StartError(reason) from error
         finally:
             self._starting.discard(slot)
             self._wake.set()
         self._states[slot] = became_ready(self._states.get(slot, RestartState()), self._clock())
+        self._observed.cold_start_s[service] = self._clock() - (until_s - timeout_s)
         self._observed.recovered(service, slot)
         self._feed.add("replica", slot, "starting", "ready", f"pid {replica.pid}")
         self._watch(replica)
+        if slot not in self._slots[service]:
+            self._spawn(self._retire(replica, "no longer wanted"))
 
     async def _await_adopted(self, replica: Replica, timeout_s: float) -> None:
         why = f"runs at {replica.url}" if replica.external else f"pid {replica.pid} was alive"
@@ -267,6 +271,40 @@ class Supervisor:
             log.error("crash loop", slot=slot, reason=reason, failures=after.failures)
         else:
             self._feed.add("replica", slot, was, "ended", f"{reason}; starts again in {wait_s:.2g} s")
+
+    def scale(self, service: str, replicas: int, why: str) -> None:
+        """From now on that many: starts what is missing, drains what is too many. Returns before that is done.
+
+        Slots that nothing fills go first, then what is not ready yet, then those with the least work.
+        """
+        self._observed.desired[service] = replicas
+        slots = self._slots[service]
+        running = {r.id: r for r in self._platform.replicas() if r.service == service}
+        surplus = len(slots - self._leaving) - replicas
+        for slot in sorted(slots - self._leaving, key=lambda slot: self._worth(slot, running))[: max(0, surplus)]:
+            if slot in running:
+                self._leaving.add(slot)
+                self._spawn(self._leave(running[slot], why))
+            else:
+                slots.discard(slot)
+                self._states.pop(slot, None)
+                self._observed.recovered(service, slot)
+        self._wake.set()
+
+    def _worth(self, slot: str, running: Mapping[str, Replica]) -> tuple[int, int, float, int]:
+        """What is lost with it; the least first, and of equals the newest."""
+        number = int(slot.rpartition("-")[2])
+        if slot not in running:
+            return 0, 0, 0.0, -number
+        replica, answer = running[slot], self._observed.health(slot).last_answer
+        ready, in_flight = self._observed.is_ready(replica), answer.load.in_flight if answer else 0
+        return 1 + ready, in_flight, -replica.started_at, -number
+
+    async def _leave(self, replica: Replica, why: str) -> None:
+        try:
+            await self._retire(replica, why)
+        finally:
+            self._leaving.discard(replica.id)
 
     async def drain(self, replica_id: str) -> None:
         """Replaces a replica without a failed request: the new one first where two may run, then the old one drains.

@@ -68,14 +68,17 @@ class Watchdog:
         raise StartError(f"{replica.id} was not ready within its start timeout: {reason}.")
 
     async def watch(self, replica: Replica) -> str | None:
-        """Probes the replica at its own pace. Returns: why it must be ended; None once it is gone."""
+        """Probes the replica at its own pace. Returns: why it must be ended; None once it is gone, or drains.
+
+        A replica that drains closes its listeners: its silence says nothing, and who drains it sees to its end.
+        """
         silence, settings = Silence(), self._services[replica.service]
         rule = replace(self._rules.hang, hang_limit_s=settings.hang_limit_s)
         await asyncio.sleep(random.uniform(0, self._rules.probe_interval_s))
-        while replica in self._platform.replicas():
+        while self._stays(replica):
             began_s = self._clock()
             probe = await self._prober.probe(replica)
-            if replica not in self._platform.replicas():
+            if not self._stays(replica):
                 break
             usage = self._platform.usage(replica.id)
             answered = probe.status is not None or replica.external
@@ -91,3 +94,6 @@ class Watchdog:
             pause_s = self._rules.probe_interval_s if answered else REPROBE_S
             await asyncio.sleep(max(0.05, pause_s - (self._clock() - began_s)))
         return None
+
+    def _stays(self, replica: Replica) -> bool:
+        return replica in self._platform.replicas() and replica.id not in self._observed.draining

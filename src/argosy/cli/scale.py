@@ -1,0 +1,102 @@
+"""`argosy scale`: how a service is scaled, a number of replicas by hand, and back to its policy."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from argosy.cli import output
+from argosy.cli.locate import AdminUrl, DataDir, Url, locate
+
+if TYPE_CHECKING:
+    from argosy.contracts.scaling import DecisionRecord, ScalingView
+
+ADMIN_TIMEOUT_S = 10.0
+SHOWN_DECISIONS = 10
+UNITS_S = {"": 1, "s": 1, "m": 60, "min": 60, "h": 3600, "d": 86_400}
+COLUMNS = ("when", "action", "replicas", "reason", "binding")
+
+
+def scale(
+    order: Annotated[
+        str,
+        typer.Argument(metavar="SERVICE[=N|=auto]", help="embedding=3 sets, embedding=auto lets go, embedding shows."),
+    ],
+    lasting: Annotated[
+        str | None, typer.Option("--for", help="How long the number holds (90s, 30m, 2h); without it until =auto.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the admin API's answer as JSON.")] = False,
+    url: Url = None,
+    admin_url: AdminUrl = None,
+    data_dir: DataDir = None,
+) -> None:
+    """Set a service's number of replicas by hand, hand it back to its policy, or show how it is scaled."""
+    from argosy.cli.gateway import Api
+    from argosy.contracts.scaling import ScaleOrder, ScalingView
+
+    service, equals, number = order.partition("=")
+    wanted = ScaleOrder(_replicas(order, number), _seconds(lasting)) if equals else None
+    if lasting is not None and (wanted is None or wanted.replicas is None):
+        raise typer.BadParameter("--for needs a number of replicas: SERVICE=N --for 30m.")
+    fleet = locate(url, admin_url, data_dir)
+    api = Api(fleet.admin_url, fleet.token(), "controller", ADMIN_TIMEOUT_S)
+    path = f"/v1/services/{service}/scal"
+    reply = api.get(f"{path}ing") if wanted is None else api.post(f"{path}e", wanted)
+    if as_json:
+        output.json(reply.body)
+    else:
+        _print(reply.into(ScalingView), all_decisions=wanted is None)
+
+
+def _replicas(order: str, number: str) -> int | None:
+    if number == "auto":
+        return None
+    if not (number.isascii() and number.isdigit()):
+        raise typer.BadParameter(f"{order} has no number of replicas; write it like embedding=3 or embedding=auto.")
+    return int(number)
+
+
+def _seconds(text: str | None) -> float | None:
+    if text is None:
+        return None
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)(s|min|m|h|d|)", text.strip())
+    if found is None:
+        raise typer.BadParameter(f"{text} is not a time; write it like 90s, 30m or 2h.")
+    return float(found[1]) * UNITS_S[found[2]]
+
+
+def _print(view: ScalingView, all_decisions: bool) -> None:
+    mode = f"policy {view.policy}{' in shadow mode' if view.shadow else ''}"
+    if view.override is not None:
+        left_s = view.override.expires_s
+        until = "until it is taken back" if left_s is None else f"for another {left_s:.0f} s"
+        mode = f"by hand {until} (then {mode})"
+    if view.fixed:
+        mode = f"never scaled: {view.fixed}"
+    output.line(
+        f"{view.service}: {output.quantity(view.current_instances, 'replica')} wanted, {view.ready_instances} ready, "
+        f"bounds {view.min_instances} to {view.max_instances}; {mode}"
+    )
+    if view.recommendation:
+        output.line(view.recommendation, color="yellow")
+    shown = view.decisions[:SHOWN_DECISIONS] if all_decisions else view.decisions[:1]
+    if shown:
+        output.table(COLUMNS, [_row(record) for record in shown])
+
+
+def _row(record: DecisionRecord) -> tuple[str, ...]:
+    decision = record.decision
+    again = f" (×{record.repeated + 1})" if record.repeated else ""
+    return (
+        output.moment(record.at),
+        f"{decision.action}{again}",
+        str(decision.target_instances),
+        str(decision.reason),
+        decision.binding,
+    )
+
+
+def register(app: typer.Typer) -> None:
+    app.command()(scale)

@@ -1,0 +1,76 @@
+"""How policies say what they decided, within bounds. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from argosy.config.scaling import ScalingSettings, SloSettings
+from argosy.contracts.scaling import Action, Decision, Reason
+from argosy.control.scaling.observation import Observation
+
+
+@dataclass(frozen=True, slots=True)
+class Tuning:
+    """What replaying the last days found best for this service; None leaves a value to its rule."""
+
+    hold_s: float | None = None
+    utilisation: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """Everything about a service that is not observed."""
+
+    min_instances: int = 1
+    max_instances: int = 10
+    settings: ScalingSettings = field(default_factory=ScalingSettings)
+    slo: SloSettings = field(default_factory=SloSettings)
+    tuning: Tuning = field(default_factory=Tuning)
+
+    def bounded(self, replicas: int) -> int:
+        return max(self.min_instances, min(self.max_instances, replicas))
+
+
+def decided(
+    seen: Observation,
+    rule: Rule,
+    wanted: int,
+    reason: Reason,
+    *,
+    metrics: Mapping[str, float | None] | None = None,
+    calm_s: float = 0.0,
+    binding: str = "",
+) -> Decision:
+    """`wanted` replicas for that reason, as far as the bounds allow."""
+    target = rule.bounded(wanted)
+    if target == seen.replicas:
+        action = Action.NONE
+        if wanted > target:
+            reason, binding = Reason.AT_MAXIMUM, f"max_instances = {rule.max_instances}; {binding} asks for {wanted}"
+        elif wanted != seen.replicas or reason in (Reason.HIGH_LOAD_DETECTED, Reason.SUSTAINED_LOW_USAGE):
+            reason, binding = Reason.NO_SCALING_NEEDED, f"min_instances = {rule.min_instances}"
+    else:
+        action = Action.SCALE_UP if target > seen.replicas else Action.SCALE_DOWN
+    return Decision(action, target, reason, dict(metrics or {}), calm_s, binding)
+
+
+def held(
+    seen: Observation,
+    reason: Reason,
+    *,
+    metrics: Mapping[str, float | None] | None = None,
+    calm_s: float = 0.0,
+    binding: str = "",
+) -> Decision:
+    """Nothing changes, whatever the bounds say."""
+    return Decision(Action.NONE, seen.replicas, reason, dict(metrics or {}), calm_s, binding)
+
+
+def out_of_bounds(seen: Observation, rule: Rule) -> Decision | None:
+    """What runs outside its bounds (they were changed) is brought back at once; that needs no metric."""
+    if rule.min_instances <= seen.replicas <= rule.max_instances:
+        return None
+    bound = "min" if seen.replicas < rule.min_instances else "max"
+    limit = rule.bounded(seen.replicas)
+    return decided(seen, rule, limit, Reason.OUT_OF_BOUNDS, binding=f"{bound}_instances = {limit}")

@@ -1,0 +1,103 @@
+"""What stands between a decision and its execution: the operator, failing starts, learnt limits, the host. Pure.
+
+Only growth is ever refused here. Nothing is scaled past what the platform can give.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import msgspec
+
+from argosy.contracts.scaling import Action, Decision, Reason
+from argosy.control.scaling.observation import Observation
+from argosy.control.scaling.override import Override
+
+SPARE_MEMORY_SHARE = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Host:
+    """What the platform has and what is used of it, and what one more replica of the service would take."""
+
+    cores: float
+    cores_used: float
+    memory_bytes: int
+    memory_used_bytes: int
+    replica_cores: float = 0.0
+    replica_memory_bytes: int = 0
+
+    def room(self) -> int:
+        """How many more replicas of the service fit."""
+        by_memory = by_cores = math.inf
+        if self.replica_memory_bytes > 0:
+            free_bytes = self.memory_bytes * (1 - SPARE_MEMORY_SHARE) - self.memory_used_bytes
+            by_memory = free_bytes // self.replica_memory_bytes
+        if self.replica_cores > 0:
+            by_cores = (self.cores - self.cores_used) // self.replica_cores
+        return max(0, int(min(by_memory, by_cores, 10**6)))
+
+    def full(self) -> str:
+        """What there is too little of, and what to do."""
+        gib = 2**30
+        return (
+            f"{self.cores_used:.1f} of {self.cores:g} cores and {self.memory_used_bytes / gib:.1f} of "
+            f"{self.memory_bytes / gib:.1f} GiB are used, and one more replica takes {self.replica_cores:.1f} cores "
+            f"and {self.replica_memory_bytes / gib:.2f} GiB: use a larger host or a cluster, or free some of this one"
+        )
+
+
+def overridden(decision: Decision, seen: Observation, override: Override | None) -> Decision:
+    """The operator's number instead of the policy's."""
+    if override is None:
+        return decision
+    action = Action.NONE
+    if override.replicas != seen.replicas:
+        action = Action.SCALE_UP if override.replicas > seen.replicas else Action.SCALE_DOWN
+    return msgspec.structs.replace(
+        decision,
+        action=action,
+        target_instances=override.replicas,
+        reason=Reason.MANUAL_OVERRIDE,
+        binding=f"{override.replicas} replicas by hand; the policy says {decision.target_instances}",
+    )
+
+
+def limited(decision: Decision, seen: Observation, ceiling: int | None, least: int) -> Decision:
+    """Not beyond the number past which more replicas did not help lately."""
+    if ceiling is None or decision.target_instances <= max(ceiling, least) or decision.action is Action.SCALE_DOWN:
+        return decision
+    target = max(ceiling, least)
+    why = f"more than {target} replicas gave no more throughput"
+    if seen.replicas > target:
+        return _changed(decision, Action.SCALE_DOWN, target, Reason.STEP_DID_NOT_HELP, why)
+    if seen.replicas == target:
+        return _changed(decision, Action.NONE, target, Reason.STEP_DID_NOT_HELP, why)
+    return msgspec.structs.replace(decision, target_instances=target, binding=f"{decision.binding}; {why}")
+
+
+def restrained(decision: Decision, seen: Observation, failing: str, host: Host) -> Decision:
+    """Not while what was asked for before does not start, and not past what the host has room for.
+
+    Args:
+        failing: why replicas that were asked for do not run; empty where all do.
+    """
+    if decision.action is not Action.SCALE_UP:
+        return decision
+    if failing:
+        return _changed(decision, Action.NONE, seen.replicas, Reason.START_FAILING, failing)
+    room = max(0, host.room() - max(0, seen.replicas - seen.ready))
+    if decision.target_instances - seen.replicas <= room:
+        return decision
+    if room == 0:
+        return _changed(decision, Action.NONE, seen.replicas, Reason.HOST_FULL, host.full())
+    return msgspec.structs.replace(
+        decision,
+        target_instances=seen.replicas + room,
+        binding=f"{decision.binding}; host_full: {host.full()}",
+    )
+
+
+def _changed(decision: Decision, action: Action, target: int, reason: Reason, binding: str) -> Decision:
+    return msgspec.structs.replace(decision, action=action, target_instances=target, reason=reason, binding=binding)

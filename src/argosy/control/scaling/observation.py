@@ -1,0 +1,133 @@
+"""What a policy may look at: one service at one moment. The controller fills it from probes, the simulator itself.
+
+None says that a value is not known. A value that cannot be (NaN, infinite, negative) is not known either.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
+from typing import Any
+
+LEARNT_SAMPLES = 200
+COLD_START_S = 10.0
+WINDOW_S = 2.0
+LEARNT_R2 = 0.8
+
+
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """The load that is expected, from `control/prediction`. No forecast is None, never a Forecast of zero."""
+
+    peak_replicas: float | None
+    """The highest load within the horizon, in replicas' worth of offered load (Erlangs ÷ slots of a replica)."""
+    horizon_s: float
+    trusted: bool
+    """Whether its track record beats the naive forecast; one that is not trusted is not used."""
+
+
+@dataclass(frozen=True, slots=True)
+class Capacity:
+    """What one replica can do: fitted online by `control/prediction`, or given."""
+
+    service_time_s: float
+    """Mean time a request occupies a slot, waiting not included."""
+    slots: float = 1.0
+    """Requests one replica works on at once."""
+    service_cv2: float = 1.0
+    """Variance of the service time ÷ its mean squared."""
+    arrival_cv2: float = 1.0
+    sigma: float = 0.0
+    """Contention: n replicas give n / (1 + sigma (n − 1) + kappa n (n − 1)) replicas' worth (USL)."""
+    kappa: float = 0.0
+    samples: int = LEARNT_SAMPLES
+    r2: float = 1.0
+
+    @property
+    def learnt(self) -> bool:
+        values = (self.service_time_s, self.slots, self.service_cv2, self.arrival_cv2, self.sigma, self.kappa)
+        sound = all(math.isfinite(v) and v >= 0 for v in values) and self.service_time_s > 0 and self.slots > 0
+        return sound and self.samples >= LEARNT_SAMPLES and self.r2 >= LEARNT_R2
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """Totals are over the replicas that report, means over those too."""
+
+    replicas: int
+    """Started and not draining: those that serve and those that are starting."""
+    ready: int
+    reporting: int | None = None
+    """Ready ones whose load is known; None says all of them."""
+    age_s: float = 0.0
+    """Of the oldest value in it."""
+    in_flight: float | None = None
+    """Requests in the service, waiting ones included; total."""
+    queued: float | None = None
+    """Of those the ones that wait; total."""
+    queue_time_s: float | None = None
+    """Mean wait of the requests that lately came out of the queue."""
+    arrivals: float | None = None
+    """Requests that came within the last `window_s`; total."""
+    window_s: float = WINDOW_S
+    throughput_rps: float | None = None
+    """Requests answered well; total."""
+    response_time_s: float | None = None
+    """Mean."""
+    cpu: float | None = None
+    """Share of what a replica may use, 0 to 1 (above 1 where nothing enforces it); mean."""
+    memory: float | None = None
+    errors: float | None = None
+    """Share of the requests of the window that failed, for whatever reason."""
+    overload_errors: float | None = None
+    """Share that failed for want of capacity: 429, 503, timed out. More replicas cure no other failure."""
+    named: Mapping[str, float] = field(default_factory=dict)
+    """Means over replicas of what a service measures itself."""
+    cold_start_s: float = COLD_START_S
+    """From the decision to start a replica until it is ready."""
+    capacity: Capacity | None = None
+    forecast: Forecast | None = None
+
+    @property
+    def known_of(self) -> int:
+        """How many replicas the totals are of."""
+        return self.ready if self.reporting is None else max(0, min(self.reporting, self.ready))
+
+    @property
+    def complete(self) -> bool:
+        return self.known_of == self.ready
+
+    def metric(self, name: str) -> float | None:
+        """A value by name: a field, or one that the service measures itself. In-flight and queued are per replica."""
+        if name in PER_REPLICA:
+            total: float | None = getattr(self, name)
+            return None if total is None or not self.known_of else total / self.known_of
+        if name in MEANS:
+            value: float | None = getattr(self, name)
+            return value
+        return self.named.get(name)
+
+    def sound(self) -> Observation:
+        """The same without values that cannot be: those become unknown."""
+        wrong: dict[str, Any] = {name: None for name in NUMBERS if not _possible(getattr(self, name))}
+        if not _possible(self.age_s):
+            wrong["age_s"] = math.inf
+        if not _possible(self.cold_start_s):
+            wrong["cold_start_s"] = COLD_START_S
+        if not _possible(self.window_s) or not self.window_s:
+            wrong |= {"window_s": WINDOW_S, "arrivals": None}
+        if self.forecast is not None and not _possible(self.forecast.peak_replicas):
+            wrong["forecast"] = None
+        if not all(map(_possible, self.named.values())):
+            wrong["named"] = {name: value for name, value in self.named.items() if _possible(value)}
+        return replace(self, **wrong) if wrong else self
+
+
+PER_REPLICA = ("in_flight", "queued")
+MEANS = ("queue_time_s", "response_time_s", "cpu", "memory", "errors", "overload_errors")
+NUMBERS = tuple(f.name for f in fields(Observation) if f.type == "float | None")
+
+
+def _possible(value: float | None) -> bool:
+    return value is None or (math.isfinite(value) and value >= 0)

@@ -1,0 +1,45 @@
+"""What every policy is: a pure function from what is seen, remembered and set to a decision and what to remember."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Generic, Protocol, Self, TypeVar
+
+from argosy.contracts.scaling import Decision
+from argosy.control.scaling.decision import Rule
+from argosy.control.scaling.observation import Observation
+
+
+class State(Protocol):
+    """What a policy remembers between two decisions: an immutable struct that msgspec can write and read."""
+
+    def moved(self, by_s: float) -> Self:
+        """The same with all its times moved, as after a restart, when the monotonic clock begins elsewhere."""
+        ...
+
+
+S = TypeVar("S", bound=State)
+
+
+@dataclass(frozen=True, slots=True)
+class Policy(Generic[S]):
+    """One row of the table of policies."""
+
+    name: str
+    first: S
+    """The state of a service never seen before."""
+    decide: Callable[[Observation, S, Rule, float], tuple[Decision, S]]
+    """(observation, state, rule, now on the monotonic clock) → (decision, next state). Raises nothing."""
+    interval_s: Callable[[Rule], float]
+    """Time between two decisions."""
+
+
+def missing(seen: Observation, rule: Rule, needed: tuple[str, ...]) -> str:
+    """Which of the metrics that are needed are not known, for people to read; empty where all are."""
+    if seen.age_s > rule.settings.stale_s:
+        return f"the load is {seen.age_s:.0f} s old, stale_s = {rule.settings.stale_s:g}"
+    if not seen.known_of:
+        return "no replica reports its load"
+    absent = [name for name in needed if seen.metric(name) is None]
+    return f"no {', '.join(absent)}" if absent else ""

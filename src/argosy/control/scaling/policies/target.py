@@ -1,0 +1,116 @@
+"""Target tracking as Kubernetes' HorizontalPodAutoscaler v2 does it, on any metric.
+
+desired = ⌈replicas × metric ÷ target⌉ for each metric, the highest deciding; within the tolerance nothing changes. Up:
+at most max(+100 %, +4) in 15 s and no window; down: the highest wish of the last 300 s. Replicas that do not report
+count as idle when the wish is up and as at their target when it is down, so that a gap never exaggerates a step; a
+metric that is missing altogether lets the others ask for more, never for less.
+"""
+
+from __future__ import annotations
+
+import math
+
+import msgspec
+
+from argosy.config.scaling import TargetSettings
+from argosy.contracts.scaling import Action, Decision, Reason
+from argosy.control.scaling.decision import Rule, decided, held, out_of_bounds
+from argosy.control.scaling.observation import Observation
+from argosy.control.scaling.policies.policy import Policy, missing
+from argosy.control.scaling.stabilisation import Calm, Peak
+
+OBSERVED_INTERVALS = 3
+ROUNDING = 1e-9
+
+
+class TargetState(msgspec.Struct, frozen=True):
+    stepped_s: float | None = None
+    grown: tuple[tuple[float, int], ...] = ()
+    """(when, by how many) within the last period."""
+    highest: Peak = Peak()
+    lowest: Peak = Peak()
+    """Of the wishes' negatives."""
+    calm: Calm = Calm()
+
+    def moved(self, by_s: float) -> TargetState:
+        return TargetState(
+            None if self.stepped_s is None else self.stepped_s + by_s,
+            tuple((at_s + by_s, count) for at_s, count in self.grown),
+            self.highest.moved(by_s),
+            self.lowest.moved(by_s),
+            self.calm.moved(by_s),
+        )
+
+
+def decide(seen: Observation, state: TargetState, rule: Rule, now_s: float) -> tuple[Decision, TargetState]:
+    outside = out_of_bounds(seen, rule)
+    if outside is not None:
+        return outside, msgspec.structs.replace(state, stepped_s=now_s)
+    seen, settings = seen.sound(), rule.settings.target
+    values = {name: seen.metric(name) for name in settings.metrics}
+    absent = missing(seen, rule, tuple(settings.metrics))
+    wishes = {} if seen.age_s > rule.settings.stale_s else _wishes(seen, settings)
+    if not wishes or (absent and max(wishes.values()) <= seen.replicas):
+        return held(seen, Reason.METRICS_MISSING, metrics=values, binding=absent), state
+    binding = max(wishes, key=wishes.__getitem__)
+    wish, gap_s = wishes[binding], OBSERVED_INTERVALS * settings.interval_s
+    highest = state.highest if state.highest.points else Peak(((now_s, float(seen.replicas)),), now_s, now_s)
+    highest = highest.next(wish, now_s, settings.down_window_s, gap_s)
+    lowest = state.lowest.next(-wish, now_s, settings.up_window_s, gap_s)
+    calm = state.calm.next(wish < seen.replicas, now_s, gap_s)
+    grown = tuple((at_s, count) for at_s, count in state.grown if now_s - at_s < settings.up_period_s)
+    kept = TargetState(state.stepped_s, grown, highest, lowest, calm)
+    calm_s = calm.duration_s(now_s)
+    least, most = round(-lowest.highest), round(highest.highest)
+    stabilised = min(max(seen.replicas, least), most)
+    if stabilised > seen.replicas:
+        stabilised = min(stabilised, _growth_limit(seen.replicas, grown, settings))
+    left_s = 0.0 if state.stepped_s is None else settings.cooldown_s - (now_s - state.stepped_s)
+    if stabilised != seen.replicas and left_s > 0:
+        why = f"cooldown_s = {settings.cooldown_s:g}, {left_s:.0f} s of it left"
+        return held(seen, Reason.COOLDOWN_ACTIVE, metrics=values, calm_s=calm_s, binding=why), kept
+    if stabilised == seen.replicas and wish != seen.replicas and wish <= rule.max_instances:
+        why = f"{binding} asks for {wish}, the last {settings.down_window_s:g} s for {most}"
+        return held(seen, Reason.STABILISING, metrics=values, calm_s=calm_s, binding=why), kept
+    reason = Reason.NO_SCALING_NEEDED
+    if stabilised != seen.replicas:
+        reason = Reason.HIGH_LOAD_DETECTED if stabilised > seen.replicas else Reason.SUSTAINED_LOW_USAGE
+    why = f"{binding} = {settings.metrics[binding]:g}"
+    wanted = max(stabilised, wish) if stabilised >= rule.max_instances else stabilised
+    decision = decided(seen, rule, wanted, reason, metrics=values, calm_s=calm_s, binding=why)
+    if decision.action is Action.NONE:
+        return decision, kept
+    if decision.action is Action.SCALE_UP:
+        kept = msgspec.structs.replace(kept, grown=(*grown, (now_s, decision.target_instances - seen.replicas)))
+    return decision, msgspec.structs.replace(kept, stepped_s=now_s, calm=Calm())
+
+
+def _wishes(seen: Observation, settings: TargetSettings) -> dict[str, int]:
+    """Replicas that each metric that is known asks for."""
+    wishes = {}
+    for name, target in settings.metrics.items():
+        value = seen.metric(name)
+        if value is not None and seen.known_of:
+            wishes[name] = _wish(seen, value, target, settings.tolerance)
+    return wishes
+
+
+def _wish(seen: Observation, value: float, target: float, tolerance: float) -> int:
+    known, ratio = seen.known_of, value / target
+    if abs(ratio - 1) <= tolerance:
+        return seen.replicas
+    # Those that start have no load yet; of the silent ones nobody knows.
+    total = known * ratio + (0 if ratio > 1 else seen.ready - known)
+    again = total / seen.replicas if seen.replicas else ratio
+    if abs(again - 1) <= tolerance or (again > 1) != (ratio > 1):
+        return seen.replicas
+    return math.ceil(min(total, 1e9) - ROUNDING)
+
+
+def _growth_limit(replicas: int, grown: tuple[tuple[float, int], ...], settings: TargetSettings) -> int:
+    before = replicas - sum(count for _, count in grown)
+    share = math.ceil(before * (1 + settings.up_most_share) - ROUNDING)
+    return max(replicas, share, before + settings.up_most_replicas)
+
+
+TARGET = Policy("target", TargetState(), decide, lambda rule: rule.settings.target.interval_s)

@@ -1,0 +1,38 @@
+"""What scaling asks of prediction. Prediction may know nothing; then it says None, and policies do without."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from argosy.control.scaling.decision import Tuning
+from argosy.control.scaling.observation import Capacity, Forecast, Observation
+
+
+class Predictor(Protocol):
+    """Quick: each call takes well under a millisecond; fits run elsewhere."""
+
+    def observe(self, service: str, seen: Observation, now_s: float) -> None:
+        """Takes note of what was seen; called at every look, also when values are missing."""
+        ...
+
+    def forecast(self, service: str, now_s: float) -> Forecast | None: ...
+
+    def capacity(self, service: str) -> Capacity | None: ...
+
+    def tuning(self, service: str) -> Tuning: ...
+
+
+class NoPredictor:
+    """Knows nothing."""
+
+    def observe(self, service: str, seen: Observation, now_s: float) -> None:
+        return
+
+    def forecast(self, service: str, now_s: float) -> Forecast | None:
+        return None
+
+    def capacity(self, service: str) -> Capacity | None:
+        return None
+
+    def tuning(self, service: str) -> Tuning:
+        return Tuning()

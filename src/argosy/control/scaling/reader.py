@@ -1,0 +1,85 @@
+"""Reads probes and the platform's measurements into observations. Keeps one meter for each replica."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from argosy.config.models import ServiceSettings
+from argosy.control.monitoring.observed import Observed
+from argosy.control.platforms.platform import Platform, Replica
+from argosy.control.scaling.guard import Host
+from argosy.control.scaling.metering import Meter, Sample, combined
+from argosy.control.scaling.observation import COLD_START_S, Observation
+
+
+class Reader:
+    def __init__(
+        self, services: Mapping[str, ServiceSettings], platform: Platform, observed: Observed, probe_interval_s: float
+    ) -> None:
+        self._services = services
+        self._platform = platform
+        self._observed = observed
+        self._window_s = probe_interval_s
+        self._meters: dict[str, Meter] = {}
+
+    def look(self, now_s: float, wall_s: float) -> None:
+        """Takes a sample of every replica."""
+        replicas = [replica for replica in self._platform.replicas() if not replica.external]
+        self._meters = {replica.id: self._next(replica, now_s, wall_s) for replica in replicas}
+
+    def _next(self, replica: Replica, now_s: float, wall_s: float) -> Meter:
+        meter, health = self._meters.get(replica.id, Meter()), self._observed.health(replica.id)
+        usage = self._platform.usage(replica.id)
+        at_s, load = wall_s, None
+        if replica.health_path is not None or health.last_answer is None or health.last_check is None:
+            at_s = health.last_check or 0.0
+        elif health.bad and meter.last is not None:
+            # It did not answer: what it said before stays what it said, at the time it said it.
+            at_s, load = meter.last.at_s, meter.last.load
+        else:
+            at_s, load = health.last_check, health.last_answer.load
+        cpu_s, memory_bytes = (usage.cpu_s, usage.memory_bytes) if usage is not None else (None, None)
+        return meter.next(Sample(replica.pid, at_s, load, cpu_s, now_s, memory_bytes))
+
+    def service(self, name: str, wall_s: float, stale_s: float) -> Observation:
+        """The service as the last look found it."""
+        capacity, settings = self._platform.capacity(), self._services[name]
+        serving = [replica for replica in self._of(name) if self._observed.is_ready(replica)]
+        return combined(
+            [self._meters.get(replica.id, Meter()) for replica in serving],
+            replicas=self._observed.desired[name],
+            now_s=wall_s,
+            stale_s=stale_s,
+            window_s=self._window_s,
+            cores_per_replica=capacity.cores / max(1, len(serving)),
+            memory_limit_bytes=settings.memory_limit_bytes or capacity.memory_bytes,
+            cold_start_s=self._observed.cold_start_s.get(name, COLD_START_S),
+        )
+
+    def host(self, name: str) -> Host:
+        """What is used by all replicas, and what one of this service takes on average.
+
+        One that has just started is taken to use what the others of its service use.
+        """
+        capacity = self._platform.capacity()
+        mine = {replica.id: self._meters[replica.id] for replica in self._of(name) if replica.id in self._meters}
+        cores = [meter.cpu_cores for meter in mine.values() if meter.cpu_cores is not None]
+        each = sum(cores) / len(cores) if cores else 0.0
+        others = sum(meter.cpu_cores or 0.0 for key, meter in self._meters.items() if key not in mine)
+        sizes = [_memory(meter) for meter in mine.values()]
+        return Host(
+            cores=capacity.cores,
+            cores_used=others + each * len(mine),
+            memory_bytes=capacity.memory_bytes,
+            memory_used_bytes=sum(map(_memory, self._meters.values())),
+            replica_cores=each,
+            replica_memory_bytes=max(sizes, default=0),
+        )
+
+    def _of(self, name: str) -> list[Replica]:
+        replicas = self._platform.replicas()
+        return [r for r in replicas if r.service == name and r.id not in self._observed.draining]
+
+
+def _memory(meter: Meter) -> int:
+    return 0 if meter.last is None else meter.last.memory_bytes or 0

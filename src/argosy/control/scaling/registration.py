@@ -1,0 +1,166 @@
+"""One service that is scaled: its rule, what its policy remembers, its latest decisions; written down and restored."""
+
+from __future__ import annotations
+
+import collections
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import msgspec
+from pydantic import ValidationError
+
+from argosy.config.models import CustomSettings, ServiceSettings
+from argosy.config.scaling import ScalingSettings
+from argosy.contracts.errors import Conflict, InvalidRequest
+from argosy.contracts.scaling import Action, Decision, DecisionRecord, ScalingChange
+from argosy.control.scaling.decision import Rule
+from argosy.control.scaling.override import Override
+from argosy.control.scaling.payoff import Payoff
+from argosy.control.scaling.policies.policy import Policy, State
+from argosy.control.scaling.policies.table import POLICIES
+
+KEPT_DECISIONS = 200
+MOST_REPLICAS = 256
+LONGEST_AGE_S = 86_400.0
+
+
+class Memory(msgspec.Struct):
+    """What is kept of a registration while no controller runs. `now_s` is the monotonic time of its writing."""
+
+    now_s: float
+    policy: str
+    state: msgspec.Raw
+    desired: int
+    min_instances: int
+    max_instances: int
+    settings: msgspec.Raw
+    override: Override | None
+    payoff: Payoff
+
+
+@dataclass(slots=True)
+class Registration:
+    service: str
+    rule: Rule
+    fixed: str
+    """Why it is never scaled; empty where it is."""
+    state: State
+    due_s: float = 0.0
+    override: Override | None = None
+    payoff: Payoff = field(default_factory=Payoff)
+    decisions: collections.deque[DecisionRecord] = field(
+        default_factory=lambda: collections.deque(maxlen=KEPT_DECISIONS)
+    )
+
+    @classmethod
+    def of(cls, service: str, settings: ServiceSettings) -> Registration:
+        fixed = ""
+        if settings.single_writer:
+            fixed = f"{service} has one writer and so one replica"
+        elif isinstance(settings, CustomSettings) and settings.external is not None:
+            fixed = f"{service} runs elsewhere; scale it there"
+        rule = Rule(settings.replicas.min, settings.replicas.max, settings.scaling, settings.slo)
+        return cls(service, rule, fixed, POLICIES[settings.scaling.policy].first)
+
+    @property
+    def policy(self) -> Policy[Any]:
+        return POLICIES[self.rule.settings.policy]
+
+    def record(self, at: float, decision: Decision, performed: bool) -> None:
+        """The newest KEPT_DECISIONS stay; one that repeats the last only counts."""
+        last = self.decisions[0] if self.decisions else None
+        if last is not None and decision.action is Action.NONE and _same(last.decision, decision):
+            last.decision, last.repeated = decision, last.repeated + 1
+        else:
+            self.decisions.appendleft(DecisionRecord(at, decision, performed=performed))
+
+    def change(self, change: ScalingChange) -> None:
+        """Takes over what is given, or nothing. Raises: InvalidRequest; Conflict for a service that is never scaled."""
+        if self.fixed:
+            raise Conflict(f"{self.fixed}.")
+        rule = self.rule
+        least = rule.min_instances if change.min_instances is None else change.min_instances
+        most = rule.max_instances if change.max_instances is None else change.max_instances
+        if not 1 <= least <= most <= MOST_REPLICAS:
+            raise InvalidRequest(
+                f"min_instances = {least} and max_instances = {most} are no bounds: give "
+                f"1 ≤ min_instances ≤ max_instances ≤ {MOST_REPLICAS}.",
+                param="min_instances" if change.max_instances is None else "max_instances",
+            )
+        current = change.current_instances
+        if current is not None and not least <= current <= most:
+            raise InvalidRequest(
+                f"current_instances = {current} is not within {least} to {most}; correct it.", param="current_instances"
+            )
+        settings = _merged(rule.settings, change)
+        if settings.policy != rule.settings.policy:
+            self.state = POLICIES[settings.policy].first
+        self.rule = replace(rule, min_instances=least, max_instances=most, settings=settings)
+        self.due_s = 0.0
+
+    def to_memory(self, now_s: float, desired: int) -> bytes:
+        return msgspec.json.encode(
+            Memory(
+                now_s,
+                self.rule.settings.policy,
+                msgspec.Raw(msgspec.json.encode(self.state)),
+                desired,
+                self.rule.min_instances,
+                self.rule.max_instances,
+                msgspec.Raw(self.rule.settings.model_dump_json().encode()),
+                self.override,
+                self.payoff,
+            )
+        )
+
+    def restore(self, written: bytes, age_s: float, now_s: float) -> int:
+        """Takes up what an earlier controller wrote down. Returns: the replicas it wanted.
+
+        Args:
+            age_s: since it was written; what the wall clock says, which may have been set meanwhile.
+        Raises: msgspec.DecodeError, ValidationError when it is not from this version; nothing has changed then.
+        """
+        memory = msgspec.json.decode(written, type=Memory)
+        settings = ScalingSettings.model_validate_json(bytes(memory.settings))
+        state: State = msgspec.json.decode(memory.state, type=type(POLICIES[memory.policy].first))
+        by_s = now_s - max(0.0, min(age_s, LONGEST_AGE_S)) - memory.now_s
+        self.rule = replace(
+            self.rule, min_instances=memory.min_instances, max_instances=memory.max_instances, settings=settings
+        )
+        self.state, self.payoff = state.moved(by_s), memory.payoff.moved(by_s)
+        self.override = memory.override.moved(by_s) if memory.override is not None else None
+        return self.rule.bounded(memory.desired)
+
+
+def _same(one: Decision, other: Decision) -> bool:
+    return (one.action, one.target_instances, one.reason) == (other.action, other.target_instances, other.reason)
+
+
+def _merged(settings: ScalingSettings, change: ScalingChange) -> ScalingSettings:
+    """Raises: InvalidRequest."""
+    policy = settings.policy if change.policy is None else change.policy
+    tree = settings.model_dump()
+    tree["policy"] = policy
+    if change.shadow is not None:
+        tree["shadow"] = change.shadow
+    if policy in POLICIES:
+        given = dict(change.thresholds or {})
+        if change.cooldown is not None:
+            given["cooldown_s"] = change.cooldown
+        _lay_over(tree[policy], given)
+    try:
+        return ScalingSettings.model_validate(tree)
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = ".".join(str(part) for part in first["loc"]) or "thresholds"
+        message = first["msg"].removeprefix("Value error, ")
+        raise InvalidRequest(f"{name} is wrong: {message}. Correct it.", param=name) from error
+
+
+def _lay_over(tree: dict[str, object], given: dict[str, object]) -> None:
+    for key, value in given.items():
+        below = tree.get(key)
+        if isinstance(below, dict) and isinstance(value, dict) and key != "metrics":
+            _lay_over(below, value)
+        else:
+            tree[key] = value

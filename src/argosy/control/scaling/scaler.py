@@ -1,0 +1,277 @@
+"""The loop that scales: looks, lets each service's policy decide, and performs it. It survives any error in itself."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import replace
+from typing import Protocol
+
+import msgspec
+from pydantic import ValidationError
+
+from argosy.config.models import ServiceSettings
+from argosy.contracts.errors import Conflict, InvalidRequest, NotFound
+from argosy.contracts.request import Clock
+from argosy.contracts.scaling import (
+    Action,
+    Decision,
+    OverrideView,
+    Reason,
+    ScaleOrder,
+    ScalingChange,
+    ScalingView,
+)
+from argosy.control.events.feed import Feed
+from argosy.control.history import History
+from argosy.control.monitoring.observed import Observed
+from argosy.control.scaling.decision import Rule
+from argosy.control.scaling.guard import limited, overridden, restrained
+from argosy.control.scaling.observation import Observation
+from argosy.control.scaling.override import Override
+from argosy.control.scaling.payoff import judged, stepped_up
+from argosy.control.scaling.predictor import NoPredictor, Predictor
+from argosy.control.scaling.reader import Reader
+from argosy.control.scaling.registration import Registration
+from argosy.telemetry.logs import logger
+
+SAVE_EVERY_S = 10.0
+LONGEST_OVERRIDE_S = 30 * 86_400.0
+
+log = logger("scaler")
+
+
+class Crew(Protocol):
+    """Who starts and drains replicas: the supervisor."""
+
+    def scale(self, service: str, replicas: int, why: str) -> None: ...
+
+
+class Scaler:
+    def __init__(
+        self,
+        services: Mapping[str, ServiceSettings],
+        reader: Reader,
+        observed: Observed,
+        crew: Crew,
+        feed: Feed,
+        history: History,
+        *,
+        interval_s: float,
+        predictor: Predictor | None = None,
+        clock: Clock = time.monotonic,
+        wall: Callable[[], float] = time.time,
+    ) -> None:
+        self._registrations = {name: Registration.of(name, settings) for name, settings in services.items()}
+        self._reader = reader
+        self._observed = observed
+        self._crew = crew
+        self._feed = feed
+        self._history = history
+        self._interval_s = interval_s
+        self._predictor = predictor or NoPredictor()
+        self._clock = clock
+        self._wall = wall
+        self._saved_s = clock()
+
+    def restore(self, alive: Collection[str]) -> None:
+        """Takes up what an earlier controller knew of the services that are alive; comes before replicas are started.
+
+        A service of which nothing was left alive starts as the fleet file says.
+        """
+        for name in alive:
+            registration = self._registrations.get(name)
+            kept = self._history.recall(_key(name))
+            if registration is None or registration.fixed or kept is None:
+                continue
+            try:
+                desired = registration.restore(kept[1], self._wall() - kept[0], self._clock())
+            except (msgspec.DecodeError, ValidationError, KeyError) as error:
+                log.warning("not restored", scaled=name, reason=str(error))
+                continue
+            self._observed.desired[name] = desired
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        while True:
+            self.tick()
+            await asyncio.sleep(self._interval_s)
+
+    def tick(self) -> None:
+        """One look at every service, and a decision on each that is due. Raises nothing."""
+        now_s = self._clock()
+        try:
+            self._reader.look(now_s, self._wall())
+        except Exception as error:
+            # Without a look the last one grows stale, and then policies hold.
+            log.error("not looked", exc_info=error)
+        for name, registration in self._registrations.items():
+            if registration.fixed:
+                continue
+            try:
+                self._attend(registration, now_s)
+            except Exception as error:
+                log.error("not decided", scaled=name, exc_info=error)
+                current = self._observed.desired[name]
+                failed = Decision(Action.NONE, current, Reason.POLICY_FAILED, {}, 0.0, type(error).__name__)
+                registration.record(self._wall(), failed, False)
+        if now_s - self._saved_s >= SAVE_EVERY_S:
+            self._saved_s = now_s
+            for registration in self._registrations.values():
+                self._save(registration)
+
+    def _attend(self, registration: Registration, now_s: float) -> None:
+        name, settings = registration.service, registration.rule.settings
+        seen = self._reader.service(name, self._wall(), settings.stale_s).sound()
+        self._predictor.observe(name, seen, now_s)
+        seen = replace(seen, capacity=self._predictor.capacity(name), forecast=self._predictor.forecast(name, now_s))
+        registration.payoff = judged(registration.payoff, seen, _slots(registration, seen), now_s)
+        if registration.override is not None and not registration.override.holds(now_s):
+            self._feed.add("scaling", name, "by hand", settings.policy, "the override has expired")
+            registration.override = None
+        if now_s >= registration.due_s:
+            rule = replace(registration.rule, tuning=self._predictor.tuning(name))
+            registration.due_s = now_s + registration.policy.interval_s(rule)
+            self._decide(registration, rule, seen, now_s)
+
+    def _decide(self, registration: Registration, rule: Rule, seen: Observation, now_s: float) -> None:
+        name = registration.service
+        decision, registration.state = registration.policy.decide(seen, registration.state, rule, now_s)
+        if registration.override is not None:
+            decision = overridden(decision, seen, registration.override)
+        elif rule.settings.undo:
+            decision = limited(decision, seen, registration.payoff.limit(now_s), rule.min_instances)
+        failing = self._observed.failure(name) if seen.ready < seen.replicas else ""
+        decision = restrained(decision, seen, failing, self._reader.host(name))
+        performed = decision.action is not Action.NONE and (
+            not rule.settings.shadow or registration.override is not None
+        )
+        registration.record(self._wall(), decision, performed)
+        if decision.action is Action.NONE:
+            return
+        if performed and decision.action is Action.SCALE_UP:
+            slots = _slots(registration, seen)
+            registration.payoff = stepped_up(registration.payoff, seen, decision.target_instances, slots, now_s)
+        self._perform(registration, seen, decision, performed)
+
+    def _perform(self, registration: Registration, seen: Observation, decision: Decision, performed: bool) -> None:
+        name, why = registration.service, f"{decision.reason}: {decision.binding}"
+        before, after = _replicas(seen.replicas), _replicas(decision.target_instances)
+        if not performed:
+            self._feed.add("scaling", name, before, before, f"shadow mode; would be {after}: {why}")
+            return
+        self._feed.add("scaling", name, before, after, why)
+        self._crew.scale(name, decision.target_instances, why)
+        self._save(registration)
+
+    def _save(self, registration: Registration) -> None:
+        """Never raises: a full disk must not stop scaling."""
+        try:
+            written = registration.to_memory(self._clock(), self._observed.desired[registration.service])
+            self._history.remember(_key(registration.service), self._wall(), written)
+        except Exception as error:
+            log.error("not saved", scaled=registration.service, reason=str(error))
+
+    def view(self, name: str) -> ScalingView:
+        """Raises: NotFound."""
+        registration, now_s = self._registration(name), self._clock()
+        rule = registration.rule
+        own = getattr(rule.settings, rule.settings.policy).model_dump()
+        override, last = registration.override, registration.decisions[0] if registration.decisions else None
+        return ScalingView(
+            service=name,
+            policy=rule.settings.policy,
+            shadow=rule.settings.shadow,
+            min_instances=rule.min_instances,
+            max_instances=rule.max_instances,
+            current_instances=self._observed.desired[name],
+            ready_instances=self._reader.service(name, self._wall(), rule.settings.stale_s).ready,
+            cooldown=own["cooldown_s"],
+            thresholds=own,
+            fixed=registration.fixed,
+            override=None
+            if override is None
+            else OverrideView(
+                override.replicas, None if override.until_s is None else max(0.0, override.until_s - now_s)
+            ),
+            recommendation=_recommendation(last.decision) if last is not None else "",
+            decisions=list(registration.decisions),
+        )
+
+    def change(self, name: str, change: ScalingChange) -> None:
+        """Raises: NotFound; Conflict; InvalidRequest, and nothing has changed then."""
+        registration = self._registration(name)
+        registration.change(change)
+        self._feed.add("scaling", name, "settings", "changed", _given(change))
+        current = change.current_instances
+        if current is not None and current != self._observed.desired[name]:
+            self._crew.scale(name, current, "current_instances was set by hand")
+        self._save(registration)
+
+    def order(self, name: str, order: ScaleOrder) -> None:
+        """An operator's number, at once, until it expires; without a number the policy decides again.
+
+        Raises: NotFound; Conflict; InvalidRequest.
+        """
+        registration, now_s = self._registration(name), self._clock()
+        if registration.fixed:
+            raise Conflict(f"{registration.fixed}.")
+        if order.replicas is None:
+            if registration.override is not None:
+                self._feed.add("scaling", name, "by hand", registration.rule.settings.policy, "taken back")
+            registration.override, registration.due_s = None, 0.0
+            self._save(registration)
+            return
+        rule = registration.rule
+        if order.replicas != rule.bounded(order.replicas):
+            raise InvalidRequest(
+                f"{order.replicas} is not within {rule.min_instances} to {rule.max_instances}, the bounds of {name}; "
+                f"give a number within them, or change min_instances and max_instances first.",
+                param="replicas",
+            )
+        if order.expires_s is not None and not 0 < order.expires_s <= LONGEST_OVERRIDE_S:
+            raise InvalidRequest(
+                f"expires_s = {order.expires_s:g} is not between 0 and {LONGEST_OVERRIDE_S:.0f}; correct it.",
+                param="expires_s",
+            )
+        registration.override = Override(order.replicas, None if order.expires_s is None else now_s + order.expires_s)
+        registration.due_s = 0.0
+        self._attend(registration, now_s)
+        self._save(registration)
+
+    def _registration(self, name: str) -> Registration:
+        found = self._registrations.get(name)
+        if found is None:
+            raise NotFound(f'There is no service "{name[:64]}"; there are {", ".join(self._registrations)}.')
+        return found
+
+
+def _slots(registration: Registration, seen: Observation) -> float:
+    learnt = seen.capacity is not None and seen.capacity.learnt
+    return seen.capacity.slots if learnt and seen.capacity is not None else registration.rule.settings.slots
+
+
+def _recommendation(decision: Decision) -> str:
+    if decision.reason is Reason.HOST_FULL or "host_full" in decision.binding:
+        return decision.binding
+    if decision.reason is Reason.AT_MAXIMUM:
+        return f"Raise replicas.max: {decision.binding}."
+    if decision.reason is Reason.START_FAILING:
+        return f"Correct what keeps replicas from starting: {decision.binding}"
+    if decision.reason is Reason.STEP_DID_NOT_HELP:
+        return f"Look for what the replicas share: {decision.binding}."
+    return ""
+
+
+def _given(change: ScalingChange) -> str:
+    fields = msgspec.structs.asdict(change)
+    return ", ".join(f"{key} = {value}" for key, value in fields.items() if value is not None)
+
+
+def _replicas(count: int) -> str:
+    return f"{count} replica{'' if count == 1 else 's'}"
+
+
+def _key(service: str) -> str:
+    return f"scaling/{service}"

@@ -1,0 +1,99 @@
+"""The admin routes of scaling, through the real application and its defences."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+import pytest
+from starlette.types import ASGIApp
+
+from argosy.config.models import Fleet
+from argosy.contracts.codec import JSON
+from argosy.contracts.scaling import Reason, ScaleOrder, ScalingView
+from argosy.control.api.app import create_admin_app
+from argosy.control.controller import Controller
+from argosy.control.discovery.publisher import Publisher
+from argosy.control.events.feed import Feed
+from argosy.control.history import History
+from argosy.control.monitoring.prober import Prober
+from argosy.control.platforms.fake import FakePlatform
+from tests.asgi import Answer, call
+
+pytestmark = pytest.mark.unit
+
+PATH = "/v1/services/embedding"
+TOKEN = {"authorization": "Bearer token"}
+
+
+@pytest.fixture
+def admin(tmp_path: Path) -> Iterator[ASGIApp]:
+    fleet = Fleet.model_validate({"services": {"embedding": {"replicas": {"max": 4}}}})
+    history = History(tmp_path)
+    controller = Controller(
+        fleet, FakePlatform(), Prober("token", 1.0), Publisher(1), Feed(history), history, public_port=0
+    )
+    yield create_admin_app(controller, "token")
+    history.close()
+
+
+async def view(app: ASGIApp, method: str, path: str, json: object = None) -> ScalingView:
+    answer = await call(app, method, path, json=json, headers=TOKEN)
+    assert answer.status == 200
+    return msgspec.json.decode(answer.body, type=ScalingView)
+
+
+async def refused(app: ASGIApp, method: str, path: str, json: object = None) -> Answer:
+    return await call(app, method, path, json=json, headers=TOKEN)
+
+
+async def test_it_shows_how_a_service_is_scaled(admin: ASGIApp) -> None:
+    seen = await view(admin, "GET", f"{PATH}/scaling")
+    assert (seen.policy, seen.min_instances, seen.max_instances, seen.fixed) == ("predictive", 1, 4, "")
+    assert (await refused(admin, "GET", "/v1/services/nobody/scaling")).status == 404
+    assert "one writer" in (await view(admin, "GET", "/v1/services/store/scaling")).fixed
+
+
+async def test_it_changes_what_is_given_and_nothing_else(admin: ASGIApp) -> None:
+    change = {"policy": "threshold", "max_instances": 6, "cooldown": 60, "thresholds": {"up": {"cpu": 0.6}}}
+    seen = await view(admin, "PUT", f"{PATH}/scaling", change)
+    assert (seen.policy, seen.min_instances, seen.max_instances, seen.cooldown) == ("threshold", 1, 6, 60)
+    assert isinstance(seen.thresholds["up"], dict)
+    assert isinstance(seen.thresholds["down"], dict)
+    assert (seen.thresholds["up"]["cpu"], seen.thresholds["down"]["cpu"]) == (0.6, 0.3)
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        (b'{"max_instances": 0}', "max_instances"),
+        (b'{"min_instances": 9}', "min_instances"),
+        (b'{"cooldown": -1}', "cooldown"),
+        (b'{"polcy": "target"}', "polcy"),
+        (b"[]", "body"),
+        (b"\xff", "body"),
+        (b"", "body"),
+        (b'{"policy": "threshold", "thresholds": {"down": {"cpu": 0.9}}}', "down.cpu"),
+    ],
+)
+async def test_what_cannot_be_is_refused_with_a_reason(admin: ASGIApp, body: bytes, said: str) -> None:
+    answer = await call(admin, "PUT", f"{PATH}/scaling", body=body, headers={**TOKEN, "content-type": JSON})
+    assert (answer.status, answer.error()["code"]) == (400, "invalid_request")
+    assert said in str(answer.error()["message"])
+
+
+async def test_a_number_by_hand_and_back(admin: ASGIApp) -> None:
+    seen = await view(admin, "POST", f"{PATH}/scale", ScaleOrder(3, 60))
+    assert seen.current_instances == 3
+    assert seen.override is not None
+    assert seen.override.replicas == 3
+    assert seen.decisions[0].decision.reason is Reason.MANUAL_OVERRIDE
+    assert (await view(admin, "POST", f"{PATH}/scale", {})).override is None
+    assert (await refused(admin, "POST", f"{PATH}/scale", {"replicas": 5})).status == 400
+    assert (await refused(admin, "POST", "/v1/services/store/scale", {"replicas": 1})).status == 409
+
+
+async def test_it_needs_the_token(admin: ASGIApp) -> None:
+    answer = await call(admin, "POST", f"{PATH}/scale", json={"replicas": 2})
+    assert answer.status == 401

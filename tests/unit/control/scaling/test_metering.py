@@ -1,0 +1,111 @@
+"""Counters become rates between two probes of one process; what cannot be is not known."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from argosy.contracts.fleet import Load
+from argosy.control.scaling.metering import Meter, Sample, combined
+from argosy.control.scaling.observation import Observation
+
+pytestmark = pytest.mark.unit
+
+
+def sample(at_s: float, load: Load | None, *, pid: int = 1, cpu_s: float | None = None) -> Sample:
+    return Sample(pid, at_s, load, cpu_s, at_s, 2**30)
+
+
+def metered(*samples: Sample) -> Meter:
+    meter = Meter()
+    for one in samples:
+        meter = meter.next(one)
+    return meter
+
+
+def service(*meters: Meter, now_s: float = 2.0) -> Observation:
+    return combined(
+        list(meters),
+        replicas=len(meters),
+        now_s=now_s,
+        stale_s=15,
+        window_s=2,
+        cores_per_replica=0.5,
+        memory_limit_bytes=4 * 2**30,
+        cold_start_s=3,
+    )
+
+
+BUSY = metered(
+    sample(0, Load(in_flight=2, requests=100, errors=3, rejected=1, overloaded=1), cpu_s=10.0),
+    sample(2, Load(6, 4, 140, 5, 3, 250.0, overloaded=4), cpu_s=10.5),
+)
+
+
+def test_a_replica_is_read_between_its_last_two_probes() -> None:
+    seen = service(BUSY)
+    assert (seen.in_flight, seen.queued, seen.arrivals) == (6, 4, 44)
+    assert seen.throughput_rps == pytest.approx((40 - 4) / 2)
+    assert seen.errors == pytest.approx(4 / 40)
+    assert seen.overload_errors == pytest.approx(3 / 40)
+    assert (seen.response_time_s, seen.memory) == (0.25, 0.25)
+    assert seen.cpu == pytest.approx(0.5)
+    assert seen.queue_time_s == pytest.approx(4 / 20)
+    assert seen.complete
+
+
+def test_an_idle_replica_is_known_to_be_idle() -> None:
+    seen = service(metered(sample(0, Load()), sample(2, Load())))
+    assert (seen.in_flight, seen.errors, seen.queue_time_s, seen.throughput_rps) == (0, 0, 0, 0)
+
+
+@pytest.mark.parametrize(
+    "after",
+    [
+        sample(2, Load(requests=99)),
+        sample(2, Load(requests=200, errors=2)),
+        sample(2, Load(requests=200, errors=3, in_flight=-1)),
+        sample(2, Load(requests=200, errors=3), pid=2),
+    ],
+    ids=["requests fell", "errors fell", "negative", "another process"],
+)
+def test_what_cannot_be_is_no_zero_but_unknown_until_two_more_probes(after: Sample) -> None:
+    meter = metered(sample(0, Load(requests=100, errors=3)), after)
+    seen = service(meter)
+    assert (seen.in_flight, seen.reporting, seen.complete) == (None, 0, False)
+    later = sample(4, Load(requests=300, errors=3), pid=after.pid or 0)
+    assert service(meter.next(later), now_s=4).reporting == 1
+
+
+def test_one_replica_that_is_unknown_leaves_the_others_and_says_so() -> None:
+    seen = service(BUSY, metered(sample(2, Load(50))))
+    assert (seen.in_flight, seen.reporting, seen.ready, seen.complete) == (6, 1, 2, False)
+
+
+def test_what_is_stale_is_unknown() -> None:
+    assert service(BUSY, now_s=18).reporting == 0
+    assert service(BUSY, now_s=16).age_s == 14
+
+
+def test_the_same_probe_again_changes_no_rate() -> None:
+    again = BUSY.next(Sample(1, 2, Load(6, 4, 140, 5, 3, 250.0, overloaded=4), 11.0, 4, 2**30))
+    assert again.rates == BUSY.rates
+    assert again.cpu_cores == pytest.approx(0.25)
+
+
+def test_a_program_that_is_not_ours_has_cpu_and_memory_only() -> None:
+    seen = service(metered(sample(0, None, cpu_s=1.0), sample(2, None, cpu_s=1.2)))
+    assert (seen.in_flight, seen.reporting) == (None, 1)
+    assert seen.cpu == pytest.approx(0.2)
+
+
+@given(
+    st.lists(
+        st.builds(Load, st.integers(-5, 50), st.integers(-5, 50), *[st.integers(-5, 50)] * 3), min_size=1, max_size=8
+    )
+)
+def test_no_counters_make_it_raise_or_negative(loads: list[Load]) -> None:
+    meter = metered(*(sample(at_s * 2.0, load) for at_s, load in enumerate(loads)))
+    seen = service(meter, now_s=len(loads) * 2.0)
+    assert seen.sound() == seen

@@ -1,0 +1,302 @@
+"""The scaler on a platform without processes: it performs, it holds, it survives, it remembers."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import pytest
+
+from argosy.config.models import ServiceSettings
+from argosy.config.scaling import PredictiveSettings, ScalingSettings, ThresholdSettings
+from argosy.contracts.errors import InvalidRequest, NotFound
+from argosy.contracts.fleet import Health, Load
+from argosy.contracts.scaling import Action, Reason, ScaleOrder, ScalingChange
+from argosy.control.health.replica import Probe
+from argosy.control.platforms.platform import Replica
+from argosy.control.scaling.policies.table import POLICIES
+from argosy.control.scaling.registration import Registration
+from tests.unit.control.scaling.fleet import SERVICE, Host, Time, rig, settle
+
+pytestmark = pytest.mark.unit
+
+QUICK = ScalingSettings(slots=4, undo=False, predictive=PredictiveSettings(hold_s=20, load_window_s=0))
+
+
+async def test_load_starts_replicas_at_once_and_calm_drains_them(tmp_path: Path) -> None:
+    async with rig(tmp_path, QUICK) as fleet:
+        await fleet.pass_time(6, in_flight=10, rate=100)
+        assert len(fleet.running) == 4
+        record = next(r for r in fleet.scaler.view(SERVICE).decisions if r.performed)
+        assert (record.decision.action, record.decision.reason) == (Action.SCALE_UP, Reason.HIGH_LOAD_DETECTED)
+        await fleet.pass_time(60)
+        assert fleet.running == [f"{SERVICE}-1"]
+        events = fleet.feed.page(0, 1000).events
+        assert any(e.kind == "scaling" and e.after == "4 replicas" and "high_load" in e.why for e in events)
+        assert [e.after for e in events if e.subject == f"{SERVICE}-4"][-2:] == ["draining", "stopped"]
+        assert not any(e.after == "ended" for e in events)
+
+
+async def test_missing_metrics_hold_whatever_was_seen_before(tmp_path: Path) -> None:
+    async with rig(tmp_path, QUICK) as fleet:
+        await fleet.pass_time(6, in_flight=10, rate=100)
+        fleet.prober.silent = True
+        await fleet.pass_time(200)
+        assert len(fleet.running) == 4
+        assert fleet.last.decision.reason is Reason.METRICS_MISSING
+
+
+@pytest.mark.parametrize(
+    "load", [Load(in_flight=-5, requests=10**6), Load(requests=10**6, errors=-1), Load(queued=-1, requests=10**6)]
+)
+async def test_counters_that_cannot_be_hold(tmp_path: Path, load: Load) -> None:
+    async with rig(tmp_path, QUICK) as fleet:
+        await fleet.pass_time(6, in_flight=10, rate=100)
+        for _ in range(40):
+            fleet.clock.now_s += 2
+            for replica in fleet.host.replicas():
+                fleet.prober.loads[replica.id] = load
+                fleet.observed.saw(replica.id, await fleet.prober.probe(replica))
+            fleet.scaler.tick()
+            load = Load(load.in_flight, load.queued, load.requests - 1, load.errors)
+        assert len(fleet.running) == 4
+        assert fleet.last.decision.reason is Reason.METRICS_MISSING
+
+
+async def test_a_refusal_to_start_is_shown_and_does_not_run_away(tmp_path: Path) -> None:
+    host = Host()
+    async with rig(tmp_path, QUICK, host=host) as fleet:
+        host.starts = 1
+        await fleet.pass_time(40, in_flight=10, rate=100)
+        assert len(fleet.running) == 2
+        assert fleet.observed.desired[SERVICE] == 4
+        await fleet.pass_time(10, in_flight=40, rate=100)
+        assert fleet.observed.desired[SERVICE] == 4
+        assert fleet.last.decision.reason is Reason.START_FAILING
+        assert "no GPU left" in fleet.last.decision.binding
+        assert "no GPU left" in fleet.scaler.view(SERVICE).recommendation
+
+
+async def test_nothing_is_scaled_past_the_host(tmp_path: Path) -> None:
+    host = Host(cores=4)
+    host.replica_cores = 1.5
+    async with rig(tmp_path, QUICK, host=host) as fleet:
+        await fleet.pass_time(20, in_flight=30, rate=100)
+        assert len(fleet.running) == 2
+        assert fleet.last.decision.reason is Reason.HOST_FULL
+        assert "4 cores" in fleet.scaler.view(SERVICE).recommendation
+        fleet.scaler.order(SERVICE, ScaleOrder(5))
+        assert fleet.observed.desired[SERVICE] == 2
+
+
+async def test_a_step_that_raises_no_throughput_is_undone_and_remembered(tmp_path: Path) -> None:
+    settings = QUICK.model_copy(update={"undo": True})
+    async with rig(tmp_path, settings) as fleet:
+        await fleet.pass_time(6, in_flight=2, rate=20)
+        await fleet.pass_time(60, in_flight=40, rate=20)
+        assert fleet.last.decision.reason is Reason.STEP_DID_NOT_HELP
+        assert len(fleet.running) == 1
+        await fleet.pass_time(60, in_flight=40, rate=20)
+        assert len(fleet.running) == 1
+
+
+async def test_shadow_mode_decides_and_changes_nothing(tmp_path: Path) -> None:
+    async with rig(tmp_path, QUICK.model_copy(update={"shadow": True})) as fleet:
+        await fleet.pass_time(6, in_flight=10, rate=100)
+        assert fleet.running == [f"{SERVICE}-1"]
+        assert (fleet.last.decision.action, fleet.last.performed) == (Action.SCALE_UP, False)
+        assert any("would be 4 replicas" in e.why for e in fleet.feed.page(0, 1000).events)
+
+
+async def test_an_override_stands_above_the_policy_until_it_expires(tmp_path: Path) -> None:
+    async with rig(tmp_path, QUICK) as fleet:
+        await fleet.pass_time(30)
+        fleet.scaler.order(SERVICE, ScaleOrder(3, 60))
+        assert fleet.observed.desired[SERVICE] == 3
+        await fleet.pass_time(50, in_flight=30, rate=100)
+        assert len(fleet.running) == 3
+        assert fleet.last.decision.reason is Reason.MANUAL_OVERRIDE
+        override = fleet.scaler.view(SERVICE).override
+        assert override is not None
+        assert override.expires_s == 10
+        await fleet.pass_time(14, in_flight=30, rate=100)
+        assert len(fleet.running) == 10
+        fleet.scaler.order(SERVICE, ScaleOrder(2))
+        fleet.scaler.order(SERVICE, ScaleOrder())
+        assert fleet.scaler.view(SERVICE).override is None
+
+
+async def test_orders_and_changes_out_of_bounds_are_refused_whole(tmp_path: Path) -> None:
+    async with rig(tmp_path, QUICK) as fleet:
+        before = fleet.scaler.view(SERVICE)
+        for order in (ScaleOrder(0), ScaleOrder(11), ScaleOrder(2, -1), ScaleOrder(2, math.nan)):
+            with pytest.raises(InvalidRequest):
+                fleet.scaler.order(SERVICE, order)
+        for change in (
+            ScalingChange(min_instances=5, max_instances=4),
+            ScalingChange(min_instances=0),
+            ScalingChange(policy="magic"),
+            ScalingChange(cooldown=-1),
+            ScalingChange(thresholds={"utilisation": 2}),
+            ScalingChange(thresholds={"unknown": 2}),
+            ScalingChange(policy="threshold", thresholds={"down": {"cpu": 0.9}}),
+            ScalingChange(current_instances=99),
+        ):
+            with pytest.raises(InvalidRequest):
+                fleet.scaler.change(SERVICE, change)
+        assert fleet.scaler.view(SERVICE) == before
+        with pytest.raises(NotFound):
+            fleet.scaler.view("nobody")
+
+
+async def test_bounds_policy_and_thresholds_change_at_run_time(tmp_path: Path) -> None:
+    async with rig(tmp_path, QUICK) as fleet:
+        fleet.scaler.change(
+            SERVICE,
+            ScalingChange(
+                policy="threshold",
+                min_instances=2,
+                max_instances=3,
+                cooldown=7,
+                thresholds={"up": {"queued": 50}},
+                current_instances=3,
+            ),
+        )
+        view = fleet.scaler.view(SERVICE)
+        assert (view.policy, view.min_instances, view.cooldown) == ("threshold", 2, 7)
+        assert (view.max_instances, view.current_instances) == (3, 3)
+        up = view.thresholds["up"]
+        assert isinstance(up, dict)
+        assert (up["queued"], up["cpu"]) == (50, 0.7)
+        await fleet.pass_time(6, in_flight=1, rate=10)
+        assert fleet.last.decision.reason is not Reason.POLICY_FAILED
+
+
+def test_another_policy_begins_with_its_own_memory() -> None:
+    registration = Registration.of(SERVICE, ServiceSettings(scaling=QUICK))
+    registration.change(ScalingChange(policy="target"))
+    assert registration.state == POLICIES["target"].first
+
+
+async def test_it_survives_a_policy_that_breaks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with rig(tmp_path, QUICK) as fleet:
+        with monkeypatch.context() as patch:
+            patch.setattr(fleet.scaler._reader, "service", None)
+            await fleet.pass_time(6, in_flight=10, rate=100)
+        assert fleet.last.decision.reason is Reason.POLICY_FAILED
+        await fleet.pass_time(6, in_flight=10, rate=100)
+        assert len(fleet.running) == 4
+
+
+async def test_it_survives_a_history_that_cannot_be_written(tmp_path: Path) -> None:
+    async with rig(tmp_path, QUICK) as fleet:
+        fleet.history.close()
+        await fleet.pass_time(30, in_flight=10, rate=100)
+        assert len(fleet.running) == 4
+
+
+async def test_decisions_are_bounded_and_repeats_only_count(tmp_path: Path) -> None:
+    async with rig(tmp_path, QUICK) as fleet:
+        for _ in range(150):
+            await fleet.pass_time(4, in_flight=0)
+            fleet.scaler.order(SERVICE, ScaleOrder(1))
+            fleet.scaler.order(SERVICE, ScaleOrder())
+        assert len(fleet.scaler.view(SERVICE).decisions) <= 200
+
+
+async def test_a_new_controller_keeps_replicas_windows_cooldowns_and_override(tmp_path: Path) -> None:
+    settings = ScalingSettings(policy="threshold", threshold=ThresholdSettings(interval_s=2))
+    clock = Time()
+    async with rig(tmp_path, settings, clock=clock) as fleet:
+        fleet.scaler.change(
+            SERVICE, ScalingChange(thresholds={"up": {"response_s": 0.09}, "down": {"response_s": 0.05}})
+        )
+        await fleet.pass_time(8, in_flight=1, rate=10)
+        assert len(fleet.running) == 2
+        fleet.scaler.order(SERVICE, ScaleOrder(3, 100))
+        await fleet.pass_time(20, in_flight=1, rate=10)
+        survivors = tuple(fleet.host.replicas())
+        wall_s = clock.now_s
+    later = Time(wall_s + 30)
+    async with rig(tmp_path, settings, host=Host(survivors), clock=later, boot_s=900) as again:
+        assert again.host.log == []
+        assert again.observed.desired[SERVICE] == 3
+        override = again.scaler.view(SERVICE).override
+        assert override is not None
+        assert override.expires_s == pytest.approx(100 - 20 - 30, abs=3)
+        await again.pass_time(4, in_flight=1, rate=10)
+        assert len(again.running) == 3
+        again.scaler.order(SERVICE, ScaleOrder())
+        await again.pass_time(4, in_flight=1, rate=10)
+        assert again.last.decision.reason is Reason.COOLDOWN_ACTIVE
+        assert again.last.decision.binding == "cooldown_s = 300, 238 s of it left"
+
+
+async def test_a_fleet_of_which_nothing_lives_starts_as_its_file_says(tmp_path: Path) -> None:
+    clock = Time()
+    async with rig(tmp_path, QUICK, clock=clock) as fleet:
+        fleet.scaler.order(SERVICE, ScaleOrder(3))
+        await fleet.pass_time(4)
+    async with rig(tmp_path, QUICK, clock=clock) as again:
+        assert again.running == [f"{SERVICE}-1"]
+        assert again.scaler.view(SERVICE).override is None
+
+
+async def test_what_was_written_by_another_version_is_passed_over(tmp_path: Path) -> None:
+    async with rig(tmp_path, QUICK) as fleet:
+        fleet.history.remember(f"scaling/{SERVICE}", 0.0, b'{"policy": "unknown"}')
+        survivors = (Replica(f"{SERVICE}-1", SERVICE, "r1", pid=1, url="http://127.0.0.1:1"),)
+        fleet.scaler.restore({r.service for r in survivors})
+        assert fleet.observed.desired[SERVICE] == 1
+
+
+async def test_going_down_is_no_loss(tmp_path: Path) -> None:
+    """The service stays HEALTHY while replicas drain, and they are not ended as hung for being silent."""
+    async with rig(tmp_path, QUICK) as fleet:
+        fleet.scaler.order(SERVICE, ScaleOrder(3))
+        await fleet.pass_time(4)
+        fleet.observed.tell_changes(fleet.host.replicas())
+        fleet.host.slow_drain = True
+        fleet.scaler.order(SERVICE, ScaleOrder(1))
+        await fleet.pass_time(2)
+        assert len(fleet.observed.draining) == 2
+        for replica in fleet.host.replicas():
+            if replica.id in fleet.observed.draining:
+                fleet.observed.saw(replica.id, Probe(fleet.clock(), error="connection refused"))
+        view = fleet.observed.fleet(fleet.host.replicas())
+        assert (view.services[0].status, view.services[0].desired) == (Health.HEALTHY, 1)
+        fleet.host.drained.set()
+        await settle()
+        assert fleet.running == [f"{SERVICE}-1"]
+
+
+@pytest.mark.parametrize("slow", ["slow_spawn", "slow_start"])
+async def test_a_replica_that_is_still_starting_goes_without_a_trace(tmp_path: Path, slow: str) -> None:
+    async with rig(tmp_path, QUICK) as fleet:
+        setattr(fleet.host, slow, True)
+        fleet.scaler.order(SERVICE, ScaleOrder(3))
+        await settle()
+        fleet.scaler.order(SERVICE, ScaleOrder(1))
+        await settle()
+        fleet.host.spawned.set()
+        fleet.host.started.set()
+        await settle()
+        assert fleet.running == [f"{SERVICE}-1"]
+        assert fleet.observed.failure(SERVICE) == ""
+        fleet.scaler.order(SERVICE, ScaleOrder(2))
+        await settle()
+        assert len(fleet.running) == 2
+
+
+async def test_a_crash_looping_slot_goes_first(tmp_path: Path) -> None:
+    async with rig(tmp_path, QUICK) as fleet:
+        fleet.host.starts = 1
+        fleet.scaler.order(SERVICE, ScaleOrder(3))
+        await settle()
+        alive = fleet.running
+        assert len(alive) == 2
+        assert fleet.observed.failure(SERVICE)
+        fleet.scaler.order(SERVICE, ScaleOrder(2))
+        await settle()
+        assert fleet.running == alive
+        assert fleet.observed.failure(SERVICE) == ""
