@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import random
 import secrets
 import socket
 from pathlib import Path
@@ -11,6 +13,9 @@ from argosy.contracts.errors import StartError
 from argosy.serving import runfile
 
 TOKEN_BYTES = 32
+UNASSIGNED_PORTS = range(20_000, 32_000)
+"""Below what Linux hands out by itself (32768 to 60999)."""
+PORTS_TRIED = 20
 MARKS = ("token", "run", "logs", "control.db")
 """What is in a folder that a fleet keeps its data in."""
 
@@ -61,7 +66,18 @@ def fleet_token(data_dir: Path) -> str:
 
 
 def free_port(host: str, port: int, option: str) -> int:
-    """`port`, or a free one when it is 0. Raises: StartError when somebody listens there already."""
+    """`port`, or a free one when it is 0. Raises: StartError when somebody listens there already.
+
+    Whoever is to listen there does so seconds later. A port that the system hands out by itself could be another
+    process's by then, so the free one is taken from below those.
+    """
+    for candidate in random.sample(UNASSIGNED_PORTS, PORTS_TRIED) if port == 0 else ():
+        with contextlib.suppress(StartError):
+            return _opened(host, candidate, option)
+    return _opened(host, port, option)
+
+
+def _opened(host: str, port: int, option: str) -> int:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
