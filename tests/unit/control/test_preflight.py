@@ -9,7 +9,7 @@ import pytest
 
 from argosy.contracts.errors import StartError
 from argosy.control.history import History
-from argosy.control.preflight import UNASSIGNED_PORTS, fleet_token, free_port, prepare_data_dir
+from argosy.control.preflight import fleet_token, prepare_data_dir
 
 pytestmark = pytest.mark.unit
 
@@ -52,8 +52,3 @@ def test_epochs_grow_also_when_the_history_is_lost(tmp_path: Path) -> None:
     assert epochs == [1000, 1001, 1002]
     assert second.next_epoch(2000.0) == 2000
     second.close()
-
-
-def test_a_free_port_is_none_that_the_system_may_give_to_another_process() -> None:
-    """Nobody is connected to: the port is opened and closed again."""
-    assert {free_port("127.0.0.1", 0, "--port") in UNASSIGNED_PORTS for _ in range(20)} == {True}
