@@ -58,8 +58,8 @@ soak: setup-dev ## the chaos tests three times in a row, then many rounds of wha
 	@for round in 1 2 3; do echo "round $$round"; $(BIN)/pytest -n 2 --dist loadfile -m chaos $(ARGS) || exit 1; done
 	@ARGOSY_SOAK=1 $(BIN)/pytest tests/chaos/test_cache_writes.py tests/chaos/test_ingestion.py $(ARGS)
 
-test-platforms: setup-dev ## PostgreSQL, Ray, containers: none of them is a back end yet
-	@echo "The local platform is the only one so far; make test covers it."
+test-platforms: setup-dev ## Ray, containers: none of them is a back end yet
+	@echo "The local platform is the only one so far; make test covers it, and PostgreSQL."
 
 bench: setup-dev ## measure every figure the README quotes
 	@for file in benchmarks/[a-z]*.py; do $(BIN)/python $$file || exit 1; done
