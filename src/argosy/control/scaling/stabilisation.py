@@ -11,6 +11,10 @@ import math
 import msgspec
 
 
+def shifted(at_s: float | None, by_s: float) -> float | None:
+    return None if at_s is None else at_s + by_s
+
+
 class Calm(msgspec.Struct, frozen=True):
     """Since when a condition has held without a break."""
 
@@ -29,7 +33,7 @@ class Calm(msgspec.Struct, frozen=True):
         return 0.0 if self.since_s is None else max(0.0, now_s - self.since_s)
 
     def moved(self, by_s: float) -> Calm:
-        return Calm(None if self.since_s is None else self.since_s + by_s, self.seen_s + by_s)
+        return Calm(shifted(self.since_s, by_s), self.seen_s + by_s)
 
 
 class Peak(msgspec.Struct, frozen=True):
@@ -55,7 +59,7 @@ class Peak(msgspec.Struct, frozen=True):
         return 0.0 if self.since_s is None else max(0.0, now_s - self.since_s)
 
     def moved(self, by_s: float) -> Peak:
-        since_s = None if self.since_s is None else self.since_s + by_s
+        since_s = shifted(self.since_s, by_s)
         return Peak(tuple((at_s + by_s, v) for at_s, v in self.points), since_s, self.seen_s + by_s)
 
 

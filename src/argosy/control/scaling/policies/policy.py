@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Generic, Protocol, Self, TypeVar
@@ -9,6 +10,10 @@ from typing import Generic, Protocol, Self, TypeVar
 from argosy.contracts.scaling import Decision
 from argosy.control.scaling.decision import Rule
 from argosy.control.scaling.observation import Observation
+
+OBSERVED_INTERVALS = 3
+"""Observations further apart than this many intervals leave a gap, which counts as no calm."""
+ROUNDING = 1e-9
 
 
 class State(Protocol):
@@ -43,3 +48,14 @@ def missing(seen: Observation, rule: Rule, needed: tuple[str, ...]) -> str:
         return "no replica reports its load"
     absent = [name for name in needed if seen.metric(name) is None]
     return f"no {', '.join(absent)}" if absent else ""
+
+
+def cooling(stepped_s: float | None, cooldown_s: float, now_s: float) -> str:
+    """How much of the cooldown after the last step is left, for people to read; empty when none is."""
+    left_s = 0.0 if stepped_s is None else cooldown_s - (now_s - stepped_s)
+    return f"cooldown_s = {cooldown_s:g}, {left_s:.0f} s of it left" if left_s > 0 else ""
+
+
+def whole(replicas: float) -> int:
+    """The next whole number; what floats add to one that is whole already does not count."""
+    return math.ceil(replicas - ROUNDING)

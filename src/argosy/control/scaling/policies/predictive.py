@@ -26,14 +26,12 @@ import msgspec
 from argosy.contracts.scaling import Action, Decision, Reason
 from argosy.control.scaling.decision import Rule, decided, held, out_of_bounds
 from argosy.control.scaling.observation import Capacity, Observation
-from argosy.control.scaling.policies.policy import Policy, missing
+from argosy.control.scaling.policies.policy import OBSERVED_INTERVALS, Policy, cooling, missing, whole
 from argosy.control.scaling.queueing import effective, replicas_for_slo
-from argosy.control.scaling.stabilisation import Calm, Peak, Smoothed
+from argosy.control.scaling.stabilisation import Calm, Peak, Smoothed, shifted
 
 LEAST_HOLD_S = 60.0
 HOLD_PER_COLD_START = 10.0
-OBSERVED_INTERVALS = 3
-ROUNDING = 1e-9
 MOST = 10**6
 
 
@@ -48,7 +46,7 @@ class PredictiveState(msgspec.Struct, frozen=True):
 
     def moved(self, by_s: float) -> PredictiveState:
         return PredictiveState(
-            None if self.stepped_s is None else self.stepped_s + by_s,
+            shifted(self.stepped_s, by_s),
             self.load.moved(by_s),
             self.rate.moved(by_s),
             self.wishes.moved(by_s),
@@ -97,10 +95,9 @@ def decide(seen: Observation, state: PredictiveState, rule: Rule, now_s: float) 
         reason = Reason.STABILISING if held_up else Reason.NO_SCALING_NEEDED
         why = f"the last {hold_s:g} s asked for {round(peak.highest)}" if held_up else binding
         return held(seen, reason, metrics=metrics, calm_s=calm_s, binding=why), kept
-    left_s = 0.0 if state.stepped_s is None else settings.cooldown_s - (now_s - state.stepped_s)
-    if left_s > 0:
-        why = f"cooldown_s = {settings.cooldown_s:g}, {left_s:.0f} s of it left"
-        return held(seen, Reason.COOLDOWN_ACTIVE, metrics=metrics, calm_s=calm_s, binding=why), kept
+    left = cooling(state.stepped_s, settings.cooldown_s, now_s)
+    if left:
+        return held(seen, Reason.COOLDOWN_ACTIVE, metrics=metrics, calm_s=calm_s, binding=left), kept
     if peak.covered_s(now_s) < hold_s:
         why = f"hold_s = {hold_s:g}, observed for {peak.covered_s(now_s):.0f} s"
         return held(seen, Reason.STABILISING, metrics=metrics, calm_s=calm_s, binding=why), kept
@@ -193,7 +190,7 @@ def _without_harm(seen: Observation, rule: Rule, floor: int) -> tuple[int, str]:
 
 
 def _ceil(replicas: float) -> int:
-    return math.ceil(min(replicas, MOST) - ROUNDING)
+    return whole(min(replicas, MOST))
 
 
 PREDICTIVE = Policy("predictive", PredictiveState(), decide, lambda rule: rule.settings.predictive.interval_s)

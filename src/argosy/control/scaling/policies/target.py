@@ -8,19 +8,14 @@ metric that is missing altogether lets the others ask for more, never for less.
 
 from __future__ import annotations
 
-import math
-
 import msgspec
 
 from argosy.config.scaling import TargetSettings
 from argosy.contracts.scaling import Action, Decision, Reason
 from argosy.control.scaling.decision import Rule, decided, held, out_of_bounds
 from argosy.control.scaling.observation import Observation
-from argosy.control.scaling.policies.policy import Policy, missing
-from argosy.control.scaling.stabilisation import Calm, Peak
-
-OBSERVED_INTERVALS = 3
-ROUNDING = 1e-9
+from argosy.control.scaling.policies.policy import OBSERVED_INTERVALS, Policy, cooling, missing, whole
+from argosy.control.scaling.stabilisation import Calm, Peak, shifted
 
 
 class TargetState(msgspec.Struct, frozen=True):
@@ -34,7 +29,7 @@ class TargetState(msgspec.Struct, frozen=True):
 
     def moved(self, by_s: float) -> TargetState:
         return TargetState(
-            None if self.stepped_s is None else self.stepped_s + by_s,
+            shifted(self.stepped_s, by_s),
             tuple((at_s + by_s, count) for at_s, count in self.grown),
             self.highest.moved(by_s),
             self.lowest.moved(by_s),
@@ -65,10 +60,9 @@ def decide(seen: Observation, state: TargetState, rule: Rule, now_s: float) -> t
     stabilised = min(max(seen.replicas, least), most)
     if stabilised > seen.replicas:
         stabilised = min(stabilised, _growth_limit(seen.replicas, grown, settings))
-    left_s = 0.0 if state.stepped_s is None else settings.cooldown_s - (now_s - state.stepped_s)
-    if stabilised != seen.replicas and left_s > 0:
-        why = f"cooldown_s = {settings.cooldown_s:g}, {left_s:.0f} s of it left"
-        return held(seen, Reason.COOLDOWN_ACTIVE, metrics=values, calm_s=calm_s, binding=why), kept
+    left = cooling(state.stepped_s, settings.cooldown_s, now_s)
+    if stabilised != seen.replicas and left:
+        return held(seen, Reason.COOLDOWN_ACTIVE, metrics=values, calm_s=calm_s, binding=left), kept
     if stabilised == seen.replicas and wish != seen.replicas and wish <= rule.max_instances:
         why = f"{binding} asks for {wish}, the last {settings.down_window_s:g} s for {most}"
         return held(seen, Reason.STABILISING, metrics=values, calm_s=calm_s, binding=why), kept
@@ -104,12 +98,12 @@ def _wish(seen: Observation, value: float, target: float, tolerance: float) -> i
     again = total / seen.replicas if seen.replicas else ratio
     if abs(again - 1) <= tolerance or (again > 1) != (ratio > 1):
         return seen.replicas
-    return math.ceil(min(total, 1e9) - ROUNDING)
+    return whole(min(total, 1e9))
 
 
 def _growth_limit(replicas: int, grown: tuple[tuple[float, int], ...], settings: TargetSettings) -> int:
     before = replicas - sum(count for _, count in grown)
-    share = math.ceil(before * (1 + settings.up_most_share) - ROUNDING)
+    share = whole(before * (1 + settings.up_most_share))
     return max(replicas, share, before + settings.up_most_replicas)
 
 

@@ -23,12 +23,10 @@ from argosy.config.scaling import ThresholdSettings
 from argosy.contracts.scaling import Action, Decision, Reason
 from argosy.control.scaling.decision import Rule, decided, held, out_of_bounds
 from argosy.control.scaling.observation import Observation
-from argosy.control.scaling.policies.policy import Policy, missing
-from argosy.control.scaling.stabilisation import Calm
+from argosy.control.scaling.policies.policy import OBSERVED_INTERVALS, Policy, cooling, missing
+from argosy.control.scaling.stabilisation import Calm, shifted
 
 NEEDED = ("cpu", "memory", "response_time_s", "queued", "errors")
-OBSERVED_INTERVALS = 3
-"""Observations further apart than this many intervals leave a gap, which counts as no calm."""
 
 
 class ThresholdState(msgspec.Struct, frozen=True):
@@ -36,7 +34,7 @@ class ThresholdState(msgspec.Struct, frozen=True):
     calm: Calm = Calm()
 
     def moved(self, by_s: float) -> ThresholdState:
-        stepped_s = None if self.stepped_s is None else self.stepped_s + by_s
+        stepped_s = shifted(self.stepped_s, by_s)
         return ThresholdState(stepped_s, self.calm.moved(by_s))
 
 
@@ -53,10 +51,9 @@ def decide(seen: Observation, state: ThresholdState, rule: Rule, now_s: float) -
     calm = state.calm.next(not low and seen.complete, now_s, OBSERVED_INTERVALS * settings.interval_s)
     calm_s = calm.duration_s(now_s)
     kept = ThresholdState(state.stepped_s, calm)
-    left_s = 0.0 if state.stepped_s is None else settings.cooldown_s - (now_s - state.stepped_s)
-    if left_s > 0:
-        why = f"cooldown_s = {settings.cooldown_s:g}, {left_s:.0f} s of it left"
-        return held(seen, Reason.COOLDOWN_ACTIVE, metrics=values, calm_s=calm_s, binding=why), kept
+    left = cooling(state.stepped_s, settings.cooldown_s, now_s)
+    if left:
+        return held(seen, Reason.COOLDOWN_ACTIVE, metrics=values, calm_s=calm_s, binding=left), kept
     if high:
         wanted, reason, binding = seen.replicas + 1, Reason.HIGH_LOAD_DETECTED, ", ".join(high)
     elif calm.since_s is not None and calm_s >= settings.stability_s:
