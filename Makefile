@@ -6,6 +6,8 @@ ARGS ?=
 UV := $(shell command -v uv 2>/dev/null)
 INSTALL := $(if $(UV),$(UV) pip install --quiet --python $(BIN)/python,$(BIN)/python -m pip install --quiet --disable-pip-version-check)
 LOCK := $(if $(UV),$(UV),$(BIN)/uv) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header
+# Two files at a time: tests of real fleets mostly wait.
+TWO_FILES := -n 2 --dist loadfile
 
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-dev demo test check unit suite soak test-platforms bench docs lock clean
@@ -47,15 +49,14 @@ check: setup-dev ## format, lint, types, import rule, dependencies, docs; under 
 	@$(BIN)/python scripts/check_docs.py
 	@echo "check: all good"
 
-# Two files at a time: tests of real fleets mostly wait.
 suite: setup-dev
-	@$(BIN)/pytest -n 2 --dist loadfile $(ARGS)
+	@$(BIN)/pytest $(TWO_FILES) $(ARGS)
 
 unit: setup-dev ## the fast tests only
 	@$(BIN)/pytest -m unit $(ARGS)
 
 soak: setup-dev ## the chaos tests three times in a row, then many rounds of what is killed while it writes
-	@for round in 1 2 3; do echo "round $$round"; $(BIN)/pytest -n 2 --dist loadfile -m chaos $(ARGS) || exit 1; done
+	@for round in 1 2 3; do echo "round $$round"; $(BIN)/pytest $(TWO_FILES) -m chaos $(ARGS) || exit 1; done
 	@ARGOSY_SOAK=1 $(BIN)/pytest tests/chaos/test_cache_writes.py tests/chaos/test_ingestion.py $(ARGS)
 
 test-platforms: setup-dev ## Ray, containers: none of them is a back end yet

@@ -10,9 +10,11 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from argosy.cli import main
+from argosy.cli import documents, jobs, main
 from argosy.cli.main import Commands
+from argosy.contracts.documents import DocumentStatus
 from argosy.contracts.errors import NotFound
+from argosy.services.documents.schema import JobState
 
 pytestmark = pytest.mark.unit
 
@@ -123,3 +125,8 @@ def test_a_reader_that_goes_away_is_no_error(tmp_path: Path) -> None:
         process.stdout.close()
         assert process.stderr.read() == b""
     assert process.returncode == main.BROKEN_PIPE
+
+
+def test_what_the_command_line_repeats_to_start_fast_is_what_it_repeats() -> None:
+    assert [status.value for status in documents.Status] == [status.value for status in DocumentStatus]
+    assert [state.value for state in jobs.State] == [state.value for state in JobState]
