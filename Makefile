@@ -57,7 +57,7 @@ unit: setup-dev ## the fast tests only
 
 soak: setup-dev ## the chaos tests three times in a row, then many rounds of what is killed while it writes
 	@for round in 1 2 3; do echo "round $$round"; $(BIN)/pytest $(TWO_FILES) -m chaos $(ARGS) || exit 1; done
-	@ARGOSY_SOAK=1 $(BIN)/pytest tests/chaos/test_cache_writes.py tests/chaos/test_ingestion.py $(ARGS)
+	@ARGOSY_SOAK=1 $(BIN)/pytest tests/chaos/test_cache_writes.py tests/chaos/test_ingestion*.py tests/integration/test_any_document.py $(ARGS)
 
 test-platforms: setup-dev ## Ray, containers: none of them is a back end yet
 	@echo "The local platform is the only one so far; make test covers it, and PostgreSQL."

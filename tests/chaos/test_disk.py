@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
-import shutil
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.chaos.disk import filled, small_disk
 from tests.chaos.fleet import ChaosFleet
 from tests.chaos.load import Load
 from tests.e2e.fleet import until
 
 pytestmark = [pytest.mark.chaos, pytest.mark.timeout(300)]
 
-DISK_BYTES = 256 * 2**20
 SETTINGS = """
 [fleet]
 probe_interval_s = 1.0
@@ -26,19 +22,8 @@ probe_interval_s = 1.0
 
 @pytest.fixture(scope="module")
 def disk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A small file system of its own."""
-    folder = tmp_path_factory.mktemp("disk")
-    if os.geteuid() != 0 or shutil.which("mount") is None:
-        pytest.skip("only root can mount a small file system to fill")
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", f"size={DISK_BYTES},mode=0700", "tmpfs", folder],
-        capture_output=True,
-        check=False,
-    )
-    if mounted.returncode != 0:
-        pytest.skip(f"this machine lets nobody mount: {mounted.stderr.decode().strip()}")
-    yield folder
-    subprocess.run(["umount", "--lazy", folder], check=True)
+    with small_disk(tmp_path_factory.mktemp("disk")) as folder:
+        yield folder
 
 
 @pytest.fixture(scope="module")
@@ -53,21 +38,6 @@ def fleet(disk: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chao
         fleet.down()
     finally:
         fleet.end()
-
-
-@contextlib.contextmanager
-def filled(folder: Path) -> Iterator[None]:
-    """No byte is free inside."""
-    path = folder / "ballast"
-    with path.open("wb", buffering=0) as ballast:
-        for size in (2**20, 2**12):
-            with contextlib.suppress(OSError):
-                while ballast.write(b"x" * size) == size:
-                    pass
-    try:
-        yield
-    finally:
-        path.unlink()
 
 
 def test_uploads_are_refused_queries_are_not_and_space_mends_it(fleet: ChaosFleet) -> None:

@@ -13,7 +13,8 @@ import pytest
 
 from tests.e2e.fleet import SharedFleet, argosy, names, until
 from tests.e2e.wire import Answer, Part, multipart, send
-from tests.samples.make_samples import docx
+from tests.samples import bad_samples
+from tests.samples.make_samples import PAGES, SECRET, docx, pdf
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 
@@ -66,6 +67,7 @@ class Bad:
 
 
 JSON_HEADERS = {"content-type": "application/json"}
+FORM_HEADERS = {"content-type": "multipart/form-data; boundary=b"}
 INVALID = (400, "invalid_request")
 REQUESTS: dict[str, Bad] = {
     "empty question": Bad(CHAT, *INVALID, "empty", "messages.0.content", question("")),
@@ -119,6 +121,7 @@ REQUESTS: dict[str, Bad] = {
     "unknown document to delete": Bad("/v1/documents/none", 404, "document_not_found", "none", method="DELETE"),
     "unknown batch": Bad("/v1/batches/none", 404, "not_found", "none", method="GET"),
     "path traversal in a route": Bad("/v1/documents/..%2F..%2Finternal%2Fstatus", 404, "not_found", method="GET"),
+    "5 GB declared": Bad(ADD, 413, "too_large", "5368709120", headers={**FORM_HEADERS, "content-length": str(5 << 30)}),
     "negative limit": Bad("/v1/documents?limit=-1", *INVALID, "limit", "limit", method="GET"),
     "collection with a slash": Bad("/v1/collections", *INVALID, "name", "collection", {"name": "../etc"}),
     "deadline that is no number": Bad(
@@ -149,6 +152,9 @@ UPLOADS: dict[str, tuple[list[Part], int, str, str]] = {
     "empty file": ([Part("empty.txt", b"")], 422, "empty_document", "empty.txt"),
     "blank file": ([Part("blank.md", b" \n\n")], 422, "empty_document", "blank.md"),
     "0-byte DOCX": ([Part("crew.docx", b"")], 422, "empty_document", "crew.docx"),
+    "Word bomb": ([Part("bomb.docx", bad_samples.docx_bomb())], 422, "oversized_document", "bomb.docx"),
+    "Excel bomb": ([Part("bomb.xlsx", bad_samples.xlsx_bomb())], 422, "oversized_document", "bomb.xlsx"),
+    "5 GB declared inside": ([Part("film.docx", bad_samples.giant_member())], 422, "oversized_document", "film.docx"),
     "cut DOCX": ([Part("crew.docx", docx()[:400])], 422, "unreadable_document", "damaged"),
     "PNG named .pdf": ([Part("scan.pdf", b"\x89PNG\r\n\x1a\n\0\0")], 422, "unreadable_document", "not a PDF"),
     "unknown type": ([Part("ship.exe", b"MZ\0\1\2\3")], 415, "unsupported_type", "Markdown"),
@@ -181,18 +187,35 @@ def test_an_unknown_field_of_an_upload_is_named_with_the_nearest(shared_fleet: S
     assert error["param"] == "colection"
 
 
-def test_an_encrypted_pdf_is_accepted_and_fails_with_its_reason(
-    shared_fleet: SharedFleet, samples: dict[str, Path]
-) -> None:
-    """What is wrong inside a file is found when it is parsed, not while its sender waits."""
-    headers, body = multipart([Part("locked.pdf", samples["locked.pdf"].read_bytes())], collection="locked")
+BAD_INSIDE: dict[str, tuple[bytes, str]] = {
+    "locked.pdf": (pdf(PAGES, password=SECRET), "encrypted_document"),
+    "half.pdf": (bad_samples.half_pdf(), "unreadable_document"),
+    "endless.pdf": (bad_samples.endless_pdf(), "oversized_document"),
+    "wide.csv": (bad_samples.wide_csv(), "oversized_document"),
+    "broken.json": (b'{"berth": "Heron quay",', "unreadable_document"),
+}
+READABLE = {
+    "divisions.html": bad_samples.nested_divs(),
+    "half latin.txt": b"Mind the swell \xff\xfe\xfd at night.",
+    "good.txt": b"High water at noon.",
+}
+
+
+def test_what_is_wrong_inside_a_file_is_told_and_the_others_are_indexed(shared_fleet: SharedFleet) -> None:
+    """It is found when the file is parsed, not while its sender waits."""
+    bad = [Part(name, data) for name, (data, _) in BAD_INSIDE.items()]
+    good = [Part(name, data) for name, data in READABLE.items()]
+    headers, body = multipart([*bad, *good], collection="mixed")
     accepted = shared_fleet.call("POST", ADD, body=body, headers=headers).json()
     batch = until(lambda: ended(shared_fleet, accepted["batch_id"]), "the batch to be done")
-    assert batch["counts"]["failed"] == 1
-    fault = batch["documents"][0]["error"]
-    assert fault["code"] == "encrypted_document"
-    assert "password" in fault["detail"]
-    assert not any(internal in fault["detail"] for internal in INTERNALS)
+    faults = {one["name"]: one["error"] for one in batch["documents"] if one["status"] == "failed"}
+    assert {name: fault["code"] for name, fault in faults.items()} == {n: code for n, (_, code) in BAD_INSIDE.items()}
+    for name, fault in faults.items():
+        assert name in fault["detail"]
+        assert not any(internal in fault["detail"] for internal in INTERNALS)
+    assert {one["name"] for one in batch["documents"] if one["status"] == "indexed"} == set(READABLE)
+    listed = shared_fleet.cli("documents", "list", "--collection", "mixed", "--status", "failed").ok().out
+    assert all(name in listed and code in listed for name, (_, code) in BAD_INSIDE.items())
 
 
 @pytest.mark.parametrize(
@@ -202,7 +225,7 @@ def test_an_encrypted_pdf_is_accepted_and_fails_with_its_reason(
         ("..\\..\\windows\\evil.txt", "evil.txt"),
         ("/etc/passwd.txt", "passwd.txt"),
         ("bell\x07and\x1b[31mred.txt", "belland[31mred.txt"),
-        ("x" * 300 + ".txt", "x" * 255),
+        ("x" * 300 + ".txt", "x" * 251 + ".txt"),
     ],
     ids=["traversal", "backslashes", "absolute", "control characters", "long"],
 )

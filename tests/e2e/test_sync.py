@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import os
+import signal
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.e2e.fleet import SharedFleet
+from tests.e2e.fleet import SharedFleet, until
 from tests.e2e.wire import send
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
@@ -57,6 +60,43 @@ def test_a_mirror_follows_its_folder_and_embeds_only_what_is_new(shared_fleet: S
     assert "--empty" in refused.error()
     assert counts(shared_fleet, folder, "--empty")["deleted"] == 2
     assert sources(shared_fleet) == {"other"}
+
+
+def test_a_watched_folder_is_followed_until_it_is_gone_and_when_it_is_back(
+    shared_fleet: SharedFleet, tmp_path: Path
+) -> None:
+    folder, away = tmp_path / "watched", tmp_path / "away"
+    folder.mkdir()
+    (folder / "first.md").write_text("The first lamp is green.")
+    (folder / "broken.md").write_bytes(b"")
+    command = [sys.executable, "-m", "argosy.cli", "sync", str(folder), "--watch", "--collection", "watched"]
+    with (tmp_path / "said").open("w") as said:
+        environ = {**os.environ, "ARGOSY_DATA_DIR": str(shared_fleet.data_dir)}
+        watching = subprocess.Popen(command, env=environ, stdout=said, stderr=said, stdin=subprocess.DEVNULL)
+
+    def mirrored(*files: str) -> bool:
+        listed = shared_fleet.call("GET", "/v1/documents?collection=watched")
+        views = listed.json()["documents"] if listed.status == 200 else []
+        return sorted(view["name"] for view in views if view["status"] == "indexed") == sorted(files)
+
+    try:
+        until(lambda: mirrored("first.md"), "the first round")
+        (folder / "second.md").write_text("The second lamp is white.")
+        until(lambda: mirrored("first.md", "second.md"), "the new file to be indexed")
+        (folder / "first.md").unlink()
+        until(lambda: mirrored("second.md"), "the deleted file to be forgotten")
+        folder.rename(away)
+        until(lambda: "does not exist" in (tmp_path / "said").read_text(), "the folder to be missed")
+        assert mirrored("second.md"), "a folder that went away takes nothing with it"
+        (away / "third.md").write_text("The third lamp is dark.")
+        away.rename(folder)
+        until(lambda: mirrored("second.md", "third.md"), "the folder to be followed again")
+        watching.send_signal(signal.SIGINT)
+        assert watching.wait(30) == 0
+    finally:
+        watching.kill()
+        watching.wait()
+    assert "Traceback" not in (tmp_path / "said").read_text()
 
 
 def test_a_batch_can_be_followed_as_events(shared_fleet: SharedFleet) -> None:

@@ -11,24 +11,17 @@ from pathlib import Path
 
 import psutil
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 from argosy.contracts.errors import (
-    DocumentError,
     EmptyDocument,
     EncryptedDocument,
-    NoTextInDocument,
-    OcrMissing,
-    OversizedDocument,
     ParserCrashed,
     ParserTimedOut,
     UnreadableDocument,
-    UnsupportedType,
 )
-from argosy.services.documents import extraction, ocr, xberg_reader
-from argosy.services.documents.chunking import chunk, cut
-from argosy.services.documents.formats import SUFFIXES, Format, detect
+from argosy.services.documents import extraction, xberg_reader
+from argosy.services.documents.chunking import chunk
+from argosy.services.documents.formats import Format, detect
 from argosy.services.documents.parsing import ParserLimits, ParserPool
 from tests.samples import bad_samples, office_samples
 from tests.samples.make_samples import PAGES, make_samples, pdf
@@ -128,12 +121,6 @@ async def test_a_document_that_cannot_be_read_says_why(
         await pool.parse(samples[name].read_bytes(), name, TIMEOUT_S)
 
 
-@pytest.mark.parametrize(("data", "name"), [(b"%PDF-1.4\n" + b"garbage " * 50, "broken.pdf")])
-async def test_a_damaged_document_is_unreadable(pool: ParserPool, data: bytes, name: str) -> None:
-    with pytest.raises(UnreadableDocument, match="damaged"):
-        await pool.parse(data, name, TIMEOUT_S)
-
-
 @pytest.mark.parametrize(
     ("name", "data", "words", "title"),
     [
@@ -168,74 +155,6 @@ async def test_what_is_attached_to_a_mail_is_read_with_it(pool: ParserPool) -> N
     assert "### Fog\n\nSound the horn." in parsed.text
     assert [text.split()[0] for text in parsed.left_out] == ["tool.exe"]
     assert (parsed.properties.author, parsed.properties.language) == ("Ines Falk <ines@tern.example>", "en")
-
-
-def test_pictures_need_text_recognition(samples: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TESSDATA_PREFIX", "/nowhere")
-    for name, kind in (("scan.pdf", Format.PDF), ("image.pdf", Format.PNG)):
-        with pytest.raises(OcrMissing, match="apt-get install tesseract-ocr"):
-            extraction.extract(samples[name].read_bytes(), name, kind)
-
-
-@pytest.mark.skipif(ocr.trained_data() is None, reason="Tesseract's language data is not installed")
-async def test_a_picture_without_text_says_so(pool: ParserPool, samples: dict[str, Path]) -> None:
-    with pytest.raises(NoTextInDocument, match="recognition"):
-        await pool.parse(samples["scan.pdf"].read_bytes(), "scan.pdf", TIMEOUT_S)
-
-
-@pytest.mark.parametrize(
-    ("name", "data", "error"),
-    [
-        ("lying.docx", bad_samples.lying_bomb(), UnreadableDocument),
-        ("endless.pdf", bad_samples.endless_pdf(), OversizedDocument),
-        ("half.pdf", bad_samples.half_pdf(), UnreadableDocument),
-        ("wide.csv", bad_samples.wide_csv(), OversizedDocument),
-        ("many.eml", bad_samples.crowded_mail(), OversizedDocument),
-    ],
-)
-async def test_a_document_made_to_do_harm_fails_with_a_reason_and_the_next_is_read(
-    pool: ParserPool, name: str, data: bytes, error: type[Exception]
-) -> None:
-    with pytest.raises(error, match=name):
-        await pool.parse(data, name, TIMEOUT_S)
-    assert (await pool.parse(b"# Still here", "next.md", TIMEOUT_S)).title == "Still here"
-
-
-async def test_messages_inside_messages_end_somewhere(pool: ParserPool) -> None:
-    parsed = await pool.parse(bad_samples.nested_mail(), "deep.eml", TIMEOUT_S)
-    assert "too deep" in parsed.left_out[0]
-
-
-SOAK = bool(os.environ.get("ARGOSY_SOAK"))
-
-
-@given(
-    st.binary(max_size=2000),
-    st.sampled_from(sorted(SUFFIXES)),
-    st.sampled_from(
-        [b"", b"%PDF-1.7\n", b"{\\rtf1 ", b"<html>", b"From: x\n\n", b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff"]
-    ),
-)
-@settings(max_examples=2000 if SOAK else 12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_any_bytes_under_any_name_fail_with_a_reason_or_become_chunks(data: bytes, suffix: str, start: bytes) -> None:
-    async def once() -> None:
-        pool = ParserPool(size=1)
-        try:
-            parsed = await pool.parse(start + data, f"any{suffix}", TIMEOUT_S)
-            stored, drafts = cut(parsed, Letters())
-            assert all(draft.text == stored.text[draft.start : draft.end] for draft in drafts)
-        except (DocumentError, UnsupportedType):
-            return  # a reason, and no other exception
-        finally:
-            await pool.close()
-
-    asyncio.run(once())
-
-
-async def test_text_that_the_parser_drops_is_read_plainly(pool: ParserPool) -> None:
-    page = b"<html><body>" + b"<div>" * 20_000 + b"Mind the swell." + b"</div>" * 20_000
-    parsed = await pool.parse(page, "deep.html", TIMEOUT_S)
-    assert parsed.text == "Mind the swell."
 
 
 def test_half_a_pdf_is_not_taken_for_the_whole(monkeypatch: pytest.MonkeyPatch) -> None:

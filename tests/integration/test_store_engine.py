@@ -55,6 +55,7 @@ def chunk(
         end=len(text),
         title=f"About {document}",
         page=3,
+        last_page=4,
         heading_path=["Top", "Below"],
         metadata=metadata or {},
     )
@@ -106,6 +107,15 @@ def test_a_chunk_comes_back_as_it_was_sent_and_only_once_for_both_lists(engine: 
     assert [r.chunk_id for r in answer.dense] == [r.chunk_id for r in answer.lexical] == [sent.chunk_id]
     assert answer.dense[0].score == pytest.approx(1.0, abs=1e-5)
     assert answer.lexical[0].score > 0.0
+
+
+def test_a_chunk_that_was_stored_before_its_last_page_was_kept_is_still_read() -> None:
+    stored = (
+        '{"chunk_id":"c","document_id":"d","version":1,"ordinal":0,"name":"d.md","source":"d.md","text":"ships",'
+        '"start":0,"end":5,"page":3}'
+    )
+    old = StoreSearchResponse({"c": stored}).chunk("c")
+    assert (old.page, old.last_page) == (3, None)
 
 
 @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -45,6 +45,15 @@ def nested_bomb() -> bytes:
     return target.getvalue()
 
 
+def giant_member(declared_bytes: int = 5 << 30) -> bytes:
+    """A Word document of a few words whose list of members declares 5 GB for one of them."""
+    target = io.BytesIO(docx())
+    with zipfile.ZipFile(target, "a", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("word/media/film.bin", b"few words")
+        archive.infolist()[-1].file_size = declared_bytes
+    return target.getvalue()
+
+
 def many_members(count: int = 30_000) -> bytes:
     target = io.BytesIO()
     with zipfile.ZipFile(target, "w") as archive:
@@ -71,6 +80,11 @@ def nested_divs(depth: int = 200_000) -> bytes:
 def wide_csv(columns: int = 10_000) -> bytes:
     head = ",".join(f"c{n}" for n in range(columns))
     return f"{head}\n{','.join('1' * columns)}\n".encode()
+
+
+def damaged_page() -> bytes:
+    """A PDF of three pages and a fourth that it declares but does not hold."""
+    return pdf(PAGES).replace(b"/Count 3", b"/Count 4")
 
 
 def nested_mail(depth: int = 200) -> bytes:
@@ -115,7 +129,10 @@ def xlsx() -> bytes:
 def _with_member(container: bytes, member: str, start: bytes, filling: bytes, size: int) -> bytes:
     """The container with that member replaced by `start` and as much of `filling` as makes up the size."""
     target = io.BytesIO()
-    with zipfile.ZipFile(io.BytesIO(container)) as old, zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as new:
+    with (
+        zipfile.ZipFile(io.BytesIO(container)) as old,
+        zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as new,
+    ):
         for name in old.namelist():
             if name != member:
                 new.writestr(name, old.read(name))

@@ -12,6 +12,7 @@ import struct
 import zipfile
 import zlib
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
 HERE = Path(__file__).parent
@@ -88,10 +89,22 @@ def pdf(pages: Iterable[tuple[str, tuple[str, ...]]], password: bytes | None = N
     return _assemble(objects, password)
 
 
-def scanned_pdf() -> bytes:
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """`pixels` are greys, 0 is black, row after row."""
+
+    width: int
+    height: int
+    pixels: bytes
+
+
+ONE_PIXEL = Picture(1, 1, b"\x80")
+PATTERN = Picture(64, 64, bytes((x * 7 + y * 3) % 256 for y in range(64) for x in range(64)))
+
+
+def scanned_pdf(picture: Picture = PATTERN) -> bytes:
     """One page that is a grey picture and nothing else."""
-    picture = bytes((x * 7 + y * 3) % 256 for y in range(64) for x in range(64))
-    content = b"q 400 0 0 400 90 200 cm /Im0 Do Q"
+    content = b"q 535 0 0 %d 30 30 cm /Im0 Do Q" % (535 * picture.height // picture.width)
     return _assemble(
         [
             (b"<< /Type /Catalog /Pages 2 0 R >>", None),
@@ -103,9 +116,9 @@ def scanned_pdf() -> bytes:
             ),
             (b"<< /Length %d >>" % len(content), content),
             (
-                b"<< /Type /XObject /Subtype /Image /Width 64 /Height 64 /ColorSpace /DeviceGray"
-                b" /BitsPerComponent 8 /Length %d >>" % len(picture),
-                picture,
+                b"<< /Type /XObject /Subtype /Image /Width %d /Height %d /ColorSpace /DeviceGray"
+                b" /BitsPerComponent 8 /Length %d >>" % (picture.width, picture.height, len(picture.pixels)),
+                picture.pixels,
             ),
         ],
         None,
@@ -153,14 +166,15 @@ def docx() -> bytes:
     return target.getvalue()
 
 
-def png() -> bytes:
-    """A PNG of one grey pixel."""
+def png(picture: Picture = ONE_PIXEL) -> bytes:
 
     def part(kind: bytes, body: bytes) -> bytes:
         return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
 
-    header = struct.pack(">IIBBBBB", 1, 1, 8, 0, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + part(b"IHDR", header) + part(b"IDAT", zlib.compress(b"\0\x80")) + part(b"IEND", b"")
+    header = struct.pack(">IIBBBBB", picture.width, picture.height, 8, 0, 0, 0, 0)
+    starts = range(0, len(picture.pixels), picture.width)
+    rows = b"".join(b"\0" + picture.pixels[at : at + picture.width] for at in starts)
+    return b"\x89PNG\r\n\x1a\n" + part(b"IHDR", header) + part(b"IDAT", zlib.compress(rows)) + part(b"IEND", b"")
 
 
 _W = 'xmlns:w="http://schemas.openxmlformats.org/wordprocessingml/2006/main"'

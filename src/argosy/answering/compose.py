@@ -66,6 +66,7 @@ def _citation(number: int, passage: Passage, taken: Sequence[Selected]) -> Citat
         heading_path=list(chunk.heading_path),
         chunk_id=chunk.chunk_id,
         page=chunk.page,
+        last_page=chunk.last_page,
         start=chunk.start + start,
         end=chunk.start + end,
         quote=chunk.text[start:end],

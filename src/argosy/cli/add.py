@@ -42,7 +42,7 @@ def add(
     piped = sys.stdin.buffer.read() if STDIN in paths else None
     collected = collect(paths, recursive, piped)
     if collected.skipped and not as_json:
-        output.note(f"Skipping {output.quantity(collected.skipped, 'file')} of a kind that is not supported.")
+        output.note(_skipping(collected.skipped))
     batches = None
     with showing(quiet=as_json) as progress:
         uploader = Uploader(Api(locate(url, admin_url, data_dir).url), collection, tell=progress.tell)
@@ -67,28 +67,33 @@ def add(
                 "documents": [view for batch in batches for view in batch.documents] if batches else accepted,
                 "counts": counts,
                 "failed": failed,
-                "skipped": collected.skipped,
+                "skipped": len(collected.skipped),
             }
         )
     else:
-        _print(counts, failed, waited=wait)
+        _print(counts, failed, len(sent.rejected), waited=wait)
     if failed:
         raise typer.Exit(1)
 
 
 def follow(uploader: Uploader, sent: Sent, progress: Progress) -> list[BatchView]:
-    """The batches once all are done. Each round waits on the first unfinished one and looks at the next few."""
+    """The batches once all are done. Each round waits on the first unfinished one and looks at the next few.
+
+    What was refused counts as done, so that the progress is that of everything that was to be sent.
+    """
+    refused = len(sent.rejected)
     views: dict[str, BatchView] = {batch.batch_id: uploader.batch(batch.batch_id, 0) for batch in sent.accepted}
-    while True:
-        total = sum(view.total for view in views.values())
+    while views:
+        total = refused + sum(view.total for view in views.values())
         etas = [view.eta_s for view in views.values() if not view.done]
         left_s = sum(eta for eta in etas if eta is not None) if None not in etas else None
-        progress.at("Indexing", sum(_ended(view) for view in views.values()), total, left_s)
+        progress.at("Indexing", refused + sum(_ended(view) for view in views.values()), total, left_s)
         open_ids = [batch_id for batch_id, view in views.items() if not view.done]
         if not open_ids:
-            return list(views.values())
+            break
         for batch_id in open_ids[:LOOK_AT]:
             views[batch_id] = uploader.batch(batch_id, POLL_S if batch_id == open_ids[0] else 0)
+    return list(views.values())
 
 
 def _ended(batch: BatchView) -> int:
@@ -120,11 +125,41 @@ def _counts(sent: Sent, batches: list[BatchView] | None, failed: int) -> dict[st
     return {"accepted": len(statuses) - unchanged, "unchanged": unchanged, "failed": failed}
 
 
-def _print(counts: dict[str, int], failed: list[Rejected], waited: bool) -> None:
+def tell_failures(failed: list[Rejected]) -> None:
+    """What went wrong with which file."""
+    output.table(("failed", "code", "detail"), [(_place(one), one.code, one.detail) for one in failed])
+
+
+def _place(one: Rejected) -> str:
+    """The file as the user would name it here: two folders may hold a file of one name."""
+    import os
+    from urllib.parse import unquote, urlsplit
+
+    parts = urlsplit(one.source)
+    if parts.scheme != "file":
+        return one.name
+    path = Path(unquote(parts.path))
+    return str(path.relative_to(Path.cwd())) if path.is_relative_to(os.getcwd()) else str(path)
+
+
+def _skipping(skipped: list[Path]) -> str:
+    kinds = sorted({path.suffix.lower() or "without extension" for path in skipped})
+    shown = " ".join(kinds[:LOOK_AT]) + (" …" if len(kinds) > LOOK_AT else "")
+    return (
+        f"Skipping {output.quantity(len(skipped), 'file')} of kinds that folders are not searched for ({shown}); "
+        "name a file to send it all the same."
+    )
+
+
+def _print(counts: dict[str, int], failed: list[Rejected], refused: int, waited: bool) -> None:
     output.table(tuple(counts), [[str(count) for count in counts.values()]])
     if failed:
         output.line()
-        output.table(("failed", "code", "detail"), [(one.name, one.code, one.detail) for one in failed])
+        tell_failures(failed)
+    if refused:
+        output.note(f"{output.quantity(refused, 'file')} refused at once: mend and add again; nothing of them is kept.")
+    if len(failed) > refused:
+        output.note("Failed after they were accepted; look and retry: argosy documents list --status failed")
     if not waited and counts["accepted"]:
         output.note("They are indexed in the background; follow them with: argosy documents list")
 

@@ -117,8 +117,8 @@ def _print_sources(citations: list[Citation]) -> None:
 def describe(citation: Citation) -> str:
     """`[1] handbook.md › Opening hours (p. 3)  "The harbour office…"`."""
     place = " › ".join([citation.name, *citation.heading_path])
-    page = f" (p. {citation.page})" if citation.page is not None else ""
-    return output.one_line(f"[{citation.index}] {place}{page}") + f'  "{output.one_line(citation.quote, QUOTE_CHARS)}"'
+    pages = output.pages(citation.page, citation.last_page)
+    return output.one_line(f"[{citation.index}] {place}{pages}") + f'  "{output.one_line(citation.quote, QUOTE_CHARS)}"'
 
 
 def register(app: typer.Typer) -> None:

@@ -49,10 +49,10 @@ class Outgoing:
 
 @dataclass(frozen=True, slots=True)
 class Collected:
-    """`skipped` counts files in folders whose extension is not supported; hidden ones do not count."""
+    """`skipped` are files in folders whose extension is not supported; hidden ones do not count."""
 
     outgoing: list[Outgoing]
-    skipped: int
+    skipped: list[Path]
 
 
 def collect(paths: Sequence[Path], recursive: bool, stdin: bytes | None = None) -> Collected:
@@ -71,9 +71,7 @@ def collect(paths: Sequence[Path], recursive: bool, stdin: bytes | None = None) 
 
 def scan(paths: Sequence[Path], recursive: bool, stdin: bytes | None = None) -> Collected:
     """The same, which may also be nothing. Raises: NotFound; InvalidRequest, a folder cannot be read."""
-    for path in paths:
-        if path != STDIN and not path.exists():
-            raise NotFound(f"{path} does not exist; nothing was sent.")
+    require(paths)
     outgoing: dict[str, Outgoing] = {}
     skipped: set[Path] = set()
     for path in paths:
@@ -87,7 +85,14 @@ def scan(paths: Sequence[Path], recursive: bool, stdin: bytes | None = None) -> 
             found = [_from_file(path)]
         for one in found:
             outgoing.setdefault(one.source, one)
-    return Collected(list(outgoing.values()), len(skipped))
+    return Collected(list(outgoing.values()), sorted(skipped))
+
+
+def require(paths: Sequence[Path]) -> None:
+    """Raises: NotFound, one of them is not there."""
+    for path in paths:
+        if path != STDIN and not path.exists():
+            raise NotFound(f"{path} does not exist; nothing was sent.")
 
 
 def _files_in(folder: Path, recursive: bool) -> Iterator[Path]:

@@ -60,7 +60,7 @@ def list_documents(
         output.json(shown)
         return
     output.table(
-        ("id", "collection", "name", "status", "chunks", "updated", "error"),
+        ("id", "collection", "name", "status", "chunks", "updated", "remarks"),
         [
             (
                 d.id,
@@ -69,7 +69,7 @@ def list_documents(
                 d.status.value,
                 output.DASH if d.chunks is None else str(d.chunks),
                 output.moment(d.updated_at),
-                "" if d.error is None else f"{d.error.code}: {d.error.detail}",
+                _remarks(d),
             )
             for d in shown.documents
         ],
@@ -98,12 +98,14 @@ def show(
     rows = []
     for field in msgspec.structs.fields(view):
         value = getattr(view, field.name)
-        if value is None or value == {}:
+        if value is None or value in ({}, []):
             continue
         if field.name in ("created_at", "updated_at"):
             value = output.moment(value)
         elif field.name == "error":
             value = f"{value.code}: {value.detail}"
+        elif field.name == "left_out":
+            value = " ".join(value)
         rows.append((field.name, str(value)))
     output.table(("field", "value"), rows)
 
@@ -171,6 +173,16 @@ def _pages(api: Api, status: Status | None, collection: str | None, limit: int |
         if page.next is None:
             return
         params["after"] = page.next
+
+
+def _remarks(document: DocumentView) -> str:
+    """Why it failed, or what is missing of it; of several parts the first."""
+    if document.error is not None:
+        return f"{document.error.code}: {document.error.detail}"
+    if not document.left_out:
+        return ""
+    first, *others = document.left_out
+    return f"left out: {first}" + (f" (and {len(others)} more)" if others else "")
 
 
 def _path(document: str) -> str:

@@ -10,14 +10,16 @@ from pathlib import Path
 from argosy.cli.collect import Outgoing
 from argosy.contracts.errors import InvalidRequest
 
+Stamp = tuple[int, int, int, int]
+
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """`forget` holds ids of documents. They go after what is sent is indexed: a file that moved is then known already,
-    and is found all the while."""
+    """`forget` holds documents. They go after what is sent is indexed: a file that moved is then known already, and is
+    found all the while."""
 
     send: list[Outgoing]
-    forget: list[str]
+    forget: list[Held]
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,9 +30,28 @@ class Held:
     source: str
 
 
-def roots(paths: Sequence[Path]) -> list[str]:
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """A file that was sent before: its stamp then, and whether the fleet took it."""
+
+    stamp: Stamp | None
+    taken: bool
+
+
+def stamp(one: Outgoing) -> Stamp | None:
+    """Differs when the file was replaced, written, or made readable. None when it is not there."""
+    try:
+        found = None if one.path is None else one.path.stat()
+    except OSError:
+        found = None
+    if found is None:
+        return None
+    return found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
+
+
+def roots(paths: Sequence[Path]) -> dict[Path, str]:
     """The source prefixes that a mirror of these paths answers for: below a folder, or the very file."""
-    return [_uri(path) + ("/" if path.is_dir() else "") for path in paths]
+    return {path: _uri(path) + ("/" if path.is_dir() else "") for path in paths}
 
 
 def within(source: str, prefixes: Iterable[str]) -> bool:
@@ -38,26 +59,36 @@ def within(source: str, prefixes: Iterable[str]) -> bool:
 
 
 def plan(
-    local: Mapping[str, Outgoing], held: Iterable[Held], prefixes: Collection[str], changed: Collection[str] | None
+    local: Mapping[str, tuple[Outgoing, Stamp | None]],
+    held: Iterable[Held],
+    prefixes: Collection[str],
+    settled: Mapping[str, Settled],
 ) -> Plan:
     """What makes the fleet hold what is here.
 
     Args:
-        local: by source. changed: only these sources may have changed; None sends all, and the fleet tells what it has.
+        local: by source. settled: what was sent in earlier rounds; without any all is sent, and the fleet tells what
+            it has. What the fleet refused, and what cannot be read, is sent again only when it has changed.
     Only documents whose source lies below one of the prefixes are ever forgotten.
     """
-    known = {one.source: one.id for one in held if within(one.source, prefixes)}
-    send = [one for source, one in local.items() if changed is None or source in changed or source not in known]
-    return Plan(send, [key for source, key in known.items() if source not in local])
+    known = {one.source: one for one in held if within(one.source, prefixes)}
+    send = []
+    for source, (one, seen) in local.items():
+        before = settled.get(source)
+        if before is None or before.stamp != seen or (before.taken and source not in known):
+            send.append(one)
+    return Plan(send, [one for source, one in known.items() if source not in local])
 
 
-def refuse_sudden_emptiness(local: Collection[str], forget: Collection[str], paths: Sequence[Path]) -> None:
+def refuse_sudden_emptiness(local: Collection[str], forget: Collection[Held], prefixes: Mapping[Path, str]) -> None:
     """A folder that is empty all at once is more often not mounted than meant. Raises: InvalidRequest."""
-    if forget and not local:
-        raise InvalidRequest(
-            f"{', '.join(map(str, paths))} holds nothing now, but {len(forget)} documents are indexed from there; "
-            "nothing was deleted. If that is meant, say --empty."
-        )
+    for path, prefix in prefixes.items():
+        lost = sum(within(one.source, [prefix]) for one in forget)
+        if lost and not any(within(source, [prefix]) for source in local):
+            raise InvalidRequest(
+                f"{path} holds nothing now, but {lost} {'document is' if lost == 1 else 'documents are'} indexed from "
+                "there; nothing was deleted. If that is meant, say --empty."
+            )
 
 
 def _uri(path: Path) -> str:

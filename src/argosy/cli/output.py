@@ -28,6 +28,13 @@ def one_line(text: str, limit: int | None = None) -> str:
     return flat if limit is None or len(flat) <= limit else flat[: limit - 1].rstrip() + "…"
 
 
+def pages(first: int | None, last: int | None) -> str:
+    """` (p. 3)`, ` (pp. 3–4)`, or nothing where there are no pages."""
+    if first is None:
+        return ""
+    return f" (p. {first})" if last is None or last == first else f" (pp. {first}–{last})"
+
+
 def line(text: str = "", *, color: str | None = None, bold: bool = False) -> None:
     """One line on standard output, coloured on a terminal only."""
     plain = printable(text)
@@ -59,25 +66,59 @@ def json(value: object) -> None:
 
 
 def table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Rows under their headings; without a terminal, plain columns that are never cut."""
+    """Rows under their headings; without a terminal, plain columns that are never cut.
+
+    On a terminal too narrow for the last column, which is where sentences stand, it goes below each row.
+    """
     cells = [[one_line(cell) for cell in row] for row in rows]
+    widths = [max(map(len, column)) for column in zip(columns, *cells, strict=True)]
     if not is_terminal():
-        widths = [max(map(len, column)) for column in zip(columns, *cells, strict=True)]
         for row in [[name.upper() for name in columns], *cells]:
             typer.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
         return
     from rich.console import Console
+    from rich.padding import Padding
     from rich.table import Table
     from rich.text import Text
 
-    shown = Table(box=None, pad_edge=False, header_style="bold")
-    for name in columns:
-        shown.add_column(name, overflow="fold")
-    for row in cells:
-        shown.add_row(*(Text(cell, style=STATUS_STYLES.get(cell, "")) for cell in row))
-    Console(file=sys.stdout).print(shown)
+    console = Console(file=sys.stdout)
+    room = console.width - sum(widths[:-1]) - COLUMN_GAP * (len(widths) - 1)
+    below = len(columns) > 1 and room < min(widths[-1], READABLE_WIDTH)
+    if below:
+        shown = _shrunk(widths[:-1], console.width)
+    else:
+        shown = [width if width <= NEVER_CUT_WIDTH else None for width in widths]
+
+    def columned(part: Sequence[Sequence[str]], header: bool) -> Table:
+        made = Table(box=None, pad_edge=False, padding=(0, COLUMN_GAP, 0, 0), header_style="bold", show_header=header)
+        for name, width in zip(columns, shown, strict=False):
+            made.add_column(name, overflow="fold", width=width)
+        for row in part:
+            made.add_row(*(Text(cell, style=STATUS_STYLES.get(cell, "")) for cell in row[: len(shown)]))
+        return made
+
+    if not below:
+        console.print(columned(cells, header=True))
+        return
+    for number, row in enumerate(cells):
+        console.print(columned([row], header=number == 0))
+        if row[-1]:
+            console.print(Padding(Text(row[-1], style="dim"), (0, 0, 0, 4)))
 
 
+def _shrunk(widths: list[int], room: int) -> list[int | None]:
+    """Narrower where they are widest, but for the first column, until they fit."""
+    shrunk = list(widths)
+    while len(shrunk) > 1 and sum(shrunk) + COLUMN_GAP * (len(shrunk) - 1) > room and max(shrunk[1:]) > 1:
+        widest = max(range(1, len(shrunk)), key=shrunk.__getitem__)
+        shrunk[widest] -= 1
+    return [*shrunk]
+
+
+COLUMN_GAP = 2
+NEVER_CUT_WIDTH = 24
+"""Ids are copied, and a copy of a folded one is wrong."""
+READABLE_WIDTH = 40
 STATUS_STYLES = {
     "HEALTHY": "green",
     "DEGRADED": "yellow",

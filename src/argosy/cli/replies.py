@@ -40,6 +40,7 @@ class Hit(msgspec.Struct):
     score: float
     title: str | None = None
     page: int | None = None
+    last_page: int | None = None
     start: int | None = None
     end: int | None = None
     heading_path: list[str] = []

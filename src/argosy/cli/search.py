@@ -51,7 +51,7 @@ def search(
             [
                 (
                     f"{hit.score:.3f}",
-                    " › ".join([hit.name, *hit.heading_path]) + (f" (p. {hit.page})" if hit.page is not None else ""),
+                    " › ".join([hit.name, *hit.heading_path]) + output.pages(hit.page, hit.last_page),
                     output.one_line(hit.text, TEXT_CHARS),
                 )
                 for hit in found.results

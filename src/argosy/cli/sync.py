@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
-from dataclasses import dataclass
+import contextlib
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,12 +16,12 @@ from argosy.cli.locate import AdminUrl, DataDir, Url, locate
 
 if TYPE_CHECKING:
     from argosy.cli.gateway import Api
-    from argosy.cli.mirror import Held
-    from argosy.cli.upload import Rejected
+    from argosy.cli.mirror import Held, Settled
+    from argosy.cli.upload import Rejected, Uploader
 
 PAGE = 1000
-DEBOUNCE_MS = 500
-"""Changes this close together are one: an editor writes a file in several steps."""
+AGAIN_S = 5.0
+"""Pause after a round that failed, while watching."""
 
 
 def sync(
@@ -27,61 +29,114 @@ def sync(
     collection: Annotated[str | None, typer.Option(help="The collection to keep in step.")] = None,
     watch: Annotated[bool, typer.Option("--watch", help="Go on whenever something changes, until Ctrl-C.")] = False,
     recursive: Annotated[bool, typer.Option(help="Look into folders inside folders.")] = True,
-    empty: Annotated[bool, typer.Option("--empty", help="Forget everything when the folder is empty.")] = False,
+    empty: Annotated[bool, typer.Option("--empty", help="Forget everything when a folder is empty or gone.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print each round's outcome as JSON.")] = False,
     url: Url = None,
     admin_url: AdminUrl = None,
     data_dir: DataDir = None,
 ) -> None:
     """Index what changed, forget what was deleted. Ends with status 1 if any document failed."""
+    from argosy.cli.collect import require
     from argosy.cli.gateway import Api
+    from argosy.cli.mirror import roots
 
-    mirror = _Mirror(Api(locate(url, admin_url, data_dir).url), paths, collection, recursive, empty, as_json)
-    failed = mirror.round(None)
-    if watch:
-        if not as_json:
-            output.note("Watching for changes; stop with Ctrl-C.")
-        for changed in _changes(paths):
-            mirror.round(changed)
-    elif failed:
-        raise typer.Exit(1)
+    require(paths)
+
+    def find() -> Api:
+        return Api(locate(url, admin_url, data_dir).url)  # a fleet that restarted may be at another address
+
+    mirror = Mirror(find, roots(paths), collection, recursive, empty, as_json)
+    if not watch:
+        if mirror.round():
+            raise typer.Exit(1)
+        return
+    from argosy.cli.watching import changes
+
+    if not as_json:
+        output.note("Watching for changes; stop with Ctrl-C.")
+    with contextlib.suppress(KeyboardInterrupt):
+        keep(mirror, changes(paths))
 
 
-@dataclass(frozen=True, slots=True)
-class _Mirror:
-    api: Api
-    paths: list[Path]
+def keep(mirror: Mirror, changes: Iterable[bool], clock: Callable[[], float] = time.monotonic) -> None:
+    """A round at first and after each change; one that failed is tried again every AGAIN_S. Ends with `changes`, which
+    says again and again whether anything changed."""
+    from argosy.contracts.errors import ArgosyError
+
+    owed, again_s, told = True, clock(), ""
+    for changed in changes:
+        owed = owed or changed
+        if not owed or (told and clock() < again_s):
+            continue
+        try:
+            mirror.round()
+        except ArgosyError as error:
+            again_s = clock() + AGAIN_S
+            if error.message != told:
+                output.error(error.message)
+                output.note("Still watching; trying again.")
+            told = error.message
+        else:
+            if told:
+                output.note("In step again.")
+            owed, told = False, ""
+
+
+@dataclass(slots=True)
+class Mirror:
+    """`find` gives the fleet as it is now; `prefixes` are what is mirrored and how sources below it begin."""
+
+    find: Callable[[], Api]
+    prefixes: dict[Path, str]
     collection: str | None
     recursive: bool
     empty: bool
     as_json: bool
+    settled: dict[str, Settled] = field(default_factory=dict)
+    rounds: int = 0
 
-    def round(self, changed: Collection[str] | None) -> int:
-        """Makes the fleet hold what is here now. Returns: how many documents failed."""
+    def round(self) -> int:
+        """Makes the fleet hold what is here now. Returns: how many documents failed.
+
+        Raises: ArgosyError; another round does what this one left undone.
+        """
         from argosy.cli.add import failures, follow
-        from argosy.cli.collect import scan
-        from argosy.cli.mirror import plan, refuse_sudden_emptiness, roots
+        from argosy.cli.collect import require, scan
+        from argosy.cli.mirror import Settled, plan, refuse_sudden_emptiness, stamp
         from argosy.cli.progress import showing
         from argosy.cli.upload import Uploader
 
-        local = {one.source: one for one in scan(self.paths, self.recursive).outgoing}
-        todo = plan(local, self._held(), roots(self.paths), changed)
         if not self.empty:
-            refuse_sudden_emptiness(local, todo.forget, self.paths)
-        with showing(quiet=self.as_json) as progress:
-            uploader = Uploader(self.api, self.collection, tell=progress.tell)
+            require(list(self.prefixes))
+        api = self.find()
+        found = scan([path for path in self.prefixes if path.exists()], self.recursive).outgoing
+        local = {one.source: (one, stamp(one)) for one in found}
+        todo = plan(local, self._held(api), self.prefixes.values(), self.settled)
+        if not self.empty:
+            refuse_sudden_emptiness(local, todo.forget, self.prefixes)
+        with showing(quiet=self.as_json or not todo.send or (self.rounds > 0 and not output.is_terminal())) as progress:
+            uploader = Uploader(api, self.collection, tell=progress.tell)
             sent = uploader.send(todo.send)
             batches = follow(uploader, sent, progress)
         for document in todo.forget:
-            self._forget(document)
+            self._forget(uploader, document)
+        refused = {one.source: one for one in sent.rejected}
+        for one in todo.send:
+            self.settled[one.source] = Settled(local[one.source][1], one.source not in refused)
+        for source in self.settled.keys() - local.keys():
+            del self.settled[source]
+        for source in refused:
+            if stamp(local[source][0]) is None:  # deleted since the round began: the next one forgets it
+                sent.rejected.remove(refused[source])
         failed = [*sent.rejected, *failures(batches)]
         counts = {
             status: sum(batch.counts.get(status, 0) for batch in batches) for status in ("indexed", "unchanged")
         } | {"deleted": len(todo.forget), "failed": len(failed)}
-        self._tell(counts, failed, quiet=changed is not None and not any(counts.values()))
+        self._tell(counts, failed)
+        self.rounds += 1
         return len(failed)
 
-    def _held(self) -> Iterator[Held]:
+    def _held(self, api: Api) -> Iterator[Held]:
         from argosy.cli.mirror import Held
         from argosy.contracts.documents import DocumentPage
         from argosy.contracts.errors import CollectionNotFound
@@ -89,7 +144,7 @@ class _Mirror:
         params: dict[str, str | int] = {"limit": PAGE, "collection": self.collection or "default"}
         while True:
             try:
-                page = self.api.get("/v1/documents", params).into(DocumentPage)
+                page = api.get("/v1/documents", params).into(DocumentPage)
             except CollectionNotFound:
                 return
             yield from (Held(view.id, view.source) for view in page.documents)
@@ -97,31 +152,29 @@ class _Mirror:
                 return
             params["after"] = page.next
 
-    def _forget(self, document: str) -> None:
-        import contextlib
-
+    def _forget(self, uploader: Uploader, document: Held) -> None:
         from argosy.contracts.errors import DocumentNotFound
 
         with contextlib.suppress(DocumentNotFound):
-            self.api.delete(f"/v1/documents/{document}")
+            uploader.patiently(lambda: uploader.api.delete(f"/v1/documents/{document.id}"))
 
-    def _tell(self, counts: dict[str, int], failed: list[Rejected], quiet: bool) -> None:
+    def _tell(self, counts: dict[str, int], failed: list[Rejected]) -> None:
+        """The first round always, later ones when they changed something."""
+        from argosy.cli.add import tell_failures
+
+        if self.rounds > 0 and not any(count for what, count in counts.items() if what != "unchanged"):
+            return
         if self.as_json:
             output.json({"counts": counts, "failed": failed})
-        elif not quiet:
+            return
+        if self.rounds == 0:
             output.table(tuple(counts), [[str(count) for count in counts.values()]])
-            if failed:
-                output.table(("failed", "code", "detail"), [(one.name, one.code, one.detail) for one in failed])
-
-
-def _changes(paths: list[Path]) -> Iterator[set[str]]:
-    """Sources that may have changed, whenever some have; ends with Ctrl-C."""
-    import os
-
-    from watchfiles import watch
-
-    for changes in watch(*paths, debounce=DEBOUNCE_MS, raise_interrupt=False):
-        yield {Path(os.path.abspath(path)).as_uri() for _, path in changes}
+        else:
+            happened = ", ".join(f"{count} {what}" for what, count in counts.items() if count)
+            output.line(f"{output.moment(time.time())}  {happened}")
+        if failed:
+            output.line()
+            tell_failures(failed)
 
 
 def register(app: typer.Typer) -> None:

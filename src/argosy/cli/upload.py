@@ -77,11 +77,11 @@ class Uploader:
 
     def batch(self, batch_id: str, wait_s: int) -> BatchView:
         """A batch's state: at once when it is done, else after `wait_s` at the latest."""
-        return self._patiently(lambda: self.api.get(f"/v1/batches/{batch_id}", {"wait_s": wait_s}).into(BatchView))
+        return self.patiently(lambda: self.api.get(f"/v1/batches/{batch_id}", {"wait_s": wait_s}).into(BatchView))
 
     def _send_request(self, files: Sequence[tuple[Outgoing, bytes]], sent: Sent) -> None:
         try:
-            sent.accepted.append(self._patiently(lambda: self._post(files)))
+            sent.accepted.append(self.patiently(lambda: self._post(files)))
         except ArgosyError as error:
             if error.status not in BLAMES_A_FILE:
                 raise
@@ -107,8 +107,8 @@ class Uploader:
 
         return self.api.post_form("/v1/documents", form).into(Accepted)
 
-    def _patiently(self, call: Callable[[], T]) -> T:
-        """Repeats what a retry may help, which is harmless here: sending the same content again changes nothing.
+    def patiently(self, call: Callable[[], T]) -> T:
+        """Repeats what a retry may help, which is harmless: sending or deleting the same again changes nothing.
 
         A fleet that was never met is not waited for.
         """

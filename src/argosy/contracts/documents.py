@@ -75,6 +75,8 @@ class DocumentView(msgspec.Struct):
     updated_at: float
     error: DocumentFault | None = None
     metadata: Metadata = {}
+    left_out: list[str] = []
+    """Parts of the indexed version that could not be read, a sentence each; the rest is indexed."""
 
 
 class DocumentPage(msgspec.Struct):

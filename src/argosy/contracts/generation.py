@@ -30,7 +30,7 @@ class Citation(msgspec.Struct):
     """Where a statement comes from.
 
     `index` is the number that stands in the answer as `[index]`; `quote` is the slice [start, end) of
-    the document's parsed text.
+    the document's parsed text. `page` and `last_page` are those of the whole passage.
     """
 
     index: int
@@ -45,6 +45,7 @@ class Citation(msgspec.Struct):
     end: int
     quote: str
     score: float
+    last_page: int | None = None
 
 
 class AnswerDelta(msgspec.Struct, tag="delta"):

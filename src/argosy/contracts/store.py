@@ -11,7 +11,8 @@ class Chunk(msgspec.Struct, omit_defaults=True):
     """One passage of one version of one document.
 
     `start` and `end` are character offsets into the document's stored parsed text; `text` equals that
-    slice. `page` counts from 1 and is None where the format has no pages.
+    slice. `page`, where it begins, and `last_page`, where it ends, count from 1 and are None where the format has
+    no pages; `last_page` is also None in what was indexed before it was kept.
     """
 
     chunk_id: str
@@ -25,6 +26,7 @@ class Chunk(msgspec.Struct, omit_defaults=True):
     end: int
     title: str | None = None
     page: int | None = None
+    last_page: int | None = None
     heading_path: list[str] = []
     metadata: Metadata = {}
 

@@ -76,7 +76,7 @@ def test_a_document_that_fails_is_named_and_the_status_is_1(fleet: FakeFleet, ar
     result = argosy("add", str(folder), "--wait")
 
     assert result.exit_code == 1
-    assert "a b.md  no_text  a b.md holds no text." in result.stdout.splitlines()
+    assert f"{folder / 'a b.md'}  no_text  a b.md holds no text." in result.stdout.splitlines()
 
 
 def test_a_rejected_file_is_reported_and_the_others_are_indexed(fleet: FakeFleet, argosy: Invoke, folder: Path) -> None:

@@ -51,6 +51,15 @@ def test_one_document_is_shown_with_its_error(fleet: FakeFleet, argosy: Invoke) 
     assert "error         no_text: It holds no text." in lines
 
 
+def test_parts_that_could_not_be_read_are_told(fleet: FakeFleet, argosy: Invoke) -> None:
+    partly = {**document("a"), "left_out": ["tool.exe is a program.", "2 pages are pictures."]}
+    fleet.answer("GET", "/v1/documents/id-a", partly)
+    fleet.answer("GET", "/v1/documents", {"documents": [partly], "next": None})
+
+    assert "tool.exe is a program. 2 pages are pictures." in argosy("documents", "show", "id-a").stdout
+    assert "left out: tool.exe is a program. (and 1 more)" in argosy("documents", "list").stdout
+
+
 def test_an_id_cannot_lead_to_another_path(fleet: FakeFleet, argosy: Invoke) -> None:
     fleet.answer("DELETE", "/v1/documents/../collections/x", DocumentNotFound("There is no such document."))
 

@@ -21,7 +21,7 @@ def passage(name: str, text: str) -> Passage:
     return Passage(
         Chunk(
             f"chunk-{name}", f"doc-{name}", 1, 0, f"{name}.md", f"file:///{name}.md", text, start, start + len(text),
-            title=f"The {name}", page=4, heading_path=["Top", name],
+            title=f"The {name}", page=4, last_page=5, heading_path=["Top", name],
         ),
         0.9,
     )  # fmt: skip
@@ -47,7 +47,8 @@ def test_a_citation_says_where_in_the_document_its_quote_stands() -> None:
     assert citation.quote == "Gulls cry."
     assert (BEFORE + HARBOUR)[citation.start : citation.end] == citation.quote
     assert (citation.chunk_id, citation.name, citation.source) == ("chunk-harbour", "harbour.md", "file:///harbour.md")
-    assert (citation.title, citation.page, citation.heading_path) == ("The harbour", 4, ["Top", "harbour"])
+    assert (citation.title, citation.heading_path) == ("The harbour", ["Top", "harbour"])
+    assert (citation.page, citation.last_page) == (4, 5)
     assert citation.score == 0.7
 
 

@@ -24,6 +24,30 @@ def test_a_table_without_a_terminal_is_plain_aligned_and_uncut(capsys: pytest.Ca
     assert lines == ["NAME    DETAIL", "a       " + "x" * 300, "longer  two lines"]
 
 
+@pytest.mark.parametrize("columns", [60, 80, 110])
+def test_on_a_narrow_terminal_a_sentence_goes_below_its_row_and_an_id_stays_whole(
+    columns: int, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(columns))
+    monkeypatch.setattr(output, "is_terminal", lambda: True)
+    identity = "128fb068fd6b7b32977cadb9"
+    row = (identity, "default", "a name " * 6, "failed", "2026-11-23 01:52:52", "no_text: " + "word " * 20)
+    output.table(("id", "collection", "name", "status", "updated", "remarks"), [row, row])
+
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines].count(identity) == 2
+    assert sum(line.startswith("    no_text: word word") for line in lines) == 2
+    assert max(map(len, lines)) <= columns
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "shown"),
+    [(None, None, ""), (3, None, " (p. 3)"), (3, 3, " (p. 3)"), (3, 4, " (pp. 3–4)")],
+)
+def test_pages_are_named_as_in_print(first: int | None, last: int | None, shown: str) -> None:
+    assert output.pages(first, last) == shown
+
+
 @pytest.mark.parametrize(
     ("terminal", "expected"), [(True, "plain\n\x1b[33mwarned\x1b[0m\n"), (False, "plain\nwarned\n")]
 )

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from argosy.services.documents.blocks import BlockKind, split_blocks
 from argosy.services.documents.chunking import ChunkDraft, ChunkLimits, chunk
 from argosy.services.documents.chunking import cut as cut_stage
-from argosy.services.documents.parsed import PageSpan, ParsedDocument
+from argosy.services.documents.parsed import PageSpan, ParsedDocument, markdown_title
 from argosy.services.documents.tokens import Tokenizer
 from tests.samples.make_samples import HERE
 
@@ -111,6 +111,29 @@ def test_blocks_are_told_apart() -> None:
     assert [kind for kind, _ in kinds].count(BlockKind.TABLE) == 1
     assert [kind for kind, _ in kinds].count(BlockKind.LIST) == 2
     assert [kind for kind, _ in kinds].count(BlockKind.CODE) == 1
+
+
+LONG = 200_000
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        *("# " + part * LONG for part in ("`x ", "*x ", "__x ", "[", "[x](", "#", " #", "\t")),
+        *("# a" + part * LONG + "x" for part in (" ", " #", "\t")),
+        *("a\n" + part * LONG + "x" for part in ("=", "= ", "-|", "|-", "| ", "-")),
+        "#" * LONG,
+        "." + '"' * LONG + "x",
+        "!" * LONG,
+        "1" * LONG + ".",
+    ],
+    ids=lambda line: repr(line[:8]),
+)
+def test_a_line_made_to_do_harm_takes_no_longer_than_others(line: str) -> None:
+    """Trying a place of it twice would take hours, and every request would wait meanwhile."""
+    assert split_blocks(line)
+    assert chunk(ParsedDocument(line, "text/markdown"), Words(), ChunkLimits(200))
+    markdown_title(line)
 
 
 def test_a_hash_inside_code_or_plain_text_is_no_heading() -> None:

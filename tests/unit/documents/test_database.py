@@ -25,6 +25,7 @@ BACK_TO_VERSION_1 = """
 DROP TABLE lanes;
 DROP INDEX jobs_by_lane;
 DROP INDEX documents_by_vectors;
+ALTER TABLE documents DROP COLUMN left_out;
 ALTER TABLE jobs DROP COLUMN lane;
 ALTER TABLE jobs DROP COLUMN outcome;
 ALTER TABLE documents DROP COLUMN vectors_hash;

@@ -25,8 +25,8 @@ from argosy.contracts.store import Chunk, EnsureCollection, ForgetRequest, Publi
 from argosy.services.documents.blobs import content_hash
 from argosy.services.documents.chunking import ChunkLimits
 from argosy.services.documents.jobs import LeaseLost
-from argosy.services.documents.parsed import ParsedDocument
-from argosy.services.documents.pipeline import Pipeline, PipelineSettings, chunk_id
+from argosy.services.documents.parsed import PageSpan, ParsedDocument
+from argosy.services.documents.pipeline import MAX_LEFT_OUT, Pipeline, PipelineSettings, chunk_id
 from argosy.services.documents.settling import settle
 from argosy.services.documents.statistics import report
 from tests.unit.documents.test_chunking import HANDBOOK, Pieces
@@ -54,7 +54,10 @@ class World:
         self.published: list[PublishRequest] = []
         self.forgotten: list[ForgetRequest] = []
         self.largest = 0
+        self.parse_timeout_s = 0.0
         self.serves = "minilm"
+        self.left_out: list[str] = []
+        self.pages: list[PageSpan] = []
 
     def _called(self, name: str, context: RequestContext | None = None) -> None:
         self.calls.append(name)
@@ -66,7 +69,9 @@ class World:
 
     async def parse(self, data: bytes, name: str, timeout_s: float, content_type: str | None = None) -> ParsedDocument:
         self._called("parse")
-        return ParsedDocument(data.decode() + "\n", content_type or "", "Parsed title")
+        self.parse_timeout_s = timeout_s
+        text = data.decode() + "\n"
+        return ParsedDocument(text, content_type or "", "Parsed title", self.pages, left_out=self.left_out)
 
     async def embed(self, texts: list[str], kind: TextKind, context: RequestContext) -> EmbedResponse:
         self._called("embed", context)
@@ -145,6 +150,46 @@ async def test_a_document_is_stored_whole_and_then_published(desk: Desk, world: 
         assert str(uuid.UUID(point.chunk_id)) == point.chunk_id
 
 
+async def test_a_chunk_knows_the_pages_it_begins_and_ends_on(desk: Desk, world: World, pipeline: Pipeline) -> None:
+    text = "A sentence that begins on one page and goes on to the very end of another."
+    world.pages = [PageSpan(3, 0, 30), PageSpan(4, 30, len(text))]
+    add(desk, text.encode())
+    await attempt(desk, pipeline)
+    assert [(point.page, point.last_page) for point in world.points.values()] == [(3, 4)]
+
+
+async def test_what_could_not_be_read_is_told_until_a_version_that_is_whole(
+    desk: Desk, world: World, pipeline: Pipeline
+) -> None:
+    world.left_out = ["tool.exe is a program, which is not supported."]
+    key = add(desk)
+    assert (await attempt(desk, pipeline)).left_out == world.left_out
+    desk.blobs.put(b"text")
+    batch = desk.add("other")
+    await attempt(desk, pipeline)
+    [listed] = desk.catalog.batch(batch).documents
+    assert [view.left_out for view in (listed, *desk.catalog.documents().documents)] == [world.left_out] * 3
+    world.left_out = []
+    add(desk, b"All of it can be read now.")
+    assert (await attempt(desk, pipeline)).left_out == []
+    assert desk.catalog.document(key).left_out == []
+
+
+async def test_a_long_list_of_what_could_not_be_read_is_shortened(desk: Desk, world: World, pipeline: Pipeline) -> None:
+    world.left_out = [f"Part {n} is broken." for n in range(100)]
+    add(desk)
+    told = (await attempt(desk, pipeline)).left_out
+    assert (len(told), told[-1]) == (MAX_LEFT_OUT, "81 more parts could not be read.")
+
+
+async def test_a_larger_document_has_more_time_to_be_parsed(desk: Desk, world: World) -> None:
+    settings = PipelineSettings(ChunkLimits(40), parse_timeout_s=30.0, parse_timeout_per_mib_s=1024.0)
+    for size in (1024, 5 * 1024):
+        add(desk, b"word " * (size // 5 + 1))
+        await attempt(desk, Pipeline(desk.jobs, desk.blobs, world, Pieces(), world, world, settings))
+        assert world.parse_timeout_s == pytest.approx(30 + size / 1024, abs=0.01)
+
+
 async def test_a_collection_that_the_store_lacks_is_made(desk: Desk, world: World, pipeline: Pipeline) -> None:
     add(desk)
     world.fault["upsert"] = CollectionNotFound("There is no collection.")
@@ -189,6 +234,16 @@ async def test_vectors_of_another_model_are_not_taken_again(desk: Desk, world: W
     desk.catalog.accept("default", [desk.upload("moved.md", HANDBOOK.encode())])
     await attempt(desk, pipeline)
     assert len(world.embedded) == view.chunks
+
+
+async def test_vectors_made_with_other_settings_are_not_taken_again(desk: Desk, world: World) -> None:
+    for vectors in ("fp32", "fp32", "int8"):
+        settings = PipelineSettings(ChunkLimits(40), vectors=vectors)
+        world.embedded.clear()
+        desk.catalog.accept("default", [desk.upload(f"{len(world.published)}.md", HANDBOOK.encode())])
+        desk.blobs.put(HANDBOOK.encode())
+        view = await attempt(desk, Pipeline(desk.jobs, desk.blobs, world, Pieces(), world, world, settings))
+        assert len(world.embedded) == (0 if len(world.published) == 2 else view.chunks)
 
 
 async def test_kept_vectors_that_are_damaged_or_gone_are_computed_anew(

@@ -26,7 +26,10 @@ from tests.kits import make_kit
 
 TEXT = "The tide turns twice a day. Lighthouses guide ships at night."
 PASSAGE = Passage(
-    Chunk("c1", "d1", 1, 0, "tides.md", "file:tides.md", TEXT, 100, 100 + len(TEXT), title="Tides", page=3), 1.0
+    Chunk(
+        "c1", "d1", 1, 0, "tides.md", "file:tides.md", TEXT, 100, 100 + len(TEXT), title="Tides", page=3, last_page=4
+    ),
+    1.0,
 )
 
 

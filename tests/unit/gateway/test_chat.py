@@ -64,6 +64,7 @@ async def test_an_answer_has_openais_shape_with_citations_beside_it(rig: Rig) ->
             "heading_path": [],
             "chunk_id": "c1",
             "page": 3,
+            "last_page": 4,
             "start": 100,
             "end": 100 + len(TEXT),
             "quote": TEXT,

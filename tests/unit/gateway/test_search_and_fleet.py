@@ -40,6 +40,7 @@ async def test_a_search_answers_its_results_with_their_place(rig: Rig) -> None:
                 "text": TEXT,
                 "score": 1.0,
                 "page": 3,
+                "last_page": 4,
                 "start": 100,
                 "end": 100 + len(TEXT),
                 "heading_path": [],

@@ -36,6 +36,7 @@ from argosy.services.documents.jobs import JobRules, Jobs
 from argosy.services.documents.meters import IngestionMeters
 from argosy.services.documents.parsing import ParserLimits, ParserPool
 from argosy.services.documents.pipeline import Pipeline, PipelineSettings
+from argosy.services.documents.processing import processing_key, vectors_key
 from argosy.services.documents.queueing import queue_size
 from argosy.services.documents.statistics import report
 from argosy.services.documents.tokenization import ModelTokenizer
@@ -105,9 +106,8 @@ class DocumentsService:
             open_database, settings.database, self._folder, dict(os.environ)
         )
         self._blobs = await asyncio.to_thread(BlobStore, self._folder / "blobs")
-        processing = f"{embedding.backend}:{embedding.model}:{settings.chunk_tokens}:{settings.chunk_overlap_tokens}"
         limits = QueueLimits(settings.max_queued_documents, settings.max_queued_bytes)
-        self._catalog = await asyncio.to_thread(Catalog, database, limits, processing)
+        self._catalog = await asyncio.to_thread(Catalog, database, limits, processing_key(settings, embedding))
         self._interventions = Interventions(database, limits)
         jobs = Jobs(database, JobRules(lease_s=settings.lease_s, max_attempts=settings.max_attempts))
         self._parser = ParserPool(settings.parsers, ParserLimits(memory_bytes=settings.parser_memory_bytes))
@@ -122,7 +122,13 @@ class DocumentsService:
             tokenizer,
             self._upstreams.embedding,
             self._upstreams.store,
-            PipelineSettings(chunks=chunks, parse_timeout_s=settings.parse_timeout_s, readers=settings.parsers),
+            PipelineSettings(
+                chunks=chunks,
+                parse_timeout_s=settings.parse_timeout_s,
+                parse_timeout_per_mib_s=settings.parse_timeout_per_mib_s,
+                readers=settings.parsers,
+                vectors=vectors_key(embedding),
+            ),
             on_indexed=self._meters.indexed,
         )
         self._worker = Worker(jobs, pipeline, slots=settings.workers, on_failed=self._meters.failed)

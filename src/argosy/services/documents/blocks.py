@@ -36,7 +36,10 @@ class _Line:
     text: str
 
 
-_ATX = re.compile(r" {0,3}(#{1,6})(?:[ \t]+(.*?))?(?:[ \t]+#+)?[ \t]*$")
+MAX_TITLE_CHARS = 500
+"""Of a heading's words; what follows is in the text all the same."""
+# Lines may be megabytes long and made to do harm: no pattern may try a place twice.
+_ATX = re.compile(r" {0,3}(#{1,6})(?=[ \t]|$)")
 _SETEXT = re.compile(r" {0,3}(=+|-{2,})[ \t]*$")
 _FENCE = re.compile(r" {0,3}(`{3,}|~{3,})")
 _ITEM = re.compile(r" {0,3}(?:[-*+]|\d{1,9}[.)])(?:[ \t]|$)")
@@ -76,7 +79,7 @@ def _block_at(lines: list[_Line], at: int) -> tuple[BlockKind, int, int, str]:
     """Kind of the block that begins at line `at`, the line after it, and level and title of a heading."""
     text = lines[at].text
     if heading := _ATX.match(text):
-        return BlockKind.HEADING, at + 1, len(heading.group(1)), _plain(heading.group(2) or "")
+        return BlockKind.HEADING, at + 1, len(heading.group(1)), _plain(_unclosed(text[heading.end() :]))
     if fence := _FENCE.match(text):
         return BlockKind.CODE, _after_fence(lines, at, fence.group(1)), 0, ""
     if _is_table(lines, at):
@@ -150,5 +153,13 @@ def _until_blank(lines: list[_Line], at: int) -> tuple[BlockKind, int]:
     return BlockKind.PARAGRAPH, after
 
 
+def _unclosed(heading: str) -> str:
+    """Without the marks that may close a heading as they opened it."""
+    words = heading.strip(" \t")
+    inner = words.rstrip("#")
+    return inner.rstrip(" \t") if not inner or inner[-1] in " \t" else words
+
+
 def _plain(title: str) -> str:
+    title = title[:MAX_TITLE_CHARS]
     return _EMPHASIS.sub(r"\2", _LINK.sub(r"\1", title)).strip()

@@ -196,6 +196,7 @@ class Catalog:
                 stage=None,
                 chunks=None,
                 pages=None,
+                left_out=None,
                 error_code=None,
                 error_detail=None,
                 updated_at=now,

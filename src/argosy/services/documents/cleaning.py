@@ -132,25 +132,29 @@ def _repeated(lines: Sequence[_Line]) -> Iterator[_Line]:
     counting = _counting(lines)
     seen: set[tuple[str, ...]] = set()
     for line in lines:
-        stripped = tuple(str(n) for at, n in enumerate(line.numbers) if at != counting)
-        counts_pages = counting is not None and line.numbers[counting] - line.page == _offset(lines, counting)
+        counts_pages = counting is not None and line.numbers[counting.at] - line.page == counting.offset
+        stripped = tuple(str(n) for at, n in enumerate(line.numbers) if counting is None or at != counting.at)
         said = stripped if counts_pages else (line.text,)
         if said in seen or (counts_pages and _BARE.fullmatch(line.text)):
             yield line
         seen.add(said)
 
 
-def _counting(lines: Sequence[_Line]) -> int | None:
+@dataclass(frozen=True, slots=True)
+class _Counting:
+    """The number at place `at` of a line is that of its page and `offset`."""
+
+    at: int
+    offset: int
+
+
+def _counting(lines: Sequence[_Line]) -> _Counting | None:
     """Which of the numbers counts the pages; None when none does."""
     for at in range(min(len(line.numbers) for line in lines)):
-        offsets = Counter(line.numbers[at] - line.page for line in lines)
-        if offsets.most_common(1)[0][1] >= max(LEAST_PAGES, LEAST_SHARE * len(lines)):
-            return at
+        [(offset, count)] = Counter(line.numbers[at] - line.page for line in lines).most_common(1)
+        if count >= max(LEAST_PAGES, LEAST_SHARE * len(lines)):
+            return _Counting(at, offset)
     return None
-
-
-def _offset(lines: Sequence[_Line], at: int) -> int:
-    return Counter(line.numbers[at] - line.page for line in lines).most_common(1)[0][0]
 
 
 def _without(parsed: ParsedDocument, doomed: Sequence[tuple[int, int]]) -> ParsedDocument:

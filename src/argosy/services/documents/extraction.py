@@ -4,6 +4,7 @@ parser's child only.
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -96,7 +97,8 @@ class _Picture:
             raise UnreadableDocument(f"{name} is damaged: it cannot be read as {noun(self.kind)}.") from error
         if not found.text.strip():
             raise NoTextInDocument(f"{name} holds no text: text recognition (OCR) found none.")
-        return ParsedDocument(found.text, self.kind, found.title, markdown=False, properties=found.properties)
+        title = found.title or markdown_title(found.text)
+        return ParsedDocument(found.text, self.kind, title, properties=found.properties)
 
 
 def _html(data: bytes, name: str) -> ParsedDocument:
@@ -126,6 +128,7 @@ def _csv(data: bytes, name: str) -> ParsedDocument:
 
 def _json(data: bytes, name: str) -> ParsedDocument:
     text = decode_any(data)
+    _check_json(text, name)
     try:
         found = xberg_reader.read(text.encode("utf-8", "replace"), name, Format.JSON)
     except RuntimeError as error:
@@ -133,6 +136,17 @@ def _json(data: bytes, name: str) -> ParsedDocument:
     if not found.text.strip():
         return ParsedDocument(text, Format.JSON, markdown=False)
     return ParsedDocument(found.text, Format.JSON, found.title or markdown_title(found.text))
+
+
+def _check_json(text: str, name: str) -> None:
+    """The parser would take a broken file for a text. Numbers are not computed: they may have any length."""
+    try:
+        json.loads(text, parse_int=len, parse_float=len)
+    except json.JSONDecodeError as error:
+        place = f"line {error.lineno}, column {error.colno}"
+        raise UnreadableDocument(f"{name} is damaged: it is not valid JSON ({place}).") from error
+    except RecursionError as error:
+        raise OversizedDocument(f"{name} is nested too deeply to be read as JSON.") from error
 
 
 def _mail(data: bytes, name: str) -> ParsedDocument:

@@ -18,6 +18,7 @@ from argosy.contracts.errors import (
     UnsupportedType,
 )
 from argosy.services.documents.archives import LOCKED, members_of
+from argosy.services.documents.wide_text import marked_encoding, unmarked_encoding
 
 
 class Format(enum.StrEnum):
@@ -76,7 +77,6 @@ _TEXTUAL = frozenset({Format.MARKDOWN, Format.TEXT, Format.HTML, Format.CSV, For
 _ODT_CONTENT = b"mimetypeapplication/vnd.oasis.opendocument.text"
 _OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 _ENCRYPTED_PACKAGE = "EncryptedPackage".encode("utf-16-le")
-_BOM_16 = (b"\xff\xfe", b"\xfe\xff")
 _NOT_IN_TEXT = bytes(byte for byte in range(32) if byte not in (8, 9, 10, 11, 12, 13, 27))
 _SAMPLE_BYTES = 65_536
 _MAIL_HEADER = re.compile(rb"(?:received|return-path|from|to|subject|date|message-id|mime-version)[ \t]*:", re.I)
@@ -177,8 +177,13 @@ def _wrong(name: str, named: Format | None, actual: str) -> DocumentError | Unsu
 
 
 def _looks_like_text(data: bytes) -> bool:
+    return marked_encoding(data) is not None or not has_binary(data) or unmarked_encoding(data) is not None
+
+
+def has_binary(data: bytes) -> bool:
+    """Whether there are bytes that stand in no text whose characters are single bytes or UTF-8."""
     sample = data[:_SAMPLE_BYTES]
-    return sample.startswith(_BOM_16) or not any(byte in sample for byte in _NOT_IN_TEXT)
+    return any(byte in sample for byte in _NOT_IN_TEXT)
 
 
 def _looks_like_mail(data: bytes) -> bool:

@@ -5,7 +5,7 @@ A worker that dies leaves a lease that expires; one that was only slow finds its
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -73,6 +73,8 @@ class Indexed:
     """Chunks whose vectors had to be computed."""
     seconds: Mapping[str, float] = field(default_factory=dict)
     """Time spent in each stage."""
+    left_out: Sequence[str] = ()
+    """Parts that could not be read, a sentence each."""
 
 
 class Outcome(msgspec.Struct, omit_defaults=True):
@@ -186,6 +188,7 @@ class Jobs:
                     chunks=indexed.chunks,
                     pages=indexed.pages,
                     title=indexed.title,
+                    left_out=msgspec.json.encode(list(indexed.left_out)).decode() if indexed.left_out else None,
                     text_hash=indexed.text_hash,
                     vectors_hash=indexed.vectors_hash,
                     error_code=None,

@@ -38,8 +38,8 @@ def recognition(name: str) -> xberg.OcrConfig:
     if found is None:
         raise OcrMissing(
             f"{name} holds only pictures of text, and there is no text recognition here. Install Tesseract with its "
-            "language data (Debian and Ubuntu: apt-get install tesseract-ocr; macOS: brew install tesseract), "
-            "then retry the document."
+            "language data (Debian and Ubuntu: apt-get install tesseract-ocr tesseract-ocr-eng; macOS: brew install "
+            "tesseract), then retry the document."
         )
     folder, languages = found
     return xberg.OcrConfig(backend="tesseract", language=languages, auto_rotate=False, tessdata_path=str(folder))

@@ -7,17 +7,14 @@ import re
 
 import msgspec
 
-_BOMS = (
-    (codecs.BOM_UTF8, "utf-8-sig"),
-    (codecs.BOM_UTF16_LE, "utf-16"),
-    (codecs.BOM_UTF16_BE, "utf-16"),
-)
+from argosy.services.documents.wide_text import marked_encoding
+
 _META_CHARSET = re.compile(rb"<meta[^>]{0,200}charset\s*=\s*[\"']?\s*([A-Za-z0-9_.:-]{2,40})", re.IGNORECASE)
 _FRONT_MATTER_TITLE = re.compile(r"\A---\n(?:(?!---\n).*\n)*?title:[ \t]*(.+)\n")
 _PAGE_BREAK = "\n\n"
 WHOLE_SHARE = 0.95
 """Pages that hold less of a document than this are not all of it."""
-_FIRST_HEADING = re.compile(r"^ {0,3}#[ \t]+(.+?)[ \t#]*$", re.MULTILINE)
+_FIRST_HEADING = re.compile(r"^ {0,3}#[ \t]+(\S.*)$", re.MULTILINE)
 
 
 class PageSpan(msgspec.Struct, array_like=True):
@@ -67,9 +64,9 @@ def decode_text(data: bytes, *, html: bool = False) -> str:
 
     Never fails; a byte that cp1252 does not know is read as Latin-1.
     """
-    for mark, marked in _BOMS:
-        if data.startswith(mark):
-            return normalise(data.decode(marked, errors="replace"))
+    marked = "utf-8-sig" if data.startswith(codecs.BOM_UTF8) else marked_encoding(data)
+    if marked is not None:
+        return normalise(data.decode(marked, errors="replace"))
     for encoding in ("utf-8", _declared_charset(data) if html else None, "cp1252"):
         if encoding is not None:
             try:
@@ -82,8 +79,10 @@ def decode_text(data: bytes, *, html: bool = False) -> str:
 def markdown_title(text: str) -> str | None:
     """The title that a Markdown text gives itself: in its front matter, else its first top heading."""
     head = text[:20_000]
-    found = _FRONT_MATTER_TITLE.search(head) or _FIRST_HEADING.search(head)
-    return found.group(1).strip().strip("\"'").strip() or None if found else None
+    if stated := _FRONT_MATTER_TITLE.search(head):
+        return stated.group(1).strip().strip("\"'").strip() or None
+    heading = _FIRST_HEADING.search(head)
+    return heading.group(1).rstrip(" \t#").strip("\"'").strip() or None if heading else None
 
 
 def with_pages(content: str, pages: list[tuple[int, str]]) -> tuple[str, list[PageSpan]]:

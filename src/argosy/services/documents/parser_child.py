@@ -13,6 +13,7 @@ import resource
 import signal
 import sys
 import threading
+import traceback
 from typing import BinaryIO
 
 import msgspec
@@ -54,7 +55,7 @@ def main() -> None:
     jobs: queue.SimpleQueue[ParseRequest] = queue.SimpleQueue()
     threading.Thread(target=_receive, args=(source, jobs), daemon=True).start()
     while True:
-        target.write(frame(_answer(jobs.get())))
+        target.write(_answer(jobs.get()))
         target.flush()
 
 
@@ -85,17 +86,18 @@ def _receive(source: BinaryIO, jobs: queue.SimpleQueue[ParseRequest]) -> None:
         os._exit(0)
 
 
-def _answer(request: ParseRequest) -> ParseReply:
+def _answer(request: ParseRequest) -> bytes:
     from argosy.services.documents.extraction import extract  # the limits hold before the libraries load
 
     try:
-        return ParseReply(extract(request.data, request.name, request.content_type))
+        return frame(ParseReply(extract(request.data, request.name, request.content_type)))
     except DocumentError as error:
-        return ParseReply(code=error.code, message=error.message)
+        return frame(ParseReply(code=error.code, message=error.message))
     except MemoryError:
         os._exit(1)
     except Exception:
-        return ParseReply(code=Internal.code)
+        traceback.print_exc()  # into the service's log: a bug of ours, for which the document will be blamed
+        return frame(ParseReply(code=Internal.code))
 
 
 if __name__ == "__main__":

@@ -109,7 +109,10 @@ class ParserPool:
                     reply = await self._ask(request)
             except TimeoutError as error:
                 log.warning("parser timed out", timeout_s=timeout_s, content_type=kind.value)
-                raise ParserTimedOut(f"{name} was not parsed within {timeout_s:g} seconds.") from error
+                raise ParserTimedOut(
+                    f"{name} was not parsed within {round(timeout_s, 1):g} seconds. Split it, or raise "
+                    "services.documents.parse_timeout_s."
+                ) from error
             except _ChildDied as error:
                 log.warning("parser crashed", content_type=kind.value)
                 raise ParserCrashed(f"{name} made the parser crash or use too much memory.") from error
@@ -118,6 +121,7 @@ class ParserPool:
         error_class = BY_CODE.get(reply.code)
         if error_class is not None and issubclass(error_class, DocumentError):
             raise error_class(reply.message)
+        log.error("parser failed unexpectedly", content_type=kind.value)  # what happened it told the log itself
         raise UnreadableDocument(f"{name} cannot be read as {noun(kind)}.")
 
     async def close(self) -> None:

@@ -30,6 +30,8 @@ PLAUSIBLE_SHARE = 0.6
 plain reader sees of a page, its result is not used."""
 BLANK_INK = 10
 """A page with fewer characters and a picture is taken for a scan; a page number alone does not make it text."""
+MAX_RUNS = 20
+"""Of pages named in a sentence."""
 _WRONG_PASSWORD = 4
 """FPDF_ERR_PASSWORD"""
 _TAIL_BYTES = 65_536
@@ -41,13 +43,18 @@ def read_pdf(data: bytes, name: str) -> ParsedDocument:
     """Raises: EncryptedDocument, OversizedDocument, UnreadableDocument, NoTextInDocument, OcrMissing."""
     document = _open(data, name)
     try:
-        plain = [_plain_page(document, number) for number in range(len(document))]
+        seen = [_plain_page(document, number) for number in range(len(document))]
+        damaged = [number for number, text in enumerate(seen) if text is None]
+        if len(damaged) == len(seen):
+            raise UnreadableDocument(f"{name} is damaged: no page of it can be read as PDF.")
+        plain = [text or "" for text in seen]
         pages = _read_ranges(document, name, plain)
         texts = [
             rich if rich is not None and ink(rich) >= PLAUSIBLE_SHARE * ink(bare) else bare
             for rich, bare in zip(pages, plain, strict=True)
         ]
-        left_out = _recognise(document, name, texts)
+        left_out = [f"{_pages(damaged)} damaged and cannot be read."] if damaged else []
+        left_out += _recognise(document, name, texts)
         title, properties = _about(document)
     finally:
         document.close()
@@ -82,13 +89,14 @@ def _open(data: bytes, name: str) -> pypdfium2.PdfDocument:
     return document
 
 
-def _plain_page(document: pypdfium2.PdfDocument, number: int) -> str:
+def _plain_page(document: pypdfium2.PdfDocument, number: int) -> str | None:
+    """None when it cannot be read."""
     try:
         page = document[number]
         text = page.get_textpage().get_text_bounded()
         page.close()
     except pypdfium2.PdfiumError:
-        return ""
+        return None
     return normalise(text).strip()
 
 
@@ -138,7 +146,7 @@ def _recognise(document: pypdfium2.PdfDocument, name: str, texts: list[str]) -> 
     except OcrMissing:
         if not any(texts):
             raise
-        return [f"{len(scans)} pages are pictures, which text recognition (OCR) would read; it is not installed."]
+        return [f"{_pages(scans)} only pictures; text recognition (OCR) would read them, but it is not installed."]
     for numbers in _batches(scans, RANGE_PAGES):
         try:
             found = xberg_reader.read(_excerpt(document, numbers), name, Format.PDF, config)
@@ -148,8 +156,22 @@ def _recognise(document: pypdfium2.PdfDocument, name: str, texts: list[str]) -> 
             if 1 <= at <= len(numbers) and ink(text) > ink(texts[numbers[at - 1]]):
                 texts[numbers[at - 1]] = text.strip()
     if not any(texts):
-        raise NoTextInDocument(f"{name} holds no text: text recognition (OCR) found none on {len(scans)} pages.")
+        raise NoTextInDocument(f"{name} holds no text: text recognition (OCR) found none on {len(scans)} page{"" if len(scans) == 1 else "s"}.")
     return []
+
+
+def _pages(numbers: Sequence[int]) -> str:
+    """The subject of a sentence, for pages counted from 0 in rising order: "Pages 2–4, 7 are"."""
+    if len(numbers) == 1:
+        return f"Page {numbers[0] + 1} is"
+    runs: list[list[int]] = []
+    for number in numbers:
+        if runs and runs[-1][-1] == number - 1:
+            runs[-1][1:] = [number]
+        else:
+            runs.append([number])
+    shown = ", ".join("–".join(str(end + 1) for end in run) for run in runs[:MAX_RUNS])
+    return f"Pages {shown}{' and more' if len(runs) > MAX_RUNS else ''} are"
 
 
 def _has_picture(document: pypdfium2.PdfDocument, number: int) -> bool:

@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
@@ -37,6 +37,8 @@ _CHUNK_IDS = uuid.UUID("6f0d3c1a-9a52-5b0e-8d5e-0f5a6e0c7b11")
 BLOB_GRACE_S = 600.0
 """Content that was put this recently may belong to an upload that is just being accepted."""
 STAGE_EVERY_S = 0.5
+MAX_LEFT_OUT = 20
+"""Sentences kept about parts that could not be read."""
 
 
 class Parser(Protocol):
@@ -69,6 +71,7 @@ class ChunkStore(Protocol):
 class PipelineSettings:
     chunks: ChunkLimits = field(default_factory=ChunkLimits)
     parse_timeout_s: float = 120.0
+    parse_timeout_per_mib_s: float = 60.0
     call_timeout_s: float = 120.0
     """For one call to the embedding service or the store."""
     readers: int = 2
@@ -76,9 +79,16 @@ class PipelineSettings:
     batch_chunks: int = 64
     """Chunks embedded and stored in one call each; the store takes at most 200."""
 
+    vectors: str = ""
+    """How vectors are made, see `processing.vectors_key`; those made in another way are not taken again."""
+
     def __post_init__(self) -> None:
         if not 1 <= self.batch_chunks <= 200:
             raise ValueError("batch_chunks must be from 1 to 200")
+
+    def parse_limit_s(self, size_bytes: int) -> float:
+        """Time for a document of that size; who wants to hold a parser for long must send much."""
+        return self.parse_timeout_s + self.parse_timeout_per_mib_s * size_bytes / (1 << 20)
 
 
 class Pipeline:
@@ -129,7 +139,7 @@ class Pipeline:
             enriched = enrich(parsed, job.title, job.metadata)
             title, described = enriched.title, replace(job, metadata=enriched.metadata)
         text = parsed.text.encode("utf-8")
-        pages = len(parsed.pages) or None
+        pages, left_out = len(parsed.pages) or None, _shortened(parsed.left_out)
         del parsed
         keeping = asyncio.create_task(asyncio.to_thread(self._blobs.put, text))
         try:
@@ -142,7 +152,7 @@ class Pipeline:
             version = PublishRequest(job.collection, job.document_id, job.version, len(drafts))
             await self._store.publish(version, self._context(job))
         self._on_indexed(times.seconds, len(drafts), pages or 0, embedded)
-        indexed = Indexed(len(drafts), pages, title, text_key, vectors_key, embedded, times.seconds)
+        indexed = Indexed(len(drafts), pages, title, text_key, vectors_key, embedded, times.seconds, left_out)
         return await asyncio.to_thread(self._jobs.done, job, indexed)
 
     async def _read(self, job: Job, times: StageTimes) -> tuple[ParsedDocument, list[ChunkDraft]]:
@@ -151,7 +161,8 @@ class Pipeline:
             raise EmptyDocument(f"{job.name} has no stored content. Add it again.")
         with times.measured("parse"):
             data = await asyncio.to_thread(self._blobs.get, job.content_hash)
-            parsed = await self._parser.parse(data, job.name, self._settings.parse_timeout_s, job.content_type)
+            limit_s = self._settings.parse_limit_s(len(data))
+            parsed = await self._parser.parse(data, job.name, limit_s, job.content_type)
         times.split("parse", "clean", parsed.stage_s.get("clean", 0.0))
         await self._stage(job, "chunk", 0.2)
         with times.measured("chunk"):
@@ -180,7 +191,7 @@ class Pipeline:
                     answer, computed = await self._vectors(job, part, pool)
                 if kept is not None and (answer.model, answer.dimensions) != (kept.model, kept.dimensions):
                     raise UpstreamFailed("The embedding model changed while a document was being indexed.")
-                kept = kept or KeptVectors(answer.model, answer.dimensions, [], b"")
+                kept = kept or KeptVectors(answer.model, answer.dimensions, [], b"", self._settings.vectors)
                 kept.hashes += answer.hashes
                 vectors += answer.vectors
                 embedded += computed
@@ -205,7 +216,7 @@ class Pipeline:
                 found = KeptVectors.decode(await asyncio.to_thread(self._blobs.get, key))
                 kept += [] if found is None else [found]
         model = (await self._embedder.model(self._context(job))).model if kept else ""
-        return VectorPool(kept, model)
+        return VectorPool(kept, model, self._settings.vectors)
 
     async def _vectors(self, job: Job, part: list[ChunkDraft], pool: VectorPool) -> tuple[KeptVectors, int]:
         """The vectors of a part, and how many of them had to be computed. What is embedded is what is stored."""
@@ -260,6 +271,14 @@ def chunk_id(document_id: str, version: int, ordinal: int) -> str:
     return str(uuid.uuid5(_CHUNK_IDS, f"{document_id}/{version}/{ordinal}"))
 
 
+def _shortened(left_out: Sequence[str]) -> list[str]:
+    """A mail may have a hundred attachments, and a list of documents shows them for each."""
+    if len(left_out) <= MAX_LEFT_OUT:
+        return list(left_out)
+    shown = MAX_LEFT_OUT - 1
+    return [*left_out[:shown], f"{len(left_out) - shown} more parts could not be read."]
+
+
 def as_chunk(job: Job, draft: ChunkDraft, title: str | None) -> Chunk:
     return Chunk(
         chunk_id=chunk_id(job.document_id, job.version, draft.ordinal),
@@ -273,6 +292,7 @@ def as_chunk(job: Job, draft: ChunkDraft, title: str | None) -> Chunk:
         end=draft.end,
         title=title,
         page=draft.page,
+        last_page=draft.last_page,
         heading_path=draft.heading_path,
         metadata=job.metadata,
     )

@@ -19,7 +19,7 @@ from sqlalchemy import (
     text,
 )
 
-VERSION = 2
+VERSION = 3
 """Raised with each change of the tables; a newer catalog is refused, an older one gets what it lacks."""
 
 DELETED = "deleted"
@@ -79,6 +79,7 @@ documents = Table(
     Column("bytes", BigInteger, nullable=False),
     Column("chunks", Integer),
     Column("pages", Integer),
+    Column("left_out", Text),
     Column("error_code", String(64)),
     Column("error_detail", Text),
     Column("created_at", Float, nullable=False),

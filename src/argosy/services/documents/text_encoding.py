@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import codecs
+
 from argosy.services.documents import xberg_reader
+from argosy.services.documents.formats import has_binary
 from argosy.services.documents.parsed import decode_text, normalise
+from argosy.services.documents.wide_text import marked_encoding, unmarked_encoding
 
 _SAMPLE_BYTES = 8192
 CANDIDATES = (
@@ -11,7 +15,6 @@ CANDIDATES = (
     *("iso8859_2", "cp1253", "iso8859_7", "cp1254", "cp1255", "cp1256", "cp1257", "cp1258", "iso8859_5", "iso8859_15"),
     *("cp866", "cp874"),
 )
-_MARKS = (b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")
 
 
 def decode_any(data: bytes, *, html: bool = False) -> str:
@@ -19,8 +22,11 @@ def decode_any(data: bytes, *, html: bool = False) -> str:
 
     The detector does not name the encoding, it gives the words: the first candidate that gives the same ones is it.
     """
-    if data.startswith(_MARKS) or (html and b"charset" in data[:4096].lower()):
+    marked = data.startswith(codecs.BOM_UTF8) or marked_encoding(data) is not None
+    if marked or (html and b"charset" in data[:4096].lower()):
         return decode_text(data, html=html)
+    if has_binary(data) and (wide := unmarked_encoding(data)) is not None:
+        return normalise(data.decode(wide, errors="replace"))
     try:
         return normalise(data.decode("utf-8"))
     except UnicodeDecodeError as error:

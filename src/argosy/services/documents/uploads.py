@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import PurePosixPath
 
 from starlette.datastructures import FormData, UploadFile
 from starlette.exceptions import HTTPException
@@ -20,6 +21,7 @@ from argosy.services.documents.blobs import content_hash
 from argosy.services.documents.formats import Format, detect
 
 MAX_NAME_CHARS = 255
+MAX_SUFFIX_CHARS = 16
 MAX_SOURCE_CHARS = 2048
 MAX_METADATA_KEYS = 64
 MAX_INTEGER = 2**53
@@ -124,12 +126,16 @@ def _too_many(settings: DocumentsSettings) -> TooLarge:
 
 
 def clean_name(given: str, param: str) -> str:
-    """The last part of a path, without control characters. Raises: InvalidRequest when nothing is left of it."""
+    """The last part of a path, without control characters; of a long one the beginning and the suffix.
+
+    Raises: InvalidRequest when nothing is left of it.
+    """
     last = given.replace("\\", "/").rstrip("/").rpartition("/")[2]
     name = "".join(character for character in last if character.isprintable()).strip()
     if name in ("", ".", ".."):
         raise InvalidRequest(f"{param} has no usable name.", param=param)
-    return name[:MAX_NAME_CHARS]
+    suffix = PurePosixPath(name).suffix[:MAX_SUFFIX_CHARS]  # it says what kind of document it is
+    return name if len(name) <= MAX_NAME_CHARS else name[: MAX_NAME_CHARS - len(suffix)] + suffix
 
 
 def _check_source(source: str, param: str) -> None:

@@ -12,12 +12,13 @@ _HASH_BYTES = 16
 
 class KeptVectors(msgspec.Struct):
     """A document's vectors. `hashes` are those of the embedded texts, row by row; `vectors` is little-endian float32,
-    shape (len(hashes), dimensions)."""
+    shape (len(hashes), dimensions). `made_by` names the settings they were made with, see `processing.vectors_key`."""
 
     model: str
     dimensions: int
     hashes: list[bytes]
     vectors: bytes
+    made_by: str = ""
 
     def encode(self) -> bytes:
         return _encoder.encode(self)
@@ -44,12 +45,12 @@ def text_hash(text: str) -> bytes:
 class VectorPool:
     """Vectors by the hash of their text, all of one model; `model` is None while it holds none."""
 
-    def __init__(self, kept: Iterable[KeptVectors], model: str) -> None:
-        """Those of another model than the present one are left out."""
+    def __init__(self, kept: Iterable[KeptVectors], model: str, made_by: str = "") -> None:
+        """Those of another model than the present one, or made with other settings, are left out."""
         self.model: tuple[str, int] | None = None
         self._rows: dict[bytes, bytes] = {}
         for one in kept:
-            if one.model != model or self.model not in (None, (one.model, one.dimensions)):
+            if (one.model, one.made_by) != (model, made_by) or self.model not in (None, (one.model, one.dimensions)):
                 continue
             self.model = (one.model, one.dimensions)
             size = 4 * one.dimensions

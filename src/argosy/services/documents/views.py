@@ -45,6 +45,7 @@ def document_view(row: Any) -> DocumentView:
         updated_at=row.updated_at,
         error=_fault(row.error_code, row.error_detail),
         metadata=msgspec.json.decode(row.metadata, type=Metadata),
+        left_out=_left_out(row),
     )
 
 
@@ -118,6 +119,7 @@ def _entry_view(row: Any) -> DocumentView:
         updated_at=row.updated_at,
         error=fault or _WAS_DELETED if row.state == JobState.CANCELLED else fault,
         metadata={} if gone else msgspec.json.decode(row.metadata, type=Metadata),
+        left_out=_left_out(row) if current else [],
     )
 
 
@@ -140,6 +142,10 @@ def job_view(row: Any) -> JobView:
         finished_at=row.finished_at,
         error=_fault(row.error_code, row.error_detail),
     )
+
+
+def _left_out(row: Any) -> list[str]:
+    return [] if row.left_out is None else msgspec.json.decode(row.left_out, type=list[str])
 
 
 def _fault(code: str | None, detail: str | None) -> DocumentFault | None:

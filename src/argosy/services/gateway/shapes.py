@@ -22,6 +22,7 @@ class SearchResult(msgspec.Struct):
     text: str
     score: float
     page: int | None
+    last_page: int | None
     start: int
     end: int
     heading_path: list[str]
@@ -39,6 +40,7 @@ class SearchResult(msgspec.Struct):
             chunk.text,
             passage.score,
             chunk.page,
+            chunk.last_page,
             chunk.start,
             chunk.end,
             chunk.heading_path,

@@ -30,6 +30,7 @@ def citation(index: int, passage: Passage) -> Citation:
         heading_path=chunk.heading_path,
         chunk_id=chunk.chunk_id,
         page=chunk.page,
+        last_page=chunk.last_page,
         start=chunk.start,
         end=chunk.end,
         quote=chunk.text,

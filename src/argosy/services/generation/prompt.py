@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from argosy.contracts.generation import GenerateRequest
 from argosy.contracts.retrieval import Passage
+from argosy.contracts.store import Chunk
 
 RULES = (
     "Answer the question from the numbered passages below and from nothing else. "
@@ -38,4 +39,12 @@ def _numbered(passages: Sequence[Passage]) -> str:
 def _heading(passage: Passage) -> str:
     chunk = passage.chunk
     place = [chunk.title or chunk.name, *chunk.heading_path]
-    return " > ".join(dict.fromkeys(place)) + (f", page {chunk.page}" if chunk.page is not None else "")
+    return " > ".join(dict.fromkeys(place)) + _pages(chunk)
+
+
+def _pages(chunk: Chunk) -> str:
+    if chunk.page is None:
+        return ""
+    return (
+        f", page {chunk.page}" if chunk.last_page in (None, chunk.page) else f", pages {chunk.page}–{chunk.last_page}"
+    )
