@@ -156,7 +156,8 @@ def _recognise(document: pypdfium2.PdfDocument, name: str, texts: list[str]) -> 
             if 1 <= at <= len(numbers) and ink(text) > ink(texts[numbers[at - 1]]):
                 texts[numbers[at - 1]] = text.strip()
     if not any(texts):
-        raise NoTextInDocument(f"{name} holds no text: text recognition (OCR) found none on {len(scans)} page{"" if len(scans) == 1 else "s"}.")
+        pages = f"{len(scans)} page{'' if len(scans) == 1 else 's'}"
+        raise NoTextInDocument(f"{name} holds no text: text recognition (OCR) found none on {pages}.")
     return []
 
 
