@@ -37,7 +37,7 @@ def scale(
     from argosy.contracts.scaling import ScaleOrder, ScalingView
 
     service, equals, number = order.partition("=")
-    wanted = ScaleOrder(_replicas(order, number), _seconds(lasting)) if equals else None
+    wanted = ScaleOrder(_replicas(order, number), seconds(lasting)) if equals else None
     if lasting is not None and (wanted is None or wanted.replicas is None):
         raise typer.BadParameter("--for needs a number of replicas: SERVICE=N --for 30m.")
     fleet = locate(url, admin_url, data_dir)
@@ -58,7 +58,7 @@ def _replicas(order: str, number: str) -> int | None:
     return int(number)
 
 
-def _seconds(text: str | None) -> float | None:
+def seconds(text: str | None) -> float | None:
     if text is None:
         return None
     found = re.fullmatch(r"(\d+(?:\.\d+)?)(s|min|m|h|d|)", text.strip())

@@ -18,6 +18,8 @@ from argosy.control.history import History
 from argosy.control.monitoring.observed import Observed
 from argosy.control.monitoring.prober import Prober
 from argosy.control.platforms.platform import Launch, Platform, Replica
+from argosy.control.prediction.forecaster import Forecaster
+from argosy.control.prediction.series import Series
 from argosy.control.scaling.reader import Reader
 from argosy.control.scaling.scaler import Scaler
 from argosy.control.startup import Startup
@@ -57,6 +59,7 @@ class Controller:
         self._supervisor = Supervisor(
             self._services, platform, prober, self._observed, feed, self._launch, self._changed, rules
         )
+        self.forecaster = Forecaster(self._services, history.folder, history, Series(history.folder))
         self.scaler = Scaler(
             self._services,
             Reader(self._services, platform, self._observed, fleet.fleet.probe_interval_s),
@@ -65,6 +68,7 @@ class Controller:
             feed,
             history,
             interval_s=fleet.fleet.monitoring_interval_s,
+            predictor=self.forecaster,
         )
         self._startup = Startup(self._services, self._waves, self._supervisor.bring_up)
         self._on_start = on_start
@@ -97,6 +101,7 @@ class Controller:
             for replica_id, probe in (await self._prober.probe_all(adopted)).items():
                 self._observed.saw(replica_id, probe)
             self.scaler.restore({replica.service for replica in adopted})
+            self.forecaster.restore()
             self._publish()
             working = asyncio.create_task(self._work())
             await self._stopping.wait()
@@ -108,6 +113,7 @@ class Controller:
             await self._supervisor.close()
             await self._prober.stop()
             await self._platform.close()
+            self.forecaster.close()
 
     async def _end_strangers(self, adopted: list[Replica]) -> list[Replica]:
         """Replicas of services that the fleet file no longer has are stopped. Returns: the others."""
@@ -122,7 +128,7 @@ class Controller:
         await self._startup.run()
         self._on_start(self.start_report())
         self._changed()
-        await asyncio.gather(self._supervisor.run(), self.scaler.run())
+        await asyncio.gather(self._supervisor.run(), self.scaler.run(), self.forecaster.run())
 
     def _changed(self) -> None:
         """Who can serve may have changed: tell callers and the feed. Nothing is published before adoption is done."""

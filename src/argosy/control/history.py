@@ -25,6 +25,7 @@ class History:
     """Blocking, and quick: a few small rows at a time."""
 
     def __init__(self, data_dir: Path) -> None:
+        self.folder = data_dir
         path = data_dir / "control.db"
         os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
         self._db = sqlite3.connect(path, isolation_level=None)

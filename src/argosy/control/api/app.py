@@ -104,6 +104,11 @@ def create_admin_app(controller: Controller, token: str) -> ASGIApp:
         """What the embedding cache did, all replicas together."""
         return _json(cache_analytics(controller.view()))
 
+    @app.get("/v1/forecast")
+    async def forecast(service: str | None = Query(None, max_length=64)) -> Response:
+        """What is expected of each service, how well that went so far, and what was learnt of its capacity."""
+        return _json(controller.forecaster.view(service))
+
     add_scaling_routes(app, controller.scaler)
 
     @app.get("/v1/config")

@@ -1,0 +1,233 @@
+"""The highest load of the coming window, as a quantile of what followed moments at the same place of a period.
+
+Every `BIN_S` seconds b, in any unit of load: y = mean of 15 s, lev = mean of 60 s, w = ⌈(cold start + 15) ÷ 5⌉ bins,
+and once it is known E[b] = max(y over b … b + w + 1) − lev[b], the rise to come. Of each period P the forecast is lev
+plus the order statistic of {E[b − jP]} at rank ⌈q (m + 1)⌉, at most m; the period with the least pinball loss of late
+is used.
+
+No look-ahead: only bins that are over count, jP ≥ w + 2, and a forecast is scored when its window has passed.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+BIN_S = 5
+DAY = 86_400 // BIN_S
+LOAD_BINS = 15 // BIN_S
+LEVEL_BINS = 60 // BIN_S
+PERIODS = tuple(minutes * 60 // BIN_S for minutes in (5, 15, 30, 60, 120, 1440))
+"""In bins. The last is a day, of which a week is remembered; of the others, a day."""
+REACH = (DAY, DAY, DAY, DAY, DAY, 7 * DAY)
+QUANTILE = 0.98
+LEAST_SCORES = 1440
+LEAST_BINS = DAY
+"""Nothing is forecast before that much is recorded."""
+DECAY = math.exp(-1 / DAY)
+LONGEST_WINDOW = 1024
+RING = 7 * DAY + LONGEST_WINDOW
+
+Floats = npt.NDArray[np.float32]
+
+
+class Scores(msgspec.Struct):
+    """Pinball losses of each period, and of the last value at the same moments; discounted sums, and their weight."""
+
+    loss: list[float] = msgspec.field(default_factory=lambda: [0.0] * len(PERIODS))
+    naive: list[float] = msgspec.field(default_factory=lambda: [0.0] * len(PERIODS))
+    covered: list[float] = msgspec.field(default_factory=lambda: [0.0] * len(PERIODS))
+    weight: list[float] = msgspec.field(default_factory=lambda: [0.0] * len(PERIODS))
+
+
+@dataclass(frozen=True, slots=True)
+class WindowPeak:
+    """What is expected of the window that begins now."""
+
+    peak: float
+    period_s: int
+    horizon_s: int
+    loss: float
+    """Mean pinball loss of late."""
+    naive_loss: float
+    """The same of the last value."""
+    coverage: float
+    """Share of windows that stayed at or below their forecast."""
+
+    @property
+    def trusted(self) -> bool:
+        return self.loss < self.naive_loss
+
+
+class Analogue:
+    """One series. Bins are numbered by wall time ÷ BIN_S, so that what keeps a clock is found again after a restart."""
+
+    def __init__(self, cold_start_s: float = 10.0, quantile: float = QUANTILE, scores: Scores | None = None) -> None:
+        self._quantile = quantile
+        self._loads: Floats = np.full(RING, np.nan, np.float32)
+        self._rises: Floats = np.full(RING, np.nan, np.float32)
+        self._last: int | None = None
+        self._recorded = 0
+        given = scores or Scores()
+        self._loss, self._naive = np.array(given.loss), np.array(given.naive)
+        self._covered, self._weight = np.array(given.covered), np.array(given.weight)
+        self._window = window_bins(cold_start_s)
+        self._offsets = _offsets(self._window)
+
+    @property
+    def recorded_s(self) -> int:
+        return self._recorded * BIN_S
+
+    def scores(self) -> Scores:
+        return Scores(self._loss.tolist(), self._naive.tolist(), self._covered.tolist(), self._weight.tolist())
+
+    def fill(self, first: int, loads: npt.NDArray[np.floating]) -> None:
+        """Takes up bins recorded earlier, NaN where nothing was; replaces what was known."""
+        kept = np.where(np.isfinite(loads) & (loads >= 0), loads, np.nan).astype(np.float32)[-RING:]
+        self._loads[:], self._rises[:], self._last, self._recorded = np.nan, np.nan, None, 0
+        if not kept.size:
+            return
+        self._last = first + len(loads) - 1
+        self._loads[np.arange(self._last - len(kept) + 1, self._last + 1) % RING] = kept
+        self._recorded = int(np.isfinite(kept).sum())
+        self._relabel()
+
+    def plan_for(self, cold_start_s: float) -> None:
+        """Another window. The scores stay: which clock a load keeps depends little on how far ahead one looks."""
+        window = window_bins(cold_start_s)
+        if window != self._window:
+            self._window, self._offsets = window, _offsets(window)
+            self._relabel()
+
+    def add(self, bin_number: int, load: float) -> None:
+        """The mean load of a bin that is over; NaN, or anything that cannot be, where it is not known.
+
+        A bin that is not newer than the last is passed over: the clock was set back.
+        """
+        if self._last is not None and bin_number <= self._last:
+            return
+        skipped = 0 if self._last is None else min(bin_number - self._last - 1, RING)
+        for missed in range(bin_number - skipped, bin_number):
+            self._put(missed, math.nan)
+        self._put(bin_number, load if math.isfinite(load) and load >= 0 else math.nan)
+        self._learn(bin_number - self._window - 1)
+
+    def forecast(self) -> WindowPeak | None:
+        """For the window that begins after the last bin; None while too little is known."""
+        if self._last is None or self._recorded < LEAST_BINS:
+            return None
+        level = self._level(self._last)
+        scored = self._weight >= LEAST_SCORES
+        if not math.isfinite(level) or not scored.any():
+            return None
+        mean = np.where(scored, self._loss / np.maximum(self._weight, 1e-9), np.inf)
+        best = int(np.argmin(mean))
+        rise = self._rank(self._last, best)
+        if not math.isfinite(rise):
+            return None
+        weight = float(self._weight[best])
+        return WindowPeak(
+            peak=max(0.0, level + rise),
+            period_s=PERIODS[best] * BIN_S,
+            horizon_s=self._window * BIN_S,
+            loss=float(mean[best]),
+            naive_loss=float(self._naive[best]) / weight,
+            coverage=float(self._covered[best]) / weight,
+        )
+
+    def _put(self, bin_number: int, load: float) -> None:
+        at = bin_number % RING
+        self._recorded += int(math.isfinite(load)) - int(math.isfinite(self._loads[at]))
+        self._loads[at], self._rises[at], self._last = load, np.nan, bin_number
+
+    def _learn(self, bin_number: int) -> None:
+        """The window that began at that bin has just passed: scores its forecasts, then stores its rise."""
+        window = self._loads[np.arange(bin_number - LOAD_BINS + 1, bin_number + self._window + 2) % RING]
+        means = _means(window, LOAD_BINS)
+        level = self._level(bin_number)
+        rise = float(means.max()) - level
+        if not math.isfinite(rise):
+            return
+        self._loss *= DECAY
+        self._naive *= DECAY
+        self._covered *= DECAY
+        self._weight *= DECAY
+        naive = _pinball(rise - (float(means[0]) - level), self._quantile)
+        for i in range(len(PERIODS)):
+            expected = self._rank(bin_number, i)
+            if math.isfinite(expected):
+                self._loss[i] += _pinball(rise - expected, self._quantile)
+                self._naive[i] += naive
+                self._covered[i] += rise <= expected
+                self._weight[i] += 1
+        self._rises[bin_number % RING] = rise
+
+    def _rank(self, bin_number: int, period: int) -> float:
+        """The order statistic of that period's rises; NaN where there are none."""
+        alike = self._rises[(bin_number - self._offsets[period]) % RING]
+        alike = alike[np.isfinite(alike)]
+        count = len(alike)
+        if not count:
+            return math.nan
+        rank = min(count, math.ceil(self._quantile * (count + 1)))
+        return float(np.partition(alike, rank - 1)[rank - 1])
+
+    def _level(self, bin_number: int) -> float:
+        return float(_means(self._loads[np.arange(bin_number - LEVEL_BINS + 1, bin_number + 1) % RING], LEVEL_BINS)[0])
+
+    def _relabel(self) -> None:
+        """All rises at once, from the loads that are remembered."""
+        if self._last is None:
+            return
+        bins = np.arange(self._last - RING + 1, self._last + 1) % RING
+        loads = self._loads[bins]
+        means = np.full(RING, np.nan, np.float32)
+        means[LOAD_BINS - 1 :] = _means(loads, LOAD_BINS)
+        levels = np.full(RING, np.nan, np.float32)
+        levels[LEVEL_BINS - 1 :] = _means(loads, LEVEL_BINS)
+        rises = np.full(RING, np.nan, np.float32)
+        peaks = _running_max(means, self._window + 2)
+        rises[: len(peaks)] = peaks - levels[: len(peaks)]
+        self._rises[bins] = rises
+
+
+def window_bins(cold_start_s: float) -> int:
+    sound = cold_start_s if math.isfinite(cold_start_s) and cold_start_s >= 0 else 0.0
+    return min(math.ceil((sound + 15) / BIN_S), LONGEST_WINDOW // 2)
+
+
+def _offsets(window: int) -> list[npt.NDArray[np.int64]]:
+    """Of each period, how far back the moments lie that are alike and whose window was over before this one began."""
+    return [
+        np.array([o for o in range(period, reach + 1, period) if o >= window + 2], np.int64)
+        for period, reach in zip(PERIODS, REACH, strict=True)
+    ]
+
+
+def _means(values: Floats, length: int) -> Floats:
+    """Means of a sliding window; one value in three may be missing."""
+    windows = np.lib.stride_tricks.sliding_window_view(values, length)
+    known = np.isfinite(windows)
+    count = known.sum(1)
+    total = np.where(known, windows, np.float32(0)).sum(1, dtype=np.float64)
+    few = count < length - length // 3
+    means: Floats = np.where(few, np.nan, total / np.maximum(count, 1)).astype(np.float32)
+    return means
+
+
+def _running_max(values: Floats, length: int) -> Floats:
+    """Maxima of a sliding window, by doubling; NaN where any value of it is missing."""
+    maxima, covered = values, 1
+    while covered < length:
+        step = min(covered, length - covered)
+        maxima, covered = np.maximum(maxima[:-step], maxima[step:]), covered + step
+    return maxima
+
+
+def _pinball(error: float, quantile: float) -> float:
+    """`error` is what came less what was forecast."""
+    return max(quantile * error, (quantile - 1) * error)

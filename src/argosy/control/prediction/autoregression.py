@@ -1,0 +1,78 @@
+"""Ridge regression of the load some minutes ahead on means of its past and on its season. Pure.
+
+One regression for each horizon, fitted on days of minutes elsewhere (fitting.py), evaluated here in microseconds.
+"""
+
+from __future__ import annotations
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from argosy.control.prediction.seasonality import Season
+
+SPANS_MIN = (1, 2, 3, 5, 10, 30, 120)
+"""Means over so many minutes are what the regression sees of the past."""
+PAST_MIN = max(SPANS_MIN)
+RIDGE = 3.0
+LEAST_ROWS = 360
+MOST_ROWS = 7 * 1440
+
+Floats = npt.NDArray[np.float64]
+
+
+class Regression(msgspec.Struct, frozen=True):
+    horizon_min: int
+    weights: list[float]
+    """Of the spans, then of the season now and then where there is one."""
+    intercept: float
+
+    def at(self, past: Floats, season: Season | None, bin_number: int) -> float:
+        """`past` ends with bin `bin_number`; NaN where too little of it is known."""
+        features = _spans(past[-PAST_MIN:])[-1]
+        if season is not None:
+            seasonal = (season.at(bin_number), season.at(bin_number + self.horizon_min))
+            features = np.concatenate([features, seasonal])
+        if len(features) != len(self.weights):
+            return float("nan")
+        return float(features @ np.array(self.weights)) + self.intercept
+
+
+def fit_regression(values: Floats, first_bin: int, season: Season | None, horizon_min: int) -> Regression | None:
+    """None where too little is known. Only pairs that lie within `values` are learnt from: no label is from later."""
+    first_bin += max(0, len(values) - MOST_ROWS)
+    values, ahead = values[-MOST_ROWS:], horizon_min
+    if len(values) <= PAST_MIN + ahead:
+        return None
+    features = _spans(values)[: -ahead or None]
+    targets = values[PAST_MIN - 1 + ahead :]
+    if season is not None:
+        profile = np.array(season.profile)
+        bins = first_bin + PAST_MIN - 1 + np.arange(len(features))
+        now, then = profile[bins % season.period_min], profile[(bins + ahead) % season.period_min]
+        features = np.column_stack([features, now, then])
+    sound = np.isfinite(features).all(1) & np.isfinite(targets)
+    if sound.sum() < LEAST_ROWS:
+        return None
+    x, y = features[sound], targets[sound]
+    means, deviations = x.mean(0), x.std(0)
+    deviations[deviations < 1e-9] = 1.0
+    scaled = (x - means) / deviations
+    gram = scaled.T @ scaled + RIDGE * np.sqrt(len(x)) * np.eye(x.shape[1])
+    weights = np.linalg.solve(gram, scaled.T @ (y - y.mean())) / deviations
+    return Regression(horizon_min, weights.tolist(), float(y.mean() - means @ weights))
+
+
+def _spans(values: Floats) -> Floats:
+    """Shape (len − PAST_MIN + 1, spans): row i is what was known at minute PAST_MIN − 1 + i."""
+    if len(values) < PAST_MIN:
+        return np.full((1, len(SPANS_MIN)), np.nan)
+    known = np.isfinite(values)
+    total = np.concatenate([[0.0], np.cumsum(np.where(known, values, 0.0))])
+    count = np.concatenate([[0], np.cumsum(known)])
+    ends = np.arange(PAST_MIN, len(values) + 1)
+    columns = []
+    for span in SPANS_MIN:
+        seen = count[ends] - count[ends - span]
+        columns.append(np.where(seen * 2 > span, (total[ends] - total[ends - span]) / np.maximum(seen, 1), np.nan))
+    return np.column_stack(columns)

@@ -1,0 +1,184 @@
+"""All that is expected of one service: fed with looks at it, asked by policies and by people."""
+
+from __future__ import annotations
+
+import collections
+import math
+from collections.abc import Callable, Mapping
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from argosy.control.prediction.analogue import BIN_S, RING, Analogue, Scores, WindowPeak
+from argosy.control.prediction.binning import Bins
+from argosy.control.prediction.capacity import CapacityFit
+from argosy.control.prediction.cold_start import ColdStarts
+from argosy.control.prediction.experts import Fit
+from argosy.control.prediction.load_forecast import HORIZONS_MIN, LoadForecast
+from argosy.control.prediction.load_forecast import RING as MINUTES
+from argosy.control.prediction.mixture import Record
+from argosy.control.prediction.series import Series
+from argosy.control.prediction.worker import FitReply, FitRequest
+from argosy.control.scaling.observation import Capacity, Forecast, Observation
+
+TICK_S = 15
+COARSE_S = 300
+STALE_BINS = 3
+KEPT_SAMPLES = 2000
+SERIES = ("rate", "in_flight", "queued", "served", "response", "queue_time", "cpu", "memory", "errors", "overload")
+
+Recorder = Callable[[int, int, Mapping[str, float]], None]
+
+
+class Memory(msgspec.Struct):
+    """What is kept of an outlook besides the history of its series."""
+
+    scores: Scores
+    fit: Fit
+    records: list[Record]
+    capacity: CapacityFit
+    cold_starts: ColdStarts
+
+
+class Outlook:
+    """The load is in Erlangs: requests that are being worked on, by rate × service time once that is learnt."""
+
+    def __init__(self, service: str, slots: float, record: Recorder) -> None:
+        """`slots` are those that are set, for as long as none are learnt."""
+        self.service = service
+        self.minutes = LoadForecast()
+        self.peak = Analogue()
+        self.fitted = CapacityFit(0)
+        self.cold_starts = ColdStarts()
+        self._slots = slots
+        self._record = record
+        self._fine, self._ticks, self._minute = Bins(BIN_S), Bins(TICK_S), Bins(60)
+        self.expected: WindowPeak | None = None
+        """Of the load in the window that begins now, in Erlangs."""
+        self._last_bin = 0
+        self._samples: collections.deque[tuple[float, float, float]] = collections.deque(maxlen=KEPT_SAMPLES)
+
+    def observe(self, seen: Observation, wall_s: float) -> None:
+        """Values that are not known, or cannot be, leave a gap; nothing is put in their place."""
+        seen = seen.sound()
+        self.cold_starts = self.cold_starts.next(seen.cold_start_s)
+        self.peak.plan_for(self.cold_starts.planned_s)
+        rate = None if seen.arrivals is None else seen.arrivals / seen.window_s
+        if not seen.complete:
+            rate, load = None, None
+        else:
+            capacity = self.capacity()
+            load = seen.in_flight if capacity is None or rate is None else rate * capacity.service_time_s
+        fine = self._fine.add(wall_s, {"load": load})
+        if fine is not None:
+            self._take_load(*fine)
+        values = {
+            "rate": rate,
+            "in_flight": seen.in_flight,
+            "queued": seen.queued,
+            "served": seen.throughput_rps,
+            "response": seen.response_time_s,
+            "queue_time": seen.queue_time_s,
+            "cpu": seen.cpu,
+            "memory": seen.memory,
+            "errors": seen.errors,
+            "overload": seen.overload_errors,
+            "ready": float(seen.ready),
+            "replicas": float(seen.replicas),
+        }
+        tick = self._ticks.add(wall_s, values)
+        if tick is not None:
+            self._record(TICK_S, tick[0], {f"{self.service}/{name}": value for name, value in tick[1].items()})
+            self._sample(tick[1])
+        minute = self._minute.add(wall_s, {"rate": rate})
+        if minute is not None:
+            self.minutes.add(minute[0], minute[1].get("rate", math.nan))
+
+    def forecast(self, wall_s: float) -> Forecast | None:
+        """For the policies; None while nothing is known, and when what is known is too old."""
+        expected = self.expected
+        if expected is None or wall_s // BIN_S - self._last_bin > STALE_BINS:
+            return None
+        return Forecast(expected.peak / self.slots(), expected.horizon_s, expected.trusted)
+
+    def capacity(self) -> Capacity | None:
+        return self.fitted.capacity(self._slots)
+
+    def slots(self) -> float:
+        """Of one replica: those that are learnt, else those that are set."""
+        capacity = self.capacity()
+        return self._slots if capacity is None else capacity.slots
+
+    def fit_request(self) -> FitRequest:
+        past = self.minutes.past()
+        known = np.flatnonzero(np.isfinite(past))
+        past = past[known[0] :] if len(known) else past[:0]
+        first = (self.minutes.last_bin or 0) - len(past) + 1
+        samples = np.array(self._samples, np.float64).reshape(-1, 3)
+        return FitRequest(past.tobytes(), first, list(HORIZONS_MIN), samples.tobytes())
+
+    def take(self, reply: FitReply) -> None:
+        self.minutes.fit, self.fitted = reply.fit, reply.capacity
+
+    def memory(self) -> bytes:
+        return msgspec.msgpack.encode(
+            Memory(self.peak.scores(), self.minutes.fit, self.minutes.records, self.fitted, self.cold_starts)
+        )
+
+    def restore(self, written: bytes | None, history: Series, wall_s: float) -> None:
+        """Takes up what an earlier controller learnt and recorded.
+
+        Raises: msgspec.DecodeError, it is not from this version; then only the history was taken up.
+        """
+        last = int(wall_s // BIN_S) - 1
+        loads = history.read(f"{self.service}/load", BIN_S, last - RING + 1, last)
+        self._fill_minutes(history, int(wall_s // 60) - 1)
+        ticks = int(wall_s // TICK_S) - 1
+        columns = {
+            name: history.read(f"{self.service}/{name}", TICK_S, ticks - KEPT_SAMPLES + 1, ticks).tolist()
+            for name in ("rate", "in_flight", "response", "ready")
+        }
+        for row in zip(*columns.values(), strict=True):
+            self._sample({name: v for name, v in zip(columns, row, strict=True) if math.isfinite(v)})
+        memory = None
+        try:
+            memory = None if written is None else msgspec.msgpack.decode(written, type=Memory)
+        finally:
+            if memory is not None and len(memory.records) == len(HORIZONS_MIN):
+                self.minutes.fit, self.minutes.records = memory.fit, memory.records
+                self.fitted, self.cold_starts = memory.capacity, memory.cold_starts
+                self.peak = Analogue(self.cold_starts.planned_s, scores=memory.scores)
+            if np.isfinite(loads).any():
+                self.peak.fill(last - RING + 1, loads)
+
+    def _fill_minutes(self, history: Series, last: int) -> None:
+        """The rate by minutes: of the last days from ticks, of the weeks before from the means of five minutes."""
+        name, first = f"{self.service}/rate", last - MINUTES + 1
+        fine = history.read(name, TICK_S, first * 4, last * 4 + 3).reshape(-1, 4)
+        coarse_first = first * 60 // COARSE_S
+        coarse = history.read(name, COARSE_S, coarse_first, last * 60 // COARSE_S)
+        minutes: npt.NDArray[np.float64] = coarse[np.arange(first, last + 1) // 5 - coarse_first].astype(np.float64)
+        known = np.isfinite(fine)
+        count = known.sum(1)
+        means = np.where(known, fine, 0).sum(1, dtype=np.float64) / np.maximum(count, 1)
+        minutes = np.where(count > 0, means, minutes)
+        begun = np.flatnonzero(np.isfinite(minutes))
+        if len(begun):
+            self.minutes.fill(first + int(begun[0]), minutes[begun[0] :])
+
+    def _take_load(self, bin_number: int, values: Mapping[str, float]) -> None:
+        load = values.get("load", math.nan)
+        self._record(BIN_S, bin_number, {f"{self.service}/load": load})
+        self.peak.add(bin_number, load)
+        self._last_bin, self.expected = bin_number, self.peak.forecast()
+
+    def _sample(self, tick: Mapping[str, float]) -> None:
+        """Concurrency by Little's law where the response time is known: a count at one moment is mostly chance."""
+        rate, ready = tick.get("rate"), tick.get("ready")
+        if rate is None or ready is None or rate <= 0 or ready < 1 or ready != int(ready):
+            return
+        response_s, in_flight = tick.get("response"), tick.get("in_flight")
+        concurrency = rate * response_s if response_s is not None else in_flight
+        if concurrency is not None:
+            self._samples.append((rate, concurrency, ready))

@@ -1,0 +1,153 @@
+"""What is expected, as people and tools read it."""
+
+from __future__ import annotations
+
+import math
+import shutil
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from argosy.contracts.forecast import (
+    AnomalyView,
+    CapacityView,
+    ForecastView,
+    HorizonView,
+    PeakView,
+    SaturationView,
+)
+from argosy.control.prediction import anomaly
+from argosy.control.prediction.analogue import BIN_S, LEAST_BINS
+from argosy.control.prediction.capacity import CapacityFit
+from argosy.control.prediction.experts import NAMES
+from argosy.control.prediction.load_forecast import Said
+from argosy.control.prediction.mixture import Record
+from argosy.control.prediction.outlook import COARSE_S, TICK_S, Outlook
+from argosy.control.prediction.saturation import seconds_until
+from argosy.control.prediction.series import Series
+
+DAY_S = 86_400
+WATCHED = ("rate", "in_flight", "response", "errors", "cpu", "memory")
+SHOWN_WEIGHT = 0.005
+
+Floats = npt.NDArray[np.float64]
+
+
+def service_view(outlook: Outlook, most: int, history: Series, wall_s: float) -> ForecastView:
+    """`most` replicas may run."""
+    forecast = outlook.minutes
+    season = forecast.fit.season
+    horizons = [
+        _horizon(minutes * 60, said, record)
+        for minutes, said, record in zip(forecast.horizons_min, forecast.latest, forecast.records, strict=True)
+        if said is not None
+    ]
+    days = {name: last_day(history, f"{outlook.service}/{name}", wall_s) for name in WATCHED}
+    first_minute = (int(wall_s // COARSE_S) - DAY_S // COARSE_S) * COARSE_S // 60
+    anomalies = []
+    for name, points in days.items():
+        keeps = season if name in ("rate", "in_flight") else None
+        band = anomaly.newest(points, first_minute, COARSE_S // 60, keeps)
+        if band is not None and band.anomalous:
+            anomalies.append(AnomalyView(f"{outlook.service}/{name}", band.value, band.low, band.high))
+    limits = {"in_flight": most * outlook.slots(), "memory": 1.0}
+    peak = outlook.expected
+    state = ""
+    if peak is None:
+        recorded_h = outlook.peak.recorded_s / 3600
+        state = f"{recorded_h:.1f} of {LEAST_BINS * BIN_S // 3600} h are recorded"
+        if outlook.peak.recorded_s >= LEAST_BINS * BIN_S:
+            state = "too few windows were scored, or the load is not known now"
+    return ForecastView(
+        service=outlook.service,
+        state=state,
+        recorded_s=outlook.peak.recorded_s,
+        season_s=None if season is None else season.period_min * 60,
+        horizons=horizons,
+        peak=None
+        if peak is None
+        else PeakView(
+            peak.peak / outlook.slots(),
+            peak.horizon_s,
+            peak.period_s,
+            peak.loss / outlook.slots(),
+            peak.naive_loss / outlook.slots(),
+            peak.coverage,
+            peak.trusted,
+        ),
+        capacity=_capacity(outlook.fitted),
+        cold_start_s=outlook.cold_starts.planned_s,
+        cold_starts_seen=len(outlook.cold_starts.seen_s),
+        anomalies=anomalies,
+        saturation=[
+            SaturationView(name, now, limit, seconds_until(limit, days[name], COARSE_S))
+            for name, limit in limits.items()
+            if (now := _newest(days[name])) is not None
+        ],
+    )
+
+
+def fleet_saturation(history: Series, data_dir: Path, wall_s: float) -> list[SaturationView]:
+    """Disk, and the index within what is left of the disk."""
+    usage = shutil.disk_usage(data_dir)
+    found = []
+    for what, name in (("disk_bytes", "fleet/disk_bytes"), ("index_bytes", "fleet/index_bytes")):
+        points = last_day(history, name, wall_s)
+        now = _newest(points)
+        if now is not None:
+            limit = float(usage.total) if what == "disk_bytes" else now + usage.free
+            found.append(SaturationView(what, now, limit, seconds_until(limit, points, COARSE_S)))
+    return found
+
+
+def last_day(history: Series, name: str, wall_s: float) -> Floats:
+    """Means of five minutes, those of the last hours from the fine ticks."""
+    last, count = int(wall_s // COARSE_S) - 1, DAY_S // COARSE_S
+    coarse = history.read(name, COARSE_S, last - count + 1, last).astype(np.float64)
+    each = COARSE_S // TICK_S
+    fine = history.read(name, TICK_S, (last - count + 1) * each, last * each + each - 1).reshape(-1, each)
+    known = np.isfinite(fine)
+    seen = known.sum(1)
+    means = np.where(known, fine, 0).sum(1, dtype=np.float64) / np.maximum(seen, 1)
+    points: Floats = np.where(seen > 0, means, coarse)
+    return points
+
+
+def _newest(points: Floats) -> float | None:
+    known = points[np.isfinite(points)]
+    return float(known[-1]) if len(known) else None
+
+
+def _horizon(horizon_s: int, said: Said, record: Record) -> HorizonView:
+    low, high = said.band or (None, None)
+    bands, scored = record.bands, record.scored
+    return HorizonView(
+        horizon_s,
+        said.point,
+        low,
+        high,
+        bands.covered / bands.scored if bands.scored else None,
+        record.mixed / scored if scored else None,
+        record.naive / scored if scored else None,
+        record.trusted,
+        {n: float(w) for n, w in zip(NAMES, said.weights, strict=True) if w >= SHOWN_WEIGHT},
+    )
+
+
+def _capacity(fitted: CapacityFit) -> CapacityView:
+    if math.isnan(fitted.slots):
+        return CapacityView(fitted.why_not, fitted.samples)
+    return CapacityView(
+        fitted.why_not or "learnt",
+        fitted.samples,
+        fitted.service_time_s,
+        (fitted.service_time_low_s, fitted.service_time_high_s),
+        fitted.slots,
+        (fitted.slots_low, fitted.slots_high),
+        fitted.variability,
+        fitted.sigma,
+        fitted.kappa,
+        fitted.r2,
+        fitted.residual,
+    )

@@ -1,0 +1,27 @@
+"""When what grows will be full: the median slope of a day (Theil and Sen), which single jumps do not move. Pure."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+LEAST_POINTS = 36
+MOST_POINTS = 144
+FURTHEST_S = 365 * 86_400.0
+
+
+def seconds_until(limit: float, points: npt.NDArray[np.float64], step_s: float) -> float | None:
+    """0 where it is full already; None where it does not grow, is further than a year off, or too little is known."""
+    known = np.flatnonzero(np.isfinite(points))
+    if len(known) < LEAST_POINTS or not np.isfinite(limit):
+        return None
+    known = known[:: -(-len(known) // MOST_POINTS)]
+    times, values = known * step_s, points[known]
+    i, j = np.triu_indices(len(known), 1)
+    slope = float(np.median((values[j] - values[i]) / (times[j] - times[i])))
+    now = float(np.median(values - slope * times)) + slope * (len(points) - 1) * step_s
+    if now >= limit:
+        return 0.0
+    if slope <= 0 or (limit - now) / slope > FURTHEST_S:
+        return None
+    return (limit - now) / slope

@@ -1,0 +1,109 @@
+"""Whether a series repeats itself, and how: found in its autocorrelation, refused under two cycles. Pure."""
+
+from __future__ import annotations
+
+import math
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+STEP_MIN = 5
+SHORTEST_MIN = 30
+LEAST_CORRELATION = 0.2
+LEAST_PROMINENCE = 0.2
+"""What a peak of the autocorrelation must rise above the valley before it: a slow wander has no peak."""
+NEARLY_AS_GOOD = 0.9
+SMOOTHING_MIN = 15
+
+Floats = npt.NDArray[np.float64]
+
+
+class Season(msgspec.Struct, frozen=True):
+    period_min: int
+    correlation: float
+    profile: list[float]
+    """Of each minute of the period, counted from bin 0: the share of the mean load. Its mean is 1."""
+
+    def at(self, bin_number: int) -> float:
+        return self.profile[bin_number % self.period_min]
+
+
+def find_season(values: Floats, first_bin: int) -> Season | None:
+    """The season of a series of minutes, NaN where one is not known; None where none is found.
+
+    Args:
+        first_bin: the number of the first minute, so that the profile keeps the clock.
+    """
+    coarse = _coarse(values)
+    known = np.isfinite(coarse)
+    if known.sum() < max(2, len(coarse) // 2):
+        return None
+    level = float(coarse[known].mean())
+    if level <= 0:
+        return None
+    correlation = _autocorrelation(np.where(known, coarse - level, 0.0))
+    period = _period(correlation)
+    if period is None:
+        return None
+    profile = _profile(values, first_bin, period * STEP_MIN)
+    return None if profile is None else Season(period * STEP_MIN, float(correlation[period]), profile)
+
+
+def _coarse(values: Floats) -> Floats:
+    whole = len(values) // STEP_MIN * STEP_MIN
+    parts = values[len(values) - whole :].reshape(-1, STEP_MIN)
+    known = np.isfinite(parts)
+    count = known.sum(1)
+    means: Floats = np.where(count > 0, np.where(known, parts, 0.0).sum(1) / np.maximum(count, 1), np.nan)
+    return means
+
+
+def _autocorrelation(values: Floats) -> Floats:
+    """Of each lag up to half the length, so that two cycles or more were seen; corrected for the fewer pairs."""
+    size = len(values)
+    spectrum = np.fft.rfft(values, 1 << (2 * size - 1).bit_length())
+    products = np.fft.irfft(np.abs(spectrum) ** 2)[: size // 2 + 1]
+    if products[0] <= 0:
+        return np.zeros(1)
+    correlation: Floats = products / products[0] * (size / (size - np.arange(len(products))))
+    return correlation
+
+
+def _period(correlation: Floats) -> int | None:
+    """The shortest lag whose peak is nearly as high as the highest."""
+    least = SHORTEST_MIN // STEP_MIN
+    peaks = [
+        lag
+        for lag in range(least, len(correlation))
+        if correlation[lag] >= LEAST_CORRELATION
+        and correlation[lag] == correlation[lag - lag // 4 : lag + lag // 4 + 1].max()
+        and correlation[lag] - correlation[lag // 4 : lag].min() >= LEAST_PROMINENCE
+    ]
+    if not peaks:
+        return None
+    highest = max(correlation[lag] for lag in peaks)
+    return next(lag for lag in peaks if correlation[lag] >= NEARLY_AS_GOOD * highest)
+
+
+def _profile(values: Floats, first_bin: int, period: int) -> list[float] | None:
+    phases = (first_bin + np.arange(len(values))) % period
+    known = np.isfinite(values)
+    count = np.bincount(phases[known], minlength=period).astype(np.float64)
+    total = np.bincount(phases[known], weights=values[known], minlength=period).astype(np.float64)
+    width = min(SMOOTHING_MIN, period)
+    kernel = np.ones(width)
+    around = _circular(total, kernel), _circular(count, kernel)
+    if (around[1] <= 0).any():
+        return None
+    shape = around[0] / around[1]
+    mean = float(shape.mean())
+    if not math.isfinite(mean) or mean <= 0:
+        return None
+    return np.maximum(shape / mean, 0.05).tolist()  # type: ignore[no-any-return]
+
+
+def _circular(values: Floats, kernel: Floats) -> Floats:
+    wide = np.concatenate([values[-(len(kernel) // 2) :], values, values[: (len(kernel) - 1) // 2]])
+    smooth: Floats = np.convolve(wide, kernel, "valid")
+    return smooth

@@ -1,0 +1,61 @@
+"""The process that fits: one request after another from standard input, answers to standard output.
+
+Started as `python -m argosy.control.prediction.worker`. It may be killed at any time, and ends with its parent.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import msgspec
+import numpy as np
+
+from argosy.control.prediction.capacity import CapacityFit, fit_capacity
+from argosy.control.prediction.experts import Fit
+from argosy.control.prediction.fit import fit_load
+
+LENGTH_BYTES = 4
+NICENESS = 10
+
+
+class FitRequest(msgspec.Struct):
+    minutes: bytes
+    """float64, NaN where one is not known."""
+    first_bin: int
+    horizons_min: list[int]
+    samples: bytes
+    """float64, three a sample: rate, requests in the service, ready replicas."""
+
+
+class FitReply(msgspec.Struct):
+    fit: Fit
+    capacity: CapacityFit
+
+
+def frame(message: msgspec.Struct) -> bytes:
+    """A message as sent: four bytes of length (big-endian), then MessagePack."""
+    body = msgspec.msgpack.encode(message)
+    return len(body).to_bytes(LENGTH_BYTES, "big") + body
+
+
+def answer(request: FitRequest) -> FitReply:
+    samples = np.frombuffer(request.samples, np.float64).reshape(-1, 3)
+    return FitReply(
+        fit_load(np.frombuffer(request.minutes, np.float64), request.first_bin, request.horizons_min),
+        fit_capacity(samples[:, 0], samples[:, 1], samples[:, 2]),
+    )
+
+
+def main() -> None:
+    os.nice(NICENESS)
+    source, target = sys.stdin.buffer, sys.stdout.buffer
+    decoder = msgspec.msgpack.Decoder(FitRequest)
+    while len(head := source.read(LENGTH_BYTES)) == LENGTH_BYTES:
+        request = decoder.decode(source.read(int.from_bytes(head, "big")))
+        target.write(frame(answer(request)))
+        target.flush()
+
+
+if __name__ == "__main__":
+    main()
