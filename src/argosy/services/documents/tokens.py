@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Protocol
 
 
@@ -25,8 +25,9 @@ def splits_at_space(tokenizer: Tokenizer) -> bool:
 class TokenMap:
     """The tokens of one text.
 
-    The text is tokenised in windows that begin where the caller says a cut is harmless (at a block), which bounds
-    the memory of one call. A slice's count is exact where it is cut between words, and else nearly so.
+    The text is tokenised in windows that begin where the caller says a cut is harmless (at a block), and within a
+    block that is longer than two of them between words: this bounds the memory of one call, which is a hundred times
+    the text. A slice's count is exact where it is cut between words, and else nearly so.
     """
 
     WINDOW_CHARS = 65_536
@@ -34,13 +35,24 @@ class TokenMap:
     def __init__(self, text: str, cuts: Iterable[int], tokenizer: Tokenizer) -> None:
         self._starts = array("q")
         self._ends = array("q")
+        for begin, end in self._windows(text, cuts):
+            offsets = tokenizer.encode_offsets(text[begin:end])
+            self._starts.extend([begin + start for start, _ in offsets])
+            self._ends.extend([begin + end for _, end in offsets])
+
+    def _windows(self, text: str, cuts: Iterable[int]) -> Iterator[tuple[int, int]]:
+        most = self.WINDOW_CHARS
         begin = 0
         for cut in (*cuts, len(text)):
-            if cut - begin >= self.WINDOW_CHARS or cut == len(text):
-                offsets = tokenizer.encode_offsets(text[begin:cut])
-                self._starts.extend([begin + start for start, _ in offsets])
-                self._ends.extend([begin + end for _, end in offsets])
-                begin = cut
+            if cut - begin < most and cut != len(text):
+                continue
+            while cut - begin > 2 * most:
+                space = max(text.rfind(space, begin + 1, begin + most) for space in " \n")
+                end = space if space > 0 else begin + most
+                yield begin, end
+                begin = end
+            yield begin, cut
+            begin = cut
 
     def count(self, start: int, end: int) -> int:
         """Tokens that touch the slice."""
