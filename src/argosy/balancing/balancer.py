@@ -18,7 +18,6 @@ Time comes from the clock given, randomness from the generator given. Used from 
 
 from __future__ import annotations
 
-import asyncio
 import random
 import time
 from collections.abc import Collection, Iterator, Sequence
@@ -26,13 +25,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from argosy.balancing.candidate import Candidate
-from argosy.balancing.eligibility import Eligibility, EligibilityRule, Standing, State
-from argosy.balancing.explanation import BalanceExplanation, ReplicaExplanation
+from argosy.balancing.eligibility import Eligibility, EligibilityRule, Standing
+from argosy.balancing.explanation import explained
+from argosy.balancing.lease import Lease
 from argosy.balancing.outcome import FAULTS, Kind, LoadReport, Outcome
 from argosy.balancing.shares import PickShares
 from argosy.balancing.strategy import PickRequest, Strategy
 from argosy.balancing.table import create
-from argosy.contracts.errors import DeadlineExceeded, Unavailable, UpstreamFailed
+from argosy.contracts.balance import BalanceExplanation
+from argosy.contracts.errors import Unavailable
 from argosy.contracts.fleet import Endpoint
 from argosy.contracts.request import Clock
 from argosy.telemetry.logs import logger
@@ -45,54 +46,6 @@ REMEMBERED_S = 60.0
 LACKS_TOLD_EVERY_S = 60.0
 
 log = logger("balancer")
-
-
-class Lease:
-    """A request on its way to a replica, counted as in flight until it ends."""
-
-    __slots__ = ("_answer", "_balancer", "_candidate", "_ended", "_started_s", "_strategy", "_trial")
-
-    def __init__(
-        self, balancer: Balancer, candidate: Candidate, strategy: Strategy, started_s: float, trial: bool
-    ) -> None:
-        self._balancer = balancer
-        self._candidate = candidate
-        self._strategy = strategy
-        self._started_s = started_s
-        self._trial = trial
-        self._ended = False
-        self._answer: tuple[Kind, float, LoadReport | None] | None = None
-
-    @property
-    def endpoint(self) -> Endpoint:
-        return self._candidate.endpoint
-
-    @property
-    def ended(self) -> bool:
-        return self._ended
-
-    @property
-    def answer(self) -> Kind | None:
-        """What `answered` was told."""
-        return None if self._answer is None else self._answer[0]
-
-    def answered(self, kind: Kind, report: LoadReport | None = None) -> None:
-        """Notes how it was answered, and when: a stream goes on after that, which is no latency of the replica's."""
-        self._answer = kind, self._balancer.now_s() - self._started_s, report
-
-    def end(self, kind: Kind, report: LoadReport | None = None, latency_s: float | None = None) -> None:
-        """Counts the request as done and lets the strategy learn. Only the first call of it does anything.
-
-        Args:
-            latency_s: from the pick to the answer; by default until `answered`, else until now.
-        """
-        if self._ended:
-            return
-        self._ended = True
-        if self._answer is not None:
-            latency_s = self._answer[1] if latency_s is None else latency_s
-            report = report or self._answer[2]
-        self._balancer._end(self._candidate, self._strategy, self._started_s, self._trial, kind, report, latency_s)
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,9 +130,6 @@ class Balancer:
         for strategy in (self._strategy, *self._others.values()):
             strategy.forget(replica_id)
 
-    def now_s(self) -> float:
-        return self._clock()
-
     @property
     def candidates(self) -> list[Candidate]:
         return list(self._open)
@@ -204,7 +154,7 @@ class Balancer:
         self._shares.count(picked.id, now_s)
         for candidate in strategy.wanted_probes(candidates, now_s):
             self._probes_due[candidate.id] = candidate
-        return Lease(self, picked, strategy, now_s, trial)
+        return Lease(picked, strategy, now_s, trial, self._clock, self._end)
 
     def _eligible(self, request: PickRequest, now_s: float) -> tuple[Sequence[Candidate], bool]:
         """Those to pick from; or the one replica that is to be tried now, and True."""
@@ -219,6 +169,9 @@ class Balancer:
             for candidate in self._open:
                 candidate.weight = candidate.full_weight
             return among, False
+        asked = eligibility.to_ask(now_s)
+        if asked in self._candidates:
+            self._probes_due[asked] = self._candidates[asked]
         if not request.avoid and len(among) > 1:
             tried = eligibility.take_trial(now_s)
             if tried is not None and tried in self._candidates:
@@ -255,7 +208,7 @@ class Balancer:
         try:
             yield lease
         except BaseException as error:
-            lease.end(_kind(error, lease.answer))
+            lease.end_by(error)
             raise
         else:
             lease.end(lease.answer or Kind.OK)
@@ -275,19 +228,13 @@ class Balancer:
             return
         now_s = self._clock()
         candidate.report, candidate.reported_s = report, now_s
+        if self._eligibility is not None:
+            self._eligibility.heard(candidate.id, report.failing, now_s)
         for strategy in (self._strategy, *self._others.values()):
             strategy.probed(candidate, now_s)
 
-    def _end(
-        self,
-        candidate: Candidate,
-        strategy: Strategy,
-        started_s: float,
-        trial: bool,
-        kind: Kind,
-        report: LoadReport | None,
-        latency_s: float | None,
-    ) -> None:
+    def _end(self, lease: Lease, kind: Kind, report: LoadReport | None, latency_s: float | None) -> None:
+        candidate = lease.candidate
         now_s = self._clock()
         candidate.in_flight -= 1
         candidate.busy_since_s = now_s
@@ -299,9 +246,9 @@ class Balancer:
         if self._current(candidate) is not candidate:
             return
         if self._eligibility is not None:
-            self._eligibility.end(candidate.id, kind, now_s, trial=trial)
-        outcome = Outcome(kind, now_s - started_s if latency_s is None else latency_s, report)
-        strategy.ended(candidate, outcome, now_s)
+            self._eligibility.end(candidate.id, kind, now_s, trial=lease.trial)
+        outcome = Outcome(kind, now_s - lease.started_s if latency_s is None else latency_s, report)
+        lease.strategy.ended(candidate, outcome, now_s)
 
     def _current(self, candidate: Candidate) -> Candidate | None:
         """Who has this replica's id now: an answer of one that was replaced says nothing about its successor."""
@@ -320,45 +267,12 @@ class Balancer:
     def explain(self) -> BalanceExplanation:
         """Why it picks as it does, replica by replica."""
         now_s = self._clock()
-        shares = self._shares.of(now_s)
-        panic = self._eligibility is not None and self._eligibility.panic
+        picks, shares = self._shares.of(now_s)
         return BalanceExplanation(
             service=self._service,
             strategy=self._name,
             lacks=self._strategy.lacks,
-            panic=panic,
-            replicas=[self._row(candidate, now_s, shares) for candidate in self._open],
+            panic=self._eligibility is not None and self._eligibility.panic,
+            picks=picks,
+            replicas=[explained(c, self._strategy, self._eligibility, shares, now_s) for c in self._open],
         )
-
-    def _row(self, candidate: Candidate, now_s: float, shares: dict[str, float]) -> ReplicaExplanation:
-        standing = None if self._eligibility is None else self._eligibility.standings[candidate.id]
-        factor = 1.0 if self._eligibility is None else self._eligibility.weight(candidate.id, now_s)
-        return ReplicaExplanation(
-            id=candidate.id,
-            state=_state(standing),
-            why="" if standing is None else standing.why,
-            weight=candidate.full_weight * factor,
-            in_flight=candidate.in_flight,
-            picked_share=shares.get(candidate.id, 0.0),
-            ended=candidate.ended,
-            failed=candidate.failed,
-            figures=self._strategy.explain(candidate, now_s),
-            report_age_s=None if candidate.report is None else now_s - candidate.reported_s,
-        )
-
-
-def _kind(error: BaseException, answer: Kind | None) -> Kind:
-    """Whose fault it was. After the answer began only what breaks the stream is the replica's."""
-    if isinstance(error, TimeoutError | DeadlineExceeded):
-        return Kind.TIMEOUT
-    if answer is not None:
-        return Kind.ERROR if isinstance(error, UpstreamFailed) else answer
-    if isinstance(error, asyncio.CancelledError | GeneratorExit):
-        return Kind.CANCELLED
-    return Kind.ERROR
-
-
-def _state(standing: Standing | None) -> str:
-    if standing is None:
-        return State.IN.value
-    return "suspect" if standing.suspect else standing.state.value

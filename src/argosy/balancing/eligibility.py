@@ -25,8 +25,9 @@ class EligibilityRule:
     evidence: float = 8.0
     """Log-likelihood at which one is put out; a good replica gets there once in thousands of requests."""
     ejected_s: float = 2.0
-    """Times the number of ejections so far is how long one is out before it is tried again."""
-    ejected_most_s: float = 8.0
+    """How long one is out before it is tried again; twice as long with every ejection after that."""
+    ejected_most_s: float = 12.0
+    """Every trial of one that still fails costs a request, and every caller makes its own."""
     forgiven_after_s: float = 60.0
     """Time in service after which earlier ejections no longer lengthen the next."""
     most_out: float = 0.1
@@ -51,8 +52,8 @@ class Standing:
     """What is held for or against one replica."""
 
     __slots__ = (
-        "ejections", "evidence", "failing", "out_until_s", "passed", "since_s", "state", "suspect", "trial_in_flight",
-        "warm_from_s", "why",
+        "asked", "ejections", "evidence", "failing", "out_until_s", "passed", "since_s", "state", "suspect",
+        "trial_in_flight", "warm_from_s", "why",
     )  # fmt: skip
 
     def __init__(self, now_s: float, warm: bool) -> None:
@@ -66,12 +67,17 @@ class Standing:
         """Share of failures, recent ones first."""
         self.ejections = 0
         self.out_until_s = 0.0
+        self.asked = False
+        """Whether its report was asked for since it was put out or last heard of."""
         self.passed = 0
         self.trial_in_flight = False
         self.why = ""
 
 
 RECENT = 0.05
+DOUBLINGS_MOST = 16
+ASKED_BEFORE_S = 0.1
+"""Time before a trial at which its report is asked for."""
 
 
 class Eligibility:
@@ -140,6 +146,21 @@ class Eligibility:
                 return replica_id
         return None
 
+    def to_ask(self, now_s: float) -> str | None:
+        """The replica whose report is wanted before it is tried again: other callers may just have tried it."""
+        for replica_id, standing in self._standings.items():
+            if standing.state is State.OUT and not standing.asked and now_s >= standing.out_until_s - ASKED_BEFORE_S:
+                standing.asked = True
+                return replica_id
+        return None
+
+    def heard(self, replica_id: str, failing: float, now_s: float) -> None:
+        """By its own account that share of its requests failed lately: one that is out need not be tried for that."""
+        standing = self._standings.get(replica_id)
+        if standing is not None and standing.state is State.OUT and failing >= self._rule.bad_failures:
+            standing.out_until_s = max(standing.out_until_s, now_s + self._rule.ejected_s)
+            standing.asked = False
+
     def end(self, replica_id: str, kind: Kind, now_s: float, *, trial: bool = False) -> None:
         """Takes the end of a request into account; one of a replica that is gone is not."""
         standing = self._standings.get(replica_id)
@@ -182,8 +203,9 @@ class Eligibility:
         others = sum(s.state is not State.IN and not s.suspect and s is not standing for s in self._standings.values())
         standing.suspect = others + 1 > max(1, int(self._rule.most_out * len(self._standings)))
         standing.ejections += 1
-        standing.state, standing.since_s = State.OUT, now_s
-        standing.out_until_s = now_s + min(self._rule.ejected_most_s, self._rule.ejected_s * standing.ejections)
+        standing.state, standing.since_s, standing.asked = State.OUT, now_s, False
+        doubled_s = self._rule.ejected_s * 2 ** min(standing.ejections - 1, DOUBLINGS_MOST)
+        standing.out_until_s = now_s + min(self._rule.ejected_most_s, doubled_s)
 
     def _tried(self, standing: Standing, kind: Kind, now_s: float) -> None:
         if kind in FAULTS:

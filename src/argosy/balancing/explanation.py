@@ -2,32 +2,44 @@
 
 from __future__ import annotations
 
-import msgspec
+from collections.abc import Mapping
+
+from argosy.balancing.candidate import Candidate
+from argosy.balancing.eligibility import Eligibility, State
+from argosy.balancing.strategy import Strategy
+from argosy.contracts.balance import ReplicaExplanation
 
 
-class ReplicaExplanation(msgspec.Struct, frozen=True):
-    id: str
-    state: str
-    """`in`, `out`, `trial` (out, and tried with single requests), `suspect` (would be out, but too many are)."""
-    why: str
-    """Why it is not in; empty when it is."""
-    weight: float
-    """Its own, times what slow start and suspicion leave of it."""
-    in_flight: int
-    picked_share: float
-    """Of the picks of the last minute."""
-    ended: int
-    failed: int
-    figures: dict[str, float]
-    """What the strategy's choice rests on, units in the names."""
-    report_age_s: float | None = None
+def explained(
+    candidate: Candidate,
+    strategy: Strategy,
+    eligibility: Eligibility | None,
+    shares: Mapping[str, float],
+    now_s: float,
+) -> ReplicaExplanation:
+    """`eligibility` None: nobody is ever put out. `shares`: of the last minute's picks, by replica."""
+    state, why, factor = _standing(candidate, eligibility, now_s)
+    return ReplicaExplanation(
+        id=candidate.id,
+        state=state,
+        why=why,
+        weight=candidate.full_weight * factor,
+        in_flight=candidate.in_flight,
+        picked_share=shares.get(candidate.id, 0.0),
+        ended=candidate.ended,
+        failed=candidate.failed,
+        figures=strategy.explain(candidate, now_s),
+        report_age_s=None if candidate.report is None else now_s - candidate.reported_s,
+    )
 
 
-class BalanceExplanation(msgspec.Struct, frozen=True):
-    service: str
-    strategy: str
-    lacks: str
-    """Data that the strategy had to do without at its last pick."""
-    panic: bool
-    """Too few good replicas: none is put out or weighted down."""
-    replicas: list[ReplicaExplanation]
+def _standing(candidate: Candidate, eligibility: Eligibility | None, now_s: float) -> tuple[str, str, float]:
+    """State, why, and the share of its weight that it is given."""
+    if eligibility is None:
+        return State.IN.value, "", 1.0
+    standing = eligibility.standings[candidate.id]
+    if standing.state is not State.IN:
+        state = "suspect" if standing.suspect else standing.state.value
+        return state, standing.why, 1.0 if eligibility.panic else eligibility.weight(candidate.id, now_s)
+    factor = 1.0 if eligibility.panic else eligibility.weight(candidate.id, now_s)
+    return State.IN.value, "starts slowly" if factor < 1.0 else "", factor

@@ -26,6 +26,9 @@ FAULTS = frozenset((Kind.ERROR, Kind.TIMEOUT, Kind.REFUSED))
 """What counts against a replica."""
 
 
+NOTICED_EPS = 0.05
+
+
 @dataclass(frozen=True, slots=True)
 class LoadReport:
     """A replica's own words, as of one answer. A figure that it did not give is None, never 0."""
@@ -39,6 +42,14 @@ class LoadReport:
     application_utilization: float | None = None
     queued: float | None = None
     rps: float | None = None
+    eps: float | None = None
+    """Of these a second, those that failed by its own fault."""
+
+    @property
+    def failing(self) -> float:
+        """Share of its requests that failed lately, of all callers; 0 where too few did to say so."""
+        eps, rps = self.eps, self.rps
+        return eps / max(eps, rps) if eps is not None and rps is not None and eps >= NOTICED_EPS else 0.0
 
     @classmethod
     def parse(cls, header: str | None) -> LoadReport | None:
@@ -69,6 +80,7 @@ _FIELDS = {
     "mem_utilization": "mem_utilization",
     "application_utilization": "application_utilization",
     "rps_fractional": "rps",
+    "eps": "eps",
     "named_metrics.rif": "rif",
     "named_metrics.latency_ms": "latency_ms",
     "named_metrics.queued": "queued",

@@ -1,4 +1,4 @@
-"""Each replica's share of the last minute's picks, in constant memory: counts in slots of 5 s."""
+"""Each replica's picks of the last minute, in constant memory: counts in slots of 5 s."""
 
 from __future__ import annotations
 
@@ -19,10 +19,11 @@ class PickShares:
             self._ends_s = now_s + SLOT_S
         self._slots[-1][1][replica_id] += 1
 
-    def of(self, now_s: float) -> dict[str, float]:
-        """By replica id; empty when there was no pick."""
+    def of(self, now_s: float) -> tuple[int, dict[str, float]]:
+        """The picks of all, and each replica's share of them; empty when there was none."""
         total: Counter[str] = Counter()
         for began_s, counts in self._slots:
             if now_s - began_s < SLOT_S * SLOTS:
                 total += counts
-        return {replica_id: n / total.total() for replica_id, n in total.items()}
+        picks = total.total()
+        return picks, {replica_id: n / picks for replica_id, n in total.items()}

@@ -15,8 +15,10 @@ SLOT_S = 0.5
 
 
 class ClientThrottle:
-    def __init__(self, multiplier: float = MULTIPLIER, window_s: float = WINDOW_S) -> None:
+    def __init__(self, multiplier: float = MULTIPLIER, window_s: float = WINDOW_S, least: int = 0) -> None:
+        """With fewer than `least` requests in the window nothing is refused: one refusal is no overload."""
         self._multiplier = multiplier
+        self._least = least
         self._window_s = window_s
         self._slots: deque[list[float]] = deque()
         """Of SLOT_S each, the oldest first: when it began, requests, accepts."""
@@ -40,6 +42,8 @@ class ClientThrottle:
             _, requests, accepts = self._slots.popleft()
             self._requests -= requests
             self._accepts -= accepts
+        if self._requests < self._least:
+            return 0.0
         return max(0.0, (self._requests - self._multiplier * self._accepts) / (self._requests + 1))
 
     def _slot(self, now_s: float) -> list[float]:

@@ -16,6 +16,7 @@ from typer.core import TyperGroup
 from argosy.cli import (
     add,
     ask,
+    balance,
     collections,
     doctor,
     documents,
@@ -70,6 +71,7 @@ for _module in (
     status,
     events,
     forecast,
+    balance,
     scale,
     logs,
     add,

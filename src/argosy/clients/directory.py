@@ -16,7 +16,10 @@ class Directory:
     """Keeps working with what it knew last when nobody updates it any more."""
 
     def __init__(self, services: Services) -> None:
-        self._balancers = {name: Balancer(name, settings.balancing) for name, settings in services.by_name().items()}
+        settings = services.by_name()
+        self._balancers = {name: Balancer(name, each.balancing) for name, each in settings.items()}
+        self.protections = {name: each.protection for name, each in settings.items()}
+        """By service: how calls to it are protected."""
         self._order = (-1, -1)
         self._version: str | None = None
         self._known: dict[str, int] = {}

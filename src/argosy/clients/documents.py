@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
 
-from argosy.clients.transport import RawResponse, Transport
+from argosy.clients.exchange import RawResponse
+from argosy.clients.transport import Transport
 from argosy.contracts.request import RequestContext
 
 

@@ -22,7 +22,9 @@ class EmbeddingClient:
         failed (InvalidRequest, Internal), its `param` being `texts[INDEX]`.
         """
         request = EmbedRequest(list(texts), kind, partial)
-        return await self._transport.call("embedding", "/embed", request, EmbedResponse, context)
+        # A text's vector is in the cache of the replica that embedded it; of many texts the first one decides.
+        key = texts[0] if texts else None
+        return await self._transport.call("embedding", "/embed", request, EmbedResponse, context, read=True, key=key)
 
     async def model(self, context: RequestContext) -> ModelInfo:
-        return await self._transport.call("embedding", "/model", None, ModelInfo, context)
+        return await self._transport.call("embedding", "/model", None, ModelInfo, context, read=True)

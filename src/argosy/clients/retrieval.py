@@ -12,4 +12,4 @@ class RetrievalClient:
         self._transport = transport
 
     async def search(self, request: RetrievalRequest, context: RequestContext) -> RetrievalResponse:
-        return await self._transport.call("retrieval", "/search", request, RetrievalResponse, context)
+        return await self._transport.call("retrieval", "/search", request, RetrievalResponse, context, read=True)

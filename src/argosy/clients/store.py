@@ -37,7 +37,9 @@ class StoreClient:
         await self._transport.call("store", "/forget", request, type(None), context, patient=True)
 
     async def search(self, request: StoreSearchRequest, context: RequestContext) -> StoreSearchResponse:
-        return await self._transport.call("store", "/search", request, StoreSearchResponse, context, patient=True)
+        return await self._transport.call(
+            "store", "/search", request, StoreSearchResponse, context, patient=True, read=True
+        )
 
     async def stats(self, context: RequestContext) -> list[CollectionStats]:
-        return await self._transport.call("store", "/stats", None, list[CollectionStats], context)
+        return await self._transport.call("store", "/stats", None, list[CollectionStats], context, read=True)

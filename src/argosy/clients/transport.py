@@ -1,62 +1,39 @@
-"""One way to call a service: pick a replica, pass the deadline on, try again elsewhere, give errors back as ours."""
+"""One way to call a service: a message or a request as it came, with the deadline passed on and our errors back."""
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import TypeVar
 
 import aiohttp
 from multidict import CIMultiDict
 from yarl import URL
 
-from argosy.balancing.balancer import Lease
-from argosy.balancing.outcome import Kind, LoadReport
+from argosy.balancing.lease import Lease
 from argosy.balancing.retry_budget import RetryBudget
+from argosy.clients.attempts import Attempts, Plan, Send
 from argosy.clients.directory import Directory
+from argosy.clients.exchange import RawResponse, answer, error_of, lines
+from argosy.clients.guard import Guard
 from argosy.contracts.codec import JSON, MSGPACK, decode, encode
-from argosy.contracts.errors import (
-    ArgosyError,
-    DeadlineExceeded,
-    Overloaded,
-    Unavailable,
-    UpstreamFailed,
-    error_from_wire,
-)
-from argosy.contracts.request import LOAD_HEADER, Clock, RequestContext
-from argosy.telemetry.logs import logger
+from argosy.contracts.request import Clock, RequestContext
 
 T = TypeVar("T")
 R = TypeVar("R")
-ATTEMPTS = 2
-PATIENCE_S = 0.1
-"""Between two looks for a replica of a service that is worth waiting for."""
 OWN_SHARE = 0.02
 """Of a call's time, what the caller keeps: its own error, naming who was late, is out before its caller hangs up."""
 OWN_SHARE_OF_A_WAIT = 0.1
 """The same of a call that waits for its service: that the wait was in vain passes through several hops."""
-MAX_LINE_BYTES = 2**22
 NO_INVENTED_HEADERS = ("content-type",)
 """A request without a body has no type; one that aiohttp makes up is refused by the next hop."""
 
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+"""Change nothing by their definition: what asks a service of the user's own with another one is sent once."""
+
 Body = bytes | AsyncIterator[bytes] | None
-Send = Callable[[Lease, RequestContext, contextlib.AsyncExitStack], Awaitable[R]]
-"""Asks one replica. The context's deadline is this attempt's."""
-
-log = logger("transport")
-
-
-@dataclass(frozen=True, slots=True)
-class RawResponse:
-    """A service's answer as it came, to be passed on."""
-
-    status: int
-    body: bytes
-    content_type: str
-    retry_after: str | None
 
 
 class Transport:
@@ -67,13 +44,14 @@ class Transport:
         token: str,
         *,
         clock: Clock = time.monotonic,
-        budget: Callable[[], RetryBudget] = RetryBudget,
+        budget: Callable[[], RetryBudget | None] = lambda: None,
     ) -> None:
         self._directory = directory
         self._clock = clock
-        self._budgets = {service: budget() for service in directory.services}
-        self.retries_refused = dict.fromkeys(directory.services, 0)
-        """By service: second attempts not made because the budget was spent."""
+        self.guards = {
+            service: Guard(service, settings, budget=budget()) for service, settings in directory.protections.items()
+        }
+        """By service: what this process holds itself back with, and what that came to."""
         self._session = session
         self._authorization = {"authorization": f"Bearer {token}"}
 
@@ -87,12 +65,16 @@ class Transport:
         *,
         idempotent: bool = True,
         patient: bool = False,
+        read: bool = False,
+        key: str | None = None,
     ) -> T:
         """Sends one message, returns one.
 
-        A replica that cannot be reached, breaks off, is late or fails is given up for another one, once, when the call
-        is idempotent or was never sent. With `patient`, a service without a replica is waited for within the deadline.
-        Raises: the service's own error; Unavailable; DeadlineExceeded.
+        A replica that cannot be reached, breaks off, is late, full or fails is given up for another one, once, when the
+        call is idempotent or was never sent. With `patient`, a service without a replica is waited for within the
+        deadline. A `read` changes nothing: when it is late it is sent to a second replica beside the first. Calls of
+        the same `key` go to the same replica where the service's strategy looks at keys.
+        Raises: the service's own error; Overloaded, also when this caller holds back; Unavailable; DeadlineExceeded.
         """
         sent = encode(message)
         headers = {"content-type": MSGPACK, "accept": MSGPACK}
@@ -102,14 +84,15 @@ class Transport:
         async def once(lease: Lease, attempt: RequestContext, stack: contextlib.AsyncExitStack) -> bytes:
             left_s = attempt.deadline.remaining_s()
             opened = self._request("POST", lease, path, sent, {**attempt.headers(), **headers}, left_s)
-            response = await _answer(lease, stack, opened)
+            response = await answer(lease, stack, opened)
             body = await response.read()
             if response.status >= 400:
-                raise _error(response, body, service)
+                raise error_of(response, body, service)
             return body
 
         async with contextlib.AsyncExitStack() as stack:
-            return decode(await self._try(service, within, once, stack, idempotent, patient), into)
+            plan = Plan(service, within, idempotent, patient, hedged=read, key=key)
+            return decode(await self._make(plan, once, stack), into)
 
     @contextlib.asynccontextmanager
     async def stream(
@@ -121,13 +104,13 @@ class Transport:
         async def once(lease: Lease, _: RequestContext, stack: contextlib.AsyncExitStack) -> aiohttp.ClientResponse:
             headers = {**context.headers(), "content-type": MSGPACK}
             opened = self._request("POST", lease, path, sent, headers, context.deadline.remaining_s())
-            response = await _answer(lease, stack, opened)
+            response = await answer(lease, stack, opened)
             if response.status >= 400:
-                raise _error(response, await response.read(), service)
+                raise error_of(response, await response.read(), service)
             return response
 
         async with contextlib.AsyncExitStack() as stack:
-            yield _lines(await self._try(service, context, once, stack, True, False), service)
+            yield lines(await self._make(Plan(service, context), once, stack), service)
 
     async def forward(
         self,
@@ -149,14 +132,14 @@ class Transport:
         async def once(lease: Lease, _: RequestContext, stack: contextlib.AsyncExitStack) -> RawResponse:
             left_s = context.deadline.remaining_s()
             opened = self._request(method, lease, path, body, {**context.headers(), **sent}, left_s, params)
-            response = await _answer(lease, stack, opened)
+            response = await answer(lease, stack, opened)
             return RawResponse(
                 response.status, await response.read(), response.content_type, response.headers.get("retry-after")
             )
 
         async with contextlib.AsyncExitStack() as stack:
             replayable = body is None or isinstance(body, bytes)
-            return await self._try(service, context, once, stack, replayable, False)
+            return await self._make(Plan(service, context, replayable), once, stack)
 
     @contextlib.asynccontextmanager
     async def proxy(
@@ -172,8 +155,8 @@ class Transport:
     ) -> AsyncIterator[aiohttp.ClientResponse]:
         """Passes a request on to a service of the user's own and gives its answer as it comes.
 
-        The fleet's token stays here; the caller's own Authorization goes along. Only a request without a body is
-        tried again.
+        The fleet's token stays here; the caller's own Authorization goes along. Only a request of a safe method and
+        without a body is tried again after it was sent, or hedged until an answer begins.
         """
 
         async def once(lease: Lease, _: RequestContext, stack: contextlib.AsyncExitStack) -> aiohttp.ClientResponse:
@@ -186,10 +169,11 @@ class Transport:
                 timeout=aiohttp.ClientTimeout(total=context.deadline.remaining_s()),
                 allow_redirects=False,
             )
-            return await _answer(lease, stack, opened)
+            return await answer(lease, stack, opened)
 
         async with contextlib.AsyncExitStack() as stack:
-            yield await self._try(service, context, once, stack, body is None, False)
+            again = body is None and method in SAFE_METHODS
+            yield await self._make(Plan(service, context, idempotent=again, hedged=again), once, stack)
 
     def _request(
         self,
@@ -211,136 +195,6 @@ class Transport:
             timeout=aiohttp.ClientTimeout(total=left_s),
         )
 
-    async def _try(
-        self,
-        service: str,
-        context: RequestContext,
-        once: Send[R],
-        stack: contextlib.AsyncExitStack,
-        idempotent: bool,
-        patient: bool,
-    ) -> R:
-        """`once` on one replica, and on another if need be. What the last attempt opened stays open in `stack`."""
-        failed: list[str] = []
-        budget = self._budgets[service]
-        budget.request(self._clock())
-        while True:
-            try:
-                return await self._attempt(service, context, once, stack, idempotent, patient, failed)
-            except _TryElsewhere as again:
-                if len(failed) < ATTEMPTS and self._may_repeat(service, budget):
-                    log.warning("trying elsewhere", to=service, failed=failed[-1], reason=again.error.code)
-                    continue
-                error: ArgosyError = again.error
-            except Unavailable as unavailable:
-                error = unavailable
-            worth_waiting = patient and isinstance(error, Unavailable)
-            if not worth_waiting or context.deadline.remaining_s() < PATIENCE_S:
-                raise error
-            failed.clear()
-            await asyncio.sleep(PATIENCE_S)
-            if context.deadline.remaining_s() <= 0:
-                raise error
-
-    def _may_repeat(self, service: str, budget: RetryBudget) -> bool:
-        if budget.take(self._clock()):
-            return True
-        self.retries_refused[service] += 1
-        log.warning("no second attempt", to=service, reason="the retry budget is spent")
-        return False
-
-    async def _attempt(
-        self,
-        service: str,
-        context: RequestContext,
-        once: Send[R],
-        stack: contextlib.AsyncExitStack,
-        idempotent: bool,
-        patient: bool,
-        failed: list[str],
-    ) -> R:
-        balancer = self._directory.balancer(service)
-        context.deadline.require(f"the {service} service was asked")
-        async with contextlib.AsyncExitStack() as attempt:
-            lease = attempt.enter_context(balancer.lease(avoid=failed))
-            elsewhere = idempotent and not failed and len(balancer.candidates) > 1
-            allowed = context.for_hop_with_fallback() if elsewhere else context
-            try:
-                async with asyncio.timeout(allowed.deadline.remaining_s()):
-                    result = await once(lease, allowed, attempt)
-            except aiohttp.ClientConnectorError as error:
-                failed.append(lease.endpoint.id)
-                lease.end(Kind.REFUSED)
-                raise _TryElsewhere(_unreachable(service)) from error
-            except aiohttp.ClientError as error:
-                failed.append(lease.endpoint.id)
-                lease.end(Kind.ERROR)
-                raise (_TryElsewhere(_unreachable(service)) if idempotent else _unreachable(service)) from error
-            except TimeoutError as error:
-                failed.append(lease.endpoint.id)
-                lease.end(Kind.TIMEOUT)
-                silent = f"The {service} service did not answer within the time allowed."
-                # A service that is worth waiting for is not there when it is silent: the caller may try again later.
-                unanswered = Unavailable(silent, retry_after_s=1.0) if patient else DeadlineExceeded(silent)
-                raise (_TryElsewhere(unanswered) if elsewhere else unanswered) from error
-            except ArgosyError as error:
-                lease.end(lease.answer or Kind.ERROR)
-                if error.status >= 500 and elsewhere:
-                    failed.append(lease.endpoint.id)
-                    raise _TryElsewhere(error) from error
-                raise
-            stack.push_async_exit(attempt.pop_all())
-            return result
-
-
-async def _answer(
-    lease: Lease,
-    stack: contextlib.AsyncExitStack,
-    opened: contextlib.AbstractAsyncContextManager[aiohttp.ClientResponse],
-) -> aiohttp.ClientResponse:
-    response = await stack.enter_async_context(opened)
-    lease.answered(_kind(response.status), LoadReport.parse(response.headers.get(LOAD_HEADER)))
-    return response
-
-
-def _kind(status: int) -> Kind:
-    """What an answer says of its replica. One that refuses for want of time is well: the time was the caller's."""
-    if status == Overloaded.status:
-        return Kind.OVERLOADED
-    return Kind.ERROR if status >= 500 and status != DeadlineExceeded.status else Kind.OK
-
-
-class _TryElsewhere(Exception):
-    """This replica failed and another may do; `error` is what to say when none does."""
-
-    def __init__(self, error: ArgosyError) -> None:
-        super().__init__(error.message)
-        self.error = error
-
-
-def _unreachable(service: str) -> Unavailable:
-    return Unavailable(f"The {service} service cannot be reached now.", retry_after_s=1.0)
-
-
-async def _lines(response: aiohttp.ClientResponse, service: str) -> AsyncIterator[bytes]:
-    pending = b""
-    try:
-        async for data in response.content.iter_any():
-            *whole, pending = (pending + data).split(b"\n")
-            for line in whole:
-                yield line
-            if len(pending) > MAX_LINE_BYTES:
-                raise UpstreamFailed(f"The {service} service sent a line over {MAX_LINE_BYTES} bytes.")
-    except aiohttp.ClientError as error:
-        raise UpstreamFailed(f"The {service} service broke off its answer.") from error
-    except TimeoutError as error:
-        raise DeadlineExceeded(f"The {service} service did not finish within the time allowed.") from error
-    if pending:
-        yield pending
-
-
-def _error(response: aiohttp.ClientResponse, body: bytes, service: str) -> ArgosyError:
-    after = response.headers.get("retry-after", "")
-    return error_from_wire(
-        response.status, body, service, float(after) if after.isascii() and after.isdigit() else None
-    )
+    async def _make(self, plan: Plan, once: Send[R], stack: contextlib.AsyncExitStack) -> R:
+        balancer, guard = self._directory.balancer(plan.service), self.guards[plan.service]
+        return await Attempts(plan, once, stack, balancer, guard, self._clock).make()

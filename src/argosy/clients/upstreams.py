@@ -20,6 +20,7 @@ from argosy.clients.status import StatusClient
 from argosy.clients.store import StoreClient
 from argosy.clients.transport import Transport
 from argosy.config.models import Services
+from argosy.contracts.balance import BalanceExplanation
 from argosy.contracts.fleet import Calls
 from argosy.serving.kit import Kit
 
@@ -46,12 +47,19 @@ class Upstreams:
 
         made = cls(kit.fleet.services, kit.record.controller_url, kit.record.token, note)
         kit.calls = made.calls
+        kit.balance = made.balance
         kit.metrics.registry.register(CallMetrics(made.calling))
         return made
 
     def calls(self) -> dict[str, Calls]:
         """What this process saw of the replicas it calls, by their ids."""
         return {} if self._following is None else self.directory.calls()
+
+    def balance(self, service: str) -> BalanceExplanation | None:
+        """How this process balances that service; None when it knows of none by that name."""
+        if self._following is None or service not in self.directory.services:
+            return None
+        return self.directory.balancer(service).explain()
 
     def calling(self) -> tuple[Directory, Transport] | None:
         """What calls go through; None before `start`."""

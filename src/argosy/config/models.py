@@ -9,6 +9,7 @@ from typing import ClassVar, Literal, Self
 
 from pydantic import ConfigDict, Field, field_validator, model_validator
 
+from argosy.config.protection import ProtectionSettings
 from argosy.config.scaling import ScalingSettings, SloSettings
 from argosy.config.settings import Settings
 
@@ -48,6 +49,9 @@ class ServiceSettings(Settings):
         "round_robin",
         "weighted",
     ] = Field("adaptive", description="How callers pick a replica.")
+    protection: ProtectionSettings = Field(
+        default_factory=ProtectionSettings, description="What keeps overload and slowness from spreading."
+    )
     requires: tuple[str, ...] = Field((), description="Services that must be ready before this one starts.")
     wants: tuple[str, ...] = Field(
         (), description="Services that this one waits for until their start timeout, then starts without."

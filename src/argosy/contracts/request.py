@@ -15,6 +15,7 @@ Clock = Callable[[], float]
 REQUEST_ID_HEADER = "x-request-id"
 DEADLINE_HEADER = "x-argosy-deadline-ms"
 PRIORITY_HEADER = "x-argosy-priority"
+STRATEGY_HEADER = "x-argosy-strategy"
 TRACEPARENT_HEADER = "traceparent"
 DEGRADED_HEADER = "x-argosy-degraded"
 CACHE_HEADER = "x-argosy-cache"
@@ -64,6 +65,8 @@ class RequestContext:
     deadline: Deadline
     priority: Priority = Priority.INTERACTIVE
     traceparent: str | None = None
+    strategy: str | None = None
+    """The balancing strategy of every hop of this request, for debugging; None takes each service's own."""
 
     def for_hop_with_fallback(self) -> RequestContext:
         """The same request, limited so that time remains for the fallback."""
@@ -78,4 +81,6 @@ class RequestContext:
         }
         if self.traceparent is not None:
             sent[TRACEPARENT_HEADER] = self.traceparent
+        if self.strategy is not None:
+            sent[STRATEGY_HEADER] = self.strategy
         return sent

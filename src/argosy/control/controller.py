@@ -6,12 +6,13 @@ import asyncio
 import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 import msgspec
 
 from argosy.config.models import CustomSettings, Fleet
-from argosy.contracts.fleet import FleetView, StartReport
+from argosy.contracts.errors import NotFound
+from argosy.contracts.fleet import Endpoint, FleetView, ServiceView, StartReport
 from argosy.control.discovery.publisher import Publisher
 from argosy.control.events.feed import Feed
 from argosy.control.history import History
@@ -76,6 +77,29 @@ class Controller:
 
     def view(self) -> FleetView:
         return self._observed.fleet(self._platform.replicas())
+
+    def service(self, name: str) -> ServiceView:
+        """Raises: NotFound, naming the services there are."""
+        services = self.view().services
+        found = next((view for view in services if view.name == name), None)
+        if found is None:
+            raise NotFound(f'There is no service "{name[:64]}"; there are {", ".join(s.name for s in services)}.')
+        return found
+
+    def offered(self, service: str) -> list[Endpoint]:
+        """What callers are told of the service now."""
+        current = self.publisher.current
+        return [] if current is None else current.services.get(service, [])
+
+    @property
+    def draining(self) -> Collection[str]:
+        """Replicas that are to get nothing new."""
+        return self._observed.draining
+
+    def callers(self) -> list[Replica]:
+        """Replicas that are built from our kit, and so may call others by what they are told."""
+        ours = (r for r in self._platform.replicas() if r.health_path is None and not r.external)
+        return [replica for replica in ours if replica.url is not None]
 
     def start_report(self) -> StartReport:
         report = self._startup.report()

@@ -25,7 +25,7 @@ R = TypeVar("R")
 
 
 def health_routes(kit: Kit) -> list[BaseRoute]:
-    """`/livez` checks nothing else; `/readyz` only this process; `/internal/status` is what the controller reads."""
+    """`/livez` checks nothing else; `/readyz` only this process; what is internal the controller reads."""
 
     async def livez(request: Request) -> Response:
         return JSONResponse({"status": "alive"})
@@ -42,11 +42,15 @@ def health_routes(kit: Kit) -> list[BaseRoute]:
     async def status(request: Request) -> Response:
         return Response(msgspec.json.encode(kit.status()), media_type=JSON)
 
+    async def balance(request: Request) -> Response:
+        return Response(msgspec.json.encode(kit.balance(request.query_params.get("service", ""))), media_type=JSON)
+
     return [
         Route("/livez", livez),
         Route("/readyz", readyz),
         Route("/metrics", metrics_text),
         Route("/internal/status", status),
+        Route("/internal/balance", balance),
     ]
 
 

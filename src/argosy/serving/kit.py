@@ -8,9 +8,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from argosy.config.models import Fleet, ServiceSettings
+from argosy.contracts.balance import BalanceExplanation
 from argosy.contracts.fleet import Calls, Health, ReplicaStatus
 from argosy.contracts.request import Clock
 from argosy.serving.admission import Admission
+from argosy.serving.admission_metrics import AdmissionMetrics
 from argosy.serving.defences import Defences
 from argosy.serving.load import LoadTracker
 from argosy.serving.readiness import Readiness
@@ -36,6 +38,8 @@ class Kit:
     """Why the service works in a reduced way now; empty when it does not."""
     calls: Callable[[], dict[str, Calls]] = dict
     """What this process saw of the replicas it calls."""
+    balance: Callable[[str], BalanceExplanation | None] = lambda service: None
+    """How this process balances that service; None when it does not call it."""
     timeouts_s: Mapping[str, float] = field(default_factory=dict)
     """Default deadline by path prefix."""
     public_prefixes: tuple[str, ...] = ()
@@ -49,7 +53,10 @@ class Kit:
         gateway = self.fleet.services.gateway
         self.metrics = ServiceMetrics(self.record.service)
         self.load = LoadTracker(self.clock, capacity=self.settings.max_in_flight, cpu_share=self.record.cpu_share)
-        self.admission = Admission(self.record.service, self.settings.max_in_flight)
+        self.admission = Admission(
+            self.record.service, self.settings.max_in_flight, self.settings.protection, self.clock
+        )
+        self.metrics.registry.register(AdmissionMetrics(self.record.service, self.admission))
         self.started_s = self.clock()
         self.configure_defences(gateway.allowed_hosts, gateway.allowed_origins, gateway.max_body_bytes)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import resource
 from collections.abc import Callable
 
@@ -39,6 +40,8 @@ class LoadTracker:
         self._window_requests = 0
         self._cpu = 0.0
         self._rps = 0.0
+        self._eps = 0.0
+        self._failed_s = 0.0
         self._memory = self._memory_share()
 
     def begin(self) -> float:
@@ -52,10 +55,17 @@ class LoadTracker:
         self._near.add(self.in_flight - 1, elapsed_s, started_s + elapsed_s)
         self.in_flight -= 1
         self.requests += 1
-        self.errors += status >= 500
+        if status >= 500:
+            self.errors += 1
+            now_s = started_s + elapsed_s
+            self._eps, self._failed_s = self._failing_eps(now_s) + 1 / UTILIZATION_WINDOW_S, now_s
         ms = elapsed_s * 1000
         self.latency_ms = ms if self.requests == 1 else self.latency_ms + SMOOTHING * (ms - self.latency_ms)
         return elapsed_s
+
+    def _failing_eps(self, now_s: float) -> float:
+        """Failures a second, the recent ones first: seconds after the last one it is next to nothing."""
+        return self._eps * math.exp((self._failed_s - now_s) / UTILIZATION_WINDOW_S)
 
     def _refresh(self) -> None:
         now = self._clock()
@@ -72,11 +82,12 @@ class LoadTracker:
         """The value of `endpoint-load-metrics`; `besides` is 1 where this answers a request that is counted."""
         self._refresh()
         rif = self.in_flight - besides
-        near_s = self._near.at(rif, self._clock())
+        now_s = self._clock()
+        near_s = self._near.at(rif, now_s)
         return (
             f"TEXT cpu_utilization={self._cpu:.3f}, mem_utilization={self._memory:.3f}, "
             f"application_utilization={self.in_flight / self._capacity:.3f}, "
-            f"rps_fractional={self._rps:.1f}, named_metrics.rif={rif}, "
+            f"rps_fractional={self._rps:.2f}, eps={self._failing_eps(now_s):.2f}, named_metrics.rif={rif}, "
             f"named_metrics.queued={self.queued()}, named_metrics.latency_ms={(near_s or 0.0) * 1000:.2f}"
         )
 

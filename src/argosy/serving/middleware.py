@@ -1,4 +1,4 @@
-"""What happens to every request of every service, in this order: request id, defences, admission, deadline,
+"""What happens to every request of every service, in this order: request id, defences, deadline, admission,
 then the service; on the way out the load report, the error shape, the metrics."""
 
 from __future__ import annotations
@@ -16,11 +16,13 @@ from argosy.contracts.request import (
     LOAD_HEADER,
     PRIORITY_HEADER,
     REQUEST_ID_HEADER,
+    STRATEGY_HEADER,
     TRACEPARENT_HEADER,
     Deadline,
     Priority,
     RequestContext,
 )
+from argosy.serving.admission import Asked
 from argosy.serving.defences import OPEN_PATHS
 from argosy.serving.errors import as_argosy_error, error_response
 from argosy.serving.kit import Kit
@@ -33,7 +35,7 @@ PRIVATE_PREFIX = b"x-argosy-"
 SAFE_REQUEST_ID = re.compile(r"^[A-Za-z0-9._:-]{1,128}$")
 TRACEPARENT = re.compile(r"^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$")
 OVERLOAD_STATUSES = (429, 503, 504)
-UNCOUNTED = OPEN_PATHS | {"/internal/status"}
+UNCOUNTED = OPEN_PATHS | {"/internal/status", "/internal/balance"}
 
 log = logger("serving")
 
@@ -69,13 +71,14 @@ class ServiceMiddleware:
         exchange = _Exchange(send, request_id, self._kit, counted)
         load = self._kit.load
         started_s = load.begin() if counted else 0.0
+        asked: Asked | None = None
         try:
             refusal = self._kit.defences.check(scope["method"], path, headers)
             if refusal is not None:
                 raise refusal
-            if counted:
-                self._kit.admission.admit(load.in_flight - 1, load.latency_ms)
             self._prepare(scope, headers, request_id)
+            if counted:
+                asked = self._kit.admission.admit(path, context_of(scope), load.in_flight - 1, load.latency_ms)
             limit = IncomingBody(receive, self._kit.defences.max_body_bytes)
             scope[BODY_KEY] = limit
             await self._app(scope, limit, exchange)
@@ -84,6 +87,10 @@ class ServiceMiddleware:
         finally:
             if counted:
                 elapsed_s = load.end(started_s, exchange.status)
+                if asked is not None:
+                    self._kit.admission.answered(
+                        asked, exchange.status, exchange.begun_s - started_s, load.in_flight + 1
+                    )
                 load.overloaded += exchange.status in OVERLOAD_STATUSES and not exchange.lacks_another
                 self._kit.metrics.in_flight.set(load.in_flight)
                 self._kit.metrics.observe(self._route(scope), exchange.status, elapsed_s)
@@ -106,6 +113,7 @@ class ServiceMiddleware:
             deadline=Deadline.after(timeout_s, kit.clock),
             priority=Priority.BULK if bulk else Priority.INTERACTIVE,
             traceparent=traceparent if TRACEPARENT.match(traceparent) else None,
+            strategy=headers.get(STRATEGY_HEADER) if trusted else None,
         )
         if not trusted:
             scope["headers"] = [pair for pair in scope["headers"] if not pair[0].startswith(PRIVATE_PREFIX)]
@@ -146,12 +154,15 @@ class _Exchange:
         self.request_id = request_id
         self.status = 500
         self.started = False
+        self.begun_s = 0.0
+        """When the answer began, by the kit's clock."""
         self.lacks_another = False
         """Whether it failed because a service that it needs is not there: more replicas would not cure that."""
 
     async def __call__(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self.started = True
+            self.begun_s = self._kit.clock()
             self.status = message["status"]
             message["headers"] = [
                 *message.get("headers", ()),

@@ -125,7 +125,7 @@ def is_held(path: Path) -> bool:
 
 
 def remove(record: Path) -> None:
-    """Forgets a replica that is gone."""
-    for path in (record, lock_path(record)):
+    """Forgets a replica that is gone, with what a writer that was killed left half written."""
+    for path in (*record.parent.glob(f"{record.stem}.*.tmp"), record, lock_path(record)):
         with contextlib.suppress(FileNotFoundError):
             path.unlink()

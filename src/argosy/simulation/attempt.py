@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from argosy.balancing.balancer import Lease
+from argosy.balancing.lease import Lease
 from argosy.simulation.workload import Columns
 
 if TYPE_CHECKING:

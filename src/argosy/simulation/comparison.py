@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import multiprocessing
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from functools import partial
@@ -63,16 +63,21 @@ def compare(
     progress: Callable[[int, int], None] = lambda done, of: None,
 ) -> Comparison:
     """The first subject is the one that the others are compared with."""
-    labels = [subject.label for subject in subjects]
     tasks = [(subject, seed) for seed in range(seeds) for subject in subjects]
-    summaries: dict[str, list[Summary]] = {label: [] for label in labels}
+    summaries: dict[str, list[Summary]] = {subject.label: [] for subject in subjects}
     with _mapping(min(jobs, len(tasks))) as mapped:
         outcomes = mapped(partial(_task, regime, callers), tasks)
         for done, ((subject, _), summary) in enumerate(zip(tasks, outcomes, strict=True), start=1):
             summaries[subject.label].append(summary)
             progress(done, len(tasks))
-    rows = {label: _row(label, summaries[label]) for label in labels}
-    versus, versus_ci95 = _versus(labels, summaries, rows)
+    return compared(regime, summaries, callers)
+
+
+def compared(regime: Regime, summaries: Mapping[str, Sequence[Summary]], callers: int) -> Comparison:
+    """Runs that are already made. By label, the same seeds in the same order; the first is compared with the others."""
+    rows = {label: _row(label, column) for label, column in summaries.items()}
+    versus, versus_ci95 = _versus(summaries, rows)
+    seeds = len(next(iter(summaries.values())))
     return Comparison(list(rows.values()), callers, seeds, regime.requests, versus, versus_ci95, regime=regime.name)
 
 
@@ -90,7 +95,7 @@ def _mapping(jobs: int) -> Iterator[Mapped]:
         yield pool.map
 
 
-def _row(strategy: str, summaries: list[Summary]) -> Row:
+def _row(strategy: str, summaries: Sequence[Summary]) -> Row:
     names = list(summaries[0].figures)
     values = {name: [summary.figures[name] for summary in summaries] for name in names}
     means = {name: _plain(sum(column) / len(column)) for name, column in values.items()}
@@ -105,11 +110,11 @@ def _row(strategy: str, summaries: list[Summary]) -> Row:
 
 
 def _versus(
-    labels: Sequence[str], summaries: dict[str, list[Summary]], rows: dict[str, Row]
+    summaries: Mapping[str, Sequence[Summary]], rows: Mapping[str, Row]
 ) -> tuple[dict[str, float | None], dict[str, Interval]]:
     versus: dict[str, float | None] = {}
     intervals: dict[str, Interval] = {}
-    first, *others = labels
+    first, *others = summaries
     ours = [summary.figures["p99_ms"] for summary in summaries[first]]
     for other in others:
         theirs = [summary.figures["p99_ms"] for summary in summaries[other]]

@@ -24,14 +24,23 @@ class Replica:
     """Answers every attempt once by `attempt.caller.answered`, also those whose caller has gone."""
 
     __slots__ = (
-        "_failure", "_kernel", "_known", "_latency", "_near", "_parallel", "_prefixes", "_rps", "_seen_s", "_server",
-        "_utilization", "in_flight", "index",
+        "_eps", "_failure", "_kernel", "_known", "_latency", "_near", "_parallel", "_prefixes", "_reports", "_rps",
+        "_seen_s", "_server", "_utilization", "in_flight", "index",
     )  # fmt: skip
 
     def __init__(
-        self, index: int, model: ReplicaModel, speed: Speed, prefixes: Prefixes | None, kernel: Kernel
+        self,
+        index: int,
+        model: ReplicaModel,
+        speed: Speed,
+        prefixes: Prefixes | None,
+        kernel: Kernel,
+        *,
+        reports: bool = True,
     ) -> None:
+        """Unless it `reports`, it keeps no account of its load: nobody will ask."""
         self.index = index
+        self._reports = reports
         self.in_flight = 0
         self._kernel = kernel
         self._failure = model.failure
@@ -43,6 +52,7 @@ class Replica:
         self._near: dict[int, tuple[float, float | None]] = {}
         self._utilization = 0.0
         self._rps = 0.0
+        self._eps = 0.0
         self._seen_s = 0.0
 
     def receive(self, attempt: Attempt) -> None:
@@ -70,17 +80,32 @@ class Replica:
 
     def _served(self, attempt: Attempt) -> None:
         self.in_flight -= 1
+        if self._reports:
+            self._account(attempt)
+        attempt.caller.answered(attempt, Kind.OK)
+
+    def _account(self, attempt: Attempt) -> None:
         now_s = self._kernel.now_s
         self._near.clear()
         self._latency.add(self.in_flight, now_s - attempt.started_s, now_s)
-        window = math.exp((self._seen_s - now_s) / UTILIZATION_WINDOW_S)
-        self._rps = self._rps * window + 1 / UTILIZATION_WINDOW_S
+        window = self._pass(now_s)
+        self._rps += 1 / UTILIZATION_WINDOW_S
         self._utilization += (1 - window) * (min(1.0, (self._server.busy + 1) / self._parallel) - self._utilization)
+
+    def _pass(self, now_s: float) -> float:
+        """Share of the window that is left of what was counted before."""
+        window = math.exp((self._seen_s - now_s) / UTILIZATION_WINDOW_S)
+        self._rps *= window
+        self._eps *= window
         self._seen_s = now_s
-        attempt.caller.answered(attempt, Kind.OK)
+        return window
 
     def _failed(self, attempt: Attempt) -> None:
         self.in_flight -= 1
+        if self._reports:
+            self._pass(self._kernel.now_s)
+            self._rps += 1 / UTILIZATION_WINDOW_S
+            self._eps += 1 / UTILIZATION_WINDOW_S
         attempt.caller.answered(attempt, Kind.ERROR)
 
     def _refused(self, attempt: Attempt) -> None:
@@ -90,13 +115,15 @@ class Replica:
     def report(self) -> LoadReport:
         """What it says of its load on an answer. The latency is of answers at about the present number in flight."""
         latency_s = self._near_s()
+        lately = math.exp((self._seen_s - self._kernel.now_s) / UTILIZATION_WINDOW_S)
         return LoadReport(
             rif=self.in_flight,
             latency_ms=None if latency_s is None else latency_s * 1000,
             cpu_utilization=self._utilization,
             application_utilization=self.in_flight / self._parallel,
             queued=self._server.queued,
-            rps=self._rps,
+            rps=self._rps * lately,
+            eps=self._eps * lately,
         )
 
     def _near_s(self) -> float | None:

@@ -20,7 +20,7 @@ from argosy.simulation.protection import Protection
 from argosy.simulation.record import Record, Recorder
 from argosy.simulation.regime import Regime
 from argosy.simulation.replica import Replica
-from argosy.simulation.subject import WITHOUT_REPORTS, Subject
+from argosy.simulation.subject import PROBES_ALONE, WITHOUT_REPORTS, Subject
 from argosy.simulation.workload import draw
 
 
@@ -29,14 +29,15 @@ def run(regime: Regime, subject: Subject, seed: int, callers: int = 1) -> Record
     workload = draw(regime, seed, callers)
     kernel = Kernel()
     recorder = Recorder(regime.requests)
+    reports = subject.strategy not in WITHOUT_REPORTS
+    models = [model if subject.guarded else model.unprotected() for model in regime.replicas]
     replicas = {
-        _name(i): Replica(i, model if subject.guarded else model.unprotected(), speed, regime.prefixes, kernel)
-        for i, (model, speed) in enumerate(zip(regime.replicas, workload.speeds, strict=True))
+        _name(i): Replica(i, model, speed, regime.prefixes, kernel, reports=reports)
+        for i, (model, speed) in enumerate(zip(models, workload.speeds, strict=True))
     }
     columns = workload.columns()
     fleet = []
     protected = subject.guarded and regime.retries is not None
-    reports = subject.strategy not in WITHOUT_REPORTS
     for number in range(callers):
         balancer = Balancer(
             "simulated",
@@ -53,7 +54,7 @@ def run(regime: Regime, subject: Subject, seed: int, callers: int = 1) -> Record
                 columns,
                 regime.retries,
                 recorder,
-                reports=reports,
+                reports=reports and subject.strategy not in PROBES_ALONE,
                 protection=Protection() if protected else None,
             )
         )

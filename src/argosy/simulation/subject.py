@@ -12,6 +12,8 @@ WITHOUT_REPORTS = frozenset(
     ("consistent_hash", "least_connections", "peak_ewma", "power_of_two", "response_time", "round_robin")
 )
 """Strategies that never look at a load report: composing none for them saves a third of the time."""
+PROBES_ALONE = frozenset(("adaptive",))
+"""Strategies that look at a report only when a probe brought it: those on answers would change nothing."""
 GUARDED, ALONE = "guarded", "alone"
 
 

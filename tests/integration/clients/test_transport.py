@@ -202,6 +202,30 @@ async def test_a_request_without_a_body_is_given_no_content_type(directory: Dire
     assert [(method, kind) for method, kind, _ in plain.seen] == [("POST", None), ("POST", None)]
 
 
+@pytest.mark.parametrize(("method", "replicas"), [("POST", 1), ("GET", 2)])
+async def test_a_users_own_service_that_breaks_off_is_asked_elsewhere_only_by_a_safe_method(
+    directory: Directory, transport: Transport, method: str, replicas: int
+) -> None:
+    asked: set[int] = set()
+
+    async def hang_up(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readline()
+        asked.add(writer.get_extra_info("sockname")[1])
+        writer.close()
+        await writer.wait_closed()
+
+    servers = [await asyncio.start_server(hang_up, "127.0.0.1", 0) for _ in range(2)]
+    urls = [f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}" for server in servers]
+    publish(directory, a=urls[0], b=urls[1])
+    with pytest.raises(Unavailable):
+        async with transport.proxy("store", "/any", method, context(), body=None, headers=[], query=""):
+            pass
+    for server in servers:
+        server.close()
+        await server.wait_closed()
+    assert len(asked) == replicas
+
+
 async def test_a_5xx_that_is_passed_on_counts_as_the_replicas_failure(
     directory: Directory, transport: Transport
 ) -> None:
@@ -254,7 +278,7 @@ async def test_without_a_retry_budget_left_nothing_is_tried_elsewhere(directory:
             publish(directory, **{f"dead{n}{k}": f"http://127.0.0.1:{closed_port()}" for k in "ab"})
             with pytest.raises(Unavailable):
                 await ask(transport, "x")
-        assert transport.retries_refused["store"] == 2, "the reserve holds one second attempt"
+        assert transport.guards["store"].retries_refused == 2, "the reserve holds one second attempt"
         publish(directory, alive=url)
         assert await ask(transport, "x") == "alive:x", "first attempts need no budget"
     assert alive.calls == 1

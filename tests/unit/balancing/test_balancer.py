@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from argosy.balancing.balancer import REMEMBERED_S, Balancer, Lease
+from argosy.balancing.balancer import REMEMBERED_S, RULE, Balancer
+from argosy.balancing.lease import Lease
 from argosy.balancing.outcome import Kind, LoadReport
 from argosy.balancing.strategy import PickRequest
 from argosy.contracts.errors import DeadlineExceeded, Unavailable, UpstreamFailed
@@ -228,3 +229,20 @@ def test_a_probe_reaches_the_strategy_and_one_of_a_replica_that_is_gone_does_not
     picking.probed("r1", None)
     picking.probed("r9", LoadReport(rif=1, latency_ms=5))
     assert [row.figures.get("probed_rif") for row in picking.explain().replicas] == [1, None]
+
+
+def test_one_that_is_out_is_asked_before_it_is_tried_and_its_answer_counts() -> None:
+    now = Now()
+    picking = balancer("round_robin", now)
+    picking.update([ONE, TWO])
+    while not picking.out:
+        with picking.lease() as lease:
+            lease.end(Kind.ERROR if lease.endpoint.id == "r0" else Kind.OK)
+    now.s += RULE.ejected_s
+    picking.pick(PickRequest(avoid=["r0"])).end(Kind.OK)
+    assert [endpoint.id for endpoint in picking.due_probes()] == ["r0"]
+    picking.probed("r0", LoadReport(eps=1, rps=1))
+    assert {picking.pick().endpoint.id for _ in range(4)} == {"r1"}
+    now.s += RULE.ejected_s
+    picking.probed("r0", LoadReport(eps=0, rps=1))
+    assert picking.pick().endpoint.id == "r0"

@@ -119,7 +119,28 @@ def test_a_failed_trial_puts_it_out_for_longer_up_to_a_limit() -> None:
         now_s += waits[-1]
         assert judged.take_trial(now_s) == "r0"
         judged.end("r0", Kind.ERROR, now_s, trial=True)
-    assert waits == [2, 4, 6, 8, 8, 8]
+    assert waits == [2, 4, 8, 12, 12, 12]
+
+
+def test_one_that_fails_others_by_its_own_account_is_not_tried_yet() -> None:
+    judged = eligibility(4)
+    fail(judged, "r0", 3)
+    assert judged.to_ask(RULE.ejected_s - 0.5) is None
+    assert judged.to_ask(RULE.ejected_s) == "r0"
+    assert judged.to_ask(RULE.ejected_s) is None
+    judged.heard("r0", RULE.bad_failures, RULE.ejected_s)
+    assert judged.take_trial(RULE.ejected_s) is None
+    again_s = 2 * RULE.ejected_s
+    assert judged.to_ask(again_s) == "r0"
+    judged.heard("r0", 0.0, again_s)
+    assert judged.take_trial(again_s) == "r0"
+
+
+def test_what_a_replica_in_service_says_of_its_failures_changes_nothing() -> None:
+    judged = eligibility(4)
+    judged.heard("r0", 1.0, 0.0)
+    assert states(judged) == "iiii"
+    assert judged.settled
 
 
 def test_one_that_comes_back_is_on_probation() -> None:

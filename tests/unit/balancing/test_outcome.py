@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from argosy.balancing.outcome import LoadReport
+from argosy.balancing.outcome import NOTICED_EPS, LoadReport
+from argosy.serving.load import LoadTracker
 from argosy.serving.near_latency import RECENT_S, NearLatency
 from tests.kits import make_kit
 
@@ -20,6 +23,36 @@ def test_a_replica_of_ours_is_understood() -> None:
     assert report is not None
     assert (report.rif, report.queued, report.latency_ms) == (1, 0, 0)
     assert report.mem_utilization is not None
+
+
+def test_a_replica_of_ours_tells_of_its_failures_and_forgets_them() -> None:
+    now_s = 0.0
+    load = LoadTracker(lambda: now_s, capacity=4)
+    for status in (200, 500, 200, 503):
+        load.end(load.begin(), status)
+    now_s = 1.0
+    told = LoadReport.parse(load.header())
+    assert told is not None
+    assert told.rps == 4
+    assert told.failing == pytest.approx(2 * math.exp(-1.0) / 4, rel=0.02)
+    now_s = 6.0
+    later = LoadReport.parse(load.header())
+    assert later is not None
+    assert later.failing == 0
+
+
+@pytest.mark.parametrize(
+    ("report", "failing"),
+    [
+        (LoadReport(), 0),
+        (LoadReport(eps=1), 0),
+        (LoadReport(eps=1, rps=4), 0.25),
+        (LoadReport(eps=2, rps=1), 1),
+        (LoadReport(eps=NOTICED_EPS / 2, rps=NOTICED_EPS / 2), 0),
+    ],
+)
+def test_the_failing_share_needs_failures_enough_to_speak_of(report: LoadReport, failing: float) -> None:
+    assert report.failing == failing
 
 
 def test_figures_that_make_no_sense_are_passed_over() -> None:

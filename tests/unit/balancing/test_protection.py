@@ -1,4 +1,4 @@
-"""Retry budget, hedge delay, client throttle and concurrency limit: what each allows, and that none lets go."""
+"""Retry budget, hedge delay and client throttle: what each allows, and that none lets go."""
 
 from __future__ import annotations
 
@@ -8,9 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from argosy.balancing.concurrency import LEAST, MOST, ConcurrencyLimit
 from argosy.balancing.hedge import SHORTEST_S, HedgeDelay
-from argosy.balancing.outcome import Kind
 from argosy.balancing.retry_budget import RetryBudget
 from argosy.balancing.throttle import ClientThrottle
 
@@ -88,30 +86,7 @@ def test_a_service_that_accepts_nothing_is_soon_left_alone_and_tried_again_after
     assert throttle.probability(121.0) == 0
 
 
-def test_the_limit_grows_while_answers_stay_fast_and_sinks_when_they_slow_down() -> None:
-    limit = ConcurrencyLimit()
-    for _ in range(200):
-        limit.end(Kind.OK, 0.01, limit.limit)
-    grown = limit.limit
-    assert grown > 100
-    for _ in range(10):
-        limit.end(Kind.OK, 0.1, limit.limit)
-    assert limit.limit < grown / 2
-    assert limit.admits(limit.limit - 1)
-    assert not limit.admits(limit.limit)
-
-
-def test_a_limit_that_is_not_used_does_not_grow() -> None:
-    limit = ConcurrencyLimit()
-    for _ in range(200):
-        limit.end(Kind.OK, 0.01, 1)
-    assert limit.limit == LEAST
-
-
-@settings(max_examples=50)
-@given(st.lists(st.tuples(st.sampled_from(Kind), st.floats(0, 100), st.integers(0, 500)), max_size=100))
-def test_the_limit_stays_between_its_bounds(ends: list[tuple[Kind, float, int]]) -> None:
-    limit = ConcurrencyLimit()
-    for kind, latency_s, in_flight in ends:
-        limit.end(kind, latency_s, in_flight)
-        assert LEAST <= limit.limit <= MOST
+def test_a_few_refusals_are_no_overload() -> None:
+    throttle = ClientThrottle(least=20)
+    assert not any(throttle.rejects(0.0, 0.0) for _ in range(20))
+    assert throttle.rejects(0.0, 0.0)

@@ -17,7 +17,7 @@ from argosy.contracts.fleet import Endpoint, EndpointSet
 pytestmark = pytest.mark.unit
 
 
-def test_lacking_picks_replicas_out_and_refused_retries_are_counted_by_service() -> None:
+def test_picks_replicas_out_and_what_protection_did_are_counted_by_service() -> None:
     directory = Directory(Services(embedding=EmbeddingSettings(balancing="resource_usage")))
     transport = Transport(directory, Mock(), "token")
     calling: list[tuple[Directory, Transport]] = []
@@ -32,9 +32,14 @@ def test_lacking_picks_replicas_out_and_refused_retries_are_counted_by_service()
         lease = balancer.pick()
         picks += 1
         lease.end(Kind.ERROR if lease.endpoint.id == "e0" else Kind.OK)
-    transport.retries_refused["embedding"] = 7
+    guard = transport.guards["embedding"]
+    guard.retries_refused, guard.hedges_sent, guard.hedges_won = 7, 6, 5
+    guard.throttled, guard.bulkhead_refused, guard.in_work = 4, 3, 2
     lines = generate_latest(registry).decode().splitlines()
     assert f'argosy_balancing_lacking_picks_total{{to="embedding"}} {float(picks)}' in lines
     assert 'argosy_balancing_replicas_out{to="embedding"} 1.0' in lines
     assert 'argosy_balancing_replicas_out{to="store"} 0.0' in lines
-    assert 'argosy_retries_refused_total{to="embedding"} 7.0' in lines
+    counts = [f"{name}_total" for name in ("retries_refused", "hedges_sent", "hedges_won")]
+    counts += ["calls_throttled_total", "bulkhead_refused_total", "calls_in_work"]
+    for value, name in zip((7.0, 6.0, 5.0, 4.0, 3.0, 2.0), counts, strict=True):
+        assert f'argosy_{name}{{to="embedding"}} {value}' in lines

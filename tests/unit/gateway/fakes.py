@@ -9,7 +9,8 @@ import msgspec
 import numpy as np
 
 from argosy.clients.directory import Directory
-from argosy.clients.transport import RawResponse, Transport
+from argosy.clients.exchange import RawResponse
+from argosy.clients.transport import Transport
 from argosy.config.models import Fleet
 from argosy.contracts.embedding import EmbedResponse, TextFailure, TextKind
 from argosy.contracts.errors import ArgosyError, CollectionNotFound, InvalidRequest, Unavailable

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from argosy.clients.transport import RawResponse
+from argosy.clients.exchange import RawResponse
 from argosy.contracts.errors import Unavailable
 from argosy.contracts.request import Deadline
 from argosy.services.gateway import batches

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from argosy.clients.transport import RawResponse
+from argosy.clients.exchange import RawResponse
 from argosy.config.models import Fleet
 from argosy.contracts.errors import Unavailable
 from tests.asgi import call

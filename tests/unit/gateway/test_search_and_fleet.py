@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from argosy.clients.transport import RawResponse
+from argosy.clients.exchange import RawResponse
 from argosy.contracts.errors import Unavailable
 from argosy.contracts.fleet import Endpoint, EndpointSet
 from argosy.contracts.retrieval import RetrievalResponse, SearchMode

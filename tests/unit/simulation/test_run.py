@@ -49,8 +49,8 @@ def replicas(monkeypatch: pytest.MonkeyPatch) -> list[Replica]:
     built: list[Replica] = []
     create = Replica.__init__
 
-    def noted(self: Replica, *args: object) -> None:
-        create(self, *args)  # type: ignore[arg-type]
+    def noted(self: Replica, *args: object, **kwargs: object) -> None:
+        create(self, *args, **kwargs)  # type: ignore[arg-type]
         built.append(self)
 
     monkeypatch.setattr(Replica, "__init__", noted)

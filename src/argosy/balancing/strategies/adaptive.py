@@ -3,8 +3,8 @@
 Counting what is in flight balances equal replicas best, and latency only breaks ties: weighing by it follows noise. A
 replica that is slow beyond noise is weighed by how slow it is, against the fastest quarter, so that the reference holds
 when half of them are slow. A failure counts as a second of latency, or whoever fails at once would look fast. One that
-is silent longer than it ever was counts as slow before it answers. A slow one is tried again with one request in a
-thousand, and with more as soon as that went well.
+is silent longer than it ever was counts as slow before it answers. A slow one is tried again with a few requests in
+ten thousand, and with more as soon as that went well.
 
 Sources: join the shortest queue; Peak EWMA (Finagle) for the weight of the slow; linkerd2 for the penalty.
 """
@@ -21,6 +21,8 @@ from argosy.balancing.strategy import PickRequest, Strategy
 
 SLOW_FACTOR = 2.0
 """Times the reference from which latency weighs; less is noise of short averages."""
+CERTAIN_FACTOR = 4.0
+"""Times the reference from which slowness was more than a few unlucky answers."""
 SMOOTHING_LEAST = 0.03
 DECAY_S = 3.0
 FAILURE_S = 1.0
@@ -30,7 +32,7 @@ JITTER = 0.1
 SAMPLES = 5
 """Answers from which one may be called slow: a single one says little where times vary."""
 FRESH_S = 0.5
-TRIAL_SHARE = 0.0005
+TRIAL_SHARE = 0.0006
 """Of the picks, what may go to slow replicas to see whether they still are."""
 TRIAL_AFTER_S = 1.0
 """Age of the last answer from which it is worth a trial."""
@@ -53,6 +55,7 @@ class _View:
     __slots__ = (
         "answered_s",
         "asked_s",
+        "before_s",
         "failed",
         "full_until_s",
         "good_trials",
@@ -74,9 +77,12 @@ class _View:
         self.trying = False
         self.good_trials = 0
         self.trial_sum_s = 0.0
+        self.before_s = 0.0
+        """Latency when the trial began."""
 
     def begin_trial(self) -> None:
         self.trying, self.good_trials, self.trial_sum_s = True, 0, 0.0
+        self.before_s = self.latency_s
 
 
 class Adaptive(Strategy):
@@ -85,7 +91,8 @@ class Adaptive(Strategy):
         self._views: dict[str, _View] = {}
         self._reference_s = 0.0
         self._stale = 0
-        self._trial_tokens = 0.0
+        # Callers that start together are not to make their trials together: then none would come for a long while.
+        self._trial_tokens = rng.random()
         self._slow: list[Candidate] = []
         """Of the last pick."""
 
@@ -95,10 +102,33 @@ class Adaptive(Strategy):
             self._refer()
         self._trial_tokens = min(1.0, self._trial_tokens + TRIAL_SHARE)
         self._slow = []
-        draw = self.rng.random
         best, least = looked_at[0], math.inf
+        draw, views = self.rng.random, self._views
+        reference_s = self._reference_s or 1e-9
+        slow_above_s = SLOW_FACTOR * reference_s
         for candidate in looked_at:
-            cost = self._cost(candidate, now_s) + 1e-6 * draw()
+            view = views.get(candidate.id)
+            busy = candidate.in_flight
+            # The branch that nearly every replica takes at every pick stands here, the others in methods.
+            if view is None or not view.known:
+                cost = ((busy + 1) * UNKNOWN_FACTOR if busy else 1.0) + 1e-6 * draw()
+            else:
+                latency_s = view.latency_s
+                if busy or view.samples < SAMPLES:
+                    latency_s = self._suspected_s(view, candidate, slow_above_s, now_s)
+                if latency_s > slow_above_s:
+                    cost = (busy + 1) * latency_s / reference_s
+                    self._slow.append(candidate)
+                elif busy + 1 > least:
+                    continue
+                else:
+                    tie, age_s = latency_s / reference_s, now_s - view.answered_s
+                    if age_s > FRESH_S:  # the older the nearer to 1: the unlucky are asked again
+                        tie = 1 + (tie - 1) * math.exp(-age_s / DECAY_S)
+                    luck = draw()
+                    cost = busy + 1 + TIE_WEIGHT * tie * (1 - JITTER + 2 * JITTER * luck) + 1e-6 * luck
+                if view.full_until_s > now_s:
+                    cost += LAST_RESORT
             if candidate.weight < 1.0 and candidate.weight < draw():
                 # Dividing by the weight would give one that warms up nothing at all while others are idle.
                 cost += LAST_RESORT
@@ -107,32 +137,16 @@ class Adaptive(Strategy):
         self.lacks = "" if self._reference_s else "response times"
         return self._trial(now_s) or best if self._slow else best
 
-    def _cost(self, candidate: Candidate, now_s: float) -> float:
-        busy = candidate.in_flight
-        view = self._views.get(candidate.id)
-        if view is None or not view.known:
-            return (busy + 1) * UNKNOWN_FACTOR if busy else 1.0
-        reference_s = self._reference_s or 1e-9
-        slow_above_s = SLOW_FACTOR * reference_s
+    def _suspected_s(self, view: _View, candidate: Candidate, slow_above_s: float, now_s: float) -> float:
+        """Its latency, or for how long it is silent if that is too long for a replica that is well."""
         latency_s = view.latency_s
         if view.samples < SAMPLES and not view.failed:
             latency_s = 0.0  # too few answers to judge it: it is asked first until there are enough
-        if busy:
+        if candidate.in_flight:
             silent_s = now_s - candidate.busy_since_s
             if silent_s > latency_s and silent_s > slow_above_s:
-                latency_s = silent_s
-        if latency_s <= slow_above_s:
-            cost = busy + 1 + TIE_WEIGHT * self._tie(latency_s / reference_s, now_s - view.answered_s)
-        else:
-            cost = (busy + 1) * latency_s / reference_s
-            self._slow.append(candidate)
-        return cost + LAST_RESORT if view.full_until_s > now_s else cost
-
-    def _tie(self, latency: float, age_s: float) -> float:
-        """Latency over the reference, blurred, and the older the nearer to 1: the unlucky are asked again."""
-        if age_s > FRESH_S:
-            latency = 1 + (latency - 1) * math.exp(-age_s / DECAY_S)
-        return latency * (1 - JITTER + 2 * JITTER * self.rng.random())
+                return silent_s
+        return latency_s
 
     def _trial(self, now_s: float) -> Candidate | None:
         """The slow one to try now: one that is being tried, or when there is a token the one unheard of for longest."""
@@ -189,8 +203,9 @@ class Adaptive(Strategy):
         if view.good_trials >= TRIALS:
             view.trying = False
             view.latency_s = min(view.latency_s, view.trial_sum_s / view.good_trials)
-            # What ended for one has often ended for others too: look at once.
-            self._trial_tokens = 1.0
+            if view.before_s > CERTAIN_FACTOR * self._reference_s:
+                # What ended for one has often ended for others too: look at once.
+                self._trial_tokens = 1.0
 
     def wanted_probes(self, candidates: Sequence[Candidate], now_s: float) -> Sequence[Candidate]:
         wanted = []

@@ -13,6 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from argosy.contracts.codec import JSON
 from argosy.contracts.errors import ArgosyError, InvalidRequest, NotFound
 from argosy.contracts.request import REQUEST_ID_HEADER
+from argosy.control.api.balance import add_balance_route
 from argosy.control.api.scaling import add_scaling_routes
 from argosy.control.controller import Controller
 from argosy.control.monitoring.cache import cache_analytics
@@ -55,11 +56,7 @@ def create_admin_app(controller: Controller, token: str) -> ASGIApp:
 
     @app.get("/v1/services/{name}")
     async def service(name: str) -> Response:
-        services = controller.view().services
-        found = next((view for view in services if view.name == name), None)
-        if found is None:
-            raise NotFound(f'There is no service "{name}"; there are {", ".join(s.name for s in services)}.')
-        return _json(found)
+        return _json(controller.service(name))
 
     @app.get("/v1/start")
     async def start() -> Response:
@@ -109,6 +106,7 @@ def create_admin_app(controller: Controller, token: str) -> ASGIApp:
         """What is expected of each service, how well that went so far, and what was learnt of its capacity."""
         return _json(controller.forecaster.view(service))
 
+    add_balance_route(app, controller, token)
     add_scaling_routes(app, controller.scaler)
 
     @app.get("/v1/config")

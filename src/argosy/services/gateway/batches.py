@@ -8,7 +8,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 
 import msgspec
 
-from argosy.clients.transport import RawResponse
+from argosy.clients.exchange import RawResponse
 from argosy.contracts.errors import ArgosyError
 from argosy.contracts.request import Deadline
 

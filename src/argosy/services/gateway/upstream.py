@@ -6,7 +6,8 @@ from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from typing import Protocol
 
 from argosy.clients.directory import Directory
-from argosy.clients.transport import RawResponse, Transport
+from argosy.clients.exchange import RawResponse
+from argosy.clients.transport import Transport
 from argosy.contracts.embedding import EmbedResponse, TextKind
 from argosy.contracts.fleet import Endpoint, FleetView, ReplicaStatus
 from argosy.contracts.generation import AnswerEvent, GenerateRequest

@@ -10,7 +10,7 @@ from fastapi import APIRouter
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
-from argosy.clients.transport import RawResponse
+from argosy.clients.exchange import RawResponse
 from argosy.contracts.codec import JSON
 from argosy.contracts.errors import ArgosyError, CallerGone, InvalidRequest, NotFound, UnsupportedType
 from argosy.contracts.request import Deadline

@@ -6,8 +6,6 @@ limit ← 0.8 limit + 0.2 (g × limit + 4). Pure: answers come in, a limit goes 
 
 from __future__ import annotations
 
-from argosy.balancing.outcome import Kind
-
 INITIAL = 20.0
 LEAST, MOST = 20.0, 200.0
 SMOOTHING = 0.2
@@ -17,7 +15,7 @@ GRADIENT_LEAST = 0.5
 TOLERANCE = 1.5
 """Times the long average that an answer may take before the limit sinks."""
 BACKOFF = 0.9
-"""Times the limit after a request that was turned away or never answered."""
+"""Times the limit after a request that was not answered in its time."""
 
 
 class ConcurrencyLimit:
@@ -33,16 +31,13 @@ class ConcurrencyLimit:
     def limit(self) -> int:
         return int(self._limit)
 
-    def admits(self, in_flight: int) -> bool:
-        """Whether one more may be sent, with `in_flight` on their way."""
-        return in_flight < self.limit
+    def late(self) -> None:
+        """A request was not answered in its time."""
+        self._set(self._limit * BACKOFF)
 
-    def end(self, kind: Kind, latency_s: float, in_flight: int) -> None:
-        """Learns from an answer; `in_flight` is how many were on their way when it was sent, itself included."""
-        if kind in (Kind.OVERLOADED, Kind.TIMEOUT):
-            self._set(self._limit * BACKOFF)
-            return
-        if kind is not Kind.OK or latency_s <= 0:
+    def answered(self, latency_s: float, in_flight: int) -> None:
+        """Learns from an answer; `in_flight` is how many were in work when it was taken on, itself included."""
+        if latency_s <= 0:
             return
         weight = 2 / (LONG_WINDOW + 1)
         self._long_s = latency_s if not self._long_s else self._long_s + weight * (latency_s - self._long_s)

@@ -1,0 +1,217 @@
+"""The attempts that make one call: which replica, when another, when two at once, and what to say when none answers."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+import aiohttp
+
+from argosy.balancing.balancer import Balancer
+from argosy.balancing.lease import Lease
+from argosy.balancing.outcome import Kind
+from argosy.clients.guard import Guard
+from argosy.clients.hedging import Hedge
+from argosy.contracts.errors import ArgosyError, DeadlineExceeded, Overloaded, Unavailable
+from argosy.contracts.request import Clock, Priority, RequestContext
+from argosy.telemetry.logs import logger
+
+R = TypeVar("R")
+ATTEMPTS = 2
+PATIENCE_S = 0.1
+"""Between two looks for a replica of a service that is worth waiting for."""
+FAILURES = (aiohttp.ClientError, TimeoutError, ArgosyError)
+
+Send = Callable[[Lease, RequestContext, contextlib.AsyncExitStack], Awaitable[R]]
+"""Asks one replica. The context's deadline is this attempt's."""
+
+log = logger("transport")
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a call may do to get its answer."""
+
+    service: str
+    context: RequestContext
+    idempotent: bool = True
+    """Whether it may be sent again although it may have been received."""
+    patient: bool = False
+    """Whether to wait for a service without a replica, within the deadline."""
+    hedged: bool = False
+    """Whether a second replica may be asked beside the first."""
+    key: str | None = None
+    """Calls of the same key are best served by the same replica."""
+
+
+class Attempts(Generic[R]):
+    """Of one call. `once` asks one replica; what the last attempt opened stays open in `stack`."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        once: Send[R],
+        stack: contextlib.AsyncExitStack,
+        balancer: Balancer,
+        guard: Guard,
+        clock: Clock,
+    ) -> None:
+        self._plan = plan
+        self._once = once
+        self._stack = stack
+        self._balancer = balancer
+        self._guard = guard
+        self._clock = clock
+        self._failed: list[str] = []
+        self._refused = False
+        """Whether the last answer was a refusal for want of room."""
+
+    async def make(self) -> R:
+        """The answer. Raises: the service's own error; Overloaded, also by the caller's guard; Unavailable;
+        DeadlineExceeded."""
+        guard, priority = self._guard, self._plan.context.priority
+        guard.enter(priority, self._clock())
+        self._stack.callback(guard.leave)
+        try:
+            return await self._until_answered()
+        finally:
+            if not self._refused:
+                guard.accepted(priority, self._clock())
+
+    async def _until_answered(self) -> R:
+        service, deadline = self._plan.service, self._plan.context.deadline
+        while True:
+            try:
+                return await self._attempt()
+            except _TryElsewhere as again:
+                if len(self._failed) < ATTEMPTS:
+                    if self._guard.may_repeat(self._clock()):
+                        log.warning("trying elsewhere", to=service, failed=self._failed[-1], reason=again.error.code)
+                        continue
+                    log.warning("no second attempt", to=service, reason="the retry budget is spent")
+                error: ArgosyError = again.error
+            except Unavailable as unavailable:
+                error = unavailable
+            worth_waiting = self._plan.patient and isinstance(error, Unavailable)
+            if not worth_waiting or deadline.remaining_s() < PATIENCE_S:
+                raise error
+            self._failed.clear()
+            await asyncio.sleep(PATIENCE_S)
+            if deadline.remaining_s() <= 0:
+                raise error
+
+    async def _attempt(self) -> R:
+        plan, balancer = self._plan, self._balancer
+        context = plan.context
+        context.deadline.require(f"the {plan.service} service was asked")
+        async with contextlib.AsyncExitStack() as attempt:
+            lease = attempt.enter_context(balancer.lease(self._failed, plan.key, context.strategy))
+            elsewhere = plan.idempotent and not self._failed and len(balancer.candidates) > 1
+            allowed = context.for_hop_with_fallback() if elsewhere else context
+            try:
+                hedges = elsewhere and self._hedges
+                hedge_s = self._guard.delay.after_s() if hedges else None
+                if hedge_s is None:
+                    async with asyncio.timeout(allowed.deadline.remaining_s()):
+                        result = await self._once(lease, allowed, attempt)
+                else:
+                    result = await self._hedged(lease, allowed, attempt, hedge_s)
+                if hedges:
+                    self._guard.delay.note(self._clock() - lease.started_s)
+            except FAILURES as error:
+                raise self._given_up(error, lease, elsewhere) from error
+            self._refused = lease.answer is Kind.OVERLOADED
+            self._stack.push_async_exit(attempt.pop_all())
+            return result
+
+    @property
+    def _hedges(self) -> bool:
+        """Bulk work is in no hurry: it is not sent twice."""
+        plan = self._plan
+        return plan.hedged and self._guard.hedging and plan.context.priority is not Priority.BULK
+
+    async def _hedged(
+        self, lease: Lease, allowed: RequestContext, attempt: contextlib.AsyncExitStack, after_s: float
+    ) -> R:
+        """The first answer of `lease`'s replica and, once that is late, another one. The loser is cancelled."""
+        first_id = lease.endpoint.id
+        guard = self._guard
+        async with (
+            contextlib.AsyncExitStack() as second,
+            Hedge(after_s, lambda: guard.may_repeat(self._clock()), lambda: self._second(first_id, second)) as hedge,
+        ):
+            try:
+                async with asyncio.timeout(allowed.deadline.remaining_s()) as timing:
+                    hedge.watch(timing)
+                    result = await self._once(lease, allowed, attempt)
+            except FAILURES as error:
+                hedge.settle()
+                if not hedge.sent or (isinstance(error, ArgosyError) and error.status < 500):
+                    raise
+                lease.end(Kind.CANCELLED if hedge.won else _kind_of(error, lease))
+                try:
+                    result = await hedge.result()
+                except FAILURES:
+                    raise error from None
+                guard.hedges_won += 1
+                attempt.push_async_exit(second.pop_all())
+            return result
+
+    async def _second(self, first_id: str, stack: contextlib.AsyncExitStack) -> R:
+        """Asks another replica than the first, which the retry budget has paid for. What it opened is in `stack`."""
+        plan = self._plan
+        async with contextlib.AsyncExitStack() as own:
+            lease = own.enter_context(self._balancer.lease((first_id,), plan.key, plan.context.strategy))
+            if lease.endpoint.id == first_id:
+                lease.end(Kind.CANCELLED)
+                raise Unavailable(f"The {plan.service} service has no second replica now.")
+            self._guard.hedges_sent += 1
+            try:
+                async with asyncio.timeout(plan.context.deadline.remaining_s()):
+                    result = await self._once(lease, plan.context, own)
+            except FAILURES as error:
+                self._failed.append(lease.endpoint.id)
+                lease.end(_kind_of(error, lease))
+                raise
+            stack.push_async_exit(own.pop_all())
+            return result
+
+    def _given_up(self, error: Exception, lease: Lease, elsewhere: bool) -> Exception:
+        """Ends the lease; what to raise: `_TryElsewhere` where another replica may do better."""
+        service, plan = self._plan.service, self._plan
+        kind = _kind_of(error, lease)
+        lease.end(kind)
+        self._refused = kind is Kind.OVERLOADED
+        if isinstance(error, ArgosyError):
+            if not elsewhere or (error.status < 500 and not isinstance(error, Overloaded)):
+                return error
+            self._failed.append(lease.endpoint.id)
+            return _TryElsewhere(error)
+        self._failed.append(lease.endpoint.id)
+        if isinstance(error, aiohttp.ClientError):
+            unreachable = Unavailable(f"The {service} service cannot be reached now.", retry_after_s=1.0)
+            return _TryElsewhere(unreachable) if plan.idempotent or kind is Kind.REFUSED else unreachable
+        silent = f"The {service} service did not answer within the time allowed."
+        # A service that is worth waiting for is not there when it is silent: the caller may try again later.
+        unanswered = Unavailable(silent, retry_after_s=1.0) if plan.patient else DeadlineExceeded(silent)
+        return _TryElsewhere(unanswered) if elsewhere else unanswered
+
+
+class _TryElsewhere(Exception):
+    """This replica failed and another may do; `error` is what to say when none does."""
+
+    def __init__(self, error: ArgosyError) -> None:
+        super().__init__(error.message)
+        self.error = error
+
+
+def _kind_of(error: Exception, lease: Lease) -> Kind:
+    if isinstance(error, ArgosyError):
+        return lease.answer or Kind.ERROR
+    if isinstance(error, aiohttp.ClientConnectorError):
+        return Kind.REFUSED
+    # Some of aiohttp's timeouts are both; a connection that broke is what they were taken for first.
+    return Kind.ERROR if isinstance(error, aiohttp.ClientError) else Kind.TIMEOUT

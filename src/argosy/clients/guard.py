@@ -1,0 +1,82 @@
+"""What a caller holds itself back with, for one service: bulkhead, throttle, retry budget, hedge delay. No effects."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+
+from argosy.balancing.hedge import HedgeDelay
+from argosy.balancing.retry_budget import RetryBudget
+from argosy.balancing.throttle import ClientThrottle
+from argosy.config.protection import ProtectionSettings
+from argosy.contracts.errors import Overloaded
+from argosy.contracts.request import Priority
+
+RETRY_AFTER_S = 1.0
+LEAST_REQUESTS = 20
+"""In the throttle's window, before it refuses anything."""
+
+
+class Guard:
+    """One per service and calling process. A call enters before its first attempt and leaves with its answer's end."""
+
+    def __init__(
+        self,
+        service: str,
+        settings: ProtectionSettings,
+        *,
+        budget: RetryBudget | None = None,
+        chance: Callable[[], float] = random.random,
+    ) -> None:
+        self._service = service
+        self._settings = settings
+        self._chance = chance
+        self._budget = budget or RetryBudget(settings.retry_share, settings.retry_reserve_per_s)
+        # One for each: where bulk work is shed first, its refusals must not hold queries back.
+        self._throttles = {
+            priority: ClientThrottle(settings.throttle_multiplier, least=LEAST_REQUESTS) for priority in Priority
+        }
+        self.hedging = settings.hedging
+        self.delay = HedgeDelay(settings.hedge_quantile)
+        self.in_work = 0
+        self.retries_refused = 0
+        """Second attempts and hedges not made because the budget was spent."""
+        self.throttled = 0
+        self.bulkhead_refused = 0
+        self.hedges_sent = 0
+        self.hedges_won = 0
+
+    def enter(self, priority: Priority, now_s: float) -> None:
+        """Counts a call in. Raises: Overloaded, naming the service; then there is nothing to leave."""
+        most = self._settings.max_concurrent_calls
+        if most and self.in_work >= most:
+            self.bulkhead_refused += 1
+            raise Overloaded(
+                f"{most} calls to the {self._service} service are in work here, the limit for one dependency. Try "
+                f"again later, or raise services.{self._service}.protection.max_concurrent_calls.",
+                retry_after_s=RETRY_AFTER_S,
+            )
+        if self._settings.throttling and self._throttles[priority].rejects(self._chance(), now_s):
+            self.throttled += 1
+            raise Overloaded(
+                f"The {self._service} service refuses most requests now, so this one was not sent. Try again after "
+                "the time in Retry-After.",
+                retry_after_s=RETRY_AFTER_S,
+            )
+        self._budget.request(now_s)
+        self.in_work += 1
+
+    def leave(self) -> None:
+        self.in_work -= 1
+
+    def accepted(self, priority: Priority, now_s: float) -> None:
+        """The service took the call on, or could not be asked: anything but a refusal for want of room."""
+        if self._settings.throttling:
+            self._throttles[priority].accepted(now_s)
+
+    def may_repeat(self, now_s: float) -> bool:
+        """Whether a second attempt may be made, a retry or a hedge; then it is paid for."""
+        if self._budget.take(now_s):
+            return True
+        self.retries_refused += 1
+        return False

@@ -1,0 +1,27 @@
+"""Admin route of balancing."""
+
+from __future__ import annotations
+
+import msgspec
+from fastapi import FastAPI
+from starlette.responses import Response
+
+from argosy.contracts.codec import JSON
+from argosy.control.controller import Controller
+from argosy.control.monitoring.balance import balance_view
+
+
+def add_balance_route(app: FastAPI, controller: Controller, token: str) -> None:
+    @app.get("/v1/services/{name}/balance")
+    async def balance(name: str) -> Response:
+        """Why each calling process picks the service's replicas as it does."""
+        service = controller.service(name)
+        view = await balance_view(
+            service,
+            controller.fleet.services.by_name()[name].balancing,
+            controller.offered(name),
+            controller.draining,
+            controller.callers(),
+            token,
+        )
+        return Response(msgspec.json.encode(view), media_type=JSON)

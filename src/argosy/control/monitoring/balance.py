@@ -1,0 +1,73 @@
+"""How a service's callers balance it: each of them is asked at the moment of the question, none is waited for long."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Collection, Iterable, Sequence
+
+import aiohttp
+import msgspec
+
+from argosy.contracts.balance import BalanceExplanation, BalanceView, CallerBalance, Offer, SilentCaller
+from argosy.contracts.fleet import Endpoint, Health, ReplicaView, ServiceView
+from argosy.control.platforms.platform import Replica
+
+TIMEOUT_S = 2.0
+
+
+async def balance_view(
+    service: ServiceView,
+    strategy: str,
+    offered: Sequence[Endpoint],
+    draining: Collection[str],
+    callers: Iterable[Replica],
+    token: str,
+) -> BalanceView:
+    """`offered` is what the endpoint set says of the service; `callers` are replicas that are built from our kit."""
+    weights = {endpoint.id: endpoint.weight for endpoint in offered}
+    timeout = aiohttp.ClientTimeout(total=TIMEOUT_S)
+    async with aiohttp.ClientSession(headers={"authorization": f"Bearer {token}"}, timeout=timeout) as session:
+        answers = await asyncio.gather(*(_ask(session, caller, service.name) for caller in callers))
+    return BalanceView(
+        service=service.name,
+        strategy=strategy,
+        replicas=[offer(replica, weights.get(replica.id), replica.id in draining) for replica in service.replicas],
+        callers=_aged([answer for answer in answers if isinstance(answer, _Answer)]),
+        silent=[answer for answer in answers if isinstance(answer, SilentCaller)],
+    )
+
+
+def offer(replica: ReplicaView, weight: float | None, draining: bool) -> Offer:
+    """`weight` is the replica's in the endpoint set; None when it is not in there."""
+    reason = "" if replica.status is Health.HEALTHY else replica.reason
+    if weight is None:
+        reason = "draining" if draining else reason or "not ready, or it missed a probe while others answer"
+    return Offer(replica.id, weight is not None, weight or 0.0, replica.status, reason)
+
+
+class _Answer(msgspec.Struct):
+    caller: str
+    came_s: float
+    balance: BalanceExplanation
+
+
+def _aged(answers: Iterable[_Answer]) -> list[CallerBalance]:
+    now_s = time.monotonic()
+    return [CallerBalance(answer.caller, now_s - answer.came_s, answer.balance) for answer in answers]
+
+
+async def _ask(session: aiohttp.ClientSession, caller: Replica, service: str) -> _Answer | SilentCaller | None:
+    """None: it calls nobody yet."""
+    try:
+        async with session.get(f"{caller.url}/internal/balance", params={"service": service}) as response:
+            if response.status != 200:
+                return SilentCaller(caller.id, f"answered {response.status}")
+            said = msgspec.json.decode(await response.read(), type=BalanceExplanation | None)
+    except TimeoutError:
+        return SilentCaller(caller.id, f"no answer within {TIMEOUT_S:g} s")
+    except aiohttp.ClientConnectionError:
+        return SilentCaller(caller.id, "connection refused or reset")
+    except (aiohttp.ClientError, msgspec.DecodeError) as error:
+        return SilentCaller(caller.id, f"unusable answer ({type(error).__name__})")
+    return None if said is None else _Answer(caller.id, time.monotonic(), said)
