@@ -15,10 +15,13 @@ from __future__ import annotations
 import argparse
 import multiprocessing
 import os
+import sys
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import replace
 from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # so that the file can be run by its path
 
 from argosy.simulation.comparison import Comparison, Row, compared
 from argosy.simulation.plot import draw
@@ -125,7 +128,7 @@ def _by_seeds(case: Case, known: Cells, callers: int, requests: int, seeds: int)
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=("run", "report", "aims"))
+    parser.add_argument("what", nargs="?", choices=("run", "report", "aims"), help="without it, all three")
     parser.add_argument("--only", nargs="+", choices=tuple(CASES), default=tuple(CASES))
     parser.add_argument("--strategies", nargs="+", default=(), help="of the case's own, only these")
     parser.add_argument("--without", nargs="+", default=(), help="of the case's own, not these")
@@ -135,11 +138,11 @@ def main() -> None:
     parser.add_argument("--pictures", type=Path, default=FOLDER, help="folder for them")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
     given = parser.parse_args()
-    if given.what == "run":
+    if given.what in (None, "run"):
         run_missing(given)
-    elif given.what == "report":
+    if given.what in (None, "report"):
         report(given)
-    else:
+    if given.what in (None, "aims"):
         print_aims(given.seeds, given.requests)
 
 

@@ -28,6 +28,7 @@ from argosy.services.documents.chunking import ChunkDraft, ChunkLimits, cut
 from argosy.services.documents.enrichment import enrich
 from argosy.services.documents.jobs import Indexed, Job, Jobs
 from argosy.services.documents.parsed import ParsedDocument
+from argosy.services.documents.room import Room
 from argosy.services.documents.schema import JobKind
 from argosy.services.documents.timing import StageTimes
 from argosy.services.documents.tokens import Tokenizer
@@ -76,6 +77,8 @@ class PipelineSettings:
     """For one call to the embedding service or the store."""
     readers: int = 2
     """Documents that are parsed and chunked at once; more may be waiting for vectors meanwhile."""
+    chars_in_work: int = 24 * 2**20
+    """Of documents that wait for vectors or are stored: each holds some six times its text. A larger one goes alone."""
     batch_chunks: int = 64
     """Chunks embedded and stored in one call each; the store takes at most 200."""
 
@@ -115,6 +118,7 @@ class Pipeline:
         self._clock = clock
         self._on_indexed = on_indexed
         self._reading = asyncio.Semaphore(self._settings.readers)
+        self._room = Room(self._settings.chars_in_work)
         self._noted_s: dict[int, float] = {}
         """When the stage of each job in work was last written."""
 
@@ -132,9 +136,14 @@ class Pipeline:
             await asyncio.to_thread(self._blobs.delete, key, BLOB_GRACE_S)
 
     async def _index(self, job: Job) -> list[str]:
+        async with contextlib.AsyncExitStack() as room:
+            return await self._index_within(job, room)
+
+    async def _index_within(self, job: Job, room: contextlib.AsyncExitStack) -> list[str]:
         times = StageTimes(self._clock)
         async with self._reading:  # bounds the processor time and the memory that reading takes
             parsed, drafts = await self._read(job, times)
+            await room.enter_async_context(self._room.held(len(parsed.text)))
         with times.measured("enrich"):
             enriched = enrich(parsed, job.title, job.metadata)
             title, described = enriched.title, replace(job, metadata=enriched.metadata)
@@ -202,6 +211,7 @@ class Pipeline:
             assert kept is not None
             assert storing is not None
             kept.vectors = bytes(vectors)
+            vectors.clear()
             key, _ = await asyncio.gather(asyncio.to_thread(self._blobs.put, kept.encode()), storing)
             return key, embedded
         finally:
