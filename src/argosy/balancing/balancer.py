@@ -238,6 +238,8 @@ class Balancer:
         now_s = self._clock()
         candidate.in_flight -= 1
         candidate.busy_since_s = now_s
+        if kind is Kind.OK:
+            candidate.beaten = 0
         if kind is not Kind.CANCELLED:
             candidate.ended += 1
             candidate.failed += kind in FAULTS

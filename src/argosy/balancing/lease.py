@@ -15,6 +15,10 @@ from argosy.contracts.request import Clock
 OnEnd = Callable[["Lease", Kind, LoadReport | None, float | None], None]
 
 
+BEATEN_BY_CHANCE = 5
+"""Times in a row: where one read in twenty is late, chance does that to a good replica once in millions."""
+
+
 class Lease:
     """Counted as in flight until it ends, once."""
 
@@ -50,6 +54,15 @@ class Lease:
     def answered(self, kind: Kind, report: LoadReport | None = None) -> None:
         """Notes how it was answered, and when: a stream goes on after that, which is no latency of the replica's."""
         self._answer = kind, self._clock() - self.started_s, report
+
+    def beaten(self) -> Kind:
+        """What to end it with when another replica answered the same request first.
+
+        Once is chance; a replica that is beaten each time and answers nothing in between does not answer at all, and
+        second copies must not hide that.
+        """
+        self.candidate.beaten += 1
+        return Kind.TIMEOUT if self.candidate.beaten > BEATEN_BY_CHANCE else Kind.CANCELLED
 
     def end(self, kind: Kind, report: LoadReport | None = None, latency_s: float | None = None) -> None:
         """Counts the request as done and lets the strategy learn. Only the first call of it does anything.

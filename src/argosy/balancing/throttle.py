@@ -25,9 +25,12 @@ class ClientThrottle:
         self._requests = 0.0
         self._accepts = 0.0
 
-    def rejects(self, chance: float, now_s: float) -> bool:
-        """Whether to refuse this request here, `chance` being uniform in [0, 1). It is counted either way."""
-        refused = chance < self.probability(now_s)
+    def rejects(self, chance: float, now_s: float, pending: int = 0) -> bool:
+        """Whether to refuse this request here, `chance` being uniform in [0, 1). It is counted either way.
+
+        `pending` requests were sent and are not answered yet: nobody has refused them.
+        """
+        refused = chance < self.probability(now_s, pending)
         self._slot(now_s)[1] += 1
         self._requests += 1
         return refused
@@ -37,14 +40,15 @@ class ClientThrottle:
         self._slot(now_s)[2] += 1
         self._accepts += 1
 
-    def probability(self, now_s: float) -> float:
+    def probability(self, now_s: float, pending: int = 0) -> float:
         while self._slots and now_s - self._slots[0][0] >= self._window_s:
             _, requests, accepts = self._slots.popleft()
             self._requests -= requests
             self._accepts -= accepts
-        if self._requests < self._least:
+        requests = self._requests - pending
+        if requests < self._least:
             return 0.0
-        return max(0.0, (self._requests - self._multiplier * self._accepts) / (self._requests + 1))
+        return max(0.0, (requests - self._multiplier * self._accepts) / (requests + 1))
 
     def _slot(self, now_s: float) -> list[float]:
         if not self._slots or now_s - self._slots[-1][0] >= SLOT_S:

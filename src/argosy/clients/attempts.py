@@ -78,8 +78,7 @@ class Attempts(Generic[R]):
         try:
             return await self._until_answered()
         finally:
-            if not self._refused:
-                guard.accepted(priority, self._clock())
+            guard.heard(priority, self._clock(), refused=self._refused)
 
     async def _until_answered(self) -> R:
         service, deadline = self._plan.service, self._plan.context.deadline
@@ -151,7 +150,7 @@ class Attempts(Generic[R]):
                 hedge.settle()
                 if not hedge.sent or (isinstance(error, ArgosyError) and error.status < 500):
                     raise
-                lease.end(Kind.CANCELLED if hedge.won else _kind_of(error, lease))
+                lease.end(lease.beaten() if hedge.won else _kind_of(error, lease))
                 try:
                     result = await hedge.result()
                 except FAILURES:

@@ -38,6 +38,8 @@ class Guard:
         }
         self.hedging = settings.hedging
         self.delay = HedgeDelay(settings.hedge_quantile)
+        self._pending = dict.fromkeys(Priority, 0)
+        """Calls whose first answer is not there yet."""
         self.in_work = 0
         self.retries_refused = 0
         """Second attempts and hedges not made because the budget was spent."""
@@ -56,7 +58,8 @@ class Guard:
                 f"again later, or raise services.{self._service}.protection.max_concurrent_calls.",
                 retry_after_s=RETRY_AFTER_S,
             )
-        if self._settings.throttling and self._throttles[priority].rejects(self._chance(), now_s):
+        pending = self._pending[priority]
+        if self._settings.throttling and self._throttles[priority].rejects(self._chance(), now_s, pending):
             self.throttled += 1
             raise Overloaded(
                 f"The {self._service} service refuses most requests now, so this one was not sent. Try again after "
@@ -65,13 +68,15 @@ class Guard:
             )
         self._budget.request(now_s)
         self.in_work += 1
+        self._pending[priority] += 1
 
     def leave(self) -> None:
         self.in_work -= 1
 
-    def accepted(self, priority: Priority, now_s: float) -> None:
-        """The service took the call on, or could not be asked: anything but a refusal for want of room."""
-        if self._settings.throttling:
+    def heard(self, priority: Priority, now_s: float, *, refused: bool) -> None:
+        """What became of a call that entered: `refused` for want of room, or anything else."""
+        self._pending[priority] -= 1
+        if self._settings.throttling and not refused:
             self._throttles[priority].accepted(now_s)
 
     def may_repeat(self, now_s: float) -> bool:

@@ -32,12 +32,20 @@ def test_bulk_work_that_is_refused_throttles_no_query() -> None:
     shedding = guard()
     for _ in range(LEAST_REQUESTS):
         shedding.enter(BULK, 0.0)
+        shedding.heard(BULK, 0.0, refused=True)
         shedding.enter(ME, 0.0)
-        shedding.accepted(ME, 0.0)
+        shedding.heard(ME, 0.0, refused=False)
     with pytest.raises(Overloaded, match="store service refuses most requests now"):
         shedding.enter(BULK, 0.0)
     shedding.enter(ME, 0.0)
     assert shedding.throttled == 1
+
+
+def test_calls_that_nobody_has_answered_yet_throttle_nothing() -> None:
+    busy = guard(max_concurrent_calls=0)
+    for _ in range(10 * LEAST_REQUESTS):
+        busy.enter(ME, 0.0)
+    assert busy.throttled == 0
 
 
 def test_switched_off_it_sends_everything() -> None:
