@@ -212,7 +212,7 @@ def test_adding_what_cannot_be_read_names_each_file_and_adds_the_rest(
 ) -> None:
     chosen = ("locked.pdf", "image.pdf", "empty.docx", "scan.pdf", "notices.txt")
     paths = [str(samples[name]) for name in chosen]
-    ran = shared_fleet.cli("add", *paths, "--collection", "mixed", "--wait", "--json")
+    ran = shared_fleet.cli("add", *paths, "--collection", "unreadable", "--wait", "--json")
     assert ran.exit_code == 1
     assert {failed["name"]: failed["code"] for failed in ran.json()["failed"]} == {
         "locked.pdf": "encrypted_document",
@@ -221,7 +221,7 @@ def test_adding_what_cannot_be_read_names_each_file_and_adds_the_rest(
         "scan.pdf": "no_text",
     }
     assert ran.json()["counts"] == {"indexed": 1, "unchanged": 0, "failed": 4}
-    assert names(search(shared_fleet, "fuel barge", "mixed")) == {"notices.txt"}
+    assert names(search(shared_fleet, "fuel barge", "unreadable")) == {"notices.txt"}
 
 
 def search(fleet: SharedFleet, query: str, collection: str, mode: str = "hybrid") -> list[dict[str, Any]]:
