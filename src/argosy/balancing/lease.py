@@ -15,10 +15,6 @@ from argosy.contracts.request import Clock
 OnEnd = Callable[["Lease", Kind, LoadReport | None, float | None], None]
 
 
-BEATEN_BY_CHANCE = 5
-"""Times in a row: where one read in twenty is late, chance does that to a good replica once in millions."""
-
-
 class Lease:
     """Counted as in flight until it ends, once."""
 
@@ -55,14 +51,10 @@ class Lease:
         """Notes how it was answered, and when: a stream goes on after that, which is no latency of the replica's."""
         self._answer = kind, self._clock() - self.started_s, report
 
-    def beaten(self) -> Kind:
-        """What to end it with when another replica answered the same request first.
-
-        Once is chance; a replica that is beaten each time and answers nothing in between does not answer at all, and
-        second copies must not hide that.
-        """
+    def beaten(self) -> None:
+        """Ends it because another replica answered the same request first."""
         self.candidate.beaten += 1
-        return Kind.TIMEOUT if self.candidate.beaten > BEATEN_BY_CHANCE else Kind.CANCELLED
+        self.end(Kind.CANCELLED)
 
     def end(self, kind: Kind, report: LoadReport | None = None, latency_s: float | None = None) -> None:
         """Counts the request as done and lets the strategy learn. Only the first call of it does anything.

@@ -21,6 +21,8 @@ from argosy.telemetry.logs import logger
 
 R = TypeVar("R")
 ATTEMPTS = 2
+BEATEN_BY_CHANCE = 5
+"""Times in a row: where one read in twenty is late, chance does that to a good replica once in millions."""
 PATIENCE_S = 0.1
 """Between two looks for a replica of a service that is worth waiting for."""
 FAILURES = (aiohttp.ClientError, TimeoutError, ArgosyError)
@@ -111,7 +113,7 @@ class Attempts(Generic[R]):
             elsewhere = plan.idempotent and not self._failed and len(balancer.candidates) > 1
             allowed = context.for_hop_with_fallback() if elsewhere else context
             try:
-                hedges = elsewhere and self._hedges
+                hedges = elsewhere and self._hedges(lease)
                 hedge_s = self._guard.delay.after_s() if hedges else None
                 if hedge_s is None:
                     async with asyncio.timeout(allowed.deadline.remaining_s()):
@@ -126,11 +128,16 @@ class Attempts(Generic[R]):
             self._stack.push_async_exit(attempt.pop_all())
             return result
 
-    @property
-    def _hedges(self) -> bool:
-        """Bulk work is in no hurry: it is not sent twice."""
-        plan = self._plan
-        return plan.hedged and self._guard.hedging and plan.context.priority is not Priority.BULK
+    def _hedges(self, lease: Lease) -> bool:
+        """Bulk work is in no hurry: it is not sent twice. A replica that was beaten each time is asked alone until it
+        answers: only so it is found out whether it is slow or does not answer at all."""
+        plan, beaten = self._plan, lease.candidate.beaten
+        return (
+            plan.hedged
+            and self._guard.hedging
+            and plan.context.priority is not Priority.BULK
+            and beaten < BEATEN_BY_CHANCE
+        )
 
     async def _hedged(
         self, lease: Lease, allowed: RequestContext, attempt: contextlib.AsyncExitStack, after_s: float
@@ -150,7 +157,10 @@ class Attempts(Generic[R]):
                 hedge.settle()
                 if not hedge.sent or (isinstance(error, ArgosyError) and error.status < 500):
                     raise
-                lease.end(lease.beaten() if hedge.won else _kind_of(error, lease))
+                if hedge.won:
+                    lease.beaten()
+                else:
+                    lease.end(_kind_of(error, lease))
                 try:
                     result = await hedge.result()
                 except FAILURES:

@@ -156,7 +156,7 @@ class Transport:
         """Passes a request on to a service of the user's own and gives its answer as it comes.
 
         The fleet's token stays here; the caller's own Authorization goes along. Only a request of a safe method and
-        without a body is tried again after it was sent. Nothing is hedged: a slow replica of theirs would look dead.
+        without a body is tried again after it was sent, or hedged until an answer begins.
         """
 
         async def once(lease: Lease, _: RequestContext, stack: contextlib.AsyncExitStack) -> aiohttp.ClientResponse:
@@ -173,7 +173,7 @@ class Transport:
 
         async with contextlib.AsyncExitStack() as stack:
             again = body is None and method in SAFE_METHODS
-            yield await self._make(Plan(service, context, idempotent=again), once, stack)
+            yield await self._make(Plan(service, context, idempotent=again, hedged=again), once, stack)
 
     def _request(
         self,

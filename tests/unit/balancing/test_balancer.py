@@ -246,22 +246,3 @@ def test_one_that_is_out_is_asked_before_it_is_tried_and_its_answer_counts() -> 
     now.s += RULE.ejected_s
     picking.probed("r0", LoadReport(eps=0, rps=1))
     assert picking.pick().endpoint.id == "r0"
-
-
-def test_a_replica_that_is_beaten_each_time_and_never_answers_has_failed() -> None:
-    balancer = Balancer("store", "round_robin", clock=lambda: 0.0, rule=None)
-    balancer.update([Endpoint("a", "http://a")])
-
-    def beaten(times: int) -> list[Kind]:
-        kinds = []
-        for _ in range(times):
-            lease = balancer.pick()
-            kinds.append(lease.beaten())
-            lease.end(kinds[-1])
-        return kinds
-
-    assert beaten(5) == [Kind.CANCELLED] * 5
-    balancer.pick().end(Kind.OK)
-    assert beaten(6) == [Kind.CANCELLED] * 5 + [Kind.TIMEOUT], "an answer in between starts the count anew"
-    [candidate] = balancer.candidates
-    assert (candidate.ended, candidate.failed, candidate.in_flight) == (2, 1, 0)

@@ -44,8 +44,8 @@ class Fleet:
         self.sent.append((lease.endpoint.id, answer))
         return await answer
 
-    async def call(self, priority: Priority = Priority.INTERACTIVE) -> str:
-        context = RequestContext("r", Deadline.after(60.0), priority)
+    async def call(self, priority: Priority = Priority.INTERACTIVE, timeout_s: float = 60.0) -> str:
+        context = RequestContext("r", Deadline.after(timeout_s), priority)
         async with contextlib.AsyncExitStack() as stack:
             plan = Plan("store", context, hedged=True, key="a text")
             return await Attempts(plan, self.once, stack, self.balancer, self.guard, lambda: 0.0).make()
@@ -103,6 +103,38 @@ async def test_the_second_replicas_answer_ends_the_first_as_cancelled() -> None:
     assert (first.ended, second.ended) == (0, 1), "what was cancelled says nothing about its replica"
     assert fleet.sent[0][1].cancelled()
     assert (fleet.guard.hedges_sent, fleet.guard.hedges_won) == (1, 1)
+
+
+async def test_a_replica_that_is_beaten_each_time_is_asked_alone_until_it_answers() -> None:
+    fleet = Fleet(2)
+
+    async def asked(copies: int, answered: int) -> None:
+        before = len(fleet.sent)
+        call = asyncio.create_task(fleet.call())
+        await fleet.until_sent(before + copies)
+        await rest()
+        assert len(fleet.sent) == before + copies
+        fleet.sent[before + answered][1].set_result("said")
+        assert await call == "said"
+
+    for _ in range(5):
+        await asked(copies=2, answered=1)
+    await asked(copies=1, answered=0)
+    await asked(copies=2, answered=1)
+    beaten = next(c for c in fleet.balancer.candidates if c.id == fleet.sent[0][0])
+    assert (beaten.ended, beaten.failed) == (1, 0), "being slow is no failure"
+
+
+async def test_one_that_never_answers_alone_has_failed() -> None:
+    fleet = Fleet(2)
+    for candidate in fleet.balancer.candidates:
+        candidate.beaten = 5
+    call = asyncio.create_task(fleet.call(timeout_s=0.05))
+    await fleet.until_sent(2)
+    fleet.sent[1][1].set_result("elsewhere")
+    assert await call == "elsewhere"
+    first = next(c for c in fleet.balancer.candidates if c.id == fleet.sent[0][0])
+    assert (first.ended, first.failed) == (1, 1)
 
 
 @pytest.mark.parametrize("winner", [0, 1])
