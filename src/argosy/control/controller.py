@@ -60,7 +60,7 @@ class Controller:
         self._supervisor = Supervisor(
             self._services, platform, prober, self._observed, feed, self._launch, self._changed, rules
         )
-        self.forecaster = Forecaster(self._services, history.folder, history, Series(history.folder))
+        self.forecaster = Forecaster(self._services, history, Series(history.folder))
         self.scaler = Scaler(
             self._services,
             Reader(self._services, platform, self._observed, fleet.fleet.probe_interval_s),

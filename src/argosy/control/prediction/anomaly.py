@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import msgspec
 import numpy as np
-import numpy.typing as npt
 
+from argosy.control.prediction.arrays import Floats
 from argosy.control.prediction.seasonality import Season
 
 DEVIATIONS = 2.0
 LEAST_POINTS = 72
 IN_A_ROW = 3
 """So many points on the same side in a row: of single ones chance puts many outside."""
-
-Floats = npt.NDArray[np.float64]
 
 
 class Band(msgspec.Struct, frozen=True):

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import msgspec
 import numpy as np
-import numpy.typing as npt
 
+from argosy.control.prediction.arrays import Floats
 from argosy.control.prediction.seasonality import Season
 
 SPANS_MIN = (1, 2, 3, 5, 10, 30, 120)
@@ -17,8 +17,6 @@ PAST_MIN = max(SPANS_MIN)
 RIDGE = 3.0
 LEAST_ROWS = 360
 MOST_ROWS = 7 * 1440
-
-Floats = npt.NDArray[np.float64]
 
 
 class Regression(msgspec.Struct, frozen=True):

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 import msgspec
 import numpy as np
-import numpy.typing as npt
 
+from argosy.control.prediction.arrays import Floats
 from argosy.control.scaling.observation import LEARNT_R2, LEARNT_SAMPLES, Capacity
 
 SLOTS = (1.0, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0, 16.0, 24.0, 32.0, 48.0, 64.0, 128.0)
@@ -25,8 +25,6 @@ FULLEST = 0.98
 MOST_SAMPLES = 1000
 LIKELY = 4.0
 """Twice the drop in log likelihood that ends an interval."""
-
-Floats = npt.NDArray[np.float64]
 
 
 class CapacityFit(msgspec.Struct, frozen=True):

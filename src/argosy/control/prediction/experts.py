@@ -17,8 +17,8 @@ from collections.abc import Sequence
 
 import msgspec
 import numpy as np
-import numpy.typing as npt
 
+from argosy.control.prediction.arrays import Floats
 from argosy.control.prediction.autoregression import PAST_MIN, Regression
 from argosy.control.prediction.seasonality import Season
 
@@ -29,8 +29,6 @@ SLOW_MIN = 20.0
 HOLT_LEVEL, HOLT_TREND, HOLT_DAMPING = 0.3, 0.05, 0.9
 LEVEL_MIN = 15
 SEASONAL = "seasonal"
-
-Floats = npt.NDArray[np.float64]
 
 
 class Fit(msgspec.Struct, frozen=True):

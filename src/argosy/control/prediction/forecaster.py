@@ -6,7 +6,6 @@ import asyncio
 import shutil
 import time
 from collections.abc import Callable, Mapping
-from pathlib import Path
 
 from argosy.config.models import ServiceSettings
 from argosy.contracts.errors import NotFound
@@ -33,7 +32,6 @@ class Forecaster:
     def __init__(
         self,
         services: Mapping[str, ServiceSettings],
-        data_dir: Path,
         history: History,
         series: Series,
         *,
@@ -42,7 +40,7 @@ class Forecaster:
         fitter: Callable[[], Fitter] = Fitter,
     ) -> None:
         self._services = services
-        self._data_dir = data_dir
+        self._data_dir = history.folder
         self._history = history
         self._series = series
         self._clock = clock

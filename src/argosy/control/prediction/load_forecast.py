@@ -7,11 +7,10 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import msgspec
 import numpy as np
-import numpy.typing as npt
 
 from argosy.control.prediction import experts
+from argosy.control.prediction.arrays import Floats
 from argosy.control.prediction.autoregression import PAST_MIN
 from argosy.control.prediction.experts import Fit, Smooth
 from argosy.control.prediction.mixture import Record
@@ -20,8 +19,6 @@ HORIZONS_MIN = (1, 5, 10, 30)
 PAST_DAYS = 15
 """Two weeks and a day, so that a weekly season can be seen twice."""
 RING = PAST_DAYS * 1440
-
-Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,10 +107,3 @@ class LoadForecast:
             self._end = RING
         self._values[self._end] = value
         self._end += 1
-
-
-class Kept(msgspec.Struct):
-    """What is kept of a forecast while no controller runs, besides its history."""
-
-    fit: Fit
-    records: list[Record]

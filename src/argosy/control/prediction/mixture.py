@@ -9,8 +9,8 @@ import math
 
 import msgspec
 import numpy as np
-import numpy.typing as npt
 
+from argosy.control.prediction.arrays import Floats
 from argosy.control.prediction.conformal import Bands
 from argosy.control.prediction.experts import NAIVE, NAMES
 
@@ -20,8 +20,6 @@ ETA = 40.0
 LEAST_SCORED = 60.0
 NEW = 1e-3
 """The weight given before it was scored to an expert that has just begun to speak."""
-
-Floats = npt.NDArray[np.float64]
 
 
 class Record(msgspec.Struct):

@@ -8,9 +8,9 @@ from collections.abc import Callable, Mapping
 
 import msgspec
 import numpy as np
-import numpy.typing as npt
 
 from argosy.control.prediction.analogue import BIN_S, RING, Analogue, Scores, WindowPeak
+from argosy.control.prediction.arrays import Floats, known_means
 from argosy.control.prediction.binning import Bins
 from argosy.control.prediction.capacity import CapacityFit
 from argosy.control.prediction.cold_start import ColdStarts
@@ -26,7 +26,6 @@ TICK_S = 15
 COARSE_S = 300
 STALE_BINS = 3
 KEPT_SAMPLES = 2000
-SERIES = ("rate", "in_flight", "queued", "served", "response", "queue_time", "cpu", "memory", "errors", "overload")
 
 Recorder = Callable[[int, int, Mapping[str, float]], None]
 
@@ -158,11 +157,9 @@ class Outlook:
         fine = history.read(name, TICK_S, first * 4, last * 4 + 3).reshape(-1, 4)
         coarse_first = first * 60 // COARSE_S
         coarse = history.read(name, COARSE_S, coarse_first, last * 60 // COARSE_S)
-        minutes: npt.NDArray[np.float64] = coarse[np.arange(first, last + 1) // 5 - coarse_first].astype(np.float64)
-        known = np.isfinite(fine)
-        count = known.sum(1)
-        means = np.where(known, fine, 0).sum(1, dtype=np.float64) / np.maximum(count, 1)
-        minutes = np.where(count > 0, means, minutes)
+        minutes: Floats = coarse[np.arange(first, last + 1) // 5 - coarse_first].astype(np.float64)
+        means = known_means(fine)
+        minutes = np.where(np.isfinite(means), means, minutes)
         begun = np.flatnonzero(np.isfinite(minutes))
         if len(begun):
             self.minutes.fill(first + int(begun[0]), minutes[begun[0] :])

@@ -7,7 +7,6 @@ import shutil
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
 from argosy.contracts.forecast import (
     AnomalyView,
@@ -19,6 +18,7 @@ from argosy.contracts.forecast import (
 )
 from argosy.control.prediction import anomaly
 from argosy.control.prediction.analogue import BIN_S, LEAST_BINS
+from argosy.control.prediction.arrays import Floats, known_means
 from argosy.control.prediction.capacity import CapacityFit
 from argosy.control.prediction.experts import NAMES
 from argosy.control.prediction.load_forecast import Said
@@ -30,8 +30,6 @@ from argosy.control.prediction.series import Series
 DAY_S = 86_400
 WATCHED = ("rate", "in_flight", "response", "errors", "cpu", "memory")
 SHOWN_WEIGHT = 0.005
-
-Floats = npt.NDArray[np.float64]
 
 
 def service_view(outlook: Outlook, most: int, history: Series, wall_s: float) -> ForecastView:
@@ -107,10 +105,8 @@ def last_day(history: Series, name: str, wall_s: float) -> Floats:
     coarse = history.read(name, COARSE_S, last - count + 1, last).astype(np.float64)
     each = COARSE_S // TICK_S
     fine = history.read(name, TICK_S, (last - count + 1) * each, last * each + each - 1).reshape(-1, each)
-    known = np.isfinite(fine)
-    seen = known.sum(1)
-    means = np.where(known, fine, 0).sum(1, dtype=np.float64) / np.maximum(seen, 1)
-    points: Floats = np.where(seen > 0, means, coarse)
+    means = known_means(fine)
+    points: Floats = np.where(np.isfinite(means), means, coarse)
     return points
 
 

@@ -6,7 +6,8 @@ import math
 
 import msgspec
 import numpy as np
-import numpy.typing as npt
+
+from argosy.control.prediction.arrays import Floats, known_means
 
 STEP_MIN = 5
 SHORTEST_MIN = 30
@@ -15,8 +16,6 @@ LEAST_PROMINENCE = 0.2
 """What a peak of the autocorrelation must rise above the valley before it: a slow wander has no peak."""
 NEARLY_AS_GOOD = 0.9
 SMOOTHING_MIN = 15
-
-Floats = npt.NDArray[np.float64]
 
 
 class Season(msgspec.Struct, frozen=True):
@@ -53,10 +52,7 @@ def find_season(values: Floats, first_bin: int) -> Season | None:
 def _coarse(values: Floats) -> Floats:
     whole = len(values) // STEP_MIN * STEP_MIN
     parts = values[len(values) - whole :].reshape(-1, STEP_MIN)
-    known = np.isfinite(parts)
-    count = known.sum(1)
-    means: Floats = np.where(count > 0, np.where(known, parts, 0.0).sum(1) / np.maximum(count, 1), np.nan)
-    return means
+    return known_means(parts)
 
 
 def _autocorrelation(values: Floats) -> Floats:

@@ -18,6 +18,8 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from argosy.control.prediction.arrays import known_means
+
 CHUNK = 240
 """Points in a blob: with the row's key it fills a quarter of a page."""
 DAY_S = 86_400
@@ -142,7 +144,7 @@ class Series:
             return
         each = level.into_s // level.step_s
         for offset in range(0, CHUNK, each):
-            means = _known_means(table[:, offset : offset + each])
+            means = known_means(table[:, offset : offset + each]).tolist()
             known = {number: mean for number, mean in zip(ids, means, strict=True) if math.isfinite(mean)}
             if known:
                 coarse = (start + offset) // each
@@ -173,10 +175,3 @@ def _pack(points: Mapping[int, float]) -> bytes:
 
 def _unpack(blob: bytes) -> dict[int, float]:
     return _POINTS.decode(blob)
-
-
-def _known_means(table: Values) -> list[float]:
-    known = np.isfinite(table)
-    count = known.sum(1)
-    total = np.where(known, table, np.float32(0)).sum(1, dtype=np.float64)
-    return np.where(count > 0, total / np.maximum(count, 1), np.nan).tolist()  # type: ignore[no-any-return]

@@ -22,7 +22,6 @@ START_S = 1_700_000_000.0
 def _forecaster(folder: Path, now: list[float]) -> Forecaster:
     return Forecaster(
         Fleet().services.by_name(),
-        folder,
         History(folder),
         Series(folder),
         clock=lambda: now[0],
