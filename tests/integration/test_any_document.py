@@ -11,12 +11,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from argosy.contracts.codec import frame
 from argosy.contracts.errors import DocumentError, UnsupportedType
 from argosy.services.documents.chunking import ChunkLimits, cut
 from argosy.services.documents.extraction import extract
 from argosy.services.documents.formats import SUFFIXES, detect
 from argosy.services.documents.parsed import ParsedDocument
-from argosy.services.documents.parser_child import ParseReply, frame
+from argosy.services.documents.parser_child import ParseReply
 from argosy.services.documents.parsing import ParserPool
 from tests.samples import bad_samples, office_samples
 from tests.samples.make_samples import HERE, PAGES, docx, pdf, png, scanned_pdf

@@ -132,14 +132,13 @@ def tell_failures(failed: list[Rejected]) -> None:
 
 def _place(one: Rejected) -> str:
     """The file as the user would name it here: two folders may hold a file of one name."""
-    import os
     from urllib.parse import unquote, urlsplit
 
     parts = urlsplit(one.source)
     if parts.scheme != "file":
         return one.name
-    path = Path(unquote(parts.path))
-    return str(path.relative_to(Path.cwd())) if path.is_relative_to(os.getcwd()) else str(path)
+    path, here = Path(unquote(parts.path)), Path.cwd()
+    return str(path.relative_to(here) if path.is_relative_to(here) else path)
 
 
 def _skipping(skipped: list[Path]) -> str:

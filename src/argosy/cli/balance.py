@@ -12,7 +12,6 @@ from argosy.cli.locate import AdminUrl, DataDir, Url, locate
 if TYPE_CHECKING:
     from argosy.contracts.balance import BalanceView, CallerBalance, Offer, ReplicaExplanation
 
-ADMIN_TIMEOUT_S = 10.0
 COLUMNS = ("replica", "state", "weight", "in flight", "share", "ended", "failed", "report", "figures", "why")
 OFFER_COLUMNS = ("replica", "offered", "weight", "status", "reason")
 
@@ -37,12 +36,11 @@ def explain(
     """Show what each calling process knows of a service's replicas, and what it makes of that."""
     from urllib.parse import quote
 
-    from argosy.cli.gateway import Api
+    from argosy.cli.gateway import admin_api
     from argosy.contracts.balance import BalanceView
 
     fleet = locate(url, admin_url, data_dir)
-    api = Api(fleet.admin_url, fleet.token(), "controller", ADMIN_TIMEOUT_S)
-    reply = api.get(f"/v1/services/{quote(service, safe='')}/balance")
+    reply = admin_api(fleet).get(f"/v1/services/{quote(service, safe='')}/balance")
     if as_json:
         output.json(reply.body)
     else:

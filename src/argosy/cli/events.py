@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
 FOLLOW_EVERY_S = 0.5
 PAGE = 1000
-ADMIN_TIMEOUT_S = 10.0
 DRAIN_TIMEOUT_S = 600.0
 COLORS = {"HEALTHY": "green", "ready": "green", "DEGRADED": "yellow", "UNHEALTHY": "red", "crash loop": "red"}
 
@@ -31,11 +30,11 @@ def events(
     data_dir: DataDir = None,
 ) -> None:
     """Print what changed in the fleet: what, when, from, to, why."""
-    from argosy.cli.gateway import Api, NoFleet
+    from argosy.cli.gateway import NoFleet, admin_api
 
     while True:
         fleet = locate(url, admin_url, data_dir)
-        api = Api(fleet.admin_url, fleet.token(), "controller", ADMIN_TIMEOUT_S)
+        api = admin_api(fleet)
         try:
             since = _print_from(api, since, subject, as_json)
         except NoFleet:
@@ -86,13 +85,13 @@ def drain(
     data_dir: DataDir = None,
 ) -> None:
     """Replace one replica without a failed request: a new one starts, then the old one finishes its work and ends."""
-    from argosy.cli.gateway import Api
+    from argosy.cli.gateway import admin_api
 
     service, slash, name = replica.partition("/")
     if not slash:
         service, name = replica.rpartition("-")[0], replica
     fleet = locate(url, admin_url, data_dir)
-    api = Api(fleet.admin_url, fleet.token(), "controller", DRAIN_TIMEOUT_S)
+    api = admin_api(fleet, DRAIN_TIMEOUT_S)
     api.post(f"/v1/services/{service}/replicas/{name}/drain")
     output.line(f"{name} is drained and gone.")
 

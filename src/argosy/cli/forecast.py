@@ -8,7 +8,7 @@ import typer
 
 from argosy.cli import output
 from argosy.cli.locate import AdminUrl, DataDir, Url, locate
-from argosy.cli.scale import ADMIN_TIMEOUT_S, seconds
+from argosy.cli.scale import seconds
 
 if TYPE_CHECKING:
     from argosy.contracts.forecast import ForecastView, HorizonView, SaturationView
@@ -27,13 +27,12 @@ def forecast(
     """Show the load that is expected, the error of such forecasts so far, and what will be full when."""
     from urllib.parse import quote
 
-    from argosy.cli.gateway import Api
+    from argosy.cli.gateway import admin_api
     from argosy.contracts.forecast import ForecastPage
 
     least_s = seconds(horizon)
     fleet = locate(url, admin_url, data_dir)
-    api = Api(fleet.admin_url, fleet.token(), "controller", ADMIN_TIMEOUT_S)
-    reply = api.get("/v1/forecast" + (f"?service={quote(service, safe='')}" if service else ""))
+    reply = admin_api(fleet).get("/v1/forecast" + (f"?service={quote(service, safe='')}" if service else ""))
     if as_json:
         output.json(reply.body)
         return

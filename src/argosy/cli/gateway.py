@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Generator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import aiohttp
 import msgspec
@@ -19,10 +19,14 @@ from argosy.contracts.errors import (
     error_from_wire,
 )
 
+if TYPE_CHECKING:
+    from argosy.cli.locate import FleetAddress
+
 T = TypeVar("T")
 Params = Mapping[str, str | int]
 
 CONNECT_TIMEOUT_S = 5.0
+ADMIN_TIMEOUT_S = 10.0
 ANSWER_TIMEOUT_S = 330.0
 """Longer than the longest deadline a gateway grants, so that its own error arrives first."""
 
@@ -169,6 +173,11 @@ class Api:
 
 async def _next(events: AsyncIterator[bytes]) -> bytes | None:
     return await anext(events, None)
+
+
+def admin_api(fleet: FleetAddress, timeout_s: float = ADMIN_TIMEOUT_S) -> Api:
+    """The controller's. Raises: Forbidden, the fleet's token may not be read."""
+    return Api(fleet.admin_url, fleet.token(), "controller", timeout_s)
 
 
 def _retry_after_s(headers: Mapping[str, str]) -> float | None:

@@ -13,7 +13,6 @@ from argosy.cli.locate import AdminUrl, DataDir, Url, locate
 if TYPE_CHECKING:
     from argosy.contracts.scaling import DecisionRecord, ScalingView
 
-ADMIN_TIMEOUT_S = 10.0
 SHOWN_DECISIONS = 10
 UNITS_S = {"": 1, "s": 1, "m": 60, "min": 60, "h": 3600, "d": 86_400}
 COLUMNS = ("when", "action", "replicas", "reason", "binding")
@@ -33,7 +32,7 @@ def scale(
     data_dir: DataDir = None,
 ) -> None:
     """Set a service's number of replicas by hand, hand it back to its policy, or show how it is scaled."""
-    from argosy.cli.gateway import Api
+    from argosy.cli.gateway import admin_api
     from argosy.contracts.scaling import ScaleOrder, ScalingView
 
     service, equals, number = order.partition("=")
@@ -41,7 +40,7 @@ def scale(
     if lasting is not None and (wanted is None or wanted.replicas is None):
         raise typer.BadParameter("--for needs a number of replicas: SERVICE=N --for 30m.")
     fleet = locate(url, admin_url, data_dir)
-    api = Api(fleet.admin_url, fleet.token(), "controller", ADMIN_TIMEOUT_S)
+    api = admin_api(fleet)
     path = f"/v1/services/{service}/scal"
     reply = api.get(f"{path}ing") if wanted is None else api.post(f"{path}e", wanted)
     if as_json:

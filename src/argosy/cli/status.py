@@ -20,7 +20,6 @@ NO_CONTROLLER = 3
 WATCH_EVERY_S = 2.0
 SERVICE_COLUMNS = ("service", "status", "replicas", "response", "errors", "checked", "reason")
 REPLICA_COLUMNS = ("replica", "status", "pid", "endpoint", "response", "errors", "restarts", "up", "reason")
-ADMIN_TIMEOUT_S = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,11 +53,11 @@ def status(
 
 def look(fleet: FleetAddress) -> Seen:
     """Raises: an ArgosyError other than "nobody answers"."""
-    from argosy.cli.gateway import Api, NoFleet
+    from argosy.cli.gateway import NoFleet, admin_api
     from argosy.contracts.fleet import FleetView, Health
 
     try:
-        reply = Api(fleet.admin_url, fleet.token(), "controller", ADMIN_TIMEOUT_S).get("/v1/fleet")
+        reply = admin_api(fleet).get("/v1/fleet")
     except NoFleet:
         return _without_controller(fleet)
     view = reply.into(FleetView)

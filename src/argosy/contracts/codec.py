@@ -1,4 +1,5 @@
-"""Bytes on the wire between services: MessagePack by default, JSON for people and tools."""
+"""Bytes on the wire between services, MessagePack by default, JSON for people and tools; and between a process and its
+child, MessagePack in frames."""
 
 from __future__ import annotations
 
@@ -14,6 +15,8 @@ from argosy.contracts.errors import InvalidRequest
 MSGPACK = "application/msgpack"
 JSON = "application/json"
 NDJSON = "application/x-ndjson"
+LENGTH_BYTES = 4
+"""Of a frame's length, big-endian."""
 
 T = TypeVar("T")
 
@@ -21,6 +24,12 @@ T = TypeVar("T")
 def encode(message: object, content_type: str = MSGPACK) -> bytes:
     """`message` (a Struct or plain values) as `content_type`. Bytes fields are raw in MessagePack, base64 in JSON."""
     return msgspec.json.encode(message) if content_type == JSON else msgspec.msgpack.encode(message)
+
+
+def frame(message: msgspec.Struct) -> bytes:
+    """A message as a process and its child send it through a pipe: its length, then MessagePack."""
+    body = msgspec.msgpack.encode(message)
+    return len(body).to_bytes(LENGTH_BYTES, "big") + body
 
 
 def decode(body: bytes, into: type[T], content_type: str = MSGPACK) -> T:

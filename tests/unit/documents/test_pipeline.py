@@ -26,9 +26,10 @@ from argosy.services.documents.blobs import content_hash
 from argosy.services.documents.chunking import ChunkLimits
 from argosy.services.documents.jobs import LeaseLost
 from argosy.services.documents.parsed import PageSpan, ParsedDocument
-from argosy.services.documents.pipeline import MAX_LEFT_OUT, Pipeline, PipelineSettings, chunk_id
+from argosy.services.documents.pipeline import MAX_LEFT_OUT, Pipeline, PipelineSettings
 from argosy.services.documents.settling import settle
 from argosy.services.documents.statistics import report
+from argosy.services.documents.stored_chunk import chunk_id
 from tests.unit.documents.test_chunking import HANDBOOK, Pieces
 
 if TYPE_CHECKING:

@@ -10,7 +10,8 @@ from types import TracebackType
 
 import msgspec
 
-from argosy.control.prediction.worker import LENGTH_BYTES, FitReply, FitRequest, frame
+from argosy.contracts.codec import LENGTH_BYTES, frame
+from argosy.control.prediction.worker import FitReply, FitRequest
 from argosy.telemetry.logs import logger
 
 LIMIT_S = 5.0

@@ -11,11 +11,11 @@ import sys
 import msgspec
 import numpy as np
 
+from argosy.contracts.codec import LENGTH_BYTES, frame
 from argosy.control.prediction.capacity import CapacityFit, fit_capacity
 from argosy.control.prediction.experts import Fit
 from argosy.control.prediction.fit import fit_load
 
-LENGTH_BYTES = 4
 NICENESS = 10
 
 
@@ -31,12 +31,6 @@ class FitRequest(msgspec.Struct):
 class FitReply(msgspec.Struct):
     fit: Fit
     capacity: CapacityFit
-
-
-def frame(message: msgspec.Struct) -> bytes:
-    """A message as sent: four bytes of length (big-endian), then MessagePack."""
-    body = msgspec.msgpack.encode(message)
-    return len(body).to_bytes(LENGTH_BYTES, "big") + body
 
 
 def answer(request: FitRequest) -> FitReply:

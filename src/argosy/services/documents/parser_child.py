@@ -18,11 +18,11 @@ from typing import BinaryIO
 
 import msgspec
 
+from argosy.contracts.codec import LENGTH_BYTES, frame
 from argosy.contracts.errors import DocumentError, Internal
 from argosy.services.documents.formats import Format
 from argosy.services.documents.parsed import ParsedDocument
 
-LENGTH_BYTES = 4
 _PR_SET_PDEATHSIG = 1
 
 
@@ -38,12 +38,6 @@ class ParseReply(msgspec.Struct):
     parsed: ParsedDocument | None = None
     code: str = ""
     message: str = ""
-
-
-def frame(message: msgspec.Struct) -> bytes:
-    """A message as sent: four bytes of length (big-endian), then MessagePack."""
-    body = msgspec.msgpack.encode(message)
-    return len(body).to_bytes(LENGTH_BYTES, "big") + body
 
 
 def main() -> None:

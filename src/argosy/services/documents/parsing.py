@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import msgspec
 
+from argosy.contracts.codec import LENGTH_BYTES, frame
 from argosy.contracts.errors import (
     BY_CODE,
     DocumentError,
@@ -20,7 +21,7 @@ from argosy.contracts.errors import (
 )
 from argosy.services.documents.formats import detect, noun
 from argosy.services.documents.parsed import ParsedDocument
-from argosy.services.documents.parser_child import LENGTH_BYTES, ParseReply, ParseRequest, frame
+from argosy.services.documents.parser_child import ParseReply, ParseRequest
 from argosy.telemetry.logs import logger
 
 log = logger("documents")

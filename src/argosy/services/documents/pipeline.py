@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol
@@ -22,7 +21,7 @@ from argosy.contracts.errors import (
     UpstreamFailed,
 )
 from argosy.contracts.request import Clock, Deadline, Priority, RequestContext
-from argosy.contracts.store import Chunk, EnsureCollection, ForgetRequest, PublishRequest, UpsertRequest
+from argosy.contracts.store import EnsureCollection, ForgetRequest, PublishRequest, UpsertRequest
 from argosy.services.documents.blobs import BlobStore
 from argosy.services.documents.chunking import ChunkDraft, ChunkLimits, cut
 from argosy.services.documents.enrichment import enrich
@@ -30,11 +29,11 @@ from argosy.services.documents.jobs import Indexed, Job, Jobs
 from argosy.services.documents.parsed import ParsedDocument
 from argosy.services.documents.room import Room
 from argosy.services.documents.schema import JobKind
+from argosy.services.documents.stored_chunk import as_chunk
 from argosy.services.documents.timing import StageTimes
 from argosy.services.documents.tokens import Tokenizer
 from argosy.services.documents.vectors import KeptVectors, VectorPool, text_hash
 
-_CHUNK_IDS = uuid.UUID("6f0d3c1a-9a52-5b0e-8d5e-0f5a6e0c7b11")
 BLOB_GRACE_S = 600.0
 """Content that was put this recently may belong to an upload that is just being accepted."""
 STAGE_EVERY_S = 0.5
@@ -81,7 +80,6 @@ class PipelineSettings:
     """Of documents that wait for vectors or are stored: each holds some six times its text. A larger one goes alone."""
     batch_chunks: int = 64
     """Chunks embedded and stored in one call each; the store takes at most 200."""
-
     vectors: str = ""
     """How vectors are made, see `processing.vectors_key`; those made in another way are not taken again."""
 
@@ -276,33 +274,9 @@ class Pipeline:
         return RequestContext(f"job-{job.id}-{job.fence}", deadline, Priority.BULK)
 
 
-def chunk_id(document_id: str, version: int, ordinal: int) -> str:
-    """A UUID, the same each time."""
-    return str(uuid.uuid5(_CHUNK_IDS, f"{document_id}/{version}/{ordinal}"))
-
-
 def _shortened(left_out: Sequence[str]) -> list[str]:
     """A mail may have a hundred attachments, and a list of documents shows them for each."""
     if len(left_out) <= MAX_LEFT_OUT:
         return list(left_out)
     shown = MAX_LEFT_OUT - 1
     return [*left_out[:shown], f"{len(left_out) - shown} more parts could not be read."]
-
-
-def as_chunk(job: Job, draft: ChunkDraft, title: str | None) -> Chunk:
-    return Chunk(
-        chunk_id=chunk_id(job.document_id, job.version, draft.ordinal),
-        document_id=job.document_id,
-        version=job.version,
-        ordinal=draft.ordinal,
-        name=job.name,
-        source=job.source,
-        text=draft.text,
-        start=draft.start,
-        end=draft.end,
-        title=title,
-        page=draft.page,
-        last_page=draft.last_page,
-        heading_path=draft.heading_path,
-        metadata=job.metadata,
-    )
