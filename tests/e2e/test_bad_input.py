@@ -218,6 +218,36 @@ def test_what_is_wrong_inside_a_file_is_told_and_the_others_are_indexed(shared_f
     assert all(name in listed and code in listed for name, (_, code) in BAD_INSIDE.items())
 
 
+def test_every_file_of_a_folder_that_is_not_indexed_is_listed_with_its_reason(
+    shared_fleet: SharedFleet, tmp_path: Path
+) -> None:
+    """Also those that were never taken; mended and added again they leave the list."""
+    folder = {
+        "empty.txt": b"",
+        "bomb.docx": bad_samples.docx_bomb(),
+        "half.pdf": bad_samples.half_pdf(),
+        "a.md": b"Fine.",
+    }
+    for name, data in folder.items():
+        (tmp_path / name).write_bytes(data)
+    shown = ("documents", "list", "--collection", "folder", "--status", "failed", "--json")
+
+    assert shared_fleet.cli("add", str(tmp_path), "--collection", "folder", "--wait").exit_code == 1
+    failed = {one["name"]: one for one in shared_fleet.cli(*shown).ok().json()["documents"]}
+    codes = {name: one["error"]["code"] for name, one in failed.items()}
+    assert codes == {
+        "empty.txt": "empty_document",
+        "bomb.docx": "oversized_document",
+        "half.pdf": "unreadable_document",
+    }
+    refused(shared_fleet.call("POST", f"{ADD}/{failed['empty.txt']['id']}/retry"), 409, "conflict")
+
+    (tmp_path / "empty.txt").write_text("Filled by now.")
+    shared_fleet.cli("documents", "delete", failed["bomb.docx"]["id"]).ok()
+    shared_fleet.cli("add", str(tmp_path / "empty.txt"), "--collection", "folder", "--wait").ok()
+    assert names(shared_fleet.cli(*shown).ok().json()["documents"]) == {"half.pdf"}
+
+
 @pytest.mark.parametrize(
     ("sent", "kept"),
     [

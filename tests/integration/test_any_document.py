@@ -34,7 +34,11 @@ TEXTS: dict[str, list[bytes]] = {
     ".txt": [(HERE / "notices.txt").read_bytes(), "Wide words, and a few more.\n".encode("utf-16-le")],
     ".html": [(HERE / "tides.html").read_bytes(), b"<title>x</title><p>a<br>b<script>c</script><table><tr><td>d"],
     ".csv": [b'Name;Depth\nHeron quay;9,2\n"a\nb";""""\n', b"a,b,c\n1,2\n,,,\n"],
-    ".json": [b'{"berth": {"name": "Heron quay", "depths": [9.2, 1e400, -0, "\\ud83d\\ude00"]}}', b"[[{}, []], null]"],
+    ".json": [
+        b'{"berth": {"name": "Heron quay", "depths": [9.2, 1e400, -0, "\\ud83d\\ude00"]}}',
+        b"[[{}, []], null]",
+        b'{"a": 1}\n\n{"b": [2]}\n',
+    ],
     ".eml": [office_samples.eml(), bad_samples.nested_mail(3), bad_samples.crowded_mail(3)],
     ".rtf": [office_samples.rtf()],
 }

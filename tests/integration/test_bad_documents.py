@@ -35,7 +35,8 @@ FAILING: dict[str, tuple[Callable[[], bytes], str]] = {
     "blank.docx": (lambda: b" \r\n", "empty_document"),
     "wide.csv": (bad_samples.wide_csv, "oversized_document"),
     "broken.json": (lambda: b'{"berth": "Heron quay",', "unreadable_document"),
-    "lines.json": (lambda: b'{"berth": 1}\n{"berth": 2}\n', "unreadable_document"),
+    "lines.json": (lambda: b'{"berth": 1}\n{"berth":\n', "unreadable_document"),
+    "deep-lines.json": (lambda: b'{"berth": 1}\n' + b"[" * 200_000, "oversized_document"),
     "deep.json": (lambda: b"[" * 200_000, "oversized_document"),
     "crowded.eml": (bad_samples.crowded_mail, "oversized_document"),
 }

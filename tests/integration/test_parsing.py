@@ -131,6 +131,8 @@ async def test_a_document_that_cannot_be_read_says_why(
         ("log.rtf", office_samples.rtf(), "Révisé en mai.", "Log book"),
         ("berths.csv", b"Name;Depth\nHeron quay;9,2\n", "| Heron quay | 9,2 |", None),
         ("berths.json", b'{"berth": {"name": "Heron quay"}}', "name: Heron quay", None),
+        ("lines.json", b'{"berth": "Teal quay"}\r\n\r\n{"berth": "Heron quay"}\r\n', "berth: Heron quay", None),
+        ("lines.ndjson", b'{"berth": "Teal quay"}\n{"berth": "Heron quay"}', "berth: Teal quay", None),
         ("plan.eml", office_samples.eml(), "Der zwölfte Mann fehlt.", "Watch plan für May"),
         ("jp.txt", "港長はチャンネル12で応答し、船は外で待つ。".encode("shift_jis"), "港長はチャンネル12", None),
         (

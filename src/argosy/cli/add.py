@@ -71,7 +71,8 @@ def add(
             }
         )
     else:
-        _print(counts, failed, len(sent.rejected), waited=wait)
+        dead = any(batch.counts.get("dead", 0) for batch in batches or [])
+        _print(counts | _skipped(collected.skipped), failed, len(sent.rejected), dead=dead, waited=wait)
     if failed:
         raise typer.Exit(1)
 
@@ -109,6 +110,7 @@ def failures(batches: list[BatchView]) -> list[Rejected]:
             view.source,
             view.error.code if view.error else view.status.value,
             view.error.detail if view.error else "No reason was recorded.",
+            view.bytes,
         )
         for batch in batches
         for view in batch.documents
@@ -150,15 +152,21 @@ def _skipping(skipped: list[Path]) -> str:
     )
 
 
-def _print(counts: dict[str, int], failed: list[Rejected], refused: int, waited: bool) -> None:
+def _skipped(paths: list[Path]) -> dict[str, int]:
+    return {"skipped": len(paths)} if paths else {}
+
+
+def _print(counts: dict[str, int], failed: list[Rejected], refused: int, *, dead: bool, waited: bool) -> None:
     output.table(tuple(counts), [[str(count) for count in counts.values()]])
     if failed:
         output.line()
         tell_failures(failed)
+        too = " (and --status dead)" if dead else ""
+        output.note(f"They stay listed until added again or deleted: argosy documents list --status failed{too}")
     if refused:
-        output.note(f"{output.quantity(refused, 'file')} refused at once: mend and add again; nothing of them is kept.")
-    if len(failed) > refused:
-        output.note("Failed after they were accepted; look and retry: argosy documents list --status failed")
+        output.note(
+            f"{output.quantity(refused, 'file')} refused at once: there is nothing to retry, mend and add again."
+        )
     if not waited and counts["accepted"]:
         output.note("They are indexed in the background; follow them with: argosy documents list")
 

@@ -15,7 +15,7 @@ SUPPORTED = frozenset(
     f".{suffix}"
     for suffix in (
         *("md", "markdown", "mdown", "mkd", "txt", "text", "log", "rst", "html", "htm", "xhtml", "pdf"),
-        *("docx", "pptx", "xlsx", "odt", "rtf", "epub", "eml", "csv", "tsv", "json"),
+        *("docx", "pptx", "xlsx", "odt", "rtf", "epub", "eml", "csv", "tsv", "json", "jsonl", "ndjson"),
     )
 )
 """Taken from folders: what the documents service reads, but for images, which need character recognition.

@@ -132,20 +132,27 @@ def retry(
 ) -> None:
     """Queue failed or dead documents again."""
     from argosy.cli.gateway import Api
-    from argosy.contracts.errors import InvalidRequest
+    from argosy.contracts.errors import Conflict, InvalidRequest
 
     if bool(document) == (every is not None):
         raise InvalidRequest("Name documents, or say --all dead or --all failed.")
     if every not in (None, Status.DEAD, Status.FAILED):
         raise InvalidRequest(f"--all {every.value} makes no sense; only dead and failed documents are tried again.")
     api = Api(locate(url, admin_url, data_dir).url)
-    ids = document or [view.id for view in _pages(api, every, collection)]
-    for one in ids:
+    for one in document or ():
         api.post(f"{_path(one)}/retry")
-        if document:
-            output.line(f"Queued {one} again.")
-    if not document:
-        output.line(f"Queued {output.quantity(len(ids), 'document')} again.")
+        output.line(f"Queued {one} again.")
+    if document:
+        return
+    ids, refused = [view.id for view in _pages(api, every, collection)], 0
+    for one in ids:
+        try:
+            api.post(f"{_path(one)}/retry")
+        except Conflict:
+            refused += 1
+    output.line(f"Queued {output.quantity(len(ids) - refused, 'document')} again.")
+    if refused:
+        output.note(f"{output.quantity(refused, 'document')} refused when added: mend the files and add them again.")
 
 
 @documents.command()

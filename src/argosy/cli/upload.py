@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -13,8 +14,15 @@ import msgspec
 
 from argosy.cli.collect import Outgoing
 from argosy.cli.gateway import Api, NoFleet
-from argosy.contracts.documents import Accepted, BatchView
-from argosy.contracts.errors import ArgosyError, Overloaded
+from argosy.contracts.documents import (
+    UNREADABLE_FILE,
+    Accepted,
+    BatchView,
+    DocumentFault,
+    RefusedDocument,
+    RefusedUpload,
+)
+from argosy.contracts.errors import ArgosyError, InvalidRequest, Overloaded
 
 T = TypeVar("T")
 
@@ -35,6 +43,7 @@ class Rejected(msgspec.Struct):
     source: str
     code: str
     detail: str
+    bytes: int = 0
 
 
 @dataclass(slots=True)
@@ -63,15 +72,15 @@ class Uploader:
         """
         sent = Sent()
         for request in _requests(outgoing):
-            readable = []
+            readable, before = [], len(sent.rejected)
             for one in request:
                 try:
                     readable.append((one, one.read()))
                 except OSError as error:
-                    detail = error.strerror or str(error)
-                    sent.rejected.append(Rejected(one.name, one.source, "unreadable_file", detail))
+                    sent.rejected.append(_rejected(one, UNREADABLE_FILE, error.strerror or str(error)))
             if readable:
                 self._send_request(readable, sent)
+            self._record(sent.rejected[before:])
             done(len(request))
         return sent
 
@@ -86,11 +95,21 @@ class Uploader:
             if error.status not in BLAMES_A_FILE:
                 raise
             if len(files) == 1:
-                one = files[0][0]
-                sent.rejected.append(Rejected(one.name, one.source, error.code, error.message))
+                sent.rejected.append(_rejected(files[0][0], error.code, error.message))
                 return
             for file in files:
                 self._send_request([file], sent)
+
+    def _record(self, rejected: Sequence[Rejected]) -> None:
+        """Leaves them with the fleet as failed documents, so that a list of those is complete."""
+        if not rejected:
+            return
+        documents = [
+            RefusedDocument(one.name, one.source, DocumentFault(one.code, one.detail), one.bytes) for one in rejected
+        ]
+        refused = RefusedUpload(documents, *(() if self.collection is None else (self.collection,)))
+        with contextlib.suppress(InvalidRequest):  # what cannot even be named is only told here
+            self.patiently(lambda: self.api.post("/v1/documents/refused", refused))
 
     def _post(self, files: Sequence[tuple[Outgoing, bytes]]) -> Accepted:
         def form() -> aiohttp.FormData:
@@ -129,6 +148,10 @@ class Uploader:
             else:
                 self._met = True
                 return result
+
+
+def _rejected(one: Outgoing, code: str, detail: str) -> Rejected:
+    return Rejected(one.name, one.source, code, detail, one.size_bytes())
 
 
 def _requests(outgoing: Iterable[Outgoing]) -> Iterator[list[Outgoing]]:

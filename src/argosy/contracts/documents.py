@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+from typing import Annotated
 
 import msgspec
 
@@ -55,6 +56,24 @@ class TextUpload(msgspec.Struct, forbid_unknown_fields=True):
     collection: str = "default"
     group: str | None = None
     """Requests of one group take turns with other senders as one."""
+
+
+UNREADABLE_FILE = "unreadable_file"
+"""Code of a document that its sender could not read where it lies."""
+
+
+class RefusedDocument(msgspec.Struct, forbid_unknown_fields=True):
+    """A document that was not taken, and why."""
+
+    name: str
+    source: str
+    error: DocumentFault
+    bytes: Annotated[int, msgspec.Meta(ge=0, le=2**53)] = 0
+
+
+class RefusedUpload(msgspec.Struct, forbid_unknown_fields=True):
+    documents: list[RefusedDocument]
+    collection: str = "default"
 
 
 class DocumentView(msgspec.Struct):

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import sys
 import time
 from collections.abc import Callable, Collection
+from pathlib import Path
 
 import msgspec
 
@@ -31,6 +33,8 @@ from argosy.telemetry.logs import logger
 
 FIRST_REVISION = "r1"
 STRANGER_GRACE_S = 10.0
+LITTLE_ROOM_BYTES = 16 * 2**20
+"""With less of it free, a replica that ends has the disk to blame: the store alone maps files of that size."""
 
 log = logger("controller")
 
@@ -58,7 +62,15 @@ class Controller:
         self._observed = Observed(self._services, self._waves, time.time(), feed)
         rules = Rules(probe_interval_s=fleet.fleet.probe_interval_s)
         self._supervisor = Supervisor(
-            self._services, platform, prober, self._observed, feed, self._launch, self._changed, rules
+            self._services,
+            platform,
+            prober,
+            self._observed,
+            feed,
+            self._launch,
+            self._changed,
+            rules,
+            disk_is_full=lambda: _is_full(history.folder),
         )
         self.forecaster = Forecaster(self._services, history, Series(history.folder))
         self.scaler = Scaler(
@@ -205,3 +217,10 @@ async def _cancelled(task: asyncio.Task[None]) -> None:
 def stop_waves(fleet: Fleet) -> list[list[str]]:
     """The order to stop in when no controller is there to do it."""
     return list(reversed(start_waves(fleet.services.by_name())))
+
+
+def _is_full(folder: Path) -> bool:
+    try:
+        return shutil.disk_usage(folder).free < LITTLE_ROOM_BYTES
+    except OSError:  # what cannot be told is no excuse
+        return False

@@ -42,7 +42,7 @@ def test_files_arrive_with_name_source_content_and_collection(fleet: FakeFleet, 
         }
     ]
     assert "Skipping 1 file" in result.stderr
-    assert result.stdout.split() == ["ACCEPTED", "UNCHANGED", "FAILED", "2", "0", "0"]
+    assert result.stdout.split() == ["ACCEPTED", "UNCHANGED", "FAILED", "SKIPPED", "2", "0", "0", "1"]
 
 
 def test_without_wait_nothing_is_polled(fleet: FakeFleet, argosy: Invoke, folder: Path) -> None:
@@ -65,7 +65,7 @@ def test_waiting_ends_with_a_summary(fleet: FakeFleet, argosy: Invoke, folder: P
     result = argosy("add", str(folder), "--wait")
 
     assert result.exit_code == 0, result.output
-    assert result.stdout.split() == ["INDEXED", "UNCHANGED", "FAILED", "2", "0", "0"]
+    assert result.stdout.split() == ["INDEXED", "UNCHANGED", "FAILED", "SKIPPED", "2", "0", "0", "1"]
     assert "Indexing: 2 of 2" in result.stderr
     assert [path for _, path, _ in fleet.seen[1:]] == ["/v1/batches/0?wait_s=0", "/v1/batches/0?wait_s=2"]
 
@@ -84,12 +84,15 @@ def test_a_rejected_file_is_reported_and_the_others_are_indexed(fleet: FakeFleet
         return UnsupportedType("image.png is a PNG image.") if "image.png" in names else None
 
     fleet.refuse_upload = refuse
+    fleet.answer("POST", "/v1/documents/refused", {})
 
     result = argosy("add", str(folder), str(folder / "image.png"), "--wait", "--json")
 
     assert result.exit_code == 1
     assert outcome(result) == {"indexed": 2, "unchanged": 0, "failed": 1}
     assert [(f["name"], f["code"]) for f in json.loads(result.stdout)["failed"]] == [("image.png", "unsupported_type")]
+    [kept] = fleet.bodies[-1]["documents"]
+    assert (kept["name"], kept["error"]["code"], kept["bytes"]) == ("image.png", "unsupported_type", 3)
     assert result.stderr == ""
 
 

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from argosy.contracts.errors import DocumentNotFound
+from argosy.contracts.errors import Conflict, DocumentNotFound
 from tests.integration.cli.conftest import VIEW, FakeFleet, Invoke
 
 pytestmark = pytest.mark.integration
@@ -75,6 +75,17 @@ def test_delete_and_retry_say_what_they_did(fleet: FakeFleet, argosy: Invoke) ->
 
     assert argosy("documents", "delete", "d").stdout == "Deleted d.\n"
     assert argosy("documents", "retry", "d").stdout == "Queued d again.\n"
+
+
+def test_retrying_all_passes_over_what_was_refused_and_says_so(fleet: FakeFleet, argosy: Invoke) -> None:
+    fleet.answer("GET", "/v1/documents", {"documents": [document("d", "failed"), document("e", "failed")]})
+    fleet.answer("POST", "/v1/documents/id-d/retry", Conflict("The document was refused."))
+    fleet.answer("POST", "/v1/documents/id-e/retry", document("e", "queued"))
+
+    result = argosy("documents", "retry", "--all", "failed")
+
+    assert (result.exit_code, result.stdout) == (0, "Queued 1 document again.\n")
+    assert "1 document refused when added" in result.stderr
 
 
 def test_collections_are_listed_created_and_deleted(fleet: FakeFleet, argosy: Invoke) -> None:

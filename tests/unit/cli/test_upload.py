@@ -15,7 +15,16 @@ from argosy.cli import upload
 from argosy.cli.collect import Outgoing
 from argosy.cli.gateway import Api, NoFleet, Reply
 from argosy.cli.upload import Uploader
-from argosy.contracts.errors import ArgosyError, CollectionNotFound, Overloaded, TooLarge, Unavailable, UnsupportedType
+from argosy.contracts.documents import RefusedUpload
+from argosy.contracts.errors import (
+    ArgosyError,
+    CollectionNotFound,
+    InvalidRequest,
+    Overloaded,
+    TooLarge,
+    Unavailable,
+    UnsupportedType,
+)
 
 pytestmark = pytest.mark.unit
 
@@ -26,6 +35,15 @@ class ScriptedApi:
     def __init__(self, *script: ArgosyError) -> None:
         self.script = deque(script)
         self.requests: list[list[str]] = []
+        self.refused: list[RefusedUpload] = []
+
+    def post(self, path: str, message: object) -> Reply:
+        assert path == "/v1/documents/refused"
+        assert isinstance(message, RefusedUpload)
+        if any(len(document.source) > 2048 for document in message.documents):
+            raise InvalidRequest("documents[0].source is too long.")
+        self.refused.append(message)
+        return Reply(b"{}")
 
     def post_form(self, path: str, form: Callable[[], aiohttp.FormData]) -> Reply:
         fields = form()._fields
@@ -164,3 +182,26 @@ def test_control_characters_in_a_name_do_not_break_the_request() -> None:
     uploader(api).send([text("new\nline.md")])
 
     assert api.requests == [["new line.md"]]
+
+
+def test_what_will_not_be_indexed_is_left_with_the_fleet_request_by_request(tmp_path: Path) -> None:
+    api = ScriptedApi()
+    gone = Outgoing("gone.md", "file:///gone.md", path=tmp_path / "gone.md")
+    others = [text(f"{n}.md") for n in range(40)]
+
+    uploader(api).send([text("bad.png"), gone, *others, text("bad.gif")])
+
+    kept = [[(one.source, one.error.code) for one in message.documents] for message in api.refused]
+    assert kept == [
+        [("file:///gone.md", "unreadable_file"), ("file:///bad.png", "unsupported_type")],
+        [("file:///bad.gif", "unsupported_type")],
+    ]
+    assert [message.documents[0].bytes for message in api.refused] == [0, 4]
+    assert {message.collection for message in api.refused} == {"default"}
+
+
+def test_what_cannot_even_be_named_is_reported_and_ends_nothing() -> None:
+    sent = uploader(ScriptedApi()).send([Outgoing("bad.png", "file:///" + "x" * 3000, data=b"x"), text("a.md")])
+
+    assert [one.name for one in sent.rejected] == ["bad.png"]
+    assert len(sent.accepted) == 1

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from argosy.control.supervision.hang import HangRule, HangVerdict, Silence, next_silence
-from argosy.control.supervision.restart import RestartRule, RestartState, became_ready, ended
+from argosy.control.supervision.restart import RestartRule, RestartState, became_ready, ended, lacked_room
 
 pytestmark = pytest.mark.unit
 
@@ -34,6 +34,15 @@ def test_a_stable_period_is_a_fresh_start() -> None:
     assert fail(became_ready(state, 10), 69).failures == 3
     calm = fail(became_ready(state, 10), 70)
     assert (calm.failures, calm.due_s) == (1, 71)
+
+
+def test_ends_on_a_full_disk_make_no_crash_loop_and_wait_no_longer_each_time() -> None:
+    state = fail(RestartState(), 0)
+    for _ in range(20):
+        state = lacked_room(state, 100, "killed by signal 7", RULE)
+        assert (state.failures, state.due_s) == (1, 100 + RULE.full_disk_retry_s)
+    assert not state.looping(RULE)
+    assert fail(state, 200).failures == 2
 
 
 @given(

@@ -28,7 +28,9 @@ pytestmark = pytest.mark.unit
 
 SERVICE = "echo"
 QUICK = Rules(
-    restart=RestartRule(first_backoff_s=0.001, longest_backoff_s=0.001, loop_failures=4, loop_retry_s=3600),
+    restart=RestartRule(
+        first_backoff_s=0.001, longest_backoff_s=0.001, loop_failures=4, loop_retry_s=3600, full_disk_retry_s=0.001
+    ),
     hang=HangRule(probes=3),
     probe_interval_s=0.001,
 )
@@ -65,8 +67,10 @@ class BrokenDisk(FakePlatform):
     """Cannot start anything while `full`."""
 
     full = True
+    tries = 0
 
     async def start(self, launch: Launch) -> Replica:
+        self.tries += 1
         if self.full:
             raise OSError(28, "No space left on device")
         return await super().start(launch)
@@ -90,7 +94,9 @@ class Stage:
             lambda service, slot: Launch(service, slot, "r1", 1.0),
             lambda: None,
             QUICK,
+            disk_is_full=lambda: self.disk_is_full,
         )
+        self.disk_is_full = False
 
     @property
     def alive(self) -> list[str]:
@@ -138,6 +144,21 @@ async def test_what_cannot_be_written_is_a_failed_start_and_tried_again(stages: 
         await stage.supervisor.bring_up(SERVICE)
     platform.full = False
     await stage.until(lambda: stage.alive == ["echo-1", "echo-2"])
+
+
+async def test_however_often_a_full_disk_ends_replicas_they_are_back_once_there_is_room(
+    stages: Callable[..., Stage],
+) -> None:
+    platform = BrokenDisk()
+    stage = stages(platform)
+    stage.disk_is_full = True
+    with pytest.raises(StartError):
+        await stage.supervisor.bring_up(SERVICE)
+    await stage.until(lambda: platform.tries > 4 * QUICK.restart.loop_failures)
+    assert "(the disk is full)" in stage.observed.failure(SERVICE)
+    platform.full = stage.disk_is_full = False
+    await stage.until(lambda: stage.alive == ["echo-1", "echo-2"])
+    assert not any(after == "crash loop" for after, _ in stage.told("echo-1"))
 
 
 async def test_a_crash_loop_is_told_and_the_other_replica_is_left_alone(stages: Callable[..., Stage]) -> None:

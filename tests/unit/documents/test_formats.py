@@ -17,7 +17,7 @@ from argosy.contracts.errors import (
     UnreadableDocument,
     UnsupportedType,
 )
-from argosy.services.documents.formats import SUFFIXES, Format, admit, detect
+from argosy.services.documents.formats import SUFFIXES, Format, detect
 from tests.samples import bad_samples, office_samples
 from tests.samples.make_samples import docx, pdf, png
 
@@ -100,13 +100,6 @@ def test_a_word_file_behind_a_password_is_named_encrypted() -> None:
     locked = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + b"\0" * 512 + "EncryptedPackage".encode("utf-16-le")
     with pytest.raises(EncryptedDocument, match="password"):
         detect(locked, "crew.docx")
-
-
-def test_a_damaged_document_is_admitted_so_that_its_batch_can_report_it() -> None:
-    assert admit(b"", "empty.docx") == Format.DOCX
-    assert admit(png(), "image.pdf") == Format.PDF
-    with pytest.raises(UnsupportedType):
-        admit(b"a,b", "table.parquet")
 
 
 @pytest.mark.parametrize(

@@ -114,6 +114,38 @@ def test_waiting_for_a_service_uses_up_no_attempt(desk: Desk) -> None:
     assert shown(desk) == (DocumentStatus.INDEXED, 1, None)
 
 
+def test_who_waits_for_a_service_looks_again_soon_however_long_it_was_away(desk: Desk) -> None:
+    desk.add("a")
+    for _ in range(20):
+        desk.jobs.wait(desk.claim(), AWAY)
+        desk.clock.now += desk.jobs.rules.max_wait_s + 0.1
+
+
+def test_once_one_document_gets_through_nobody_waits_on(desk: Desk) -> None:
+    desk.add("a")
+    for _ in range(5):
+        desk.jobs.wait(desk.claim(), AWAY)
+        desk.clock.now += desk.jobs.rules.max_wait_s + 0.1
+    desk.jobs.wait(desk.claim(), AWAY)
+    desk.add("b")
+    desk.index()
+    assert desk.jobs.claim("w") is None
+    desk.clock.now += desk.jobs.rules.backoff_s + 0.1
+    assert desk.claim().name == "a"
+
+
+def test_the_pause_after_an_error_is_kept_whoever_gets_through(desk: Desk) -> None:
+    desk.add("a")
+    desk.jobs.wait(desk.claim(), AWAY)
+    for _ in range(2):
+        desk.clock.now += desk.jobs.rules.backoff_s + 0.1
+        desk.jobs.fail(desk.claim(), BROKEN, retryable=True)
+    desk.add("b")
+    desk.jobs.done(desk.claim(), Indexed(1, None, None, "0" * 64))
+    desk.clock.now += desk.jobs.rules.backoff_after_s(2) - 0.1
+    assert desk.jobs.claim("w") is None
+
+
 def test_a_released_job_is_due_at_once(desk: Desk) -> None:
     desk.add("a")
     desk.jobs.release(desk.claim())

@@ -1,8 +1,9 @@
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import uuid
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -23,7 +24,7 @@ from argosy.contracts.errors import (
 from argosy.contracts.request import Priority, RequestContext
 from argosy.contracts.store import Chunk, EnsureCollection, ForgetRequest, PublishRequest, UpsertRequest
 from argosy.services.documents.blobs import content_hash
-from argosy.services.documents.chunking import ChunkLimits
+from argosy.services.documents.chunking import ChunkLimits, cut
 from argosy.services.documents.jobs import LeaseLost
 from argosy.services.documents.parsed import PageSpan, ParsedDocument
 from argosy.services.documents.pipeline import MAX_LEFT_OUT, Pipeline, PipelineSettings
@@ -267,6 +268,51 @@ async def test_what_each_stage_took_is_kept(desk: Desk, pipeline: Pipeline) -> N
     assert set(told.stages) == {"parse", "clean", "enrich", "chunk", "embed", "index"}
     assert (told.processed, told.indexed, told.errors, told.queue_documents) == (1, 1, {}, 0)
     assert told.chunks == told.chunks_embedded > 6
+
+
+async def test_no_more_text_is_in_work_than_there_is_room_for(
+    desk: Desk, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many are read at once: what waits for vectors or is stored is what takes memory."""
+    texts = [f"Berth {number} " + "is long " * 20 for number in range(5)]
+    room = 2 * (len(texts[0]) + 1) + 10
+    settings = PipelineSettings(ChunkLimits(40), readers=5, chars_in_work=room)
+    pipeline = Pipeline(desk.jobs, desk.blobs, world, Pieces(), world, world, settings)
+    may_leave, inside, peak, was_cut = asyncio.Semaphore(0), 0, 0, 0
+    embed = world.embed
+
+    async def slow(texts: list[str], kind: TextKind, context: RequestContext) -> EmbedResponse:
+        nonlocal inside, peak
+        inside += 1
+        peak = max(peak, inside)
+        await may_leave.acquire()
+        inside -= 1
+        return await embed(texts, kind, context)
+
+    def counted(*given: Any) -> Any:
+        nonlocal was_cut
+        try:
+            return cut(*given)
+        finally:
+            was_cut += 1
+
+    monkeypatch.setattr(world, "embed", slow)
+    monkeypatch.setattr("argosy.services.documents.pipeline.cut", counted)
+    for number, text in enumerate(texts):
+        desk.blobs.put(text.encode())
+        desk.catalog.accept("default", [desk.upload(f"{number}.txt", text.encode())])
+    running = [asyncio.create_task(pipeline.run(desk.claim())) for _ in texts]
+    async with asyncio.timeout(30):
+        while was_cut < len(texts) or inside < 2:
+            await asyncio.sleep(0)
+        for _ in range(100):  # whoever does not wait for room comes in meanwhile
+            await asyncio.sleep(0)
+        assert inside == 2
+        for _ in texts:
+            may_leave.release()
+        await asyncio.gather(*running)
+    assert peak == 2
+    assert len(world.published) == len(texts)
 
 
 def test_chunk_ids_follow_from_document_version_and_ordinal() -> None:

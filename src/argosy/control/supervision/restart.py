@@ -1,7 +1,8 @@
 """When a replica that ended is started again. Pure: exits and starts with their times in, the next due time out.
 
 Backoff grows with each failure in a row and is forgotten after a stable period. A replica that keeps ending is in a
-crash loop: that is said loudly, the rest of the fleet goes on, and it is tried again slowly.
+crash loop: that is said loudly, the rest of the fleet goes on, and it is tried again slowly. On a full disk nothing
+can run, whatever it is: that is no failure of the replica's, and it is tried again until there is room.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ class RestartRule:
     loop_failures: int = 5
     """Failures in a row that make a crash loop."""
     loop_retry_s: float = 60.0
+    full_disk_retry_s: float = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +51,11 @@ def became_ready(state: RestartState, now_s: float) -> RestartState:
 
 def was_started_again(state: RestartState) -> RestartState:
     return replace(state, restarts=state.restarts + 1, ready_since_s=None)
+
+
+def lacked_room(state: RestartState, now_s: float, reason: str, rule: RestartRule) -> RestartState:
+    """After an end, or a start that failed, while the disk was full."""
+    return replace(state, due_s=now_s + rule.full_disk_retry_s, ready_since_s=None, last_reason=reason)
 
 
 def ended(state: RestartState, now_s: float, reason: str, rule: RestartRule, jitter: float) -> RestartState:

@@ -22,7 +22,7 @@ from argosy.control.monitoring.observed import Observed
 from argosy.control.monitoring.prober import Prober
 from argosy.control.platforms.platform import Launch, Platform, Replica, ReplicaExit
 from argosy.control.supervision.recollection import recollect
-from argosy.control.supervision.restart import RestartState, became_ready, ended, was_started_again
+from argosy.control.supervision.restart import RestartState, became_ready, ended, lacked_room, was_started_again
 from argosy.control.supervision.watchdog import Rules, Watchdog
 from argosy.telemetry.logs import logger
 
@@ -48,6 +48,7 @@ class Supervisor:
         on_change: Callable[[], None],
         rules: Rules | None = None,
         clock: Clock = time.monotonic,
+        disk_is_full: Callable[[], bool] = lambda: False,
     ) -> None:
         """`launch` says how to start a slot of a service; `on_change` is called when who can serve may have changed."""
         self._services = services
@@ -58,6 +59,7 @@ class Supervisor:
         self._on_change = on_change
         self._rules = rules or Rules()
         self._clock = clock
+        self._disk_is_full = disk_is_full
         self._watchdog = Watchdog(services, platform, prober, observed, on_change, self._rules, clock)
         self._slots: dict[str, set[str]] = {name: set() for name in services}
         self._states: dict[str, RestartState] = {}
@@ -260,11 +262,15 @@ class Supervisor:
 
     def _failed(self, service: str, slot: str, was: str, reason: str) -> None:
         before = self._states.get(slot, RestartState())
-        after = ended(before, self._clock(), reason, self._rules.restart, random.random())
+        if full := self._disk_is_full():
+            reason = f"{reason} (the disk is full)"
+            after = lacked_room(before, self._clock(), reason, self._rules.restart)
+        else:
+            after = ended(before, self._clock(), reason, self._rules.restart, random.random())
         self._states[slot] = after
         self._observed.failed(service, slot, reason)
         wait_s = after.due_s - self._clock()
-        if after.looping(self._rules.restart):
+        if not full and after.looping(self._rules.restart):
             told = f"{reason}; {after.failures} failures in a row, trying again every {wait_s:.0f} s"
             self._observed.failed(service, slot, f"crash loop: {told}")
             self._feed.add("replica", slot, was, "crash loop", told)

@@ -20,7 +20,7 @@ from starlette.routing import Route
 from argosy.clients.upstreams import Upstreams
 from argosy.config.models import DocumentsSettings
 from argosy.contracts.codec import JSON, decode
-from argosy.contracts.documents import Accepted, BatchView, CollectionCreate, DocumentStatus
+from argosy.contracts.documents import Accepted, BatchView, CollectionCreate, DocumentStatus, RefusedUpload
 from argosy.contracts.errors import ArgosyError, InvalidRequest
 from argosy.contracts.request import Deadline, RequestContext
 from argosy.contracts.store import EnsureCollection
@@ -29,7 +29,6 @@ from argosy.services.documents.catalog import Catalog
 from argosy.services.documents.chunking import ChunkLimits
 from argosy.services.documents.database import Database, open_database
 from argosy.services.documents.following import changed
-from argosy.services.documents.housekeeping import sweep
 from argosy.services.documents.intake import QueueLimits, Upload
 from argosy.services.documents.interventions import Interventions
 from argosy.services.documents.jobs import JobRules, Jobs
@@ -37,28 +36,24 @@ from argosy.services.documents.meters import IngestionMeters
 from argosy.services.documents.parsing import ParserLimits, ParserPool
 from argosy.services.documents.pipeline import Pipeline, PipelineSettings
 from argosy.services.documents.processing import processing_key, vectors_key
-from argosy.services.documents.queueing import queue_size
+from argosy.services.documents.refusals import checked
 from argosy.services.documents.statistics import report
 from argosy.services.documents.tokenization import ModelTokenizer
+from argosy.services.documents.upkeep import Upkeep
 from argosy.services.documents.uploads import Incoming, read_upload
 from argosy.services.documents.worker import Worker
 from argosy.serving.app import create_app, until_gone
 from argosy.serving.kit import Details, Kit
 from argosy.serving.middleware import body_of, context_of
-from argosy.telemetry.logs import logger
 
 P = ParamSpec("P")
 R = TypeVar("R")
 UPLOAD_TIMEOUT_S = 300.0
 STORE_HINT_TIMEOUT_S = 2.0
 MAX_WAIT_S = 60.0
-QUEUE_WATCH_S = 2.0
 MAX_WINDOW_S = 7 * 86_400
 CALLER_THREADS = 8
 MAX_DIGITS = 15
-HOUSEKEEPING_S = 3600.0
-
-log = logger("documents")
 
 
 class DocumentsService:
@@ -78,13 +73,13 @@ class DocumentsService:
         kit.load.queued = self._busy
         self._meters = IngestionMeters(kit.metrics.registry)
         self._threads = ThreadPoolExecutor(CALLER_THREADS, thread_name_prefix="documents-call")
-        self._queued = 0
-        """Documents waiting or in work, all replicas together, when last looked."""
+        self._upkeep: Upkeep | None = None
         self.app = create_app(
             kit,
             [
                 Route("/documents", self._add, methods=["POST"]),
                 Route("/documents", self._list, methods=["GET"]),
+                Route("/documents/refused", self._refuse, methods=["POST"]),
                 Route("/documents/{id}", self._show, methods=["GET"]),
                 Route("/documents/{id}", self._delete, methods=["DELETE"]),
                 Route("/documents/{id}/retry", self._retry, methods=["POST"]),
@@ -133,8 +128,8 @@ class DocumentsService:
         )
         self._worker = Worker(jobs, pipeline, slots=settings.workers, on_failed=self._meters.failed)
         self._worker.start()
-        self._spawn(self._keep_house())
-        self._spawn(self._watch_queue())
+        self._upkeep = Upkeep(database, self._catalog, self._blobs, self._meters, self._busy)
+        self._spawn(self._upkeep.run())
 
     async def stop(self) -> None:
         for task in self._background:
@@ -181,6 +176,13 @@ class DocumentsService:
         for content in incoming.contents:
             self._blobs.put(content.data)
         return self._catalog.accept(incoming.collection, uploads, incoming.group)
+
+    async def _refuse(self, request: Request) -> Response:
+        """Keeps what its sender was refused, or could not read, as failed documents."""
+        refused = checked(decode(await request.body(), RefusedUpload, JSON), self._settings.max_files_per_request)
+        kept = await self._in_thread(self._catalog.refuse, refused)
+        self._spawn(self._tell_store(refused.collection, context_of(request.scope)))
+        return _json(kept, 202)
 
     async def _tell_store(self, collection: str, context: RequestContext) -> None:
         """A search of a new collection finds it empty rather than missing; indexing ensures it again."""
@@ -273,31 +275,8 @@ class DocumentsService:
         assert self._worker is not None
         self._worker.wake()
 
-    async def _watch_queue(self) -> None:
-        """Keeps the gauges of the queue true, also when other replicas change it."""
-        assert self._database is not None
-        while True:
-            with contextlib.suppress(ArgosyError):
-                documents, size = await asyncio.to_thread(self._queue)
-                self._meters.saw_queue(documents, size, self._busy())
-                self._queued = documents
-            await asyncio.sleep(QUEUE_WATCH_S)
-
-    def _queue(self) -> tuple[int, int]:
-        assert self._database is not None
-        with self._database.read() as connection:
-            return queue_size(connection)
-
     def _busy(self) -> int:
         return len(self._worker.running) if self._worker is not None else 0
-
-    async def _keep_house(self) -> None:
-        while True:
-            try:
-                await asyncio.to_thread(sweep, self._catalog, self._blobs)
-            except Exception as error:
-                log.error("housekeeping failed", exc_info=error)
-            await asyncio.sleep(HOUSEKEEPING_S)
 
     def _spawn(self, work: Coroutine[None, None, None]) -> None:
         task = asyncio.create_task(work)
@@ -305,7 +284,11 @@ class DocumentsService:
         task.add_done_callback(self._background.discard)
 
     def _details(self) -> Details:
-        return {"working_on": self._busy(), "workers": self._settings.workers, "queued": self._queued}
+        return {
+            "working_on": self._busy(),
+            "workers": self._settings.workers,
+            "queued": self._upkeep.queued if self._upkeep else 0,
+        }
 
 
 def _brief(context: RequestContext) -> RequestContext:

@@ -15,12 +15,14 @@ from argosy.contracts.documents import (
     DocumentPage,
     DocumentStatus,
     DocumentView,
+    RefusedUpload,
 )
 from argosy.contracts.errors import CollectionNotFound, Conflict, DocumentNotFound, InvalidRequest, NotFound
 from argosy.contracts.store import ForgetRequest
 from argosy.services.documents.database import Database
 from argosy.services.documents.intake import Intake, QueueLimits, Upload
 from argosy.services.documents.queueing import enqueue, supersede, unreferenced
+from argosy.services.documents.refusals import record
 from argosy.services.documents.schema import ACTIVE, DELETED, JobKind, batches, collections, documents, entries, jobs
 from argosy.services.documents.views import batch_view, document_view
 
@@ -65,6 +67,18 @@ class Catalog:
             accepted = self._intake.accept(connection, collection, uploads, now, group)
             _ensure(connection, collection, now)
             return accepted
+
+    def refuse(self, refused: RefusedUpload) -> Accepted:
+        """Keeps documents that were not taken, as failed; durable once it returns.
+
+        Raises: InvalidRequest, StorageFull.
+        """
+        check_name(refused.collection)
+        with self._database.write(alone=True) as connection:
+            now = self._database.now(connection)
+            kept = record(connection, refused, now)
+            _ensure(connection, refused.collection, now)
+            return kept
 
     def document(self, document_id: str) -> DocumentView:
         """Raises: DocumentNotFound."""

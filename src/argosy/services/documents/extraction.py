@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from argosy.contracts.errors import EmptyDocument, NoTextInDocument, OversizedDocument, UnreadableDocument
@@ -127,8 +127,7 @@ def _csv(data: bytes, name: str) -> ParsedDocument:
 
 
 def _json(data: bytes, name: str) -> ParsedDocument:
-    text = decode_any(data)
-    _check_json(text, name)
+    text = _one_value(decode_any(data), name)
     try:
         found = xberg_reader.read(text.encode("utf-8", "replace"), name, Format.JSON)
     except RuntimeError as error:
@@ -138,13 +137,40 @@ def _json(data: bytes, name: str) -> ParsedDocument:
     return ParsedDocument(found.text, Format.JSON, found.title or markdown_title(found.text))
 
 
+def _one_value(text: str, name: str) -> str:
+    """The text, or of JSON Lines, which is what many a `.json` file holds, all values as one list.
+
+    Checked here, because the parser would take a broken file for a text. Numbers are not computed: they may have any
+    length.
+    """
+    try:
+        _check_json(text, name)
+    except json.JSONDecodeError as error:
+        lines = [(number, line) for number, line in enumerate(text.split("\n"), start=1) if line.strip()]
+        broken, fault = _broken_line(lines, name)
+        if fault is None:
+            return f"[{','.join(line for _, line in lines)}]"
+        place = (broken, fault.colno) if broken > lines[0][0] else (error.lineno, error.colno)
+        raise UnreadableDocument(
+            f"{name} is damaged: it is not valid JSON (line {place[0]}, column {place[1]})."
+        ) from error
+    return text
+
+
+def _broken_line(lines: Sequence[tuple[int, str]], name: str) -> tuple[int, json.JSONDecodeError | None]:
+    """The number of the first line that is not a JSON value by itself, and what is wrong with it."""
+    for number, line in lines:
+        try:
+            _check_json(line, name)
+        except json.JSONDecodeError as error:
+            return number, error
+    return 0, None
+
+
 def _check_json(text: str, name: str) -> None:
-    """The parser would take a broken file for a text. Numbers are not computed: they may have any length."""
+    """Raises: JSONDecodeError, OversizedDocument."""
     try:
         json.loads(text, parse_int=len, parse_float=len)
-    except json.JSONDecodeError as error:
-        place = f"line {error.lineno}, column {error.colno}"
-        raise UnreadableDocument(f"{name} is damaged: it is not valid JSON ({place}).") from error
     except RecursionError as error:
         raise OversizedDocument(f"{name} is nested too deeply to be read as JSON.") from error
 

@@ -57,7 +57,7 @@ _KINDS: Mapping[Format, _Kind] = {
     Format.TEXT: _Kind("plain text", "a plain text", (".txt", ".text", ".log", ".rst")),
     Format.HTML: _Kind("HTML", "an HTML page", (".html", ".htm", ".xhtml")),
     Format.CSV: _Kind("CSV", "a CSV table", (".csv", ".tsv")),
-    Format.JSON: _Kind("JSON", "a JSON file", (".json",)),
+    Format.JSON: _Kind("JSON", "a JSON file", (".json", ".jsonl", ".ndjson")),
     Format.EML: _Kind("e-mail", "an e-mail", (".eml",)),
     Format.RTF: _Kind("rich text", "a rich text (RTF) document", (".rtf",)),
     Format.PDF: _Kind("PDF", "a PDF", (".pdf",)),
@@ -114,17 +114,6 @@ def detect(data: bytes, name: str, declared: str | None = None) -> Format:
     if not PurePosixPath(name).suffix:
         return Format.TEXT
     raise _wrong(name, None, f"a {PurePosixPath(name).suffix[:20]} file")
-
-
-def admit(data: bytes, name: str, declared: str | None = None) -> str:
-    """The media type to record for an upload, even of a document that will turn out to be empty or damaged.
-
-    Raises: UnsupportedType only; what is wrong with the document itself is found when it is parsed.
-    """
-    try:
-        return detect(data, name, declared)
-    except DocumentError:
-        return SUFFIXES.get(PurePosixPath(name).suffix.lower(), Format.TEXT)
 
 
 def noun(kind: Format) -> str:

@@ -33,7 +33,7 @@ class QueueLimits:
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """One document of a request. Its content is already in the blob store under `content_hash`.
+    """One document of a request. Its content is already in the blob store under `content_hash`; None: it was refused.
 
     `source` tells documents of one collection apart: the id given, else the URI sent, else the file name.
     """
@@ -42,7 +42,7 @@ class Upload:
     source: str
     content_type: str
     bytes_len: int
-    content_hash: str
+    content_hash: str | None
     title: str | None = None
     metadata: Metadata = field(default_factory=dict)
 
@@ -82,9 +82,8 @@ class Intake:
         job: int | None
         for ordinal, (key, upload) in enumerate(wanted.items()):
             if key in fresh:
-                row = known.get(key)
                 replaced = supersede(connection, key, now)
-                document = _store(connection, key, collection, upload, self.fingerprint(upload), row, now)
+                document = store_row(connection, known.get(key), collection, upload, self.fingerprint(upload), now)
                 job = enqueue(connection, JobKind.INDEX, document, now, batch_id=batch_id, lane=lane, replaced=replaced)
                 status = DocumentStatus.QUEUED
             else:
@@ -192,16 +191,12 @@ def _under_way(connection: Connection, key: str) -> tuple[int | None, DocumentSt
     return (None, DocumentStatus.UNCHANGED) if row is None else (row.id, DocumentStatus(row.state))
 
 
-def _store(
-    connection: Connection,
-    key: str,
-    collection: str,
-    upload: Upload,
-    fingerprint: str,
-    row: Any,
-    now: float,
-) -> Any:
-    """The document's row as it is from now on; what is indexed of an older version stays in it until the new one is."""
+def store_row(connection: Connection, row: Any, collection: str, upload: Upload, fingerprint: str, now: float) -> Any:
+    """The document's row as it is from now on, `row` being what it was, None for a new one.
+
+    What is indexed of an older version stays in it until the new one is.
+    """
+    key = document_id(collection, upload.source)
     values = {
         "collection": collection,
         "source": upload.source,

@@ -45,12 +45,17 @@ class Interventions:
         return JobPage(views, views[-1].id if len(rows) > limit else None)
 
     def retry(self, document_id: str) -> DocumentView:
-        """Queues a failed or dead document again. Raises: DocumentNotFound, Conflict, Overloaded."""
+        """Queues a failed or dead document again.
+
+        Raises: DocumentNotFound; Conflict, also for one that was refused: there is nothing to try again; Overloaded.
+        """
         with self._database.write(alone=True) as connection:
             now = self._database.now(connection)
             row = existing(connection, document_id)
             if row.status not in _GAVE_UP:
                 raise Conflict(f"The document is {row.status}; only a failed or dead one can be tried again.")
+            if row.content_hash is None:
+                raise Conflict("The document was refused, and nothing of it is kept; mend it and add it again.")
             batch_id = self._intake.reserve(connection, (1, row.bytes), [document_id], now)
             open_lane(connection, batch_id)
             job = enqueue(connection, JobKind.INDEX, row, now, batch_id=batch_id, lane=batch_id)

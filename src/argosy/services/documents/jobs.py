@@ -33,9 +33,17 @@ class JobRules:
     """Tries that ended in an error or in the worker's death. Waiting for another service is not a try."""
     backoff_s: float = 1.0
     max_backoff_s: float = 60.0
+    max_wait_s: float = 15.0
+    """Between looks for what is away: nobody says when it is back."""
 
-    def delay_s(self, failures: int) -> float:
-        return min(self.max_backoff_s, self.backoff_s * 2.0 ** min(failures - 1, 30))
+    def backoff_after_s(self, failures: int) -> float:
+        return min(self.max_backoff_s, self._doubled_s(failures))
+
+    def wait_after_s(self, waits: int) -> float:
+        return min(self.max_wait_s, self._doubled_s(waits))
+
+    def _doubled_s(self, times: int) -> float:
+        return self.backoff_s * 2.0 ** min(times - 1, 30)
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,6 +187,7 @@ class Jobs:
             self._write(connection, job, **ended, error_code=None, error_detail=None)
             before = connection.execute(select(documents).where(documents.c.id == job.document_id)).one()
             if indexed is not None:
+                self._end_waits(connection, now)
                 _mark(
                     connection,
                     job,
@@ -209,7 +218,7 @@ class Jobs:
         Raises: LeaseLost.
         """
         if retryable and (job.attempts < self.rules.max_attempts or job.kind is JobKind.FORGET):
-            self._again(job, fault, self.rules.delay_s(job.attempts))
+            self._again(job, fault, self.rules.backoff_after_s(job.attempts), waits=0)
             return
         state = JobState.DEAD if retryable else JobState.FAILED
         with self._database.write() as connection:
@@ -222,7 +231,7 @@ class Jobs:
         """Something this job needs is not there now: again after a pause, without limit. Raises: LeaseLost."""
         with self._database.read() as connection:
             waits = connection.execute(select(jobs.c.waits).where(jobs.c.id == job.id)).scalar() or 0
-        self._again(job, fault, self.rules.delay_s(waits + 1), attempts=job.attempts - 1, waits=waits + 1)
+        self._again(job, fault, self.rules.wait_after_s(waits + 1), attempts=job.attempts - 1, waits=waits + 1)
 
     def release(self, job: Job) -> None:
         """Hands the job back untouched, due at once: the worker stops. Raises: LeaseLost."""
@@ -237,6 +246,18 @@ class Jobs:
             if job.kind is JobKind.INDEX:
                 shown = {} if fault is None else {"error_code": fault.code, "error_detail": fault.detail}
                 _mark(connection, job, now, status=DocumentStatus.QUEUED, stage=None, **shown)
+
+    def _end_waits(self, connection: Connection, now: float) -> None:
+        """What one document got through, others need wait for no longer, however often they found it missing."""
+        soon = now + self.rules.backoff_s
+        waiting = (
+            select(jobs.c.id)
+            .where(
+                jobs.c.state == JobState.QUEUED, jobs.c.kind == JobKind.INDEX, jobs.c.run_at > soon, jobs.c.waits > 0
+            )
+            .with_for_update(skip_locked=True)  # another one that is just done ends the same waits
+        )
+        connection.execute(update(jobs).where(jobs.c.id.in_(waiting)).values(run_at=soon))
 
     def _write(self, connection: Connection, job: Job, **values: object) -> None:
         mine = (jobs.c.id == job.id, jobs.c.state == JobState.RUNNING, jobs.c.fence == job.fence)

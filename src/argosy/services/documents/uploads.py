@@ -83,7 +83,7 @@ async def _form(form: FormData, settings: DocumentsSettings) -> Incoming:
     for index, file in enumerate(files):
         name = clean_name(file.filename or "", f"files[{index}]")
         source = sources[index] if sources else name
-        _check_source(source, f"sources[{index}]")
+        check_source(source, f"sources[{index}]")
         if (file.size or 0) > settings.max_file_bytes:
             raise _too_large(name, file.size or 0, settings)
         data = await file.read()
@@ -104,7 +104,7 @@ def _text(index: int, upload: TextUpload, settings: DocumentsSettings) -> Conten
     if len(data) > settings.max_file_bytes:
         raise _too_large(name, len(data), settings)
     source = document.id or f"text:{content_hash(data)}"
-    _check_source(source, f"documents[{index}].id")
+    check_source(source, f"documents[{index}].id")
     return Content(name, source, data, Format.MARKDOWN.value, document.title, _checked(document.metadata))
 
 
@@ -138,7 +138,8 @@ def clean_name(given: str, param: str) -> str:
     return name if len(name) <= MAX_NAME_CHARS else name[: MAX_NAME_CHARS - len(suffix)] + suffix
 
 
-def _check_source(source: str, param: str) -> None:
+def check_source(source: str, param: str) -> None:
+    """Raises: InvalidRequest."""
     if not source or len(source) > MAX_SOURCE_CHARS or "\0" in source:
         raise InvalidRequest(f"{param} must have 1 to {MAX_SOURCE_CHARS} characters, none of them NUL.", param=param)
 

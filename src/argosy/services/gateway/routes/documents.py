@@ -57,6 +57,11 @@ def router(gateway: Gateway) -> APIRouter:
         """Takes files (multipart) or texts (JSON); answers 202 once all of them are on disk."""
         return await upload(request, "/documents", UPLOAD_TYPES)
 
+    @routes.post("/v1/documents/refused", status_code=202)
+    async def refused(request: Request) -> Response:
+        """Keeps documents that their sender was refused, or could not read, as failed ones with the reason."""
+        return await upload(request, "/documents/refused", (JSON,))
+
     @routes.get("/v1/documents")
     async def documents(request: Request) -> Response:
         """A page of documents and their status."""

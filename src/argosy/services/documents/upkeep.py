@@ -1,0 +1,61 @@
+"""What the service does beside requests and jobs: it keeps the gauges of the queue true, and clears away leftovers."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+
+from argosy.contracts.errors import ArgosyError
+from argosy.services.documents.blobs import BlobStore
+from argosy.services.documents.catalog import Catalog
+from argosy.services.documents.database import Database
+from argosy.services.documents.housekeeping import sweep
+from argosy.services.documents.meters import IngestionMeters
+from argosy.services.documents.queueing import queue_size
+from argosy.telemetry.logs import logger
+
+QUEUE_WATCH_S = 2.0
+HOUSEKEEPING_S = 3600.0
+
+log = logger("documents")
+
+
+class Upkeep:
+    """`run` goes on until it is cancelled."""
+
+    def __init__(
+        self, database: Database, catalog: Catalog, blobs: BlobStore, meters: IngestionMeters, busy: Callable[[], int]
+    ) -> None:
+        """`busy` says how many documents this replica works on."""
+        self._database = database
+        self._catalog = catalog
+        self._blobs = blobs
+        self._meters = meters
+        self._busy = busy
+        self.queued = 0
+        """Documents waiting or in work, all replicas together, when last looked."""
+
+    async def run(self) -> None:
+        await asyncio.gather(self._keep_house(), self._watch_queue())
+
+    async def _watch_queue(self) -> None:
+        """Also while other replicas change it."""
+        while True:
+            with contextlib.suppress(ArgosyError):
+                documents, size = await asyncio.to_thread(self._queue)
+                self._meters.saw_queue(documents, size, self._busy())
+                self.queued = documents
+            await asyncio.sleep(QUEUE_WATCH_S)
+
+    def _queue(self) -> tuple[int, int]:
+        with self._database.read() as connection:
+            return queue_size(connection)
+
+    async def _keep_house(self) -> None:
+        while True:
+            try:
+                await asyncio.to_thread(sweep, self._catalog, self._blobs)
+            except Exception as error:
+                log.error("housekeeping failed", exc_info=error)
+            await asyncio.sleep(HOUSEKEEPING_S)
