@@ -12,7 +12,8 @@ import pytest
 from argosy.contracts.documents import DocumentStatus
 from argosy.services.documents.chunking import ChunkLimits
 from argosy.services.documents.intake import document_id
-from argosy.services.documents.jobs import JobRules, Jobs
+from argosy.services.documents.job_rules import JobRules
+from argosy.services.documents.jobs import Jobs
 from argosy.services.documents.parsed import ParsedDocument
 from argosy.services.documents.parsing import ParserPool
 from argosy.services.documents.pipeline import Pipeline, PipelineSettings

@@ -11,7 +11,8 @@ from argosy.services.documents.catalog import Catalog
 from argosy.services.documents.database import Database
 from argosy.services.documents.intake import QueueLimits, Upload
 from argosy.services.documents.interventions import Interventions
-from argosy.services.documents.jobs import Indexed, Job, JobRules, Jobs
+from argosy.services.documents.job_rules import JobRules
+from argosy.services.documents.jobs import Indexed, Job, Jobs
 
 
 class WallClock:

@@ -9,7 +9,8 @@ import pytest
 from argosy.contracts.documents import DocumentStatus
 from argosy.contracts.errors import NoTextInDocument, Unavailable
 from argosy.services.documents.intake import document_id
-from argosy.services.documents.jobs import Indexed, Job, JobRules, Jobs
+from argosy.services.documents.job_rules import JobRules
+from argosy.services.documents.jobs import Indexed, Job, Jobs
 from argosy.services.documents.worker import Worker
 
 if TYPE_CHECKING:

@@ -31,7 +31,8 @@ from argosy.services.documents.database import Database, open_database
 from argosy.services.documents.following import changed
 from argosy.services.documents.intake import QueueLimits, Upload
 from argosy.services.documents.interventions import Interventions
-from argosy.services.documents.jobs import JobRules, Jobs
+from argosy.services.documents.job_rules import JobRules
+from argosy.services.documents.jobs import Jobs
 from argosy.services.documents.meters import IngestionMeters
 from argosy.services.documents.parsing import ParserLimits, ParserPool
 from argosy.services.documents.pipeline import Pipeline, PipelineSettings

@@ -15,6 +15,7 @@ from sqlalchemy import Connection, case, func, select, update
 from argosy.contracts.documents import DocumentFault, DocumentStatus
 from argosy.contracts.store import Metadata
 from argosy.services.documents.database import Database
+from argosy.services.documents.job_rules import JobRules
 from argosy.services.documents.queueing import unreferenced
 from argosy.services.documents.schema import DELETED, JobKind, JobState, documents, jobs, lanes
 from argosy.services.documents.turns import due, expired, whose_turn
@@ -24,26 +25,6 @@ WORKER_DIED = DocumentFault("worker_died", "Processing ended abruptly each time 
 
 class LeaseLost(Exception):
     """The job is no longer this worker's: its lease ran out, it was superseded, or its document was deleted."""
-
-
-@dataclass(frozen=True, slots=True)
-class JobRules:
-    lease_s: float = 60.0
-    max_attempts: int = 4
-    """Tries that ended in an error or in the worker's death. Waiting for another service is not a try."""
-    backoff_s: float = 1.0
-    max_backoff_s: float = 60.0
-    max_wait_s: float = 15.0
-    """Between looks for what is away: nobody says when it is back."""
-
-    def backoff_after_s(self, failures: int) -> float:
-        return min(self.max_backoff_s, self._doubled_s(failures))
-
-    def wait_after_s(self, waits: int) -> float:
-        return min(self.max_wait_s, self._doubled_s(waits))
-
-    def _doubled_s(self, times: int) -> float:
-        return self.backoff_s * 2.0 ** min(times - 1, 30)
 
 
 @dataclass(frozen=True, slots=True)
