@@ -16,7 +16,7 @@ import signal
 import statistics
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -38,6 +38,8 @@ WARM_S = 2.0
 HOP_RATE, HOP_S, HOP_WARM_S = 150.0, 2.5, 0.5
 DIRECT = "no proxy"
 OURS = "Argosy"
+AIM = 3.0
+"""Times Argosy's p99, that of what is not Argosy."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,6 +185,15 @@ def tail_row(name: str, tail: Tail, ours: Tail | None) -> list[str]:
     ]
 
 
+def aims(tails: Mapping[str, Tail]) -> Iterator[str]:
+    """Met only where the whole interval is at the aim or above it, missed only where all of it is below."""
+    for name, tail in tails.items():
+        if OURS in tails and not name.startswith(OURS):
+            low, high = ratio_interval(tail.p99_ms, tails[OURS].p99_ms)
+            verdict = "met" if low >= AIM else "missed" if high < AIM else "within the interval, so open"
+            yield f"{name}: at least {AIM:g} times Argosy's p99 was the aim: {verdict} ({low:.2f}–{high:.2f})."
+
+
 def hop_row(name: str, hop: Hop, direct: Hop) -> list[str]:
     p50_ms, p99_ms = statistics.median(hop.p50_ms), statistics.median(hop.p99_ms)
     added = [p50_ms - statistics.median(direct.p50_ms), p99_ms - statistics.median(direct.p99_ms)]
@@ -195,6 +206,7 @@ def report(seen: Seen, rounds: int, requests: int) -> None:
     for rate, tails in seen.tails.items():
         print(f"\n{rate:g} requests/s, {rounds} rounds of {requests} requests, work {WORK_MS:g} ms, σ {SIGMA:g}:\n")
         table(heads, [tail_row(name, tail, tails.get(OURS)) for name, tail in tails.items()])
+        print("", *aims(tails), sep="\n")
     print("\nNone disturbed and no work, so what a hop adds:\n")
     heads = ["in front", "p50 ms", "p99 ms", "added, p50", "added, p99"]
     table(heads, [hop_row(name, hop, seen.hops[DIRECT]) for name, hop in seen.hops.items()])

@@ -69,6 +69,20 @@ def test_status_shows_six_healthy_services(shared_fleet: SharedFleet) -> None:
     assert "HEALTHY" in shared_fleet.cli("status").ok().out
 
 
+def test_balancing_is_explained_by_who_calls(shared_fleet: SharedFleet, added: Ran) -> None:
+    shared_fleet.cli("search", "storm gate").ok()
+    view = shared_fleet.cli("balance", "explain", "store", "--json").ok().json()
+    assert (view["service"], view["strategy"]) == ("store", "adaptive")
+    callers = {caller["caller"].rpartition("-")[0]: caller["balance"]["replicas"] for caller in view["callers"]}
+    assert callers["retrieval"][0]["id"] in shared_fleet.pids()
+    assert callers["retrieval"][0]["ended"] >= 1
+    assert callers["documents"][0]["ended"] >= 1
+    printed = shared_fleet.cli("balance", "explain", "store").ok().out
+    assert "store: adaptive" in printed
+    assert all(caller["caller"] in printed for caller in view["callers"])
+    assert " by adaptive: " in printed
+
+
 def test_the_token_and_the_data_are_the_owners_only(shared_fleet: SharedFleet) -> None:
     assert shared_fleet.data_dir.stat().st_mode & 0o777 == 0o700
     exposed = [path for path in shared_fleet.data_dir.iterdir() if path.is_file() and path.stat().st_mode & 0o077]

@@ -81,6 +81,8 @@ class Balancer:
         self._candidates: dict[str, Candidate] = {}
         self._open: list[Candidate] = []
         """All of them, in the order of the endpoint set."""
+        self._weighted: list[Candidate] = []
+        """Those to which the last pick gave less than their full weight."""
         self._gone: dict[str, _Gone] = {}
         self._shares = PickShares()
         self._probes_due: dict[str, Candidate] = {}
@@ -161,13 +163,13 @@ class Balancer:
         among = self._open
         if request.avoid:
             among = [c for c in among if c.id not in request.avoid] or among
+        if self._weighted:
+            self._give_full_weight()
         eligibility = self._eligibility
         if eligibility is None or eligibility.settled:
             return among, False
         eligibility.settle(now_s)
         if eligibility.settled or eligibility.panic:
-            for candidate in self._open:
-                candidate.weight = candidate.full_weight
             return among, False
         asked = eligibility.to_ask(now_s)
         if asked in self._candidates:
@@ -176,13 +178,19 @@ class Balancer:
             tried = eligibility.take_trial(now_s)
             if tried is not None and tried in self._candidates:
                 return [self._candidates[tried]], True
-        for candidate in among:
-            candidate.weight = candidate.full_weight * eligibility.weight(candidate.id, now_s)
+        for replica_id, share in eligibility.weights(now_s):
+            candidate = self._candidates[replica_id]
+            candidate.weight = candidate.full_weight * share
+            self._weighted.append(candidate)
         usable = [c for c in among if c.weight > 0]
         if not usable:  # every one that is left is out: better one of them, by full weight, than none
-            for candidate in among:
-                candidate.weight = candidate.full_weight
+            self._give_full_weight()
         return usable or among, False
+
+    def _give_full_weight(self) -> None:
+        for candidate in self._weighted:
+            candidate.weight = candidate.full_weight
+        self._weighted.clear()
 
     def _other(self, name: str) -> Strategy:
         if name == self._name:
@@ -238,8 +246,6 @@ class Balancer:
         now_s = self._clock()
         candidate.in_flight -= 1
         candidate.busy_since_s = now_s
-        if kind is Kind.OK:
-            candidate.beaten = 0
         if kind is not Kind.CANCELLED:
             candidate.ended += 1
             candidate.failed += kind in FAULTS

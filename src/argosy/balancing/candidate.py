@@ -22,8 +22,6 @@ class Candidate:
     ended: int = 0
     failed: int = 0
     """Of those that ended: by the replica's fault (no connection, no answer in time, a 5xx)."""
-    beaten: int = 0
-    """Requests in a row that another replica answered first, since this one last answered any."""
     report: LoadReport | None = None
     """The last one it sent."""
     reported_s: float = 0.0

@@ -86,8 +86,8 @@ class Eligibility:
     def __init__(self, rule: EligibilityRule) -> None:
         self._rule = rule
         self._standings: dict[str, Standing] = {}
-        self.settled = True
-        """Every replica is in at its full weight: nothing to look up for a pick."""
+        self._unsettled: list[tuple[str, Standing]] = []
+        """Those that are out or may still be warming up, in the order of all: a pick looks at no others."""
         self.panic = False
         """Too few are good: nobody is to be put out or weighted down."""
         self._settles_s = -math.inf
@@ -96,6 +96,11 @@ class Eligibility:
     @property
     def standings(self) -> Mapping[str, Standing]:
         return self._standings
+
+    @property
+    def settled(self) -> bool:
+        """Every replica is in at its full weight: nothing to look up for a pick."""
+        return not self._unsettled
 
     @property
     def out(self) -> int:
@@ -125,20 +130,26 @@ class Eligibility:
 
     def weight(self, replica_id: str, now_s: float) -> float:
         """Share of its full weight that it may be given now; 0 for one that is out. Ignores panic."""
-        standing = self._standings[replica_id]
+        return self._weight(self._standings[replica_id], now_s)
+
+    def weights(self, now_s: float) -> list[tuple[str, float]]:
+        """The same of those that may have less than their full weight."""
+        return [(replica_id, self._weight(standing, now_s)) for replica_id, standing in self._unsettled]
+
+    def _weight(self, standing: Standing, now_s: float) -> float:
         if standing.state is not State.IN:
             return self._rule.suspect_weight if standing.suspect else 0.0
         warmth = (now_s - standing.warm_from_s) / self._rule.slow_start_s if self._rule.slow_start_s else 1.0
         return min(1.0, max(self._rule.slow_start_least, warmth))
 
     def settle(self, now_s: float) -> None:
-        """Notes that slow starts are over. To be called before a pick when not `settled`."""
+        """Notes that a slow start is over. To be called before a pick when not `settled`."""
         if now_s >= self._settles_s:
             self._look(now_s)
 
     def take_trial(self, now_s: float) -> str | None:
         """The replica that is to be tried with the next request, which then must be ended with `trial`."""
-        for replica_id, standing in self._standings.items():
+        for replica_id, standing in self._unsettled:
             if standing.state is State.OUT and now_s >= standing.out_until_s:
                 standing.state, standing.passed = State.TRIAL, 0
             if standing.state is State.TRIAL and not standing.trial_in_flight:
@@ -148,7 +159,7 @@ class Eligibility:
 
     def to_ask(self, now_s: float) -> str | None:
         """The replica whose report is wanted before it is tried again: other callers may just have tried it."""
-        for replica_id, standing in self._standings.items():
+        for replica_id, standing in self._unsettled:
             if standing.state is State.OUT and not standing.asked and now_s >= standing.out_until_s - ASKED_BEFORE_S:
                 standing.asked = True
                 return replica_id
@@ -224,11 +235,10 @@ class Eligibility:
         slow_start_s = self._rule.slow_start_s
         good = sum(s.state is State.IN for s in self._standings.values())
         self.panic = good < self._rule.panic_below * len(self._standings)
-        self._settles_s = now_s
-        self.settled = True
-        for standing in self._standings.values():
-            warm_s = standing.warm_from_s + slow_start_s
-            if standing.state is not State.IN:
-                self.settled, self._settles_s = False, math.inf
-            elif warm_s > now_s:
-                self.settled, self._settles_s = False, max(self._settles_s, warm_s)
+        self._unsettled = [
+            (replica_id, standing)
+            for replica_id, standing in self._standings.items()
+            if standing.state is not State.IN or standing.warm_from_s + slow_start_s > now_s
+        ]
+        warm_s = (standing.warm_from_s + slow_start_s for _, standing in self._unsettled if standing.state is State.IN)
+        self._settles_s = min(warm_s, default=math.inf)

@@ -51,11 +51,6 @@ class Lease:
         """Notes how it was answered, and when: a stream goes on after that, which is no latency of the replica's."""
         self._answer = kind, self._clock() - self.started_s, report
 
-    def beaten(self) -> None:
-        """Ends it because another replica answered the same request first."""
-        self.candidate.beaten += 1
-        self.end(Kind.CANCELLED)
-
     def end(self, kind: Kind, report: LoadReport | None = None, latency_s: float | None = None) -> None:
         """Counts the request as done and lets the strategy learn. Only the first call of it does anything.
 

@@ -1,12 +1,14 @@
 """How many second attempts a caller may make: a share of its requests, so that retries never become the load.
 
-Source: Finagle's RetryBudget: 20 % of the requests of the last 10 s, and 10 a second besides for callers with few.
+Source: Finagle's RetryBudget, 20 % of the requests of the last 10 s. For callers with few it allows 10 a second
+besides; here the two are not added up, or the reserve would be a second load where requests are many enough to pay.
 Retries and hedges draw from the same budget. Pure: time comes in.
 """
 
 from __future__ import annotations
 
 from collections import deque
+from dataclasses import dataclass
 
 SHARE = 0.2
 RESERVE_PER_S = 10.0
@@ -14,34 +16,45 @@ WINDOW_S = 10.0
 SLOT_S = 0.5
 
 
+@dataclass(slots=True)
+class _Slot:
+    began_s: float
+    requests: int = 0
+    taken: int = 0
+
+
 class RetryBudget:
     def __init__(self, share: float = SHARE, reserve_per_s: float = RESERVE_PER_S, window_s: float = WINDOW_S) -> None:
         self._share = share
         self._reserve = reserve_per_s * window_s
         self._window_s = window_s
-        self._slots: deque[list[float]] = deque()
-        """Of SLOT_S each, the oldest first: when it began, tokens put in less tokens taken."""
-        self._balance = 0.0
+        self._slots: deque[_Slot] = deque()
+        """Of SLOT_S each, the oldest first."""
+        self._requests = 0
+        self._taken = 0
 
     def request(self, now_s: float) -> None:
         """Notes a first attempt: it earns its share of a second one."""
-        self._add(self._share, now_s)
+        self._slot(now_s).requests += 1
+        self._requests += 1
 
     def take(self, now_s: float) -> bool:
         """Whether a second attempt may be made now; then it is paid for."""
         if self.left(now_s) < 1:
             return False
-        self._add(-1.0, now_s)
+        self._slot(now_s).taken += 1
+        self._taken += 1
         return True
 
     def left(self, now_s: float) -> float:
-        """Attempts that could be paid for now."""
-        while self._slots and now_s - self._slots[0][0] >= self._window_s:
-            self._balance -= self._slots.popleft()[1]
-        return self._reserve + self._balance
+        """Attempts that could be paid for now: of what the requests earned or the reserve, whichever is more."""
+        while self._slots and now_s - self._slots[0].began_s >= self._window_s:
+            slot = self._slots.popleft()
+            self._requests -= slot.requests
+            self._taken -= slot.taken
+        return max(self._reserve, self._share * self._requests) - self._taken
 
-    def _add(self, tokens: float, now_s: float) -> None:
-        if not self._slots or now_s - self._slots[-1][0] >= SLOT_S:
-            self._slots.append([now_s, 0.0])
-        self._slots[-1][1] += tokens
-        self._balance += tokens
+    def _slot(self, now_s: float) -> _Slot:
+        if not self._slots or now_s - self._slots[-1].began_s >= SLOT_S:
+            self._slots.append(_Slot(now_s))
+        return self._slots[-1]

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections import deque
 
 MULTIPLIER = 2.0
-WINDOW_S = 5.0
-"""Over the source's 2 minutes callers would go on refusing for nearly as long after a flash crowd is over."""
+WINDOW_S = 2.5
+"""After a flash crowd callers go on refusing for about as long: over the source's 2 minutes for nearly as much."""
 SLOT_S = 0.5
 
 

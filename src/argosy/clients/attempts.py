@@ -14,15 +14,13 @@ from argosy.balancing.balancer import Balancer
 from argosy.balancing.lease import Lease
 from argosy.balancing.outcome import Kind
 from argosy.clients.guard import Guard
-from argosy.clients.hedging import Hedge
+from argosy.clients.hedging import Copy, Losers, best
 from argosy.contracts.errors import ArgosyError, DeadlineExceeded, Overloaded, Unavailable
 from argosy.contracts.request import Clock, Priority, RequestContext
 from argosy.telemetry.logs import logger
 
 R = TypeVar("R")
 ATTEMPTS = 2
-BEATEN_BY_CHANCE = 5
-"""Times in a row: where one read in twenty is late, chance does that to a good replica once in millions."""
 PATIENCE_S = 0.1
 """Between two looks for a replica of a service that is worth waiting for."""
 FAILURES = (aiohttp.ClientError, TimeoutError, ArgosyError)
@@ -59,6 +57,7 @@ class Attempts(Generic[R]):
         stack: contextlib.AsyncExitStack,
         balancer: Balancer,
         guard: Guard,
+        losers: Losers,
         clock: Clock,
     ) -> None:
         self._plan = plan
@@ -66,6 +65,7 @@ class Attempts(Generic[R]):
         self._stack = stack
         self._balancer = balancer
         self._guard = guard
+        self._losers = losers
         self._clock = clock
         self._failed: list[str] = []
         self._refused = False
@@ -113,11 +113,10 @@ class Attempts(Generic[R]):
             elsewhere = plan.idempotent and not self._failed and len(balancer.candidates) > 1
             allowed = context.for_hop_with_fallback() if elsewhere else context
             try:
-                hedges = elsewhere and self._hedges(lease)
+                hedges = elsewhere and self._hedges()
                 hedge_s = self._guard.delay.after_s() if hedges else None
                 if hedge_s is None:
-                    async with asyncio.timeout(allowed.deadline.remaining_s()):
-                        result = await self._once(lease, allowed, attempt)
+                    result = await self._asked(lease, allowed, attempt)
                 else:
                     result = await self._hedged(lease, allowed, attempt, hedge_s)
                 if hedges:
@@ -128,65 +127,62 @@ class Attempts(Generic[R]):
             self._stack.push_async_exit(attempt.pop_all())
             return result
 
-    def _hedges(self, lease: Lease) -> bool:
-        """Bulk work is in no hurry: it is not sent twice. A replica that was beaten each time is asked alone until it
-        answers: only so it is found out whether it is slow or does not answer at all."""
-        plan, beaten = self._plan, lease.candidate.beaten
-        return (
-            plan.hedged
-            and self._guard.hedging
-            and plan.context.priority is not Priority.BULK
-            and beaten < BEATEN_BY_CHANCE
-        )
+    async def _asked(self, lease: Lease, context: RequestContext, stack: contextlib.AsyncExitStack) -> R:
+        async with asyncio.timeout(context.deadline.remaining_s()):
+            return await self._once(lease, context, stack)
+
+    def _hedges(self) -> bool:
+        """Bulk work is in no hurry: it is not sent twice."""
+        return self._plan.hedged and self._guard.hedging and self._plan.context.priority is not Priority.BULK
 
     async def _hedged(
         self, lease: Lease, allowed: RequestContext, attempt: contextlib.AsyncExitStack, after_s: float
     ) -> R:
-        """The first answer of `lease`'s replica and, once that is late, another one. The loser is cancelled."""
-        first_id = lease.endpoint.id
-        guard = self._guard
-        async with (
-            contextlib.AsyncExitStack() as second,
-            Hedge(after_s, lambda: guard.may_repeat(self._clock()), lambda: self._second(first_id, second)) as hedge,
-        ):
-            try:
-                async with asyncio.timeout(allowed.deadline.remaining_s()) as timing:
-                    hedge.watch(timing)
-                    result = await self._once(lease, allowed, attempt)
-            except FAILURES as error:
-                hedge.settle()
-                if not hedge.sent or (isinstance(error, ArgosyError) and error.status < 500):
-                    raise
-                if hedge.won:
-                    lease.beaten()
-                else:
-                    lease.end(_kind_of(error, lease))
-                try:
-                    result = await hedge.result()
-                except FAILURES:
-                    raise error from None
-                guard.hedges_won += 1
-                attempt.push_async_exit(second.pop_all())
-            return result
+        """The first answer of `lease`'s replica and, once that is late, another one."""
+        own = attempt.pop_all()
+        first = Copy(lease, own, self._asked(lease, allowed, own))
+        copies = [first]
+        try:
+            await asyncio.wait({first.task}, timeout=after_s)
+            if not first.task.done() and self._guard.may_repeat(self._clock()):
+                copies += self._second(first)
+            winner = await best(copies)
+        except BaseException:  # cancelled: nobody waits for the answer any more
+            for copy in copies:
+                await copy.drop()
+            raise
+        for copy in copies:
+            if copy is winner or (winner is None and copy is first):
+                attempt.push_async_exit(copy.stack)
+            elif copy.task.done():
+                await self._failed_beside(copy)
+            else:
+                self._losers.leave(copy, after_s)
+        self._guard.hedges_won += winner not in (None, first)
+        return await (winner or first).task
 
-    async def _second(self, first_id: str, stack: contextlib.AsyncExitStack) -> R:
-        """Asks another replica than the first, which the retry budget has paid for. What it opened is in `stack`."""
-        plan = self._plan
-        async with contextlib.AsyncExitStack() as own:
-            lease = own.enter_context(self._balancer.lease((first_id,), plan.key, plan.context.strategy))
-            if lease.endpoint.id == first_id:
-                lease.end(Kind.CANCELLED)
-                raise Unavailable(f"The {plan.service} service has no second replica now.")
-            self._guard.hedges_sent += 1
-            try:
-                async with asyncio.timeout(plan.context.deadline.remaining_s()):
-                    result = await self._once(lease, plan.context, own)
-            except FAILURES as error:
-                self._failed.append(lease.endpoint.id)
-                lease.end(_kind_of(error, lease))
-                raise
-            stack.push_async_exit(own.pop_all())
-            return result
+    def _second(self, first: Copy[R]) -> list[Copy[R]]:
+        """Another copy on another replica, which the retry budget has paid for; none where there is no other."""
+        plan, stack = self._plan, contextlib.AsyncExitStack()
+        try:
+            lease = stack.enter_context(
+                self._balancer.lease((first.lease.endpoint.id,), plan.key, plan.context.strategy)
+            )
+        except Unavailable:
+            return []
+        if lease.endpoint.id == first.lease.endpoint.id:
+            lease.end(Kind.CANCELLED)
+            return []
+        self._guard.hedges_sent += 1
+        return [Copy(lease, stack, self._asked(lease, plan.context, stack))]
+
+    async def _failed_beside(self, copy: Copy[R]) -> None:
+        """Ends one that failed while the other copy answered, or failed first."""
+        error = copy.error
+        if isinstance(error, FAILURES):
+            self._failed.append(copy.lease.endpoint.id)
+            copy.lease.end(_kind_of(error, copy.lease))
+        await copy.drop()
 
     def _given_up(self, error: Exception, lease: Lease, elsewhere: bool) -> Exception:
         """Ends the lease; what to raise: `_TryElsewhere` where another replica may do better."""

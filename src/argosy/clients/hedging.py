@@ -1,69 +1,96 @@
-"""A second copy of a read, sent beside the first when that is late. Whichever answers first ends the other."""
+"""Copies of a read, sent beside each other when the first is late. Whichever answers first counts.
+
+The one that lost is left to its end for a while: so it keeps counting as in flight, its answer says how slow its
+replica is, and one that never comes says that the replica hangs. Broken off at once, it would leave behind a replica
+that looks idle and is asked again.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+import contextlib
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Generic, TypeVar
 
+from argosy.balancing.lease import Lease
+from argosy.balancing.outcome import Kind
+from argosy.contracts.errors import ArgosyError, Overloaded
+
 R = TypeVar("R")
+LEAST_PATIENCE_S = 1.0
+PATIENCE_FACTOR = 20.0
+"""Times the delay of the hedge: a replica that takes longer, when another one answered, has failed."""
 
 
-class Hedge(Generic[R]):
-    """For the time of the block in which the first copy runs; nothing of it outlives the block.
+class Copy(Generic[R]):
+    """One of them, in a task of its own. `stack` holds what it opened, its lease too."""
 
-    The first runs in the caller's own task, under a timeout that the second copy brings forward when it has the
-    answer: a call that is not late pays for one timer and no task.
-    """
-
-    def __init__(self, after_s: float, may: Callable[[], bool], send: Callable[[], Coroutine[None, None, R]]) -> None:
-        """`may` is asked once it is due; `send` asks another replica."""
-        self._after_s = after_s
-        self._may = may
-        self._send = send
-        self._first: asyncio.Timeout | None = None
-        self._task: asyncio.Task[R] | None = None
-
-    async def __aenter__(self) -> Hedge[R]:
-        self._timer = asyncio.get_running_loop().call_later(self._after_s, self._begin)
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        self.settle()
-        if self._task is not None and not self._task.done():
-            self._task.cancel()
-            await asyncio.wait({self._task})
-
-    def watch(self, first: asyncio.Timeout) -> None:
-        self._first = first
-
-    def settle(self) -> None:
-        """The first copy has ended: it is neither doubled nor broken off any more."""
-        self._timer.cancel()
-        self._first = None
+    def __init__(self, lease: Lease, stack: contextlib.AsyncExitStack, run: Coroutine[None, None, R]) -> None:
+        self.lease = lease
+        self.stack = stack
+        self.task = asyncio.create_task(run)
 
     @property
-    def sent(self) -> bool:
-        return self._task is not None
+    def conclusive(self) -> bool:
+        """Whether it has ended with what another replica would say, too: an answer, or that the caller is wrong."""
+        error = self.error if self.task.done() else asyncio.CancelledError()
+        refused = isinstance(error, ArgosyError) and error.status < 500 and not isinstance(error, Overloaded)
+        return error is None or refused
 
     @property
-    def won(self) -> bool:
-        """Whether the second copy has an answer."""
-        task = self._task
-        return task is not None and task.done() and not task.cancelled() and task.exception() is None
+    def error(self) -> BaseException | None:
+        """Of one that has ended; None when it has an answer."""
+        return asyncio.CancelledError() if self.task.cancelled() else self.task.exception()
 
-    async def result(self) -> R:
-        """The second copy's answer, waited for. Raises: what it raised."""
-        assert self._task is not None
-        return await self._task
+    async def drop(self) -> None:
+        """Breaks it off, if it has not ended, and closes what it opened."""
+        async with self.stack:
+            self.lease.end(Kind.CANCELLED)
+            self.task.cancel()
+            await asyncio.gather(self.task, return_exceptions=True)
 
-    def _begin(self) -> None:
-        if self._first is not None and self._may():
-            self._task = asyncio.create_task(self._send())
-            self._task.add_done_callback(self._ended)
 
-    def _ended(self, task: asyncio.Task[R]) -> None:
-        # Asking for the exception also says that somebody has seen it.
-        if not task.cancelled() and task.exception() is None and self._first is not None:
-            self._first.reschedule(asyncio.get_running_loop().time())
-            self._first = None
+async def best(copies: Sequence[Copy[R]]) -> Copy[R] | None:
+    """The first that is conclusive; None when all have failed."""
+    while True:
+        found = next((copy for copy in copies if copy.conclusive), None)
+        pending = {copy.task for copy in copies if not copy.task.done()}
+        if found is not None or not pending:
+            return found
+        await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
+
+
+class Losers:
+    """Copies that nobody waits for any more."""
+
+    def __init__(self) -> None:
+        self._left: dict[asyncio.Task[None], Callable[[], Awaitable[None]]] = {}
+
+    def leave(self, copy: Copy[R], after_s: float) -> None:
+        """Lets it come to its end. `after_s` is the delay after which the other copy was sent."""
+        watching = asyncio.create_task(_watch(copy, max(LEAST_PATIENCE_S, PATIENCE_FACTOR * after_s)))
+        self._left[watching] = copy.drop
+        watching.add_done_callback(self._left.pop)
+
+    async def drop(self) -> None:
+        """Breaks off all of them."""
+        left = dict(self._left)
+        for watching in left:
+            watching.cancel()
+        await asyncio.gather(*left, return_exceptions=True)
+        for drop in left.values():  # a task that is cancelled before it began has done nothing
+            await drop()
+
+
+async def _watch(copy: Copy[R], patience_s: float) -> None:
+    try:
+        await asyncio.wait({copy.task}, timeout=patience_s)
+        if not copy.task.done():
+            copy.lease.end(Kind.TIMEOUT)
+        elif copy.error is not None:
+            copy.lease.end_by(copy.error)
+        else:
+            copy.lease.end(copy.lease.answer or Kind.OK)
+    finally:
+        with contextlib.suppress(Exception):  # of a connection that breaks while it is closed; nobody is left to tell
+            await copy.drop()

@@ -18,6 +18,7 @@ from argosy.clients.attempts import Attempts, Plan, Send
 from argosy.clients.directory import Directory
 from argosy.clients.exchange import RawResponse, answer, error_of, lines
 from argosy.clients.guard import Guard
+from argosy.clients.hedging import Losers
 from argosy.contracts.codec import JSON, MSGPACK, decode, encode
 from argosy.contracts.request import Clock, RequestContext
 
@@ -52,8 +53,13 @@ class Transport:
             service: Guard(service, settings, budget=budget()) for service, settings in directory.protections.items()
         }
         """By service: what this process holds itself back with, and what that came to."""
+        self._losers = Losers()
         self._session = session
         self._authorization = {"authorization": f"Bearer {token}"}
+
+    async def aclose(self) -> None:
+        """After the last call: breaks off what nobody waits for. The session is its owner's to close."""
+        await self._losers.drop()
 
     async def call(
         self,
@@ -197,4 +203,4 @@ class Transport:
 
     async def _make(self, plan: Plan, once: Send[R], stack: contextlib.AsyncExitStack) -> R:
         balancer, guard = self._directory.balancer(plan.service), self.guards[plan.service]
-        return await Attempts(plan, once, stack, balancer, guard, self._clock).make()
+        return await Attempts(plan, once, stack, balancer, guard, self._losers, self._clock).make()

@@ -71,6 +71,8 @@ class Upstreams:
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=CONNECTIONS, keepalive_timeout=60),
             auto_decompress=False,
+            # What one caller is given must never go along with the request of another one.
+            cookie_jar=aiohttp.DummyCookieJar(),
         )
         self.transport = Transport(self.directory, self._session, self._token)
         self.documents = DocumentsClient(self.transport)
@@ -90,4 +92,5 @@ class Upstreams:
                 task.cancel()
                 with contextlib.suppress(asyncio.CancelledError):
                     await task
+            await self.transport.aclose()
             await self._session.close()

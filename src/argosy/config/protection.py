@@ -18,7 +18,7 @@ class ProtectionSettings(Settings):
         0.2, ge=0, le=1, description="Second attempts and hedges that a caller may make, as a share of its requests."
     )
     retry_reserve_per_s: float = Field(
-        10.0, ge=0, le=1000, description="Second attempts a second that a caller may make besides."
+        10.0, ge=0, le=1000, description="Second attempts a second that a caller may make where that share is less."
     )
     throttling: bool = Field(
         True, description="Callers refuse by themselves most of what the service would answer with 429."

@@ -27,10 +27,14 @@ class NearLatency:
 
         None before the first answer.
         """
-        level = in_flight.bit_length()
-        recent: list[float] = []
+        level, since_s = in_flight.bit_length(), now_s - RECENT_S
+        # Every answer asks, and nearly always its own level knows: the others are put in order only where it does not.
+        if own := self._recent(level, since_s):
+            return median(own)
         for near in sorted(self._levels, key=lambda known: abs(known - level)):
-            recent = [took_s for at_s, took_s in self._levels[near] if now_s - at_s <= RECENT_S]
-            if recent:
+            if recent := self._recent(near, since_s):
                 return median(recent)
         return max((times[-1] for times in self._levels.values()), default=(0.0, None))[1]
+
+    def _recent(self, level: int, since_s: float) -> list[float]:
+        return [took_s for at_s, took_s in self._levels.get(level, ()) if at_s >= since_s]

@@ -44,12 +44,17 @@ class ServiceMetrics:
             registry=self.registry,
         ).labels(service)
         self._service = service
+        self._durations: dict[tuple[str, int], Histogram] = {}
+        """By route and status: every request looks one up, and `labels` takes a lock to do so."""
 
     def count_broken_stream(self) -> None:
         self.broken_streams.inc()
 
     def observe(self, route: str, status: int, seconds: float) -> None:
-        self.request_duration.labels(self._service, route, str(status)).observe(seconds)
+        series = self._durations.get((route, status))
+        if series is None:
+            series = self._durations[route, status] = self.request_duration.labels(self._service, route, str(status))
+        series.observe(seconds)
 
     def count_rejected(self, code: str) -> None:
         self.rejected.labels(self._service, code).inc()

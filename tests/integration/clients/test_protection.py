@@ -70,7 +70,8 @@ def replicas(settings: Fleet, count: int = 1) -> Iterator[list[str]]:
 async def calling(settings: Fleet, connections: int = 128) -> AsyncIterator[Calling]:
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=connections)) as session:
         directory = Directory(settings.services)
-        yield Calling(settings.services, directory, session, Transport(directory, session, TOKEN))
+        async with contextlib.aclosing(Transport(directory, session, TOKEN)) as transport:
+            yield Calling(settings.services, directory, session, transport)
 
 
 async def refused(session: aiohttp.ClientSession, url: str, reason: str) -> int:
@@ -106,10 +107,27 @@ async def test_a_read_that_is_late_is_answered_by_another_replica(on: bool) -> N
     assert by.count(late.by) == (0 if on else 4)
     if on:
         assert guard.hedges_sent >= guard.hedges_won >= 4
-        # The copies that lost were cancelled: nothing of them counts for or against their replica.
+        # Being slow is no failure, and a copy that is broken off counts neither for nor against its replica.
         assert sum(candidate.failed for candidate in candidates) == 0
     else:
         assert guard.hedges_sent == 0
+
+
+@pytest.mark.parametrize("on", [True, False])
+async def test_where_all_refuse_second_attempts_are_a_share_of_the_first(on: bool) -> None:
+    budget = {"retry_share": 0.2 if on else 1.0, "retry_reserve_per_s": 0.0}
+    settings = fleet(balancing="round_robin", protection={"hedging": False, "throttling": False, **budget})
+    with replicas(settings, 2) as urls:
+        async with calling(settings) as caller:
+            caller.publish(retrieval=urls)
+            for _ in range(100):
+                with pytest.raises(Overloaded):
+                    await caller.ask("/full")
+            told = [await caller.ask("/told") for _ in range(4)]
+            spent = caller.transport.guards["retrieval"].retries_refused
+    attempts = sum({each.by: each.asked for each in told}.values())
+    assert 100 < attempts <= 120 if on else attempts == 200
+    assert spent == 200 - attempts
 
 
 @pytest.mark.parametrize("on", [True, False])

@@ -104,6 +104,45 @@ def test_one_that_turns_normal_is_found_and_used_again() -> None:
     assert driven.ask(400)["r0"] > 60
 
 
+def on_trial() -> Driven:
+    """Its first replica was slow and has just been sent the first request of a trial."""
+    driven = Driven(odd_s=0.16)
+    driven.ask(200)
+    driven.strategy._trial_tokens = 1.0
+    driven.now_s += TRIAL_AFTER_S + 1
+    assert driven.pick() == "r0"
+    return driven
+
+
+def test_one_answer_that_took_twice_the_usual_time_does_not_end_a_trial() -> None:
+    driven = on_trial()
+    for latency_s in (0.009, 0.025, 0.010):
+        driven.end(driven.offered[0], latency_s)
+    assert "slow_factor" not in driven.strategy.explain(driven.offered[0], driven.now_s)
+
+
+def test_a_trial_that_is_no_better_on_average_leaves_it_slow() -> None:
+    driven = on_trial()
+    for _ in range(TRIALS):
+        driven.end(driven.offered[0], 0.025)
+    assert "slow_factor" in driven.strategy.explain(driven.offered[0], driven.now_s)
+    assert driven.pick() != "r0"
+
+
+def test_bad_luck_in_a_trial_makes_it_no_slower_than_the_good_ones() -> None:
+    driven = on_trial()
+    for _ in range(TRIALS):
+        driven.end(driven.offered[0], 0.019)
+    figures = driven.strategy.explain(driven.offered[0], driven.now_s)
+    assert figures["latency_ms"] == pytest.approx(figures["reference_ms"])
+
+
+def test_one_that_is_full_is_tried_no_further() -> None:
+    driven = on_trial()
+    driven.end(driven.offered[0], 0.001, Kind.OVERLOADED)
+    assert driven.pick() != "r0"
+
+
 def recovered(odd_s: float) -> Driven:
     """Two replicas were slow, one of them by `odd_s`; that one just turned out to be well again."""
     driven = Driven(odd_s=odd_s)

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from argosy.balancing.balancer import Balancer
 from argosy.balancing.eligibility import Eligibility, EligibilityRule, State
 from argosy.balancing.outcome import Kind
+from argosy.balancing.strategy import PickRequest
 from argosy.contracts.fleet import Endpoint
 
 pytestmark = pytest.mark.unit
@@ -194,6 +195,53 @@ def test_trials_go_on_when_the_strategy_says_nothing_of_them_and_none_is_lost_by
         assert lease.endpoint.id == "r0"
         lease.end(Kind.OK)
     assert picking.explain().replicas[0].state == "in"
+
+
+def test_without_a_slow_start_one_that_comes_back_has_its_full_weight_at_once() -> None:
+    now_s = 0.0
+    rule = EligibilityRule(slow_start_s=0.0)
+    picking = Balancer("store", "least_connections", clock=lambda: now_s, rng=random.Random(1), rule=rule)
+    picking.update([Endpoint(f"r{n}", f"http://r{n}") for n in range(3)])
+    while picking.explain().replicas[0].state == "in":
+        lease = picking.pick()
+        lease.end(Kind.ERROR if lease.endpoint.id == "r0" else Kind.OK)
+    picking.pick().end(Kind.OK)
+    now_s = RULE.ejected_s
+    for _ in range(RULE.trials):
+        picking.pick().end(Kind.OK)
+    picking.pick().end(Kind.OK)
+    assert [candidate.weight for candidate in picking.candidates] == [1, 1, 1]
+
+
+callings = st.lists(
+    st.tuples(st.sampled_from(["pick", "avoid", "update", "break"]), st.integers(0, 63), st.floats(0, 3)), max_size=60
+)
+
+
+@settings(max_examples=60)
+@given(callings)
+def test_every_pick_goes_by_the_weights_of_that_moment(called: list[tuple[str, int, float]]) -> None:
+    now_s = 0.0
+    picking = Balancer("store", "round_robin", clock=lambda: now_s, rng=random.Random(1))
+    endpoints = [Endpoint(f"r{n}", f"http://r{n}", weight=1.0 if n % 2 else 0.5) for n in range(6)]
+    picking.update(endpoints)
+    failing = {"r0"}
+    for what, number, after_s in called:
+        now_s += after_s
+        some = {e.id for n, e in enumerate(endpoints) if number >> n & 1}
+        if what == "update":
+            picking.update([e for e in endpoints if e.id in some] or endpoints)
+        if what == "break":
+            failing = some
+        avoid = some if what == "avoid" else set()
+        for _ in range(8):
+            told = {row.id: row.weight for row in picking.explain().replicas}
+            lease = picking.pick(PickRequest(avoid))
+            usable = [r for r in told if r not in avoid] or list(told)
+            if not lease.trial and any(told[r] for r in usable):
+                weights = {candidate.id: candidate.weight for candidate in picking.candidates}
+                assert [weights[r] for r in usable] == [told[r] for r in usable]
+            lease.end(Kind.ERROR if lease.endpoint.id in failing else Kind.OK)
 
 
 happenings = st.lists(

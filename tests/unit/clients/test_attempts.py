@@ -12,10 +12,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from argosy.balancing.balancer import Balancer
+from argosy.balancing.candidate import Candidate
 from argosy.balancing.lease import Lease
 from argosy.balancing.retry_budget import RetryBudget
 from argosy.clients.attempts import Attempts, Plan
 from argosy.clients.guard import Guard
+from argosy.clients.hedging import Losers
 from argosy.config.protection import ProtectionSettings
 from argosy.contracts.errors import ArgosyError, Conflict, Internal, Overloaded
 from argosy.contracts.fleet import Endpoint
@@ -35,6 +37,7 @@ class Fleet:
         self.balancer = Balancer("store", "consistent_hash", clock=lambda: 0.0)
         self.balancer.update([Endpoint(f"s{n}", f"http://s{n}") for n in range(replicas)])
         self.guard = Guard("store", ProtectionSettings(), budget=RetryBudget(0.0, reserve_per_s))
+        self.losers = Losers()
         self.sent: list[tuple[str, asyncio.Future[str]]] = []
         for _ in range(20):
             self.guard.delay.note(0.0)
@@ -48,7 +51,7 @@ class Fleet:
         context = RequestContext("r", Deadline.after(timeout_s), priority)
         async with contextlib.AsyncExitStack() as stack:
             plan = Plan("store", context, hedged=True, key="a text")
-            return await Attempts(plan, self.once, stack, self.balancer, self.guard, lambda: 0.0).make()
+            return await Attempts(plan, self.once, stack, self.balancer, self.guard, self.losers, lambda: 0.0).make()
 
     async def until_sent(self, count: int) -> None:
         async with asyncio.timeout(10):
@@ -80,6 +83,7 @@ async def play(replicas: int, hedged: bool, script: deque[Step]) -> None:
     call.cancel()
     ended = (await asyncio.gather(call, return_exceptions=True))[0]
     assert isinstance(ended, str | ArgosyError | asyncio.CancelledError)
+    await fleet.losers.drop()
     assert fleet.in_flight == fleet.guard.in_work == 0
     assert len({replica for replica, _ in fleet.sent[:2]}) == min(len(fleet.sent), 2, replicas)
     assert all(answer.done() for _, answer in fleet.sent)
@@ -93,48 +97,53 @@ def test_whatever_happens_to_a_hedged_read_nothing_stays_in_flight(
     asyncio.run(play(replicas, hedged, deque(script)))
 
 
-async def test_the_second_replicas_answer_ends_the_first_as_cancelled() -> None:
-    fleet = Fleet(2)
+async def beaten(fleet: Fleet) -> Candidate:
+    """The replica whose copy of a read has lost."""
     call = asyncio.create_task(fleet.call())
     await fleet.until_sent(2)
     fleet.sent[1][1].set_result("second")
     assert await call == "second"
-    first, second = (next(c for c in fleet.balancer.candidates if c.id == replica) for replica, _ in fleet.sent)
-    assert (first.ended, second.ended) == (0, 1), "what was cancelled says nothing about its replica"
-    assert fleet.sent[0][1].cancelled()
     assert (fleet.guard.hedges_sent, fleet.guard.hedges_won) == (1, 1)
+    return next(candidate for candidate in fleet.balancer.candidates if candidate.id == fleet.sent[0][0])
 
 
-async def test_a_replica_that_is_beaten_each_time_is_asked_alone_until_it_answers() -> None:
+async def test_a_replica_that_lost_stays_in_flight_until_it_answers_too() -> None:
     fleet = Fleet(2)
-
-    async def asked(copies: int, answered: int) -> None:
-        before = len(fleet.sent)
-        call = asyncio.create_task(fleet.call())
-        await fleet.until_sent(before + copies)
-        await rest()
-        assert len(fleet.sent) == before + copies
-        fleet.sent[before + answered][1].set_result("said")
-        assert await call == "said"
-
-    for _ in range(5):
-        await asked(copies=2, answered=1)
-    await asked(copies=1, answered=0)
-    await asked(copies=2, answered=1)
-    beaten = next(c for c in fleet.balancer.candidates if c.id == fleet.sent[0][0])
-    assert (beaten.ended, beaten.failed) == (1, 0), "being slow is no failure"
+    loser = await beaten(fleet)
+    assert (loser.in_flight, loser.ended) == (1, 0), "one that is silent must not look idle"
+    fleet.sent[0][1].set_result("first")
+    await rest()
+    assert (loser.in_flight, loser.ended, loser.failed) == (0, 1, 0), "being slow is no failure"
 
 
-async def test_one_that_never_answers_alone_has_failed() -> None:
+@pytest.mark.parametrize("error", [Internal("broken"), aiohttp.ClientPayloadError()])
+async def test_one_that_fails_after_it_lost_has_failed(error: Exception) -> None:
     fleet = Fleet(2)
-    for candidate in fleet.balancer.candidates:
-        candidate.beaten = 5
-    call = asyncio.create_task(fleet.call(timeout_s=0.05))
+    loser = await beaten(fleet)
+    fleet.sent[0][1].set_exception(error)
+    await rest()
+    assert (loser.in_flight, loser.ended, loser.failed) == (0, 1, 1)
+
+
+async def test_one_that_lost_and_never_answers_has_failed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("argosy.clients.hedging.LEAST_PATIENCE_S", 0.0)
+    fleet = Fleet(2)
+    loser = await beaten(fleet)
+    async with asyncio.timeout(10):
+        await asyncio.wait({fleet.sent[0][1]})
+    assert fleet.sent[0][1].cancelled()
+    assert (loser.in_flight, loser.ended, loser.failed) == (0, 1, 1)
+
+
+async def test_an_answer_that_another_replica_would_give_too_is_not_waited_for() -> None:
+    fleet = Fleet(2)
+    call = asyncio.create_task(fleet.call())
     await fleet.until_sent(2)
-    fleet.sent[1][1].set_result("elsewhere")
-    assert await call == "elsewhere"
-    first = next(c for c in fleet.balancer.candidates if c.id == fleet.sent[0][0])
-    assert (first.ended, first.failed) == (1, 1)
+    fleet.sent[0][1].set_exception(Conflict("taken"))
+    with pytest.raises(Conflict):
+        await call
+    await fleet.losers.drop()
+    assert fleet.in_flight == 0
 
 
 @pytest.mark.parametrize("winner", [0, 1])
@@ -147,7 +156,7 @@ async def test_of_a_hedged_stream_the_winners_answer_stays_open_and_the_losers_i
         return await fleet.once(lease, context, stack)
 
     async with contextlib.AsyncExitStack() as stack:
-        made = Attempts(plan, once, stack, fleet.balancer, fleet.guard, lambda: 0.0).make()
+        made = Attempts(plan, once, stack, fleet.balancer, fleet.guard, fleet.losers, lambda: 0.0).make()
         call = asyncio.create_task(made)
         await fleet.until_sent(2)
         fleet.sent[winner][1].set_result("begins")
@@ -155,6 +164,7 @@ async def test_of_a_hedged_stream_the_winners_answer_stays_open_and_the_losers_i
         won = fleet.sent[winner][0]
         assert won not in closed
         assert next(c for c in fleet.balancer.candidates if c.id == won).in_flight == 1
+    await fleet.losers.drop()
     assert sorted(closed) == ["s0", "s1"]
     assert fleet.in_flight == 0
 

@@ -4,7 +4,7 @@ Counting what is in flight balances equal replicas best, and latency only breaks
 replica that is slow beyond noise is weighed by how slow it is, against the fastest quarter, so that the reference holds
 when half of them are slow. A failure counts as a second of latency, or whoever fails at once would look fast. One that
 is silent longer than it ever was counts as slow before it answers. A slow one is tried again with a few requests in
-ten thousand, and with more as soon as that went well.
+ten thousand; when those are answered as fast as by others, it is as good as they are.
 
 Sources: join the shortest queue; Peak EWMA (Finagle) for the weight of the slow; linkerd2 for the penalty.
 """
@@ -32,16 +32,16 @@ JITTER = 0.1
 SAMPLES = 5
 """Answers from which one may be called slow: a single one says little where times vary."""
 FRESH_S = 0.5
-TRIAL_SHARE = 0.0006
+TRIAL_SHARE = 0.0008
 """Of the picks, what may go to slow replicas to see whether they still are."""
 TRIAL_AFTER_S = 1.0
 """Age of the last answer from which it is worth a trial."""
 PROBE_AFTER_S = 1.0
 """Age of the last word from a slow replica from which it is asked how it is."""
 HOPEFUL_FACTOR = 1.5
-"""Times the latency that counts as slow, up to which its report is a reason for a trial."""
+"""Times the latency that counts as slow, up to which a report is a reason for a trial and an answer for going on."""
 TRIALS = 3
-"""Good ones in a row that make a replica normal again."""
+"""Answers whose mean makes a replica normal again."""
 FULL_FOR_S = 0.25
 """Time that one which turned a request away is the last resort."""
 LAST_RESORT = 1e6
@@ -58,11 +58,11 @@ class _View:
         "before_s",
         "failed",
         "full_until_s",
-        "good_trials",
         "known",
         "latency_s",
         "samples",
         "trial_sum_s",
+        "trials",
         "trying",
     )
 
@@ -75,14 +75,22 @@ class _View:
         self.samples = 0
         self.failed = False
         self.trying = False
-        self.good_trials = 0
+        self.trials = 0
         self.trial_sum_s = 0.0
         self.before_s = 0.0
         """Latency when the trial began."""
 
     def begin_trial(self) -> None:
-        self.trying, self.good_trials, self.trial_sum_s = True, 0, 0.0
+        self.trying, self.trials, self.trial_sum_s = True, 0, 0.0
         self.before_s = self.latency_s
+
+    def learn(self, sample_s: float, now_s: float) -> None:
+        if not self.known:
+            self.latency_s, self.known = sample_s, True
+            return
+        passed = 1 - math.exp((self.answered_s - now_s) / DECAY_S)
+        smoothing = max(SMOOTHING_LEAST, passed, 1 / self.samples)
+        self.latency_s += smoothing * (sample_s - self.latency_s)
 
 
 class Adaptive(Strategy):
@@ -174,7 +182,7 @@ class Adaptive(Strategy):
             view = self._views[candidate.id] = _View()
         kind, sample_s = outcome.kind, outcome.latency_s
         if kind is Kind.OVERLOADED:
-            view.full_until_s = now_s + FULL_FOR_S
+            view.full_until_s, view.trying = now_s + FULL_FOR_S, False
             return
         if kind is Kind.CANCELLED and not (view.known and sample_s > view.latency_s):
             # It took at least that long, which says something only of one that was taken for faster.
@@ -183,29 +191,32 @@ class Adaptive(Strategy):
             sample_s = max(sample_s, FAILURE_S)
             view.failed = True
         self._stale += 1
-        if not view.known:
-            view.latency_s, view.known = sample_s, True
-        else:
-            passed = 1 - math.exp((view.answered_s - now_s) / DECAY_S)
-            smoothing = max(SMOOTHING_LEAST, passed, 1 / (view.samples + 1))
-            view.latency_s += smoothing * (sample_s - view.latency_s)
         view.samples += 1
+        if not (view.trying and self._goes_on(view, sample_s)):
+            view.learn(sample_s, now_s)
         view.answered_s = now_s
-        if view.trying:
-            self._tried(view, sample_s)
 
-    def _tried(self, view: _View, sample_s: float) -> None:
-        if sample_s > SLOW_FACTOR * self._reference_s:
-            view.trying = False
-            return
-        view.good_trials += 1
+    def _goes_on(self, view: _View, sample_s: float) -> bool:
+        """Counts an answer of a trial: False when it ends the trial as one that went badly.
+
+        They are judged together: one in twenty of a normal replica takes twice the usual time, too.
+        """
+        slow_above_s = SLOW_FACTOR * self._reference_s
+        view.trials += 1
         view.trial_sum_s += sample_s
-        if view.good_trials >= TRIALS:
+        mean_s = view.trial_sum_s / view.trials
+        done = view.trials >= TRIALS
+        if sample_s > HOPEFUL_FACTOR * slow_above_s or (done and mean_s > slow_above_s):
             view.trying = False
-            view.latency_s = min(view.latency_s, view.trial_sum_s / view.good_trials)
+            return False
+        if done:
+            view.trying = False
+            # At least as good as the good ones: by its own few answers chance might keep it from work for long.
+            view.latency_s = min(mean_s, self._reference_s)
             if view.before_s > CERTAIN_FACTOR * self._reference_s:
                 # What ended for one has often ended for others too: look at once.
                 self._trial_tokens = 1.0
+        return True
 
     def wanted_probes(self, candidates: Sequence[Candidate], now_s: float) -> Sequence[Candidate]:
         wanted = []

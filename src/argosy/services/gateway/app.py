@@ -49,15 +49,16 @@ def create_gateway_app(gateway: Gateway) -> ASGIApp:
         docs_url=None,
         redoc_url=None,
     )
-    app.router.routes.extend(health_routes(kit))
-    for routes in (chat, search, embeddings, documents, fleet, custom):
+    to_custom = custom.route(gateway)
+    app.router.routes.extend([*health_routes(kit), to_custom])
+    for routes in (chat, search, embeddings, documents, fleet):
         app.include_router(routes.router(gateway))
 
     @app.get("/docs", include_in_schema=False)
     async def docs(request: Request) -> Response:
         return HTMLResponse(page(app.openapi()), headers=PAGE_HEADERS)
 
-    return ServiceMiddleware(app, kit, app.router)
+    return ServiceMiddleware(custom.CustomFirst(app, to_custom), kit, app.router)
 
 
 def timeouts_s(settings: GatewaySettings) -> dict[str, float]:
