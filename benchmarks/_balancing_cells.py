@@ -1,7 +1,4 @@
-"""Finished runs, kept one by one: a benchmark of an hour that is stopped goes on where it was.
-
-A file for each case, a line for each run. Lines are appended whole, so several processes may write at once.
-"""
+"""Finished runs of strategies in regimes."""
 
 from __future__ import annotations
 
@@ -11,6 +8,7 @@ from pathlib import Path
 import msgspec
 
 from argosy.simulation.summary import Summary
+from benchmarks._journal import Journal
 
 FOLDER = Path(__file__).parent / "results" / "balancing"
 
@@ -41,31 +39,21 @@ class Cell(msgspec.Struct, frozen=True):
         return Summary(figures, self.stable)
 
 
-class Cells:
+class Cells(Journal[Cell]):
     """Those of one case."""
 
     def __init__(self, case: str) -> None:
-        self._path = FOLDER / f"{case}.jsonl"
-        lines = self._path.read_bytes().splitlines() if self._path.exists() else []
-        self._known = {cell.key: cell for cell in (msgspec.json.decode(line, type=Cell) for line in lines)}
-
-    def __contains__(self, key: Key) -> bool:
-        return key in self._known
-
-    def add(self, cell: Cell) -> None:
-        self._known[cell.key] = cell
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        with self._path.open("ab", buffering=0) as lines:
-            lines.write(msgspec.json.encode(cell) + b"\n")
+        super().__init__(FOLDER / f"{case}.jsonl", Cell)
 
     def seeds(self, subject: str, callers: int, requests: int, most: int) -> set[int]:
         """The seeds below `most` that it was run with."""
         wanted = (subject, callers, requests)
-        return {k.seed for k in self._known if (k.subject, k.callers, k.requests) == wanted and k.seed < most}
+        keys = (cell.key for cell in self)
+        return {k.seed for k in keys if (k.subject, k.callers, k.requests) == wanted and k.seed < most}
 
     def paired(self, subjects: Iterable[str], callers: int, requests: int, seeds: int) -> dict[str, Sequence[Summary]]:
         """Of each subject that has any, the runs with those of the first `seeds` seeds that all of these have."""
         done = {subject: self.seeds(subject, callers, requests, seeds) for subject in subjects}
         done = {subject: seen for subject, seen in done.items() if seen}
         common = sorted(set.intersection(*done.values())) if done else []
-        return {s: [self._known[Key(s, callers, seed, requests)].summary for seed in common] for s in done if common}
+        return {s: [self[Key(s, callers, seed, requests)].summary for seed in common] for s in done if common}

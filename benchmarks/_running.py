@@ -56,6 +56,14 @@ class Caller:
         return answer
 
 
+class Afresh(Caller):
+    """The same with a connection for each request: between measurements the other side closes those that idle."""
+
+    def call(self, method: str, path: str, message: object = None) -> tuple[int, Any]:
+        self._connection.close()
+        return super().call(method, path, message)
+
+
 class RunningFleet:
     """`argosy up --detach` on free ports; a context that stops it at the end."""
 

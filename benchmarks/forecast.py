@@ -1,9 +1,9 @@
 """Measures the load forecast on recorded traces: coverage of its bands, and its pinball loss against each expert's.
 
 `python benchmarks/forecast.py --data DIR` reads DIR/traces, prints a Markdown table and writes
-benchmarks/results/forecast-TIME.json. Every minute is forecast from what was over by then, scored when it has come, and
-fits are made every hour from the past alone. A point's loss is half its absolute error; the band's adds the 2.5 % and
-97.5 % quantiles, with each expert alone in the same adaptive bands as the mixture.
+benchmarks/results/forecast-TIME.jsonl. Every minute is forecast from what was over by then, scored when it has come,
+and fits are made every hour from the past alone. A point's loss is half its absolute error; the band's adds
+the 2.5 % and 97.5 % quantiles, with each expert alone in the same adaptive bands as the mixture.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import collections
 import datetime
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -36,6 +36,7 @@ LEAST_SCORED = 10_000
 QUANTILES = (0.025, 0.5, 0.975)
 MIXTURE = "mixture"
 EVERY_REQUEST = 10**9
+MADE_UP = ("diurnal", "weekly", "bursts by a clock", "bursts without a clock", "random walk")
 
 Floats = npt.NDArray[np.float64]
 
@@ -50,15 +51,26 @@ def minutes(path: Path) -> Floats | None:
     return counts[: whole * 60].reshape(whole, 60).mean(1) if whole >= LEAST_SCORED else None
 
 
-def made_up(seed: int) -> Floats:
-    """Three weeks: a day's profile, a level that wanders, bursts that keep no clock, Poisson counts."""
+def made_up(kind: str, seed: int) -> Floats:
+    """Twelve days of Poisson counts (three weeks of a week's profile) over a level that wanders."""
     rng = np.random.default_rng(seed)
-    time_min = np.arange(21 * 1440)
-    profile = 1 + 0.6 * np.sin(2 * np.pi * time_min / 1440) + 0.2 * np.sin(4 * np.pi * time_min / 1440)
+    time_min = np.arange((21 if kind == "weekly" else 12) * 1440)
+    day = 1 + 0.6 * np.sin(2 * np.pi * time_min / 1440) + 0.2 * np.sin(4 * np.pi * time_min / 1440)
     level = np.exp(np.cumsum(rng.normal(0, 0.004, len(time_min))))
-    bursts = np.convolve(rng.random(len(time_min)) < 0.002, 2 * np.exp(-np.arange(60) / 10))[: len(time_min)]
-    rate: Floats = rng.poisson(60 * 2 * profile * level * (1 + bursts)) / 60
+    shapes: dict[str, Callable[[], Floats]] = {
+        "diurnal": lambda: day * level,
+        "weekly": lambda: day * np.where(time_min // 1440 % 7 < 5, 1.0, 0.4) * level,
+        "bursts by a clock": lambda: day * (1 + 3 * (time_min % 60 < 4)),
+        "bursts without a clock": lambda: day * level * (1 + _bursts(rng, len(time_min))),
+        "random walk": lambda: np.asarray(np.exp(np.cumsum(rng.normal(0, 0.01, len(time_min))))),
+    }
+    rate: Floats = rng.poisson(120 * shapes[kind]()) / 60
     return rate
+
+
+def _bursts(rng: np.random.Generator, count: int) -> Floats:
+    bursts: Floats = np.convolve(rng.random(count) < 0.002, 2 * np.exp(-np.arange(60) / 10))[:count]
+    return bursts
 
 
 class Scores:
@@ -155,6 +167,7 @@ def table(name: str, scores: dict[str, Scores]) -> list[dict[str, object]]:
             + " | ".join(cells)
             + " |"
         )
+    sys.stdout.flush()
     return rows
 
 
@@ -174,13 +187,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print(f"{path.name} is left out: coverage needs {LEAST_SCORED:,} minutes.", file=sys.stderr)
         else:
             series[path.name.partition(".")[0]] = found
-    series["made up"] = made_up(1)
-    rows: list[dict[str, object]] = []
-    for name, values in series.items():
-        rows += table(name, replay(values[: options.days and options.days * 1440]))
+    made = {kind: made_up(kind, seed) for seed, kind in enumerate(MADE_UP, 1)}
     RESULTS.mkdir(exist_ok=True)
     moment = datetime.datetime.now().strftime("%Y%m%d-%H%M%S")
-    (RESULTS / f"forecast-{moment}.json").write_text(json.dumps(rows, indent=1))
+    with (RESULTS / f"forecast-{moment}.jsonl").open("w") as written:
+        for name, values in (made | series).items():
+            for row in table(name, replay(values[: options.days and options.days * 1440])):
+                print(json.dumps(row), file=written, flush=True)
     return 0
 
 

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from argosy.cli import output
+from argosy.cli.durations import seconds
 from argosy.cli.locate import AdminUrl, DataDir, Url, locate
 
 if TYPE_CHECKING:
     from argosy.contracts.scaling import DecisionRecord, ScalingView
 
 SHOWN_DECISIONS = 10
-UNITS_S = {"": 1, "s": 1, "m": 60, "min": 60, "h": 3600, "d": 86_400}
 COLUMNS = ("when", "action", "replicas", "reason", "binding")
 
 
@@ -55,15 +54,6 @@ def _replicas(order: str, number: str) -> int | None:
     if not (number.isascii() and number.isdigit()):
         raise typer.BadParameter(f"{order} has no number of replicas; write it like embedding=3 or embedding=auto.")
     return int(number)
-
-
-def seconds(text: str | None) -> float | None:
-    if text is None:
-        return None
-    found = re.fullmatch(r"(\d+(?:\.\d+)?)(s|min|m|h|d|)", text.strip())
-    if found is None:
-        raise typer.BadParameter(f"{text} is not a time; write it like 90s, 30m or 2h.")
-    return float(found[1]) * UNITS_S[found[2]]
 
 
 def _print(view: ScalingView, all_decisions: bool) -> None:

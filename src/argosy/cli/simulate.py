@@ -1,4 +1,4 @@
-"""`argosy simulate`: balancing strategies against the same simulated requests."""
+"""`argosy simulate`: balancing strategies, or scaling policies, against the same simulated requests."""
 
 from __future__ import annotations
 
@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from argosy.cli import output
+from argosy.cli.durations import seconds
+from argosy.cli.locate import DataDir
+from argosy.cli.simulated_scaling import Given, simulate_scaling
 
 if TYPE_CHECKING:
     from argosy.simulation.comparison import Comparison, Row
@@ -15,6 +18,7 @@ if TYPE_CHECKING:
 
 STRATEGIES = "adaptive,round_robin,least_connections,power_of_two,peak_ewma,prequal"
 REGIME = "unequal"
+SEEDS = 10
 
 
 def simulate(
@@ -28,15 +32,53 @@ def simulate(
     regime: Annotated[str | None, typer.Option(help=f"What happens to the fleet. [default: {REGIME}]")] = None,
     trace: Annotated[Path | None, typer.Option(help="Arrivals of a trace file instead of a regime.")] = None,
     callers: Annotated[int, typer.Option(min=1, max=1000, help="Calling processes, each with its own balancer.")] = 1,
-    seeds: Annotated[int, typer.Option(min=1, max=1000, help="Runs of each strategy.")] = 10,
+    seeds: Annotated[
+        int | None,
+        typer.Option(
+            min=1, max=1000, help="Runs of each strategy. [default: 10; of policies 5, on a load of more than 6 h 2]"
+        ),
+    ] = None,
     requests: Annotated[int | None, typer.Option(min=1000, help="Requests of a run. [default: the regime's]")] = None,
     replicas: Annotated[int, typer.Option(min=1, max=1000, help="With --trace: one-core replicas.")] = 4,
     load: Annotated[float, typer.Option(min=0.01, max=2.0, help="With --trace: busy share of the replicas.")] = 0.7,
     jobs: Annotated[int, typer.Option(min=0, max=256, help="Processes; 0 takes one a core.")] = 0,
     plot: Annotated[Path | None, typer.Option(help="Write the picture there, as SVG.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    policy: Annotated[
+        str | None,
+        typer.Option(help="Scaling policies instead of strategies; the first is compared with the others. `all`: all."),
+    ] = None,
+    service: Annotated[
+        str | None,
+        typer.Option(help="With --policy: generation or embedding; with --from-history the name of your service."),
+    ] = None,
+    cold_start: Annotated[
+        float, typer.Option(min=0, max=3600, help="With --policy: seconds from launch until a replica is ready.")
+    ] = 10.0,
+    sweep: Annotated[bool, typer.Option(help="With --policy: each over all its targets.")] = False,
+    busy: Annotated[
+        float | None, typer.Option(min=0.1, max=1000, help="With --policy: replicas the busiest minute fills. [7]")
+    ] = None,
+    max_replicas: Annotated[
+        int | None, typer.Option(min=1, max=10_000, help="With --policy. [20 for 7 busy ones; of a history 10]")
+    ] = None,
+    since: Annotated[float, typer.Option(min=0, help="With --policy: hours of the trace to leave out.")] = 0.0,
+    hours: Annotated[
+        float | None, typer.Option(min=0.01, max=8760, help="With --policy: hours of the trace. [all, at most 48]")
+    ] = None,
+    from_history: Annotated[
+        str | None, typer.Option(help="With --policy: the load your controller recorded in the last 7d, 12h.")
+    ] = None,
+    slots: Annotated[int, typer.Option(min=1, max=1000, help="With --from-history: requests a replica works on.")] = 4,
+    work_ms: Annotated[
+        float | None, typer.Option(min=0.1, help="With --from-history: time of a request. [the calmest response times]")
+    ] = None,
+    slo_ms: Annotated[
+        float | None, typer.Option(min=0.1, help="With --from-history: what is promised. [twice the own time]")
+    ] = None,
+    data_dir: DataDir = None,
 ) -> None:
-    """Compare balancing strategies on the same simulated requests."""
+    """Compare balancing strategies, or with --policy scaling policies, on the same simulated requests."""
     import dataclasses
     import os
     import sys
@@ -45,6 +87,33 @@ def simulate(
     from argosy.simulation.plot import draw
     from argosy.simulation.subject import Subject
 
+    if policy is not None:
+        if regime or (trace is None) == (from_history is None):
+            raise typer.BadParameter("give --trace or --from-history with it, and no regime", param_hint="--policy")
+        simulate_scaling(
+            Given(
+                policies=policy,
+                trace=trace,
+                history_s=seconds(from_history),
+                data_dir=data_dir,
+                service=service,
+                cold_start_s=cold_start,
+                busy=busy,
+                most=max_replicas,
+                since_h=since,
+                hours=hours,
+                slots=slots,
+                slo_ms=slo_ms,
+                work_ms=work_ms,
+                whole=sweep,
+                seeds=seeds,
+                jobs=jobs,
+                plot=plot,
+                as_json=as_json,
+            )
+        )
+        return
+    seeds = seeds or SEEDS
     if regime and trace:
         raise typer.BadParameter("give a regime or a trace, not both", param_hint="--regime")
     subjects = list(dict.fromkeys(map(Subject.parse, strategy.split(","))))

@@ -86,6 +86,13 @@ class PredictiveSettings(Settings):
     hold_s: float | None = Field(
         None, ge=0, le=86_400, description="Time to keep what was wanted; without it max(60, 10 × the cold start)."
     )
+    violation_cost_s: float = Field(
+        0,
+        ge=0,
+        le=86_400,
+        description="Replica-seconds that a late answer is worth when replay of the last days chooses hold, "
+        "utilisation and use of the forecast; 0 keeps what is set.",
+    )
     cooldown_s: float = Field(0, ge=0, le=86_400, description="Time after a step before one down is made.")
     interval_s: float = Field(2, gt=0, le=3600, description="Time between two decisions.")
     overload_share: float = Field(0.01, ge=0, le=1, description="Share of overload errors that asks for one more.")

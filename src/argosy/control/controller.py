@@ -20,6 +20,7 @@ from argosy.control.events.feed import Feed
 from argosy.control.history import History
 from argosy.control.monitoring.observed import Observed
 from argosy.control.monitoring.prober import Prober
+from argosy.control.planning.plans import Plans
 from argosy.control.platforms.platform import Launch, Platform, Replica
 from argosy.control.prediction.forecaster import Forecaster
 from argosy.control.prediction.series import Series
@@ -83,6 +84,7 @@ class Controller:
             interval_s=fleet.fleet.monitoring_interval_s,
             predictor=self.forecaster,
         )
+        self.plans = Plans(self._services, platform, self.scaler, self.forecaster, history)
         self._startup = Startup(self._services, self._waves, self._supervisor.bring_up)
         self._on_start = on_start
         self._stopping = asyncio.Event()
@@ -137,7 +139,6 @@ class Controller:
             for replica_id, probe in (await self._prober.probe_all(adopted)).items():
                 self._observed.saw(replica_id, probe)
             self.scaler.restore({replica.service for replica in adopted})
-            self.forecaster.restore()
             self._publish()
             working = asyncio.create_task(self._work())
             await self._stopping.wait()
@@ -149,7 +150,7 @@ class Controller:
             await self._supervisor.close()
             await self._prober.stop()
             await self._platform.close()
-            self.forecaster.close()
+            await self.forecaster.close()
 
     async def _end_strangers(self, adopted: list[Replica]) -> list[Replica]:
         """Replicas of services that the fleet file no longer has are stopped. Returns: the others."""

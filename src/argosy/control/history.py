@@ -22,13 +22,13 @@ CREATE TABLE IF NOT EXISTS memories (name TEXT PRIMARY KEY, at REAL NOT NULL, va
 
 
 class History:
-    """Blocking, and quick: a few small rows at a time."""
+    """Blocking, and quick: a few small rows at a time. From any thread: SQLite does one statement after another."""
 
     def __init__(self, data_dir: Path) -> None:
         self.folder = data_dir
         path = data_dir / "control.db"
         os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
-        self._db = sqlite3.connect(path, isolation_level=None)
+        self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
         self._db.execute("PRAGMA journal_mode=WAL")
         self._db.execute("PRAGMA synchronous=NORMAL")
         self._db.executescript(SCHEMA)

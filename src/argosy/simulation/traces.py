@@ -34,6 +34,8 @@ class Trace:
     prefixes: tuple[int, ...] | None
     """What the request's prompt begins with, as a number; None where the trace does not say."""
     requests: int
+    written: tuple[int, ...] | None = None
+    """Tokens that each request was answered with; None where the trace does not say."""
 
 
 class _MooncakeLine(msgspec.Struct):
@@ -77,26 +79,28 @@ def _text(path: Path) -> str:
 
 
 def _azure(path: Path, text: str, most: int) -> Trace:
-    moments_s, work = [], []
+    moments_s, work, written = [], [], []
     rows = csv.DictReader(io.StringIO(text))
     for row in rows:
         try:
             moments_s.append(datetime.fromisoformat(row["TIMESTAMP"]).timestamp())
-            work.append(_work(int(row["ContextTokens"]), int(row["GeneratedTokens"])))
+            written.append(int(row["GeneratedTokens"]))
+            work.append(_work(int(row["ContextTokens"]), written[-1]))
         except (KeyError, TypeError, ValueError) as error:
             raise _wrong(path, rows.line_num, "TIMESTAMP,ContextTokens,GeneratedTokens") from error
         if len(work) == most:
             break
-    return _recorded(path, moments_s, work, None)
+    return _recorded(path, moments_s, work, None, written)
 
 
 def _mooncake(path: Path, text: str, most: int) -> Trace:
-    moments_s, work, prefixes = [], [], []
+    moments_s, work, prefixes, written = [], [], [], []
     decoder = msgspec.json.Decoder(_MooncakeLine)
     for number, line in enumerate(text.splitlines(), start=1):
         try:
             entry = decoder.decode(line)
             moments_s.append(entry.timestamp / 1000)
+            written.append(entry.output_length)
             work.append(_work(entry.input_length, entry.output_length))
             # The first block is the same system prompt for nearly all; the second tells conversations apart.
             prefixes.append(entry.hash_ids[min(1, len(entry.hash_ids) - 1)])
@@ -104,12 +108,14 @@ def _mooncake(path: Path, text: str, most: int) -> Trace:
             raise _wrong(path, number, '{"timestamp", "input_length", "output_length", "hash_ids"}') from error
         if len(work) == most:
             break
-    return _recorded(path, moments_s, work, tuple(prefixes))
+    return _recorded(path, moments_s, work, tuple(prefixes), written)
 
 
 def _counts(path: Path, text: str, most: int) -> Trace:
     try:
-        counts = tuple(_whole(word) for word in text.split())
+        counts = tuple(map(int, text.split()))
+        if counts and min(counts) < 0:
+            raise ValueError(f"{min(counts)} is negative")
     except ValueError as error:
         raise ConfigError(f"{path}: {error}; a trace of counts holds whole numbers only.", param="trace") from error
     total = sum(counts)
@@ -119,21 +125,16 @@ def _counts(path: Path, text: str, most: int) -> Trace:
     return Trace(path.name, Counted(counts[:through]), None, None, min(most, total))
 
 
-def _whole(word: str) -> int:
-    count = int(word)
-    if count < 0:
-        raise ValueError(f"{count} is negative")
-    return count
-
-
 def _work(read: int, written: int) -> float:
     return max(1, read) / PREFILL_TOKENS_PER_S + written / DECODE_TOKENS_PER_S
 
 
-def _recorded(path: Path, moments_s: list[float], work: list[float], prefixes: tuple[int, ...] | None) -> Trace:
+def _recorded(
+    path: Path, moments_s: list[float], work: list[float], prefixes: tuple[int, ...] | None, written: list[int]
+) -> Trace:
     if len(moments_s) < 2 or moments_s != sorted(moments_s):
         raise ConfigError(f"{path}: a trace needs two requests or more, in the order of their times.", param="trace")
-    return Trace(path.name, Recorded(tuple(moments_s)), tuple(work), prefixes, len(moments_s))
+    return Trace(path.name, Recorded(tuple(moments_s)), tuple(work), prefixes, len(moments_s), tuple(written))
 
 
 def _wrong(path: Path, line: int, shape: str) -> ConfigError:

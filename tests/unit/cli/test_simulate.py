@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner, Result
 
 from argosy.cli.main import app
+from argosy.control.prediction.series import Series
 
 pytestmark = pytest.mark.unit
 
@@ -52,9 +54,64 @@ def test_a_table_a_picture_and_a_trace(tmp_path: Path) -> None:
         (("--trace", "no/such/file"), 1, "cannot be read"),
         (("--trace", "a", "--regime", "equal"), 2, "not both"),
         (("--seeds", "0"), 2, "--seeds"),
+        (("--policy", "kpa"), 2, "--trace or --from-history"),
+        (("--policy", "kpa", "--trace", "a", "--from-history", "7d"), 2, "--trace or --from-history"),
+        (("--policy", "kpa,unheard_of", "--trace", "a"), 1, "ray_serve"),
+        (("--policy", "kpa", "--trace", "no/such/file"), 1, "cannot be read"),
+        (("--policy", "kpa", "--from-history", "soon"), 2, "90s"),
+        (("--policy", "kpa", "--from-history", "1h", "--data-dir", "no/such/folder"), 1, "control.db"),
     ],
 )
 def test_wrong_input_is_told_with_what_there_is(arguments: tuple[str, ...], status: int, said: str) -> None:
     result = simulate(*arguments)
     assert result.exit_code == status
     assert said in result.output
+
+
+def test_scaling_policies_are_compared_on_a_trace(tmp_path: Path) -> None:
+    trace, picture = tmp_path / "rps.txt", tmp_path / "pareto.svg"
+    trace.write_text("1 2 3 4 5 6 5 4 3 2 " * 90)
+    arguments = (
+        "--policy",
+        "predictive,kpa,fixed",
+        "--trace",
+        str(trace),
+        "--service",
+        "embedding",
+        "--cold-start",
+        "2",
+    )
+    result = simulate(*arguments, "--sweep", "--plot", str(picture), "--json")
+    assert result.exit_code == 0, result.output
+    answer = json.loads(result.stdout)
+    assert (answer["service"], answer["cold_start_s"], answer["seeds"], answer["max_replicas"]) == (
+        "embedding",
+        2,
+        2,
+        20,
+    )
+    assert [row["policy"] for row in answer["rows"]] == ["predictive", "kpa", "fixed"]
+    assert all(len(row["points"]) >= 8 for row in answer["rows"] if row["policy"] != "fixed")
+    assert picture.read_text().startswith("<svg")
+    usual = simulate(*arguments)
+    assert usual.exit_code == 0, usual.output
+    assert usual.stdout.count("kpa ") == 1
+    assert "15 ms each, 1 slot a replica, SLO 500 ms" in usual.stdout
+
+
+def test_the_load_that_the_controller_recorded_is_replayed(tmp_path: Path) -> None:
+    recorded, last = Series(tmp_path), int(time.time() // 15)
+    for tick in range(last - 120, last):
+        rate = 10.0 if tick % 2 else 14.0
+        recorded.record(15, tick, {"searching/rate": rate, "searching/response": 0.2 if tick % 4 else 0.1})
+    recorded.close()
+    arguments = ("--from-history", "30m", "--data-dir", str(tmp_path), "--slots", "2")
+    result = simulate("--policy", "predictive,hpa_cpu", "--service", "searching", *arguments, "--json")
+    assert result.exit_code == 0, result.output
+    answer = json.loads(result.stdout)
+    assert (answer["load"], answer["service"], answer["max_replicas"]) == ("searching", "searching", 10)
+    assert answer["requests"] == pytest.approx(12 * 1800, rel=0.05)
+    told = simulate("--policy", "predictive", "--service", "searching", *arguments)
+    assert "100 ms each, 2 slots a replica, SLO twice its own time" in told.stdout
+    result = simulate("--policy", "predictive", "--service", "unheard_of", *arguments)
+    assert (result.exit_code, "no load of unheard_of" in result.output) == (1, True)

@@ -14,6 +14,7 @@ from argosy.contracts.codec import JSON
 from argosy.contracts.errors import ArgosyError, InvalidRequest, NotFound
 from argosy.contracts.request import REQUEST_ID_HEADER
 from argosy.control.api.balance import add_balance_route
+from argosy.control.api.plan import add_plan_routes
 from argosy.control.api.scaling import add_scaling_routes
 from argosy.control.controller import Controller
 from argosy.control.monitoring.cache import cache_analytics
@@ -104,10 +105,11 @@ def create_admin_app(controller: Controller, token: str) -> ASGIApp:
     @app.get("/v1/forecast")
     async def forecast(service: str | None = Query(None, max_length=64)) -> Response:
         """What is expected of each service, how well that went so far, and what was learnt of its capacity."""
-        return _json(controller.forecaster.view(service))
+        return _json(await controller.forecaster.view(service))
 
     add_balance_route(app, controller, token)
     add_scaling_routes(app, controller.scaler)
+    add_plan_routes(app, controller.plans)
 
     @app.get("/v1/config")
     async def config() -> Response:

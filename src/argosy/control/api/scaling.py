@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TypeVar
-
 import msgspec
 from fastapi import FastAPI, Request
 from starlette.responses import Response
 
 from argosy.contracts.codec import JSON
-from argosy.contracts.errors import InvalidRequest
 from argosy.contracts.scaling import ScaleOrder, ScalingChange
+from argosy.control.api.bodies import body_as
 from argosy.control.scaling.scaler import Scaler
-
-T = TypeVar("T")
 
 
 def add_scaling_routes(app: FastAPI, scaler: Scaler) -> None:
@@ -25,22 +21,15 @@ def add_scaling_routes(app: FastAPI, scaler: Scaler) -> None:
     @app.put("/v1/services/{name}/scaling")
     async def change(name: str, request: Request) -> Response:
         """Changes bounds, policy, cooldown or thresholds of the running service."""
-        scaler.change(name, await _body(request, ScalingChange))
+        scaler.change(name, await body_as(request, ScalingChange))
         return _view(scaler, name)
 
     @app.post("/v1/services/{name}/scale")
     async def scale(name: str, request: Request) -> Response:
         """So many replicas, whatever the policy says, until `expires_s` are over; without `replicas` no longer."""
-        scaler.order(name, await _body(request, ScaleOrder))
+        scaler.order(name, await body_as(request, ScaleOrder))
         return _view(scaler, name)
 
 
 def _view(scaler: Scaler, name: str) -> Response:
     return Response(msgspec.json.encode(scaler.view(name)), media_type=JSON)
-
-
-async def _body(request: Request, kind: type[T]) -> T:
-    try:
-        return msgspec.json.decode(await request.body(), type=kind)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise InvalidRequest(f"The body is wrong: {error}. Correct it.") from error

@@ -85,6 +85,15 @@ class Analogue:
     def scores(self) -> Scores:
         return Scores(self._loss.tolist(), self._naive.tolist(), self._covered.tolist(), self._weight.tolist())
 
+    def recent(self) -> Floats:
+        """The last RING loads, oldest first; NaN where one is not known."""
+        return self._loads[np.arange((self._last or 0) - RING + 1, (self._last or 0) + 1) % RING]
+
+    @property
+    def window(self) -> int:
+        """In bins."""
+        return self._window
+
     def fill(self, first: int, loads: npt.NDArray[np.floating]) -> None:
         """Takes up bins recorded earlier, NaN where nothing was; replaces what was known."""
         kept = np.where(np.isfinite(loads) & (loads >= 0), loads, np.nan).astype(np.float32)[-RING:]

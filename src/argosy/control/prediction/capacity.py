@@ -19,6 +19,8 @@ from argosy.control.scaling.observation import LEARNT_R2, LEARNT_SAMPLES, Capaci
 SLOTS = (1.0, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0, 16.0, 24.0, 32.0, 48.0, 64.0, 128.0)
 TIMES = np.geomspace(0.3, 1.5, 41)
 """Service times tried, as shares of the mean time in service at the calmer half of the samples."""
+TIMES_STEP = float(TIMES[1] / TIMES[0])
+"""An interval reaches to the neighbours on the grid: what lies between two of its points cannot be told."""
 SIGMAS = (0.0, 0.02, 0.05, 0.1, 0.2, 0.4, 0.7)
 KAPPAS = (0.0, 0.002, 0.01, 0.05)
 FULLEST = 0.98
@@ -101,8 +103,8 @@ def fit_capacity(rates: Floats, in_flight: Floats, replicas: Floats) -> Capacity
     return CapacityFit(
         samples=count,
         service_time_s=found.service_time_s,
-        service_time_low_s=min(times_likely),
-        service_time_high_s=max(times_likely),
+        service_time_low_s=min(times_likely) / TIMES_STEP,
+        service_time_high_s=max(times_likely) * TIMES_STEP,
         slots=key[0],
         slots_low=min(slots_likely),
         slots_high=None if max(slots_likely) == SLOTS[-1] else max(slots_likely),

@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+import collections
 import shutil
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import msgspec
 
 from argosy.config.models import ServiceSettings
 from argosy.contracts.errors import NotFound
 from argosy.contracts.forecast import ForecastPage
 from argosy.contracts.request import Clock
 from argosy.control.history import History
+from argosy.control.prediction.analogue import BIN_S
+from argosy.control.prediction.capacity import CapacityFit
+from argosy.control.prediction.disk import DiskThread
 from argosy.control.prediction.fitting import Fitter
 from argosy.control.prediction.outlook import COARSE_S, TICK_S, Outlook
-from argosy.control.prediction.report import fleet_saturation, service_view
+from argosy.control.prediction.replay_tuner import ASKED, REPLAYED, ReplayRequest, ReplayTuner
+from argosy.control.prediction.report import days_of, fleet_saturation, service_view
 from argosy.control.prediction.series import Series
 from argosy.control.scaling.decision import Tuning
 from argosy.control.scaling.observation import Capacity, Forecast, Observation
@@ -22,12 +30,19 @@ from argosy.telemetry.logs import logger
 
 FIT_EVERY_S = 600.0
 SAVE_EVERY_S = 120.0
+MOST_LATE = 600
+"""Looks that wait while the past is taken up; the oldest are given up first."""
+RESTORING = "what earlier controllers recorded is being read"
 
 log = logger("prediction")
 
 
 class Forecaster:
-    """Wall time is the monotonic clock laid on the wall time of the start: steps of the wall clock move nothing."""
+    """All that touches the disk is done in a thread of its own; what the loop reads is replaced in one step.
+
+    Until the past is taken up (`restore`, the first thing that `run` does) nothing is forecast, and looks wait.
+    Wall time is the monotonic clock laid on the wall time of the start: steps of the wall clock move nothing.
+    """
 
     def __init__(
         self,
@@ -46,23 +61,49 @@ class Forecaster:
         self._clock = clock
         self._ahead_s = wall() - clock()
         self._fitter = fitter
+        self._disk = DiskThread()
+        self._restored = False
+        self._late: collections.deque[tuple[str, Observation, float]] = collections.deque(maxlen=MOST_LATE)
         self._pending: dict[tuple[int, int], dict[str, float]] = {}
-        self._outlooks = {
-            name: Outlook(name, settings.scaling.slots, self._record) for name, settings in services.items()
-        }
+        self._outlooks = {name: self._new_outlook(name) for name in services}
+        self._tuners = {name: ReplayTuner(settings) for name, settings in services.items()}
         self._saved_s = clock()
 
-    def restore(self) -> None:
+    async def restore(self) -> None:
         """Takes up what earlier controllers recorded and learnt. Raises nothing: it can be learnt again."""
-        for name, outlook in self._outlooks.items():
-            try:
-                kept = self._history.recall(_key(name))
-                outlook.restore(None if kept is None else kept[1], self._series, self._wall_s(self._clock()))
-            except Exception as error:
-                log.warning("not restored", forecast=name, reason=str(error))
+        wall_s = self._wall_s(self._clock())
+        known = await self._disk.do(lambda: {name: self._recalled(name, wall_s) for name in self._services})
+        self._outlooks = {name: outlook for name, (outlook, _) in known.items()}
+        self._tuners = {name: tuner for name, (_, tuner) in known.items()}
+        self._restored = True
+        while self._late:
+            self.observe(*self._late.popleft())
+
+    def _recalled(self, name: str, wall_s: float) -> tuple[Outlook, ReplayTuner]:
+        """In the disk's thread; touches nothing that the loop reads."""
+        outlook, tuner = self._new_outlook(name), ReplayTuner(self._services[name])
+        try:
+            kept, chosen = self._history.recall(_key(name)), self._history.recall(_tuning(name))
+            outlook.restore(None if kept is None else kept[1], self._series, wall_s)
+            if chosen is not None:
+                tuner.restore(chosen[1])
+        except Exception as error:
+            log.warning("not restored", forecast=name, reason=str(error))
+        return outlook, tuner
+
+    def _new_outlook(self, name: str) -> Outlook:
+        return Outlook(name, self._services[name].scaling.slots, self._record)
 
     def observe(self, service: str, seen: Observation, now_s: float) -> None:
-        self._outlooks[service].observe(seen, self._wall_s(now_s))
+        if not self._restored:
+            self._late.append((service, seen, now_s))
+            return
+        outlook = self._outlooks[service]
+        before = outlook.last_bin
+        outlook.observe(seen, self._wall_s(now_s))
+        if outlook.last_bin != before:
+            asked = self._tuners[service].asked(outlook.spread, outlook.capacity())
+            self._record(BIN_S, outlook.last_bin + 1, {f"{service}/{name}": value for name, value in asked.items()})
 
     def forecast(self, service: str, now_s: float) -> Forecast | None:
         return self._outlooks[service].forecast(self._wall_s(now_s))
@@ -70,77 +111,130 @@ class Forecaster:
     def capacity(self, service: str) -> Capacity | None:
         return self._outlooks[service].capacity()
 
+    def fitted(self, service: str) -> CapacityFit:
+        """Also where it is not good enough to be used."""
+        return self._outlooks[service].fitted
+
     def tuning(self, service: str) -> Tuning:
-        return Tuning()
+        return self._tuners[service].tuning()
 
     async def run(self) -> None:
-        """Writes down what is over, and fits; until cancelled."""
+        """Takes up the past, then writes down what is over, and fits; until cancelled."""
+        await self.restore()
         fitted_s = self._clock() - FIT_EVERY_S + SAVE_EVERY_S
         while True:
             await asyncio.sleep(TICK_S / 3)
-            self.write()
+            await self.write()
             if self._clock() - fitted_s >= FIT_EVERY_S:
                 fitted_s = self._clock()
                 await self.fit()
 
-    def write(self) -> None:
+    async def write(self) -> None:
         """Ticks that are over go to the history. Never raises: a full disk must not stop prediction."""
-        pending, self._pending = self._pending, {}
-        try:
-            for (step_s, number), values in sorted(pending.items()):
-                self._series.record(step_s, number, values)
-            if self._clock() - self._saved_s >= SAVE_EVERY_S:
-                self._saved_s = self._clock()
-                self._save()
-        except Exception as error:
-            log.error("history not kept", reason=str(error))
+        kept: dict[str, bytes] = {}
+        if self._clock() - self._saved_s >= SAVE_EVERY_S:
+            self._saved_s = self._clock()
+            kept = self._memories()
+        ticks, wall_s = self._taken(), self._wall_s(self._clock())
+        if ticks or kept:
+            await self._disk.do(lambda: self._put(ticks, kept, wall_s))
 
     async def fit(self) -> None:
         """One round over all services that have anything to fit. Never raises."""
         try:
-            self._record_disk()
+            used, index = await self._disk.do(lambda: _measured(self._data_dir))
+            number = int(self._wall_s(self._clock()) // COARSE_S)
+            self._record(COARSE_S, number, {"fleet/disk_bytes": used, "fleet/index_bytes": index})
             async with self._fitter() as fitter:
                 for outlook in self._outlooks.values():
                     request = outlook.fit_request()
+                    request.replay = await self._replay(outlook)
                     reply = await fitter.fit(request) if request.minutes else None
                     if reply is not None:
                         outlook.take(reply)
+                    if reply is not None and reply.replay is not None:
+                        self._tuners[outlook.service].take(reply.replay, self._wall_s(self._clock()))
         except Exception as error:
             log.error("not fitted", exc_info=error)
 
-    def view(self, service: str | None = None) -> ForecastPage:
-        """Of one service or all. Raises: NotFound."""
+    async def _replay(self, outlook: Outlook) -> ReplayRequest | None:
+        name, last = outlook.service, outlook.last_bin
+        loads = outlook.peak.recent()[-REPLAYED:]
+        asked = await self._disk.do(
+            lambda: [self._series.read(f"{name}/{what}", BIN_S, last - REPLAYED + 1, last) for what in ASKED]
+        )
+        return self._tuners[name].request(loads, asked, outlook.capacity(), outlook.cold_starts.planned_s)
+
+    async def view(self, service: str | None = None) -> ForecastPage:
+        """Of one service or all. Raises: NotFound; Unavailable, it is closed."""
         if service is not None and service not in self._outlooks:
             raise NotFound(f'There is no service "{service[:64]}"; there are {", ".join(self._outlooks)}.')
         wall_s = self._wall_s(self._clock())
-        shown = [self._outlooks[service]] if service is not None else list(self._outlooks.values())
-        return ForecastPage(
-            [service_view(o, self._services[o.service].replicas.max, self._series, wall_s) for o in shown],
-            fleet_saturation(self._series, self._data_dir, wall_s),
+        shown = list(self._services) if service is None else [service]
+        days, fleet = await self._disk.do(
+            lambda: (
+                {name: days_of(self._series, name, wall_s) for name in shown},
+                fleet_saturation(self._series, self._data_dir, wall_s),
+            )
         )
+        views = []
+        for name in shown:
+            view = service_view(self._outlooks[name], self._services[name].replicas.max, days[name], wall_s)
+            state = view.state if self._restored else RESTORING
+            views.append(msgspec.structs.replace(view, state=state, tuning=self._tuners[name].view()))
+        return ForecastPage(views, fleet)
 
-    def close(self) -> None:
-        """Writes down what is known. Never raises."""
-        self._saved_s = self._clock() - SAVE_EVERY_S
-        self.write()
-        self._series.close()
+    async def close(self) -> None:
+        """Writes down what is known, after all that is being written. Never raises."""
+        ticks, kept, wall_s = self._taken(), self._memories(), self._wall_s(self._clock())
+
+        def last() -> None:
+            self._put(ticks, kept, wall_s)
+            self._series.close()
+
+        await self._disk.close(last)
 
     def _record(self, step_s: int, number: int, values: Mapping[str, float]) -> None:
         """All services' values of a tick are written together."""
         self._pending.setdefault((step_s, number), {}).update(values)
 
-    def _record_disk(self) -> None:
-        used = shutil.disk_usage(self._data_dir).used
-        index = sum(f.stat().st_size for f in (self._data_dir / "shards").glob("**/*") if f.is_file())
-        number = int(self._wall_s(self._clock()) // COARSE_S)
-        self._record(COARSE_S, number, {"fleet/disk_bytes": float(used), "fleet/index_bytes": float(index)})
+    def _taken(self) -> Sequence[tuple[tuple[int, int], dict[str, float]]]:
+        pending, self._pending = self._pending, {}
+        return sorted(pending.items())
 
-    def _save(self) -> None:
-        for name, outlook in self._outlooks.items():
-            self._history.remember(_key(name), self._wall_s(self._clock()), outlook.memory())
+    def _memories(self) -> dict[str, bytes]:
+        """Nothing before the past is taken up: what was learnt earlier must not be overwritten by nothing."""
+        if not self._restored:
+            return {}
+        return {_key(name): outlook.memory() for name, outlook in self._outlooks.items()} | {
+            _tuning(name): tuner.memory() for name, tuner in self._tuners.items()
+        }
+
+    def _put(
+        self, ticks: Sequence[tuple[tuple[int, int], dict[str, float]]], kept: Mapping[str, bytes], wall_s: float
+    ) -> None:
+        """In the disk's thread. Never raises."""
+        try:
+            for (step_s, number), values in ticks:
+                self._series.record(step_s, number, values)
+            for name, memory in kept.items():
+                self._history.remember(name, wall_s, memory)
+        except Exception as error:
+            log.error("history not kept", reason=str(error))
 
     def _wall_s(self, now_s: float) -> float:
         return now_s + self._ahead_s
+
+
+def _measured(data_dir: Path) -> tuple[float, float]:
+    """Bytes used on the disk, and by the index."""
+    used = shutil.disk_usage(data_dir).used
+    index = sum(f.stat().st_size for f in (data_dir / "shards").glob("**/*") if f.is_file())
+    return float(used), float(index)
+
+
+def _tuning(service: str) -> str:
+    return f"tuning/{service}"
 
 
 def _key(service: str) -> str:

@@ -19,6 +19,7 @@ from argosy.control.prediction.load_forecast import HORIZONS_MIN, LoadForecast
 from argosy.control.prediction.load_forecast import RING as MINUTES
 from argosy.control.prediction.mixture import Record
 from argosy.control.prediction.series import Series
+from argosy.control.prediction.window_regression import Spread, WindowFit, design, spread
 from argosy.control.prediction.worker import FitReply, FitRequest
 from argosy.control.scaling.observation import Capacity, Forecast, Observation
 
@@ -55,7 +56,10 @@ class Outlook:
         self._fine, self._ticks, self._minute = Bins(BIN_S), Bins(TICK_S), Bins(60)
         self.expected: WindowPeak | None = None
         """Of the load in the window that begins now, in Erlangs."""
-        self._last_bin = 0
+        self.spread: Spread = ()
+        """The same load as (probability, Erlangs); empty where nothing is expected, or what is cannot be trusted."""
+        self.window: WindowFit | None = None
+        self.last_bin = 0
         self._samples: collections.deque[tuple[float, float, float]] = collections.deque(maxlen=KEPT_SAMPLES)
 
     def observe(self, seen: Observation, wall_s: float) -> None:
@@ -97,9 +101,11 @@ class Outlook:
     def forecast(self, wall_s: float) -> Forecast | None:
         """For the policies; None while nothing is known, and when what is known is too old."""
         expected = self.expected
-        if expected is None or wall_s // BIN_S - self._last_bin > STALE_BINS:
+        if expected is None or wall_s // BIN_S - self.last_bin > STALE_BINS:
             return None
-        return Forecast(expected.peak / self.slots(), expected.horizon_s, expected.trusted)
+        slots = self.slots()
+        spread = tuple((chance, load / slots) for chance, load in self.spread)
+        return Forecast(expected.peak / slots, expected.horizon_s, expected.trusted or bool(spread), spread)
 
     def capacity(self) -> Capacity | None:
         return self.fitted.capacity(self._slots)
@@ -115,10 +121,11 @@ class Outlook:
         past = past[known[0] :] if len(known) else past[:0]
         first = (self.minutes.last_bin or 0) - len(past) + 1
         samples = np.array(self._samples, np.float64).reshape(-1, 3)
-        return FitRequest(past.tobytes(), first, list(HORIZONS_MIN), samples.tobytes())
+        loads = self.peak.recent().tobytes() if self.peak.recorded_s else b""
+        return FitRequest(past.tobytes(), first, list(HORIZONS_MIN), samples.tobytes(), loads, self.peak.window)
 
     def take(self, reply: FitReply) -> None:
-        self.minutes.fit, self.fitted = reply.fit, reply.capacity
+        self.minutes.fit, self.fitted, self.window = reply.fit, reply.capacity, reply.window
 
     def memory(self) -> bytes:
         return msgspec.msgpack.encode(
@@ -168,7 +175,16 @@ class Outlook:
         load = values.get("load", math.nan)
         self._record(BIN_S, bin_number, {f"{self.service}/load": load})
         self.peak.add(bin_number, load)
-        self._last_bin, self.expected = bin_number, self.peak.forecast()
+        self.last_bin, self.expected = bin_number, self.peak.forecast()
+        self.spread = self._spread()
+
+    def _spread(self) -> Spread:
+        """By regression where that beats the last value, else the one number of the analogues where that does."""
+        fit, expected = self.window, self.expected
+        if fit is not None and fit.trusted and fit.window == self.peak.window:
+            loads = self.peak.recent().astype(np.float64)
+            return spread(fit, design(loads, np.array([len(loads) - 1]), fit.window)[0])
+        return ((1.0, expected.peak),) if expected is not None and expected.trusted else ()
 
     def _sample(self, tick: Mapping[str, float]) -> None:
         """Concurrency by Little's law where the response time is known: a count at one moment is mostly chance."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -32,8 +33,13 @@ WATCHED = ("rate", "in_flight", "response", "errors", "cpu", "memory")
 SHOWN_WEIGHT = 0.005
 
 
-def service_view(outlook: Outlook, most: int, history: Series, wall_s: float) -> ForecastView:
-    """`most` replicas may run."""
+def days_of(history: Series, service: str, wall_s: float) -> dict[str, Floats]:
+    """The last day of each series that is watched. Reads the disk."""
+    return {name: last_day(history, f"{service}/{name}", wall_s) for name in WATCHED}
+
+
+def service_view(outlook: Outlook, most: int, days: Mapping[str, Floats], wall_s: float) -> ForecastView:
+    """`most` replicas may run; `days` is from `days_of` at that time."""
     forecast = outlook.minutes
     season = forecast.fit.season
     horizons = [
@@ -41,7 +47,6 @@ def service_view(outlook: Outlook, most: int, history: Series, wall_s: float) ->
         for minutes, said, record in zip(forecast.horizons_min, forecast.latest, forecast.records, strict=True)
         if said is not None
     ]
-    days = {name: last_day(history, f"{outlook.service}/{name}", wall_s) for name in WATCHED}
     first_minute = (int(wall_s // COARSE_S) - DAY_S // COARSE_S) * COARSE_S // 60
     anomalies = []
     for name, points in days.items():
@@ -87,7 +92,7 @@ def service_view(outlook: Outlook, most: int, history: Series, wall_s: float) ->
 
 
 def fleet_saturation(history: Series, data_dir: Path, wall_s: float) -> list[SaturationView]:
-    """Disk, and the index within what is left of the disk."""
+    """Disk, and the index within what is left of the disk. Reads the disk."""
     usage = shutil.disk_usage(data_dir)
     found = []
     for what, name in (("disk_bytes", "fleet/disk_bytes"), ("index_bytes", "fleet/index_bytes")):

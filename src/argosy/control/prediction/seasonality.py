@@ -14,6 +14,8 @@ SHORTEST_MIN = 30
 LEAST_CORRELATION = 0.2
 LEAST_PROMINENCE = 0.2
 """What a peak of the autocorrelation must rise above the valley before it: a slow wander has no peak."""
+PASSED = 16
+"""A sixteenth of the period must lie behind a peak: the last lags of one that still rises are none."""
 NEARLY_AS_GOOD = 0.9
 SMOOTHING_MIN = 15
 
@@ -74,6 +76,7 @@ def _period(correlation: Floats) -> int | None:
         for lag in range(least, len(correlation))
         if correlation[lag] >= LEAST_CORRELATION
         and correlation[lag] == correlation[lag - lag // 4 : lag + lag // 4 + 1].max()
+        and lag + lag // PASSED < len(correlation)
         and correlation[lag] - correlation[lag // 4 : lag].min() >= LEAST_PROMINENCE
     ]
     if not peaks:

@@ -48,21 +48,37 @@ class Level:
 
 
 LEVELS = (Level(5, 7 * DAY_S), Level(15, 3 * DAY_S, 300), Level(300, 90 * DAY_S))
-"""5 s is for the one series of each service that the window's peak is learnt from."""
+"""5 s is for the series of each service that the window's peak is learnt from, and what was asked for by it."""
 
 
 class Series:
-    """Blocking, and quick: one row a tick, and a few hundred when a chunk is full. The controller's thread only."""
+    """Blocking, and quick: one row a tick, and a few hundred when a chunk is full. One thread at a time."""
 
     def __init__(self, data_dir: Path, levels: Sequence[Level] = LEVELS) -> None:
         path = data_dir / "control.db"
         os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
         self._levels = {level.step_s: level for level in levels}
-        self._db = sqlite3.connect(path, isolation_level=None)
+        self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
         self._db.execute("PRAGMA journal_mode=WAL")
         self._db.execute("PRAGMA synchronous=NORMAL")
         self._db.executescript(SCHEMA)
         self._ids: dict[str, int] = dict(self._db.execute("SELECT name, id FROM series"))
+
+    @classmethod
+    def reading(cls, data_dir: Path) -> Series:
+        """Only to read, beside the controller that owns the file.
+
+        Raises: sqlite3.Error, it cannot be opened or holds no series.
+        """
+        series = cls.__new__(cls)
+        series._levels = {}
+        series._db = sqlite3.connect(f"{(data_dir / 'control.db').absolute().as_uri()}?mode=ro", uri=True)
+        try:
+            series._ids = dict(series._db.execute("SELECT name, id FROM series"))
+        except sqlite3.Error:
+            series._db.close()
+            raise
+        return series
 
     def record(self, step_s: int, bin_number: int, values: Mapping[str, float]) -> None:
         """The values of a tick that is over; bin = wall time ÷ step. One recorded twice keeps the first of each.

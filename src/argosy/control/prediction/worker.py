@@ -15,6 +15,8 @@ from argosy.contracts.codec import LENGTH_BYTES, frame
 from argosy.control.prediction.capacity import CapacityFit, fit_capacity
 from argosy.control.prediction.experts import Fit
 from argosy.control.prediction.fit import fit_load
+from argosy.control.prediction.replay_tuner import ReplayReply, ReplayRequest, replayed
+from argosy.control.prediction.window_regression import WindowFit, fit_window
 
 NICENESS = 10
 
@@ -26,18 +28,28 @@ class FitRequest(msgspec.Struct):
     horizons_min: list[int]
     samples: bytes
     """float64, three a sample: rate, requests in the service, ready replicas."""
+    loads: bytes = b""
+    """float32, Erlangs in the last bins of BIN_S; NaN where one is not known."""
+    window: int = 0
+    """Bins ahead that the highest load is asked of."""
+    replay: ReplayRequest | None = None
 
 
 class FitReply(msgspec.Struct):
     fit: Fit
     capacity: CapacityFit
+    window: WindowFit | None = None
+    replay: ReplayReply | None = None
 
 
 def answer(request: FitRequest) -> FitReply:
     samples = np.frombuffer(request.samples, np.float64).reshape(-1, 3)
+    loads = np.frombuffer(request.loads, np.float32).astype(np.float64)
     return FitReply(
         fit_load(np.frombuffer(request.minutes, np.float64), request.first_bin, request.horizons_min),
         fit_capacity(samples[:, 0], samples[:, 1], samples[:, 2]),
+        fit_window(loads, request.window) if len(loads) else None,
+        None if request.replay is None else replayed(request.replay),
     )
 
 

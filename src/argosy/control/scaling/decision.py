@@ -16,6 +16,10 @@ class Tuning:
 
     hold_s: float | None = None
     utilisation: float | None = None
+    peak_late: float | None = None
+    """Share of late answers that the expected peak may bring; 1 goes without the forecast."""
+    peak_hold_s: float | None = None
+    """How long is kept what the forecast asked for; None: hold_s."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,9 @@ class Forecast:
     horizon_s: float
     trusted: bool
     """Whether its track record beats the naive forecast; one that is not trusted is not used."""
+    spread: tuple[tuple[float, float], ...] = ()
+    """What else that highest load may turn out to be, as (probability, replicas' worth); empty where only the one
+    number is known."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -107,10 +107,11 @@ class Scaler:
             # Without a look the last one grows stale, and then policies hold.
             log.error("not looked", exc_info=error)
         for name, registration in self._registrations.items():
-            if registration.fixed:
-                continue
             try:
-                self._attend(registration, now_s)
+                if registration.fixed:
+                    self._look(registration, now_s)
+                else:
+                    self._attend(registration, now_s)
             except Exception as error:
                 log.error("not decided", scaled=name, exc_info=error)
                 current = self._observed.desired[name]
@@ -121,10 +122,16 @@ class Scaler:
             for registration in self._registrations.values():
                 self._save(registration)
 
-    def _attend(self, registration: Registration, now_s: float) -> None:
+    def _look(self, registration: Registration, now_s: float) -> Observation:
+        """Also at services that are never scaled: their load and what fills up are foreseen all the same."""
         name, settings = registration.service, registration.rule.settings
         seen = self._reader.service(name, self._wall(), settings.stale_s).sound()
         self._predictor.observe(name, seen, now_s)
+        return seen
+
+    def _attend(self, registration: Registration, now_s: float) -> None:
+        name, settings = registration.service, registration.rule.settings
+        seen = self._look(registration, now_s)
         seen = replace(seen, capacity=self._predictor.capacity(name), forecast=self._predictor.forecast(name, now_s))
         registration.payoff = judged(registration.payoff, seen, _slots(registration, seen), now_s)
         if registration.override is not None and not registration.override.holds(now_s):

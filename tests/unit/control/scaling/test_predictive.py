@@ -107,18 +107,41 @@ def test_fewer_are_only_run_if_their_cpu_would_bear_it() -> None:
 
 def test_a_forecast_raises_and_never_lowers() -> None:
     raised, _ = run(replace(SEEN, forecast=Forecast(7.0, 60, True)), range(1))
-    assert (raised.target_instances, raised.reason, raised.binding) == (10, Reason.FORECAST, "forecast")
+    assert (raised.target_instances, raised.reason, raised.binding) == (8, Reason.FORECAST, "forecast")
     for forecast in (Forecast(0.0, 60, True), Forecast(None, 60, True), Forecast(7.0, 60, False), None):
         decision, _ = run(replace(SEEN, forecast=forecast), range(1))
         assert decision.action is Action.NONE
 
 
-def test_a_forecast_has_no_hold() -> None:
-    low = replace(SEEN, replicas=10, ready=10, in_flight=2.0, arrivals=2.0)
-    kept, state = run(replace(low, forecast=Forecast(7.0, 60, True)), range(0, 120, 2))
+def test_what_a_forecast_asked_for_is_kept_for_its_own_hold() -> None:
+    low = replace(SEEN, replicas=8, ready=8, in_flight=2.0, arrivals=2.0)
+    rule = replace(RULE, tuning=Tuning(30, 0.9, 0.01, 200))
+    kept, state = run(replace(low, forecast=Forecast(7.0, 60, True)), range(0, 120, 2), rule=rule)
     assert kept.action is Action.NONE
-    gone, _ = decide(low, state, RULE, 120)
-    assert gone.action is Action.SCALE_DOWN
+    for now_s in range(120, 310, 2):
+        gone, state = decide(replace(low, forecast=Forecast(0.1, 60, True)), state, rule, now_s)
+        assert gone.action is Action.NONE
+    assert "200 s" in gone.binding
+    assert decide(replace(low, forecast=Forecast(0.1, 60, True)), state, rule, 320)[0].action is Action.SCALE_DOWN
+
+
+def test_what_was_tuned_for_a_fleet_with_a_forecast_is_not_used_without_it() -> None:
+    busy = replace(SEEN, in_flight=16.0, arrivals=10.0)
+    rule = replace(RULE, tuning=Tuning(30, 0.95, 0.3, 200))
+    low = Forecast(0.5, 60, True)
+    with_it, _ = run(replace(busy, forecast=low), range(0, 100, 2), rule=rule)
+    without, _ = run(busy, range(0, 100, 2), rule=rule)
+    assert without.target_instances == run(busy, range(0, 100, 2))[0].target_instances
+    assert without.target_instances > with_it.target_instances
+
+
+def test_a_spread_asks_for_what_its_tail_is_worth() -> None:
+    narrow = Forecast(4.0, 60, True, ((1.0, 4.0),))
+    wide = Forecast(4.0, 60, True, ((0.97, 4.0), (0.03, 9.0)))
+    few, many = (run(replace(SEEN, forecast=f), range(1))[0].target_instances for f in (narrow, wide))
+    assert few < many
+    lenient = replace(RULE, tuning=Tuning(peak_late=0.2))
+    assert run(replace(SEEN, forecast=wide), range(1), rule=lenient)[0].target_instances <= few
 
 
 def test_a_promise_below_the_services_own_time_does_not_pin_it_at_the_maximum() -> None:

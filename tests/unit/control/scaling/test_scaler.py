@@ -14,7 +14,9 @@ from argosy.contracts.fleet import Health, Load
 from argosy.contracts.scaling import Action, Reason, ScaleOrder, ScalingChange
 from argosy.control.health.replica import Probe
 from argosy.control.platforms.platform import Replica
+from argosy.control.scaling.observation import Observation
 from argosy.control.scaling.policies.table import POLICIES
+from argosy.control.scaling.predictor import NoPredictor
 from argosy.control.scaling.registration import Registration
 from tests.unit.control.scaling.fleet import SERVICE, Host, Time, rig, settle
 
@@ -35,6 +37,24 @@ async def test_load_starts_replicas_at_once_and_calm_drains_them(tmp_path: Path)
         assert any(e.kind == "scaling" and e.after == "4 replicas" and "high_load" in e.why for e in events)
         assert [e.after for e in events if e.subject == f"{SERVICE}-4"][-2:] == ["draining", "stopped"]
         assert not any(e.after == "ended" for e in events)
+
+
+class _Noting(NoPredictor):
+    def __init__(self) -> None:
+        self.seen: list[tuple[str, float | None]] = []
+
+    def observe(self, service: str, seen: Observation, now_s: float) -> None:
+        self.seen.append((service, seen.in_flight))
+
+
+async def test_a_service_that_is_never_scaled_is_observed_all_the_same(tmp_path: Path) -> None:
+    async with rig(tmp_path, QUICK) as fleet:
+        noting = fleet.scaler._predictor = _Noting()
+        fleet.scaler._registrations[SERVICE].fixed = "it has one writer"
+        await fleet.pass_time(6, in_flight=10, rate=100)
+        assert (SERVICE, 10) in noting.seen
+        assert len(fleet.running) == 1
+        assert fleet.scaler.view(SERVICE).decisions == []
 
 
 async def test_missing_metrics_hold_whatever_was_seen_before(tmp_path: Path) -> None:
@@ -75,6 +95,60 @@ async def test_a_refusal_to_start_is_shown_and_does_not_run_away(tmp_path: Path)
         assert fleet.last.decision.reason is Reason.START_FAILING
         assert "no GPU left" in fleet.last.decision.binding
         assert "no GPU left" in fleet.scaler.view(SERVICE).recommendation
+
+
+async def test_what_dies_at_once_after_a_step_up_does_not_run_away(tmp_path: Path) -> None:
+    async with rig(tmp_path, QUICK) as fleet:
+        for _ in range(60):
+            await fleet.pass_time(2, in_flight=10, rate=100)
+            for replica_id in fleet.running:
+                if replica_id != f"{SERVICE}-1":
+                    fleet.host.kill(replica_id)
+            await settle()
+        assert fleet.observed.desired[SERVICE] <= 4
+        assert f"{SERVICE}-1" in fleet.running
+        assert "killed by signal 9" in fleet.observed.failure(SERVICE)
+        assert sum(line.startswith("start") for line in fleet.host.log) < 40
+        await fleet.pass_time(6, in_flight=40, rate=100)
+        assert fleet.last.decision.reason is Reason.START_FAILING
+        assert "killed by signal 9" in fleet.scaler.view(SERVICE).recommendation
+
+
+async def test_replicas_that_start_and_never_become_ready_are_counted_and_no_more_are_asked_for(
+    tmp_path: Path,
+) -> None:
+    async with rig(tmp_path, QUICK) as fleet:
+        fleet.host.slow_start = True
+        await fleet.pass_time(16, in_flight=10, rate=100)
+        assert fleet.observed.desired[SERVICE] == 4
+        assert fleet.scaler.view(SERVICE).ready_instances == 1
+        assert sum(line.startswith("start") for line in fleet.host.log) == 4
+        fleet.host.started.set()
+        await settle()
+        await fleet.pass_time(4, in_flight=10, rate=100)
+        assert fleet.scaler.view(SERVICE).ready_instances == 4
+
+
+async def test_a_restarted_replica_says_nothing_until_two_probes_of_it_are_known(tmp_path: Path) -> None:
+    async with rig(tmp_path, QUICK) as fleet:
+        await fleet.pass_time(20, in_flight=10, rate=100)
+        fleet.prober.loads = {replica: Load() for replica in fleet.running}
+        fleet.clock.now_s += 2
+        for replica in fleet.host.replicas():
+            fleet.observed.saw(replica.id, await fleet.prober.probe(replica))
+        fleet.scaler.tick()
+        assert fleet.last.decision.reason is Reason.METRICS_MISSING
+        assert len(fleet.running) == 4
+
+
+async def test_values_that_grew_stale_hold(tmp_path: Path) -> None:
+    async with rig(tmp_path, QUICK) as fleet:
+        await fleet.pass_time(20, in_flight=10, rate=100)
+        for _ in range(60):
+            fleet.clock.now_s += 2
+            fleet.scaler.tick()
+        assert fleet.last.decision.reason is Reason.METRICS_MISSING
+        assert len(fleet.running) == 4
 
 
 async def test_nothing_is_scaled_past_the_host(tmp_path: Path) -> None:

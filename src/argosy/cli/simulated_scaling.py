@@ -1,0 +1,169 @@
+"""The half of `argosy simulate` that compares scaling policies."""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from argosy.cli import output
+
+if TYPE_CHECKING:
+    from argosy.simulation.scaling.report import PolicyRow, ScalingComparison
+    from argosy.simulation.scaling.sweep import Cell
+
+SERVICE = "generation"
+MOST_RECORDED = 10
+SEEDS, LONG_SEEDS, LONG_S = 5, 2, 6 * 3600
+"""Days of load vary less from seed to seed than an hour."""
+REPLICAS_A_BUSY_ONE = 20 / 7
+"""Of the published cells: 20 for 7, 80 for 28."""
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """What was asked for."""
+
+    policies: str
+    trace: Path | None
+    history_s: float | None
+    data_dir: Path | None
+    service: str | None
+    cold_start_s: float
+    busy: float | None
+    most: int | None
+    since_h: float
+    hours: float | None
+    slots: int
+    slo_ms: float | None
+    work_ms: float | None
+    whole: bool
+    seeds: int | None
+    jobs: int
+    plot: Path | None
+    as_json: bool
+
+
+def simulate_scaling(given: Given) -> None:
+    """Raises: ConfigError."""
+    from argosy.simulation.scaling.contenders import contenders
+    from argosy.simulation.scaling.pareto import draw
+    from argosy.simulation.scaling.report import compare
+    from argosy.simulation.scaling.sweep import sweep
+
+    chosen = [contender.name for contender in contenders(given.policies)]
+    cell = _traced(given) if given.history_s is None else _recorded(given, given.history_s)
+    progress = _silence if given.as_json or not sys.stderr.isatty() else _progress
+    seeds = given.seeds or (LONG_SEEDS if cell.demand.length_s > LONG_S else SEEDS)
+    runs = sweep(
+        cell, chosen, seeds=seeds, jobs=given.jobs or os.cpu_count() or 1, whole=given.whole, progress=progress
+    )
+    result = compare(
+        runs,
+        load=cell.demand.name,
+        service=cell.service.name,
+        cold_start_s=cell.cold_start_s,
+        max_replicas=cell.max_replicas,
+    )
+    if given.plot:
+        given.plot.write_text(draw(result), encoding="utf-8")
+    if given.as_json:
+        output.json(result)
+        return
+    _print(result, cell)
+
+
+def _traced(given: Given) -> Cell:
+    from argosy.contracts.errors import ConfigError
+    from argosy.simulation.scaling.demand import LONGEST_S, demand
+    from argosy.simulation.scaling.service import SERVICES
+    from argosy.simulation.scaling.sweep import Cell, busy
+    from argosy.simulation.traces import read_trace
+
+    if given.trace is None:
+        raise ConfigError("Scaling policies need a load: give --trace FILE or --from-history 7d.", param="trace")
+    name = given.service or SERVICE
+    if name not in SERVICES:
+        raise ConfigError(f"There is no simulated service {name!r}; choose of {', '.join(SERVICES)}.", param="service")
+    trace = read_trace(given.trace, sys.maxsize)
+    length_s = LONGEST_S if given.hours is None else given.hours * 3600
+    service = SERVICES[name].measured(trace.written)
+    replicas = given.busy or 7.0
+    load = busy(demand(trace, since_s=given.since_h * 3600, length_s=length_s), service, replicas)
+    return Cell(load, service, given.cold_start_s, 1, given.most or round(replicas * REPLICAS_A_BUSY_ONE))
+
+
+def _recorded(given: Given, length_s: float) -> Cell:
+    import time
+
+    from argosy.cli.locate import DEFAULT_DATA_DIR
+    from argosy.simulation.scaling.recorded import recorded, recorded_service
+    from argosy.simulation.scaling.sweep import Cell
+
+    data_dir, name, now_s = given.data_dir or DEFAULT_DATA_DIR, given.service or SERVICE, time.time()
+    load = recorded(data_dir, name, length_s, now_s)
+    service = recorded_service(
+        data_dir, name, length_s, now_s, slots=given.slots, slo_s=_seconds(given.slo_ms), work_s=_seconds(given.work_ms)
+    )
+    return Cell(load, service, given.cold_start_s, 1, given.most or MOST_RECORDED)
+
+
+def _seconds(milliseconds: float | None) -> float | None:
+    return None if milliseconds is None else milliseconds / 1000
+
+
+def _print(result: ScalingComparison, cell: Cell) -> None:
+    service = cell.service
+    promise = "twice its own time" if service.slo_s is None else f"{1000 * service.slo_s:g} ms"
+    output.line(
+        f"{result.load}, {cell.demand.length_s / 3600:.3g} h, {result.requests:,} requests to {service.name}: "
+        f"{1000 * service.mean_s:.3g} ms each, {output.quantity(service.slots, 'slot')} a replica, SLO {promise}."
+    )
+    seeds = output.quantity(result.seeds, "seed")
+    output.line(f"Cold start {result.cold_start_s:g} s, at most {result.max_replicas} replicas, {seeds}.")
+    output.table(
+        ["policy", "target", "late %", "replica-hours", "changes", "reversals"],
+        [cells for row in result.rows for cells in _points(row)],
+    )
+    _versus(result)
+
+
+def _points(row: PolicyRow) -> list[tuple[str, ...]]:
+    return [
+        (
+            row.policy,
+            f"{point.target:.3g}",
+            f"{100 * point.violations:.3g}",
+            f"{point.replica_hours:.4g}",
+            f"{point.events:.3g}",
+            f"{point.reversals:.3g}",
+        )
+        for point in row.points
+    ]
+
+
+def _versus(result: ScalingComparison) -> None:
+    first = result.rows[0].policy
+    for row in result.rows:
+        said = []
+        if row.fewer is not None:
+            said.append(f"{row.fewer:.3g} times the late requests of {first} at equal replica-hours")
+        if row.hours is not None:
+            over = "" if row.regret is None else f", {100 * row.regret:+.0f} % over the bound"
+            said.append(f"1 % late costs {row.hours:.4g} replica-hours{over}")
+        if said:
+            output.line(f"{row.policy}: {'; '.join(said)}.")
+    if result.fixed_wins:
+        output.line(f"A fixed number of replicas beats {first} on this load: consider replicas.min = replicas.max.")
+
+
+def _silence(done: int, of: int) -> None:
+    """Nobody watches."""
+
+
+def _progress(done: int, of: int) -> None:
+    typer.echo(f"\r{done} of {of} sweeps" if done < of else "\r\033[K", nl=False, err=True)

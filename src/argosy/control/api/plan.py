@@ -1,0 +1,31 @@
+"""Admin routes of planning."""
+
+from __future__ import annotations
+
+import msgspec
+from fastapi import FastAPI, Request
+from starlette.responses import Response
+
+from argosy.contracts.codec import JSON
+from argosy.contracts.plan import Calibration, PlanRequest
+from argosy.control.api.bodies import body_as
+from argosy.control.planning.plans import Plans
+
+
+def add_plan_routes(app: FastAPI, plans: Plans) -> None:
+    @app.post("/v1/plan")
+    async def plan(request: Request) -> Response:
+        """How many replicas keep a rate within a response time."""
+        return Response(msgspec.json.encode(plans.plan(await body_as(request, PlanRequest))), media_type=JSON)
+
+    @app.post("/v1/services/{name}/calibration")
+    async def calibration(name: str, request: Request) -> Response:
+        """Keeps what a load test of the service found; plans are made from it."""
+        measured = await body_as(request, Calibration)
+        plans.calibrated(name, measured)
+        return Response(msgspec.json.encode({"kept": len(measured.steps)}), media_type=JSON)
+
+    @app.get("/v1/usage")
+    async def usage() -> Response:
+        """CPU time used so far, by the machine and by each service."""
+        return Response(msgspec.json.encode(plans.usage()), media_type=JSON)

@@ -1,0 +1,145 @@
+"""What the controller knows for plans: calibrations kept in `control.db`, the fitted capacity, what runs."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+
+import msgspec
+import psutil
+
+from argosy.config.models import CustomSettings, EmbeddingSettings, ServiceSettings
+from argosy.contracts.errors import InvalidRequest, NotFound
+from argosy.contracts.plan import ASKABLE, QUANTILES, Calibration, LoadStep, PlanPage, PlanRequest, UsageView
+from argosy.control.history import History
+from argosy.control.planning.planner import Known, planned
+from argosy.control.planning.throughput import Cores
+from argosy.control.platforms.platform import Platform
+from argosy.control.prediction.forecaster import Forecaster
+from argosy.control.scaling.scaler import Scaler
+from argosy.telemetry.logs import logger
+
+MOST_STEPS = 200
+MOST_RPS = 1e6
+MOST_MS = 3_600_000.0
+KEPT_NUMBERS = 8
+"""Calibrations of so many different numbers of replicas are kept, the latest of each."""
+
+log = logger("planning")
+
+
+class Plans:
+    def __init__(
+        self,
+        services: Mapping[str, ServiceSettings],
+        platform: Platform,
+        scaler: Scaler,
+        forecaster: Forecaster,
+        history: History,
+        wall: Callable[[], float] = time.time,
+    ) -> None:
+        self._services = services
+        self._platform = platform
+        self._scaler = scaler
+        self._forecaster = forecaster
+        self._history = history
+        self._wall = wall
+
+    def plan(self, request: PlanRequest) -> PlanPage:
+        """Raises: InvalidRequest; NotFound."""
+        if not 0 < request.rps <= MOST_RPS:
+            raise InvalidRequest(f"rps = {request.rps:g} is not between 0 and {MOST_RPS:g}; correct it.", param="rps")
+        if request.p95_ms is not None and not 0 < request.p95_ms <= MOST_MS:
+            raise InvalidRequest(
+                f"p95_ms = {request.p95_ms:g} is not between 0 and {MOST_MS:g}; correct it.", param="p95_ms"
+            )
+        if request.service is not None:
+            self._known_name(request.service)
+        names = [request.service] if request.service is not None else list(self._services)
+        views = [planned(self._known(name), request.rps, request.p95_ms, self._wall()) for name in names]
+        if request.service is None and any(not view.state for view in views):
+            views = [view for view in views if not view.state]
+        return PlanPage(views)
+
+    def calibrated(self, name: str, calibration: Calibration) -> None:
+        """Keeps what a load test found. Raises: InvalidRequest, it cannot be; NotFound."""
+        self._known_name(name)
+        steps = calibration.steps
+        if not 0 < len(steps) <= MOST_STEPS or not all(map(_possible, steps)) or len({s.replicas for s in steps}) > 1:
+            raise InvalidRequest(
+                "The calibration has no steps, too many, impossible values, or several numbers of replicas; send what "
+                "argosy plan --calibrate measured.",
+                param="steps",
+            )
+        others = [c for c in self._calibrations(name) if c.steps[0].replicas != steps[0].replicas]
+        kept = [msgspec.structs.replace(calibration, at=self._wall()), *others][:KEPT_NUMBERS]
+        self._history.remember(_key(name), self._wall(), msgspec.msgpack.encode(kept))
+
+    def usage(self) -> UsageView:
+        """What was used so far, of the machine and by each service."""
+        times = psutil.cpu_times()
+        busy_s = sum(getattr(times, kind, 0.0) for kind in ("user", "nice", "system", "irq", "softirq", "steal"))
+        cpu_s: dict[str, float] = {}
+        pids = []
+        for replica in self._platform.replicas():
+            used = self._platform.usage(replica.id)
+            if used is not None and replica.pid is not None:
+                cpu_s[replica.service] = cpu_s.get(replica.service, 0.0) + used.cpu_s
+                pids.append(replica.pid)
+        return UsageView(self._platform.capacity().cores, busy_s, cpu_s, sorted(pids))
+
+    def _known(self, name: str) -> Known:
+        scaling = self._scaler.view(name)
+        return Known(
+            name,
+            scaling.current_instances,
+            scaling.min_instances,
+            scaling.max_instances,
+            self._services[name].scaling.slots,
+            self._forecaster.fitted(name),
+            self._calibrations(name),
+            self._cores(),
+            name in ASKABLE or isinstance(self._services[name], CustomSettings),
+            scaling.fixed,
+        )
+
+    def _cores(self) -> Cores:
+        logical = self._platform.capacity().cores
+        running = {name: self._scaler.view(name).current_instances for name in self._services}
+        threads = {
+            name: float(settings.threads or max(1, round(logical / running[name])))
+            for name, settings in self._services.items()
+            if isinstance(settings, EmbeddingSettings)
+        }
+        physical = psutil.cpu_count(logical=False)
+        return Cores(logical, None if physical is None else min(physical, int(logical)), threads, running)
+
+    def _calibrations(self, name: str) -> list[Calibration]:
+        kept = self._history.recall(_key(name))
+        if kept is None:
+            return []
+        try:
+            return msgspec.msgpack.decode(kept[1], type=list[Calibration])
+        except msgspec.DecodeError as error:
+            log.warning("a calibration of another version is passed over", calibrated=name, reason=str(error))
+            return []
+
+    def _known_name(self, name: str) -> None:
+        if name not in self._services:
+            raise NotFound(f'There is no service "{name[:64]}"; there are {", ".join(self._services)}.')
+
+
+def _possible(step: LoadStep) -> bool:
+    numbers = [step.rate_rps, step.mean_ms, *step.latency_ms, *(step.p95_ms or ()), *step.cpu_s.values()]
+    return (
+        step.replicas >= 1
+        and 0 < step.seconds < 3600
+        and min(step.answered, step.refused, step.failed) >= 0
+        and all(0 <= number < 1e9 for number in numbers)
+        and len(step.latency_ms) in (0, len(QUANTILES))
+        and (step.p95_ms is None or 0 < step.p95_ms[0] <= step.p95_ms[1] <= step.p95_ms[2])
+    )
+
+
+def _key(service: str) -> str:
+    return f"calibration/{service}"

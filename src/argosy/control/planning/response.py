@@ -1,0 +1,144 @@
+"""The response time at which 95 % of requests are answered, at any rate and number of replicas. Pure.
+
+A response is the time a request takes alone, as it was measured, and a wait: M/M/m by Erlang C, its tail stretched by
+(Ca² + Cs²) ÷ 2 (Allen and Cunneen), with as many servers as the saturation says. What the measured steps differ from
+that is carried over to rates between them.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from argosy.contracts.plan import QUANTILES, LoadStep
+from argosy.control.planning.throughput import LONG_SHARE, Throughput
+
+P95 = 0.95
+VARIABILITIES = np.geomspace(0.02, 20, 31)
+LIGHT = 0.4
+"""Share of the saturation below which a request is taken to be alone."""
+FULLEST = 0.97
+BISECTIONS = 22
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    alone_s: Floats
+    """A sample of the time a request takes alone."""
+    throughput: Throughput
+    variability: float = 1.0
+    known: tuple[tuple[float, float, float, float], ...] = ()
+    """(share of the saturation, measured ÷ modelled, its low and its high end), by share."""
+
+    @property
+    def p95_s_alone(self) -> float:
+        return float(np.quantile(self.alone_s, P95))
+
+    def p95_s(self, rate: float, replicas: int) -> float | None:
+        """None where so many cannot answer that rate."""
+        return self._at(rate, replicas, self.throughput.of(replicas), 1)
+
+    def interval_s(self, rate: float, replicas: int) -> tuple[float, float | None] | None:
+        low_rps, high_rps = self.throughput.interval(replicas)
+        least = self._at(rate, replicas, self.throughput.of(replicas) if high_rps is None else high_rps, 2)
+        return None if least is None else (least, self._at(rate, replicas, low_rps, 3))
+
+    def _at(self, rate: float, replicas: int, saturation_rps: float, column: int) -> float | None:
+        share = rate / saturation_rps if saturation_rps > 0 else math.inf
+        if share >= 1:
+            return None
+        modelled = _quantile(self.alone_s, rate, saturation_rps, self.variability)
+        if not self.known:
+            return modelled
+        shares = [row[0] for row in self.known]
+        return modelled * float(np.interp(share, shares, [row[column] for row in self.known]))
+
+
+def measured_response(steps: Sequence[LoadStep], throughput: Throughput) -> Response | None:
+    """From the steps of one load test; None where too little was answered below saturation."""
+    sound = [s for s in steps if s.p95_ms is not None and not s.saturated and len(s.latency_ms) == len(QUANTILES)]
+    sound = [s for s in sound if s.rate_rps < FULLEST * throughput.of(s.replicas)]
+    if not sound:
+        return None
+    most_s = max(s.seconds for s in sound)
+    sound = [s for s in sound if s.seconds >= LONG_SHARE * most_s]
+    light = [s for s in sound if s.rate_rps <= LIGHT * throughput.of(s.replicas)] or [sound[0]]
+    best = max(light, key=lambda s: s.answered)
+    alone_s = _sample(best.latency_ms)
+    heavy = [s for s in sound if s.rate_rps > LIGHT * throughput.of(s.replicas)]
+
+    variability = 1.0
+    if heavy:
+        missed = np.zeros(len(VARIABILITIES))
+        for s in heavy:
+            modelled_s = _quantiles(alone_s, s.rate_rps, throughput.of(s.replicas), VARIABILITIES)
+            missed += s.answered * np.log(modelled_s / (s.p95_ms[1] / 1000 if s.p95_ms else 1.0)) ** 2
+        variability = float(VARIABILITIES[np.argmin(missed)])
+    known = sorted(
+        (
+            s.rate_rps / throughput.of(s.replicas),
+            *(ms / 1000 / _modelled(alone_s, s, throughput, variability) for ms in s.p95_ms),
+        )
+        for s in (*heavy, best)
+        if s.p95_ms is not None
+    )
+    return Response(alone_s, throughput, variability, tuple((k[0], k[2], k[1], k[3]) for k in known))
+
+
+def learnt_response(service_time_s: float, variability: float, throughput: Throughput) -> Response:
+    """From what was observed in daily work, where only means are known: the time alone is taken for lognormal."""
+    sigma = math.sqrt(math.log1p(max(0.0, 2 * variability - 1)))
+    normal = np.array([-2.054, -1.282, -0.842, -0.524, -0.253, 0.0, 0.253, 0.524, 0.842, 1.282, 1.645, 2.326])
+    quantiles = service_time_s * np.exp(sigma * normal - sigma**2 / 2)
+    return Response(_sample([1000 * float(q) for q in quantiles]), throughput, max(variability, 0.02))
+
+
+def _modelled(alone_s: Floats, step: LoadStep, throughput: Throughput, variability: float) -> float:
+    return _quantile(alone_s, step.rate_rps, throughput.of(step.replicas), variability)
+
+
+def _sample(quantiles_ms: Sequence[float]) -> Floats:
+    """A hundred values of that distribution."""
+    at = (np.arange(100) + 0.5) / 100
+    values: Floats = np.interp(at, QUANTILES, np.array(quantiles_ms) / 1000)
+    return values
+
+
+def _quantile(alone_s: Floats, rate: float, saturation_rps: float, variability: float) -> float:
+    return float(_quantiles(alone_s, rate, saturation_rps, np.array([variability]))[0])
+
+
+def _quantiles(alone_s: Floats, rate: float, saturation_rps: float, variabilities: Floats) -> Floats:
+    """95 % of alone + wait for each variability, by bisection on the exact distribution of their sum."""
+    mean_s = float(alone_s.mean())
+    servers = max(1.0, saturation_rps * mean_s)
+    load = min(rate / saturation_rps, FULLEST) * servers
+    waits, pace = _waiting(load, servers), (servers - load) / (mean_s * variabilities)
+    low: Floats = np.zeros(len(pace))
+    high: Floats = alone_s.max() + 10 / pace
+    for _ in range(BISECTIONS):
+        middle = (low + high) / 2
+        left_s = middle[:, None] - alone_s
+        late = np.where(left_s < 0, 1.0, waits * np.exp(-pace[:, None] * np.maximum(left_s, 0))).mean(1)
+        low, high = np.where(late > 1 - P95, middle, low), np.where(late > 1 - P95, high, middle)
+    return high
+
+
+def _waiting(load: float, servers: float) -> float:
+    """Erlang C; between whole numbers of servers by its logarithm."""
+    below = math.floor(servers)
+    below_log = 0.0 if load >= below else math.log(max(_erlang_c(load, below), 1e-300))
+    above_log = math.log(max(_erlang_c(load, below + 1), 1e-300))
+    return math.exp(below_log + (servers - below) * (above_log - below_log))
+
+
+def _erlang_c(load: float, servers: int) -> float:
+    blocking = 1.0
+    for n in range(1, servers + 1):
+        blocking = load * blocking / (n + load * blocking)
+    return servers * blocking / (servers - load * (1 - blocking))

@@ -1,0 +1,178 @@
+"""What the highest load of the coming window may be, as a spread: a ridge regression, and the residuals it left.
+
+In the root of the load, where the noise of counts is alike at all levels, the window's highest 15 s mean is regressed
+on means of 15 s to 2 h, on highs of 5 min to 1 h, and on what the days before had at that time. Around that value stand
+the quantiles of the residuals of the last four days, each in units of how large residuals were of late (means of an
+hour and of 12 hours). All of it is fitted from windows that are over. One high quantile says less to scaling than the
+spread: whether a load that comes once in a hundred windows is worth a replica depends on how far above it lies.
+"""
+
+from __future__ import annotations
+
+import math
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from argosy.control.prediction.analogue import BIN_S, DAY, LEAST_BINS, LOAD_BINS
+from argosy.control.prediction.arrays import Floats
+
+MEANS_S = (15, 60, 180, 600, 1800, 7200)
+HIGHS_S = (300, 900, 3600)
+PROFILE = 600 // BIN_S
+DAYS = 7
+EVERY = 60 // BIN_S
+"""Rows are fitted on one window a minute."""
+RIDGE = 1.0
+SPREAD_ROWS = 4 * DAY // EVERY
+SHORT, LONG = 60, 720
+"""Rows, of the two means that say how large residuals are of late."""
+TAIL = (0.985, 0.992, 0.996, 0.999)
+BODY = 47
+LEVELS = np.array([*(np.arange(BODY) + 0.5) / (BODY + 1), *TAIL])
+CHANCES = np.array([1 / (BODY + 1)] * BODY + [1 / 96, 1 / 192, 1 / 384, 1 / 384])
+LEAST_ROWS = 720
+SCORED = 0.98
+
+Spread = tuple[tuple[float, float], ...]
+"""(probability, Erlangs)."""
+Bins = npt.NDArray[np.int64]
+
+
+class WindowFit(msgspec.Struct):
+    window: int
+    """Bins that the window has."""
+    weights: list[float]
+    quantiles: list[float]
+    """Of LEVELS, of residuals ÷ scale."""
+    scale: float
+    loss: float
+    """Pinball loss on the last quarter of the history, fitted on the rest; in Erlangs."""
+    naive_loss: float
+    """Of the last value."""
+    coverage: float
+
+    @property
+    def trusted(self) -> bool:
+        return self.loss < self.naive_loss
+
+
+def design(loads: Floats, at: Bins, window: int) -> Floats:
+    """One row for each bin of `at`: what is known when that bin is over. Shape (len(at), features); NaN where the level
+    is not known."""
+    known = np.isfinite(loads)
+    totals = np.concatenate(([0.0], np.cumsum(np.where(known, loads, 0.0))))
+    counts = np.concatenate(([0], np.cumsum(known)))
+    level = _mean(totals, counts, at, LOAD_BINS)
+    columns = [np.ones(len(at))]
+    for seconds in MEANS_S:
+        mean = _mean(totals, counts, at, seconds // BIN_S)
+        columns.append(np.sqrt(np.where(np.isfinite(mean), mean, level)))
+    first = max(0, int(at.min(initial=len(loads))) + 1 - max(HIGHS_S) // BIN_S)
+    smooth = np.nan_to_num(_mean(totals, counts, np.arange(first, len(loads)), LOAD_BINS))
+    for seconds in HIGHS_S:
+        columns.append(np.sqrt(_highest(smooth, at - first, seconds // BIN_S)))
+    ahead, present = window // 2 + PROFILE // 2, _mean(totals, counts, at, PROFILE)
+    past = np.stack([_mean(totals, counts, at - day * DAY + ahead, PROFILE) for day in range(1, DAYS + 1)])
+    seen = np.isfinite(past)
+    usual = np.where(seen, past, 0).sum(0) / np.maximum(seen.sum(0), 1)
+    for value, there in ((past[0], seen[0]), (usual, seen.any(0))):
+        columns.append(np.sqrt(np.where(there, value, np.where(np.isfinite(present), present, level))))
+    rows: Floats = np.stack(columns, 1)
+    rows[~np.isfinite(level)] = np.nan
+    return rows
+
+
+def targets(loads: Floats, at: Bins, window: int) -> Floats:
+    """The root of the highest 15 s mean from each bin to `window + 1` after it; NaN where it is not over or known."""
+    known = np.isfinite(loads)
+    totals = np.concatenate(([0.0], np.cumsum(np.where(known, loads, 0.0))))
+    counts = np.concatenate(([0], np.cumsum(known)))
+    smooth = _mean(totals, counts, np.arange(len(loads)), LOAD_BINS)
+    ends = at + window + 1
+    found = np.full(len(at), np.nan)
+    over = ends < len(loads)
+    found[over] = np.sqrt(_highest(smooth, ends[over], window + 2))
+    return found
+
+
+def fit_window(loads: Floats, window: int) -> WindowFit | None:
+    """`loads` by bins of BIN_S, the last one just over. None while too little is known."""
+    if np.isfinite(loads).sum() < LEAST_BINS:
+        return None
+    at = np.arange(len(loads) - window - 2, 0, -EVERY)[::-1]
+    rows, came = design(loads, at, window), targets(loads, at, window)
+    sound = np.isfinite(came) & np.isfinite(rows).all(1)
+    at, rows, came = at[sound], rows[sound], came[sound]
+    if len(at) < LEAST_ROWS:
+        return None
+    tested = len(at) * 3 // 4
+    weights, scaled, scale = _fitted(rows[:tested], came[:tested])
+    foreseen = np.maximum(rows[tested:] @ weights + scale * np.quantile(scaled, SCORED), 0.0) ** 2
+    highest = came[tested:] ** 2
+    naive = rows[tested:, 1] ** 2
+    weights, scaled, scale = _fitted(rows, came)
+    return WindowFit(
+        window,
+        weights.tolist(),
+        np.quantile(scaled, LEVELS).tolist(),
+        scale,
+        _pinball(highest - foreseen),
+        _pinball(highest - naive),
+        float((highest <= foreseen).mean()),
+    )
+
+
+def scales(residuals: Floats) -> Floats:
+    """How large residuals were until each row, by exponential means of their squares. Rows are a minute apart."""
+    short = long = float(np.mean(residuals[:SHORT] ** 2))
+    found = np.empty(len(residuals))
+    for i, square in enumerate((residuals**2).tolist()):
+        short += (square - short) / SHORT
+        long += (square - long) / LONG
+        found[i] = math.sqrt((short + long) / 2)
+    return np.maximum(found, 1e-3)
+
+
+def spread(fit: WindowFit, row: Floats) -> Spread:
+    """(probability, Erlangs) of the highest load of the window; empty where the level is not known."""
+    middle = float(row @ np.array(fit.weights))
+    if not math.isfinite(middle):
+        return ()
+    loads = np.maximum(middle + fit.scale * np.array(fit.quantiles), 0.0) ** 2
+    return tuple(zip(CHANCES.tolist(), loads.tolist(), strict=True))
+
+
+def _fitted(rows: Floats, came: Floats) -> tuple[Floats, Floats, float]:
+    """Weights, residuals ÷ their scale, and the scale now."""
+    weights: Floats = np.linalg.solve(rows.T @ rows + RIDGE * np.eye(rows.shape[1]), rows.T @ came).astype(np.float64)
+    residuals = came - rows @ weights
+    scale = scales(residuals)
+    late = np.concatenate((scale[:1], scale[:-1]))
+    return weights, (residuals / late)[-SPREAD_ROWS:], float(scale[-1])
+
+
+def _mean(totals: Floats, counts: npt.NDArray[np.integer], at: Bins, length: int) -> Floats:
+    """Of the `length` bins up to each of `at`, of what is known of them; NaN where that is less than half."""
+    ends, begins = np.clip(at + 1, 0, len(totals) - 1), np.clip(at + 1 - length, 0, len(totals) - 1)
+    count = counts[ends] - counts[begins]
+    means: Floats = np.where(2 * count > length, (totals[ends] - totals[begins]) / np.maximum(count, 1), np.nan)
+    return np.where(np.isnan(means), means, np.maximum(means, 0.0))
+
+
+def _highest(values: Floats, at: Bins, length: int) -> Floats:
+    """Of the `length` values up to each of `at`."""
+    if len(at) == 1:
+        return np.array([values[max(0, int(at[0]) + 1 - length) : int(at[0]) + 1].max()])
+    found, covered = values, 1
+    while covered < min(length, len(values)):
+        step = min(covered, length - covered)
+        found = np.concatenate((found[:step], np.maximum(found[step:], found[:-step])))
+        covered += step
+    highest: Floats = found[at]
+    return highest
+
+
+def _pinball(errors: Floats) -> float:
+    return float(np.maximum(SCORED * errors, (SCORED - 1) * errors).mean())

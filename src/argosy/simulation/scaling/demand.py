@@ -1,0 +1,67 @@
+"""How many requests come when: the counts of a trace in bins, scaled so that its busiest minute fills a fleet."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from argosy.contracts.errors import ConfigError
+from argosy.simulation.arrivals import Counted, FloatArray, Recorded
+from argosy.simulation.traces import Trace
+
+RECORDED_BIN_S = 15
+COUNTED_BIN_S = 60
+LONGEST_S = 48 * 3600
+
+
+@dataclass(frozen=True, slots=True)
+class Demand:
+    """Within a bin arrivals are Poisson."""
+
+    name: str
+    bin_s: int
+    rates_rps: FloatArray
+    before_rps: FloatArray
+    """The bins just before, oldest first, where the trace has them: what a forecast may have learnt from."""
+
+    @property
+    def length_s(self) -> int:
+        return self.bin_s * len(self.rates_rps)
+
+    @property
+    def busiest_rps(self) -> float:
+        """Of any minute."""
+        bins = max(1, min(len(self.rates_rps), round(60 / self.bin_s)))
+        sums = np.convolve(self.rates_rps, np.ones(bins), "valid")
+        return float(sums.max()) / bins
+
+    def scaled(self, factor: float) -> Demand:
+        return replace(self, rates_rps=self.rates_rps * factor, before_rps=self.before_rps * factor)
+
+
+def demand(trace: Trace, *, since_s: float = 0.0, length_s: float = LONGEST_S) -> Demand:
+    """The part of a trace that is simulated; recorded moments in bins of 15 s, counts a second in bins of 60 s.
+
+    Raises: ConfigError, nothing is left of it, or no request.
+    """
+    if isinstance(trace.arrivals, Recorded):
+        moments_s = np.array(trace.arrivals.moments_s) - trace.arrivals.moments_s[0]
+        bin_s = RECORDED_BIN_S
+        counts = np.bincount((moments_s // bin_s).astype(np.int64)).astype(np.float64)
+    elif isinstance(trace.arrivals, Counted):
+        seconds, bin_s = np.array(trace.arrivals.counts, np.float64), COUNTED_BIN_S
+        whole = len(seconds) // bin_s
+        counts = seconds[: whole * bin_s].reshape(whole, bin_s).sum(1)
+    else:
+        raise ConfigError(f"{trace.name}: only recorded moments and counts can be scaled for.", param="trace")
+    first = int(since_s // bin_s)
+    rates_rps = counts[first : first + max(1, int(length_s // bin_s))] / bin_s
+    if not rates_rps.any():
+        raise ConfigError(f"{trace.name}: no request after {since_s / 3600:g} h; start earlier.", param="since")
+    return Demand(trace.name, bin_s, rates_rps, counts[:first] / bin_s)
+
+
+def steady(rate_rps: float, length_s: int) -> Demand:
+    """The same rate all the time."""
+    return Demand("steady", COUNTED_BIN_S, np.full(length_s // COUNTED_BIN_S, rate_rps), np.empty(0))

@@ -1,0 +1,88 @@
+"""Whole curves of cost against violations, compared at equal cost."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from argosy.simulation.arrivals import FloatArray
+from argosy.simulation.scaling.run import Outcome
+
+FLOOR = 1e-4
+COUNTED = 2e-4
+POINTS = 60
+
+
+class Envelope:
+    """The lower envelope of one policy's sweep: the points that no other beats in both, log-linear between them."""
+
+    def __init__(self, outcomes: Sequence[Outcome]) -> None:
+        kept: list[Outcome] = []
+        for outcome in sorted(outcomes, key=lambda o: (o.replica_hours, o.violations)):
+            if not kept or outcome.violations < kept[-1].violations:
+                kept.append(outcome)
+        self.outcomes = kept
+        self._hours = np.array([o.replica_hours for o in kept])
+        self._logs = np.log(np.maximum([o.violations for o in kept], FLOOR))
+        self._events = np.array([float(o.events) for o in kept])
+
+    @property
+    def cheapest(self) -> float:
+        return float(self._hours[0])
+
+    @property
+    def dearest(self) -> float:
+        return float(self._hours[-1])
+
+    def violations(self, hours: FloatArray) -> FloatArray:
+        """At these costs, FLOOR at least; past the dearest point nothing gets better."""
+        found: FloatArray = np.exp(np.interp(hours, self._hours, self._logs))
+        return found
+
+    def events(self, hours: FloatArray) -> FloatArray:
+        found: FloatArray = np.interp(hours, self._hours, self._events)
+        return found
+
+    def hours_for(self, violations: float) -> float:
+        """The least cost at which no more than this share is late; NaN if it is never."""
+        wanted, logs = math.log(max(violations, FLOOR)), self._logs
+        if logs[-1] > wanted:
+            return math.nan
+        return float(np.interp(-wanted, -logs, self._hours))
+
+
+def overlap(one: Envelope, other: Envelope) -> FloatArray | None:
+    """POINTS equal costs that both have; None where there are none."""
+    low, high = max(one.cheapest, other.cheapest), min(one.dearest, other.dearest)
+    return np.linspace(low, high, POINTS) if high > low else None
+
+
+def fewer(ours: Envelope, theirs: Envelope) -> float:
+    """How many times fewer violations ours has at equal cost: the geometric mean over the overlap.
+
+    NaN where the curves do not overlap, or neither has COUNTED violations anywhere.
+    """
+    hours = overlap(ours, theirs)
+    if hours is None:
+        return math.nan
+    mine, other = ours.violations(hours), theirs.violations(hours)
+    counted = np.maximum(mine, other) >= COUNTED
+    if not counted.any():
+        return math.nan
+    return float(np.exp(np.mean(np.log(other[counted] / mine[counted]))))
+
+
+def events_ratio(ours: Envelope, theirs: Envelope) -> float:
+    """Our scaling events over theirs at equal cost; NaN where the curves do not overlap."""
+    hours = overlap(ours, theirs)
+    if hours is None:
+        return math.nan
+    return float(ours.events(hours).mean() / max(1e-9, theirs.events(hours).mean()))
+
+
+def geometric_mean(values: Sequence[float]) -> float:
+    """Of those that are numbers; NaN where none is."""
+    known = [value for value in values if math.isfinite(value) and value > 0]
+    return math.exp(sum(map(math.log, known)) / len(known)) if known else math.nan

@@ -1,0 +1,85 @@
+"""The forecast that the controller would have made at each moment of a load: fed with arrivals as they come.
+
+It depends on arrivals alone, so it is made once for all targets of a policy. The load is rate × mean service time, as
+in the controller once the service time is learnt.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from argosy.control.prediction.analogue import BIN_S, DAY, RING, Analogue
+from argosy.control.scaling.decision import Tuning
+from argosy.control.scaling.observation import Forecast
+from argosy.simulation.arrivals import FloatArray
+from argosy.simulation.scaling.demand import Demand
+from argosy.simulation.scaling.load import Flow, Load
+from argosy.simulation.scaling.readings import Readings
+from argosy.simulation.scaling.service import Service
+
+DAY_S = DAY * BIN_S
+SCORED_BINS = DAY
+"""Of the history: the rest is taken up without scoring, as after a restart."""
+HISTORY_SEED = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Foreseen:
+    """Forecasts by bins of BIN_S: entry b is known once b bins have passed. None where there is none."""
+
+    forecasts: tuple[Forecast | None, ...]
+
+    def forecast(self, seen: Readings) -> Forecast | None:
+        return self.forecasts[min(seen.now // BIN_S, len(self.forecasts) - 1)]
+
+    def tuning(self, seen: Readings) -> Tuning:
+        return Tuning()
+
+
+def is_long_enough(demand: Demand) -> bool:
+    """Whether a forecast is ever made: it is off until a day is recorded."""
+    return demand.length_s + len(demand.before_rps) * demand.bin_s > DAY_S
+
+
+def foresee(demand: Demand, load: Load, service: Service, cold_start_s: float, seed: int) -> Foreseen:
+    """Every forecast of a run. Chance in the time before it has a stream of its own."""
+    before = _before(demand, service, np.random.default_rng((seed, HISTORY_SEED)))
+    now = _binned(load) / BIN_S * service.mean_s
+    forecaster = Analogue(cold_start_s)
+    scored = before[-SCORED_BINS:]
+    known = len(before) - len(scored)
+    if known:
+        forecaster.fill(0, before[:known])
+    for offset, value in enumerate(scored.tolist()):
+        forecaster.add(known + offset, value)
+    forecasts: list[Forecast | None] = [None]
+    for offset, value in enumerate(now.tolist()):
+        forecaster.add(len(before) + offset, value)
+        expected = forecaster.forecast()
+        forecasts.append(
+            None
+            if expected is None
+            else Forecast(expected.peak / service.slots, float(expected.horizon_s), expected.trusted)
+        )
+    return Foreseen(tuple(forecasts))
+
+
+def _before(demand: Demand, service: Service, rng: np.random.Generator) -> FloatArray:
+    """Load in the bins before the run, Poisson as in it; at most what the forecast remembers."""
+    each = demand.bin_s // BIN_S
+    rates_rps = np.repeat(demand.before_rps[-(RING // each) :], each)
+    load: FloatArray = rng.poisson(rates_rps * BIN_S) / BIN_S * service.mean_s
+    return load
+
+
+def _binned(load: Load) -> FloatArray:
+    """Arrivals in each bin that is over by the end of the run."""
+    bins = load.length_s // BIN_S
+    if isinstance(load, Flow):
+        counts: FloatArray = load.counts.reshape(load.length_s, -1).sum(1, dtype=np.float64)
+    else:
+        counts = load.arrived
+    binned: FloatArray = counts[: bins * BIN_S].reshape(bins, BIN_S).sum(1)
+    return binned

@@ -1,0 +1,113 @@
+"""Argosy's policies, by the very functions that decide in the controller, fed with what it would have seen."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from argosy.config.scaling import (
+    PredictiveSettings,
+    ScalingSettings,
+    SloSettings,
+    TargetSettings,
+    ThresholdSettings,
+    UpThresholds,
+)
+from argosy.control.scaling.decision import Rule
+from argosy.control.scaling.observation import LEARNT_SAMPLES, Capacity, Observation
+from argosy.control.scaling.policies.table import POLICIES
+from argosy.simulation.scaling.autoscaler import Foresight, World
+from argosy.simulation.scaling.readings import Readings
+
+PROBED_S = 2
+"""The controller's look at its replicas."""
+CPU_WINDOW_S = 15
+MEMORY = 0.35
+"""Nothing in the simulation takes memory: always below what scales up, never above what holds back."""
+RESPONSE_S = 30
+CAPACITY_TICK_S = 15
+"""A sample of the capacity model."""
+BUDGET_AT_HALF = 0.003
+"""Share that may be late where half of the slots are to be filled; ten times that at 0.2 more."""
+DECADES_A_UNIT = 5.0
+
+
+class Own:
+    """`policies/NAME.decide`, every `interval_s` of its settings."""
+
+    def __init__(self, world: World, rule: Rule) -> None:
+        self._policy = POLICIES[rule.settings.policy]
+        self._state: Any = self._policy.first
+        self._rule = rule
+        self._world = world
+        self._foresight: Foresight | None = world.predictor() if world.predictor and _uses_forecast(rule) else None
+        self._capacity: Capacity | None = None
+        self.interval_s = max(1, round(self._policy.interval_s(rule)))
+
+    def wanted(self, seen: Readings) -> int:
+        rule, foresight = self._rule, self._foresight
+        if foresight is not None:
+            tuning = foresight.tuning(seen)
+            rule = rule if tuning == rule.tuning else replace(rule, tuning=tuning)
+        observation = self._observation(seen)
+        decision, self._state = self._policy.decide(observation, self._state, rule, float(seen.now))
+        return decision.target_instances
+
+    def _observation(self, seen: Readings) -> Observation:
+        if self._capacity is None and seen.now >= CAPACITY_TICK_S * LEARNT_SAMPLES:
+            service = self._world.service
+            self._capacity = Capacity(service.mean_s, float(service.slots), service.cv2)
+        return Observation(
+            replicas=seen.replicas,
+            ready=seen.ready,
+            in_flight=max(0.0, seen.in_flight),
+            queued=max(0.0, seen.waiting),
+            arrivals=seen.arrivals(PROBED_S),
+            window_s=float(PROBED_S),
+            response_time_s=seen.mean_response_s(RESPONSE_S) or 0.0,
+            cpu=seen.busy_share(CPU_WINDOW_S),
+            memory=MEMORY,
+            errors=0.0,
+            overload_errors=0.0,
+            cold_start_s=float(self._world.cold_start_s),
+            capacity=self._capacity,
+            forecast=self._foresight.forecast(seen) if self._foresight is not None else None,
+        )
+
+
+def _uses_forecast(rule: Rule) -> bool:
+    return rule.settings.policy == "predictive"
+
+
+def predictive(world: World, utilisation: float, **settings: Any) -> Own:
+    """Sweeps how full the slots may be; the share of late answers that is budgeted goes along."""
+    return Own(world, predictive_rule(world, utilisation, **settings))
+
+
+def predictive_rule(world: World, utilisation: float, **settings: Any) -> Rule:
+    slo_s = world.service.slo_s
+    share = 1 - min(0.5, max(1e-4, BUDGET_AT_HALF * 10 ** ((utilisation - 0.5) * DECADES_A_UNIT)))
+    return _rule(
+        world,
+        ScalingSettings(
+            policy="predictive",
+            slots=float(world.service.slots),
+            predictive=PredictiveSettings(utilisation=utilisation, **settings),
+        ),
+        SloSettings(latency_ms=None if slo_s is None else slo_s * 1000, share=share),
+    )
+
+
+def target(world: World, in_flight: float) -> Own:
+    settings = TargetSettings(metrics={"in_flight": in_flight})
+    return Own(world, _rule(world, ScalingSettings(policy="target", slots=float(world.service.slots), target=settings)))
+
+
+def threshold(world: World, cpu: float) -> Own:
+    """Sweeps the CPU share that goes up; the other limits stay as they are."""
+    settings = ThresholdSettings(up=UpThresholds(cpu=cpu))
+    return Own(world, _rule(world, ScalingSettings(policy="threshold", threshold=settings)))
+
+
+def _rule(world: World, settings: ScalingSettings, slo: SloSettings | None = None) -> Rule:
+    return Rule(world.min_replicas, world.max_replicas, settings, slo or SloSettings())

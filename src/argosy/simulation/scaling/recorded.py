@@ -1,0 +1,85 @@
+"""A user's own load as demand: the rates and response times that the controller recorded in `control.db`."""
+
+from __future__ import annotations
+
+import math
+import sqlite3
+from pathlib import Path
+
+import numpy as np
+
+from argosy.contracts.errors import ConfigError
+from argosy.control.prediction.arrays import Floats
+from argosy.control.prediction.series import LEVELS, Series
+from argosy.simulation.durations import Lognormal
+from argosy.simulation.scaling.demand import Demand
+from argosy.simulation.scaling.service import Service
+
+FINE_S, COARSE_S = 15, 300
+FINE_KEPT_S = next(level.kept_s for level in LEVELS if level.step_s == FINE_S)
+CALM_SHARE = 0.25
+SIGMA = 0.5
+"""Of the logarithms of the service time, which is recorded as a mean only."""
+
+
+def recorded(data_dir: Path, service: str, length_s: float, until_s: float) -> Demand:
+    """The last `length_s` before wall time `until_s`, in bins of 15 s as far as those are kept, else of 5 min.
+
+    A bin that is not known has the rate of the one before it.
+
+    Raises: ConfigError, there is no such history.
+    """
+    step_s = FINE_S if length_s <= FINE_KEPT_S else COARSE_S
+    rates_rps = _read(data_dir, f"{service}/rate", step_s, length_s, until_s)
+    known = np.flatnonzero(np.isfinite(rates_rps))
+    if not len(known) or not np.nanmax(rates_rps) > 0:
+        raise ConfigError(
+            f"{data_dir}: no load of {service} is recorded in the last {length_s / 3600:g} h; "
+            "give another --service or a longer --from-history.",
+            param="from_history",
+        )
+    rates_rps = rates_rps[known[0] :]
+    latest = np.maximum.accumulate(np.where(np.isfinite(rates_rps), np.arange(len(rates_rps)), 0))
+    return Demand(service, step_s, rates_rps[latest], np.empty(0))
+
+
+def recorded_service(
+    data_dir: Path,
+    service: str,
+    length_s: float,
+    until_s: float,
+    *,
+    slots: int,
+    slo_s: float | None,
+    work_s: float | None,
+) -> Service:
+    """With the time a request takes: `work_s`, else the mean response of the calmest quarter of what is recorded.
+
+    Raises: ConfigError, no response time is recorded.
+    """
+    if work_s is None:
+        step_s = FINE_S if length_s <= FINE_KEPT_S else COARSE_S
+        response_s = _read(data_dir, f"{service}/response", step_s, length_s, until_s)
+        response_s = response_s[np.isfinite(response_s) & (response_s > 0)]
+        if not len(response_s):
+            raise ConfigError(f"{data_dir}: no response time of {service} is recorded; give --work-ms.", param="work")
+        work_s = float(np.sort(response_s)[: max(1, round(CALM_SHARE * len(response_s)))].mean())
+    return Service(service, Lognormal(mean_s=work_s, sigma=SIGMA), slots, slo_s)
+
+
+def _read(data_dir: Path, name: str, step_s: int, length_s: float, until_s: float) -> Floats:
+    last = int(until_s // step_s) - 1
+    try:
+        series = Series.reading(data_dir)
+    except sqlite3.Error as error:
+        raise ConfigError(
+            f"{data_dir / 'control.db'}: the history cannot be read ({error}).", param="data_dir"
+        ) from error
+    try:
+        return series.read(name, step_s, last - math.ceil(length_s / step_s) + 1, last).astype(np.float64)
+    except sqlite3.Error as error:
+        raise ConfigError(
+            f"{data_dir / 'control.db'}: the history cannot be read ({error}).", param="data_dir"
+        ) from error
+    finally:
+        series.close()

@@ -1,0 +1,84 @@
+"""One policy with one target through one load."""
+
+from __future__ import annotations
+
+import math
+
+import msgspec
+import numpy as np
+
+from argosy.simulation.scaling.autoscaler import Autoscaler, World
+from argosy.simulation.scaling.fleet import Fleet
+from argosy.simulation.scaling.queues import queue
+from argosy.simulation.scaling.readings import Readings
+
+FIRST_MINUTE_S = 60
+FIRST_UTILISATION = 0.7
+REVERSAL_S = 300
+
+
+class Outcome(msgspec.Struct, frozen=True):
+    target: float
+    violations: float
+    """Share of the requests that broke the promise, or never began."""
+    replica_hours: float
+    requests: int
+    events: int
+    """Changes of the number that is wanted."""
+    reversals: int
+    """Changes in the other direction within REVERSAL_S of the last one."""
+
+
+def simulate(world: World, autoscaler: Autoscaler, target: float, first: int | None = None) -> Outcome:
+    """`first`: replicas that are ready at the start; without it what the first minute needs."""
+    seconds = world.load.length_s
+    line = queue(world.load, world.service)
+    fleet = Fleet(line, world.cold_start_s, first if first is not None else first_replicas(world))
+    seen = Readings(line.ledger, world.service.slots, world.min_replicas, world.max_replicas)
+    tally = _Tally()
+    now, due = 0, autoscaler.interval_s
+    while now < seconds:
+        following = min(due, seconds)
+        ready_s = fleet.next_ready_s()
+        if ready_s is not None and ready_s < following:
+            following = ready_s
+        line.advance(now, following)
+        now = following
+        fleet.become_ready(now)
+        if now < due or now >= seconds:
+            continue
+        due += autoscaler.interval_s
+        seen.now, seen.replicas, seen.ready = now, fleet.replicas, fleet.ready
+        wanted = max(world.min_replicas, min(world.max_replicas, autoscaler.wanted(seen)))
+        if wanted != fleet.replicas:
+            tally.take(wanted - fleet.replicas, now)
+            fleet.scale(wanted, now)
+    requests = world.load.count
+    late = float(line.ledger.late[seconds]) + line.left()
+    return Outcome(
+        target=target,
+        violations=late / max(1, requests),
+        replica_hours=fleet.paid_s(seconds) / 3600,
+        requests=requests,
+        events=tally.events,
+        reversals=tally.reversals,
+    )
+
+
+def first_replicas(world: World) -> int:
+    busy = float(np.mean(world.load.offered[:FIRST_MINUTE_S]))
+    wanted = math.ceil(busy / world.service.slots / FIRST_UTILISATION)
+    return max(world.min_replicas, min(world.max_replicas, wanted))
+
+
+class _Tally:
+    def __init__(self) -> None:
+        self.events, self.reversals = 0, 0
+        self._last: tuple[bool, int] | None = None
+
+    def take(self, change: int, now: int) -> None:
+        up = change > 0
+        if self._last is not None and self._last[0] != up and now - self._last[1] <= REVERSAL_S:
+            self.reversals += 1
+        self.events += 1
+        self._last = up, now

@@ -1,0 +1,65 @@
+"""The services that are scaled in simulation: how long a request occupies a slot, and what was promised."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from argosy.simulation.arrivals import FloatArray
+from argosy.simulation.durations import Durations, Lognormal, Measured
+
+TOKEN_S = 0.03
+GENERATED = Lognormal(mean_s=TOKEN_S * 23.28, sigma=0.847)
+"""Fitted by the moments of the logarithms to the tokens of Azure's code trace, for traces that only count requests."""
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    name: str
+    work: Durations
+    """Time that a request occupies a slot."""
+    slots: int
+    """Requests that one replica works on at once."""
+    slo_s: float | None = None
+    """A response within this time keeps the promise; None asks for twice the request's own time."""
+    aggregated: bool = False
+    """Simulated as a flow of work, not request by request; for work far shorter than the promise and a second."""
+
+    def measured(self, written: tuple[int, ...] | None) -> Service:
+        """With the tokens that a trace recorded, where the service's time goes by tokens."""
+        if written is None or self.work is not GENERATED:
+            return self
+        return replace(self, work=Measured(tuple(TOKEN_S * max(1, tokens) for tokens in written)))
+
+    def draw(self, count: int, rng: np.random.Generator) -> FloatArray:
+        """Work of requests, each drawn by itself: a recorded order would be the same for every seed."""
+        if isinstance(self.work, Measured):
+            return rng.choice(np.array(self.work.work_s), count)
+        return self.work.draw(count, rng)
+
+    @property
+    def mean_s(self) -> float:
+        return self.work.mean_s
+
+    @property
+    def cv2(self) -> float:
+        """Variance of the work ÷ its mean squared."""
+        if isinstance(self.work, Measured):
+            values = np.array(self.work.work_s)
+            return float(values.var() / values.mean() ** 2)
+        if isinstance(self.work, Lognormal):
+            return float(np.expm1(self.work.sigma**2))
+        sample = self.work.draw(10_000, np.random.default_rng(0))
+        return float(sample.var() / sample.mean() ** 2)
+
+    def slack_s(self, work_s: FloatArray) -> FloatArray:
+        """How long each request may wait."""
+        return work_s if self.slo_s is None else self.slo_s - work_s
+
+
+SERVICES: Mapping[str, Service] = {
+    "generation": Service("generation", GENERATED, slots=4),
+    "embedding": Service("embedding", Lognormal(mean_s=0.015, sigma=0.5), slots=1, slo_s=0.5, aggregated=True),
+}

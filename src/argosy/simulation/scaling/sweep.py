@@ -1,0 +1,114 @@
+"""One cell: one load and cold start, every policy over its targets, some seeds, spread over processes."""
+
+from __future__ import annotations
+
+import multiprocessing
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass
+from functools import lru_cache, partial
+
+from argosy.simulation.scaling.autoscaler import Contender, World
+from argosy.simulation.scaling.contenders import CONTENDERS
+from argosy.simulation.scaling.demand import Demand
+from argosy.simulation.scaling.foresight import Foreseen, foresee, is_long_enough
+from argosy.simulation.scaling.load import Load, draw, whole_seconds
+from argosy.simulation.scaling.run import Outcome, simulate
+from argosy.simulation.scaling.service import Service
+
+
+@dataclass(frozen=True)
+class Cell:
+    """Compared by identity, so that its loads can be kept."""
+
+    demand: Demand
+    service: Service
+    cold_start_s: float
+    min_replicas: int
+    max_replicas: int
+
+    __hash__ = object.__hash__
+    __eq__ = object.__eq__
+
+
+def busy(demand: Demand, service: Service, replicas: float) -> Demand:
+    """Scaled so that its busiest minute keeps that many replicas busy."""
+    return demand.scaled(replicas * service.slots / service.mean_s / demand.busiest_rps)
+
+
+def world(cell: Cell, seed: int, *, forecast: bool = True) -> World:
+    """`forecast`: whether there is one, where the load and what was before it are long enough for any."""
+    return World(
+        cell.service,
+        _load(cell, seed),
+        whole_seconds(cell.cold_start_s),
+        cell.min_replicas,
+        cell.max_replicas,
+        partial(_foreseen, cell, seed) if forecast and is_long_enough(cell.demand) else None,
+    )
+
+
+def swept(contender: Contender, given: World, *, whole: bool = True) -> list[Outcome]:
+    """One run for each target, or only for the usual one."""
+    outcomes = []
+    for target in contender.targets(given) if whole else (contender.usual(given),):
+        first = None if contender.first is None else contender.first(given, target)
+        outcomes.append(simulate(given, contender.make(given, target), target, first))
+    return outcomes
+
+
+def sweep(
+    cell: Cell,
+    names: Sequence[str],
+    *,
+    seeds: int,
+    jobs: int = 1,
+    whole: bool = True,
+    progress: Callable[[int, int], None] = lambda done, of: None,
+) -> dict[str, list[list[Outcome]]]:
+    """By policy: for each seed the outcomes of its targets, or of its usual one alone."""
+    tasks = [(name, seed) for seed in range(seeds) for name in names]
+    found: dict[tuple[str, int], list[Outcome]] = {}
+    for task, outcomes in _done(cell, tasks, min(jobs, len(tasks)), whole):
+        found[task] = outcomes
+        progress(len(found), len(tasks))
+    return {name: [found[name, seed] for seed in range(seeds)] for name in names}
+
+
+Task = tuple[str, int]
+
+
+def _done(cell: Cell, tasks: list[Task], jobs: int, whole: bool) -> Iterator[tuple[Task, list[Outcome]]]:
+    if jobs <= 1:
+        for name, seed in tasks:
+            yield (name, seed), swept(CONTENDERS[name], world(cell, seed), whole=whole)
+        return
+    with ProcessPoolExecutor(
+        jobs, multiprocessing.get_context("spawn"), initializer=_take, initargs=(cell, whole)
+    ) as pool:
+        running = {pool.submit(_task, task): task for task in tasks}
+        for future in as_completed(running):
+            yield running[future], future.result()
+
+
+_given: list[tuple[Cell, bool]] = []
+
+
+def _take(cell: Cell, whole: bool) -> None:
+    _given[:] = [(cell, whole)]
+
+
+def _task(task: Task) -> list[Outcome]:
+    cell, whole = _given[0]
+    name, seed = task
+    return swept(CONTENDERS[name], world(cell, seed), whole=whole)
+
+
+@lru_cache(maxsize=2)
+def _load(cell: Cell, seed: int) -> Load:
+    return draw(cell.demand, cell.service, seed)
+
+
+@lru_cache(maxsize=2)
+def _foreseen(cell: Cell, seed: int) -> Foreseen:
+    return foresee(cell.demand, _load(cell, seed), cell.service, cell.cold_start_s, seed)

@@ -1,0 +1,74 @@
+"""The spread of the window's highest load: right as often as it says, from what is over alone."""
+
+from __future__ import annotations
+
+import functools
+
+import numpy as np
+import pytest
+
+from argosy.control.prediction.analogue import DAY
+from argosy.control.prediction.arrays import Floats
+from argosy.control.prediction.window_regression import CHANCES, WindowFit, design, fit_window, spread, targets
+
+pytestmark = pytest.mark.unit
+
+WINDOW = 9
+
+
+@functools.cache
+def _loads() -> Floats:
+    rng = np.random.default_rng(5)
+    bins = np.arange(3 * DAY)
+    level = 4 * (1 + 0.7 * np.sin(2 * np.pi * bins / DAY)) * np.repeat(rng.gamma(20, 1 / 20, 3 * DAY // 12), 12)
+    return np.asarray(rng.poisson(level * 5) / 5.0)
+
+
+@functools.cache
+def _fit() -> WindowFit:
+    found = fit_window(_loads()[: 2 * DAY], WINDOW)
+    assert found is not None
+    return found
+
+
+def test_nothing_is_fitted_before_a_day_is_known() -> None:
+    assert fit_window(_loads()[: DAY - 1], WINDOW) is None
+    assert fit_window(np.full(2 * DAY, np.nan), WINDOW) is None
+
+
+def test_quantiles_of_days_to_come_hold_what_they_promise() -> None:
+    fit = _fit()
+    assert fit.trusted
+    assert fit.coverage == pytest.approx(0.98, abs=0.015)
+    at = np.arange(2 * DAY, 3 * DAY - WINDOW - 2, 60)
+    rows, came = design(_loads(), at, WINDOW), targets(_loads(), at, WINDOW) ** 2
+    below = [sum(c for c, load in spread(fit, row) if load < x) for row, x in zip(rows, came, strict=True)]
+    assert np.mean(below) == pytest.approx(0.5, abs=0.1)
+    assert np.mean(np.array(below) > 0.98) < 0.1
+    assert CHANCES.sum() == pytest.approx(1, abs=0.01)
+
+
+def test_a_row_does_not_depend_on_what_comes_after_its_bin() -> None:
+    at = np.array([DAY, DAY + 500])
+    changed = _loads().copy()
+    changed[DAY + 501 :] = np.nan
+    assert design(changed, at, WINDOW) == pytest.approx(design(_loads(), at, WINDOW))
+    assert design(_loads()[: DAY + 501], at, WINDOW) == pytest.approx(design(_loads(), at, WINDOW))
+    one = design(_loads(), at[:1], WINDOW)
+    assert one[0] == pytest.approx(design(_loads(), at, WINDOW)[0])
+
+
+def test_windows_that_are_not_over_have_no_target() -> None:
+    loads = _loads()[:1000]
+    found = targets(loads, np.array([980, 1000 - WINDOW - 2, 1000 - WINDOW - 1]), WINDOW)
+    assert np.isfinite(found).tolist() == [True, True, False]
+
+
+def test_gaps_leave_rows_out_and_an_unknown_level_says_nothing() -> None:
+    loads = _loads()[: 2 * DAY].copy()
+    loads[9000:15000] = np.nan
+    fit = fit_window(loads, WINDOW)
+    assert fit is not None
+    assert np.isfinite(fit.weights).all()
+    row = design(loads, np.array([12000]), WINDOW)[0]
+    assert spread(fit, row) == ()
