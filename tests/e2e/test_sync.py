@@ -62,6 +62,11 @@ def test_a_mirror_follows_its_folder_and_embeds_only_what_is_new(shared_fleet: S
     assert sources(shared_fleet) == {"other"}
 
 
+def heeding_ctrl_c() -> None:
+    """As in a terminal: what a script runs in the background, and all that this starts, ignores SIGINT."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def test_a_watched_folder_is_followed_until_it_is_gone_and_when_it_is_back(
     shared_fleet: SharedFleet, tmp_path: Path
 ) -> None:
@@ -72,7 +77,9 @@ def test_a_watched_folder_is_followed_until_it_is_gone_and_when_it_is_back(
     command = [sys.executable, "-m", "argosy.cli", "sync", str(folder), "--watch", "--collection", "watched"]
     with (tmp_path / "said").open("w") as said:
         environ = {**os.environ, "ARGOSY_DATA_DIR": str(shared_fleet.data_dir)}
-        watching = subprocess.Popen(command, env=environ, stdout=said, stderr=said, stdin=subprocess.DEVNULL)
+        watching = subprocess.Popen(
+            command, env=environ, stdout=said, stderr=said, stdin=subprocess.DEVNULL, preexec_fn=heeding_ctrl_c
+        )
 
     def mirrored(*files: str) -> bool:
         listed = shared_fleet.call("GET", "/v1/documents?collection=watched")
