@@ -103,7 +103,7 @@ def test_the_load_that_the_controller_recorded_is_replayed(tmp_path: Path) -> No
     recorded, last = Series(tmp_path), int(time.time() // 15)
     for tick in range(last - 120, last):
         rate = 10.0 if tick % 2 else 14.0
-        recorded.record(15, tick, {"searching/rate": rate, "searching/response": 0.2 if tick % 4 else 0.1})
+        recorded.record(15, tick, {"searching/rate": rate, "searching/response": 0.2 if tick % 2 else 0.1})
     recorded.close()
     arguments = ("--from-history", "30m", "--data-dir", str(tmp_path), "--slots", "2")
     result = simulate("--policy", "predictive,hpa_cpu", "--service", "searching", *arguments, "--json")
