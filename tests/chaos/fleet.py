@@ -97,8 +97,11 @@ class ChaosFleet(RealFleet):
         """Where the feed of events ends."""
         return max(int(event["seq"]) for event in self.admin("/v1/events?limit=1000")["events"])
 
-    def recovered(self, within_s: float = 60.0) -> None:
-        """Returns when every replica of every service is healthy and as many run as are wanted."""
+    def recovered(self, within_s: float = 120.0) -> None:
+        """Returns when every replica of every service is healthy and as many run as are wanted.
+
+        Kills that follow fast enough are a crash loop, which is tried again after a minute: that must fit in.
+        """
         until(self._is_well, "the fleet to be healthy", within_s)
 
     def _is_well(self) -> bool:
