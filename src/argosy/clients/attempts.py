@@ -88,7 +88,7 @@ class Attempts(Generic[R]):
             try:
                 return await self._attempt()
             except _TryElsewhere as again:
-                if len(self._failed) < ATTEMPTS:
+                if len(self._failed) < ATTEMPTS and deadline.remaining_s() > 0:
                     if self._guard.may_repeat(self._clock()):
                         log.warning("trying elsewhere", to=service, failed=self._failed[-1], reason=again.error.code)
                         continue

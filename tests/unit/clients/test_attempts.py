@@ -19,7 +19,7 @@ from argosy.clients.attempts import Attempts, Plan
 from argosy.clients.guard import Guard
 from argosy.clients.hedging import Losers
 from argosy.config.protection import ProtectionSettings
-from argosy.contracts.errors import ArgosyError, Conflict, Internal, Overloaded
+from argosy.contracts.errors import ArgosyError, Conflict, Internal, Overloaded, Unavailable
 from argosy.contracts.fleet import Endpoint
 from argosy.contracts.request import Deadline, Priority, RequestContext
 
@@ -144,6 +144,20 @@ async def test_an_answer_that_another_replica_would_give_too_is_not_waited_for()
         await call
     await fleet.losers.drop()
     assert fleet.in_flight == 0
+
+
+async def test_a_replica_that_breaks_off_as_the_time_ends_is_named_and_not_the_deadline() -> None:
+    fleet, now = Fleet(1), [0.0]
+    context = RequestContext("r", Deadline.after(60.0, lambda: now[0]))
+    async with contextlib.AsyncExitStack() as stack:
+        plan = Plan("store", context, patient=True)
+        attempts = Attempts(plan, fleet.once, stack, fleet.balancer, fleet.guard, fleet.losers, lambda: now[0])
+        call = asyncio.create_task(attempts.make())
+        await fleet.until_sent(1)
+        now[0] = 61.0
+        fleet.sent[0][1].set_exception(aiohttp.ClientPayloadError())
+        with pytest.raises(Unavailable, match="store service cannot be reached"):
+            await call
 
 
 @pytest.mark.parametrize("winner", [0, 1])
