@@ -68,7 +68,6 @@ def _print(view: ForecastView) -> None:
             f"{view.service}: at most {peak.replicas:.2f} replicas' worth of load within {peak.horizon_s} s, "
             f"{'used' if peak.used else 'not used'} (error {peak.error:.3g}, of the last value {peak.naive_error:.3g})"
         )
-    output.line(f"  replay: {_tuning(view)}")
     known, slots = view.capacity, ""
     if known.slots is not None and known.slots_interval is not None:
         low, high = known.slots_interval
@@ -83,20 +82,6 @@ def _print(view: ForecastView) -> None:
         )
     for entry_ in view.saturation:
         _print_saturation(view.service, entry_)
-
-
-def _tuning(view: ForecastView) -> str:
-    """What hold, target and use of the forecast were chosen, since when, and why."""
-    from datetime import datetime
-
-    tuning = view.tuning
-    if tuning.hold_s is None or tuning.utilisation is None or tuning.peak_late is None:
-        return f"hold and utilisation are as set: {tuning.state}"
-    since = "" if tuning.since_s is None else f" since {datetime.fromtimestamp(tuning.since_s):%Y-%m-%d %H:%M}"
-    use = "no forecast"
-    if tuning.peak_late < 1:
-        use = f"a forecast that may bring {tuning.peak_late:.1%} late, kept for {tuning.peak_hold_s or 0:g} s"
-    return f"hold {tuning.hold_s:g} s, utilisation {tuning.utilisation:g}, {use}{since}: {tuning.state}"
 
 
 def _print_saturation(owner: str, entry: SaturationView) -> None:

@@ -76,22 +76,14 @@ class TargetSettings(Settings):
 
 
 class PredictiveSettings(Settings):
-    """Policy `predictive`: sized by a queueing model for the SLO, early by the forecast."""
+    """Policy `predictive`: as many replicas as are likely enough to be needed."""
 
-    utilisation: float = Field(0.7, gt=0, lt=1, description="Share of the slots to fill where no model is learnt.")
-    load_window_s: float = Field(5.0, ge=0, le=600, description="Time constant of the load that is sized for.")
-    backlog_s: float = Field(0.5, gt=0, le=600, description="Time in which what waits is to be worked off.")
-    burst_sigma: float = Field(3.0, ge=0, le=100, description="Standard deviations of chance that make a burst.")
-    burst_baseline_s: float = Field(60, gt=0, le=3600, description="Time constant of the rate that bursts rise above.")
-    hold_s: float | None = Field(
-        None, ge=0, le=86_400, description="Time to keep what was wanted; without it max(60, 10 × the cold start)."
+    utilisation: float = Field(0.8, gt=0, lt=1, description="Share of a replica's slots that the load may fill.")
+    load_window_s: float | None = Field(
+        None, ge=0, le=600, description="Time constant of the load that is sized for; without it 0.3 × the cold start."
     )
-    violation_cost_s: float = Field(
-        0,
-        ge=0,
-        le=86_400,
-        description="Replica-seconds that a late answer is worth when replay of the last days chooses hold, "
-        "utilisation and use of the forecast; 0 keeps what is set.",
+    hold_s: float | None = Field(
+        None, ge=0, le=86_400, description="Time without a change before a step down; without it 10 × the cold start."
     )
     cooldown_s: float = Field(0, ge=0, le=86_400, description="Time after a step before one down is made.")
     interval_s: float = Field(2, gt=0, le=3600, description="Time between two decisions.")

@@ -51,21 +51,6 @@ class CapacityView(msgspec.Struct):
     """Root mean square, in requests in flight."""
 
 
-class TuningView(msgspec.Struct):
-    """What replaying the last days chose for policy `predictive`."""
-
-    state: str
-    """Why this was chosen, or why nothing is."""
-    hold_s: float | None = None
-    utilisation: float | None = None
-    peak_late: float | None = None
-    """Share of late answers that the expected peak may bring; 1 uses no forecast."""
-    peak_hold_s: float | None = None
-    """How long is kept what the forecast asked for."""
-    since_s: float | None = None
-    """Wall time."""
-
-
 class AnomalyView(msgspec.Struct):
     """Points outside median ± 2 MAD of a day, several in a row."""
 
@@ -96,7 +81,6 @@ class ForecastView(msgspec.Struct):
     cold_starts_seen: int
     anomalies: list[AnomalyView]
     saturation: list[SaturationView]
-    tuning: TuningView = msgspec.field(default_factory=lambda: TuningView(""))
 
 
 class ForecastPage(msgspec.Struct):

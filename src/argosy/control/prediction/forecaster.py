@@ -16,15 +16,12 @@ from argosy.contracts.errors import NotFound
 from argosy.contracts.forecast import ForecastPage
 from argosy.contracts.request import Clock
 from argosy.control.history import History
-from argosy.control.prediction.analogue import BIN_S
 from argosy.control.prediction.capacity import CapacityFit
 from argosy.control.prediction.disk import DiskThread
 from argosy.control.prediction.fitting import Fitter
 from argosy.control.prediction.outlook import COARSE_S, TICK_S, Outlook
-from argosy.control.prediction.replay_tuner import ASKED, REPLAYED, ReplayRequest, ReplayTuner
 from argosy.control.prediction.report import days_of, fleet_saturation, service_view
 from argosy.control.prediction.series import Series
-from argosy.control.scaling.decision import Tuning
 from argosy.control.scaling.observation import Capacity, Forecast, Observation
 from argosy.telemetry.logs import logger
 
@@ -66,30 +63,25 @@ class Forecaster:
         self._late: collections.deque[tuple[str, Observation, float]] = collections.deque(maxlen=MOST_LATE)
         self._pending: dict[tuple[int, int], dict[str, float]] = {}
         self._outlooks = {name: self._new_outlook(name) for name in services}
-        self._tuners = {name: ReplayTuner(settings) for name, settings in services.items()}
         self._saved_s = clock()
 
     async def restore(self) -> None:
         """Takes up what earlier controllers recorded and learnt. Raises nothing: it can be learnt again."""
         wall_s = self._wall_s(self._clock())
-        known = await self._disk.do(lambda: {name: self._recalled(name, wall_s) for name in self._services})
-        self._outlooks = {name: outlook for name, (outlook, _) in known.items()}
-        self._tuners = {name: tuner for name, (_, tuner) in known.items()}
+        self._outlooks = await self._disk.do(lambda: {name: self._recalled(name, wall_s) for name in self._services})
         self._restored = True
         while self._late:
             self.observe(*self._late.popleft())
 
-    def _recalled(self, name: str, wall_s: float) -> tuple[Outlook, ReplayTuner]:
+    def _recalled(self, name: str, wall_s: float) -> Outlook:
         """In the disk's thread; touches nothing that the loop reads."""
-        outlook, tuner = self._new_outlook(name), ReplayTuner(self._services[name])
+        outlook = self._new_outlook(name)
         try:
-            kept, chosen = self._history.recall(_key(name)), self._history.recall(_tuning(name))
+            kept = self._history.recall(_key(name))
             outlook.restore(None if kept is None else kept[1], self._series, wall_s)
-            if chosen is not None:
-                tuner.restore(chosen[1])
         except Exception as error:
             log.warning("not restored", forecast=name, reason=str(error))
-        return outlook, tuner
+        return outlook
 
     def _new_outlook(self, name: str) -> Outlook:
         return Outlook(name, self._services[name].scaling.slots, self._record)
@@ -98,12 +90,7 @@ class Forecaster:
         if not self._restored:
             self._late.append((service, seen, now_s))
             return
-        outlook = self._outlooks[service]
-        before = outlook.last_bin
-        outlook.observe(seen, self._wall_s(now_s))
-        if outlook.last_bin != before:
-            asked = self._tuners[service].asked(outlook.spread, outlook.capacity())
-            self._record(BIN_S, outlook.last_bin + 1, {f"{service}/{name}": value for name, value in asked.items()})
+        self._outlooks[service].observe(seen, self._wall_s(now_s))
 
     def forecast(self, service: str, now_s: float) -> Forecast | None:
         return self._outlooks[service].forecast(self._wall_s(now_s))
@@ -114,9 +101,6 @@ class Forecaster:
     def fitted(self, service: str) -> CapacityFit:
         """Also where it is not good enough to be used."""
         return self._outlooks[service].fitted
-
-    def tuning(self, service: str) -> Tuning:
-        return self._tuners[service].tuning()
 
     async def run(self) -> None:
         """Takes up the past, then writes down what is over, and fits; until cancelled."""
@@ -148,22 +132,11 @@ class Forecaster:
             async with self._fitter() as fitter:
                 for outlook in self._outlooks.values():
                     request = outlook.fit_request()
-                    request.replay = await self._replay(outlook)
                     reply = await fitter.fit(request) if request.minutes else None
                     if reply is not None:
                         outlook.take(reply)
-                    if reply is not None and reply.replay is not None:
-                        self._tuners[outlook.service].take(reply.replay, self._wall_s(self._clock()))
         except Exception as error:
             log.error("not fitted", exc_info=error)
-
-    async def _replay(self, outlook: Outlook) -> ReplayRequest | None:
-        name, last = outlook.service, outlook.last_bin
-        loads = outlook.peak.recent()[-REPLAYED:]
-        asked = await self._disk.do(
-            lambda: [self._series.read(f"{name}/{what}", BIN_S, last - REPLAYED + 1, last) for what in ASKED]
-        )
-        return self._tuners[name].request(loads, asked, outlook.capacity(), outlook.cold_starts.planned_s)
 
     async def view(self, service: str | None = None) -> ForecastPage:
         """Of one service or all. Raises: NotFound; Unavailable, it is closed."""
@@ -181,7 +154,7 @@ class Forecaster:
         for name in shown:
             view = service_view(self._outlooks[name], self._services[name].replicas.max, days[name], wall_s)
             state = view.state if self._restored else RESTORING
-            views.append(msgspec.structs.replace(view, state=state, tuning=self._tuners[name].view()))
+            views.append(msgspec.structs.replace(view, state=state))
         return ForecastPage(views, fleet)
 
     async def close(self) -> None:
@@ -206,9 +179,7 @@ class Forecaster:
         """Nothing before the past is taken up: what was learnt earlier must not be overwritten by nothing."""
         if not self._restored:
             return {}
-        return {_key(name): outlook.memory() for name, outlook in self._outlooks.items()} | {
-            _tuning(name): tuner.memory() for name, tuner in self._tuners.items()
-        }
+        return {_key(name): outlook.memory() for name, outlook in self._outlooks.items()}
 
     def _put(
         self, ticks: Sequence[tuple[tuple[int, int], dict[str, float]]], kept: Mapping[str, bytes], wall_s: float
@@ -231,10 +202,6 @@ def _measured(data_dir: Path) -> tuple[float, float]:
     used = shutil.disk_usage(data_dir).used
     index = sum(f.stat().st_size for f in (data_dir / "shards").glob("**/*") if f.is_file())
     return float(used), float(index)
-
-
-def _tuning(service: str) -> str:
-    return f"tuning/{service}"
 
 
 def _key(service: str) -> str:

@@ -15,7 +15,6 @@ from argosy.contracts.codec import LENGTH_BYTES, frame
 from argosy.control.prediction.capacity import CapacityFit, fit_capacity
 from argosy.control.prediction.experts import Fit
 from argosy.control.prediction.fit import fit_load
-from argosy.control.prediction.replay_tuner import ReplayReply, ReplayRequest, replayed
 from argosy.control.prediction.window_regression import WindowFit, fit_window
 
 NICENESS = 10
@@ -32,14 +31,12 @@ class FitRequest(msgspec.Struct):
     """float32, Erlangs in the last bins of BIN_S; NaN where one is not known."""
     window: int = 0
     """Bins ahead that the highest load is asked of."""
-    replay: ReplayRequest | None = None
 
 
 class FitReply(msgspec.Struct):
     fit: Fit
     capacity: CapacityFit
     window: WindowFit | None = None
-    replay: ReplayReply | None = None
 
 
 def answer(request: FitRequest) -> FitReply:
@@ -49,7 +46,6 @@ def answer(request: FitRequest) -> FitReply:
         fit_load(np.frombuffer(request.minutes, np.float64), request.first_bin, request.horizons_min),
         fit_capacity(samples[:, 0], samples[:, 1], samples[:, 2]),
         fit_window(loads, request.window) if len(loads) else None,
-        None if request.replay is None else replayed(request.replay),
     )
 
 

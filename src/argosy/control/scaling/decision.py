@@ -11,18 +11,6 @@ from argosy.control.scaling.observation import Observation
 
 
 @dataclass(frozen=True, slots=True)
-class Tuning:
-    """What replaying the last days found best for this service; None leaves a value to its rule."""
-
-    hold_s: float | None = None
-    utilisation: float | None = None
-    peak_late: float | None = None
-    """Share of late answers that the expected peak may bring; 1 goes without the forecast."""
-    peak_hold_s: float | None = None
-    """How long is kept what the forecast asked for; None: hold_s."""
-
-
-@dataclass(frozen=True, slots=True)
 class Rule:
     """Everything about a service that is not observed."""
 
@@ -30,7 +18,6 @@ class Rule:
     max_instances: int = 10
     settings: ScalingSettings = field(default_factory=ScalingSettings)
     slo: SloSettings = field(default_factory=SloSettings)
-    tuning: Tuning = field(default_factory=Tuning)
 
     def bounded(self, replicas: int) -> int:
         return max(self.min_instances, min(self.max_instances, replicas))

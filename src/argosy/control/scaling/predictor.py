@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from argosy.control.scaling.decision import Tuning
 from argosy.control.scaling.observation import Capacity, Forecast, Observation
 
 
@@ -19,8 +18,6 @@ class Predictor(Protocol):
 
     def capacity(self, service: str) -> Capacity | None: ...
 
-    def tuning(self, service: str) -> Tuning: ...
-
 
 class NoPredictor:
     """Knows nothing."""
@@ -33,6 +30,3 @@ class NoPredictor:
 
     def capacity(self, service: str) -> Capacity | None:
         return None
-
-    def tuning(self, service: str) -> Tuning:
-        return Tuning()

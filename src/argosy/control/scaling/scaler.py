@@ -26,7 +26,6 @@ from argosy.contracts.scaling import (
 from argosy.control.events.feed import Feed
 from argosy.control.history import History
 from argosy.control.monitoring.observed import Observed
-from argosy.control.scaling.decision import Rule
 from argosy.control.scaling.guard import limited, overridden, restrained
 from argosy.control.scaling.observation import Observation
 from argosy.control.scaling.override import Override
@@ -138,12 +137,11 @@ class Scaler:
             self._feed.add("scaling", name, "by hand", settings.policy, "the override has expired")
             registration.override = None
         if now_s >= registration.due_s:
-            rule = replace(registration.rule, tuning=self._predictor.tuning(name))
-            registration.due_s = now_s + registration.policy.interval_s(rule)
-            self._decide(registration, rule, seen, now_s)
+            registration.due_s = now_s + registration.policy.interval_s(registration.rule)
+            self._decide(registration, seen, now_s)
 
-    def _decide(self, registration: Registration, rule: Rule, seen: Observation, now_s: float) -> None:
-        name = registration.service
+    def _decide(self, registration: Registration, seen: Observation, now_s: float) -> None:
+        name, rule = registration.service, registration.rule
         decision, registration.state = registration.policy.decide(seen, registration.state, rule, now_s)
         if registration.override is not None:
             decision = overridden(decision, seen, registration.override)

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from argosy.control.scaling.decision import Tuning
 from argosy.control.scaling.observation import Forecast
 from argosy.simulation.scaling.load import Load
 from argosy.simulation.scaling.readings import Readings
@@ -25,11 +24,9 @@ class Autoscaler(Protocol):
 
 
 class Foresight(Protocol):
-    """The forecast and the tuning that `predictive` is given in a run. It sees what has passed, as the policy does."""
+    """The forecast that `predictive` is given in a run. It sees what has passed, as the policy does."""
 
     def forecast(self, seen: Readings) -> Forecast | None: ...
-
-    def tuning(self, seen: Readings) -> Tuning: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +39,7 @@ class World:
     min_replicas: int
     max_replicas: int
     predictor: Callable[[], Foresight] | None = None
-    """Makes one for a run; None goes without forecast and tuning."""
+    """Makes one for a run; None goes without forecast."""
 
 
 @dataclass(frozen=True, slots=True)

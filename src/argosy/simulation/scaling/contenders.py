@@ -23,6 +23,8 @@ CROWDED = (0.15, 0.25, 0.35, 0.45, 0.55, 0.7, 0.85, 1.0, 1.3)
 """Requests in flight for each slot: more than one means that some wait."""
 CPU_UP = (0.35, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
 USUAL = 0.7
+MAY_BE_LATE = (0.5, 0.2, 0.1, 0.05, 0.02, 0.01, 0.003, 0.0007, 0.0001)
+USUALLY_LATE = 0.01
 ORACLE_SCALES = (0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.1, 1.25, 1.5)
 FIXED_COUNT = 12
 
@@ -59,7 +61,14 @@ def _by_replica(name: str, about: str, make: Callable[[World, float], Autoscaler
 CONTENDERS: Mapping[str, Contender] = {
     contender.name: contender
     for contender in (
-        _by_share("predictive", "Argosy's default", "utilisation", own.predictive),
+        Contender(
+            "predictive",
+            "Argosy's default",
+            "share late",
+            lambda world: MAY_BE_LATE,
+            lambda world: USUALLY_LATE,
+            own.predictive,
+        ),
         _by_replica("target", "Argosy's target tracking", own.target),
         Contender(
             "threshold", "Argosy's fixed limits", "up.cpu", lambda world: CPU_UP, lambda world: USUAL, own.threshold

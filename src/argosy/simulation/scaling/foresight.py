@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from argosy.control.prediction.analogue import BIN_S, DAY, RING, Analogue
-from argosy.control.scaling.decision import Tuning
+from argosy.control.prediction.analogue import BIN_S, DAY, RING, Analogue, window_bins
+from argosy.control.prediction.window_regression import Spread, design, fit_window, spread, targets
 from argosy.control.scaling.observation import Forecast
 from argosy.simulation.arrivals import FloatArray
 from argosy.simulation.scaling.demand import Demand
@@ -23,6 +23,8 @@ DAY_S = DAY * BIN_S
 SCORED_BINS = DAY
 """Of the history: the rest is taken up without scoring, as after a restart."""
 HISTORY_SEED = 1
+REFIT_BINS = DAY // 4
+"""The controller fits every ten minutes; so often would take hours here."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,9 +35,6 @@ class Foreseen:
 
     def forecast(self, seen: Readings) -> Forecast | None:
         return self.forecasts[min(seen.now // BIN_S, len(self.forecasts) - 1)]
-
-    def tuning(self, seen: Readings) -> Tuning:
-        return Tuning()
 
 
 def is_long_enough(demand: Demand) -> bool:
@@ -54,16 +53,45 @@ def foresee(demand: Demand, load: Load, service: Service, cold_start_s: float, s
         forecaster.fill(0, before[:known])
     for offset, value in enumerate(scored.tolist()):
         forecaster.add(known + offset, value)
+    spreads = _spreads(np.concatenate((before, now)), len(before), forecaster.window)
     forecasts: list[Forecast | None] = [None]
     for offset, value in enumerate(now.tolist()):
         forecaster.add(len(before) + offset, value)
         expected = forecaster.forecast()
+        spread = tuple((chance, peak / service.slots) for chance, peak in spreads[offset])
         forecasts.append(
             None
             if expected is None
-            else Forecast(expected.peak / service.slots, float(expected.horizon_s), expected.trusted)
+            else Forecast(
+                expected.peak / service.slots, float(expected.horizon_s), expected.trusted or bool(spread), spread
+            )
         )
     return Foreseen(tuple(forecasts))
+
+
+def told(load: Load, service: Service, cold_start_s: float) -> Foreseen:
+    """A bound: the highest load of each coming window as it will be."""
+    loads = _binned(load) / BIN_S * service.mean_s
+    window = window_bins(cold_start_s)
+    peaks = np.nan_to_num(targets(loads, np.arange(len(loads)), window)) ** 2 / service.slots
+    found = [Forecast(peak, float(window * BIN_S), True) for peak in peaks.tolist()]
+    return Foreseen((None, *found))
+
+
+def _spreads(loads: FloatArray, begin: int, window: int) -> list[Spread]:
+    """For each bin from `begin` on what the regression says once it is over, fitted anew every REFIT_BINS."""
+    found: list[Spread] = []
+    for first in range(begin, len(loads), REFIT_BINS):
+        past = loads[max(0, first - RING) : first]
+        fit = fit_window(past, window)
+        last = min(first + REFIT_BINS, len(loads))
+        if fit is None or not fit.trusted:
+            found += [()] * (last - first)
+            continue
+        since = max(0, first - RING)
+        rows = design(loads[since:last], np.arange(first, last) - since, window)
+        found += [spread(fit, row) for row in rows]
+    return found
 
 
 def _before(demand: Demand, service: Service, rng: np.random.Generator) -> FloatArray:

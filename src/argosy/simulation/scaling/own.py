@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 from argosy.config.scaling import (
-    PredictiveSettings,
     ScalingSettings,
     SloSettings,
     TargetSettings,
@@ -27,9 +25,6 @@ MEMORY = 0.35
 RESPONSE_S = 30
 CAPACITY_TICK_S = 15
 """A sample of the capacity model."""
-BUDGET_AT_HALF = 0.003
-"""Share that may be late where half of the slots are to be filled; ten times that at 0.2 more."""
-DECADES_A_UNIT = 5.0
 
 
 class Own:
@@ -45,12 +40,8 @@ class Own:
         self.interval_s = max(1, round(self._policy.interval_s(rule)))
 
     def wanted(self, seen: Readings) -> int:
-        rule, foresight = self._rule, self._foresight
-        if foresight is not None:
-            tuning = foresight.tuning(seen)
-            rule = rule if tuning == rule.tuning else replace(rule, tuning=tuning)
         observation = self._observation(seen)
-        decision, self._state = self._policy.decide(observation, self._state, rule, float(seen.now))
+        decision, self._state = self._policy.decide(observation, self._state, self._rule, float(seen.now))
         return decision.target_instances
 
     def _observation(self, seen: Readings) -> Observation:
@@ -79,23 +70,11 @@ def _uses_forecast(rule: Rule) -> bool:
     return rule.settings.policy == "predictive"
 
 
-def predictive(world: World, utilisation: float, **settings: Any) -> Own:
-    """Sweeps how full the slots may be; the share of late answers that is budgeted goes along."""
-    return Own(world, predictive_rule(world, utilisation, **settings))
-
-
-def predictive_rule(world: World, utilisation: float, **settings: Any) -> Rule:
+def predictive(world: World, late: float) -> Own:
+    """Sweeps the share that may be late, 1 − slo.share; everything else as it ships."""
     slo_s = world.service.slo_s
-    share = 1 - min(0.5, max(1e-4, BUDGET_AT_HALF * 10 ** ((utilisation - 0.5) * DECADES_A_UNIT)))
-    return _rule(
-        world,
-        ScalingSettings(
-            policy="predictive",
-            slots=float(world.service.slots),
-            predictive=PredictiveSettings(utilisation=utilisation, **settings),
-        ),
-        SloSettings(latency_ms=None if slo_s is None else slo_s * 1000, share=share),
-    )
+    slo = SloSettings(latency_ms=None if slo_s is None else slo_s * 1000, share=1 - late)
+    return Own(world, _rule(world, ScalingSettings(policy="predictive", slots=float(world.service.slots)), slo))
 
 
 def target(world: World, in_flight: float) -> Own:

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from argosy.config.models import CustomSettings, Replicas, ServiceSettings
-from argosy.config.scaling import ScalingSettings
+from argosy.config.scaling import ScalingSettings, SloSettings
 from argosy.contracts.errors import StartError
 from argosy.contracts.fleet import Health, Load, ReplicaStatus
 from argosy.contracts.scaling import DecisionRecord
@@ -93,6 +93,10 @@ class ScriptedProber(Prober):
         return Probe(self._wall(), 1.0, status)
 
 
+PRESENT_LOAD_ONLY = SloSettings(share=0.5)
+"""What may recur then asks for no more than what is there."""
+
+
 class Rig:
     """Everything of one controller that scaling touches."""
 
@@ -105,7 +109,9 @@ class Rig:
         self.clock, self.host = clock, host
         host.clock = clock
         services: dict[str, ServiceSettings] = {
-            SERVICE: CustomSettings(module="acme:app", replicas=Replicas(min=1, max=most), scaling=scaling)
+            SERVICE: CustomSettings(
+                module="acme:app", replicas=Replicas(min=1, max=most), scaling=scaling, slo=PRESENT_LOAD_ONLY
+            )
         }
         self.history = History(folder)
         self.feed = Feed(self.history, clock)

@@ -22,7 +22,7 @@ from tests.unit.control.scaling.fleet import SERVICE, Host, Time, rig, settle
 
 pytestmark = pytest.mark.unit
 
-QUICK = ScalingSettings(slots=4, undo=False, predictive=PredictiveSettings(hold_s=20, load_window_s=0))
+QUICK = ScalingSettings(slots=4, undo=False, predictive=PredictiveSettings(utilisation=0.7, hold_s=20, load_window_s=0))
 
 
 async def test_load_starts_replicas_at_once_and_calm_drains_them(tmp_path: Path) -> None:

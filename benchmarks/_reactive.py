@@ -1,0 +1,38 @@
+"""The reactive rule that a forecast has to beat: in flight ÷ (slots × target), backlog, bursts, and a hold."""
+
+from __future__ import annotations
+
+import math
+
+from argosy.control.scaling.policies.policy import whole
+from argosy.control.scaling.stabilisation import Peak, Smoothed
+from argosy.simulation.scaling.readings import Readings
+
+LOOK_S = 2
+LOAD_S, BASELINE_S = 5.0, 60.0
+BACKLOG_S = 0.5
+SIGMA = 3.0
+
+
+class Reactive:
+    """Wants the most that was asked for within the hold."""
+
+    interval_s = LOOK_S
+
+    def __init__(self, target: float, hold_s: float, service_s: float) -> None:
+        self._target, self._hold_s, self._service_s = target, hold_s, service_s
+        self._load, self._usual, self._peak = Smoothed(), Smoothed(), Peak()
+
+    def wanted(self, seen: Readings) -> int:
+        now, in_flight, came = float(seen.now), seen.in_flight, seen.arrivals(LOOK_S)
+        self._load = self._load.next(in_flight, now, LOAD_S)
+        wish = whole((self._load.value or 0.0) / (seen.slots * self._target))
+        rate = came / LOOK_S
+        served = 1 + BACKLOG_S / self._service_s
+        wish = max(wish, whole((in_flight + rate * BACKLOG_S) / (seen.slots * served)))
+        usual = (self._usual.value or 0.0) * LOOK_S
+        if came - usual > SIGMA * math.sqrt(max(usual, 1.0)):
+            wish = max(wish, whole(rate * self._service_s / (seen.slots * self._target)))
+        self._usual = self._usual.next(rate, now, BASELINE_S)
+        self._peak = self._peak.next(min(wish, seen.max_replicas), now, self._hold_s, LOOK_S)
+        return round(self._peak.highest)
