@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import itertools
 
 import msgspec
@@ -36,6 +37,21 @@ def test_a_series_that_stood_still_and_came_back_slowly_has_about_the_same_band_
     before = _widest(bands, rng.normal(100, 10, 2 * DAY))
     _widest(bands, np.concatenate((np.zeros(still_days * DAY), np.geomspace(0.01, 100, 300))))
     assert _widest(bands, rng.normal(100, 10, DAY)) < 3 * before
+
+
+def test_bursts_that_are_known_ten_minutes_late_widen_no_band_for_hours() -> None:
+    rng, bands, count = np.random.default_rng(5), Bands(), 6 * DAY
+    values = rng.normal(100, 1, count)
+    for start in range(2 * DAY, count - 360, DAY // 2):
+        values[start : start + 12] += 50
+    waiting: collections.deque[Band | None] = collections.deque()
+    highs = []
+    for value in values.tolist():
+        if len(waiting) == 10:
+            bands.take(100.0, waiting.popleft(), value)
+        waiting.append(bands.around(100.0))
+        highs.append((waiting[-1] or (0.0, 100.0))[1] - 100)
+    assert np.percentile(highs[3 * DAY :], 75) < 3 * np.mean(highs[DAY : 2 * DAY])
 
 
 def test_the_ends_of_the_band_follow_those_who_know_how_far_it_may_go() -> None:
