@@ -3,7 +3,8 @@
 `python benchmarks/forecast.py --data DIR` reads DIR/traces, prints Markdown tables with each aim as met or missed, and
 writes benchmarks/results/forecast-TIME.jsonl. Every minute is forecast from what was over by then and scored when it
 has come; fits are made every hour from the past alone. A point's loss is half its absolute error; the band's is the
-mean of that and the losses of its two ends. Each expert alone has adaptive bands of its own.
+mean of that and the losses of its two ends. Each expert alone is judged in adaptive bands of its own, and in the plain
+quantiles of its errors of the last day.
 """
 
 from __future__ import annotations
@@ -26,7 +27,8 @@ from argosy.control.prediction.experts import NAIVE, NAMES
 from argosy.control.prediction.fit import fit_load
 from argosy.control.prediction.load_forecast import LoadForecast
 from argosy.control.prediction.mixture import Said
-from argosy.control.prediction.weighting import MIDDLE, QUANTILES, pinball
+from argosy.control.prediction.weighting import HIGH, LOW, MIDDLE, QUANTILES, pinball
+from benchmarks._forecast_plain import PlainBand
 from benchmarks._forecast_series import LEAST_SCORED, MADE_UP, Floats, made_up, recorded
 
 RESULTS = Path(__file__).resolve().parent / "results"
@@ -36,6 +38,7 @@ WARM_UP_MIN = 2 * 1440
 COVERED = (0.93, 0.97)
 MOST_LOST = 1.05
 FIRST_AGAINST_LAST_MIN = 5
+WHAT = {"point": "point", "band": "band", "plain": "band, experts in plain ones,"}
 
 
 @dataclass
@@ -47,17 +50,21 @@ class Scores:
     mixture: Floats = field(default_factory=lambda: np.zeros(len(QUANTILES)))
     """Summed losses of QUANTILES."""
     experts: Floats = field(default_factory=lambda: np.zeros((len(QUANTILES), len(NAMES))))
+    plain: Floats = field(default_factory=lambda: np.zeros((len(QUANTILES), len(NAMES))))
+    """In plain bands."""
     seen: Floats = field(default_factory=lambda: np.zeros((len(QUANTILES), len(NAMES))))
 
-    def take(self, said: Said, value: float) -> None:
+    def take(self, said: Said, plain: Floats, value: float) -> None:
         if said.band is None:
             return
         low, high = said.band
         self.scored += 1
         self.covered += low <= value <= high
         self.mixture += pinball(value - np.array([[low], [said.point], [high]]))[:, 0]
-        self.experts += np.nan_to_num(pinball(value - said.experts))
-        self.seen += np.isfinite(said.experts)
+        both = np.isfinite(said.experts) & np.isfinite(plain)
+        self.experts += np.where(both, pinball(value - said.experts), 0.0)
+        self.plain += np.where(both, pinball(value - plain), 0.0)
+        self.seen += both
 
 
 @dataclass(frozen=True)
@@ -69,7 +76,7 @@ class Row:
     scored: int
     coverage: float
     best: Mapping[str, str]
-    """The expert with the least loss in hindsight, of the point and of the band."""
+    """The expert with the least loss in hindsight, of the point, of the band, and of the plain band."""
     against_best: Mapping[str, float]
     against_last: Mapping[str, float]
     losses: Mapping[str, Sequence[float]]
@@ -86,57 +93,73 @@ class Row:
         return missed
 
 
-def replay(values: Floats) -> tuple[list[Scores], float]:
-    """Scores of each of HORIZONS_MIN, and the mean milliseconds of processor time that a minute took, scoring included.
-
-    The clock is read once an hour: where it is slow, reading it every minute would cost as much as what it measures.
-    """
-    scores, forecast, spent_s = [Scores() for _ in HORIZONS_MIN], LoadForecast(HORIZONS_MIN), 0.0
+def cost_ms(values: Floats) -> float:
+    """Mean processor time of a minute's forecasts for all horizons of the product, over a day, two days known."""
+    forecast = LoadForecast()
+    forecast.fill(0, values[:1440])
+    forecast.fit = fit_load(values[:1440], 0, forecast.horizons_min)
+    for bin_number in range(1440, 2 * 1440):
+        forecast.add(bin_number, float(values[bin_number]))
     begun_s = time.thread_time()
+    for bin_number in range(2 * 1440, 3 * 1440):
+        forecast.add(bin_number, float(values[bin_number]))
+    return 1000 * (time.thread_time() - begun_s) / 1440
+
+
+def replay(values: Floats) -> list[Scores]:
+    """Scores of each of HORIZONS_MIN."""
+    scores, forecast = [Scores() for _ in HORIZONS_MIN], LoadForecast(HORIZONS_MIN)
+    plain = [[PlainBand() for _ in NAMES] for _ in HORIZONS_MIN]
     for bin_number, value in enumerate(values.tolist()):
         if bin_number and bin_number % REFIT_MIN == 0:
-            spent_s += time.thread_time() - begun_s
             past = forecast.past(min(bin_number, 15 * 1440))
             forecast.fit = fit_load(past, bin_number - len(past), HORIZONS_MIN)
-            begun_s = time.thread_time()
         forecast.add(bin_number, value)
-        for ahead, score, said in zip(HORIZONS_MIN, scores, forecast.latest, strict=True):
-            if said is not None and bin_number >= WARM_UP_MIN and bin_number + ahead < len(values):
-                score.take(said, float(values[bin_number + ahead]))
-    return scores, 1000 * (spent_s + time.thread_time() - begun_s) / len(values)
+        for ahead, score, said, bands in zip(HORIZONS_MIN, scores, forecast.latest, plain, strict=True):
+            if said is None:
+                continue
+            experts = said.experts.copy()
+            for i, band in enumerate(bands):
+                experts[LOW, i], experts[HIGH, i] = band.next(bin_number, value, ahead, float(experts[MIDDLE, i]))
+            if bin_number >= WARM_UP_MIN and bin_number + ahead < len(values):
+                score.take(said, experts, float(values[bin_number + ahead]))
+    return scores
 
 
 def row(series: str, horizon_min: int, scores: Scores) -> Row:
     mixture = scores.mixture / scores.scored
     spoke = [i for i in range(len(NAMES)) if scores.seen[:, i].min() >= 0.9 * scores.scored]
     alone = {NAMES[i]: scores.experts[:, i] / scores.seen[:, i] for i in spoke}
-    last = alone[NAMES[NAIVE]]
-    points = {name: float(losses[MIDDLE]) for name, losses in alone.items()}
-    bands = {name: float(losses.mean()) for name, losses in alone.items()}
-    best = {"point": min(points, key=points.__getitem__), "band": min(bands, key=bands.__getitem__)}
+    plain = {NAMES[i]: scores.plain[:, i] / scores.seen[:, i] for i in spoke}
+    losses = {
+        "point": {name: float(loss[MIDDLE]) for name, loss in alone.items()},
+        "band": {name: float(loss.mean()) for name, loss in alone.items()},
+        "plain": {name: float(loss.mean()) for name, loss in plain.items()},
+    }
+    ours = {"point": float(mixture[MIDDLE]), "band": float(mixture.mean()), "plain": float(mixture.mean())}
+    best = {what: min(of, key=of.__getitem__) for what, of in losses.items()}
     return Row(
         series,
         horizon_min,
         scores.scored,
         scores.covered / scores.scored,
         best,
-        {"point": float(mixture[MIDDLE]) / points[best["point"]], "band": float(mixture.mean()) / bands[best["band"]]},
-        {"point": float(mixture[MIDDLE] / last[MIDDLE]), "band": float(mixture.mean() / last.mean())},
-        {"mixture": mixture.tolist()} | {name: losses.tolist() for name, losses in alone.items()},
+        {what: ours[what] / losses[what][best[what]] for what in losses},
+        {what: ours[what] / losses[what][NAMES[NAIVE]] for what in losses},
+        {"mixture": mixture.tolist()}
+        | {name: loss.tolist() for name, loss in alone.items()}
+        | {f"{name}, plain": loss.tolist() for name, loss in plain.items()},
     )
 
 
-def table(rows: Sequence[Row], spent_ms: float) -> None:
+def table(rows: Sequence[Row]) -> None:
     print(
-        f"\n**{rows[0].series}**, {spent_ms:.2f} ms for a minute\n\n| horizon | scored | coverage % "
-        "| point: against best expert | against last | band: against best expert | against last | aims |"
-        "\n|---|---|---|---|---|---|---|---|"
+        f"\n**{rows[0].series}**\n\n| horizon | scored | coverage % "
+        "| point: against best expert | against last | band: against best expert | against last "
+        "| against best plain band | against last | aims |\n|---|---|---|---|---|---|---|---|---|---|"
     )
     for one in rows:
-        cells = [
-            f"{one.against_best[what]:.3f} (`{one.best[what]}`) | {one.against_last[what]:.3f}"
-            for what in ("point", "band")
-        ]
+        cells = [f"{one.against_best[what]:.3f} (`{one.best[what]}`) | {one.against_last[what]:.3f}" for what in WHAT]
         verdict = "too few scored" if one.scored < LEAST_SCORED else ", ".join(one.missed()) or "met"
         verdict = verdict if verdict in ("met", "too few scored") else f"missed: {verdict}"
         print(
@@ -155,13 +178,13 @@ def aims(rows: Sequence[Row]) -> None:
     lines = [
         (f"coverage {COVERED[0]:.0%} to {COVERED[1]:.0%}", f"{min(covered):.2%} to {max(covered):.2%}", "coverage")
     ]
-    for what in ("point", "band"):
+    for what, name in WHAT.items():
         worst = max(one.against_best[what] for one in judged)
         against = max(one.against_last[what] for one in later)
         lines.append(
-            (f"loss of the {what} ≤ {MOST_LOST} × the best expert's", f"≤ {worst:.3f}", f"{what} against best")
+            (f"loss of the {name} ≤ {MOST_LOST} × the best expert's", f"≤ {worst:.3f}", f"{what} against best")
         )
-        lines.append((f"loss of the {what} < the last value's, +5 and +10", f"≤ {against:.3f}", f"{what} against last"))
+        lines.append((f"loss of the {name} < the last value's, +5 and +10", f"≤ {against:.3f}", f"{what} against last"))
     print("\n| aim | over all | |\n|---|---|---|")
     for aim, found, name in lines:
         missed = [f"{one.series} +{one.horizon_min}" for one in judged if name in one.missed()]
@@ -200,13 +223,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for name, values in series(options.data, options.seeds).items():
             if not any(part in name for part in options.only):
                 continue
-            scores, spent_ms = replay(values[: options.days and options.days * 1440])
+            scores = replay(values[: options.days and options.days * 1440])
             found = [row(name, ahead, one) for ahead, one in zip(HORIZONS_MIN, scores, strict=True)]
-            table(found, spent_ms)
+            table(found)
             for one in found:
-                print(json.dumps(one.__dict__ | {"spent_ms": spent_ms}), file=written, flush=True)
+                print(json.dumps(one.__dict__), file=written, flush=True)
             rows += found
     aims(rows)
+    print(f"\nA minute's forecasts for four horizons: {cost_ms(made_up(MADE_UP[0], 1)):.2f} ms of processor time")
     return 0
 
 
