@@ -66,7 +66,8 @@ def _print(view: ForecastView) -> None:
     else:
         output.line(
             f"{view.service}: at most {peak.replicas:.2f} replicas' worth of load within {peak.horizon_s} s, "
-            f"{'used' if peak.used else 'not used'} (error {peak.error:.3g}, of the last value {peak.naive_error:.3g})"
+            f"{'used' if peak.used else 'not used'} "
+            f"(error {peak.error:.3g}, of the highest load of late {peak.naive_error:.3g})"
         )
     known, slots = view.capacity, ""
     if known.slots is not None and known.slots_interval is not None:

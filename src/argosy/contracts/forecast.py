@@ -30,6 +30,7 @@ class PeakView(msgspec.Struct):
     period_s: int
     error: float
     naive_error: float
+    """Of the highest load of the last windows: of one, two or four, whichever loses least."""
     coverage: float
     used: bool
 

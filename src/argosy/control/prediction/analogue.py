@@ -11,11 +11,12 @@ No look-ahead: only bins that are over count, jP ≥ w + 2, and a forecast is sc
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 import msgspec
 import numpy as np
 import numpy.typing as npt
+
+from argosy.control.prediction.judged import NAIVE_WINDOWS, Judged, naive_spans
 
 BIN_S = 5
 DAY = 86_400 // BIN_S
@@ -36,31 +37,21 @@ Floats = npt.NDArray[np.float32]
 
 
 class Scores(msgspec.Struct):
-    """Pinball losses of each period, and of the last value at the same moments; discounted sums, and their weight."""
+    """Pinball losses of each period, and of each of NAIVE_WINDOWS; discounted sums, and their weights."""
 
     loss: list[float] = msgspec.field(default_factory=lambda: [0.0] * len(PERIODS))
-    naive: list[float] = msgspec.field(default_factory=lambda: [0.0] * len(PERIODS))
     covered: list[float] = msgspec.field(default_factory=lambda: [0.0] * len(PERIODS))
     weight: list[float] = msgspec.field(default_factory=lambda: [0.0] * len(PERIODS))
+    highest: list[float] = msgspec.field(default_factory=lambda: [0.0] * len(NAIVE_WINDOWS))
+    windows: float = 0.0
 
 
-@dataclass(frozen=True, slots=True)
-class WindowPeak:
-    """What is expected of the window that begins now."""
+class WindowPeak(Judged, frozen=True, kw_only=True):
+    """What is expected of the window that begins now; judged by the windows of late."""
 
     peak: float
     period_s: int
     horizon_s: int
-    loss: float
-    """Mean pinball loss of late."""
-    naive_loss: float
-    """The same of the last value."""
-    coverage: float
-    """Share of windows that stayed at or below their forecast."""
-
-    @property
-    def trusted(self) -> bool:
-        return self.loss < self.naive_loss
 
 
 class Analogue:
@@ -73,7 +64,7 @@ class Analogue:
         self._last: int | None = None
         self._recorded = 0
         given = scores or Scores()
-        self._loss, self._naive = np.array(given.loss), np.array(given.naive)
+        self._loss, self._highest, self._windows = np.array(given.loss), np.array(given.highest), given.windows
         self._covered, self._weight = np.array(given.covered), np.array(given.weight)
         self._window = window_bins(cold_start_s)
         self._offsets = _offsets(self._window)
@@ -83,7 +74,13 @@ class Analogue:
         return self._recorded * BIN_S
 
     def scores(self) -> Scores:
-        return Scores(self._loss.tolist(), self._naive.tolist(), self._covered.tolist(), self._weight.tolist())
+        return Scores(
+            self._loss.tolist(),
+            self._covered.tolist(),
+            self._weight.tolist(),
+            self._highest.tolist(),
+            self._windows,
+        )
 
     def recent(self) -> Floats:
         """The last RING loads, oldest first; NaN where one is not known."""
@@ -144,7 +141,7 @@ class Analogue:
             period_s=PERIODS[best] * BIN_S,
             horizon_s=self._window * BIN_S,
             loss=float(mean[best]),
-            naive_loss=float(self._naive[best]) / weight,
+            naive_loss=float(self._highest.min()) / self._windows if self._windows >= LEAST_SCORES else 0.0,
             coverage=float(self._covered[best]) / weight,
         )
 
@@ -162,18 +159,26 @@ class Analogue:
         if not math.isfinite(rise):
             return
         self._loss *= DECAY
-        self._naive *= DECAY
+        self._highest *= DECAY
         self._covered *= DECAY
         self._weight *= DECAY
-        naive = _pinball(rise - (float(means[0]) - level), self._quantile)
+        self._windows = self._windows * DECAY + 1
+        for i, highest in enumerate(self._highest_before(bin_number)):
+            self._highest[i] += _pinball(rise - (highest - level), self._quantile)
         for i in range(len(PERIODS)):
             expected = self._rank(bin_number, i)
             if math.isfinite(expected):
                 self._loss[i] += _pinball(rise - expected, self._quantile)
-                self._naive[i] += naive
                 self._covered[i] += rise <= expected
                 self._weight[i] += 1
         self._rises[bin_number % RING] = rise
+
+    def _highest_before(self, bin_number: int) -> list[float]:
+        """The highest mean of 15 s in each of NAIVE_WINDOWS, of what is known of them; that bin, the last, must be."""
+        spans = naive_spans(self._window, BIN_S)
+        first = bin_number - max(spans) - LOAD_BINS + 2
+        means = _means(self._loads[np.arange(first, bin_number + 1) % RING], LOAD_BINS)
+        return [float(np.nanmax(means[-span:])) for span in spans]
 
     def _rank(self, bin_number: int, period: int) -> float:
         """The order statistic of that period's rises; NaN where there are none."""

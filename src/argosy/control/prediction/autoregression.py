@@ -25,9 +25,9 @@ class Regression(msgspec.Struct, frozen=True):
     """Of the spans, then of the season now and then where there is one."""
     intercept: float
 
-    def at(self, past: Floats, season: Season | None, bin_number: int) -> float:
-        """`past` ends with bin `bin_number`; NaN where too little of it is known."""
-        features = _spans(past[-PAST_MIN:])[-1]
+    def at(self, means: Floats, season: Season | None, bin_number: int) -> float:
+        """`means` are the `latest_means` at bin `bin_number`; NaN where too little is known."""
+        features = means
         if season is not None:
             seasonal = (season.at(bin_number), season.at(bin_number + self.horizon_min))
             features = np.concatenate([features, seasonal])
@@ -61,16 +61,18 @@ def fit_regression(values: Floats, first_bin: int, season: Season | None, horizo
     return Regression(horizon_min, weights.tolist(), float(y.mean() - means @ weights))
 
 
+def latest_means(past: Floats) -> Floats:
+    """What all regressions see of the past, which ends now and has PAST_MIN minutes or more."""
+    latest: Floats = _spans(past[-PAST_MIN:])[-1]
+    return latest
+
+
 def _spans(values: Floats) -> Floats:
     """Shape (len − PAST_MIN + 1, spans): row i is what was known at minute PAST_MIN − 1 + i."""
-    if len(values) < PAST_MIN:
-        return np.full((1, len(SPANS_MIN)), np.nan)
     known = np.isfinite(values)
     total = np.concatenate([[0.0], np.cumsum(np.where(known, values, 0.0))])
     count = np.concatenate([[0], np.cumsum(known)])
-    ends = np.arange(PAST_MIN, len(values) + 1)
-    columns = []
-    for span in SPANS_MIN:
-        seen = count[ends] - count[ends - span]
-        columns.append(np.where(seen * 2 > span, (total[ends] - total[ends - span]) / np.maximum(seen, 1), np.nan))
-    return np.column_stack(columns)
+    ends, spans = np.arange(PAST_MIN, len(values) + 1)[:, None], np.array(SPANS_MIN)
+    seen = count[ends] - count[ends - spans]
+    means: Floats = np.where(seen * 2 > spans, (total[ends] - total[ends - spans]) / np.maximum(seen, 1), np.nan)
+    return means

@@ -7,42 +7,61 @@ level moves with every miss (adaptive conformal inference, Gibbs and Candès 202
 from __future__ import annotations
 
 import bisect
+import functools
 import math
+import struct
 from collections.abc import Sequence
 
 import msgspec
+import numpy as np
 
 COVERAGE = 0.95
 SIDE = (1 - COVERAGE) / 2
-STEP = 0.003
+STEP = 0.0005
+"""Of a level, with each miss. What comes of a forecast 10 min ahead is known 10 min late: in a burst all those minutes
+are missed, and with steps of 0.003 they would drive the level to the largest error ever, for hours."""
 KEPT = 1440
 LEAST = 60
-SCALE_MIN = 60.0
+SHORT_MIN, LONG_MIN = 60.0, 1440.0
+"""Of the two means that say how large errors are. An hour alone forgets what errors are while a series stands still:
+the first ones after that would be a million times as large as usual, and the band of the next day with them."""
+LARGEST = 100.0
+"""An error is no more than so many times as large as usual, whatever it was."""
+WIDEN = 0.01
+WIDEST = 8.0
+
+_FLOAT = struct.Struct("<f")
+
+Band = tuple[float, float]
 
 
-class Bands(msgspec.Struct):
-    """Of one horizon."""
+class Bands(msgspec.Struct, dict=True):
+    """Of one forecaster and horizon."""
 
-    errors: list[float] = []
-    """Scaled, the newest last; at most KEPT."""
-    ordered: list[float] = []
-    """The same, the smallest first."""
-    scale: float = 0.0
-    """Mean absolute error of late."""
+    errors: bytes = b""
+    """Scaled, the newest last; at most KEPT, float32."""
+    short: float = 0.0
+    long: float = 0.0
+    """Mean absolute errors of late."""
     below: float = SIDE
     above: float = SIDE
     covered: int = 0
     scored: int = 0
 
-    def around(self, point: float) -> tuple[float, float] | None:
+    @property
+    def scale(self) -> float:
+        return (self.short + self.long) / 2
+
+    def around(self, point: float) -> Band | None:
         """None until enough errors are known."""
-        if len(self.errors) < LEAST or self.scale <= 0:
+        ordered, scale = self._ordered, self.scale
+        if len(ordered) < LEAST or scale <= 0:
             return None
-        low = point + self.scale * _quantile(self.ordered, self.below)
-        high = point + self.scale * _quantile(self.ordered, 1 - self.above)
+        low = point + scale * _quantile(ordered, self.below)
+        high = point + scale * _quantile(ordered, 1 - self.above)
         return max(0.0, min(low, point)), max(high, point)
 
-    def take(self, point: float, band: tuple[float, float] | None, value: float) -> None:
+    def take(self, point: float, band: Band | None, value: float) -> None:
         """What came of a forecast and its band, in the order of their times."""
         error = value - point
         if band is not None:
@@ -51,13 +70,48 @@ class Bands(msgspec.Struct):
             self.above = _stepped(self.above, high)
             self.covered += not (low or high)
             self.scored += 1
-        if self.scale > 0:
-            self.errors.append(error / self.scale)
-            bisect.insort(self.ordered, self.errors[-1])
-            if len(self.errors) > KEPT:
-                del self.ordered[bisect.bisect_left(self.ordered, self.errors.pop(0))]
-        share = 1 / SCALE_MIN
-        self.scale = abs(error) if self.scale == 0 else self.scale + share * (abs(error) - self.scale)
+        scale, size = self.scale, abs(error)
+        if scale <= 0:
+            self.short = self.long = size
+            return
+        self._keep(min(LARGEST, max(-LARGEST, error / scale)))
+        self.short += (size - self.short) / SHORT_MIN
+        self.long += (size - self.long) / LONG_MIN
+
+    def _keep(self, error: float) -> None:
+        ordered, packed = self._ordered, _FLOAT.pack(error)
+        bisect.insort(ordered, _FLOAT.unpack(packed)[0])
+        self.errors += packed
+        if len(ordered) > KEPT:
+            del ordered[bisect.bisect_left(ordered, _FLOAT.unpack_from(self.errors)[0])]
+            self.errors = self.errors[_FLOAT.size :]
+
+    @functools.cached_property
+    def _ordered(self) -> list[float]:
+        """The errors, the smallest first."""
+        return sorted(np.frombuffer(self.errors, "<f4").tolist())
+
+
+class Stretch(msgspec.Struct):
+    """How much wider or narrower than others made it a band is, so that it keeps its coverage.
+
+    Each side's factor grows with a miss and shrinks otherwise, in the proportion of misses that is allowed.
+    """
+
+    below: float = 1.0
+    above: float = 1.0
+    covered: int = 0
+    scored: int = 0
+
+    def around(self, point: float, band: Band) -> Band:
+        low, high = band
+        return max(0.0, point - self.below * max(0.0, point - low)), point + self.above * max(0.0, high - point)
+
+    def take(self, band: Band, value: float) -> None:
+        low, high = value < band[0], value > band[1]
+        self.below, self.above = _stretched(self.below, low), _stretched(self.above, high)
+        self.covered += not (low or high)
+        self.scored += 1
 
 
 def _quantile(ordered: Sequence[float], level: float) -> float:
@@ -74,3 +128,7 @@ def _quantile(ordered: Sequence[float], level: float) -> float:
 
 def _stepped(level: float, missed: bool) -> float:
     return min(0.25, max(-0.05, level + STEP * (SIDE - missed)))
+
+
+def _stretched(factor: float, missed: bool) -> float:
+    return min(WIDEST, max(1 / WIDEST, factor * math.exp(WIDEN * (missed - SIDE))))

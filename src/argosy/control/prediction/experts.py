@@ -19,7 +19,7 @@ import msgspec
 import numpy as np
 
 from argosy.control.prediction.arrays import Floats
-from argosy.control.prediction.autoregression import PAST_MIN, Regression
+from argosy.control.prediction.autoregression import Regression, latest_means
 from argosy.control.prediction.seasonality import Season
 
 NAMES = ("last", "ewma", "slow", "holt", "seasonal", "ridge")
@@ -67,13 +67,14 @@ def say(past: Floats, bin_number: int, smooth: Smooth, fit: Fit, horizons_min: S
     said[:, 0], said[:, 1], said[:, 2] = past[-1], smooth.ewma, smooth.slow
     level = _level(past, bin_number, fit.season)
     regressions = {regression.horizon_min: regression for regression in fit.regressions}
+    means = latest_means(past)
     for i, ahead in enumerate(horizons_min):
         damped = HOLT_DAMPING * (1 - HOLT_DAMPING**ahead) / (1 - HOLT_DAMPING)
         said[i, 3] = smooth.level + damped * smooth.trend
         if fit.season is not None:
             said[i, 4] = level * fit.season.at(bin_number + ahead)
         if ahead in regressions:
-            said[i, 5] = regressions[ahead].at(past[-PAST_MIN:], fit.season, bin_number)
+            said[i, 5] = regressions[ahead].at(means, fit.season, bin_number)
     never_negative: Floats = np.maximum(said, 0.0)
     return never_negative
 

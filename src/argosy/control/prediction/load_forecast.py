@@ -5,7 +5,6 @@ from __future__ import annotations
 import collections
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -13,23 +12,12 @@ from argosy.control.prediction import experts
 from argosy.control.prediction.arrays import Floats
 from argosy.control.prediction.autoregression import PAST_MIN
 from argosy.control.prediction.experts import Fit, Smooth
-from argosy.control.prediction.mixture import Record
+from argosy.control.prediction.mixture import Record, Said
 
 HORIZONS_MIN = (1, 5, 10, 30)
 PAST_DAYS = 15
 """Two weeks and a day, so that a weekly season can be seen twice."""
 RING = PAST_DAYS * 1440
-
-
-@dataclass(frozen=True, slots=True)
-class Said:
-    """One forecast, for the minute `bin_number`."""
-
-    bin_number: int
-    experts: Floats
-    point: float
-    band: tuple[float, float] | None
-    weights: Floats
 
 
 class LoadForecast:
@@ -62,7 +50,7 @@ class LoadForecast:
             while waiting and waiting[0].bin_number <= bin_number:
                 said = waiting.popleft()
                 if said.bin_number == bin_number and sound:
-                    record.take(said.experts, said.point, said.band, value)
+                    record.take(said, value)
         self._advance(bin_number, value)
         self.latest = self._say()
         for waiting, latest in zip(self._open, self.latest, strict=True):
@@ -75,20 +63,13 @@ class LoadForecast:
             return [None for _ in self.horizons_min]
         said = experts.say(past[-PAST_MIN:], self.last_bin, self._smooth, self.fit, self.horizons_min)
         return [
-            self._mixed(record, row, self.last_bin + ahead)
+            record.say(self.last_bin + ahead, row)
             for record, row, ahead in zip(self.records, said, self.horizons_min, strict=True)
         ]
 
     def past(self, length: int = RING) -> Floats:
         """The newest minutes, PAST_MIN or more; NaN where one is not known."""
         return self._values[max(0, self._end - max(length, PAST_MIN)) : self._end]
-
-    def _mixed(self, record: Record, row: Floats, bin_number: int) -> Said | None:
-        weights = record.weights(row)
-        if not weights.any():
-            return None
-        point = float((weights * np.where(np.isfinite(row), row, 0.0)).sum())
-        return Said(bin_number, row, point, record.bands.around(point), weights)
 
     def _advance(self, bin_number: int, value: float) -> None:
         skipped = 0 if self.last_bin is None else min(bin_number - self.last_bin - 1, RING)

@@ -1,63 +1,77 @@
-"""Experts weighted by how well they did of late, for one horizon; with a band, and a record of its error against naive.
+"""Experts mixed quantile by quantile for one horizon, each with a band of its own; and a record of the error against
+naive.
 
-Weights are exponential in the discounted pinball loss (half the absolute error), relative to the best expert's.
+The middle is the weighted mean of what the experts say, each end of the band that of the ends of the experts' bands. A
+band around the middle alone fails where errors are skewed: the expert that is best on most minutes is not the one that
+knows how bad the worst may be.
 """
 
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import msgspec
 import numpy as np
 
 from argosy.control.prediction.arrays import Floats
-from argosy.control.prediction.conformal import Bands
+from argosy.control.prediction.conformal import Band, Bands, Stretch
 from argosy.control.prediction.experts import NAIVE, NAMES
+from argosy.control.prediction.weighting import HIGH, LEAST_SCORED, LOW, MEMORY_MIN, MIDDLE, QUANTILES, Weighting
 
-MEMORY_MIN = 1440.0
-ETA = 40.0
-"""An expert 5 % worse than the best has e^−2 of its weight."""
-LEAST_SCORED = 60.0
-NEW = 1e-3
-"""The weight given before it was scored to an expert that has just begun to speak."""
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """One forecast, for the minute `bin_number`."""
+
+    bin_number: int
+    experts: Floats
+    """Shape (QUANTILES, NAMES); NaN where one has nothing to say."""
+    point: float
+    band: Band | None
+    weights: Floats
+    """Of the experts' points."""
 
 
 class Record(msgspec.Struct):
-    """Discounted sums over the minutes that were scored."""
+    """What the mixture has learnt, and discounted sums over the minutes that were scored."""
 
-    loss: list[float] = msgspec.field(default_factory=lambda: [0.0] * len(NAMES))
-    weight: list[float] = msgspec.field(default_factory=lambda: [0.0] * len(NAMES))
+    weighting: Weighting = msgspec.field(default_factory=Weighting)
+    alone: list[Bands] = msgspec.field(default_factory=lambda: [Bands() for _ in NAMES])
+    """The bands of each expert."""
+    stretch: Stretch = msgspec.field(default_factory=Stretch)
     mixed: float = 0.0
     naive: float = 0.0
     scored: float = 0.0
-    bands: Bands = msgspec.field(default_factory=Bands)
 
-    def weights(self, said: Floats) -> Floats:
-        """Of each expert, 0 for those with nothing to say; they sum to 1 unless none speaks."""
-        speaking = np.isfinite(said)
-        seen = np.array(self.weight)
-        mean = np.array(self.loss) / np.maximum(seen, 1e-9)
-        judged = speaking & (seen >= LEAST_SCORED)
-        if not judged.any():
-            alone = np.zeros(len(said))
-            alone[NAIVE] = float(speaking[NAIVE])
-            return alone
-        best = max(float(mean[judged].min()), 1e-12)
-        raw = np.where(judged, np.exp(-ETA * (mean / best - 1)), np.where(speaking, NEW, 0.0))
-        weights: Floats = raw / raw.sum()
-        return weights
+    def say(self, bin_number: int, points: Floats) -> Said | None:
+        """`points` are the experts'; None where none speaks."""
+        experts = np.full((len(QUANTILES), len(NAMES)), np.nan)
+        experts[MIDDLE] = points
+        for i, point in enumerate(points.tolist()):
+            band = self.alone[i].around(point) if math.isfinite(point) else None
+            if band is not None:
+                experts[LOW, i], experts[HIGH, i] = band
+        weights = self.weighting.weights(experts)
+        if not weights[MIDDLE].any():
+            return None
+        low, point, high = (weights * np.where(np.isfinite(experts), experts, 0.0)).sum(1).tolist()
+        known = bool(weights[LOW].any() and weights[HIGH].any())
+        band = self.stretch.around(point, (low, high)) if known else None
+        return Said(bin_number, experts, point, band, weights[MIDDLE])
 
-    def take(self, said: Floats, point: float, band: tuple[float, float] | None, value: float) -> None:
-        """What came of what the experts and the mixture said, in the order of their times."""
-        decay = math.exp(-1 / MEMORY_MIN)
-        speaking = np.isfinite(said)
-        losses = np.where(speaking, np.abs(value - np.where(speaking, said, 0.0)) / 2, 0.0)
-        self.loss = (np.array(self.loss) * decay + losses).tolist()
-        self.weight = (np.array(self.weight) * decay + speaking).tolist()
-        self.mixed = self.mixed * decay + abs(value - point) / 2
-        self.naive = self.naive * decay + float(losses[NAIVE])
+    def take(self, said: Said, value: float) -> None:
+        """What came of it, in the order of the times."""
+        self.weighting.take(said.experts, value)
+        for bands, (low, point, high) in zip(self.alone, said.experts.T.tolist(), strict=True):
+            if math.isfinite(point):
+                bands.take(point, (low, high) if math.isfinite(low) else None, value)
+        if said.band is not None:
+            self.stretch.take(said.band, value)
+        decay, naive = math.exp(-1 / MEMORY_MIN), float(said.experts[MIDDLE, NAIVE])
+        self.mixed = self.mixed * decay + abs(value - said.point) / 2
+        self.naive = self.naive * decay + (abs(value - naive) / 2 if math.isfinite(naive) else 0.0)
         self.scored = self.scored * decay + 1
-        self.bands.take(point, band, value)
 
     @property
     def trusted(self) -> bool:

@@ -179,7 +179,7 @@ class Outlook:
         self.spread = self._spread()
 
     def _spread(self) -> Spread:
-        """By regression where that beats the last value, else the one number of the analogues where that does."""
+        """By regression where that is trusted, else the one number of the analogues where that is."""
         fit, expected = self.window, self.expected
         if fit is not None and fit.trusted and fit.window == self.peak.window:
             loads = self.peak.recent().astype(np.float64)

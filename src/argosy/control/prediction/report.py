@@ -22,8 +22,7 @@ from argosy.control.prediction.analogue import BIN_S, LEAST_BINS
 from argosy.control.prediction.arrays import Floats, known_means
 from argosy.control.prediction.capacity import CapacityFit
 from argosy.control.prediction.experts import NAMES
-from argosy.control.prediction.load_forecast import Said
-from argosy.control.prediction.mixture import Record
+from argosy.control.prediction.mixture import Record, Said
 from argosy.control.prediction.outlook import COARSE_S, TICK_S, Outlook
 from argosy.control.prediction.saturation import seconds_until
 from argosy.control.prediction.series import Series
@@ -122,13 +121,13 @@ def _newest(points: Floats) -> float | None:
 
 def _horizon(horizon_s: int, said: Said, record: Record) -> HorizonView:
     low, high = said.band or (None, None)
-    bands, scored = record.bands, record.scored
+    band, scored = record.stretch, record.scored
     return HorizonView(
         horizon_s,
         said.point,
         low,
         high,
-        bands.covered / bands.scored if bands.scored else None,
+        band.covered / band.scored if band.scored else None,
         record.mixed / scored if scored else None,
         record.naive / scored if scored else None,
         record.trusted,

@@ -18,6 +18,9 @@ PASSED = 16
 """A sixteenth of the period must lie behind a peak: the last lags of one that still rises are none."""
 NEARLY_AS_GOOD = 0.9
 SMOOTHING_MIN = 15
+PHASE_POINTS = 60
+"""Each minute of a profile is a mean of so many, from the minutes around it where there are fewer cycles; from no more
+than SMOOTHING_MIN. What was seen often enough keeps its edges."""
 
 
 class Season(msgspec.Struct, frozen=True):
@@ -90,7 +93,7 @@ def _profile(values: Floats, first_bin: int, period: int) -> list[float] | None:
     known = np.isfinite(values)
     count = np.bincount(phases[known], minlength=period).astype(np.float64)
     total = np.bincount(phases[known], weights=values[known], minlength=period).astype(np.float64)
-    width = min(SMOOTHING_MIN, period)
+    width = min(SMOOTHING_MIN, period, math.ceil(PHASE_POINTS * period / max(1, known.sum())))
     kernel = np.ones(width)
     around = _circular(total, kernel), _circular(count, kernel)
     if (around[1] <= 0).any():

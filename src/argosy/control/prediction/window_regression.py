@@ -11,12 +11,12 @@ from __future__ import annotations
 
 import math
 
-import msgspec
 import numpy as np
 import numpy.typing as npt
 
 from argosy.control.prediction.analogue import BIN_S, DAY, LEAST_BINS, LOAD_BINS
 from argosy.control.prediction.arrays import Floats
+from argosy.control.prediction.judged import Judged, naive_spans
 
 MEANS_S = (15, 60, 180, 600, 1800, 7200)
 HIGHS_S = (300, 900, 3600)
@@ -40,22 +40,15 @@ Spread = tuple[tuple[float, float], ...]
 Bins = npt.NDArray[np.int64]
 
 
-class WindowFit(msgspec.Struct):
+class WindowFit(Judged, frozen=True, kw_only=True):
+    """Judged on the last quarter of the history, fitted on the rest; in Erlangs."""
+
     window: int
     """Bins that the window has."""
     weights: list[float]
     quantiles: list[float]
     """Of LEVELS, of residuals ÷ scale."""
     scale: float
-    loss: float
-    """Pinball loss on the last quarter of the history, fitted on the rest; in Erlangs."""
-    naive_loss: float
-    """Of the last value."""
-    coverage: float
-
-    @property
-    def trusted(self) -> bool:
-        return self.loss < self.naive_loss
 
 
 def design(loads: Floats, at: Bins, window: int) -> Floats:
@@ -86,11 +79,7 @@ def design(loads: Floats, at: Bins, window: int) -> Floats:
 
 def targets(loads: Floats, at: Bins, window: int) -> Floats:
     """The root of the highest 15 s mean from each bin to `window + 1` after it; NaN where it is not over or known."""
-    known = np.isfinite(loads)
-    totals = np.concatenate(([0.0], np.cumsum(np.where(known, loads, 0.0))))
-    counts = np.concatenate(([0], np.cumsum(known)))
-    smooth = _mean(totals, counts, np.arange(len(loads)), LOAD_BINS)
-    ends = at + window + 1
+    smooth, ends = _smooth(loads), at + window + 1
     found = np.full(len(at), np.nan)
     over = ends < len(loads)
     found[over] = np.sqrt(_highest(smooth, ends[over], window + 2))
@@ -111,16 +100,17 @@ def fit_window(loads: Floats, window: int) -> WindowFit | None:
     weights, scaled, scale = _fitted(rows[:tested], came[:tested])
     foreseen = np.maximum(rows[tested:] @ weights + scale * np.quantile(scaled, SCORED), 0.0) ** 2
     highest = came[tested:] ** 2
-    naive = rows[tested:, 1] ** 2
+    smooth = np.nan_to_num(_smooth(loads))
+    naive = [_pinball(highest - _highest(smooth, at[tested:], span)) for span in naive_spans(window, BIN_S)]
     weights, scaled, scale = _fitted(rows, came)
     return WindowFit(
-        window,
-        weights.tolist(),
-        np.quantile(scaled, LEVELS).tolist(),
-        scale,
-        _pinball(highest - foreseen),
-        _pinball(highest - naive),
-        float((highest <= foreseen).mean()),
+        window=window,
+        weights=weights.tolist(),
+        quantiles=np.quantile(scaled, LEVELS).tolist(),
+        scale=scale,
+        loss=_pinball(highest - foreseen),
+        naive_loss=min(naive),
+        coverage=float((highest <= foreseen).mean()),
     )
 
 
@@ -151,6 +141,14 @@ def _fitted(rows: Floats, came: Floats) -> tuple[Floats, Floats, float]:
     scale = scales(residuals)
     late = np.concatenate((scale[:1], scale[:-1]))
     return weights, (residuals / late)[-SPREAD_ROWS:], float(scale[-1])
+
+
+def _smooth(loads: Floats) -> Floats:
+    """The mean of 15 s up to each bin; NaN where it is not known."""
+    known = np.isfinite(loads)
+    totals = np.concatenate(([0.0], np.cumsum(np.where(known, loads, 0.0))))
+    counts = np.concatenate(([0], np.cumsum(known)))
+    return _mean(totals, counts, np.arange(len(loads)), LOAD_BINS)
 
 
 def _mean(totals: Floats, counts: npt.NDArray[np.integer], at: Bins, length: int) -> Floats:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 
 import numpy as np
@@ -78,21 +79,26 @@ def test_the_mixture_finds_the_best_expert_and_a_day_later_another_that_became_b
     rng, record, lost, least = np.random.default_rng(best), Record(), 0.0, 0.0
     for number in range(4000):
         now = best if number < 2000 else (best + 1) % len(NAMES)
-        said = 100 + rng.normal(0, np.where(np.arange(len(NAMES)) == now, 1.0, 3.0))
-        point = float(record.weights(said) @ said)
-        record.take(said, point, None, 100.0)
+        points = 100 + rng.normal(0, np.where(np.arange(len(NAMES)) == now, 1.0, 3.0))
+        said = record.say(number, points)
+        assert said is not None
+        record.take(said, 100.0)
         if number % 2000 >= 1500:
-            lost, least = lost + abs(point - 100), least + abs(float(said[now]) - 100)
+            lost, least = lost + abs(said.point - 100), least + abs(float(points[now]) - 100)
     assert lost <= 1.05 * least
 
 
 def test_an_expert_that_is_silent_has_no_weight_and_a_loser_is_not_trusted() -> None:
-    said, record = np.full(len(NAMES), 1.0), Record()
-    said[-1] = np.nan
-    for _ in range(100):
-        record.take(said, 5.0, None, 1.0)
-    assert record.weights(said)[-1] == 0
-    assert record.weights(said).sum() == pytest.approx(1)
+    points, record = np.full(len(NAMES), 1.0), Record()
+    points[-1] = np.nan
+    for number in range(100):
+        said = record.say(number, points)
+        assert said is not None
+        record.take(dataclasses.replace(said, point=5.0), 1.0)
+    said = record.say(100, points)
+    assert said is not None
+    assert said.weights[-1] == 0
+    assert said.weights.sum() == pytest.approx(1)
     assert not record.trusted
 
 

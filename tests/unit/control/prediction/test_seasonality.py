@@ -31,6 +31,18 @@ def test_a_period_is_found_with_its_profile_also_through_gaps() -> None:
     assert season.at(bottom) == pytest.approx(0.4, abs=0.1)
 
 
+def test_what_was_seen_often_keeps_its_edges() -> None:
+    minutes = np.arange(6 * 1440)
+    values = np.random.default_rng(6).poisson(np.where(minutes % 60 < 4, 400, 100)).astype(np.float64)
+    season = find_season(values, 0)
+    assert season is not None
+    assert season.period_min == 60
+    assert season.at(3) > 3.5 * season.at(4)
+    few = find_season(values[: 6 * 60], 0)  # six of each minute say little: smooth
+    assert few is not None
+    assert season.at(4) < 0.6 * few.at(4)
+
+
 def test_a_season_is_refused_until_two_cycles_were_seen() -> None:
     assert find_season(_waves(2 * PERIOD_MIN - 30), 0) is None
     assert find_season(_waves(3 * PERIOD_MIN), 0) is not None

@@ -7,8 +7,9 @@ import functools
 import numpy as np
 import pytest
 
-from argosy.control.prediction.analogue import DAY
+from argosy.control.prediction.analogue import BIN_S, DAY, Analogue
 from argosy.control.prediction.arrays import Floats
+from argosy.control.prediction.judged import naive_spans
 from argosy.control.prediction.window_regression import CHANCES, WindowFit, design, fit_window, spread, targets
 
 pytestmark = pytest.mark.unit
@@ -72,3 +73,35 @@ def test_gaps_leave_rows_out_and_an_unknown_level_says_nothing() -> None:
     assert np.isfinite(fit.weights).all()
     row = design(loads, np.array([12000]), WINDOW)[0]
     assert spread(fit, row) == ()
+
+
+def _spikes() -> Floats:
+    """One in every 75 to 175 s: every few windows have some, none tells when the next one comes."""
+    rng = np.random.default_rng(9)
+    loads = 2 + 0.1 * rng.random(2 * DAY)
+    at = np.cumsum(rng.integers(15, 36, 2 * DAY // 20))
+    loads[at[at < len(loads)]] += 9
+    return np.asarray(loads)
+
+
+def test_who_says_less_than_the_highest_of_late_is_not_trusted_though_the_last_value_says_nothing_at_all() -> None:
+    loads = _spikes()
+    fit, analogue = fit_window(loads, WINDOW), Analogue(cold_start_s=30)
+    for number, load in enumerate(loads[: DAY + 2000].tolist()):
+        analogue.add(number, load)
+    peak = analogue.forecast()
+    assert fit is not None
+    assert peak is not None
+    assert analogue.window == WINDOW
+    at = np.arange(3 * DAY // 2, len(loads) - WINDOW - 2, 12)
+    errors = targets(loads, at, WINDOW) ** 2 - design(loads, at, WINDOW)[:, 1] ** 2
+    last = np.maximum(0.98 * errors, -0.02 * errors).mean()
+    assert max(fit.loss, peak.loss) < last / 10
+    assert not fit.trusted
+    assert not peak.trusted
+
+
+def test_naive_is_the_best_of_the_highest_of_some_windows_past_and_never_more_than_an_hour() -> None:
+    assert naive_spans(9, BIN_S) == [11, 22, 44]
+    assert naive_spans(300, BIN_S) == [302, 604, 720]
+    assert naive_spans(1000, BIN_S) == [1002, 1002, 1002]
