@@ -290,11 +290,16 @@ class Supervisor:
         for slot in sorted(slots - self._leaving, key=lambda slot: self._worth(slot, running))[: max(0, surplus)]:
             if slot in running:
                 self._leaving.add(slot)
+                self._observed.growing[service].discard(slot)
                 self._spawn(self._leave(running[slot], why))
             else:
                 slots.discard(slot)
                 self._states.pop(slot, None)
                 self._observed.recovered(service, slot)
+        for _ in range(-surplus):
+            slot = self._free_slot(service)
+            slots.add(slot)
+            self._observed.growing[service].add(slot)
         self._wake.set()
 
     def _worth(self, slot: str, running: Mapping[str, Replica]) -> tuple[int, int, float, int]:

@@ -39,6 +39,43 @@ async def test_load_starts_replicas_at_once_and_calm_drains_them(tmp_path: Path)
         assert not any(e.after == "ended" for e in events)
 
 
+async def test_a_service_that_grows_is_healthy_while_its_new_replicas_start(tmp_path: Path) -> None:
+    host = Host()
+    async with rig(tmp_path, QUICK, host=host) as fleet:
+        host.slow_start = True
+        await fleet.pass_time(6, in_flight=10, rate=100)
+        view = fleet.observed.fleet(fleet.host.replicas())
+        assert (view.services[0].desired, len(view.services[0].replicas)) == (4, 4)
+        assert (view.services[0].status, view.services[0].reason, view.status) == (Health.HEALTHY, "", Health.HEALTHY)
+        host.started.set()
+        await settle()
+        host.kill(fleet.running[-1])
+        missing = fleet.observed.fleet(fleet.host.replicas()).services[0]
+        assert (missing.status, missing.reason) == (Health.DEGRADED, "3 of 4 replicas serve (killed by signal 9)")
+
+
+async def test_a_service_whose_new_replicas_do_not_start_is_degraded_and_says_why(tmp_path: Path) -> None:
+    host = Host()
+    async with rig(tmp_path, QUICK, host=host) as fleet:
+        host.starts = 0
+        await fleet.pass_time(6, in_flight=10, rate=100)
+        service = fleet.observed.fleet(fleet.host.replicas()).services[0]
+        assert (service.status, service.reason) == (Health.DEGRADED, "1 of 4 replicas serve (no GPU left)")
+
+
+async def test_a_service_that_no_longer_grows_misses_nobody(tmp_path: Path) -> None:
+    host = Host()
+    async with rig(tmp_path, QUICK, host=host) as fleet:
+        host.slow_start = True
+        await fleet.pass_time(6, in_flight=10, rate=100)
+        fleet.scaler.order(SERVICE, ScaleOrder(2))
+        await settle()
+        assert fleet.observed.desired[SERVICE] - len(fleet.observed.growing[SERVICE]) == 1
+        host.started.set()
+        await settle()
+        assert (fleet.running, fleet.observed.growing[SERVICE]) == ([f"{SERVICE}-1", f"{SERVICE}-2"], set())
+
+
 class _Noting(NoPredictor):
     def __init__(self) -> None:
         self.seen: list[tuple[str, float | None]] = []
