@@ -110,6 +110,7 @@ def report(
 ) -> None:
     rows = []
     for service, truth in found.items():
+        print(f"{service}: learnt from {views[service]['learnt_from']}", file=sys.stderr, flush=True)
         said, seen = point(views[service], 1)["saturation_rps"], truth.saturation_rps
         low, high = point(views[service], 1)["saturation_interval_rps"]
         shown = f"{said:.1f} ({low:.1f}–{'' if high is None else f'{high:.1f}'})"
