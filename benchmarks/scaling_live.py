@@ -110,7 +110,7 @@ def measure(fleet: RunningFleet, admin: Caller, policy: str, seconds: int, seed:
         outcome = open_loop(fleet.gateway_url, ask, CALM_RPS * FACTOR, seconds, seed + 1, MOST_OPEN)
     decisions = admin.get(f"/v1/services/{policy}/scaling")["decisions"][:40]
     set_replicas(admin, policy, 1)  # what runs idle takes from the next one
-    wanted = int(np.ceil(CALM_RPS * FACTOR * _waiting_service.WORK_S / _waiting_service.SLOTS))
+    wanted = int(CALM_RPS * FACTOR * _waiting_service.WORK_S / _waiting_service.SLOTS) + 1  # less would only just do
     at_s, above = watch.first(wanted), seconds_above(outcome, seconds)
     sent = outcome.sent + outcome.withheld
     row = [

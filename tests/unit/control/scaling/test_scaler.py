@@ -13,7 +13,7 @@ from argosy.contracts.errors import InvalidRequest, NotFound
 from argosy.contracts.fleet import Health, Load
 from argosy.contracts.scaling import Action, Reason, ScaleOrder, ScalingChange
 from argosy.control.health.replica import Probe
-from argosy.control.platforms.platform import Replica
+from argosy.control.platforms.platform import Replica, Usage
 from argosy.control.scaling.observation import Observation
 from argosy.control.scaling.policies.table import POLICIES
 from argosy.control.scaling.predictor import NoPredictor
@@ -198,6 +198,23 @@ async def test_nothing_is_scaled_past_the_host(tmp_path: Path) -> None:
         assert "4 cores" in fleet.scaler.view(SERVICE).recommendation
         fleet.scaler.order(SERVICE, ScaleOrder(5))
         assert fleet.observed.desired[SERVICE] == 2
+
+
+async def test_what_a_start_computes_is_not_what_a_replica_takes(tmp_path: Path) -> None:
+    class Computing(Host):
+        """A replica that starts uses a core, one that serves a tenth of one."""
+
+        def usage(self, replica_id: str) -> Usage | None:
+            serves = self._replicas[replica_id].url is not None
+            return Usage(self.clock() * (0.1 if serves else 1.0), self.memory_bytes)
+
+    host = Computing(cores=2)
+    async with rig(tmp_path, QUICK, host=host) as fleet:
+        host.slow_start = True
+        fleet.scaler.order(SERVICE, ScaleOrder(2))
+        await fleet.pass_time(6)
+        assert fleet.scaler._reader.host(SERVICE).replica_cores == pytest.approx(0.1)
+        assert fleet.scaler._reader.host(SERVICE).room() >= 17
 
 
 async def test_a_step_that_raises_no_throughput_is_undone_and_remembered(tmp_path: Path) -> None:
