@@ -18,6 +18,7 @@ from argosy.control.scaling.observation import Observation
 from argosy.control.scaling.policies.table import POLICIES
 from argosy.control.scaling.predictor import NoPredictor
 from argosy.control.scaling.registration import Registration
+from argosy.control.supervision.places import PLACE_S
 from tests.unit.control.scaling.fleet import SERVICE, Host, Time, rig, settle
 
 pytestmark = pytest.mark.unit
@@ -52,6 +53,31 @@ async def test_a_service_that_grows_is_healthy_while_its_new_replicas_start(tmp_
         host.kill(fleet.running[-1])
         missing = fleet.observed.fleet(fleet.host.replicas()).services[0]
         assert (missing.status, missing.reason) == (Health.DEGRADED, "3 of 4 replicas serve (killed by signal 9)")
+
+
+async def test_the_replicas_of_a_step_start_one_after_the_other_on_a_small_host(tmp_path: Path) -> None:
+    host = Host(cores=2)
+    async with rig(tmp_path, QUICK, host=host) as fleet:
+        host.slow_start = True
+        fleet.scaler.order(SERVICE, ScaleOrder(4))
+        await settle()
+        assert host.log == [f"start {SERVICE}-1", f"start {SERVICE}-2"]
+        host.started.set()
+        await settle()
+        assert len(fleet.running) == 4
+
+
+async def test_a_start_that_takes_long_does_not_keep_the_others_waiting(tmp_path: Path) -> None:
+    host = Host(cores=2)
+    async with rig(tmp_path, QUICK, host=host) as fleet:
+        host.slow_start = True
+        fleet.scaler.order(SERVICE, ScaleOrder(3))
+        await settle()
+        assert f"start {SERVICE}-3" not in host.log
+        fleet.clock.now_s += PLACE_S
+        fleet.scaler.order(SERVICE, ScaleOrder(4))  # wakes it
+        await settle()
+        assert host.log[-1] == f"start {SERVICE}-3"
 
 
 async def test_a_service_whose_new_replicas_do_not_start_is_degraded_and_says_why(tmp_path: Path) -> None:
