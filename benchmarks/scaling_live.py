@@ -1,6 +1,6 @@
 """Scaling of a live fleet: a step from 1 to 8 times the load, and how long answers stay above their SLO by each policy.
 
-`python benchmarks/scaling_live.py` prints two Markdown tables and takes about seven minutes. Replicas of the services
+`python benchmarks/scaling_live.py` prints two Markdown tables and takes six minutes. Replicas of the services
 work on 4 requests at a time and wait 50 ms for each, so that capacity grows with replicas; each policy scales a service
 of its own, one after the other, with its default settings. What was refused (429 and 503), what failed in any other
 way, and what was answered too late are told apart. The embedding service follows at 1 and 2 replicas.
@@ -126,6 +126,7 @@ def measure(fleet: RunningFleet, admin: Caller, policy: str, seconds: int, seed:
     ]
     others = {status: count for status, count in sorted(outcome.statuses.items()) if status != 200}
     print(f"{policy}: {sent} due, {len(outcome.latencies_ms)} answered, others {others}", file=sys.stderr, flush=True)
+    print(f"{policy}: seconds above the SLO: {above}", file=sys.stderr, flush=True)
     return row, decisions
 
 
