@@ -95,7 +95,7 @@ def two_replicas(url: str, admin: Caller, one_rps: float, seconds: float, rounds
         time.sleep(0.2)
     if status != 200:
         return ["–", f"two replicas do not run here: {answer}"]
-    rates = [open_loop(url, asked("embedding"), 2 * one_rps, seconds, n).in_time / seconds for n in range(rounds)]
+    rates = [open_loop(url, asked("embedding"), 2 * one_rps, seconds, 1 + n).in_time / seconds for n in range(rounds)]
     admin.call("POST", "/v1/services/embedding/scale", {})
     return [f"{statistics.median(rates):.1f} ({min(rates):.1f}–{max(rates):.1f})", ""]
 
@@ -110,6 +110,7 @@ def report(
 ) -> None:
     rows = []
     for service, truth in found.items():
+        print(f"{service}: learnt from {views[service]['learnt_from']}", file=sys.stderr, flush=True)
         said, seen = point(views[service], 1)["saturation_rps"], truth.saturation_rps
         low, high = point(views[service], 1)["saturation_interval_rps"]
         shown = f"{said:.1f} ({low:.1f}–{'' if high is None else f'{high:.1f}'})"

@@ -1,6 +1,6 @@
 """Open-loop load on a gateway: requests leave when they are due, at random as users' do, whoever is still waiting.
 
-Latency counts from the time a request was due. So that a test cannot pile up work without end, no more than MOST_OPEN
+Latency counts from the time a request was due. So that a test cannot pile up work without end, no more than `most_open`
 are open at once; what is due beyond that is not sent, and the step was saturated.
 """
 
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from random import Random
@@ -43,6 +44,10 @@ class Outcome:
     failed: int = 0
     withheld: int = 0
     """Not sent, because too many were open."""
+    lost_s: list[float] = field(default_factory=list)
+    """When each was due that was refused, failed or not sent."""
+    statuses: Counter[int] = field(default_factory=Counter)
+    """Of what was sent; 0 for no answer."""
     open_at_end: int = 0
 
 
@@ -51,9 +56,9 @@ def one_by_one(url: str, ask: Ask, seconds: float, most: int, first: int = 0) ->
     return asyncio.run(_one_by_one(url, ask, seconds, most, first))
 
 
-def open_loop(url: str, ask: Ask, rate: float, seconds: float, seed: int) -> Outcome:
+def open_loop(url: str, ask: Ask, rate: float, seconds: float, seed: int, most_open: int = MOST_OPEN) -> Outcome:
     """Poisson arrivals of that rate, the same for the same seed."""
-    return asyncio.run(_open_loop(url, ask, rate, seconds, seed))
+    return asyncio.run(_open_loop(url, ask, rate, seconds, seed, most_open))
 
 
 def _session(url: str) -> aiohttp.ClientSession:
@@ -83,9 +88,9 @@ async def _one_by_one(url: str, ask: Ask, seconds: float, most: int, first: int)
     return outcome
 
 
-async def _open_loop(url: str, ask: Ask, rate: float, seconds: float, seed: int) -> Outcome:
+async def _open_loop(url: str, ask: Ask, rate: float, seconds: float, seed: int, most_open: int) -> Outcome:
     outcome, random = Outcome(seconds), Random(seed)
-    running: set[asyncio.Task[None]] = set()
+    running: dict[asyncio.Task[None], float] = {}
     async with _session(url) as session:
         began_s = time.perf_counter()
 
@@ -99,20 +104,23 @@ async def _open_loop(url: str, ask: Ask, rate: float, seconds: float, seed: int)
             wait_s = began_s + at_s - time.perf_counter()
             if wait_s > 0:
                 await asyncio.sleep(wait_s)
-            if len(running) >= MOST_OPEN:
+            if len(running) >= most_open:
                 outcome.withheld += 1
+                outcome.lost_s.append(at_s)
             else:
                 outcome.sent += 1
                 task = asyncio.create_task(one(at_s, random.getrandbits(40)))
-                running.add(task)
-                task.add_done_callback(running.discard)
+                running[task] = at_s
+                task.add_done_callback(running.pop)
             at_s += random.expovariate(rate)
         await asyncio.sleep(max(0.0, began_s + seconds - time.perf_counter()))
         outcome.open_at_end = len(running)
         if running:
             await asyncio.wait(running, timeout=LINGER_S)
-        left = list(running)
+        left = dict(running)
         outcome.failed += len(left)
+        outcome.lost_s += left.values()
+        outcome.statuses[0] += len(left)
         for task in left:
             task.cancel()
         await asyncio.gather(*left, return_exceptions=True)
@@ -120,10 +128,13 @@ async def _open_loop(url: str, ask: Ask, rate: float, seconds: float, seed: int)
 
 
 def _count(outcome: Outcome, status: int, due_s: float, at_s: float) -> None:
+    outcome.statuses[status] += 1
     if 200 <= status < 400:
         outcome.latencies_ms.append((time.perf_counter() - due_s) * 1000)
         outcome.due_s.append(at_s)
-    elif status in FULL:
+        return
+    outcome.lost_s.append(at_s)
+    if status in FULL:
         outcome.refused += 1
     else:
         outcome.failed += 1

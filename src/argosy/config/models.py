@@ -219,6 +219,13 @@ class GenerationSettings(ServiceSettings):
 class GatewaySettings(ServiceSettings):
     """The public API."""
 
+    max_in_flight: int = Field(
+        512,
+        ge=1,
+        le=100_000,
+        description="Requests in work at once; more are answered 429. It is above what it may hold of one service "
+        "(protection.max_concurrent_calls), so that one that is full leaves room for the others.",
+    )
     wants: tuple[str, ...] = ("store", "embedding", "documents", "retrieval", "generation")
     allowed_hosts: tuple[str, ...] = Field(
         LOOPBACK, description="Values of the Host header that are answered, without port."

@@ -15,6 +15,7 @@ import msgspec
 from argosy.config.models import CustomSettings, Fleet
 from argosy.contracts.errors import NotFound
 from argosy.contracts.fleet import Endpoint, FleetView, ServiceView, StartReport
+from argosy.control.discovery.emptied import emptied
 from argosy.control.discovery.publisher import Publisher
 from argosy.control.events.feed import Feed
 from argosy.control.history import History
@@ -87,6 +88,8 @@ class Controller:
         self.plans = Plans(self._services, platform, self.scaler, self.forecaster, history)
         self._startup = Startup(self._services, self._waves, self._supervisor.bring_up)
         self._on_start = on_start
+        self._removed: set[str] = set()
+        """Services that an earlier controller ran and that the fleet file no longer has."""
         self._stopping = asyncio.Event()
 
     def view(self) -> FleetView:
@@ -155,6 +158,7 @@ class Controller:
     async def _end_strangers(self, adopted: list[Replica]) -> list[Replica]:
         """Replicas of services that the fleet file no longer has are stopped. Returns: the others."""
         strangers = [replica for replica in adopted if replica.service not in self._services]
+        self._removed = {replica.service for replica in strangers}
         for replica in strangers:
             self.feed.add("replica", replica.id, "adopted", "stopping", f"{replica.service} is not in the fleet file")
         await asyncio.gather(*(self._platform.stop(replica.id, STRANGER_GRACE_S) for replica in strangers))
@@ -175,7 +179,10 @@ class Controller:
                 self._observed.tell_changes(self._platform.replicas())
 
     def _publish(self) -> None:
-        self.publisher.publish(self._observed.endpoints(self._platform.replicas()))
+        replicas, current = self._platform.replicas(), self.publisher.current
+        services = self._observed.endpoints(replicas)
+        leaving = self._removed | {replica.service for replica in replicas if replica.id in self._observed.draining}
+        self.publisher.publish(services, emptied(services, leaving, [] if current is None else current.emptied))
 
     def _launch(self, service: str, replica_id: str) -> Launch:
         is_gateway, settings = service == "gateway", self._services[service]

@@ -12,6 +12,7 @@ import pytest
 from starlette.types import Receive, Scope, Send
 
 from argosy.config.models import Fleet
+from argosy.config.protection import ProtectionSettings
 from argosy.contracts.fleet import Endpoint, EndpointSet
 from argosy.services.gateway.app import GatewayService
 from tests.kits import make_kit, served
@@ -27,6 +28,7 @@ class Mine:
 
     def __init__(self) -> None:
         self.asked: list[tuple[str, bytes, bytes, dict[bytes, bytes]]] = []
+        self.goes_on = asyncio.Event()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["path"] == "/livez":
@@ -34,6 +36,8 @@ class Mine:
             await send({"type": "http.response.body"})
             return
         self.asked.append((scope["method"], scope["raw_path"], scope["query_string"], dict(scope["headers"])))
+        if scope["path"] == "/slow":
+            await self.goes_on.wait()
         long = scope["path"] == "/long"
         headers = [
             (b"set-cookie", b"session=first"),
@@ -143,3 +147,22 @@ async def test_requests_count_under_the_routes_pattern_and_an_unknown_method_is_
         counted = await metrics.text()
     assert f'argosy_request_duration_seconds_count{{route="{PATTERN}",service="gateway",status="201"}} 1.0' in counted
     assert len(through.mine.asked) == 1
+
+
+async def test_a_service_that_is_full_leaves_the_gateway_room_for_others(through: Through) -> None:
+    most = ProtectionSettings().max_concurrent_calls
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session:
+
+        async def status(path: str) -> int:
+            async with session.get(f"{through.url}{path}") as answer:
+                return answer.status
+
+        full = [asyncio.create_task(status("/slow")) for _ in range(most + 20)]
+        while sum(task.done() for task in full) < 20:
+            await asyncio.sleep(0.01)
+        # What is too much is refused for that service, and whoever asks for something else is not turned away.
+        assert {task.result() for task in full if task.done()} == {429}
+        async with session.get(through.url.replace("mine", "nobody")) as other:
+            assert other.status == 404
+        through.mine.goes_on.set()
+        assert sorted(await asyncio.gather(*full)) == [201] * most + [429] * 20

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
@@ -57,6 +58,8 @@ class Observed:
         self.restarts: dict[str, int] = {}
         self.draining: set[str] = set()
         """Replicas that are to get nothing new."""
+        self.growing: defaultdict[str, set[str]] = defaultdict(set)
+        """Service → slots that it was scaled up by and that nothing has filled yet: nobody misses them."""
         self.cold_start_s: dict[str, float] = {}
         """Service → how long its last start took until it was ready."""
         self.desired = {name: _desired(settings) for name, settings in services.items()}
@@ -115,12 +118,14 @@ class Observed:
 
     def failed(self, service: str, slot: str, reason: str) -> None:
         """Nothing runs in the slot, for that reason."""
+        self.growing[service].discard(slot)
         reasons = self._failures.setdefault(service, {})
         reasons.pop(slot, None)
         reasons[slot] = reason
 
     def recovered(self, service: str, slot: str) -> None:
         """The slot is filled, or no longer wanted: why it failed is no longer the service's state."""
+        self.growing[service].discard(slot)
         self._failures.get(service, {}).pop(slot, None)
 
     def failure(self, service: str, slot: str | None = None) -> str:
@@ -186,7 +191,7 @@ class Observed:
         alone = {
             name: service_alone(
                 [Verdict(self.health(r.id).status, self.health(r.id).reason) for r in self._staying(by_service[name])],
-                self.desired[name],
+                self.desired[name] - len(self.growing[name]),
                 self.failure(name),
             )
             for name in self._order

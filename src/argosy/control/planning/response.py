@@ -2,7 +2,7 @@
 
 A response is the time a request takes alone, as it was measured, and a wait: M/M/m by Erlang C, its tail stretched by
 (Ca² + Cs²) ÷ 2 (Allen and Cunneen), with as many servers as the saturation says. What the measured steps differ from
-that is carried over to rates between them.
+that is carried over to rates between them, the less the fewer answers a step had: a 95th percentile of a few is chance.
 """
 
 from __future__ import annotations
@@ -22,6 +22,10 @@ VARIABILITIES = np.geomspace(0.02, 20, 31)
 LIGHT = 0.4
 """Share of the saturation below which a request is taken to be alone."""
 FULLEST = 0.97
+MODEL_ERROR = 0.15
+"""Of the modelled percentile, as a share: what the model is trusted to."""
+CLUSTERED = 2.0
+"""Times the deviation of independent answers: those that wait in one queue are late together."""
 BISECTIONS = 22
 Floats = npt.NDArray[np.float64]
 
@@ -77,17 +81,26 @@ def measured_response(steps: Sequence[LoadStep], throughput: Throughput) -> Resp
         missed = np.zeros(len(VARIABILITIES))
         for s in heavy:
             modelled_s = _quantiles(alone_s, s.rate_rps, throughput.of(s.replicas), VARIABILITIES)
-            missed += s.answered * np.log(modelled_s / (s.p95_ms[1] / 1000 if s.p95_ms else 1.0)) ** 2
+            missed += np.log(modelled_s / (s.p95_ms[1] / 1000 if s.p95_ms else 1.0)) ** 2 * _trust(s)
         variability = float(VARIABILITIES[np.argmin(missed)])
-    known = sorted(
-        (
-            s.rate_rps / throughput.of(s.replicas),
-            *(ms / 1000 / _modelled(alone_s, s, throughput, variability) for ms in s.p95_ms),
-        )
-        for s in (*heavy, best)
-        if s.p95_ms is not None
-    )
-    return Response(alone_s, throughput, variability, tuple((k[0], k[2], k[1], k[3]) for k in known))
+    known = sorted(_known(s, _modelled(alone_s, s, throughput, variability), throughput) for s in (*heavy, best))
+    return Response(alone_s, throughput, variability, tuple(known))
+
+
+def _known(step: LoadStep, modelled_s: float, throughput: Throughput) -> tuple[float, float, float, float]:
+    """A row of `Response.known`: the measured percentile, drawn towards the modelled one as far as it may be chance."""
+    assert step.p95_ms is not None
+    low, middle, high = (ms / 1000 / modelled_s for ms in step.p95_ms)
+    drawn = middle ** _trust(step)
+    return step.rate_rps / throughput.of(step.replicas), drawn, min(low, drawn), max(high, drawn)
+
+
+def _trust(step: LoadStep) -> float:
+    """In a step's own percentile rather than the model's, 0 to 1: the inverse of their variances."""
+    assert step.p95_ms is not None
+    low, _, high = step.p95_ms
+    deviation = CLUSTERED * math.log(high / low) / (2 * 1.96)
+    return MODEL_ERROR**2 / (MODEL_ERROR**2 + deviation**2)
 
 
 def learnt_response(service_time_s: float, variability: float, throughput: Throughput) -> Response:

@@ -39,6 +39,8 @@ class Reader:
         else:
             at_s, load = health.last_check, health.last_answer.load
         cpu_s, memory_bytes = (usage.cpu_s, usage.memory_bytes) if usage is not None else (None, None)
+        if not self._observed.is_ready(replica):
+            cpu_s = None  # what a start computes is no work that a replica goes on doing
         return meter.next(Sample(replica.pid, at_s, load, cpu_s, now_s, memory_bytes))
 
     def service(self, name: str, wall_s: float, stale_s: float) -> Observation:

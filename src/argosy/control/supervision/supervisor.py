@@ -21,8 +21,10 @@ from argosy.control.events.feed import Feed
 from argosy.control.monitoring.observed import Observed
 from argosy.control.monitoring.prober import Prober
 from argosy.control.platforms.platform import Launch, Platform, Replica, ReplicaExit
+from argosy.control.supervision.places import PLACE_S, free_places
 from argosy.control.supervision.recollection import recollect
 from argosy.control.supervision.restart import RestartState, became_ready, ended, lacked_room, was_started_again
+from argosy.control.supervision.slots import free_slot, number_of
 from argosy.control.supervision.watchdog import Rules, Watchdog
 from argosy.telemetry.logs import logger
 
@@ -63,7 +65,8 @@ class Supervisor:
         self._watchdog = Watchdog(services, platform, prober, observed, on_change, self._rules, clock)
         self._slots: dict[str, set[str]] = {name: set() for name in services}
         self._states: dict[str, RestartState] = {}
-        self._starting: set[str] = set()
+        self._starting: dict[str, float] = {}
+        """Slot → since when it is being filled."""
         self._leaving: set[str] = set()
         self._condemned: dict[str, str] = {}
         self._kept: set[str] = set()
@@ -156,13 +159,19 @@ class Supervisor:
             slots = self._slots[service]
             while len(slots) < self._observed.desired[service]:
                 slots.add(self._free_slot(service))
-            for slot in slots - alive - self._starting:
+            began_s = [self._starting[slot] for slot in slots & self._starting.keys()]
+            places = free_places(began_s, self._clock(), self._platform.capacity().cores)
+            for slot in sorted(slots - alive - self._starting.keys(), key=number_of):
                 state = self._states.get(slot, RestartState())
                 if not state.is_due(self._clock()):
                     waits.append(state.due_s - self._clock())
                 elif state == RestartState() and self._missing(service):
                     waits.append(self._rules.probe_interval_s)
+                elif places <= 0:
+                    waits.append(PLACE_S)
                 else:
+                    places -= 1
+                    self._starting[slot] = self._clock()
                     self._spawn(self._refill(service, slot))
         return max(0.01, min(waits)) if waits else None
 
@@ -178,7 +187,7 @@ class Supervisor:
 
     async def _fill(self, service: str, slot: str) -> None:
         """Starts one slot and waits until it is ready. Raises: StartError; the failure is counted then."""
-        self._starting.add(slot)
+        self._starting[slot] = self._clock()
         timeout_s = self._services[service].start_timeout_s
         until_s = self._clock() + timeout_s
         state = self._states.get(slot, RestartState())
@@ -200,7 +209,7 @@ class Supervisor:
                 self._failed(service, slot, "starting", reason)
             raise StartError(reason) from error
         finally:
-            self._starting.discard(slot)
+            self._starting.pop(slot, None)
             self._wake.set()
         self._states[slot] = became_ready(self._states.get(slot, RestartState()), self._clock())
         self._observed.cold_start_s[service] = self._clock() - (until_s - timeout_s)
@@ -290,21 +299,25 @@ class Supervisor:
         for slot in sorted(slots - self._leaving, key=lambda slot: self._worth(slot, running))[: max(0, surplus)]:
             if slot in running:
                 self._leaving.add(slot)
+                self._observed.growing[service].discard(slot)
                 self._spawn(self._leave(running[slot], why))
             else:
                 slots.discard(slot)
                 self._states.pop(slot, None)
                 self._observed.recovered(service, slot)
+        for _ in range(-surplus):
+            slot = self._free_slot(service)
+            slots.add(slot)
+            self._observed.growing[service].add(slot)
         self._wake.set()
 
     def _worth(self, slot: str, running: Mapping[str, Replica]) -> tuple[int, int, float, int]:
         """What is lost with it; the least first, and of equals the newest."""
-        number = int(slot.rpartition("-")[2])
         if slot not in running:
-            return 0, 0, 0.0, -number
+            return 0, 0, 0.0, -number_of(slot)
         replica, answer = running[slot], self._observed.health(slot).last_answer
         ready, in_flight = self._observed.is_ready(replica), answer.load.in_flight if answer else 0
-        return 1 + ready, in_flight, -replica.started_at, -number
+        return 1 + ready, in_flight, -replica.started_at, -number_of(slot)
 
     async def _leave(self, replica: Replica, why: str) -> None:
         try:
@@ -361,7 +374,7 @@ class Supervisor:
 
     def _free_slot(self, service: str) -> str:
         taken = self._slots[service] | {r.id for r in self._platform.replicas()}
-        return next(slot for n in range(1, len(taken) + 2) if (slot := f"{service}-{n}") not in taken)
+        return free_slot(service, taken)
 
     def _spawn(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
         task = asyncio.create_task(work)

@@ -65,6 +65,20 @@ def test_what_was_measured_is_said_again() -> None:
     assert "5 steps" in view.learnt_from
 
 
+def test_a_percentile_of_few_answers_is_drawn_towards_the_model() -> None:
+    """At half the saturation it came out three times too high; how far that counts depends on how sure it is."""
+
+    def said_ms(width: float) -> float:
+        steps = calibration().steps
+        odd = msgspec.structs.replace(steps[1], p95_ms=(168 / width, 168, 168 * width))
+        view = planned(known(msgspec.structs.replace(calibration(), steps=[steps[0], odd, *steps[2:]])), 40, 60, 100.0)
+        assert view.points[0].p95_ms is not None
+        return view.points[0].p95_ms
+
+    assert said_ms(1.01) == pytest.approx(168, rel=0.05)
+    assert said_ms(3.0) < 70
+
+
 def test_more_load_takes_more_replicas_and_a_bound_below_one_request_takes_none() -> None:
     needed = [planned(known(calibration()), rps, 100, 100.0).replicas or 99 for rps in (10, 70, 140, 400)]
     assert needed == sorted(needed)

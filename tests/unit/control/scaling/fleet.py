@@ -164,6 +164,8 @@ class Rig:
 
     async def _probe(self) -> None:
         for replica in self.host.replicas():
+            if replica.url is None:  # it does not listen yet
+                continue
             self.observed.saw(replica.id, await self.prober.probe(replica))
 
     @property

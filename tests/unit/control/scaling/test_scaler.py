@@ -13,11 +13,12 @@ from argosy.contracts.errors import InvalidRequest, NotFound
 from argosy.contracts.fleet import Health, Load
 from argosy.contracts.scaling import Action, Reason, ScaleOrder, ScalingChange
 from argosy.control.health.replica import Probe
-from argosy.control.platforms.platform import Replica
+from argosy.control.platforms.platform import Replica, Usage
 from argosy.control.scaling.observation import Observation
 from argosy.control.scaling.policies.table import POLICIES
 from argosy.control.scaling.predictor import NoPredictor
 from argosy.control.scaling.registration import Registration
+from argosy.control.supervision.places import PLACE_S
 from tests.unit.control.scaling.fleet import SERVICE, Host, Time, rig, settle
 
 pytestmark = pytest.mark.unit
@@ -37,6 +38,68 @@ async def test_load_starts_replicas_at_once_and_calm_drains_them(tmp_path: Path)
         assert any(e.kind == "scaling" and e.after == "4 replicas" and "high_load" in e.why for e in events)
         assert [e.after for e in events if e.subject == f"{SERVICE}-4"][-2:] == ["draining", "stopped"]
         assert not any(e.after == "ended" for e in events)
+
+
+async def test_a_service_that_grows_is_healthy_while_its_new_replicas_start(tmp_path: Path) -> None:
+    host = Host()
+    async with rig(tmp_path, QUICK, host=host) as fleet:
+        host.slow_start = True
+        await fleet.pass_time(6, in_flight=10, rate=100)
+        view = fleet.observed.fleet(fleet.host.replicas())
+        assert (view.services[0].desired, len(view.services[0].replicas)) == (4, 4)
+        assert (view.services[0].status, view.services[0].reason, view.status) == (Health.HEALTHY, "", Health.HEALTHY)
+        host.started.set()
+        await settle()
+        host.kill(fleet.running[-1])
+        missing = fleet.observed.fleet(fleet.host.replicas()).services[0]
+        assert (missing.status, missing.reason) == (Health.DEGRADED, "3 of 4 replicas serve (killed by signal 9)")
+
+
+async def test_the_replicas_of_a_step_start_one_after_the_other_on_a_small_host(tmp_path: Path) -> None:
+    host = Host(cores=2)
+    async with rig(tmp_path, QUICK, host=host) as fleet:
+        host.slow_start = True
+        fleet.scaler.order(SERVICE, ScaleOrder(4))
+        await settle()
+        assert host.log == [f"start {SERVICE}-1", f"start {SERVICE}-2"]
+        host.started.set()
+        await settle()
+        assert len(fleet.running) == 4
+
+
+async def test_a_start_that_takes_long_does_not_keep_the_others_waiting(tmp_path: Path) -> None:
+    host = Host(cores=2)
+    async with rig(tmp_path, QUICK, host=host) as fleet:
+        host.slow_start = True
+        fleet.scaler.order(SERVICE, ScaleOrder(3))
+        await settle()
+        assert f"start {SERVICE}-3" not in host.log
+        fleet.clock.now_s += PLACE_S
+        fleet.scaler.order(SERVICE, ScaleOrder(4))  # wakes it
+        await settle()
+        assert host.log[-1] == f"start {SERVICE}-3"
+
+
+async def test_a_service_whose_new_replicas_do_not_start_is_degraded_and_says_why(tmp_path: Path) -> None:
+    host = Host()
+    async with rig(tmp_path, QUICK, host=host) as fleet:
+        host.starts = 0
+        await fleet.pass_time(6, in_flight=10, rate=100)
+        service = fleet.observed.fleet(fleet.host.replicas()).services[0]
+        assert (service.status, service.reason) == (Health.DEGRADED, "1 of 4 replicas serve (no GPU left)")
+
+
+async def test_a_service_that_no_longer_grows_misses_nobody(tmp_path: Path) -> None:
+    host = Host()
+    async with rig(tmp_path, QUICK, host=host) as fleet:
+        host.slow_start = True
+        await fleet.pass_time(6, in_flight=10, rate=100)
+        fleet.scaler.order(SERVICE, ScaleOrder(2))
+        await settle()
+        assert fleet.observed.desired[SERVICE] - len(fleet.observed.growing[SERVICE]) == 1
+        host.started.set()
+        await settle()
+        assert (fleet.running, fleet.observed.growing[SERVICE]) == ([f"{SERVICE}-1", f"{SERVICE}-2"], set())
 
 
 class _Noting(NoPredictor):
@@ -161,6 +224,23 @@ async def test_nothing_is_scaled_past_the_host(tmp_path: Path) -> None:
         assert "4 cores" in fleet.scaler.view(SERVICE).recommendation
         fleet.scaler.order(SERVICE, ScaleOrder(5))
         assert fleet.observed.desired[SERVICE] == 2
+
+
+async def test_what_a_start_computes_is_not_what_a_replica_takes(tmp_path: Path) -> None:
+    class Computing(Host):
+        """A replica that starts uses a core, one that serves a tenth of one."""
+
+        def usage(self, replica_id: str) -> Usage | None:
+            serves = self._replicas[replica_id].url is not None
+            return Usage(self.clock() * (0.1 if serves else 1.0), self.memory_bytes)
+
+    host = Computing(cores=2)
+    async with rig(tmp_path, QUICK, host=host) as fleet:
+        host.slow_start = True
+        fleet.scaler.order(SERVICE, ScaleOrder(2))
+        await fleet.pass_time(6)
+        assert fleet.scaler._reader.host(SERVICE).replica_cores == pytest.approx(0.1)
+        assert fleet.scaler._reader.host(SERVICE).room() >= 17
 
 
 async def test_a_step_that_raises_no_throughput_is_undone_and_remembered(tmp_path: Path) -> None:
