@@ -65,16 +65,18 @@ class Row:
 
     @property
     def figures(self) -> dict[str, float]:
-        on, known = self.ratio(self.on), self.ratio(self.known)
-        closed = math.log(on) / math.log(known) if known > 0 and known != 1 else math.nan
-        return {"on": on, "off": self.ratio(self.off), "gain": self.ratio(self.on, self.off), "known": known,
-                "closed": closed}  # fmt: skip
+        figures = {"on": self.ratio(self.on), "off": self.ratio(self.off), "gain": self.ratio(self.on, self.off)}
+        if self.known:
+            known = self.ratio(self.known)
+            figures |= {"known": known, "closed": math.log(figures["on"]) / math.log(known)}
+        return figures
 
     def printed(self) -> str:
         figures = self.figures
-        shown = [f"{figures[name]:.2f}" for name in ("on", "off", "gain", "known")]
+        shown = [f"{figures[name]:.2f}" if name in figures else "–" for name in ("on", "off", "gain", "known")]
+        shown.append(f"{figures['closed']:.0%}" if "closed" in figures else "–")
         cells = [self.trace, f"{self.bin_s} s", f"{self.busy:g}", f"{self.cold_start_s:g} s", *shown]
-        return f"| {' | '.join(cells)} | {figures['closed']:.0%} |"
+        return f"| {' | '.join(cells)} |"
 
 
 def cell(counts: Floats, bin_s: int, replicas: float, cold_start_s: float, name: str) -> Cell:
@@ -95,14 +97,17 @@ def reactive(given: World) -> list[Outcome]:
     ]
 
 
-def measured(name: str, counts: Floats, bin_s: int, replicas: float, cold_start_s: float, seed: int) -> Row:
+def measured(
+    name: str, counts: Floats, bin_s: int, replicas: float, cold_start_s: float, seed: int, *, bound: bool
+) -> Row:
     made = cell(counts, bin_s, replicas, cold_start_s, name)
     given, ours = world(made, seed), CONTENDERS["predictive"]
     without = replace(given, predictor=None)
     future = told(given.load, SERVICE, cold_start_s)
     return Row(
         name, bin_s, replicas, cold_start_s,
-        swept(ours, given), swept(ours, without), swept(ours, replace(given, predictor=lambda: future)),
+        swept(ours, given), swept(ours, without),
+        swept(ours, replace(given, predictor=lambda: future)) if bound else [],
         reactive(without),
     )  # fmt: skip
 
@@ -126,6 +131,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--cold-starts", type=float, nargs="+", default=[10, 30, 120], help="seconds")
     parser.add_argument("--busy", type=float, nargs="+", default=[7], help="busy replicas in the busiest minute")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--bound", action="store_true", help="also the same policy told the true highest load")
     parser.add_argument("--shuffled", action="store_true", help="with bursts moved off the clock")
     options = parser.parse_args(arguments)
     print(
@@ -147,7 +153,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             for replicas in options.busy:
                 for cold_start_s in options.cold_starts:
                     began_s = time.process_time()
-                    row = measured(name, counts, bin_s, replicas, cold_start_s, options.seed)
+                    row = measured(name, counts, bin_s, replicas, cold_start_s, options.seed, bound=options.bound)
                     print(row.printed(), flush=True)
                     written.append(
                         {"trace": name, "bin_s": bin_s, "busy": replicas, "cold_start_s": cold_start_s}
