@@ -67,12 +67,12 @@ def test_only_overload_errors_ask_for_more() -> None:
 
 def test_going_down_waits_until_nothing_was_changed_for_the_hold() -> None:
     low = replace(SEEN, replicas=8, ready=8, in_flight=0.5, arrivals=0.5)
-    waiting, _ = run(low, range(0, 20, 2))
+    waiting, _ = run(low, range(0, 60, 2))
     assert (waiting.action, waiting.reason) == (Action.NONE, Reason.STABILISING)
-    assert "a hold of 20 s, 2 s of it left" in waiting.binding
-    down, state = run(low, range(0, 21, 2))
+    assert "a hold of 60 s, 2 s of it left" in waiting.binding
+    down, state = run(low, range(0, 61, 2))
     assert (down.action, down.target_instances, down.reason) == (Action.SCALE_DOWN, 1, Reason.SUSTAINED_LOW_USAGE)
-    again, _ = run(replace(low, replicas=5, ready=5), range(22, 40, 2), state)
+    again, _ = run(replace(low, replicas=5, ready=5), range(62, 120, 2), state)
     assert again.reason is Reason.STABILISING
 
 
@@ -127,7 +127,7 @@ def test_a_step_down_waits_for_the_cooldown_where_one_is_set() -> None:
     assert run(low, range(500, 502, 2), state, patient)[0].action is Action.SCALE_DOWN
 
 
-@pytest.mark.parametrize(("cold_start_s", "expected_s"), [(0.5, 10), (2, 20), (30, 300), (120, 1200)])
+@pytest.mark.parametrize(("cold_start_s", "expected_s"), [(2, 60), (30, 300), (120, 1200)])
 def test_the_hold_grows_with_the_cold_start(cold_start_s: float, expected_s: float) -> None:
     assert hold(replace(SEEN, cold_start_s=cold_start_s), RULE) == expected_s
     assert hold(SEEN, replace(RULE, settings=ScalingSettings(predictive=PredictiveSettings(hold_s=17)))) == 17
@@ -135,7 +135,7 @@ def test_the_hold_grows_with_the_cold_start(cold_start_s: float, expected_s: flo
 
 def test_fewer_are_only_run_if_their_cpu_would_bear_it() -> None:
     low = replace(SEEN, replicas=8, ready=8, in_flight=1.0, arrivals=1.0, cpu=0.5)
-    decision, _ = run(low, range(0, 21, 2))
+    decision, _ = run(low, range(0, 61, 2))
     assert decision.target_instances == 5
     assert "cpu" in decision.binding
     full, _ = run(replace(low, memory=0.95), range(0, 61, 2))
