@@ -26,7 +26,8 @@ Floats = npt.NDArray[np.float64]
 SCALES = 8
 GROWTH = 3.0
 FADING = 0.2
-LEAST_STEEP, USUALLY_STEEP, MOST_STEEP = 6.0, 8.0, 24.0
+LEAST_STEEP, USUALLY_STEEP, MOST_STEEP = 6.0, 8.0, 9.0
+"""Growth so far says little of a burst to come: however steady the load was, the tail is kept this wide."""
 GROWTH_KEPT = 100.0
 """Cold starts that the mean of growth looks back."""
 SHORTEST_S = 5.0
