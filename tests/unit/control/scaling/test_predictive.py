@@ -155,7 +155,7 @@ def test_a_forecast_that_is_trusted_raises() -> None:
 
 
 def test_a_forecast_of_little_takes_nothing_away_that_often_was_needed() -> None:
-    low = replace(SEEN, replicas=9, ready=9, in_flight=20.0, forecast=Forecast(0.1, 60, True))
+    low = replace(SEEN, replicas=11, ready=11, in_flight=20.0, forecast=Forecast(0.1, 60, True))
     _, state = run(low, range(0, 600, 2))
     decision, _ = run(replace(low, in_flight=1.0), range(600, 660, 2), state)
     assert decision.action is Action.NONE
