@@ -34,7 +34,7 @@ from argosy.control.scaling.decision import Rule, decided, held, out_of_bounds
 from argosy.control.scaling.observation import Capacity, Forecast, Observation
 from argosy.control.scaling.policies.policy import OBSERVED_INTERVALS, Policy, cooling, missing, whole
 from argosy.control.scaling.queueing import effective, replicas_for_slo
-from argosy.control.scaling.remembered import Floats, Remembered, reached
+from argosy.control.scaling.remembered import Floats, Remembered
 from argosy.control.scaling.stabilisation import Calm, Smoothed, shifted
 
 HOLD_PER_COLD_START = 10.0
@@ -88,7 +88,7 @@ def decide(seen: Observation, state: PredictiveState, rule: Rule, now_s: float) 
     remembered = state.remembered.next(load.value or 0.0, now_s, seen.cold_start_s, gap_s)
     limits = _limits(rule, _learnt(seen) or Capacity(1.0, rule.settings.slots))
     alone = remembered.above(limits)
-    chances = _with_forecast(alone, limits, remembered.steepness, seen, rule)
+    chances = _with_forecast(alone, limits, seen, rule)
     late = 1 - rule.slo.share
     wishes = _present(seen, rule, load.value or 0.0)
     present = max(wishes.values())
@@ -173,23 +173,21 @@ def _present(seen: Observation, rule: Rule, load: float) -> dict[str, int]:
     return wishes
 
 
-def _with_forecast(chances: Floats, limits: Floats, steepness: float, seen: Observation, rule: Rule) -> Floats:
+def _with_forecast(chances: Floats, limits: Floats, seen: Observation, rule: Rule) -> Floats:
     """The mean of both chances, where a forecast is trusted."""
     forecast = seen.forecast
     if forecast is None or not forecast.trusted or forecast.peak_replicas is None:
         return chances
     capacity = _learnt(seen)
     slots = capacity.slots if capacity else rule.settings.slots
-    return (chances + _expected(forecast, limits / slots, steepness)) / 2
+    return (chances + _expected(forecast, limits / slots)) / 2
 
 
-def _expected(forecast: Forecast, limits: Floats, steepness: float) -> Floats:
+def _expected(forecast: Forecast, limits: Floats) -> Floats:
     """The chance that the highest load of the window is above each limit, both in replicas' worth."""
-    spread = forecast.spread or ((1.0, forecast.peak_replicas or 0.0),)
-    chances: Floats = sum(
-        (chance * reached(min(peak, MOST), limits, steepness) for chance, peak in spread), start=np.zeros(len(limits))
-    )
-    return chances
+    chances, peaks = zip(*(forecast.spread or ((1.0, forecast.peak_replicas or 0.0),)), strict=True)
+    found: Floats = np.array(chances) @ (np.array(peaks)[:, None] > limits)
+    return found
 
 
 def _limits(rule: Rule, capacity: Capacity) -> Floats:
