@@ -88,9 +88,10 @@ def events_versus(ours: Runs, theirs: Runs) -> float:
 
 
 def points(runs: Runs) -> list[Point]:
-    """Target by target."""
+    """Target by target, the mean of the seeds that have it: how many replicas are tried depends on the load drawn."""
     found = []
-    for same in zip(*runs, strict=True):
+    for target in dict.fromkeys(outcome.target for outcomes in runs for outcome in outcomes):
+        same = [outcome for outcomes in runs for outcome in outcomes if outcome.target == target]
         count = len(same)
         found.append(
             Point(

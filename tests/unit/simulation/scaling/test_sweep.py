@@ -14,7 +14,7 @@ from argosy.simulation.scaling.demand import Demand
 from argosy.simulation.scaling.envelope import Envelope
 from argosy.simulation.scaling.fixed import Fixed
 from argosy.simulation.scaling.pareto import draw
-from argosy.simulation.scaling.report import compare
+from argosy.simulation.scaling.report import compare, points
 from argosy.simulation.scaling.run import Outcome, simulate
 from argosy.simulation.scaling.service import SERVICES, Service
 from argosy.simulation.scaling.sweep import Cell, busy, sweep, world
@@ -46,6 +46,14 @@ def test_every_policy_buys_fewer_violations_with_more_hours(runs: Mapping[str, l
             envelope = Envelope(outcomes)
             assert len(envelope.outcomes) >= 3, name
         assert all(0 <= o.violations <= 1 and 0 < o.replica_hours < 15 * 20 / 60 for o in outcomes), name
+
+
+def test_points_are_the_means_of_the_seeds_that_have_the_target() -> None:
+    def one(target: float, hours: float) -> Outcome:
+        return Outcome(target, 0.1, hours, 100, 1, 0)
+
+    found = points([[one(3, 10.0), one(4, 12.0)], [one(3, 20.0), one(4, 14.0), one(5, 15.0)]])
+    assert [(point.target, point.replica_hours) for point in found] == [(3, 15.0), (4, 13.0), (5, 15.0)]
 
 
 def test_the_bound_is_not_beaten(runs: Mapping[str, list[list[Outcome]]]) -> None:
