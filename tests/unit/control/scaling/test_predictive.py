@@ -14,7 +14,7 @@ from argosy.control.scaling.policies.predictive import PredictiveState, decide, 
 
 pytestmark = pytest.mark.unit
 
-RULE = Rule(1, 20, ScalingSettings(slots=4))
+RULE = Rule(1, 20, ScalingSettings(slots=4, predictive=PredictiveSettings(hold_s=60)))
 PRESENT_LOAD_ONLY = replace(RULE, slo=SloSettings(share=0.5))
 """What may recur then asks for no more than what is there."""
 CAPACITY = Capacity(2.0, slots=4)
@@ -119,7 +119,7 @@ def test_a_small_step_waits_until_the_last_one_could_show() -> None:
 
 
 def test_a_step_down_waits_for_the_cooldown_where_one_is_set() -> None:
-    patient = Rule(1, 20, ScalingSettings(slots=4, predictive=PredictiveSettings(cooldown_s=500)))
+    patient = Rule(1, 20, ScalingSettings(slots=4, predictive=PredictiveSettings(cooldown_s=500, hold_s=60)))
     _, state = run(replace(SEEN, in_flight=40.0), range(1), rule=patient)
     low = replace(SEEN, replicas=15, ready=15, in_flight=0.5, arrivals=0.5)
     waiting, state = run(low, range(2, 500, 2), state, patient)
@@ -127,9 +127,9 @@ def test_a_step_down_waits_for_the_cooldown_where_one_is_set() -> None:
     assert run(low, range(500, 502, 2), state, patient)[0].action is Action.SCALE_DOWN
 
 
-@pytest.mark.parametrize(("cold_start_s", "expected_s"), [(2, 60), (30, 300), (120, 1200)])
+@pytest.mark.parametrize(("cold_start_s", "expected_s"), [(2, 300), (30, 300), (120, 1200)])
 def test_the_hold_grows_with_the_cold_start(cold_start_s: float, expected_s: float) -> None:
-    assert hold(replace(SEEN, cold_start_s=cold_start_s), RULE) == expected_s
+    assert hold(replace(SEEN, cold_start_s=cold_start_s), Rule()) == expected_s
     assert hold(SEEN, replace(RULE, settings=ScalingSettings(predictive=PredictiveSettings(hold_s=17)))) == 17
 
 

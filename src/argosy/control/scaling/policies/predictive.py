@@ -38,7 +38,7 @@ from argosy.control.scaling.remembered import Floats, Remembered
 from argosy.control.scaling.stabilisation import Calm, Smoothed, shifted
 
 HOLD_PER_COLD_START = 10.0
-LEAST_HOLD_S = 60.0
+LEAST_HOLD_S = 300.0
 SMOOTHED_PER_COLD_START = 0.3
 LEAST_SMOOTHED_S = 1.0
 KEEP = 0.25
