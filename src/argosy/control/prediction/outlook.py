@@ -105,7 +105,7 @@ class Outlook:
             return None
         slots = self.slots()
         spread = tuple((chance, load / slots) for chance, load in self.spread)
-        return Forecast(expected.peak / slots, expected.horizon_s, expected.trusted or bool(spread), spread)
+        return Forecast(expected.peak / slots, expected.horizon_s, bool(spread), spread)
 
     def capacity(self) -> Capacity | None:
         return self.fitted.capacity(self._slots)
@@ -179,12 +179,12 @@ class Outlook:
         self.spread = self._spread()
 
     def _spread(self) -> Spread:
-        """By regression where that is trusted, else the one number of the analogues where that is."""
-        fit, expected = self.window, self.expected
+        """By regression, where that is trusted. The analogues' one quantile tells nothing below it."""
+        fit = self.window
         if fit is not None and fit.trusted and fit.window == self.peak.window:
             loads = self.peak.recent().astype(np.float64)
             return spread(fit, design(loads, np.array([len(loads) - 1]), fit.window)[0])
-        return ((1.0, expected.peak),) if expected is not None and expected.trusted else ()
+        return ()
 
     def _sample(self, tick: Mapping[str, float]) -> None:
         """Concurrency by Little's law where the response time is known: a count at one moment is mostly chance."""

@@ -62,9 +62,7 @@ def foresee(demand: Demand, load: Load, service: Service, cold_start_s: float, s
         forecasts.append(
             None
             if expected is None
-            else Forecast(
-                expected.peak / service.slots, float(expected.horizon_s), expected.trusted or bool(spread), spread
-            )
+            else Forecast(expected.peak / service.slots, float(expected.horizon_s), bool(spread), spread)
         )
     return Foreseen(tuple(forecasts))
 
