@@ -127,7 +127,9 @@ def test_a_step_down_waits_for_the_cooldown_where_one_is_set() -> None:
     assert run(low, range(500, 502, 2), state, patient)[0].action is Action.SCALE_DOWN
 
 
-@pytest.mark.parametrize(("cold_start_s", "expected_s"), [(2, 300), (30, 300), (120, 1200)])
+@pytest.mark.parametrize(
+    ("cold_start_s", "expected_s"), [(1, 60), (2, 60), (5, 150), (10, 300), (30, 300), (120, 1200)]
+)
 def test_the_hold_grows_with_the_cold_start(cold_start_s: float, expected_s: float) -> None:
     assert hold(replace(SEEN, cold_start_s=cold_start_s), Rule()) == expected_s
     assert hold(SEEN, replace(RULE, settings=ScalingSettings(predictive=PredictiveSettings(hold_s=17)))) == 17

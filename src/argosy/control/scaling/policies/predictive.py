@@ -37,8 +37,9 @@ from argosy.control.scaling.queueing import effective, replicas_for_slo
 from argosy.control.scaling.remembered import Floats, Remembered
 from argosy.control.scaling.stabilisation import Calm, Smoothed, shifted
 
+LEAST_HOLD_S = 60.0
+QUICK_HOLD_S, QUICK_PER_COLD_START = 300.0, 30.0
 HOLD_PER_COLD_START = 10.0
-LEAST_HOLD_S = 300.0
 SMOOTHED_PER_COLD_START = 0.3
 LEAST_SMOOTHED_S = 1.0
 KEEP = 0.25
@@ -142,7 +143,8 @@ def hold(seen: Observation, rule: Rule) -> float:
     """Seconds without a change before a step down: the setting, else by the cold start."""
     if rule.settings.predictive.hold_s is not None:
         return rule.settings.predictive.hold_s
-    return max(LEAST_HOLD_S, HOLD_PER_COLD_START * seen.cold_start_s)
+    quick_s = min(QUICK_HOLD_S, QUICK_PER_COLD_START * seen.cold_start_s)
+    return max(LEAST_HOLD_S, quick_s, HOLD_PER_COLD_START * seen.cold_start_s)
 
 
 def smoothed_s(seen: Observation, rule: Rule) -> float:
