@@ -86,7 +86,8 @@ class PredictiveSettings(Settings):
         None,
         ge=0,
         le=86_400,
-        description="Time without a change before a step down; without it 30 cold starts up to 300 s, or 10, 60 s at least.",
+        description="Time without a change before a step down; without it 60 s, 30 cold starts up to 300 s, or 10 cold "
+        "starts, whichever is longest.",
     )
     cooldown_s: float = Field(0, ge=0, le=86_400, description="Time after a step before one down is made.")
     interval_s: float = Field(2, gt=0, le=3600, description="Time between two decisions.")
