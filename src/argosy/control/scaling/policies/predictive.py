@@ -9,7 +9,7 @@ wish = the most demanding of
 | overload_errors   | one more than run, while replicas answer 429 or 503 or time out and none is starting        |
 | recurring         | the fewest that are too few with a chance below 1 − slo.share, by what the load was on all  |
 |                   | time scales (remembered.py)                                                                 |
-| forecast          | the same by the mean of that chance and the forecast's, where the forecast is trusted       |
+| forecast          | in its place, by the mean of that chance and the forecast's, where that is trusted         |
 
 Up: at once, by as many as it takes; but a small step waits half a cold start after the last one. Down: once nothing
 was changed for `hold_s` to what a chance of KEEP × (1 − slo.share) still asks for, when every replica reports, nothing
@@ -93,9 +93,7 @@ def decide(seen: Observation, state: PredictiveState, rule: Rule, now_s: float) 
     late = 1 - rule.slo.share
     wishes = _present(seen, rule, load.value or 0.0)
     present = max(wishes.values())
-    wishes["recurring"] = int(np.count_nonzero(alone >= late))
-    if chances is not alone:
-        wishes["forecast"] = int(np.count_nonzero(chances >= late))
+    wishes["recurring" if chances is alone else "forecast"] = int(np.count_nonzero(chances >= late))
     binding = max(wishes, key=wishes.__getitem__)
     wish = wishes[binding]
     steady = state.steady.next(True, now_s, gap_s)
