@@ -48,7 +48,7 @@ class Level:
 
 
 LEVELS = (Level(5, 7 * DAY_S), Level(15, 3 * DAY_S, 300), Level(300, 90 * DAY_S))
-"""5 s is for the series of each service that the window's peak is learnt from, and what was asked for by it."""
+"""5 s is for the series of each service that the window's peak is learnt from."""
 
 
 class Series:

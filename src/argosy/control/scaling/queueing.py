@@ -7,9 +7,6 @@ Planning, ch. 4.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-
-import numpy as np
 
 from argosy.control.scaling.observation import Capacity
 
@@ -63,33 +60,3 @@ def replicas_for_slo(load: float, capacity: Capacity, slack_s: float, late: floa
         if late_share(load, servers, blocking, slack, variability) <= late:
             return replicas
     return best
-
-
-def replicas_for_spread(
-    spread: Sequence[tuple[float, float]], capacity: Capacity, slack_s: float, late: Sequence[float], most: int
-) -> list[int]:
-    """For each of the shares in `late` the fewest replicas, up to `most`, that let no more be late on average.
-
-    Args:
-        spread: what the load may turn out to be, as (probability, Erlangs).
-    """
-    if len(spread) == 1:
-        return [replicas_for_slo(spread[0][1], capacity, slack_s, share, most) for share in late]
-    chances, loads = (np.array(values, np.float64) for values in zip(*spread, strict=True))
-    slack = slack_s / capacity.service_time_s
-    variability = max(1e-3, (capacity.arrival_cv2 + capacity.service_cv2) / 2)
-    expected, blocking, counted = [1.0], np.ones_like(loads), 0
-    for replicas in range(1, most + 1):
-        servers = max(1, math.floor(min(EXACT_SERVERS, effective(replicas, capacity) * capacity.slots) + 1e-9))
-        if servers < counted:
-            break  # retrograde: more replicas only lose from here
-        while counted < servers:
-            counted += 1
-            blocking = loads * blocking / (counted + loads * blocking)
-        free = np.maximum(servers - loads, 0.0)
-        waits = servers * blocking / np.maximum(servers - loads * (1 - blocking), 1e-9)
-        shares = np.where(free > 0, np.minimum(1.0, waits * np.exp(-free * slack / variability)), 1.0)
-        expected.append(float(chances @ shares))
-        if expected[-1] <= min(late):
-            break
-    return [next((n for n in range(1, len(expected)) if expected[n] <= share), most) for share in late]
