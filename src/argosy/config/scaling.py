@@ -87,7 +87,7 @@ class PredictiveSettings(Settings):
         ge=0,
         le=86_400,
         description="Time without a change before a step down; without it 60 s, 30 cold starts up to 300 s, or 10 cold "
-        "starts, whichever is longest.",
+        "starts, whichever is longest; 60 s or 5 cold starts while a forecast is trusted.",
     )
     cooldown_s: float = Field(0, ge=0, le=86_400, description="Time after a step before one down is made.")
     interval_s: float = Field(2, gt=0, le=3600, description="Time between two decisions.")

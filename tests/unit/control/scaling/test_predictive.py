@@ -11,6 +11,7 @@ from argosy.contracts.scaling import Action, Decision, Reason
 from argosy.control.scaling.decision import Rule
 from argosy.control.scaling.observation import Capacity, Forecast, Observation
 from argosy.control.scaling.policies.predictive import PredictiveState, decide, hold
+from argosy.control.scaling.remembered import LEAST_STEEP, Remembered
 
 pytestmark = pytest.mark.unit
 
@@ -92,6 +93,14 @@ def test_a_level_that_recurs_is_kept_and_one_that_was_reached_once_is_not() -> N
     assert few < 4
 
 
+@pytest.mark.parametrize(("growth", "below"), [(0.0, "below 0.001"), (2 / LEAST_STEEP**2, "below 0.0025")])
+def test_what_runs_is_kept_longer_where_the_load_was_steady(growth: float, below: str) -> None:
+    idle = replace(SEEN, replicas=20, ready=20, in_flight=4.0)
+    decision, _ = run(idle, range(0, 62, 2), PredictiveState(remembered=Remembered(growth=growth)))
+    assert decision.action is Action.SCALE_DOWN
+    assert decision.binding.endswith(below)
+
+
 def test_the_share_that_may_be_late_is_the_price_of_a_replica() -> None:
     wishes = []
     for share in (0.5, 0.995, 0.9999):
@@ -133,6 +142,14 @@ def test_a_step_down_waits_for_the_cooldown_where_one_is_set() -> None:
 def test_the_hold_grows_with_the_cold_start(cold_start_s: float, expected_s: float) -> None:
     assert hold(replace(SEEN, cold_start_s=cold_start_s), Rule()) == expected_s
     assert hold(SEEN, replace(RULE, settings=ScalingSettings(predictive=PredictiveSettings(hold_s=17)))) == 17
+
+
+@pytest.mark.parametrize(("cold_start_s", "expected_s"), [(2, 60), (10, 60), (30, 150), (120, 600)])
+def test_the_hold_is_shorter_while_a_forecast_is_trusted(cold_start_s: float, expected_s: float) -> None:
+    seen = replace(SEEN, cold_start_s=cold_start_s)
+    assert hold(replace(seen, forecast=Forecast(7.0, 60, True)), Rule()) == expected_s
+    for forecast in (Forecast(None, 60, True), Forecast(7.0, 60, False)):
+        assert hold(replace(seen, forecast=forecast), Rule()) == hold(seen, Rule())
 
 
 def test_fewer_are_only_run_if_their_cpu_would_bear_it() -> None:

@@ -34,16 +34,18 @@ from argosy.control.scaling.decision import Rule, decided, held, out_of_bounds
 from argosy.control.scaling.observation import Capacity, Forecast, Observation
 from argosy.control.scaling.policies.policy import OBSERVED_INTERVALS, Policy, cooling, missing, whole
 from argosy.control.scaling.queueing import effective, replicas_for_slo
-from argosy.control.scaling.remembered import Floats, Remembered
+from argosy.control.scaling.remembered import MOST_STEEP, Floats, Remembered
 from argosy.control.scaling.stabilisation import Calm, Smoothed, shifted
 
 LEAST_HOLD_S = 60.0
 QUICK_HOLD_S, QUICK_PER_COLD_START = 300.0, 30.0
-HOLD_PER_COLD_START = 10.0
+HOLD_PER_COLD_START, FORESEEN_PER_COLD_START = 10.0, 5.0
+"""The second where a forecast is trusted: it says what a longer wait would tell."""
 SMOOTHED_PER_COLD_START = 0.3
 LEAST_SMOOTHED_S = 1.0
-KEEP = 0.25
-"""What runs is kept at this share of the chance that starts it: a start is dear, and the chance wavers."""
+KEEP, KEEP_STEADY = 0.25, 0.1
+"""What runs is kept at this share of the chance that starts it: a start is dear, and the chance wavers. The second
+where the load was as steady as can be told: giving up saves little there, and is soon taken back."""
 SMALL_STEP = 0.25
 """As a share of what runs, or one replica."""
 SMALL_STEP_WAITS = 0.5
@@ -119,7 +121,8 @@ def decide(seen: Observation, state: PredictiveState, rule: Rule, now_s: float) 
         reason = Reason.HIGH_LOAD_DETECTED if present > seen.replicas else Reason.FORECAST
         decision = decided(seen, rule, wish, reason, metrics=metrics, calm_s=calm_s, binding=binding)
         return decision, _stepped(kept, now_s, decision)
-    floor = rule.bounded(max(wish, int(np.count_nonzero(chances >= KEEP * late))))
+    keep = late * (KEEP_STEADY if remembered.steepness >= MOST_STEEP else KEEP)
+    floor = rule.bounded(max(wish, int(np.count_nonzero(chances >= keep))))
     if floor >= seen.replicas:
         return held(seen, Reason.NO_SCALING_NEEDED, metrics=metrics, calm_s=calm_s, binding=binding), kept
     left = cooling(state.stepped_s, settings.cooldown_s, now_s)
@@ -132,7 +135,7 @@ def decide(seen: Observation, state: PredictiveState, rule: Rule, now_s: float) 
     target, objection = _without_harm(seen, rule, floor)
     if target >= seen.replicas:
         return held(seen, Reason.NO_SCALING_NEEDED, metrics=metrics, calm_s=calm_s, binding=objection), kept
-    why = objection or f"the chance that more than {floor} are needed is below {KEEP * late:.2g}"
+    why = objection or f"the chance that more than {floor} are needed is below {keep:.2g}"
     decision = decided(seen, rule, target, Reason.SUSTAINED_LOW_USAGE, metrics=metrics, calm_s=calm_s, binding=why)
     return decision, _stepped(kept, now_s, decision)
 
@@ -141,6 +144,8 @@ def hold(seen: Observation, rule: Rule) -> float:
     """Seconds without a change before a step down: the setting, else by the cold start."""
     if rule.settings.predictive.hold_s is not None:
         return rule.settings.predictive.hold_s
+    if _trusted(seen) is not None:
+        return max(LEAST_HOLD_S, FORESEEN_PER_COLD_START * seen.cold_start_s)
     quick_s = min(QUICK_HOLD_S, QUICK_PER_COLD_START * seen.cold_start_s)
     return max(LEAST_HOLD_S, quick_s, HOLD_PER_COLD_START * seen.cold_start_s)
 
@@ -175,12 +180,17 @@ def _present(seen: Observation, rule: Rule, load: float) -> dict[str, int]:
 
 def _with_forecast(chances: Floats, limits: Floats, seen: Observation, rule: Rule) -> Floats:
     """The mean of both chances, where a forecast is trusted."""
-    forecast = seen.forecast
-    if forecast is None or not forecast.trusted or forecast.peak_replicas is None:
+    forecast = _trusted(seen)
+    if forecast is None:
         return chances
     capacity = _learnt(seen)
     slots = capacity.slots if capacity else rule.settings.slots
     return (chances + _expected(forecast, limits / slots)) / 2
+
+
+def _trusted(seen: Observation) -> Forecast | None:
+    forecast = seen.forecast
+    return forecast if forecast is not None and forecast.trusted and forecast.peak_replicas is not None else None
 
 
 def _expected(forecast: Forecast, limits: Floats) -> Floats:
