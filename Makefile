@@ -8,8 +8,6 @@ INSTALL := $(if $(UV),$(UV) pip install --quiet --python $(BIN)/python,$(BIN)/py
 LOCK := $(if $(UV),$(UV),$(BIN)/uv) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header
 # Two files at a time: tests of real fleets mostly wait.
 TWO_FILES := -n 2 --dist loadfile
-# Rounds on one database in one process: they mostly wait, too.
-FOUR_GROUPS := -n 4 --dist loadgroup
 
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-dev demo test check unit suite soak test-platforms bench docs lock clean
@@ -59,7 +57,7 @@ unit: setup-dev ## the fast tests only
 
 soak: setup-dev ## the chaos tests three times in a row, then many rounds of what is killed while it writes
 	@for round in 1 2 3; do echo "round $$round"; $(BIN)/pytest $(TWO_FILES) -m chaos $(ARGS) || exit 1; done
-	@ARGOSY_SOAK=1 $(BIN)/pytest $(FOUR_GROUPS) tests/chaos/test_cache_writes.py tests/chaos/test_ingestion*.py tests/integration/test_any_document.py $(ARGS)
+	@ARGOSY_SOAK=1 $(BIN)/pytest $(TWO_FILES) tests/chaos/test_cache_writes.py tests/chaos/test_ingestion*.py tests/integration/test_any_document.py $(ARGS)
 
 test-platforms: setup-dev ## Ray, containers: none of them is a back end yet
 	@echo "The local platform is the only one so far; make test covers it, and PostgreSQL."

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import psutil
-import pytest
 
 from tests.chaos.fleet import ChaosFleet
 from tests.e2e.fleet import lives, until
@@ -22,7 +21,6 @@ from tests.e2e.wire import Part, multipart
 SOAK = bool(os.environ.get("ARGOSY_SOAK"))
 ROUNDS = 50 if SOAK else 3
 LIMIT_S = 7200 if SOAK else 300
-
 DOCUMENTS = 32
 SECTIONS = 12
 MOMENTS = (0.0, 0.7)
@@ -36,12 +34,6 @@ lease_s = 2
 chunk_tokens = 24
 """
 PARSER = "argosy.services.documents.parser_child"
-
-
-def databases(rounds: str) -> list[Any]:
-    """Those that `rounds` are run on; each by one process of its own where tests are spread by groups."""
-    names = ("sqlite", "postgresql") if SOAK else ("sqlite",)
-    return [pytest.param(name, marks=pytest.mark.xdist_group(f"{rounds}-{name}"), id=name) for name in names]
 
 
 def text(number: int, version: int) -> str:

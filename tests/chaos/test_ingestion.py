@@ -12,7 +12,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.chaos.harbours import LIMIT_S, ROUNDS, Harbours, databases, started
+from tests.chaos.harbours import LIMIT_S, ROUNDS, SOAK, Harbours, started
 from tests.postgres import Cluster, running
 
 pytestmark = [pytest.mark.chaos, pytest.mark.timeout(LIMIT_S)]
@@ -28,7 +28,7 @@ def postgres() -> Iterator[Cluster]:
         yield cluster
 
 
-@pytest.fixture(scope="module", params=databases("kills"))
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"] if SOAK else ["sqlite"])
 def harbours(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Harbours]:
     environ = {}
     if request.param == "postgresql":

@@ -8,13 +8,13 @@ from collections.abc import Iterator
 import pytest
 
 from tests.chaos.fleet import TWO
-from tests.chaos.harbours import LIMIT_S, ROUNDS, Harbours, databases, started
+from tests.chaos.harbours import LIMIT_S, ROUNDS, SOAK, Harbours, started
 from tests.postgres import running
 
 pytestmark = [pytest.mark.chaos, pytest.mark.timeout(LIMIT_S)]
 
 
-@pytest.fixture(scope="module", params=databases("two"))
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"] if SOAK else ["sqlite"])
 def harbours(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Harbours]:
     home = tmp_path_factory.mktemp(f"harbours-two-{request.param}")
     if request.param == "sqlite":
