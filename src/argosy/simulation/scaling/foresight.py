@@ -93,7 +93,8 @@ def _spreads(loads: FloatArray, begin: int, window: int) -> list[Spread]:
 
 
 def _before(demand: Demand, service: Service, rng: np.random.Generator) -> FloatArray:
-    """Load in the bins before the run, Poisson as in it; at most what the forecast remembers."""
+    """Load in the bins before the run, Poisson as in it; at most what the forecast remembers. The demand's bins are
+    multiples of BIN_S, or parts of it."""
     coarse, fine = max(1, demand.bin_s // BIN_S), max(1, BIN_S // demand.bin_s)
     rates_rps = demand.before_rps[-(RING * fine // coarse) :]
     whole = len(rates_rps) // fine * fine
