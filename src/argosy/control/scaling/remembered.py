@@ -28,6 +28,9 @@ GROWTH = 3.0
 FADING = 0.2
 LEAST_STEEP, USUALLY_STEEP, MOST_STEEP = 6.0, 8.0, 9.0
 """Growth so far says little of a burst to come: however steady the load was, the tail is kept this wide."""
+STEADY_FROM = 16.0
+"""The steepness at which a load is steady, were it not limited: of days of a web server's load it was 13 at most, of
+Poisson arrivals at a constant rate that keep 28 requests in the service about 20."""
 GROWTH_KEPT = 100.0
 """Cold starts that the mean of growth looks back."""
 SHORTEST_S = 5.0
@@ -73,6 +76,11 @@ class Remembered(msgspec.Struct, frozen=True):
     @property
     def steepness(self) -> float:
         return max(LEAST_STEEP, min(MOST_STEEP, math.sqrt(2 / max(self.growth, 1e-9))))
+
+    @property
+    def steady(self) -> bool:
+        """Whether the load hardly ever grew within a cold start by more than chance makes it."""
+        return self.growth <= 2 / STEADY_FROM**2
 
     def above(self, limits: Floats) -> Floats:
         """The chance that the load is above each of `limits`, in requests; they rise. 0 while nothing is known."""

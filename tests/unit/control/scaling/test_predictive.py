@@ -93,7 +93,9 @@ def test_a_level_that_recurs_is_kept_and_one_that_was_reached_once_is_not() -> N
     assert few < 4
 
 
-@pytest.mark.parametrize(("growth", "below"), [(0.0, "below 0.001"), (2 / LEAST_STEEP**2, "below 0.0025")])
+@pytest.mark.parametrize(
+    ("growth", "below"), [(0.0, "below 0.001"), (2 / 12**2, "below 0.0025"), (2 / LEAST_STEEP**2, "below 0.0025")]
+)
 def test_what_runs_is_kept_longer_where_the_load_was_steady(growth: float, below: str) -> None:
     idle = replace(SEEN, replicas=20, ready=20, in_flight=4.0)
     decision, _ = run(idle, range(0, 62, 2), PredictiveState(remembered=Remembered(growth=growth)))

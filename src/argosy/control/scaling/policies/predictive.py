@@ -34,7 +34,7 @@ from argosy.control.scaling.decision import Rule, decided, held, out_of_bounds
 from argosy.control.scaling.observation import Capacity, Forecast, Observation
 from argosy.control.scaling.policies.policy import OBSERVED_INTERVALS, Policy, cooling, missing, whole
 from argosy.control.scaling.queueing import effective, replicas_for_slo
-from argosy.control.scaling.remembered import MOST_STEEP, Floats, Remembered
+from argosy.control.scaling.remembered import Floats, Remembered
 from argosy.control.scaling.stabilisation import Calm, Smoothed, shifted
 
 LEAST_HOLD_S = 60.0
@@ -45,7 +45,7 @@ SMOOTHED_PER_COLD_START = 0.3
 LEAST_SMOOTHED_S = 1.0
 KEEP, KEEP_STEADY = 0.25, 0.1
 """What runs is kept at this share of the chance that starts it: a start is dear, and the chance wavers. The second
-where the load was as steady as can be told: giving up saves little there, and is soon taken back."""
+where the load is steady: giving up saves little there, and is soon taken back."""
 SMALL_STEP = 0.25
 """As a share of what runs, or one replica."""
 SMALL_STEP_WAITS = 0.5
@@ -121,7 +121,7 @@ def decide(seen: Observation, state: PredictiveState, rule: Rule, now_s: float) 
         reason = Reason.HIGH_LOAD_DETECTED if present > seen.replicas else Reason.FORECAST
         decision = decided(seen, rule, wish, reason, metrics=metrics, calm_s=calm_s, binding=binding)
         return decision, _stepped(kept, now_s, decision)
-    keep = late * (KEEP_STEADY if remembered.steepness >= MOST_STEEP else KEEP)
+    keep = late * (KEEP_STEADY if remembered.steady else KEEP)
     floor = rule.bounded(max(wish, int(np.count_nonzero(chances >= keep))))
     if floor >= seen.replicas:
         return held(seen, Reason.NO_SCALING_NEEDED, metrics=metrics, calm_s=calm_s, binding=binding), kept
