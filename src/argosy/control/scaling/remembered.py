@@ -29,8 +29,8 @@ FADING = 0.2
 LEAST_STEEP, USUALLY_STEEP, MOST_STEEP = 6.0, 8.0, 9.0
 """Growth so far says little of a burst to come: however steady the load was, the tail is kept this wide."""
 STEADY_FROM = 14.0
-"""The steepness at which a load is steady, were it not limited: of days of a web server's load it was 13 at most, of
-Poisson arrivals at a constant rate that keep 28 requests in the service about 20."""
+"""The steepness at which a load is steady, were it not limited: over days of a web server's load it is hardly
+ever above 13, of Poisson arrivals at a constant rate that keep 28 requests in the service about 20."""
 GROWTH_KEPT = 100.0
 """Cold starts that the mean of growth looks back."""
 SHORTEST_S = 5.0

@@ -93,12 +93,9 @@ def _spreads(loads: FloatArray, begin: int, window: int) -> list[Spread]:
 
 
 def _before(demand: Demand, service: Service, rng: np.random.Generator) -> FloatArray:
-    """Load in the bins before the run, Poisson as in it; at most what the forecast remembers. The demand's bins are
-    multiples of BIN_S, or parts of it."""
-    coarse, fine = max(1, demand.bin_s // BIN_S), max(1, BIN_S // demand.bin_s)
-    rates_rps = demand.before_rps[-(RING * fine // coarse) :]
-    whole = len(rates_rps) // fine * fine
-    rates_rps = np.repeat(rates_rps[len(rates_rps) - whole :].reshape(-1, fine).mean(1), coarse)
+    """Load in the bins before the run, Poisson as in it; at most what the forecast remembers."""
+    seconds_rps = np.repeat(demand.before_rps[-(RING * BIN_S // demand.bin_s) :], demand.bin_s)
+    rates_rps = seconds_rps[len(seconds_rps) % BIN_S :].reshape(-1, BIN_S).mean(1)
     load: FloatArray = rng.poisson(rates_rps * BIN_S) / BIN_S * service.mean_s
     return load
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from argosy.simulation.scaling import foresight
 from argosy.simulation.scaling.demand import Demand
 from argosy.simulation.scaling.foresight import foresee
 from argosy.simulation.scaling.load import draw
@@ -13,7 +14,12 @@ from argosy.simulation.scaling.service import SERVICES
 pytestmark = pytest.mark.unit
 
 
-def test_bins_of_a_second_foretell_what_bins_of_a_minute_do() -> None:
+SCORED_BINS = 1_600
+"""Enough for a forecast to be made; a whole day takes ten times as long."""
+
+
+def test_bins_of_a_second_foretell_what_bins_of_a_minute_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(foresight, "SCORED_BINS", SCORED_BINS)
     service = SERVICES["generation"]
     before_rps = 2 + np.sin(np.arange(26 * 60) / 60)
     minutes = Demand("minutes", 60, before_rps[-30:], before_rps)

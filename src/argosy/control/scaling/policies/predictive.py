@@ -12,8 +12,9 @@ wish = the most demanding of
 | forecast          | in its place, by the mean of that chance and the forecast's, where that is trusted         |
 
 Up: at once, by as many as it takes; but a small step waits half a cold start after the last one. Down: once nothing
-was changed for `hold_s` to what a chance of KEEP × (1 − slo.share) still asks for, when every replica reports, nothing
-is overloaded and CPU and memory, where they are known, would stay within their limits with fewer.
+was changed for `hold_s` to what a chance of KEEP × (1 − slo.share) still asks for (KEEP_STEADY × it where the load is
+steady), when every replica reports, nothing is overloaded and CPU and memory, where they are known, would stay within
+their limits with fewer.
 
 So no hold and no target fits one trace only: a level that the load reaches every few minutes is kept, one that it
 reached once is given up soon, and the more may be late, the sooner. The price is one number, slo.share. In-flight is
