@@ -38,14 +38,19 @@ class Caller:
         address = urlsplit(url)
         assert address.hostname is not None
         self._connection = http.client.HTTPConnection(address.hostname, address.port, timeout=REQUEST_TIMEOUT_S)
-        self._headers = {"content-type": "application/json"}
+        self._headers = {}
         if token is not None:
             self._headers["authorization"] = f"Bearer {token}"
 
     def call(self, method: str, path: str, message: object = None) -> tuple[int, Any]:
         """Status and decoded answer."""
-        body = None if message is None else json.dumps(message).encode()
-        self._connection.request(method, path, body, self._headers)
+        return self.send(method, path, None if message is None else json.dumps(message).encode())
+
+    def send(
+        self, method: str, path: str, body: bytes | None, content_type: str = "application/json"
+    ) -> tuple[int, Any]:
+        """The same with a body that is encoded already."""
+        self._connection.request(method, path, body, self._headers | {"content-type": content_type})
         response = self._connection.getresponse()
         return response.status, json.loads(response.read())
 

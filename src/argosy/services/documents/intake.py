@@ -14,8 +14,9 @@ from sqlalchemy import Connection, insert, select, update
 from argosy.contracts.documents import Accepted, AcceptedDocument, DocumentStatus
 from argosy.contracts.errors import ArgosyError, InvalidRequest, Overloaded, TooLarge
 from argosy.contracts.store import Metadata
+from argosy.services.documents.estimates import by_kind, eta_s, pace
 from argosy.services.documents.pace import OVERHEAD_BYTES, work
-from argosy.services.documents.queueing import enqueue, eta_s, open_batch, open_lane, pace, queue_size, supersede
+from argosy.services.documents.queueing import enqueue, open_batch, open_lane, queue_size, supersede
 from argosy.services.documents.schema import ACTIVE, JobKind, documents, entries, jobs
 
 _UNDER_WAY = (DocumentStatus.QUEUED, DocumentStatus.RUNNING)
@@ -100,8 +101,9 @@ class Intake:
                 )
             )
             accepted.append(AcceptedDocument(key, upload.name, status))
-        remaining = sum(work(wanted[entry.id].bytes_len) for entry in accepted if entry.status in _UNDER_WAY)
-        return Accepted(batch_id, accepted, ahead, eta_s(connection, remaining, now) if remaining else 0.0)
+        waiting = (wanted[entry.id] for entry in accepted if entry.status in _UNDER_WAY)
+        left = by_kind((upload.content_type, work(upload.bytes_len, upload.content_type)) for upload in waiting)
+        return Accepted(batch_id, accepted, ahead, eta_s(connection, left, now) if left else 0.0)
 
     def reserve(self, connection: Connection, adding: tuple[int, int], replacing: Sequence[str], now: float) -> str:
         """Opens a batch that adds (documents, bytes) to the queue. Returns: its id. Raises: Overloaded, TooLarge."""
@@ -122,7 +124,9 @@ class Intake:
         waiting, size = queue_size(connection)
         measured = pace(connection, now)
         wanted = adding[1] + adding[0] * OVERHEAD_BYTES
-        after_s = DEFAULT_RETRY_S if measured is None else min(MAX_RETRY_S, max(1.0, wanted * measured))
+        after_s = (
+            DEFAULT_RETRY_S if measured is None else min(MAX_RETRY_S, max(1.0, wanted * measured.seconds_per_work))
+        )
         return Overloaded(
             f"The queue holds {waiting} documents with {size} bytes and has no room for {adding[0]} more with "
             f"{adding[1]} bytes; nothing was accepted. Send the request again in {after_s:.0f} seconds.",

@@ -8,11 +8,8 @@ from typing import Any
 from sqlalchemy import Connection, and_, delete, exists, func, insert, literal, select, update
 from sqlalchemy.sql import Select
 
-from argosy.services.documents.pace import OVERHEAD_BYTES, Ended, remaining_s, seconds_per_work, work
 from argosy.services.documents.schema import ACTIVE, JobKind, JobState, batches, documents, entries, jobs, lanes
 
-MEASURED_JOBS = 200
-"""The last ones that ended; what was true before them no longer counts."""
 STORED = (documents.c.content_hash, documents.c.text_hash, documents.c.vectors_hash)
 """Columns that name what the blob store must keep."""
 
@@ -107,36 +104,6 @@ def ahead_of(connection: Connection, job_id: int) -> int:
         jobs.c.kind == JobKind.INDEX, jobs.c.state.in_(ACTIVE), jobs.c.id < job_id
     )
     return int(connection.execute(before).scalar_one())
-
-
-def pace(connection: Connection, now: float) -> float | None:
-    """Seconds per work of the jobs that ended last and of what is done of those in work; None before anything ended."""
-    recent = (
-        select(jobs.c.started_at, jobs.c.finished_at, jobs.c.bytes)
-        .where(jobs.c.state == JobState.DONE, jobs.c.kind == JobKind.INDEX, jobs.c.finished_at.is_not(None))
-        .order_by(jobs.c.finished_at.desc())
-        .limit(MEASURED_JOBS)
-    )
-    ended = [Ended(row.started_at, row.finished_at, work(row.bytes)) for row in connection.execute(recent)]
-    if not ended:
-        return None
-    running = select(jobs.c.started_at, jobs.c.bytes, jobs.c.progress).where(
-        jobs.c.state == JobState.RUNNING, jobs.c.kind == JobKind.INDEX, jobs.c.started_at <= now
-    )
-    parts = [Ended(row.started_at, now, row.progress * work(row.bytes)) for row in connection.execute(running)]
-    return seconds_per_work([*ended, *parts])
-
-
-def eta_s(connection: Connection, own: float, now: float) -> float | None:
-    """Seconds until `own` work of one sender is through; None before anything was measured."""
-    measured = pace(connection, now)
-    if measured is None:
-        return None
-    waiting, size = queue_size(connection)
-    rivals = connection.execute(
-        select(func.count(jobs.c.lane.distinct())).where(jobs.c.kind == JobKind.INDEX, jobs.c.state.in_(ACTIVE))
-    ).scalar_one()
-    return remaining_s(measured, own, size + waiting * OVERHEAD_BYTES, rivals)
 
 
 def unreferenced(connection: Connection, hashes: Sequence[str]) -> list[str]:

@@ -10,8 +10,9 @@ from sqlalchemy import Connection, select
 
 from argosy.contracts.documents import TERMINAL, BatchView, DocumentFault, DocumentStatus, DocumentView, JobView
 from argosy.contracts.store import Metadata
-from argosy.services.documents.pace import work
-from argosy.services.documents.queueing import ahead_of, eta_s
+from argosy.services.documents.estimates import by_kind, eta_s
+from argosy.services.documents.pace import OVERHEAD_BYTES, work
+from argosy.services.documents.queueing import ahead_of
 from argosy.services.documents.schema import DELETED, JobState, batches, documents, entries, jobs
 
 _STATUS = {
@@ -76,10 +77,13 @@ def batch_view(connection: Connection, batch_id: str, now: float) -> BatchView |
     ).all()
     views = [_entry_view(row) for row in rows]
     counts = Counter(view.status.value for view in views)
-    sizes = [work(row.entry_bytes) for row in rows]
-    finished = sum(
-        size * (1.0 if view.status in TERMINAL else row.progress)
-        for size, view, row in zip(sizes, views, rows, strict=True)
+    parts = [1.0 if view.status in TERMINAL else row.progress for view, row in zip(views, rows, strict=True)]
+    sizes = [row.entry_bytes + OVERHEAD_BYTES for row in rows]  # whatever kind a document has become since
+    finished = sum(size * part for size, part in zip(sizes, parts, strict=True))
+    left = by_kind(
+        (row.content_type, work(row.entry_bytes, row.content_type) * (1.0 - part))
+        for part, row in zip(parts, rows, strict=True)
+        if part < 1.0
     )
     done = all(view.status in TERMINAL for view in views)
     waiting = [row.job_id for row, view in zip(rows, views, strict=True) if view.status is DocumentStatus.QUEUED]
@@ -89,7 +93,7 @@ def batch_view(connection: Connection, batch_id: str, now: float) -> BatchView |
         counts={status.value: counts[status.value] for status in DocumentStatus},
         progress=1.0 if done else min(finished / sum(sizes), 1.0),
         done=done,
-        eta_s=0.0 if done else eta_s(connection, sum(sizes) - finished, now),
+        eta_s=0.0 if done else eta_s(connection, left, now),
         queue_position=ahead_of(connection, min(waiting)) if waiting and len(waiting) == len(rows) else 0,
         documents=views,
     )
