@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -57,7 +58,7 @@ def add(
         sent = uploader.send(collected.outgoing, count)
         if wait:
             batches = follow(uploader, sent, progress)
-    failed = [*sent.rejected, *failures(batches or [])]
+    failed = sorted([*sent.rejected, *failures(batches or [])], key=lambda one: one.source)
     counts = _counts(sent, batches, len(failed))
     if as_json:
         accepted = [document for batch in sent.accepted for document in batch.documents]
@@ -78,12 +79,15 @@ def add(
 
 
 def follow(uploader: Uploader, sent: Sent, progress: Progress) -> list[BatchView]:
-    """The batches once all are done. Each round waits on the first unfinished one and looks at the next few.
+    """The batches once all are done. Each round waits on the first unfinished one and looks at the few others that
+    were not looked at for longest, so that no estimate grows old.
 
     What was refused counts as done, so that the progress is that of everything that was to be sent.
     """
     refused = len(sent.rejected)
     views: dict[str, BatchView] = {batch.batch_id: uploader.batch(batch.batch_id, 0) for batch in sent.accepted}
+    rounds = itertools.count()
+    looked_in = dict.fromkeys(views, -1)
     while views:
         total = refused + sum(view.total for view in views.values())
         etas = [view.eta_s for view in views.values() if not view.done]
@@ -92,8 +96,11 @@ def follow(uploader: Uploader, sent: Sent, progress: Progress) -> list[BatchView
         open_ids = [batch_id for batch_id, view in views.items() if not view.done]
         if not open_ids:
             break
-        for batch_id in open_ids[:LOOK_AT]:
-            views[batch_id] = uploader.batch(batch_id, POLL_S if batch_id == open_ids[0] else 0)
+        first, *others = open_ids
+        views[first] = uploader.batch(first, POLL_S)
+        this = next(rounds)
+        for batch_id in sorted(others, key=looked_in.__getitem__)[:LOOK_AT]:
+            views[batch_id], looked_in[batch_id] = uploader.batch(batch_id, 0), this
     return list(views.values())
 
 

@@ -128,7 +128,7 @@ class Mirror:
         for source in refused:
             if stamp(local[source][0]) is None:  # deleted since the round began: the next one forgets it
                 sent.rejected.remove(refused[source])
-        failed = [*sent.rejected, *failures(batches)]
+        failed = sorted([*sent.rejected, *failures(batches)], key=lambda one: one.source)
         counts = {
             status: sum(batch.counts.get(status, 0) for batch in batches) for status in ("indexed", "unchanged")
         } | {"deleted": len(todo.forget), "failed": len(failed)}

@@ -113,7 +113,29 @@ def test_a_rejected_file_does_not_stop_the_others() -> None:
     assert [(one.name, one.code) for one in sent.rejected] == [("bad.png", "unsupported_type")]
 
 
-def test_a_request_too_large_as_a_whole_is_sent_file_by_file() -> None:
+def test_what_is_sound_in_a_request_with_a_bad_file_goes_in_few_requests() -> None:
+    api = ScriptedApi()
+
+    sent = uploader(api).send([text("bad.png"), *(text(f"{n}.md") for n in range(31))])
+
+    assert len(api.requests) == 1 + 2 * 5
+    assert sum(len(batch.documents) for batch in sent.accepted) == 31
+    assert len(sent.accepted) == 5
+
+
+def test_kinds_are_mixed_and_the_same_files_go_in_the_same_order_again() -> None:
+    files = [text(f"{n}.{kind}") for kind in ("csv", "html", "md", "pdf") for n in range(32)]
+    first, again = ScriptedApi(), ScriptedApi()
+
+    uploader(first).send(files)
+    uploader(again).send(files[::-1])
+
+    assert first.requests == again.requests
+    kinds = [{name.split(".")[1] for name in names} for names in first.requests]
+    assert kinds == [{"csv", "html", "md", "pdf"}] * 4
+
+
+def test_a_request_too_large_as_a_whole_is_sent_in_halves() -> None:
     api = ScriptedApi(TooLarge("too much"))
 
     sent = uploader(api).send([text("a.md"), text("b.md")])
@@ -191,12 +213,15 @@ def test_what_will_not_be_indexed_is_left_with_the_fleet_request_by_request(tmp_
 
     uploader(api).send([text("bad.png"), gone, *others, text("bad.gif")])
 
-    kept = [[(one.source, one.error.code) for one in message.documents] for message in api.refused]
-    assert kept == [
-        [("file:///gone.md", "unreadable_file"), ("file:///bad.png", "unsupported_type")],
-        [("file:///bad.gif", "unsupported_type")],
-    ]
-    assert [message.documents[0].bytes for message in api.refused] == [0, 4]
+    first, *_ = api.refused
+    assert (first.documents[0].source, first.documents[0].error.code) == ("file:///gone.md", "unreadable_file")
+    kept = {one.source: one.error.code for message in api.refused for one in message.documents}
+    assert kept == {
+        "file:///gone.md": "unreadable_file",
+        "file:///bad.png": "unsupported_type",
+        "file:///bad.gif": "unsupported_type",
+    }
+    assert {one.bytes for message in api.refused for one in message.documents} == {0, 4}
     assert {message.collection for message in api.refused} == {"default"}
 
 
