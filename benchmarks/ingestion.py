@@ -344,7 +344,7 @@ def _print_memory(what: str, most: dict[str, float]) -> float:
 
 
 def estimates(folder: Path) -> None:
-    """The estimate at a quarter of the work, against the time it then took; and what `argosy add` says of a folder."""
+    """The estimate at a quarter of the work, against the time it then took."""
     with RunningFleet(folder / "estimates") as fleet:
         caller = fleet.caller()
         wait(caller, upload(caller, documents(51, 8, PASSAGES)))

@@ -33,13 +33,11 @@ def test_files_arrive_with_name_source_content_and_collection(fleet: FakeFleet, 
     result = argosy("add", str(folder), "--collection", "papers")
 
     assert result.exit_code == 0, result.output
-    assert fleet.uploads == [
-        {
-            "names": ["a b.md", "ünï.txt"],
-            "sources": [(folder / "a b.md").as_uri(), (folder / "ünï.txt").as_uri()],
-            "collection": ["papers"],
-            "data": [b"a b.md", "ünï.txt".encode()],
-        }
+    [upload] = fleet.uploads
+    assert upload["collection"] == ["papers"]
+    assert sorted(zip(upload["names"], upload["sources"], upload["data"], strict=True)) == [
+        ("a b.md", (folder / "a b.md").as_uri(), b"a b.md"),
+        ("ünï.txt", (folder / "ünï.txt").as_uri(), "ünï.txt".encode()),
     ]
     assert "Skipping 1 file" in result.stderr
     assert result.stdout.split() == ["ACCEPTED", "UNCHANGED", "FAILED", "SKIPPED", "2", "0", "0", "1"]

@@ -109,7 +109,7 @@ def test_a_rejected_file_does_not_stop_the_others() -> None:
 
     sent = uploader(api).send([text("a.md"), text("bad.png"), text("b.md")])
 
-    assert [batch.documents[0].name for batch in sent.accepted] == ["a.md", "b.md"]
+    assert {document.name for batch in sent.accepted for document in batch.documents} == {"a.md", "b.md"}
     assert [(one.name, one.code) for one in sent.rejected] == [("bad.png", "unsupported_type")]
 
 
@@ -140,7 +140,9 @@ def test_a_request_too_large_as_a_whole_is_sent_in_halves() -> None:
 
     sent = uploader(api).send([text("a.md"), text("b.md")])
 
-    assert api.requests == [["a.md", "b.md"], ["a.md"], ["b.md"]]
+    whole, *halves = api.requests
+    assert sorted(whole) == ["a.md", "b.md"]
+    assert halves == [[name] for name in whole]
     assert sent.rejected == []
 
 
@@ -213,8 +215,7 @@ def test_what_will_not_be_indexed_is_left_with_the_fleet_request_by_request(tmp_
 
     uploader(api).send([text("bad.png"), gone, *others, text("bad.gif")])
 
-    first, *_ = api.refused
-    assert (first.documents[0].source, first.documents[0].error.code) == ("file:///gone.md", "unreadable_file")
+    assert 1 <= len(api.refused) <= 2  # of two requests
     kept = {one.source: one.error.code for message in api.refused for one in message.documents}
     assert kept == {
         "file:///gone.md": "unreadable_file",
