@@ -10,7 +10,7 @@ from sqlalchemy import Connection, func, select
 from argosy.services.documents.pace import Ended, Pace, measured, remaining_s, work
 from argosy.services.documents.schema import ACTIVE, JobKind, JobState, documents, jobs
 
-MEASURED_JOBS = 400
+MEASURED_JOBS = 200
 """The last ones that ended; what was true before them no longer counts."""
 
 
