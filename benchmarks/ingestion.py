@@ -41,6 +41,7 @@ DISTURBED_SHARE = 1.1
 DOCUMENTS = 60
 PASSAGES = 20
 """In one document: about 1,200 words."""
+REQUEST_DOCUMENTS = 32
 EMBED_TEXTS = 64
 EMBED_CALLERS = 4
 UPLOADS = 200
@@ -80,12 +81,15 @@ def documents(seed: int, count: int, passages: int) -> dict[str, str]:
     return made
 
 
-def upload(caller: Caller, texts: dict[str, str], size: int = 32) -> list[str]:
+def upload(caller: Caller, texts: dict[str, str]) -> list[str]:
     """Returns: the batches."""
     names = list(texts)
     batches = []
-    for at in range(0, len(names), size):
-        message = {"documents": [{"id": name, "text": texts[name]} for name in names[at : at + size]], "group": "bench"}
+    for at in range(0, len(names), REQUEST_DOCUMENTS):
+        message = {
+            "documents": [{"id": name, "text": texts[name]} for name in names[at : at + REQUEST_DOCUMENTS]],
+            "group": "bench",
+        }
         status, answer = caller.call("POST", "/v1/documents", message)
         if status != 202:
             raise SystemExit(f"POST /v1/documents answered {status}: {answer}")

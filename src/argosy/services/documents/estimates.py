@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 
 from sqlalchemy import Connection, func, select
 
-from argosy.services.documents.pace import Ended, Pace, measured, remaining_s, work
+from argosy.services.documents.pace import OVERHEAD_BYTES, Ended, Pace, measured, remaining_s, work
 from argosy.services.documents.schema import ACTIVE, JobKind, JobState, documents, jobs
 
 MEASURED_JOBS = 200
@@ -67,4 +67,4 @@ def _waiting(connection: Connection) -> dict[str, float]:
         .where(jobs.c.kind == JobKind.INDEX, jobs.c.state.in_(ACTIVE))
         .group_by(documents.c.content_type)
     )
-    return {row.content_type: work(int(row.size), row.content_type) + work(0, "") * (row.jobs - 1) for row in rows}
+    return {row.content_type: work(int(row.size), row.content_type) + OVERHEAD_BYTES * (row.jobs - 1) for row in rows}

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from argosy.services.documents.formats import Format
 
@@ -46,7 +46,7 @@ class Pace:
     """Seconds per work of everything, and how often that a kind of document takes."""
 
     seconds_per_work: float
-    weights: Mapping[str, float] = field(default_factory=dict)
+    weights: Mapping[str, float]
 
     def work(self, left: Mapping[str, float]) -> float:
         """What typical work by kind comes to."""
