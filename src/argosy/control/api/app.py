@@ -107,6 +107,13 @@ def create_admin_app(controller: Controller, token: str) -> ASGIApp:
         """What is expected of each service, how well that went so far, and what was learnt of its capacity."""
         return _json(await controller.forecaster.view(service))
 
+    @app.get("/v1/services/{name}/history")
+    async def past(
+        name: str, window: str = Query("1h", max_length=16), measure: str | None = Query(None, max_length=32)
+    ) -> Response:
+        """What was recorded of the service and of each of its replicas, in at most 1,440 points each."""
+        return _json(await controller.forecaster.past(name, window_seconds(window), measure))
+
     add_balance_route(app, controller, token)
     add_scaling_routes(app, controller.scaler)
     add_plan_routes(app, controller.plans)

@@ -14,12 +14,15 @@ import msgspec
 from argosy.config.models import ServiceSettings
 from argosy.contracts.errors import NotFound
 from argosy.contracts.forecast import ForecastPage
+from argosy.contracts.history import HistoryPage
 from argosy.contracts.request import Clock
 from argosy.control.history import History
+from argosy.control.prediction.binning import Bins
 from argosy.control.prediction.capacity import CapacityFit
 from argosy.control.prediction.disk import DiskThread
 from argosy.control.prediction.fitting import Fitter
-from argosy.control.prediction.outlook import COARSE_S, TICK_S, Outlook
+from argosy.control.prediction.measures import COARSE_S, TICK_S, history_of, measures, replica_series
+from argosy.control.prediction.outlook import Outlook
 from argosy.control.prediction.report import days_of, fleet_saturation, service_view
 from argosy.control.prediction.series import Series
 from argosy.control.scaling.observation import Capacity, Forecast, Observation
@@ -63,6 +66,8 @@ class Forecaster:
         self._late: collections.deque[tuple[str, Observation, float]] = collections.deque(maxlen=MOST_LATE)
         self._pending: dict[tuple[int, int], dict[str, float]] = {}
         self._outlooks = {name: self._new_outlook(name) for name in services}
+        self._ticks: dict[str, Bins] = {}
+        """Of replicas, by what the names of their series begin with. Their ids are places, which are filled again."""
         self._saved_s = clock()
 
     async def restore(self) -> None:
@@ -91,6 +96,14 @@ class Forecaster:
             self._late.append((service, seen, now_s))
             return
         self._outlooks[service].observe(seen, self._wall_s(now_s))
+
+    def observe_replica(self, service: str, replica: str, seen: Observation, now_s: float) -> None:
+        """Is recorded, and nothing is foretold of it."""
+        seen, prefix = seen.sound(), replica_series(service, replica)
+        rate = None if seen.arrivals is None else seen.arrivals / seen.window_s
+        tick = self._ticks.setdefault(prefix, Bins(TICK_S)).add(self._wall_s(now_s), measures(seen, rate))
+        if tick is not None:
+            self._record(TICK_S, tick[0], {f"{prefix}{name}": value for name, value in tick[1].items()})
 
     def forecast(self, service: str, now_s: float) -> Forecast | None:
         return self._outlooks[service].forecast(self._wall_s(now_s))
@@ -140,8 +153,8 @@ class Forecaster:
 
     async def view(self, service: str | None = None) -> ForecastPage:
         """Of one service or all. Raises: NotFound; Unavailable, it is closed."""
-        if service is not None and service not in self._outlooks:
-            raise NotFound(f'There is no service "{service[:64]}"; there are {", ".join(self._outlooks)}.')
+        if service is not None:
+            self._check(service)
         wall_s = self._wall_s(self._clock())
         shown = list(self._services) if service is None else [service]
         days, fleet = await self._disk.do(
@@ -156,6 +169,16 @@ class Forecaster:
             state = view.state if self._restored else RESTORING
             views.append(msgspec.structs.replace(view, state=state))
         return ForecastPage(views, fleet)
+
+    async def past(self, service: str, window_s: int, measure: str | None) -> HistoryPage:
+        """What was recorded. Raises: NotFound; InvalidRequest; Unavailable, it is closed."""
+        self._check(service)
+        wall_s = self._wall_s(self._clock())
+        return await self._disk.do(lambda: history_of(self._series, service, window_s, measure, wall_s))
+
+    def _check(self, service: str) -> None:
+        if service not in self._outlooks:
+            raise NotFound(f'There is no service "{service[:64]}"; there are {", ".join(self._outlooks)}.')
 
     async def close(self) -> None:
         """Writes down what is known, after all that is being written. Never raises."""

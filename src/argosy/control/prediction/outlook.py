@@ -17,14 +17,13 @@ from argosy.control.prediction.cold_start import ColdStarts
 from argosy.control.prediction.experts import Fit
 from argosy.control.prediction.load_forecast import HORIZONS_MIN, LoadForecast
 from argosy.control.prediction.load_forecast import RING as MINUTES
+from argosy.control.prediction.measures import COARSE_S, TICK_S, measures
 from argosy.control.prediction.mixture import Record
 from argosy.control.prediction.series import Series
 from argosy.control.prediction.window_regression import Spread, WindowFit, design, spread
 from argosy.control.prediction.worker import FitReply, FitRequest
 from argosy.control.scaling.observation import Capacity, Forecast, Observation
 
-TICK_S = 15
-COARSE_S = 300
 STALE_BINS = 3
 KEPT_SAMPLES = 2000
 
@@ -77,16 +76,7 @@ class Outlook:
         if fine is not None:
             self._take_load(*fine)
         values = {
-            "rate": rate,
-            "in_flight": seen.in_flight,
-            "queued": seen.queued,
-            "served": seen.throughput_rps,
-            "response": seen.response_time_s,
-            "queue_time": seen.queue_time_s,
-            "cpu": seen.cpu,
-            "memory": seen.memory,
-            "errors": seen.errors,
-            "overload": seen.overload_errors,
+            **measures(seen, rate),
             "ready": float(seen.ready),
             "replicas": float(seen.replicas),
         }

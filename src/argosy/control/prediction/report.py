@@ -19,11 +19,12 @@ from argosy.contracts.forecast import (
 )
 from argosy.control.prediction import anomaly
 from argosy.control.prediction.analogue import BIN_S, LEAST_BINS
-from argosy.control.prediction.arrays import Floats, known_means
+from argosy.control.prediction.arrays import Floats
 from argosy.control.prediction.capacity import CapacityFit
 from argosy.control.prediction.experts import NAMES
+from argosy.control.prediction.measures import COARSE_S, points_of
 from argosy.control.prediction.mixture import Record, Said
-from argosy.control.prediction.outlook import COARSE_S, TICK_S, Outlook
+from argosy.control.prediction.outlook import Outlook
 from argosy.control.prediction.saturation import seconds_until
 from argosy.control.prediction.series import Series
 
@@ -104,14 +105,9 @@ def fleet_saturation(history: Series, data_dir: Path, wall_s: float) -> list[Sat
 
 
 def last_day(history: Series, name: str, wall_s: float) -> Floats:
-    """Means of five minutes, those of the last hours from the fine ticks."""
-    last, count = int(wall_s // COARSE_S) - 1, DAY_S // COARSE_S
-    coarse = history.read(name, COARSE_S, last - count + 1, last).astype(np.float64)
-    each = COARSE_S // TICK_S
-    fine = history.read(name, TICK_S, (last - count + 1) * each, last * each + each - 1).reshape(-1, each)
-    means = known_means(fine)
-    points: Floats = np.where(np.isfinite(means), means, coarse)
-    return points
+    """Means of five minutes."""
+    last = int(wall_s // COARSE_S) - 1
+    return points_of(history, name, COARSE_S, last - DAY_S // COARSE_S + 1, last)
 
 
 def _newest(points: Floats) -> float | None:

@@ -14,6 +14,10 @@ class Predictor(Protocol):
         """Takes note of what was seen; called at every look, also when values are missing."""
         ...
 
+    def observe_replica(self, service: str, replica: str, seen: Observation, now_s: float) -> None:
+        """The same of one ready replica alone, to be recorded."""
+        ...
+
     def forecast(self, service: str, now_s: float) -> Forecast | None: ...
 
     def capacity(self, service: str) -> Capacity | None: ...
@@ -23,6 +27,9 @@ class NoPredictor:
     """Knows nothing."""
 
     def observe(self, service: str, seen: Observation, now_s: float) -> None:
+        return
+
+    def observe_replica(self, service: str, replica: str, seen: Observation, now_s: float) -> None:
         return
 
     def forecast(self, service: str, now_s: float) -> Forecast | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from argosy.config.models import ServiceSettings
 from argosy.control.monitoring.observed import Observed
@@ -45,15 +45,27 @@ class Reader:
 
     def service(self, name: str, wall_s: float, stale_s: float) -> Observation:
         """The service as the last look found it."""
+        serving = self._serving(name)
+        return self._combined(name, serving, self._observed.desired[name], len(serving), wall_s, stale_s)
+
+    def each(self, name: str, wall_s: float, stale_s: float) -> Iterator[tuple[str, Observation]]:
+        """Each of its ready replicas by itself, by id."""
+        serving = self._serving(name)
+        for replica in serving:
+            yield replica.id, self._combined(name, [replica], 1, len(serving), wall_s, stale_s)
+
+    def _combined(
+        self, name: str, of: Sequence[Replica], replicas: int, serving: int, wall_s: float, stale_s: float
+    ) -> Observation:
+        """`serving` replicas share the cores."""
         capacity, settings = self._platform.capacity(), self._services[name]
-        serving = [replica for replica in self._of(name) if self._observed.is_ready(replica)]
         return combined(
-            [self._meters.get(replica.id, Meter()) for replica in serving],
-            replicas=self._observed.desired[name],
+            [self._meters.get(replica.id, Meter()) for replica in of],
+            replicas=replicas,
             now_s=wall_s,
             stale_s=stale_s,
             window_s=self._window_s,
-            cores_per_replica=capacity.cores / max(1, len(serving)),
+            cores_per_replica=capacity.cores / max(1, serving),
             memory_limit_bytes=settings.memory_limit_bytes or capacity.memory_bytes,
             cold_start_s=self._observed.cold_start_s.get(name, COLD_START_S),
         )
@@ -77,6 +89,9 @@ class Reader:
             replica_cores=each,
             replica_memory_bytes=max(sizes, default=0),
         )
+
+    def _serving(self, name: str) -> list[Replica]:
+        return [replica for replica in self._of(name) if self._observed.is_ready(replica)]
 
     def _of(self, name: str) -> list[Replica]:
         replicas = self._platform.replicas()

@@ -28,9 +28,10 @@ GROWTH = 3.0
 FADING = 0.2
 LEAST_STEEP, USUALLY_STEEP, MOST_STEEP = 6.0, 8.0, 9.0
 """Growth so far says little of a burst to come: however steady the load was, the tail is kept this wide."""
-STEADY_FROM = 14.0
-"""The steepness at which a load is steady, were it not limited: over days of a web server's load it is hardly
-ever above 13, of Poisson arrivals at a constant rate that keep 28 requests in the service about 20."""
+RESTLESS = 13.0
+"""The steepness, were it not limited, up to which a load is not steady at all: over days of a web server's load it is
+hardly ever above it, of Poisson arrivals at a constant rate that keep 28 requests in the service about 20."""
+LEAST_RESTLESS = 0.25
 GROWTH_KEPT = 100.0
 """Cold starts that the mean of growth looks back."""
 SHORTEST_S = 5.0
@@ -78,9 +79,9 @@ class Remembered(msgspec.Struct, frozen=True):
         return max(LEAST_STEEP, min(MOST_STEEP, math.sqrt(2 / max(self.growth, 1e-9))))
 
     @property
-    def steady(self) -> bool:
-        """Whether the load hardly ever grew within a cold start by more than chance makes it."""
-        return self.growth <= 2 / STEADY_FROM**2
+    def restlessness(self) -> float:
+        """How much the load grows within a cold start: 1 where it moves as that of people does, less the steadier."""
+        return max(LEAST_RESTLESS, min(1.0, self.growth * RESTLESS**2 / 2))
 
     def above(self, limits: Floats) -> Floats:
         """The chance that the load is above each of `limits`, in requests; they rise. 0 while nothing is known."""

@@ -12,7 +12,7 @@ from argosy.config.models import Fleet
 from argosy.contracts.errors import NotFound, Unavailable
 from argosy.control.history import History
 from argosy.control.prediction.forecaster import RESTORING, Forecaster
-from argosy.control.prediction.outlook import TICK_S
+from argosy.control.prediction.measures import TICK_S
 from argosy.control.prediction.series import Series
 from argosy.control.scaling.observation import Observation
 

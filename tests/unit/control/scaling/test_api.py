@@ -11,6 +11,7 @@ from starlette.types import ASGIApp
 
 from argosy.config.models import Fleet
 from argosy.contracts.codec import JSON
+from argosy.contracts.history import HistoryPage
 from argosy.contracts.scaling import Reason, ScaleOrder, ScalingView
 from argosy.control.api.app import create_admin_app
 from argosy.control.controller import Controller
@@ -92,6 +93,16 @@ async def test_a_number_by_hand_and_back(admin: ASGIApp) -> None:
     assert (await view(admin, "POST", f"{PATH}/scale", {})).override is None
     assert (await refused(admin, "POST", f"{PATH}/scale", {"replicas": 5})).status == 400
     assert (await refused(admin, "POST", "/v1/services/store/scale", {"replicas": 1})).status == 409
+
+
+async def test_the_history_says_what_it_cannot_tell(admin: ASGIApp) -> None:
+    answer = await call(admin, "GET", f"{PATH}/history", headers=TOKEN)
+    page = msgspec.json.decode(answer.body, type=HistoryPage)
+    assert (answer.status, page.step_s, page.series, page.replicas) == (200, 15, {}, {})
+    for query, param in (("window=91d", "window"), ("window=soon", "window"), ("measure=colour", "measure")):
+        answer = await call(admin, "GET", f"{PATH}/history?{query}", headers=TOKEN)
+        assert (answer.status, answer.error()["param"]) == (400, param)
+    assert (await refused(admin, "GET", "/v1/services/nobody/history")).status == 404
 
 
 async def test_it_needs_the_token(admin: ASGIApp) -> None:

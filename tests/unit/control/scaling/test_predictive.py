@@ -11,7 +11,7 @@ from argosy.contracts.scaling import Action, Decision, Reason
 from argosy.control.scaling.decision import Rule
 from argosy.control.scaling.observation import Capacity, Forecast, Observation
 from argosy.control.scaling.policies.predictive import PredictiveState, decide, hold
-from argosy.control.scaling.remembered import LEAST_STEEP, Remembered
+from argosy.control.scaling.remembered import LEAST_STEEP, RESTLESS, Remembered
 
 pytestmark = pytest.mark.unit
 
@@ -94,13 +94,15 @@ def test_a_level_that_recurs_is_kept_and_one_that_was_reached_once_is_not() -> N
 
 
 @pytest.mark.parametrize(
-    ("growth", "below"), [(0.0, "below 0.001"), (2 / 12**2, "below 0.0025"), (2 / LEAST_STEEP**2, "below 0.0025")]
+    ("growth", "of_the_share"),
+    [(0.0, 1 / 16), (0.4 * 2 / RESTLESS**2, 0.1), (1.1 * 2 / RESTLESS**2, 0.25), (2 / LEAST_STEEP**2, 0.25)],
 )
-def test_what_runs_is_kept_longer_where_the_load_was_steady(growth: float, below: str) -> None:
+def test_what_runs_is_kept_the_longer_the_steadier_the_load_was(growth: float, of_the_share: float) -> None:
     idle = replace(SEEN, replicas=20, ready=20, in_flight=4.0)
     decision, _ = run(idle, range(0, 62, 2), PredictiveState(remembered=Remembered(growth=growth)))
     assert decision.action is Action.SCALE_DOWN
-    assert decision.binding.endswith(below)
+    kept = float(decision.binding.rpartition(" below ")[2])
+    assert kept == pytest.approx(of_the_share * (1 - RULE.slo.share), rel=0.15)
 
 
 def test_the_share_that_may_be_late_is_the_price_of_a_replica() -> None:

@@ -109,6 +109,9 @@ class _Noting(NoPredictor):
     def observe(self, service: str, seen: Observation, now_s: float) -> None:
         self.seen.append((service, seen.in_flight))
 
+    def observe_replica(self, service: str, replica: str, seen: Observation, now_s: float) -> None:
+        self.seen.append((replica, seen.in_flight))
+
 
 async def test_a_service_that_is_never_scaled_is_observed_all_the_same(tmp_path: Path) -> None:
     async with rig(tmp_path, QUICK) as fleet:
@@ -118,6 +121,14 @@ async def test_a_service_that_is_never_scaled_is_observed_all_the_same(tmp_path:
         assert (SERVICE, 10) in noting.seen
         assert len(fleet.running) == 1
         assert fleet.scaler.view(SERVICE).decisions == []
+
+
+async def test_each_replica_is_observed_beside_its_service(tmp_path: Path) -> None:
+    async with rig(tmp_path, QUICK) as fleet:
+        await fleet.pass_time(6, in_flight=10, rate=100)
+        noting = fleet.scaler._predictor = _Noting()
+        await fleet.pass_time(4, in_flight=8, rate=100)
+        assert noting.seen[-5:] == [(SERVICE, 8.0), *((f"{SERVICE}-{n}", 2.0) for n in (1, 2, 3, 4))]
 
 
 async def test_missing_metrics_hold_whatever_was_seen_before(tmp_path: Path) -> None:

@@ -12,9 +12,9 @@ wish = the most demanding of
 | forecast          | in its place, by the mean of that chance and the forecast's, where that is trusted         |
 
 Up: at once, by as many as it takes; but a small step waits half a cold start after the last one. Down: once nothing
-was changed for `hold_s` to what a chance of KEEP × (1 − slo.share) still asks for (KEEP_STEADY × it where the load is
-steady), when every replica reports, nothing is overloaded and CPU and memory, where they are known, would stay within
-their limits with fewer.
+was changed for `hold_s` to what a chance of KEEP × (1 − slo.share) still asks for (less where the load is steady), when
+every replica reports, nothing is overloaded and CPU and memory, where they are known, would stay within their limits
+with fewer.
 
 So no hold and no target fits one trace only: a level that the load reaches every few minutes is kept, one that it
 reached once is given up soon, and the more may be late, the sooner. The price is one number, slo.share. In-flight is
@@ -44,9 +44,9 @@ HOLD_PER_COLD_START, FORESEEN_PER_COLD_START = 10.0, 5.0
 """The second where a forecast is trusted: it says what a longer wait would tell."""
 SMOOTHED_PER_COLD_START = 0.3
 LEAST_SMOOTHED_S = 1.0
-KEEP, KEEP_STEADY = 0.25, 0.1
-"""What runs is kept at this share of the chance that starts it: a start is dear, and the chance wavers. The second
-where the load is steady: giving up saves little there, and is soon taken back."""
+KEEP = 0.25
+"""What runs is kept at this share of the chance that starts it: a start is dear, and the chance wavers. Less in
+proportion where the load is steady: giving up saves little there, and is soon taken back."""
 SMALL_STEP = 0.25
 """As a share of what runs, or one replica."""
 SMALL_STEP_WAITS = 0.5
@@ -122,7 +122,7 @@ def decide(seen: Observation, state: PredictiveState, rule: Rule, now_s: float) 
         reason = Reason.HIGH_LOAD_DETECTED if present > seen.replicas else Reason.FORECAST
         decision = decided(seen, rule, wish, reason, metrics=metrics, calm_s=calm_s, binding=binding)
         return decision, _stepped(kept, now_s, decision)
-    keep = late * (KEEP_STEADY if remembered.steady else KEEP)
+    keep = late * KEEP * remembered.restlessness
     floor = rule.bounded(max(wish, int(np.count_nonzero(chances >= keep))))
     if floor >= seen.replicas:
         return held(seen, Reason.NO_SCALING_NEEDED, metrics=metrics, calm_s=calm_s, binding=binding), kept

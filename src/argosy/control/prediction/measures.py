@@ -1,0 +1,100 @@
+"""What is recorded of a service and of each of its replicas, and how it is read back."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from argosy.contracts.errors import InvalidRequest
+from argosy.contracts.history import HistoryPage, Points
+from argosy.control.prediction.arrays import Floats, known_means
+from argosy.control.prediction.series import CHUNK, Series
+from argosy.control.scaling.observation import Observation
+
+TICK_S = 15
+COARSE_S = 300
+MEASURES = (
+    "rate",
+    "in_flight",
+    "queued",
+    "served",
+    "response",
+    "queue_time",
+    "cpu",
+    "memory",
+    "errors",
+    "overload",
+    "ready",
+    "replicas",
+)
+"""The last two are of a service only."""
+LONGEST_S = 90 * 86_400
+MOST_POINTS = 1440
+
+
+def measures(seen: Observation, rate: float | None) -> dict[str, float | None]:
+    """Of a service or a replica; `rate` is of arrivals, a second."""
+    return {
+        "rate": rate,
+        "in_flight": seen.in_flight,
+        "queued": seen.queued,
+        "served": seen.throughput_rps,
+        "response": seen.response_time_s,
+        "queue_time": seen.queue_time_s,
+        "cpu": seen.cpu,
+        "memory": seen.memory,
+        "errors": seen.errors,
+        "overload": seen.overload_errors,
+    }
+
+
+def replica_series(service: str, replica: str) -> str:
+    """What the names of its series begin with."""
+    return f"{service}/{replica}/"
+
+
+def history_of(series: Series, service: str, window_s: int, measure: str | None, wall_s: float) -> HistoryPage:
+    """The last `window_s` of a service and of those of its replicas of which anything is known. Reads the disk.
+
+    Raises: InvalidRequest, `window_s` is above LONGEST_S or there is no such measure.
+    """
+    if window_s > LONGEST_S:
+        raise InvalidRequest("window is above the 90 days that are kept; ask for less.", param="window")
+    if measure is not None and measure not in MEASURES:
+        raise InvalidRequest(f"measure is none of {', '.join(MEASURES)}.", param="measure")
+    names = MEASURES if measure is None else (measure,)
+    step_s = TICK_S if window_s <= MOST_POINTS * TICK_S else COARSE_S
+    joined = math.ceil(window_s / step_s / MOST_POINTS)
+    count = math.ceil(window_s / step_s / joined) * joined
+    last = int(wall_s // step_s) - 1
+    last -= (last + 1) % joined
+    first = last - count + 1
+    prefix = f"{service}/"
+    found: dict[str, dict[str, Points]] = {}
+    for name in series.names():
+        owner, _, what = name.removeprefix(prefix).rpartition("/")
+        if not name.startswith(prefix) or what not in names:
+            continue
+        points = known_means(points_of(series, name, step_s, first, last).reshape(-1, joined))
+        if np.isfinite(points).any():
+            found.setdefault(owner, {})[what] = [_short(value) for value in points.tolist()]
+    own = found.pop("", {})
+    return HistoryPage(service, step_s * joined, float(first * step_s), own, dict(sorted(found.items())))
+
+
+def points_of(series: Series, name: str, step_s: int, first: int, last: int) -> Floats:
+    """Bins `first` to `last`; means of COARSE_S also of the hours that were not yet turned into such."""
+    points: Floats = series.read(name, step_s, first, last).astype(np.float64)
+    if step_s != COARSE_S:
+        return points
+    each = COARSE_S // TICK_S
+    lately = max(first, last - 2 * CHUNK // each + 1)
+    fine = known_means(series.read(name, TICK_S, lately * each, last * each + each - 1).reshape(-1, each))
+    points[lately - first :] = np.where(np.isfinite(fine), fine, points[lately - first :])
+    return points
+
+
+def _short(value: float) -> float | None:
+    """Six digits: more are not kept. JSON has no NaN."""
+    return float(f"{value:.6g}") if math.isfinite(value) else None
