@@ -6,11 +6,10 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 
 from argosy.simulation.scaling.envelope import geometric_mean
-from argosy.simulation.scaling.report import Runs, events_versus, versus
+from argosy.simulation.scaling.report import OURS, Runs, events_versus, versus
 from benchmarks._scaling_cells import CASES, SHORT_COLD_STARTS_S, STEADY, Case, Sweeps
-from benchmarks._scaling_report import OURS
 
-FEWER: Mapping[str, float] = {"hpa_cpu": 2.3, "keda": 2.3, "ray_serve": 2.3, "hpa_in_flight": 2.0, "kpa": 1.5}
+FEWER: Mapping[str, float] = {"hpa_cpu": 2.3, "keda": 2.3, "ray": 2.3, "hpa_inflight": 2.0, "kpa": 1.5}
 LEAST_IN_A_CELL = 0.8
 MOST_EVENTS = 2.0
 LONG_COLD_START_S = 30

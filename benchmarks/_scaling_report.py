@@ -7,10 +7,8 @@ from pathlib import Path
 
 from argosy.simulation.scaling.contenders import CONTENDERS
 from argosy.simulation.scaling.pareto import draw
-from argosy.simulation.scaling.report import ScalingComparison, compare
+from argosy.simulation.scaling.report import OURS, ScalingComparison, compare
 from benchmarks._scaling_cells import MOST, Case, Sweeps
-
-OURS = "predictive"
 
 
 def comparison(case: Case, seeds: int) -> ScalingComparison | None:
@@ -40,9 +38,8 @@ def print_cells(cases: Sequence[Case], seeds: int) -> None:
         found = comparison(case, seeds)
         if found is None:
             continue
-        rows = {row.policy: row for row in found.rows}
-        cells = [_ratio(rows[name].fewer if name in rows else None) for name in others]
-        regret = rows[OURS].regret
+        cells = [_ratio(found.versus.get(name)) for name in others]
+        regret = next(summary.regret for summary in found.policies if summary.policy == OURS)
         print(
             f"| {case.trace} | {case.service} | {case.busy} | {case.cold_start_s} s | {found.seeds} | "
             f"{' | '.join(cells)} | {'–' if regret is None else f'{100 * regret:+.0f} %'} |",
@@ -58,12 +55,13 @@ def print_case(case: Case, seeds: int) -> None:
     print(f"\n**{case.about}**, {found.seeds} seeds × {found.requests:,} requests.\n")
     print("| policy | late % at replica-hours, target by target | 1 % late costs | changes | reversals |")
     print("|---|---|---|---|---|")
-    for row in found.rows:
-        curve = ", ".join(f"{100 * p.violations:.3g} at {p.replica_hours:.3g}" for p in row.points)
-        count = len(row.points)
-        changes, reversals = (sum(getattr(p, name) for p in row.points) / count for name in ("events", "reversals"))
-        hours = "–" if row.hours is None else f"{row.hours:.4g} h"
-        print(f"| `{row.policy}` | {curve} | {hours} | {changes:.0f} | {reversals:.0f} |", flush=True)
+    for summary in found.policies:
+        points = found.points(summary.policy)
+        curve = ", ".join(f"{100 * p.slo_violations:.3g} at {p.replica_hours:.3g}" for p in points)
+        changes = sum(p.scaling_events for p in points) / len(points)
+        reversals = sum(p.reversals for p in points) / len(points)
+        hours = "–" if summary.hours is None else f"{summary.hours:.4g} h"
+        print(f"| `{summary.policy}` | {curve} | {hours} | {changes:.0f} | {reversals:.0f} |", flush=True)
 
 
 def write_picture(case: Case, seeds: int, folder: Path) -> None:

@@ -46,14 +46,24 @@ def simulate(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     policy: Annotated[
         str | None,
-        typer.Option(help="Scaling policies instead of strategies; the first is compared with the others. `all`: all."),
+        typer.Option(
+            help="Scaling policies instead of strategies; `predictive`, or else the first, is compared with the "
+            "others. `all`: all."
+        ),
     ] = None,
     service: Annotated[
         str | None,
         typer.Option(help="With --policy: generation or embedding; with --from-history the name of your service."),
     ] = None,
     cold_start: Annotated[
-        float, typer.Option(min=0, max=3600, help="With --policy: seconds from launch until a replica is ready.")
+        float,
+        typer.Option(
+            "--cold-start-s",
+            "--cold-start",
+            min=0,
+            max=3600,
+            help="With --policy: seconds from launch until a replica is ready.",
+        ),
     ] = 10.0,
     sweep: Annotated[bool, typer.Option(help="With --policy: each over all its targets.")] = False,
     busy: Annotated[

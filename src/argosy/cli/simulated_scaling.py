@@ -13,7 +13,7 @@ import typer
 from argosy.cli import output
 
 if TYPE_CHECKING:
-    from argosy.simulation.scaling.report import PolicyRow, ScalingComparison
+    from argosy.simulation.scaling.report import Row, ScalingComparison
     from argosy.simulation.scaling.sweep import Cell
 
 SERVICE = "generation"
@@ -69,6 +69,7 @@ def simulate_scaling(given: Given) -> None:
         cold_start_s=cell.cold_start_s,
         max_replicas=cell.max_replicas,
     )
+    result.trace = None if given.trace is None else str(given.trace)
     if given.plot:
         given.plot.write_text(draw(result), encoding="utf-8")
     if given.as_json:
@@ -126,39 +127,38 @@ def _print(result: ScalingComparison, cell: Cell) -> None:
     seeds = output.quantity(result.seeds, "seed")
     output.line(f"Cold start {result.cold_start_s:g} s, at most {result.max_replicas} replicas, {seeds}.")
     output.table(
-        ["policy", "target", "late %", "replica-hours", "changes", "reversals"],
-        [cells for row in result.rows for cells in _points(row)],
+        ["policy", "target", "late %", "replica-hours", "changes", "reversals", "p50 ms", "p99 ms"],
+        [_cells(row) for row in result.rows],
     )
     _versus(result)
 
 
-def _points(row: PolicyRow) -> list[tuple[str, ...]]:
-    return [
-        (
-            row.policy,
-            f"{point.target:.3g}",
-            f"{100 * point.violations:.3g}",
-            f"{point.replica_hours:.4g}",
-            f"{point.events:.3g}",
-            f"{point.reversals:.3g}",
-        )
-        for point in row.points
-    ]
+def _cells(row: Row) -> tuple[str, ...]:
+    return (
+        row.policy,
+        f"{row.target:.3g}",
+        f"{100 * row.slo_violations:.3g}",
+        f"{row.replica_hours:.4g}",
+        f"{row.scaling_events:.3g}",
+        f"{row.reversals:.3g}",
+        *("–" if value is None else f"{value:,.0f}" for value in (row.p50_ms, row.p99_ms)),
+    )
 
 
 def _versus(result: ScalingComparison) -> None:
-    first = result.rows[0].policy
-    for row in result.rows:
-        said = []
-        if row.fewer is not None:
-            said.append(f"{row.fewer:.3g} times the late requests of {first} at equal replica-hours")
-        if row.hours is not None:
-            over = "" if row.regret is None else f", {100 * row.regret:+.0f} % over the bound"
-            said.append(f"1 % late costs {row.hours:.4g} replica-hours{over}")
+    for summary in result.policies:
+        said, fewer = [], result.versus.get(summary.policy)
+        if fewer is not None:
+            said.append(f"{fewer:.3g} times the late requests of {result.ours} at equal replica-hours")
+        if summary.hours is not None:
+            over = "" if summary.regret is None else f", {100 * summary.regret:+.0f} % over the bound"
+            said.append(f"1 % late costs {summary.hours:.4g} replica-hours{over}")
         if said:
-            output.line(f"{row.policy}: {'; '.join(said)}.")
-    if result.fixed_wins:
-        output.line(f"A fixed number of replicas beats {first} on this load: consider replicas.min = replicas.max.")
+            output.line(f"{summary.policy}: {'; '.join(said)}.")
+    if result.static_wins:
+        output.line(
+            f"A fixed number of replicas beats {result.ours} on this load: consider replicas.min = replicas.max."
+        )
 
 
 def _silence(done: int, of: int) -> None:

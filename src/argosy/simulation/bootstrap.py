@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
 
@@ -24,6 +25,7 @@ def ratio_interval(numerators: Sequence[float], denominators: Sequence[float]) -
     return _bounds(np.array(numerators)[chosen].mean(axis=1) / np.array(denominators)[chosen].mean(axis=1))
 
 
+@lru_cache(maxsize=8)
 def _chosen(count: int) -> np.ndarray[tuple[int, int], np.dtype[np.int64]]:
     return np.random.default_rng(SEED).integers(count, size=(RESAMPLES, count))
 

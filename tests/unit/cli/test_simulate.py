@@ -56,7 +56,7 @@ def test_a_table_a_picture_and_a_trace(tmp_path: Path) -> None:
         (("--seeds", "0"), 2, "--seeds"),
         (("--policy", "kpa"), 2, "--trace or --from-history"),
         (("--policy", "kpa", "--trace", "a", "--from-history", "7d"), 2, "--trace or --from-history"),
-        (("--policy", "kpa,unheard_of", "--trace", "a"), 1, "ray_serve"),
+        (("--policy", "kpa,unheard_of", "--trace", "a"), 1, "hpa_inflight"),
         (("--policy", "kpa", "--trace", "no/such/file"), 1, "cannot be read"),
         (("--policy", "kpa", "--from-history", "soon"), 2, "90s"),
         (("--policy", "kpa", "--from-history", "1h", "--data-dir", "no/such/folder"), 1, "control.db"),
@@ -73,12 +73,12 @@ def test_scaling_policies_are_compared_on_a_trace(tmp_path: Path) -> None:
     trace.write_text("1 2 3 4 5 6 5 4 3 2 " * 90)
     arguments = (
         "--policy",
-        "predictive,kpa,fixed",
+        "kpa,predictive,static",
         "--trace",
         str(trace),
         "--service",
         "embedding",
-        "--cold-start",
+        "--cold-start-s",
         "2",
     )
     result = simulate(*arguments, "--sweep", "--plot", str(picture), "--json")
@@ -90,8 +90,15 @@ def test_scaling_policies_are_compared_on_a_trace(tmp_path: Path) -> None:
         2,
         20,
     )
-    assert [row["policy"] for row in answer["rows"]] == ["predictive", "kpa", "fixed"]
-    assert all(len(row["points"]) >= 8 for row in answer["rows"] if row["policy"] != "fixed")
+    assert answer["trace"] == str(trace)
+    assert list(dict.fromkeys(row["policy"] for row in answer["rows"])) == ["kpa", "predictive", "static"]
+    assert sum(row["policy"] == "kpa" for row in answer["rows"]) >= 8
+    for row in answer["rows"]:
+        assert {"p50_ms", "p99_ms", "p999_ms", "goodput", "failed"} < set(row)
+        low, high = row["ci95"]["replica_hours"]
+        assert low <= row["replica_hours"] <= high
+        assert 0 <= row["slo_violations"] <= 1
+    assert set(answer["versus"]) == {"kpa", "static"}, "predictive is compared with the others, wherever it stands"
     assert picture.read_text().startswith("<svg")
     usual = simulate(*arguments)
     assert usual.exit_code == 0, usual.output

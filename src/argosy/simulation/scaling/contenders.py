@@ -75,13 +75,13 @@ CONTENDERS: Mapping[str, Contender] = {
         ),
         _by_share("hpa_cpu", "Kubernetes HPA on CPU, re-implemented", "cpu", lambda world, share: Hpa(share, cpu=True)),
         _by_replica(
-            "hpa_in_flight", "Kubernetes HPA on in-flight, re-implemented", lambda world, load: Hpa(load, cpu=False)
+            "hpa_inflight", "Kubernetes HPA on in-flight, re-implemented", lambda world, load: Hpa(load, cpu=False)
         ),
         _by_replica("keda", "KEDA, re-implemented", lambda world, load: Keda(load)),
         _by_replica("kpa", "Knative KPA, re-implemented", lambda world, load: Kpa(load)),
-        _by_replica("ray_serve", "Ray Serve, re-implemented", lambda world, load: RayServe(load), usual=0.5),
+        _by_replica("ray", "Ray Serve, re-implemented", lambda world, load: RayServe(load), usual=0.5),
         Contender(
-            "fixed",
+            "static",
             "a fixed number",
             "replicas",
             _fixed,

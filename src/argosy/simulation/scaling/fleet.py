@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from argosy.simulation.scaling.queues import Queue
+from argosy.simulation.scaling.queues import Replicas
 
 
 @dataclass(slots=True)
@@ -18,7 +18,7 @@ class Fleet:
     """Between seconds only. What is taken away first is what is starting, the newest first, then what became ready
     last: so Kubernetes does it."""
 
-    def __init__(self, queue: Queue, cold_start_s: int, ready: int) -> None:
+    def __init__(self, queue: Replicas, cold_start_s: int, ready: int) -> None:
         self._queue, self._cold_start_s = queue, cold_start_s
         self._starting: list[Starting] = []
         self._serving: list[tuple[int, int]] = []

@@ -7,23 +7,22 @@ from collections.abc import Sequence
 from xml.sax.saxutils import escape
 
 from argosy.simulation.scaling.envelope import FLOOR
-from argosy.simulation.scaling.report import Point, PolicyRow, ScalingComparison
+from argosy.simulation.scaling.report import Row, ScalingComparison
 
 COLOURS = {
     "predictive": "#d62728", "target": "#ff9f1c", "threshold": "#8c564b", "hpa_cpu": "#1f77b4",
-    "hpa_in_flight": "#17becf", "keda": "#2ca02c", "kpa": "#9467bd", "ray_serve": "#e377c2", "fixed": "#222222",
+    "hpa_inflight": "#17becf", "keda": "#2ca02c", "kpa": "#9467bd", "ray": "#e377c2", "static": "#222222",
     "oracle": "#999999",
 }  # fmt: skip
-DASHED = ("fixed", "oracle")
+DASHED = ("static", "oracle")
 WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 860, 520, 70, 190, 64, 50
 
 
 class _Axes:
     """Replica-hours linear, violations logarithmic from FLOOR to all."""
 
-    def __init__(self, rows: Sequence[PolicyRow]) -> None:
-        hours = [point.replica_hours for row in rows for point in row.points]
-        self.most = max(hours, default=1.0) * 1.02 or 1.0
+    def __init__(self, rows: Sequence[Row]) -> None:
+        self.most = max((row.replica_hours for row in rows), default=1.0) * 1.02 or 1.0
 
     def x(self, hours: float) -> float:
         return LEFT + hours / self.most * (WIDTH - LEFT - RIGHT)
@@ -48,8 +47,9 @@ def draw(comparison: ScalingComparison) -> str:
         _text(10, 42, detail, size=11),
         *_grid(axes),
     ]
-    for number, row in enumerate(comparison.rows):
-        parts += _curve(row, axes) + _legend(row.policy, number)
+    for number, summary in enumerate(comparison.policies):
+        policy = summary.policy
+        parts += _curve(policy, comparison.points(policy), axes) + _legend(policy, number)
     return "\n".join([*parts, "</svg>\n"])
 
 
@@ -71,18 +71,18 @@ def _grid(axes: _Axes) -> list[str]:
     return lines
 
 
-def _curve(row: PolicyRow, axes: _Axes) -> list[str]:
-    points = sorted(row.points, key=lambda point: point.target)
-    colour = COLOURS.get(row.policy, "#555")
-    dashes = ' stroke-dasharray="5 4"' if row.policy in DASHED else ""
-    path = " ".join(f"{axes.x(p.replica_hours):.1f},{axes.y(p.violations):.1f}" for p in points)
+def _curve(policy: str, rows: Sequence[Row], axes: _Axes) -> list[str]:
+    rows = sorted(rows, key=lambda row: row.target)
+    colour = COLOURS.get(policy, "#555")
+    dashes = ' stroke-dasharray="5 4"' if policy in DASHED else ""
+    path = " ".join(f"{axes.x(row.replica_hours):.1f},{axes.y(row.slo_violations):.1f}" for row in rows)
     line = f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="2"{dashes}/>'
-    return [line, *(_mark(point, axes, colour) for point in points)]
+    return [line, *(_mark(row, axes, colour) for row in rows)]
 
 
-def _mark(point: Point, axes: _Axes, colour: str) -> str:
-    x, y = axes.x(point.replica_hours), axes.y(point.violations)
-    title = f"target {point.target:g}: {100 * point.violations:.3g} % late, {point.replica_hours:.4g} replica-hours"
+def _mark(row: Row, axes: _Axes, colour: str) -> str:
+    x, y = axes.x(row.replica_hours), axes.y(row.slo_violations)
+    title = f"target {row.target:g}: {100 * row.slo_violations:.3g} % late, {row.replica_hours:.4g} replica-hours"
     return f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3.5" fill="{colour}"><title>{title}</title></circle>'
 
 

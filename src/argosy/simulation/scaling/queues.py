@@ -12,16 +12,17 @@ from argosy.simulation.arrivals import FloatArray
 from argosy.simulation.scaling.compiled import compiled
 from argosy.simulation.scaling.ledger import Ledger
 from argosy.simulation.scaling.load import STEP_S, Float32Array, Flow, Int32Array, Load, Requests
+from argosy.simulation.scaling.responses import CLASSES, TIMES_S, class_of
 from argosy.simulation.scaling.service import Service
 
 GRID = 1000
 """Steps of the table that says how probable it is to be late after a wait."""
+WORKS = 2000
+"""Equally probable times that stand for the work of a request in quantiles."""
 
 
-class Queue(Protocol):
-    """Replicas come and go between seconds."""
-
-    ledger: Ledger
+class Replicas(Protocol):
+    """They come and go between seconds."""
 
     def add(self, replica: int, at: int) -> None:
         """That replica serves from second `at` on."""
@@ -31,10 +32,22 @@ class Queue(Protocol):
         """It takes no more requests from second `at` on. Returns when it has finished those that it has."""
         ...
 
+
+class Queue(Replicas, Protocol):
+    ledger: Ledger
+
     def advance(self, since: int, until: int) -> None: ...
 
     def left(self) -> int:
         """Requests that have no slot at the end and are late by then, or will be, with the replicas there are."""
+        ...
+
+    def waiting(self) -> float:
+        """Requests that have no slot at the end."""
+        ...
+
+    def responses_s(self) -> tuple[FloatArray, FloatArray]:
+        """Response times of those that had one, in seconds, and how often each."""
         ...
 
 
@@ -53,6 +66,7 @@ class RequestQueue:
         self._size = 0
         self._head = 0
         self._ended, self._ended_share, self._response = (np.zeros(load.length_s + 1) for _ in range(3))
+        self._responses = np.zeros(CLASSES)
 
     def add(self, replica: int, at: int) -> None:
         while self._size + self._slots > len(self._free_s):
@@ -75,7 +89,7 @@ class RequestQueue:
         self._head = serve(
             since, until, self._head, load.arrivals_s, load.work_s, load.slack_s,
             self._free_s, self._owner, self._size,
-            load.arrived, load.arrived_share, self._ended, self._ended_share, self._response,
+            load.arrived, load.arrived_share, self._ended, self._ended_share, self._response, self._responses,
             ledger.arrived, ledger.ended, ledger.late, ledger.present_s, ledger.busy_s, ledger.response_s,
             ledger.in_flight, ledger.waiting,
         )  # fmt: skip
@@ -85,6 +99,12 @@ class RequestQueue:
         return late_of_the_rest(
             self._head, load.arrivals_s, load.work_s, load.slack_s, self._free_s[: self._size].copy(), self._size
         )
+
+    def waiting(self) -> float:
+        return float(self._load.count - self._head)
+
+    def responses_s(self) -> tuple[FloatArray, FloatArray]:
+        return TIMES_S, self._responses
 
 
 class FlowQueue:
@@ -98,10 +118,12 @@ class FlowQueue:
         self._load, self._service = load, service
         self._slots = 0
         self._state = np.zeros(1)
+        self._waits = np.zeros(CLASSES)
         waits_s = np.linspace(0.0, service.slo_s, GRID)
         sample_s = np.sort(service.draw(200_000, np.random.default_rng(0)))
         after = np.searchsorted(sample_s, service.slo_s - waits_s, side="right")
         self._late: FloatArray = 1.0 - after / len(sample_s)
+        self._works_s: FloatArray = np.quantile(sample_s, (np.arange(WORKS) + 0.5) / WORKS)
 
     def add(self, replica: int, at: int) -> None:
         self._slots += self._service.slots
@@ -114,13 +136,24 @@ class FlowQueue:
         ledger, load, slo_s = self.ledger, self._load, self._service.slo_s or 0.0
         flow(
             since, until, self._slots, round(1 / STEP_S), STEP_S, self._service.mean_s, slo_s,
-            load.counts, load.work_s, load.noise, self._late, self._state,
+            load.counts, load.work_s, load.noise, self._late, self._state, self._waits,
             ledger.arrived, ledger.ended, ledger.late, ledger.present_s, ledger.busy_s, ledger.response_s,
             ledger.in_flight, ledger.waiting,
         )  # fmt: skip
 
     def left(self) -> int:
         return 0
+
+    def waiting(self) -> float:
+        return float(self._state[0]) / self._service.mean_s
+
+    def responses_s(self) -> tuple[FloatArray, FloatArray]:
+        """The waits, each with all that its own work may be."""
+        waited = np.flatnonzero(self._waits)
+        waits_s = np.where(waited == 0, 0.0, TIMES_S[waited])
+        times_s: FloatArray = (waits_s[:, None] + self._works_s).ravel()
+        weights: FloatArray = np.repeat(self._waits[waited] / WORKS, WORKS)
+        return times_s, weights
 
 
 @compiled
@@ -159,6 +192,7 @@ def serve(
     since: int, until: int, head: int, arrivals_s: FloatArray, work_s: Float32Array, slack_s: Float32Array,
     free_s: FloatArray, owner: npt.NDArray[np.int64], size: int,
     arrived: FloatArray, arrived_share: FloatArray, ended: FloatArray, ended_share: FloatArray, response: FloatArray,
+    responses: FloatArray,
     sum_arrived: FloatArray, sum_ended: FloatArray, sum_late: FloatArray, sum_present_s: FloatArray,
     sum_busy_s: FloatArray, sum_response_s: FloatArray, in_flight: FloatArray, waiting: FloatArray,
 ) -> int:  # fmt: skip
@@ -187,6 +221,7 @@ def serve(
                 ended[ending] += 1.0
                 ended_share[ending] += ending + 1 - done_s
                 response[ending] += wait_s + work
+            responses[class_of(wait_s + work)] += 1.0
             head += 1
         before = in_flight[second]
         busy = before - waiting[second]
@@ -223,6 +258,7 @@ def late_of_the_rest(
 def flow(
     since: int, until: int, slots: int, each: int, step_s: float, mean_s: float, slo_s: float,
     counts: Int32Array, work_s: Float32Array, noise: Float32Array, late_after: FloatArray, state: FloatArray,
+    waits: FloatArray,
     sum_arrived: FloatArray, sum_ended: FloatArray, sum_late: FloatArray, sum_present_s: FloatArray,
     sum_busy_s: FloatArray, sum_response_s: FloatArray, in_flight: FloatArray, waiting: FloatArray,
 ) -> None:  # fmt: skip
@@ -243,6 +279,7 @@ def flow(
                 wait_s = ahead_s / slots if slots > 0 else 1e9
                 place = int(wait_s / slo_s * last)
                 late += came * (late_after[place] if place < last else 1.0)
+                waits[class_of(wait_s)] += came
                 response_s += came * (mean_s + min(wait_s, 3600.0))
                 arrived += came
             busy = done_s / step_s

@@ -11,6 +11,7 @@ from argosy.simulation.scaling.autoscaler import Autoscaler, World
 from argosy.simulation.scaling.fleet import Fleet
 from argosy.simulation.scaling.queues import queue
 from argosy.simulation.scaling.readings import Readings
+from argosy.simulation.scaling.responses import quantiles
 
 FIRST_MINUTE_S = 60
 FIRST_UTILISATION = 0.7
@@ -27,6 +28,14 @@ class Outcome(msgspec.Struct, frozen=True):
     """Changes of the number that is wanted."""
     reversals: int
     """Changes in the other direction within REVERSAL_S of the last one."""
+    p50_ms: float | None = None
+    """Response times of those that began; None where none did."""
+    p99_ms: float | None = None
+    p999_ms: float | None = None
+    goodput: float | None = None
+    """Answered within the promise, a second."""
+    failed: float | None = None
+    """That have not begun at the end."""
 
 
 def simulate(world: World, autoscaler: Autoscaler, target: float, first: int | None = None) -> Outcome:
@@ -54,6 +63,7 @@ def simulate(world: World, autoscaler: Autoscaler, target: float, first: int | N
             tally.take(wanted - fleet.replicas, now)
             fleet.scale(wanted, now)
     requests = world.load.count
+    p50_s, p99_s, p999_s = quantiles(*line.responses_s(), (0.5, 0.99, 0.999)) or (None,) * 3
     late = float(line.ledger.late[seconds]) + line.left()
     return Outcome(
         target=target,
@@ -62,7 +72,16 @@ def simulate(world: World, autoscaler: Autoscaler, target: float, first: int | N
         requests=requests,
         events=tally.events,
         reversals=tally.reversals,
+        p50_ms=_ms(p50_s),
+        p99_ms=_ms(p99_s),
+        p999_ms=_ms(p999_s),
+        goodput=(requests - late) / seconds,
+        failed=line.waiting(),
     )
+
+
+def _ms(seconds: float | None) -> float | None:
+    return None if seconds is None else 1000 * seconds
 
 
 def first_replicas(world: World) -> int:

@@ -5,16 +5,14 @@ from __future__ import annotations
 import pytest
 
 from argosy.simulation.scaling.fleet import Fleet
-from argosy.simulation.scaling.ledger import Ledger
 
 pytestmark = pytest.mark.unit
 
 
 class Recorder:
-    """A queue whose replicas take `busy_s` to drain."""
+    """Replicas that take `busy_s` to drain."""
 
     def __init__(self, busy_s: float = 0.0) -> None:
-        self.ledger = Ledger(1)
         self.busy_s = busy_s
         self.serving: list[int] = []
         self.served_from: dict[int, int] = {}
@@ -26,12 +24,6 @@ class Recorder:
     def drain(self, replica: int, at: int) -> float:
         self.serving.remove(replica)
         return at + self.busy_s
-
-    def advance(self, since: int, until: int) -> None:
-        """Nothing comes."""
-
-    def left(self) -> int:
-        return 0
 
 
 def test_a_replica_serves_one_cold_start_after_its_launch_and_is_paid_for_from_the_launch() -> None:

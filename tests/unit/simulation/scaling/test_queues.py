@@ -11,6 +11,7 @@ from argosy.simulation.durations import Exponential
 from argosy.simulation.scaling.demand import Demand, steady
 from argosy.simulation.scaling.load import STEP_S, Flow, Requests, draw
 from argosy.simulation.scaling.queues import FlowQueue, Queue, RequestQueue
+from argosy.simulation.scaling.responses import quantiles
 from argosy.simulation.scaling.service import SERVICES, Service
 
 pytestmark = pytest.mark.unit
@@ -52,6 +53,26 @@ def test_waits_follow_erlang_c(slots: int, load: float) -> None:
     assert line.ledger.busy_s[12_000] / 12_000 == pytest.approx(load, rel=0.01)
     ended = line.ledger.ended[12_000]
     assert line.ledger.response_s[12_000] / ended == pytest.approx(present / (load / 0.05), rel=0.01)
+
+
+def test_response_times_of_one_slot_are_exponential() -> None:
+    """M/M/1: a response is longer than t with probability exp(-(1 - a) t / s)."""
+    service = Service("made up", Exponential(0.05), slots=1, slo_s=None)
+    drawn = draw(steady(0.5 / 0.05, 18_000), service, 1)
+    line = RequestQueue(drawn, service) if isinstance(drawn, Requests) else pytest.fail("not request by request")
+    line.add(0, 0)
+    line.advance(0, 18_000)
+    found = quantiles(*line.responses_s(), (0.5, 0.99, 0.999))
+    assert found == pytest.approx([0.1 * math.log(2), 0.1 * math.log(100), 0.1 * math.log(1000)], rel=0.08)
+
+
+def test_requests_without_a_slot_at_the_end_are_counted() -> None:
+    line = exact(requests([0.1, 0.2, 0.3], [20.0, 0.1, 0.1], 10), slots=1)
+    line.add(0, 0)
+    line.advance(0, 10)
+    assert line.waiting() == 2
+    assert quantiles(*line.responses_s(), (0.5,)) == pytest.approx([20.0], rel=0.011)
+    assert quantiles(*exact(requests([], [], 10), slots=1).responses_s(), (0.5,)) is None
 
 
 def test_requests_are_served_in_the_order_of_their_arrival() -> None:
@@ -116,7 +137,7 @@ def test_work_as_a_flow_comes_to_what_the_same_requests_come_to_one_by_one(repli
     wave = 1 + 0.2 * np.sin(np.arange(96) / 96 * 2 * np.pi * 3)
     drawn = draw(Demand("wave", 15, wave * busy / flowing.mean_s, np.empty(0)), single, 1)
     assert isinstance(drawn, Requests)
-    found = []
+    found, highest = [], []
     for line in (RequestQueue(drawn, single), FlowQueue(flow_of(drawn), flowing)):
         for replica in range(replicas):
             line.add(replica, 0)
@@ -126,8 +147,10 @@ def test_work_as_a_flow_comes_to_what_the_same_requests_come_to_one_by_one(repli
         present = ledger.present_s[-1] / drawn.length_s
         busy_s = ledger.busy_s[-1] / drawn.length_s
         found.append((share, present, busy_s, ledger.response_s[-1] / ledger.ended[-1]))
+        highest.append(quantiles(*line.responses_s(), (0.9, 0.99)))
     assert found[0][0] > 0.01
     assert found[1] == pytest.approx(found[0], rel=0.03)
+    assert highest[1] == pytest.approx(highest[0], rel=0.06)
 
 
 def flow_of(drawn: Requests) -> Flow:

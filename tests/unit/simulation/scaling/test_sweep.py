@@ -14,7 +14,7 @@ from argosy.simulation.scaling.demand import Demand
 from argosy.simulation.scaling.envelope import Envelope
 from argosy.simulation.scaling.fixed import Fixed
 from argosy.simulation.scaling.pareto import draw
-from argosy.simulation.scaling.report import compare, points
+from argosy.simulation.scaling.report import compare, rows_of
 from argosy.simulation.scaling.run import Outcome, simulate
 from argosy.simulation.scaling.service import SERVICES, Service
 from argosy.simulation.scaling.sweep import Cell, busy, sweep, world
@@ -48,12 +48,14 @@ def test_every_policy_buys_fewer_violations_with_more_hours(runs: Mapping[str, l
         assert all(0 <= o.violations <= 1 and 0 < o.replica_hours < 15 * 20 / 60 for o in outcomes), name
 
 
-def test_points_are_the_means_of_the_seeds_that_have_the_target() -> None:
+def test_rows_are_the_means_of_the_seeds_that_have_the_target() -> None:
     def one(target: float, hours: float) -> Outcome:
         return Outcome(target, 0.1, hours, 100, 1, 0)
 
-    found = points([[one(3, 10.0), one(4, 12.0)], [one(3, 20.0), one(4, 14.0), one(5, 15.0)]])
-    assert [(point.target, point.replica_hours) for point in found] == [(3, 15.0), (4, 13.0), (5, 15.0)]
+    found = rows_of("kpa", [[one(3, 10.0), one(4, 12.0)], [one(3, 20.0), one(4, 14.0), one(5, 15.0)]])
+    assert [(row.target, row.replica_hours) for row in found] == [(3, 15.0), (4, 13.0), (5, 15.0)]
+    assert found[0].ci95["replica_hours"] == (10.0, 20.0)
+    assert found[0].p99_ms is None, "runs that do not tell it"
 
 
 def test_the_bound_is_not_beaten(runs: Mapping[str, list[list[Outcome]]]) -> None:
@@ -91,13 +93,13 @@ def test_a_longer_cold_start_makes_more_requests_late() -> None:
     assert late[0] < late[1]
 
 
-def test_a_report_compares_with_the_first_and_its_picture_shows_all(runs: Mapping[str, list[list[Outcome]]]) -> None:
+def test_a_report_compares_with_ours_and_its_picture_shows_all(runs: Mapping[str, list[list[Outcome]]]) -> None:
     report = compare(runs, load="made up", service="made up", cold_start_s=10, max_replicas=15)
-    rows = {row.policy: row for row in report.rows}
-    assert rows["predictive"].fewer is None
-    assert rows["fixed"].fewer is not None
-    assert report.fixed_wins == (rows["fixed"].fewer < 1)
-    assert all(row.regret is None or row.regret > 0 for row in report.rows)
+    assert "predictive" not in report.versus
+    static = report.versus["static"]
+    assert static is not None
+    assert report.static_wins == (static < 1)
+    assert all(summary.regret is None or summary.regret > 0 for summary in report.policies)
     picture = draw(report)
     assert all(f">{name}</text>" in picture for name in CONTENDERS)
     assert picture.count("<polyline") == len(CONTENDERS)
@@ -110,5 +112,5 @@ def test_a_policy_that_does_not_exist_is_told_with_those_that_do() -> None:
 
 
 def test_processes_find_what_one_process_finds() -> None:
-    names = ["hpa_cpu", "fixed"]
+    names = ["hpa_cpu", "static"]
     assert sweep(cell(), names, seeds=2, jobs=2) == sweep(cell(), names, seeds=2)
