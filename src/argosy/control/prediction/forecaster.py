@@ -21,7 +21,7 @@ from argosy.control.prediction.binning import Bins
 from argosy.control.prediction.capacity import CapacityFit
 from argosy.control.prediction.disk import DiskThread
 from argosy.control.prediction.fitting import Fitter
-from argosy.control.prediction.measures import COARSE_S, TICK_S, history_of, measures, replica_series
+from argosy.control.prediction.measures import COARSE_S, TICK_S, history_of, replica_series
 from argosy.control.prediction.outlook import Outlook
 from argosy.control.prediction.report import days_of, fleet_saturation, service_view
 from argosy.control.prediction.series import Series
@@ -97,11 +97,13 @@ class Forecaster:
             return
         self._outlooks[service].observe(seen, self._wall_s(now_s))
 
-    def observe_replica(self, service: str, replica: str, seen: Observation, now_s: float) -> None:
+    def observe_replica(self, service: str, replica: str, values: Mapping[str, float], now_s: float) -> None:
         """Is recorded, and nothing is foretold of it."""
-        seen, prefix = seen.sound(), replica_series(service, replica)
-        rate = None if seen.arrivals is None else seen.arrivals / seen.window_s
-        tick = self._ticks.setdefault(prefix, Bins(TICK_S)).add(self._wall_s(now_s), measures(seen, rate))
+        prefix = replica_series(service, replica)
+        bins = self._ticks.get(prefix)
+        if bins is None:
+            bins = self._ticks[prefix] = Bins(TICK_S)
+        tick = bins.add(self._wall_s(now_s), values)
         if tick is not None:
             self._record(TICK_S, tick[0], {f"{prefix}{name}": value for name, value in tick[1].items()})
 

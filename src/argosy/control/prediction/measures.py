@@ -10,7 +10,6 @@ from argosy.contracts.errors import InvalidRequest
 from argosy.contracts.history import HistoryPage, Points
 from argosy.control.prediction.arrays import Floats, known_means
 from argosy.control.prediction.series import CHUNK, Series
-from argosy.control.scaling.observation import Observation
 
 TICK_S = 15
 COARSE_S = 300
@@ -28,25 +27,9 @@ MEASURES = (
     "ready",
     "replicas",
 )
-"""The last two are of a service only."""
+"""The last two are of a service only. What a replica is measured by: `recorded` in control/scaling/metering.py."""
 LONGEST_S = 90 * 86_400
 MOST_POINTS = 1440
-
-
-def measures(seen: Observation, rate: float | None) -> dict[str, float | None]:
-    """Of a service or a replica; `rate` is of arrivals, a second."""
-    return {
-        "rate": rate,
-        "in_flight": seen.in_flight,
-        "queued": seen.queued,
-        "served": seen.throughput_rps,
-        "response": seen.response_time_s,
-        "queue_time": seen.queue_time_s,
-        "cpu": seen.cpu,
-        "memory": seen.memory,
-        "errors": seen.errors,
-        "overload": seen.overload_errors,
-    }
 
 
 def replica_series(service: str, replica: str) -> str:

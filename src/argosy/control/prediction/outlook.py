@@ -17,7 +17,7 @@ from argosy.control.prediction.cold_start import ColdStarts
 from argosy.control.prediction.experts import Fit
 from argosy.control.prediction.load_forecast import HORIZONS_MIN, LoadForecast
 from argosy.control.prediction.load_forecast import RING as MINUTES
-from argosy.control.prediction.measures import COARSE_S, TICK_S, measures
+from argosy.control.prediction.measures import COARSE_S, TICK_S
 from argosy.control.prediction.mixture import Record
 from argosy.control.prediction.series import Series
 from argosy.control.prediction.window_regression import Spread, WindowFit, design, spread
@@ -76,7 +76,16 @@ class Outlook:
         if fine is not None:
             self._take_load(*fine)
         values = {
-            **measures(seen, rate),
+            "rate": rate,
+            "in_flight": seen.in_flight,
+            "queued": seen.queued,
+            "served": seen.throughput_rps,
+            "response": seen.response_time_s,
+            "queue_time": seen.queue_time_s,
+            "cpu": seen.cpu,
+            "memory": seen.memory,
+            "errors": seen.errors,
+            "overload": seen.overload_errors,
             "ready": float(seen.ready),
             "replicas": float(seen.replicas),
         }

@@ -129,6 +129,29 @@ def combined(
     return _with_load(seen, rates) if counted else seen
 
 
+def recorded(meter: Meter, cores: float, memory_limit_bytes: int) -> dict[str, float]:
+    """What is known of one replica, by the names of its series. It may use so many `cores`."""
+    found: dict[str, float] = {}
+    if meter.cpu_cores is not None:
+        found["cpu"] = meter.cpu_cores / max(cores, 1e-9)
+    if meter.last is not None and meter.last.memory_bytes is not None:
+        found["memory"] = meter.last.memory_bytes / memory_limit_bytes
+    rates = meter.rates
+    if rates is None:
+        return found
+    found["rate"] = rates.arrivals_rps
+    found["served"] = rates.served_rps
+    found["in_flight"] = float(rates.load.in_flight)
+    found["queued"] = queued = float(rates.load.queued)
+    found["response"] = rates.load.latency_ms / 1000
+    ended = rates.ended_rps
+    if ended > 0 or not queued:
+        found["queue_time"] = queued / ended if ended > 0 else 0.0
+    found["errors"] = rates.failed_rps / ended if ended > 0 else 0.0
+    found["overload"] = rates.overloaded_rps / ended if ended > 0 else 0.0
+    return found
+
+
 def _with_load(seen: Observation, rates: list[Rates]) -> Observation:
     ended = sum(rate.ended_rps for rate in rates)
     served, queued = sum(rate.served_rps for rate in rates), float(sum(rate.load.queued for rate in rates))

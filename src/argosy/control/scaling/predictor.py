@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Protocol
 
 from argosy.control.scaling.observation import Capacity, Forecast, Observation
@@ -14,8 +15,8 @@ class Predictor(Protocol):
         """Takes note of what was seen; called at every look, also when values are missing."""
         ...
 
-    def observe_replica(self, service: str, replica: str, seen: Observation, now_s: float) -> None:
-        """The same of one ready replica alone, to be recorded."""
+    def observe_replica(self, service: str, replica: str, values: Mapping[str, float], now_s: float) -> None:
+        """What is known of one ready replica, by the names of its series; to be recorded."""
         ...
 
     def forecast(self, service: str, now_s: float) -> Forecast | None: ...
@@ -29,7 +30,7 @@ class NoPredictor:
     def observe(self, service: str, seen: Observation, now_s: float) -> None:
         return
 
-    def observe_replica(self, service: str, replica: str, seen: Observation, now_s: float) -> None:
+    def observe_replica(self, service: str, replica: str, values: Mapping[str, float], now_s: float) -> None:
         return
 
     def forecast(self, service: str, now_s: float) -> Forecast | None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 
 from argosy.config.models import ServiceSettings
 from argosy.control.monitoring.observed import Observed
 from argosy.control.platforms.platform import Platform, Replica
 from argosy.control.scaling.guard import Host
-from argosy.control.scaling.metering import Meter, Sample, combined
+from argosy.control.scaling.metering import Meter, Sample, combined, recorded
 from argosy.control.scaling.observation import COLD_START_S, Observation
 
 
@@ -45,30 +45,26 @@ class Reader:
 
     def service(self, name: str, wall_s: float, stale_s: float) -> Observation:
         """The service as the last look found it."""
-        serving = self._serving(name)
-        return self._combined(name, serving, self._observed.desired[name], len(serving), wall_s, stale_s)
-
-    def each(self, name: str, wall_s: float, stale_s: float) -> Iterator[tuple[str, Observation]]:
-        """Each of its ready replicas by itself, by id."""
-        serving = self._serving(name)
-        for replica in serving:
-            yield replica.id, self._combined(name, [replica], 1, len(serving), wall_s, stale_s)
-
-    def _combined(
-        self, name: str, of: Sequence[Replica], replicas: int, serving: int, wall_s: float, stale_s: float
-    ) -> Observation:
-        """`serving` replicas share the cores."""
-        capacity, settings = self._platform.capacity(), self._services[name]
+        capacity, settings, serving = self._platform.capacity(), self._services[name], self._serving(name)
         return combined(
-            [self._meters.get(replica.id, Meter()) for replica in of],
-            replicas=replicas,
+            [self._meters.get(replica.id, Meter()) for replica in serving],
+            replicas=self._observed.desired[name],
             now_s=wall_s,
             stale_s=stale_s,
             window_s=self._window_s,
-            cores_per_replica=capacity.cores / max(1, serving),
+            cores_per_replica=capacity.cores / max(1, len(serving)),
             memory_limit_bytes=settings.memory_limit_bytes or capacity.memory_bytes,
             cold_start_s=self._observed.cold_start_s.get(name, COLD_START_S),
         )
+
+    def each(self, name: str, wall_s: float, stale_s: float) -> Iterator[tuple[str, dict[str, float]]]:
+        """What is known of each of its ready replicas, by id and then by the names of its series."""
+        serving, capacity = self._serving(name), self._platform.capacity()
+        memory_bytes = self._services[name].memory_limit_bytes or capacity.memory_bytes
+        for replica in serving:
+            meter = self._meters.get(replica.id)
+            if meter is not None and meter.is_known(wall_s, stale_s):
+                yield replica.id, recorded(meter, capacity.cores / len(serving), memory_bytes)
 
     def host(self, name: str) -> Host:
         """What is used by all replicas, and what one of this service takes on average.

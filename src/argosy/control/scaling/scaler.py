@@ -126,8 +126,8 @@ class Scaler:
         name, settings = registration.service, registration.rule.settings
         seen = self._reader.service(name, self._wall(), settings.stale_s).sound()
         self._predictor.observe(name, seen, now_s)
-        for replica, one in self._reader.each(name, self._wall(), settings.stale_s):
-            self._predictor.observe_replica(name, replica, one, now_s)
+        for replica, values in self._reader.each(name, self._wall(), settings.stale_s):
+            self._predictor.observe_replica(name, replica, values, now_s)
         return seen
 
     def _attend(self, registration: Registration, now_s: float) -> None:

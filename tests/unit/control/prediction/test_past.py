@@ -36,8 +36,8 @@ async def test_a_replica_is_recorded_beside_its_service_and_outlives_a_controlle
     for _ in range(60):
         now[0] += 1
         killed.observe("embedding", Observation(2, 2, in_flight=5.0, arrivals=6.0), now[0])
-        killed.observe_replica("embedding", "embedding-1", Observation(1, 1, in_flight=3.0, cpu=0.25), now[0])
-        killed.observe_replica("embedding", "embedding-2", Observation(1, 1, in_flight=2.0, cpu=-1.0), now[0])
+        killed.observe_replica("embedding", "embedding-1", {"in_flight": 3.0, "cpu": 0.25}, now[0])
+        killed.observe_replica("embedding", "embedding-2", {"in_flight": 2.0, "cpu": -1.0}, now[0])
         await killed.write()
     page = await made().past("embedding", 60, None)
     assert (page.service, page.step_s, page.begin) == ("embedding", TICK_S, NOW_S)

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from argosy.contracts.fleet import Load
-from argosy.control.scaling.metering import Meter, Sample, combined
+from argosy.control.scaling.metering import Meter, Sample, combined, recorded
 from argosy.control.scaling.observation import Observation
 
 pytestmark = pytest.mark.unit
@@ -53,6 +53,25 @@ def test_a_replica_is_read_between_its_last_two_probes() -> None:
     assert seen.cpu == pytest.approx(0.5)
     assert seen.queue_time_s == pytest.approx(4 / 20)
     assert seen.complete
+
+
+def test_what_is_recorded_of_a_replica_is_what_a_service_of_it_alone_shows() -> None:
+    idle, fresh = metered(sample(0, Load()), sample(2, Load())), metered(sample(0, Load(), cpu_s=1.0))
+    for meter in (BUSY, idle, fresh, metered(sample(0, Load()), sample(2, Load(queued=2, in_flight=2)))):
+        seen, found = service(meter), recorded(meter, 0.5, 4 * 2**30)
+        assert found.get("rate") == (None if seen.arrivals is None else seen.arrivals / seen.window_s)
+        for name, what in (
+            ("in_flight", "in_flight"),
+            ("queued", "queued"),
+            ("served", "throughput_rps"),
+            ("response", "response_time_s"),
+            ("queue_time", "queue_time_s"),
+            ("cpu", "cpu"),
+            ("errors", "errors"),
+            ("overload", "overload_errors"),
+        ):
+            assert found.get(name) == getattr(seen, what), name
+        assert found["memory"] == 0.25
 
 
 def test_an_idle_replica_is_known_to_be_idle() -> None:

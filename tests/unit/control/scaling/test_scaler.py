@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -109,8 +110,8 @@ class _Noting(NoPredictor):
     def observe(self, service: str, seen: Observation, now_s: float) -> None:
         self.seen.append((service, seen.in_flight))
 
-    def observe_replica(self, service: str, replica: str, seen: Observation, now_s: float) -> None:
-        self.seen.append((replica, seen.in_flight))
+    def observe_replica(self, service: str, replica: str, values: Mapping[str, float], now_s: float) -> None:
+        self.seen.append((replica, values["in_flight"]))
 
 
 async def test_a_service_that_is_never_scaled_is_observed_all_the_same(tmp_path: Path) -> None:
