@@ -6,6 +6,7 @@ import math
 
 from argosy.control.scaling.policies.policy import whole
 from argosy.control.scaling.stabilisation import Peak, Smoothed
+from argosy.simulation.scaling.autoscaler import Foresight
 from argosy.simulation.scaling.readings import Readings
 
 LOOK_S = 2
@@ -15,12 +16,13 @@ SIGMA = 3.0
 
 
 class Reactive:
-    """Wants the most that was asked for within the hold."""
+    """Wants the most that was asked for within the hold, and at least what `known` says of the coming window, if given:
+    the future inside the rule, a bound."""
 
     interval_s = LOOK_S
 
-    def __init__(self, target: float, hold_s: float, service_s: float) -> None:
-        self._target, self._hold_s, self._service_s = target, hold_s, service_s
+    def __init__(self, target: float, hold_s: float, service_s: float, known: Foresight | None = None) -> None:
+        self._target, self._hold_s, self._service_s, self._known = target, hold_s, service_s, known
         self._load, self._usual, self._peak = Smoothed(), Smoothed(), Peak()
 
     def wanted(self, seen: Readings) -> int:
@@ -35,4 +37,6 @@ class Reactive:
             wish = max(wish, whole(rate * self._service_s / (seen.slots * self._target)))
         self._usual = self._usual.next(rate, now, BASELINE_S)
         self._peak = self._peak.next(min(wish, seen.max_replicas), now, self._hold_s, LOOK_S)
-        return round(self._peak.highest)
+        coming = self._known.forecast(seen) if self._known is not None else None
+        foreseen = 0.0 if coming is None else coming.peak_replicas or 0.0
+        return max(round(self._peak.highest), whole(foreseen / self._target))

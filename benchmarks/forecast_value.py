@@ -25,7 +25,7 @@ import numpy.typing as npt
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from argosy.simulation.arrivals import Counted
-from argosy.simulation.scaling.autoscaler import World
+from argosy.simulation.scaling.autoscaler import Foresight, World
 from argosy.simulation.scaling.contenders import CONTENDERS
 from argosy.simulation.scaling.demand import Demand
 from argosy.simulation.scaling.envelope import Envelope, fewer
@@ -91,9 +91,11 @@ def cell(counts: Floats, bin_s: int, replicas: float, cold_start_s: float, name:
     return Cell(demand, SERVICE, cold_start_s, 1, math.ceil(MOST * replicas))
 
 
-def reactive(given: World) -> list[Outcome]:
+def reactive(given: World, known: Foresight | None = None) -> list[Outcome]:
     return [
-        simulate(given, Reactive(target, hold_s, SERVICE.mean_s), target) for hold_s in HOLDS_S for target in TARGETS
+        simulate(given, Reactive(target, hold_s, SERVICE.mean_s, known), target)
+        for hold_s in HOLDS_S
+        for target in TARGETS
     ]
 
 
@@ -103,11 +105,10 @@ def measured(
     made = cell(counts, bin_s, replicas, cold_start_s, name)
     given, ours = world(made, seed), CONTENDERS["predictive"]
     without = replace(given, predictor=None)
-    future = told(given.load, SERVICE, cold_start_s)
     return Row(
         name, bin_s, replicas, cold_start_s,
         swept(ours, given), swept(ours, without),
-        swept(ours, replace(given, predictor=lambda: future)) if bound else [],
+        reactive(without, told(given.load, SERVICE, cold_start_s)) if bound else [],
         reactive(without),
     )  # fmt: skip
 
@@ -131,7 +132,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--cold-starts", type=float, nargs="+", default=[10, 30, 120], help="seconds")
     parser.add_argument("--busy", type=float, nargs="+", default=[7], help="busy replicas in the busiest minute")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--bound", action="store_true", help="also the same policy told the true highest load")
+    parser.add_argument(
+        "--bound", action="store_true", help="also the reactive rule told each window's true highest load"
+    )
     parser.add_argument("--shuffled", action="store_true", help="with bursts moved off the clock")
     options = parser.parse_args(arguments)
     print(

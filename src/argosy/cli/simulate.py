@@ -35,7 +35,7 @@ def simulate(
     seeds: Annotated[
         int | None,
         typer.Option(
-            min=1, max=1000, help="Runs of each strategy. [default: 10; of policies 5, on a load of more than 6 h 2]"
+            min=1, max=1000, help="Runs of each strategy. [default: 10; of policies 5, on a load of more than 6 h 1]"
         ),
     ] = None,
     requests: Annotated[int | None, typer.Option(min=1000, help="Requests of a run. [default: the regime's]")] = None,

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 SERVICE = "generation"
 MOST_RECORDED = 10
-SEEDS, LONG_SEEDS, LONG_S = 5, 2, 6 * 3600
+SEEDS, LONG_SEEDS, LONG_S = 5, 1, 6 * 3600
 """Days of load vary less from seed to seed than an hour."""
 REPLICAS_A_BUSY_ONE = 20 / 7
 """Of the published cells: 20 for 7, 80 for 28."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
+from operator import attrgetter
 from typing import Any
 
 LEARNT_SAMPLES = 200
@@ -49,9 +50,16 @@ class Capacity:
 
     @property
     def learnt(self) -> bool:
-        values = (self.service_time_s, self.slots, self.service_cv2, self.arrival_cv2, self.sigma, self.kappa)
-        sound = all(math.isfinite(v) and v >= 0 for v in values) and self.service_time_s > 0 and self.slots > 0
-        return sound and self.samples >= LEARNT_SAMPLES and self.r2 >= LEARNT_R2
+        return (
+            self.samples >= LEARNT_SAMPLES
+            and self.r2 >= LEARNT_R2
+            and 0 < self.service_time_s < math.inf
+            and 0 < self.slots < math.inf
+            and 0 <= self.service_cv2 < math.inf
+            and 0 <= self.arrival_cv2 < math.inf
+            and 0 <= self.sigma < math.inf
+            and 0 <= self.kappa < math.inf
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +121,10 @@ class Observation:
 
     def sound(self) -> Observation:
         """The same without values that cannot be: those become unknown."""
-        wrong: dict[str, Any] = {name: None for name in NUMBERS if not _possible(getattr(self, name))}
+        wrong: dict[str, Any] = {}
+        for name, value in zip(NUMBERS, _numbers(self), strict=True):
+            if value is not None and not 0 <= value < math.inf:
+                wrong[name] = None
         if not _possible(self.age_s):
             wrong["age_s"] = math.inf
         if not _possible(self.cold_start_s):
@@ -122,7 +133,7 @@ class Observation:
             wrong |= {"window_s": WINDOW_S, "arrivals": None}
         if self.forecast is not None and not _possible(self.forecast.peak_replicas):
             wrong["forecast"] = None
-        if not all(map(_possible, self.named.values())):
+        if self.named and not all(map(_possible, self.named.values())):
             wrong["named"] = {name: value for name, value in self.named.items() if _possible(value)}
         return replace(self, **wrong) if wrong else self
 
@@ -130,7 +141,8 @@ class Observation:
 PER_REPLICA = ("in_flight", "queued")
 MEANS = ("queue_time_s", "response_time_s", "cpu", "memory", "errors", "overload_errors")
 NUMBERS = tuple(f.name for f in fields(Observation) if f.type == "float | None")
+_numbers = attrgetter(*NUMBERS)
 
 
 def _possible(value: float | None) -> bool:
-    return value is None or (math.isfinite(value) and value >= 0)
+    return value is None or 0 <= value < math.inf

@@ -87,11 +87,11 @@ class Remembered(msgspec.Struct, frozen=True):
         """The chance that the load is above each of `limits`, in requests; they rise. 0 while nothing is known."""
         if not self.shares:
             return (limits <= 0).astype(np.float64)
-        shares = self._shares()
+        shares, (places, toward, certain) = self._shares(), _between(limits.tobytes())
         chances = (_NORMED / shares[:, 0]) @ shares
-        logs = np.log(np.maximum(chances[1:], _LEAST))
-        found: Floats = np.exp(np.interp(np.log(np.maximum(limits, LEVELS[1])), _LOGS, logs))
-        found[limits <= 0] = 1.0
+        below, above = np.log(np.maximum(chances[places], _LEAST))
+        found: Floats = np.exp(below + toward * (above - below))
+        found[certain] = 1.0
         return found
 
     def moved(self, by_s: float) -> Remembered:
@@ -99,6 +99,17 @@ class Remembered(msgspec.Struct, frozen=True):
 
     def _shares(self) -> Floats:
         return np.frombuffer(self.shares, np.float64).reshape(SCALES, len(LEVELS))
+
+
+@lru_cache(maxsize=64)
+def _between(limits: bytes) -> tuple[npt.NDArray[np.intp], Floats, npt.NDArray[np.bool_]]:
+    """The levels around each of these limits, shape (2, limits); how far it is from the one to the other, by their
+    logarithms; and which limits any load is above."""
+    given = np.frombuffer(limits, np.float64)
+    logs = np.log(np.clip(given, LEVELS[1], LEVELS[-1]))
+    lower = np.minimum(np.searchsorted(_LOGS, logs, side="right") - 1, len(_LOGS) - 2)
+    toward = (logs - _LOGS[lower]) / (_LOGS[lower + 1] - _LOGS[lower])
+    return np.stack((lower + 1, lower + 2)), toward, given <= 0
 
 
 @lru_cache(maxsize=256)
