@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import msgspec
 
 from argosy.contracts.scaling import Action, Decision, Reason
+from argosy.control.scaling.decision import Rule
 from argosy.control.scaling.observation import Observation
 from argosy.control.scaling.override import Override
 
@@ -48,25 +49,26 @@ class Host:
         )
 
 
-def overridden(decision: Decision, seen: Observation, override: Override | None) -> Decision:
-    """The operator's number instead of the policy's."""
-    if override is None:
-        return decision
-    action = Action.NONE
-    if override.replicas != seen.replicas:
-        action = Action.SCALE_UP if override.replicas > seen.replicas else Action.SCALE_DOWN
-    return msgspec.structs.replace(
-        decision,
-        action=action,
-        target_instances=override.replicas,
-        reason=Reason.MANUAL_OVERRIDE,
-        binding=f"{override.replicas} replicas by hand; the policy says {decision.target_instances}",
-    )
+def overridden(decision: Decision, seen: Observation, override: Override, rule: Rule) -> Decision:
+    """The operator's number instead of the policy's, as far as the bounds allow, which may have changed since."""
+    target = rule.bounded(override.replicas)
+    why = f"{override.replicas} replicas by hand; the policy says {decision.target_instances}"
+    if target != override.replicas:
+        why = f"{why}; the bounds are {rule.min_instances} to {rule.max_instances}"
+    return _changed(decision, towards(seen.replicas, target), target, Reason.MANUAL_OVERRIDE, why)
+
+
+def towards(replicas: int, target: int) -> Action:
+    if target == replicas:
+        return Action.NONE
+    return Action.SCALE_UP if target > replicas else Action.SCALE_DOWN
 
 
 def limited(decision: Decision, seen: Observation, ceiling: int | None, least: int) -> Decision:
     """Not beyond the number past which more replicas did not help lately."""
     if ceiling is None or decision.target_instances <= max(ceiling, least) or decision.action is Action.SCALE_DOWN:
+        return decision
+    if decision.reason is Reason.METRICS_MISSING:
         return decision
     target = max(ceiling, least)
     why = f"more than {target} replicas gave no more throughput"

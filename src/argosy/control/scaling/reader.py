@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from argosy.config.models import ServiceSettings
 from argosy.control.monitoring.observed import Observed
@@ -67,24 +67,31 @@ class Reader:
                 yield replica.id, recorded(meter, capacity.cores / len(serving), memory_bytes)
 
     def host(self, name: str) -> Host:
-        """What is used by all replicas, and what one of this service takes on average.
-
-        One that has just started is taken to use what the others of its service use.
-        """
-        capacity = self._platform.capacity()
-        mine = {replica.id: self._meters[replica.id] for replica in self._of(name) if replica.id in self._meters}
-        cores = [meter.cpu_cores for meter in mine.values() if meter.cpu_cores is not None]
-        each = sum(cores) / len(cores) if cores else 0.0
+        """What is used by all replicas, or will be by those that other services have asked for, and what one of this
+        service takes on average. One that has just started is taken to use what the others of its service use."""
+        capacity, mine = self._platform.capacity(), self._metered(name)
+        each = _mean_cores(mine.values())
         others = sum(meter.cpu_cores or 0.0 for key, meter in self._meters.items() if key not in mine)
-        sizes = [_memory(meter) for meter in mine.values()]
+        coming = [self._coming(service) for service in self._services if service != name]
         return Host(
             cores=capacity.cores,
-            cores_used=others + each * len(mine),
+            cores_used=others + each * len(mine) + sum(cores for cores, _ in coming),
             memory_bytes=capacity.memory_bytes,
-            memory_used_bytes=sum(map(_memory, self._meters.values())),
+            memory_used_bytes=sum(map(_memory, self._meters.values())) + sum(size for _, size in coming),
             replica_cores=each,
-            replica_memory_bytes=max(sizes, default=0),
+            replica_memory_bytes=max(map(_memory, mine.values()), default=0),
         )
+
+    def _coming(self, name: str) -> tuple[float, int]:
+        """Cores and bytes that replicas which are asked for will take once they serve, beyond what they take now."""
+        metered, serving = self._metered(name), {replica.id for replica in self._serving(name)}
+        coming = max(0, self._observed.desired[name] - len(serving))
+        begun = sum(_memory(meter) for key, meter in metered.items() if key not in serving)
+        size = max(map(_memory, metered.values()), default=0)
+        return coming * _mean_cores(metered.values()), max(0, coming * size - begun)
+
+    def _metered(self, name: str) -> dict[str, Meter]:
+        return {replica.id: self._meters[replica.id] for replica in self._of(name) if replica.id in self._meters}
 
     def _serving(self, name: str) -> list[Replica]:
         return [replica for replica in self._of(name) if self._observed.is_ready(replica)]
@@ -92,6 +99,11 @@ class Reader:
     def _of(self, name: str) -> list[Replica]:
         replicas = self._platform.replicas()
         return [r for r in replicas if r.service == name and r.id not in self._observed.draining]
+
+
+def _mean_cores(meters: Iterable[Meter]) -> float:
+    cores = [meter.cpu_cores for meter in meters if meter.cpu_cores is not None]
+    return sum(cores) / len(cores) if cores else 0.0
 
 
 def _memory(meter: Meter) -> int:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import collections
+import hashlib
+import itertools
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -12,14 +14,14 @@ from pydantic import ValidationError
 from argosy.config.models import CustomSettings, ServiceSettings
 from argosy.config.scaling import ScalingSettings
 from argosy.contracts.errors import Conflict, InvalidRequest
-from argosy.contracts.scaling import Action, Decision, DecisionRecord, ScalingChange
+from argosy.contracts.scaling import Decision, DecisionRecord, ScalingChange
 from argosy.control.scaling.decision import Rule
 from argosy.control.scaling.override import Override
 from argosy.control.scaling.payoff import Payoff
 from argosy.control.scaling.policies.policy import Policy, State
 from argosy.control.scaling.policies.table import POLICIES
 
-KEPT_DECISIONS = 200
+KEPT_DECISIONS, WRITTEN_DECISIONS = 200, 20
 MOST_REPLICAS = 256
 LONGEST_AGE_S = 86_400.0
 
@@ -29,6 +31,7 @@ class Memory(msgspec.Struct):
 
     now_s: float
     policy: str
+    """Whose state it is."""
     state: msgspec.Raw
     desired: int
     min_instances: int
@@ -36,6 +39,9 @@ class Memory(msgspec.Struct):
     settings: msgspec.Raw
     override: Override | None
     payoff: Payoff
+    file: str = ""
+    """What the fleet file said; where it says something else now, that counts."""
+    decisions: list[DecisionRecord] = []
 
 
 @dataclass(slots=True)
@@ -45,6 +51,8 @@ class Registration:
     fixed: str
     """Why it is never scaled; empty where it is."""
     state: State
+    file: str
+    """Changes with what the fleet file says."""
     due_s: float = 0.0
     override: Override | None = None
     payoff: Payoff = field(default_factory=Payoff)
@@ -60,19 +68,23 @@ class Registration:
         elif isinstance(settings, CustomSettings) and settings.external is not None:
             fixed = f"{service} runs elsewhere; scale it there"
         rule = Rule(settings.replicas.min, settings.replicas.max, settings.scaling, settings.slo)
-        return cls(service, rule, fixed, POLICIES[settings.scaling.policy].first)
+        said = f"{rule.min_instances} {rule.max_instances} {rule.settings.model_dump_json()}"
+        file = hashlib.sha256(said.encode()).hexdigest()
+        return cls(service, rule, fixed, POLICIES[settings.scaling.policy].first, file)
 
     @property
     def policy(self) -> Policy[Any]:
         return POLICIES[self.rule.settings.policy]
 
-    def record(self, at: float, decision: Decision, performed: bool) -> None:
-        """The newest KEPT_DECISIONS stay; one that repeats the last only counts."""
+    def record(self, at: float, decision: Decision, performed: bool) -> bool:
+        """The newest KEPT_DECISIONS stay; one that repeats the last, and nothing was done, only counts. Returns:
+        whether it is a new one."""
         last = self.decisions[0] if self.decisions else None
-        if last is not None and decision.action is Action.NONE and _same(last.decision, decision):
+        if last is not None and not performed and not last.performed and _same(last.decision, decision):
             last.decision, last.repeated = decision, last.repeated + 1
-        else:
-            self.decisions.appendleft(DecisionRecord(at, decision, performed=performed))
+            return False
+        self.decisions.appendleft(DecisionRecord(at, decision, performed=performed))
+        return True
 
     def change(self, change: ScalingChange) -> None:
         """Takes over what is given, or nothing. Raises: InvalidRequest; Conflict for a service that is never scaled."""
@@ -110,11 +122,15 @@ class Registration:
                 msgspec.Raw(self.rule.settings.model_dump_json().encode()),
                 self.override,
                 self.payoff,
+                self.file,
+                list(itertools.islice(self.decisions, WRITTEN_DECISIONS)),
             )
         )
 
     def restore(self, written: bytes, age_s: float, now_s: float) -> int:
         """Takes up what an earlier controller wrote down. Returns: the replicas it wanted.
+
+        What was changed at run time holds unless the fleet file was changed meanwhile.
 
         Args:
             age_s: since it was written; what the wall clock says, which may have been set meanwhile.
@@ -124,10 +140,14 @@ class Registration:
         settings = ScalingSettings.model_validate_json(bytes(memory.settings))
         state: State = msgspec.json.decode(memory.state, type=type(POLICIES[memory.policy].first))
         by_s = now_s - max(0.0, min(age_s, LONGEST_AGE_S)) - memory.now_s
-        self.rule = replace(
-            self.rule, min_instances=memory.min_instances, max_instances=memory.max_instances, settings=settings
-        )
-        self.state, self.payoff = state.moved(by_s), memory.payoff.moved(by_s)
+        if memory.file == self.file:
+            self.rule = replace(
+                self.rule, min_instances=memory.min_instances, max_instances=memory.max_instances, settings=settings
+            )
+        if memory.policy == self.rule.settings.policy:
+            self.state = state.moved(by_s)
+        self.payoff = memory.payoff.moved(by_s)
+        self.decisions.extend(memory.decisions)
         self.override = memory.override.moved(by_s) if memory.override is not None else None
         return self.rule.bounded(memory.desired)
 

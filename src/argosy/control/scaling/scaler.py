@@ -26,7 +26,7 @@ from argosy.contracts.scaling import (
 from argosy.control.events.feed import Feed
 from argosy.control.history import History
 from argosy.control.monitoring.observed import Observed
-from argosy.control.scaling.guard import limited, overridden, restrained
+from argosy.control.scaling.guard import limited, overridden, restrained, towards
 from argosy.control.scaling.observation import Observation
 from argosy.control.scaling.override import Override
 from argosy.control.scaling.payoff import judged, stepped_up
@@ -143,33 +143,38 @@ class Scaler:
             self._decide(registration, seen, now_s)
 
     def _decide(self, registration: Registration, seen: Observation, now_s: float) -> None:
-        name, rule = registration.service, registration.rule
-        decision, registration.state = registration.policy.decide(seen, registration.state, rule, now_s)
+        rule = registration.rule
+        decision, registration.state = registration.policy.look(seen, registration.state, rule, now_s)
         if registration.override is not None:
-            decision = overridden(decision, seen, registration.override)
+            decision = overridden(decision, seen, registration.override, rule)
         elif rule.settings.undo:
             decision = limited(decision, seen, registration.payoff.limit(now_s), rule.min_instances)
+        by_hand = registration.override is not None
+        self._perform(registration, seen, decision, now_s, shadow=rule.settings.shadow and not by_hand)
+
+    def _perform(
+        self, registration: Registration, seen: Observation, decision: Decision, now_s: float, *, shadow: bool
+    ) -> None:
+        """As far as host and starts allow; the policy's cooldown and hold begin only with what is done."""
+        name, wall_s = registration.service, self._wall()
         failing = self._observed.failure(name) if seen.ready < seen.replicas else ""
         decision = restrained(decision, seen, failing, self._reader.host(name))
-        performed = decision.action is not Action.NONE and (
-            not rule.settings.shadow or registration.override is not None
-        )
-        registration.record(self._wall(), decision, performed)
-        if decision.action is Action.NONE:
-            return
-        if performed and decision.action is Action.SCALE_UP:
-            slots = _slots(registration, seen)
-            registration.payoff = stepped_up(registration.payoff, seen, decision.target_instances, slots, now_s)
-        self._perform(registration, seen, decision, performed)
-
-    def _perform(self, registration: Registration, seen: Observation, decision: Decision, performed: bool) -> None:
-        name, why = registration.service, f"{decision.reason}: {decision.binding}"
         before, after = _replicas(seen.replicas), _replicas(decision.target_instances)
-        if not performed:
-            self._feed.add("scaling", name, before, before, f"shadow mode; would be {after}: {why}")
+        why = f"{decision.reason}: {decision.binding}"
+        if decision.action is Action.NONE:
+            registration.record(wall_s, decision, False)
+            return
+        if shadow:
+            if registration.record(wall_s, decision, False):
+                self._feed.add("scaling", name, before, before, f"shadow mode; would be {after}: {why}")
             return
         self._feed.add("scaling", name, before, after, why)
         self._crew.scale(name, decision.target_instances, why)
+        registration.record(wall_s, decision, True)
+        if decision.action is Action.SCALE_UP:
+            slots = _slots(registration, seen)
+            registration.payoff = stepped_up(registration.payoff, seen, decision.target_instances, slots, now_s)
+        registration.state = registration.policy.stepped(registration.state, seen.replicas, decision, now_s)
         self._save(registration)
 
     def _save(self, registration: Registration) -> None:
@@ -213,7 +218,10 @@ class Scaler:
         self._feed.add("scaling", name, "settings", "changed", _given(change))
         current = change.current_instances
         if current is not None and current != self._observed.desired[name]:
-            self._crew.scale(name, current, "current_instances was set by hand")
+            seen = self._reader.service(name, self._wall(), registration.rule.settings.stale_s)
+            why, action = "current_instances was set by hand", towards(seen.replicas, current)
+            decision = Decision(action, current, Reason.MANUAL_OVERRIDE, binding=why)
+            self._perform(registration, seen, decision, self._clock(), shadow=False)
         self._save(registration)
 
     def order(self, name: str, order: ScaleOrder) -> None:

@@ -10,10 +10,12 @@ from argosy.config.scaling import PredictiveSettings, ScalingSettings, SloSettin
 from argosy.contracts.scaling import Action, Decision, Reason
 from argosy.control.scaling.decision import Rule
 from argosy.control.scaling.observation import Capacity, Forecast, Observation
-from argosy.control.scaling.policies.predictive import PredictiveState, decide, hold
+from argosy.control.scaling.policies.predictive import PREDICTIVE, PredictiveState, hold
 from argosy.control.scaling.remembered import LEAST_STEEP, RESTLESS, Remembered
 
 pytestmark = pytest.mark.unit
+
+decide = PREDICTIVE.decide
 
 RULE = Rule(1, 20, ScalingSettings(slots=4, predictive=PredictiveSettings(hold_s=60)))
 PRESENT_LOAD_ONLY = replace(RULE, slo=SloSettings(share=0.5))

@@ -6,15 +6,17 @@ import math
 from collections.abc import Mapping
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from argosy.config.models import ServiceSettings
 from argosy.config.scaling import PredictiveSettings, ScalingSettings, ThresholdSettings
 from argosy.contracts.errors import InvalidRequest, NotFound
 from argosy.contracts.fleet import Health, Load
-from argosy.contracts.scaling import Action, Reason, ScaleOrder, ScalingChange
+from argosy.contracts.scaling import Action, Decision, Reason, ScaleOrder, ScalingChange
 from argosy.control.health.replica import Probe
 from argosy.control.platforms.platform import Replica, Usage
+from argosy.control.scaling.guard import limited
 from argosy.control.scaling.observation import Observation
 from argosy.control.scaling.policies.table import POLICIES
 from argosy.control.scaling.predictor import NoPredictor
@@ -271,7 +273,9 @@ async def test_shadow_mode_decides_and_changes_nothing(tmp_path: Path) -> None:
         await fleet.pass_time(6, in_flight=10, rate=100)
         assert fleet.running == [f"{SERVICE}-1"]
         assert (fleet.last.decision.action, fleet.last.performed) == (Action.SCALE_UP, False)
-        assert any("would be 4 replicas" in e.why for e in fleet.feed.page(0, 1000).events)
+        await fleet.pass_time(60, in_flight=10, rate=100)
+        assert fleet.last.repeated > 20
+        assert sum("would be 4 replicas" in e.why for e in fleet.feed.page(0, 1000).events) == 1
 
 
 async def test_an_override_stands_above_the_policy_until_it_expires(tmp_path: Path) -> None:
@@ -395,7 +399,7 @@ async def test_a_new_controller_keeps_replicas_windows_cooldowns_and_override(tm
         again.scaler.order(SERVICE, ScaleOrder())
         await again.pass_time(4, in_flight=1, rate=10)
         assert again.last.decision.reason is Reason.COOLDOWN_ACTIVE
-        assert again.last.decision.binding == "cooldown_s = 300, 238 s of it left"
+        assert again.last.decision.binding == "cooldown_s = 300, 242 s of it left"
 
 
 async def test_a_fleet_of_which_nothing_lives_starts_as_its_file_says(tmp_path: Path) -> None:
@@ -466,3 +470,87 @@ async def test_a_crash_looping_slot_goes_first(tmp_path: Path) -> None:
         await settle()
         assert fleet.running == alive
         assert fleet.observed.failure(SERVICE) == ""
+
+
+async def test_a_number_set_by_hand_begins_the_hold_and_keeps_to_the_host(tmp_path: Path) -> None:
+    host = Host(cores=8)
+    host.memory_bytes = 0
+    async with rig(tmp_path, QUICK, host=host) as fleet:
+        await fleet.pass_time(100)
+        fleet.scaler.change(SERVICE, ScalingChange(current_instances=5))
+        await settle()
+        assert len(fleet.running) == 5
+        assert fleet.last.decision.reason is Reason.MANUAL_OVERRIDE
+        await fleet.pass_time(16)
+        assert len(fleet.running) == 5, "a hold of 20 s"
+        await fleet.pass_time(20)
+        assert len(fleet.running) == 1
+        host.replica_cores = 4.0
+        await fleet.pass_time(10)
+        fleet.scaler.change(SERVICE, ScalingChange(current_instances=6))
+        await settle()
+        assert len(fleet.running) == 2
+        assert "host_full" in fleet.last.decision.binding
+        assert "larger host" in fleet.scaler.view(SERVICE).recommendation
+
+
+async def test_a_step_that_the_host_refused_begins_no_cooldown(tmp_path: Path) -> None:
+    host = Host(cores=1)
+    host.replica_cores = 0.9
+    settings = ScalingSettings(policy="threshold", threshold=ThresholdSettings(interval_s=2))
+    async with rig(tmp_path, settings, host=host) as fleet:
+        await fleet.pass_time(20, in_flight=1, rate=10)
+        assert fleet.last.decision.reason is Reason.HOST_FULL
+        assert fleet.last.repeated > 5
+        assert "larger host" in fleet.scaler.view(SERVICE).recommendation
+
+
+async def test_bounds_that_were_changed_hold_for_a_number_by_hand(tmp_path: Path) -> None:
+    async with rig(tmp_path, QUICK) as fleet:
+        fleet.scaler.order(SERVICE, ScaleOrder(5))
+        await settle()
+        fleet.scaler.change(SERVICE, ScalingChange(max_instances=2))
+        await fleet.pass_time(4)
+        assert len(fleet.running) == 2
+        assert "the bounds are 1 to 2" in fleet.last.decision.binding
+
+
+async def test_the_fleet_file_counts_where_it_was_changed_meanwhile(tmp_path: Path) -> None:
+    clock = Time()
+    async with rig(tmp_path, QUICK, clock=clock) as fleet:
+        fleet.scaler.change(SERVICE, ScalingChange(max_instances=7))
+        fleet.scaler.order(SERVICE, ScaleOrder(2, 1000))
+        await fleet.pass_time(30)
+        survivors = tuple(fleet.host.replicas())
+    async with rig(tmp_path, QUICK, host=Host(survivors), clock=clock) as same:
+        assert same.scaler.view(SERVICE).max_instances == 7
+        assert same.scaler.view(SERVICE).decisions, "the last decisions are known"
+    edited = QUICK.model_copy(update={"shadow": True, "policy": "target"})
+    async with rig(tmp_path, edited, host=Host(survivors), clock=clock) as again:
+        view = again.scaler.view(SERVICE)
+        assert (view.policy, view.shadow, view.max_instances) == ("target", True, 10)
+        assert view.override is not None, "what an operator ordered stays"
+
+
+def test_an_undo_waits_for_metrics() -> None:
+    decision = Decision(Action.NONE, 4, Reason.METRICS_MISSING, binding="no load")
+    assert limited(decision, Observation(4, 4), 2, 1) == decision
+    assert (
+        limited(
+            msgspec.structs.replace(decision, reason=Reason.NO_SCALING_NEEDED), Observation(4, 4), 2, 1
+        ).target_instances
+        == 2
+    )
+
+
+async def test_room_that_another_service_has_asked_for_is_taken(tmp_path: Path) -> None:
+    async with rig(tmp_path, QUICK) as fleet:
+        await fleet.pass_time(6)
+        reader = fleet.scaler._reader
+        reader._services = {**reader._services, "other": reader._services[SERVICE]}
+        fleet.observed.desired["other"] = 0
+        alone = reader.host("other")
+        fleet.observed.desired[SERVICE] = 4
+        asked = reader.host("other")
+        assert asked.memory_used_bytes == alone.memory_used_bytes + 3 * 2**20
+        assert asked.cores_used == pytest.approx(alone.cores_used + 0.3)

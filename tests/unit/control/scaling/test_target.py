@@ -8,9 +8,11 @@ from argosy.config.scaling import ScalingSettings, TargetSettings
 from argosy.contracts.scaling import Action, Decision, Reason
 from argosy.control.scaling.decision import Rule
 from argosy.control.scaling.observation import Observation
-from argosy.control.scaling.policies.target import TargetState, decide
+from argosy.control.scaling.policies.target import TARGET, TargetState
 
 pytestmark = pytest.mark.unit
+
+decide = TARGET.decide
 
 
 def rule_of(metrics: dict[str, float], most: int = 100) -> Rule:

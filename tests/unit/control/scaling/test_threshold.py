@@ -14,9 +14,11 @@ from argosy.contracts.scaling import Action, Decision, Reason
 from argosy.control.scaling.decision import Rule
 from argosy.control.scaling.observation import Observation
 from argosy.control.scaling.policies import threshold
-from argosy.control.scaling.policies.threshold import NEEDED, ThresholdState, decide
+from argosy.control.scaling.policies.threshold import NEEDED, THRESHOLD, ThresholdState
 
 pytestmark = pytest.mark.unit
+
+decide = THRESHOLD.decide
 
 RULE = Rule()
 BETWEEN = Observation(

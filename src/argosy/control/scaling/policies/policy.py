@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Generic, Protocol, Self, TypeVar
 
-from argosy.contracts.scaling import Decision
+from argosy.contracts.scaling import Action, Decision
 from argosy.control.scaling.decision import Rule
 from argosy.control.scaling.observation import Observation
 
@@ -34,10 +34,21 @@ class Policy(Generic[S]):
     name: str
     first: S
     """The state of a service never seen before."""
-    decide: Callable[[Observation, S, Rule, float], tuple[Decision, S]]
-    """(observation, state, rule, now on the monotonic clock) → (decision, next state). Raises nothing."""
+    look: Callable[[Observation, S, Rule, float], tuple[Decision, S]]
+    """(observation, state, rule, now on the monotonic clock) → (decision, next state if nothing is done). Raises
+    nothing."""
+    stepped: Callable[[S, int, Decision, float], S]
+    """(that state, replicas before, decision, now) → next state, if the decision is carried out: cooldowns and holds
+    begin."""
     interval_s: Callable[[Rule], float]
     """Time between two decisions."""
+
+    def decide(self, seen: Observation, state: S, rule: Rule, now_s: float) -> tuple[Decision, S]:
+        """A look, and its decision carried out as it is."""
+        decision, state = self.look(seen, state, rule, now_s)
+        if decision.action is Action.NONE:
+            return decision, state
+        return decision, self.stepped(state, seen.replicas, decision, now_s)
 
 
 def missing(seen: Observation, rule: Rule, needed: tuple[str, ...]) -> str:

@@ -79,10 +79,10 @@ class PredictiveState(msgspec.Struct, frozen=True):
         )
 
 
-def decide(seen: Observation, state: PredictiveState, rule: Rule, now_s: float) -> tuple[Decision, PredictiveState]:
+def look(seen: Observation, state: PredictiveState, rule: Rule, now_s: float) -> tuple[Decision, PredictiveState]:
     outside = out_of_bounds(seen, rule)
     if outside is not None:
-        return outside, _stepped(state, now_s, outside)
+        return outside, state
     seen, settings = seen.sound(), rule.settings.predictive
     absent = missing(seen, rule, ("in_flight",))
     if absent or seen.in_flight is None:
@@ -120,8 +120,7 @@ def decide(seen: Observation, state: PredictiveState, rule: Rule, now_s: float) 
             why = f"{binding} asks for {wish}; a small step, {left_s:.0f} s after the last one"
             return held(seen, Reason.STABILISING, metrics=metrics, calm_s=calm_s, binding=why), kept
         reason = Reason.HIGH_LOAD_DETECTED if present > seen.replicas else Reason.FORECAST
-        decision = decided(seen, rule, wish, reason, metrics=metrics, calm_s=calm_s, binding=binding)
-        return decision, _stepped(kept, now_s, decision)
+        return decided(seen, rule, wish, reason, metrics=metrics, calm_s=calm_s, binding=binding), kept
     keep = late * KEEP * remembered.restlessness
     floor = rule.bounded(max(wish, int(np.count_nonzero(chances >= keep))))
     if floor >= seen.replicas:
@@ -137,8 +136,7 @@ def decide(seen: Observation, state: PredictiveState, rule: Rule, now_s: float) 
     if target >= seen.replicas:
         return held(seen, Reason.NO_SCALING_NEEDED, metrics=metrics, calm_s=calm_s, binding=objection), kept
     why = objection or f"the chance that more than {floor} are needed is below {keep:.2g}"
-    decision = decided(seen, rule, target, Reason.SUSTAINED_LOW_USAGE, metrics=metrics, calm_s=calm_s, binding=why)
-    return decision, _stepped(kept, now_s, decision)
+    return decided(seen, rule, target, Reason.SUSTAINED_LOW_USAGE, metrics=metrics, calm_s=calm_s, binding=why), kept
 
 
 def hold(seen: Observation, rule: Rule) -> float:
@@ -226,9 +224,7 @@ def _small_step_waits_s(seen: Observation, state: PredictiveState, wish: int, no
     return SMALL_STEP_WAITS * seen.cold_start_s - (now_s - state.grown_s)
 
 
-def _stepped(state: PredictiveState, now_s: float, decision: Decision) -> PredictiveState:
-    if decision.action is Action.NONE:
-        return state
+def stepped(state: PredictiveState, before: int, decision: Decision, now_s: float) -> PredictiveState:
     grown_s = now_s if decision.action is Action.SCALE_UP else state.grown_s
     return msgspec.structs.replace(state, stepped_s=now_s, grown_s=grown_s, steady=Calm(), calm=Calm())
 
@@ -250,4 +246,4 @@ def _without_harm(seen: Observation, rule: Rule, floor: int) -> tuple[int, str]:
     return seen.replicas, f"cpu would be above {settings.cpu_limit:g} with fewer"
 
 
-PREDICTIVE = Policy("predictive", PredictiveState(), decide, lambda rule: rule.settings.predictive.interval_s)
+PREDICTIVE = Policy("predictive", PredictiveState(), look, stepped, lambda rule: rule.settings.predictive.interval_s)

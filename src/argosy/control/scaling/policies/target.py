@@ -37,10 +37,10 @@ class TargetState(msgspec.Struct, frozen=True):
         )
 
 
-def decide(seen: Observation, state: TargetState, rule: Rule, now_s: float) -> tuple[Decision, TargetState]:
+def look(seen: Observation, state: TargetState, rule: Rule, now_s: float) -> tuple[Decision, TargetState]:
     outside = out_of_bounds(seen, rule)
     if outside is not None:
-        return outside, msgspec.structs.replace(state, stepped_s=now_s)
+        return outside, state
     seen, settings = seen.sound(), rule.settings.target
     values = {name: seen.metric(name) for name in settings.metrics}
     absent = missing(seen, rule, tuple(settings.metrics))
@@ -71,12 +71,14 @@ def decide(seen: Observation, state: TargetState, rule: Rule, now_s: float) -> t
         reason = Reason.HIGH_LOAD_DETECTED if stabilised > seen.replicas else Reason.SUSTAINED_LOW_USAGE
     why = f"{binding} = {settings.metrics[binding]:g}"
     wanted = max(stabilised, wish) if stabilised >= rule.max_instances else stabilised
-    decision = decided(seen, rule, wanted, reason, metrics=values, calm_s=calm_s, binding=why)
-    if decision.action is Action.NONE:
-        return decision, kept
-    if decision.action is Action.SCALE_UP:
-        kept = msgspec.structs.replace(kept, grown=(*grown, (now_s, decision.target_instances - seen.replicas)))
-    return decision, msgspec.structs.replace(kept, stepped_s=now_s, calm=Calm())
+    return decided(seen, rule, wanted, reason, metrics=values, calm_s=calm_s, binding=why), kept
+
+
+def stepped(state: TargetState, before: int, decision: Decision, now_s: float) -> TargetState:
+    grown = state.grown
+    if decision.action is Action.SCALE_UP and decision.reason is not Reason.OUT_OF_BOUNDS:
+        grown = (*grown, (now_s, decision.target_instances - before))
+    return msgspec.structs.replace(state, stepped_s=now_s, grown=grown, calm=Calm())
 
 
 def _wishes(seen: Observation, settings: TargetSettings) -> dict[str, int]:
@@ -107,4 +109,4 @@ def _growth_limit(replicas: int, grown: tuple[tuple[float, int], ...], settings:
     return max(replicas, share, before + settings.up_most_replicas)
 
 
-TARGET = Policy("target", TargetState(), decide, lambda rule: rule.settings.target.interval_s)
+TARGET = Policy("target", TargetState(), look, stepped, lambda rule: rule.settings.target.interval_s)

@@ -20,7 +20,7 @@ from __future__ import annotations
 import msgspec
 
 from argosy.config.scaling import ThresholdSettings
-from argosy.contracts.scaling import Action, Decision, Reason
+from argosy.contracts.scaling import Decision, Reason
 from argosy.control.scaling.decision import Rule, decided, held, out_of_bounds
 from argosy.control.scaling.observation import Observation
 from argosy.control.scaling.policies.policy import OBSERVED_INTERVALS, Policy, cooling, missing
@@ -38,10 +38,10 @@ class ThresholdState(msgspec.Struct, frozen=True):
         return ThresholdState(stepped_s, self.calm.moved(by_s))
 
 
-def decide(seen: Observation, state: ThresholdState, rule: Rule, now_s: float) -> tuple[Decision, ThresholdState]:
+def look(seen: Observation, state: ThresholdState, rule: Rule, now_s: float) -> tuple[Decision, ThresholdState]:
     outside = out_of_bounds(seen, rule)
     if outside is not None:
-        return outside, ThresholdState(now_s, Calm())
+        return outside, state
     seen, settings = seen.sound(), rule.settings.threshold
     values = {name: getattr(seen, name) for name in NEEDED}
     absent = missing(seen, rule, NEEDED)
@@ -63,10 +63,11 @@ def decide(seen: Observation, state: ThresholdState, rule: Rule, now_s: float) -
         return held(seen, Reason.STABILISING, metrics=values, calm_s=calm_s, binding=why), kept
     else:
         wanted, reason, binding = seen.replicas, Reason.NO_SCALING_NEEDED, ", ".join(low)
-    decision = decided(seen, rule, wanted, reason, metrics=values, calm_s=calm_s, binding=binding)
-    if decision.action is Action.NONE:
-        return decision, kept
-    return decision, ThresholdState(now_s, Calm())
+    return decided(seen, rule, wanted, reason, metrics=values, calm_s=calm_s, binding=binding), kept
+
+
+def stepped(state: ThresholdState, before: int, decision: Decision, now_s: float) -> ThresholdState:
+    return ThresholdState(now_s, Calm())
 
 
 def _above(values: dict[str, float], settings: ThresholdSettings) -> list[str]:
@@ -87,4 +88,4 @@ def _not_below(values: dict[str, float], settings: ThresholdSettings) -> list[st
     return [f"{name} {values[name]:.3g} ≥ {limit:g}" for name, limit in limits.items() if values[name] >= limit]
 
 
-THRESHOLD = Policy("threshold", ThresholdState(), decide, lambda rule: rule.settings.threshold.interval_s)
+THRESHOLD = Policy("threshold", ThresholdState(), look, stepped, lambda rule: rule.settings.threshold.interval_s)
