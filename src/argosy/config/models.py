@@ -69,6 +69,10 @@ class ServiceSettings(Settings):
     single_writer: ClassVar[bool] = False
     """Whether a second replica could not work beside the first, not even for a moment."""
 
+    def cores_of_one(self, share: float) -> float:
+        """Cores that one replica can use; `share` is what each has when all of them work."""
+        return self.scaling.cores or 1.0
+
 
 class StoreSettings(ServiceSettings):
     """Vectors, lexical index and chunk payloads."""
@@ -150,6 +154,9 @@ class EmbeddingSettings(ServiceSettings):
         "float16", description="How vectors are kept on disk; `float16` takes half the space, `float32` every bit."
     )
 
+    def cores_of_one(self, share: float) -> float:
+        return self.scaling.cores or self.threads or max(1, round(share))
+
 
 class DocumentsSettings(ServiceSettings):
     """Uploads to indexed chunks."""
@@ -185,6 +192,9 @@ class DocumentsSettings(ServiceSettings):
                 f"chunk_tokens = {self.chunk_tokens}; lower the overlap"
             )
         return self
+
+    def cores_of_one(self, share: float) -> float:
+        return self.scaling.cores or self.parsers
 
 
 class RetrievalSettings(ServiceSettings):

@@ -12,7 +12,7 @@ from argosy.config.settings import Settings
 class UpThresholds(Settings):
     """One replica more when ANY is exceeded."""
 
-    cpu: float = Field(0.70, gt=0, le=10, description="Share of the CPU that a replica may use.")
+    cpu: float = Field(0.70, gt=0, le=10, description="Share of the cores that a replica can use.")
     memory: float = Field(0.80, gt=0, le=1, description="Share of the memory that a replica may use.")
     response_s: float = Field(2.0, gt=0, le=3600, description="Mean response time.")
     queued: float = Field(100, ge=0, description="Requests that wait, of all replicas.")
@@ -22,7 +22,7 @@ class UpThresholds(Settings):
 class DownThresholds(Settings):
     """One replica less when ALL stay below for `stability_s`."""
 
-    cpu: float = Field(0.30, ge=0, le=10, description="Share of the CPU that a replica may use.")
+    cpu: float = Field(0.30, ge=0, le=10, description="Share of the cores that a replica can use.")
     memory: float = Field(0.40, ge=0, le=1, description="Share of the memory that a replica may use.")
     response_s: float = Field(0.5, ge=0, le=3600, description="Mean response time.")
     queued: float = Field(10, ge=0, description="Requests that wait, of all replicas.")
@@ -61,8 +61,8 @@ class TargetSettings(Settings):
     tolerance: float = Field(0.1, ge=0, lt=1, description="Share by which a metric may miss its target.")
     down_window_s: float = Field(300, ge=0, le=86_400, description="The highest wish of this time decides going down.")
     up_window_s: float = Field(0, ge=0, le=86_400, description="The lowest wish of this time decides going up.")
-    up_most_share: float = Field(1.0, gt=0, description="Most growth in one period, as a share of what runs.")
-    up_most_replicas: int = Field(4, ge=1, description="Growth in one period that is always allowed.")
+    up_most_share: float = Field(1.0, gt=0, le=1000, description="Most growth in one period, as a share of what runs.")
+    up_most_replicas: int = Field(4, ge=1, le=1000, description="Growth in one period that is always allowed.")
     up_period_s: float = Field(15, gt=0, le=3600, description="The period in which growth is limited.")
     cooldown_s: float = Field(0, ge=0, le=86_400, description="Time after a step in which no other is made.")
     interval_s: float = Field(15, gt=0, le=3600, description="Time between two decisions.")
@@ -107,6 +107,13 @@ class ScalingSettings(Settings):
     shadow: bool = Field(False, description="Decide and record, but change nothing.")
     slots: float = Field(
         4, gt=0, le=100_000, description="Requests one replica works on at once, until that is learnt."
+    )
+    cores: float | None = Field(
+        None,
+        gt=0,
+        le=1024,
+        description="Cores that one replica can use: its `cpu` is a share of them. Without it one; of documents its "
+        "`parsers`, of embedding its `threads`.",
     )
     stale_s: float = Field(15, gt=0, le=3600, description="Age above which a metric counts as missing.")
     undo: bool = Field(True, description="Take back a step up that raised no throughput, and remember it.")

@@ -52,6 +52,8 @@ class Load(msgspec.Struct):
     mem_utilization: float = 0.0
     overloaded: int = 0
     """Requests that failed for want of capacity: 429, 504, and a 503 that is not about another service."""
+    named: dict[str, float] = {}
+    """What the service measures itself, by name."""
 
 
 class Calls(msgspec.Struct, array_like=True):

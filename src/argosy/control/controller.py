@@ -123,7 +123,7 @@ class Controller:
         return msgspec.structs.replace(
             report,
             balancing={name: settings.balancing for name, settings in self._services.items()},
-            monitoring_interval_s=self.fleet.fleet.probe_interval_s if report.finished else None,
+            monitoring_interval_s=self.fleet.fleet.monitoring_interval_s if report.finished else None,
         )
 
     async def drain(self, replica_id: str) -> None:

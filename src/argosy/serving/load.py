@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
+import re
 import resource
 from collections.abc import Callable
 
@@ -14,6 +16,10 @@ from argosy.serving.near_latency import NearLatency
 
 SMOOTHING = 0.1
 UTILIZATION_WINDOW_S = 1.0
+NAMED = "named_metrics."
+NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
+OWN_NAMES = ("rif", "queued", "latency_ms")
+MOST_NAMED = 32
 
 
 class LoadTracker:
@@ -43,6 +49,20 @@ class LoadTracker:
         self._eps = 0.0
         self._failed_s = 0.0
         self._memory = self._memory_share()
+        self.named: dict[str, float] = {}
+        """What the service measures itself; reported by these names, and policy `target` can follow them."""
+
+    def take_named(self, report: str) -> None:
+        """Takes up `named_metrics.NAME` of an app's own report in ORCA's text form; what cannot be is passed over."""
+        for pair in report.removeprefix("TEXT ").split(","):
+            key, _, value = pair.partition("=")
+            name = key.strip().removeprefix(NAMED)
+            if not key.strip().startswith(NAMED) or not NAME.fullmatch(name) or name in OWN_NAMES:
+                continue
+            with contextlib.suppress(ValueError):
+                number = float(value)
+                if math.isfinite(number) and number >= 0 and (name in self.named or len(self.named) < MOST_NAMED):
+                    self.named[name] = number
 
     def begin(self) -> float:
         """The start time to hand to `end`."""
@@ -89,6 +109,7 @@ class LoadTracker:
             f"application_utilization={self.in_flight / self._capacity:.3f}, "
             f"rps_fractional={self._rps:.2f}, eps={self._failing_eps(now_s):.2f}, named_metrics.rif={rif}, "
             f"named_metrics.queued={self.queued()}, named_metrics.latency_ms={(near_s or 0.0) * 1000:.2f}"
+            + "".join(f", {NAMED}{name}={value:.6g}" for name, value in self.named.items())
         )
 
     def snapshot(self) -> Load:
@@ -103,6 +124,7 @@ class LoadTracker:
             cpu_utilization=self._cpu,
             mem_utilization=self._memory_share(),
             overloaded=self.overloaded,
+            named=dict(self.named),
         )
 
     def _memory_share(self) -> float:

@@ -164,8 +164,14 @@ class _Exchange:
             self.started = True
             self.begun_s = self._kit.clock()
             self.status = message["status"]
+            kept = []
+            for name, value in message.get("headers", ()):
+                if name.lower() == LOAD_HEADER.encode():
+                    self._kit.load.take_named(value.decode("latin-1"))
+                else:
+                    kept.append((name, value))
             message["headers"] = [
-                *message.get("headers", ()),
+                *kept,
                 (REQUEST_ID_HEADER.encode(), self.request_id.encode()),
                 (LOAD_HEADER.encode(), self._kit.load.header(besides=int(self._counted)).encode()),
             ]

@@ -21,8 +21,9 @@ import msgspec
 import psutil
 
 from argosy.contracts.errors import StartError
+from argosy.control.platforms import cgroup
 from argosy.control.platforms.platform import Capacity, ExitListeners, Launch, Replica, ReplicaExit, Usage
-from argosy.control.platforms.processes import kill_group, leader_of, leads_children, until_ended
+from argosy.control.platforms.processes import descendants, kill_group, leader_of, leads_children, until_ended, used_by
 from argosy.control.preflight import free_port
 from argosy.serving import runfile
 from argosy.serving.runfile import ReplicaLock, RunRecord
@@ -48,6 +49,13 @@ class _Watched:
     meter: psutil.Process | None = None
 
 
+def machine() -> Capacity:
+    """What this process may use of its machine: the cores it may run on, within the limits of its container."""
+    cores, memory_bytes = cgroup.limits()
+    affinity, total = len(os.sched_getaffinity(0)), psutil.virtual_memory().total
+    return Capacity(min(affinity, cores or affinity), min(total, memory_bytes or total))
+
+
 class LocalPlatform:
     def __init__(
         self,
@@ -63,13 +71,14 @@ class LocalPlatform:
         self._fleet_json = fleet_json
         self._token = token
         self._controller_url = controller_url
+        self._capacity = machine()
         self._watched: dict[str, _Watched] = {}
         self._ended_with: dict[str, str] = {}
         for folder in (self._run_dir, self._log_dir):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
 
     def capacity(self) -> Capacity:
-        return Capacity(cores=len(os.sched_getaffinity(0)), memory_bytes=psutil.virtual_memory().total)
+        return self._capacity
 
     def replicas(self) -> list[Replica]:
         return [watched.replica for watched in self._watched.values()]
@@ -168,11 +177,15 @@ class LocalPlatform:
         try:
             if watched.meter is None:
                 watched.meter = psutil.Process(watched.replica.pid)
-            with watched.meter.oneshot():
-                times = watched.meter.cpu_times()
-                return Usage(times.user + times.system, watched.meter.memory_info().rss)
+            used = used_by(watched.meter)
         except psutil.Error:
             return None
+        cpu_s, memory_bytes = used
+        for child in descendants(watched.replica.pid):
+            with contextlib.suppress(psutil.Error):
+                more_s, more_bytes = used_by(psutil.Process(child))
+                cpu_s, memory_bytes = cpu_s + more_s, memory_bytes + more_bytes
+        return Usage(cpu_s, memory_bytes)
 
     def _spawn(self, path: Path, launch: Launch, port: int | None, lock_descriptor: int) -> subprocess.Popen[bytes]:
         """The child inherits the lock's descriptor, so the lock is held without a gap from before it exists."""

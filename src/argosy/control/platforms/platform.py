@@ -56,7 +56,7 @@ class Capacity:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """What a replica's process has used so far, and uses now."""
+    """What a replica's process and those that it started have used so far, and use now."""
 
     cpu_s: float
     memory_bytes: int

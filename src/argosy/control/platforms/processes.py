@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import glob
 import os
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
@@ -49,3 +51,20 @@ async def until_ended(descriptor: int) -> None:
     finally:
         loop.remove_reader(descriptor)
         os.close(descriptor)
+
+
+def used_by(process: psutil.Process) -> tuple[float, int]:
+    """CPU time of a process and of those of its children that have ended, and its memory. Raises: psutil.Error."""
+    with process.oneshot():
+        times = process.cpu_times()
+        ended_s = getattr(times, "children_user", 0.0) + getattr(times, "children_system", 0.0)
+        return times.user + times.system + ended_s, int(process.memory_info().rss)
+
+
+def descendants(pid: int) -> Iterator[int]:
+    """Its children and theirs that are alive, as the kernel lists them: going through all processes would be slow."""
+    for path in glob.iglob(f"/proc/{pid}/task/*/children"):
+        with contextlib.suppress(OSError):
+            for child in Path(path).read_text().split():
+                yield int(child)
+                yield from descendants(int(child))

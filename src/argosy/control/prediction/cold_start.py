@@ -18,11 +18,10 @@ class ColdStarts(msgspec.Struct, frozen=True):
     seen_s: tuple[float, ...] = ()
 
     def next(self, last_s: float) -> ColdStarts:
-        """`last_s` is what the last start took, as told at every look; the same again is the same start."""
+        """`last_s` is what the last start took, as told at every look, NaN where none was seen; the same again is the
+        same start."""
         if not math.isfinite(last_s) or last_s < 0 or self.seen_s[-1:] == (last_s,):
             return self
-        if not self.seen_s and last_s == COLD_START_S:
-            return self  # what is assumed before any was seen
         return ColdStarts((*self.seen_s, last_s)[-KEPT:])
 
     @property

@@ -113,6 +113,10 @@ class Forecaster:
     def capacity(self, service: str) -> Capacity | None:
         return self._outlooks[service].capacity()
 
+    def cold_start_s(self, service: str) -> float | None:
+        starts = self._outlooks[service].cold_starts
+        return starts.planned_s if starts.seen_s else None
+
     def fitted(self, service: str) -> CapacityFit:
         """Also where it is not good enough to be used."""
         return self._outlooks[service].fitted

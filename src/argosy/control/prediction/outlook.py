@@ -22,10 +22,11 @@ from argosy.control.prediction.mixture import Record
 from argosy.control.prediction.series import Series
 from argosy.control.prediction.window_regression import Spread, WindowFit, design, spread
 from argosy.control.prediction.worker import FitReply, FitRequest
-from argosy.control.scaling.observation import Capacity, Forecast, Observation
+from argosy.control.scaling.observation import COLD_START_S, Capacity, Forecast, Observation
 
 STALE_BINS = 3
 KEPT_SAMPLES = 2000
+REPLANNED = 0.25
 
 Recorder = Callable[[int, int, Mapping[str, float]], None]
 
@@ -47,7 +48,8 @@ class Outlook:
         """`slots` are those that are set, for as long as none are learnt."""
         self.service = service
         self.minutes = LoadForecast()
-        self.peak = Analogue()
+        self._planned_s = COLD_START_S
+        self.peak = Analogue(self._planned_s)
         self.fitted = CapacityFit(0)
         self.cold_starts = ColdStarts()
         self._slots = slots
@@ -63,9 +65,9 @@ class Outlook:
 
     def observe(self, seen: Observation, wall_s: float) -> None:
         """Values that are not known, or cannot be, leave a gap; nothing is put in their place."""
-        seen = seen.sound()
         self.cold_starts = self.cold_starts.next(seen.cold_start_s)
-        self.peak.plan_for(self.cold_starts.planned_s)
+        self._plan_for(self.cold_starts.planned_s)
+        seen = seen.sound()
         rate = None if seen.arrivals is None else seen.arrivals / seen.window_s
         if not seen.complete:
             rate, load = None, None
@@ -80,7 +82,7 @@ class Outlook:
             "in_flight": seen.in_flight,
             "queued": seen.queued,
             "served": seen.throughput_rps,
-            "response": seen.response_time_s,
+            "response": seen.response_time_s or None,
             "queue_time": seen.queue_time_s,
             "cpu": seen.cpu,
             "memory": seen.memory,
@@ -96,6 +98,12 @@ class Outlook:
         minute = self._minute.add(wall_s, {"rate": rate})
         if minute is not None:
             self.minutes.add(minute[0], minute[1].get("rate", math.nan))
+
+    def _plan_for(self, cold_start_s: float) -> None:
+        """Another window costs a fit, until which nothing is trusted: not for a cold start that is nearly the same."""
+        if abs(cold_start_s - self._planned_s) > REPLANNED * self._planned_s:
+            self._planned_s = cold_start_s
+            self.peak.plan_for(cold_start_s)
 
     def forecast(self, wall_s: float) -> Forecast | None:
         """For the policies; None while nothing is known, and when what is known is too old."""
@@ -153,7 +161,8 @@ class Outlook:
             if memory is not None and len(memory.records) == len(HORIZONS_MIN):
                 self.minutes.fit, self.minutes.records = memory.fit, memory.records
                 self.fitted, self.cold_starts = memory.capacity, memory.cold_starts
-                self.peak = Analogue(self.cold_starts.planned_s, scores=memory.scores)
+                self._planned_s = self.cold_starts.planned_s
+                self.peak = Analogue(self._planned_s, scores=memory.scores)
             if np.isfinite(loads).any():
                 self.peak.fill(last - RING + 1, loads)
 

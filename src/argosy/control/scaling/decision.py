@@ -18,6 +18,8 @@ class Rule:
     max_instances: int = 10
     settings: ScalingSettings = field(default_factory=ScalingSettings)
     slo: SloSettings = field(default_factory=SloSettings)
+    look_s: float = 2.0
+    """Time between two looks: no policy decides more often, whatever its own interval is."""
 
     def bounded(self, replicas: int) -> int:
         return max(self.min_instances, min(self.max_instances, replicas))

@@ -7,10 +7,15 @@ for us; only its CPU and memory are known.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from argosy.contracts.fleet import Load
 from argosy.control.scaling.observation import Observation
+
+ERRORS_S = 30.0
+"""Time constant of the share of requests that failed."""
+LEAST_ENDED = 20.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +44,27 @@ class Rates:
     overloaded_rps: float
     ended_rps: float
 
+    @property
+    def response_s(self) -> float:
+        """What a replica says is of the requests that ended last; without any it would stand for ever."""
+        if self.ended_rps <= 0 and self.load.in_flight == 0:
+            return 0.0
+        return self.load.latency_ms / 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """Requests that ended of late, in all and those that failed: sums that fade."""
+
+    count: float = 0.0
+    failed: float = 0.0
+
+    def next(self, rates: Rates | None, elapsed_s: float) -> Ended:
+        kept = math.exp(-max(0.0, elapsed_s) / ERRORS_S)
+        if rates is None:
+            return Ended(self.count * kept, self.failed * kept)
+        return Ended(self.count * kept + rates.ended_rps * elapsed_s, self.failed * kept + rates.failed_rps * elapsed_s)
+
 
 @dataclass(frozen=True, slots=True)
 class Meter:
@@ -47,21 +73,23 @@ class Meter:
     last: Sample | None = None
     rates: Rates | None = None
     cpu_cores: float | None = None
+    ended: Ended = Ended()
 
     def next(self, sample: Sample) -> Meter:
         before = self.last
         if before is None or before.pid != sample.pid:
             return Meter(sample)
-        rates = self.rates
+        rates, ended = self.rates, self.ended
         if sample.at_s != before.at_s or sample.load is None:
             rates = _rates(before, sample)
+            ended = ended.next(rates, sample.at_s - before.at_s)
         cores = self.cpu_cores
         elapsed_s = sample.cpu_at_s - before.cpu_at_s
         if sample.cpu_s is None or before.cpu_s is None or sample.cpu_s < before.cpu_s:
             cores = None
         elif elapsed_s > 0:
             cores = (sample.cpu_s - before.cpu_s) / elapsed_s
-        return Meter(sample, rates, cores)
+        return Meter(sample, rates, cores, ended)
 
     def is_known(self, now_s: float, stale_s: float) -> bool:
         """Whether anything fresh enough to decide on is known: its load, or at least its CPU."""
@@ -126,7 +154,7 @@ def combined(
             len(known),
         ),
     )
-    return _with_load(seen, rates) if counted else seen
+    return _with_load(seen, rates, [meter.ended for meter in known]) if counted else seen
 
 
 def recorded(meter: Meter, cores: float, memory_limit_bytes: int) -> dict[str, float]:
@@ -143,16 +171,17 @@ def recorded(meter: Meter, cores: float, memory_limit_bytes: int) -> dict[str, f
     found["served"] = rates.served_rps
     found["in_flight"] = float(rates.load.in_flight)
     found["queued"] = queued = float(rates.load.queued)
-    found["response"] = rates.load.latency_ms / 1000
+    if rates.response_s > 0:
+        found["response"] = rates.response_s
     ended = rates.ended_rps
     if ended > 0 or not queued:
         found["queue_time"] = queued / ended if ended > 0 else 0.0
-    found["errors"] = rates.failed_rps / ended if ended > 0 else 0.0
+    found["errors"] = _failed_share([meter.ended])
     found["overload"] = rates.overloaded_rps / ended if ended > 0 else 0.0
     return found
 
 
-def _with_load(seen: Observation, rates: list[Rates]) -> Observation:
+def _with_load(seen: Observation, rates: list[Rates], lately: list[Ended]) -> Observation:
     ended = sum(rate.ended_rps for rate in rates)
     served, queued = sum(rate.served_rps for rate in rates), float(sum(rate.load.queued for rate in rates))
     return Observation(
@@ -166,13 +195,34 @@ def _with_load(seen: Observation, rates: list[Rates]) -> Observation:
         arrivals=sum(rate.arrivals_rps for rate in rates) * seen.window_s,
         window_s=seen.window_s,
         throughput_rps=served,
-        response_time_s=sum(rate.load.latency_ms for rate in rates) / len(rates) / 1000,
+        response_time_s=_response_s(rates),
         cpu=seen.cpu,
         memory=seen.memory,
-        errors=sum(rate.failed_rps for rate in rates) / ended if ended > 0 else 0.0,
+        errors=_failed_share(lately),
         overload_errors=sum(rate.overloaded_rps for rate in rates) / ended if ended > 0 else 0.0,
+        named=_named(rates),
         cold_start_s=seen.cold_start_s,
     )
+
+
+def _response_s(rates: list[Rates]) -> float:
+    """By how many requests ended at each replica; where none did, of those that have any in work."""
+    ended = sum(rate.ended_rps for rate in rates)
+    if ended > 0:
+        return sum(rate.response_s * rate.ended_rps for rate in rates) / ended
+    working = [rate.response_s for rate in rates if rate.load.in_flight]
+    return sum(working) / len(working) if working else 0.0
+
+
+def _failed_share(lately: list[Ended]) -> float:
+    """Of LEAST_ENDED requests at least: one that failed in a quiet service is not all of them."""
+    return sum(ended.failed for ended in lately) / max(LEAST_ENDED, sum(ended.count for ended in lately))
+
+
+def _named(rates: list[Rates]) -> dict[str, float]:
+    """Means of what every replica reports by that name."""
+    names = set.intersection(*(set(rate.load.named) for rate in rates))
+    return {name: sum(rate.load.named[name] for rate in rates) / len(rates) for name in sorted(names)}
 
 
 def _mean(values: list[float], wanted: int) -> float | None:

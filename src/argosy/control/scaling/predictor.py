@@ -23,6 +23,10 @@ class Predictor(Protocol):
 
     def capacity(self, service: str) -> Capacity | None: ...
 
+    def cold_start_s(self, service: str) -> float | None:
+        """To plan with, by the starts that were seen, also by earlier controllers; None where none was."""
+        ...
+
 
 class NoPredictor:
     """Knows nothing."""
@@ -37,4 +41,7 @@ class NoPredictor:
         return None
 
     def capacity(self, service: str) -> Capacity | None:
+        return None
+
+    def cold_start_s(self, service: str) -> float | None:
         return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Mapping
 
 from argosy.config.models import ServiceSettings
@@ -9,7 +10,7 @@ from argosy.control.monitoring.observed import Observed
 from argosy.control.platforms.platform import Platform, Replica
 from argosy.control.scaling.guard import Host
 from argosy.control.scaling.metering import Meter, Sample, combined, recorded
-from argosy.control.scaling.observation import COLD_START_S, Observation
+from argosy.control.scaling.observation import Observation
 
 
 class Reader:
@@ -44,7 +45,7 @@ class Reader:
         return meter.next(Sample(replica.pid, at_s, load, cpu_s, now_s, memory_bytes))
 
     def service(self, name: str, wall_s: float, stale_s: float) -> Observation:
-        """The service as the last look found it."""
+        """The service as the last look found it; a cold start of NaN is one that this controller has not seen."""
         capacity, settings, serving = self._platform.capacity(), self._services[name], self._serving(name)
         return combined(
             [self._meters.get(replica.id, Meter()) for replica in serving],
@@ -52,19 +53,21 @@ class Reader:
             now_s=wall_s,
             stale_s=stale_s,
             window_s=self._window_s,
-            cores_per_replica=capacity.cores / max(1, len(serving)),
+            cores_per_replica=settings.cores_of_one(capacity.cores / max(1, len(serving))),
             memory_limit_bytes=settings.memory_limit_bytes or capacity.memory_bytes,
-            cold_start_s=self._observed.cold_start_s.get(name, COLD_START_S),
+            cold_start_s=self._observed.cold_start_s.get(name, math.nan),
         )
 
     def each(self, name: str, wall_s: float, stale_s: float) -> Iterator[tuple[str, dict[str, float]]]:
         """What is known of each of its ready replicas, by id and then by the names of its series."""
         serving, capacity = self._serving(name), self._platform.capacity()
-        memory_bytes = self._services[name].memory_limit_bytes or capacity.memory_bytes
+        settings = self._services[name]
+        cores = settings.cores_of_one(capacity.cores / max(1, len(serving)))
+        memory_bytes = settings.memory_limit_bytes or capacity.memory_bytes
         for replica in serving:
             meter = self._meters.get(replica.id)
             if meter is not None and meter.is_known(wall_s, stale_s):
-                yield replica.id, recorded(meter, capacity.cores / len(serving), memory_bytes)
+                yield replica.id, recorded(meter, cores, memory_bytes)
 
     def host(self, name: str) -> Host:
         """What is used by all replicas, or will be by those that other services have asked for, and what one of this

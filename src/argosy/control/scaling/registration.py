@@ -61,13 +61,13 @@ class Registration:
     )
 
     @classmethod
-    def of(cls, service: str, settings: ServiceSettings) -> Registration:
+    def of(cls, service: str, settings: ServiceSettings, look_s: float = 2.0) -> Registration:
         fixed = ""
         if settings.single_writer:
             fixed = f"{service} has one writer and so one replica"
         elif isinstance(settings, CustomSettings) and settings.external is not None:
             fixed = f"{service} runs elsewhere; scale it there"
-        rule = Rule(settings.replicas.min, settings.replicas.max, settings.scaling, settings.slo)
+        rule = Rule(settings.replicas.min, settings.replicas.max, settings.scaling, settings.slo, look_s)
         said = f"{rule.min_instances} {rule.max_instances} {rule.settings.model_dump_json()}"
         file = hashlib.sha256(said.encode()).hexdigest()
         return cls(service, rule, fixed, POLICIES[settings.scaling.policy].first, file)

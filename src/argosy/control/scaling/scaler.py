@@ -62,7 +62,7 @@ class Scaler:
         clock: Clock = time.monotonic,
         wall: Callable[[], float] = time.time,
     ) -> None:
-        self._registrations = {name: Registration.of(name, settings) for name, settings in services.items()}
+        self._registrations = {name: Registration.of(name, settings, interval_s) for name, settings in services.items()}
         self._reader = reader
         self._observed = observed
         self._crew = crew
@@ -124,11 +124,12 @@ class Scaler:
     def _look(self, registration: Registration, now_s: float) -> Observation:
         """Also at services that are never scaled: their load and what fills up are foreseen all the same."""
         name, settings = registration.service, registration.rule.settings
-        seen = self._reader.service(name, self._wall(), settings.stale_s).sound()
+        seen = self._reader.service(name, self._wall(), settings.stale_s)
         self._predictor.observe(name, seen, now_s)
         for replica, values in self._reader.each(name, self._wall(), settings.stale_s):
             self._predictor.observe_replica(name, replica, values, now_s)
-        return seen
+        cold_start_s = self._predictor.cold_start_s(name)
+        return (seen if cold_start_s is None else replace(seen, cold_start_s=cold_start_s)).sound()
 
     def _attend(self, registration: Registration, now_s: float) -> None:
         name, settings = registration.service, registration.rule.settings

@@ -51,6 +51,11 @@ class Policy(Generic[S]):
         return decision, self.stepped(state, seen.replicas, decision, now_s)
 
 
+def gap_s(rule: Rule, interval_s: float) -> float:
+    """The longest time between two observations that leaves no gap."""
+    return OBSERVED_INTERVALS * max(interval_s, rule.look_s)
+
+
 def missing(seen: Observation, rule: Rule, needed: tuple[str, ...]) -> str:
     """Which of the metrics that are needed are not known, for people to read; empty where all are."""
     if seen.age_s > rule.settings.stale_s:

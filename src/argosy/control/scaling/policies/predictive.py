@@ -33,7 +33,7 @@ import numpy as np
 from argosy.contracts.scaling import Action, Decision, Reason
 from argosy.control.scaling.decision import Rule, decided, held, out_of_bounds
 from argosy.control.scaling.observation import Capacity, Forecast, Observation
-from argosy.control.scaling.policies.policy import OBSERVED_INTERVALS, Policy, cooling, missing, whole
+from argosy.control.scaling.policies.policy import Policy, cooling, gap_s, missing, whole
 from argosy.control.scaling.queueing import effective, replicas_for_slo
 from argosy.control.scaling.remembered import Floats, Remembered
 from argosy.control.scaling.stabilisation import Calm, Smoothed, shifted
@@ -87,9 +87,9 @@ def look(seen: Observation, state: PredictiveState, rule: Rule, now_s: float) ->
     absent = missing(seen, rule, ("in_flight",))
     if absent or seen.in_flight is None:
         return held(seen, Reason.METRICS_MISSING, metrics={"in_flight": seen.in_flight}, binding=absent), state
-    gap_s = OBSERVED_INTERVALS * max(settings.interval_s, rule.settings.stale_s)
+    longest_s = gap_s(rule, max(settings.interval_s, rule.settings.stale_s))
     load = state.load.next(seen.in_flight, now_s, smoothed_s(seen, rule))
-    remembered = state.remembered.next(load.value or 0.0, now_s, seen.cold_start_s, gap_s)
+    remembered = state.remembered.next(load.value or 0.0, now_s, seen.cold_start_s, longest_s)
     limits = _limits(rule, _learnt(seen) or Capacity(1.0, rule.settings.slots))
     alone = remembered.above(limits)
     chances = _with_forecast(alone, limits, seen, rule)
@@ -99,8 +99,8 @@ def look(seen: Observation, state: PredictiveState, rule: Rule, now_s: float) ->
     wishes["recurring" if chances is alone else "forecast"] = int(np.count_nonzero(chances >= late))
     binding = max(wishes, key=wishes.__getitem__)
     wish = wishes[binding]
-    steady = state.steady.next(True, now_s, gap_s)
-    calm = state.calm.next(wish < seen.replicas, now_s, gap_s)
+    steady = state.steady.next(True, now_s, longest_s)
+    calm = state.calm.next(wish < seen.replicas, now_s, longest_s)
     kept = PredictiveState(state.stepped_s, state.grown_s, load, remembered, steady, calm)
     metrics = {
         "in_flight": seen.in_flight,

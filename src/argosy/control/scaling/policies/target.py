@@ -14,7 +14,7 @@ from argosy.config.scaling import TargetSettings
 from argosy.contracts.scaling import Action, Decision, Reason
 from argosy.control.scaling.decision import Rule, decided, held, out_of_bounds
 from argosy.control.scaling.observation import Observation
-from argosy.control.scaling.policies.policy import OBSERVED_INTERVALS, Policy, cooling, missing, whole
+from argosy.control.scaling.policies.policy import Policy, cooling, gap_s, missing, whole
 from argosy.control.scaling.stabilisation import Calm, Peak, shifted
 
 
@@ -48,11 +48,11 @@ def look(seen: Observation, state: TargetState, rule: Rule, now_s: float) -> tup
     if not wishes or (absent and max(wishes.values()) <= seen.replicas):
         return held(seen, Reason.METRICS_MISSING, metrics=values, binding=absent), state
     binding = max(wishes, key=wishes.__getitem__)
-    wish, gap_s = wishes[binding], OBSERVED_INTERVALS * settings.interval_s
+    wish, longest_s = wishes[binding], gap_s(rule, settings.interval_s)
     highest = state.highest if state.highest.points else Peak(((now_s, float(seen.replicas)),), now_s, now_s)
-    highest = highest.next(wish, now_s, settings.down_window_s, gap_s)
-    lowest = state.lowest.next(-wish, now_s, settings.up_window_s, gap_s)
-    calm = state.calm.next(wish < seen.replicas, now_s, gap_s)
+    highest = highest.next(wish, now_s, settings.down_window_s, longest_s)
+    lowest = state.lowest.next(-wish, now_s, settings.up_window_s, longest_s)
+    calm = state.calm.next(wish < seen.replicas, now_s, longest_s)
     grown = tuple((at_s, count) for at_s, count in state.grown if now_s - at_s < settings.up_period_s)
     kept = TargetState(state.stepped_s, grown, highest, lowest, calm)
     calm_s = calm.duration_s(now_s)

@@ -23,7 +23,7 @@ from argosy.config.scaling import ThresholdSettings
 from argosy.contracts.scaling import Decision, Reason
 from argosy.control.scaling.decision import Rule, decided, held, out_of_bounds
 from argosy.control.scaling.observation import Observation
-from argosy.control.scaling.policies.policy import OBSERVED_INTERVALS, Policy, cooling, missing
+from argosy.control.scaling.policies.policy import Policy, cooling, gap_s, missing
 from argosy.control.scaling.stabilisation import Calm, shifted
 
 NEEDED = ("cpu", "memory", "response_time_s", "queued", "errors")
@@ -48,7 +48,7 @@ def look(seen: Observation, state: ThresholdState, rule: Rule, now_s: float) -> 
     if absent:
         return held(seen, Reason.METRICS_MISSING, metrics=values, binding=absent), state
     high, low = _above(values, settings), _not_below(values, settings)
-    calm = state.calm.next(not low and seen.complete, now_s, OBSERVED_INTERVALS * settings.interval_s)
+    calm = state.calm.next(not low and seen.complete, now_s, gap_s(rule, settings.interval_s))
     calm_s = calm.duration_s(now_s)
     kept = ThresholdState(state.stepped_s, calm)
     left = cooling(state.stepped_s, settings.cooldown_s, now_s)

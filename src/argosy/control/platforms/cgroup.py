@@ -1,0 +1,60 @@
+"""What a container may use: the limits of the control groups that this process is in, version 2 or 1."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+
+MOUNT = Path("/sys/fs/cgroup")
+MEMBERSHIP = Path("/proc/self/cgroup")
+NO_LIMIT_BYTES = 2**60
+"""Version 1 writes a number near the largest there is where it means none."""
+
+
+def limits(mount: Path = MOUNT, membership: Path = MEMBERSHIP) -> tuple[float | None, int | None]:
+    """Cores and bytes of memory, the least of all groups on the way up; None where there is no limit."""
+    cores: list[float] = []
+    memory_bytes: list[int] = []
+    for controllers, path in _groups(membership):
+        for folder in _upwards(mount, controllers, path):
+            quota, period = _words(folder / "cpu.max") or (_word(folder / "cpu.cfs_quota_us"), None)
+            period = period or _word(folder / "cpu.cfs_period_us")
+            if quota and period and quota > 0 and period > 0:
+                cores.append(quota / period)
+            size = _word(folder / "memory.max") or _word(folder / "memory.limit_in_bytes")
+            if size and size < NO_LIMIT_BYTES:
+                memory_bytes.append(int(size))
+    return min(cores, default=None), min(memory_bytes, default=None)
+
+
+def _groups(membership: Path) -> Iterator[tuple[str, str]]:
+    """(controllers, path) of each hierarchy; those of version 2 have no name."""
+    with contextlib.suppress(OSError):
+        for line in membership.read_text().splitlines():
+            _, controllers, path = line.split(":", 2)
+            yield controllers, path
+
+
+def _upwards(mount: Path, controllers: str, path: str) -> Iterator[Path]:
+    """The group's folder and those above it. In a container the mount itself may be the group."""
+    root = mount / controllers if controllers else mount
+    folder = root / path.lstrip("/")
+    while folder != root and root in folder.parents:
+        yield folder
+        folder = folder.parent
+    yield root
+
+
+def _words(path: Path) -> tuple[float | None, float | None] | None:
+    """Of `cpu.max`: quota (None where there is none) and period."""
+    with contextlib.suppress(OSError, ValueError):
+        quota, period = path.read_text().split()
+        return (None if quota == "max" else float(quota)), float(period)
+    return None
+
+
+def _word(path: Path) -> float | None:
+    with contextlib.suppress(OSError, ValueError):
+        return float(path.read_text())
+    return None
