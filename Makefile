@@ -62,8 +62,10 @@ soak: setup-dev ## the chaos tests three times in a row, then many rounds of wha
 test-platforms: setup-dev ## Ray, containers: none of them is a back end yet
 	@echo "The local platform is the only one so far; make test covers it, and PostgreSQL."
 
-bench: setup-dev ## measure every figure the README quotes
-	@for file in benchmarks/[a-z]*.py; do $(BIN)/python $$file || exit 1; done
+bench: setup-dev ## measure every published figure; with DATA=folder that holds traces/ also those on recorded load
+	@for file in benchmarks/[a-z]*.py; do \
+		given=; [ -z "$(DATA)" ] || ! grep -q '"--data"' $$file || given="--data $(DATA)"; \
+		echo "$$file $$given"; $(BIN)/python $$file $$given || exit 1; done
 
 docs: setup-dev ## write the pages that are derived from code, then check all links
 	@$(BIN)/python scripts/configuration_page.py

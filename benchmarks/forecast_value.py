@@ -124,7 +124,7 @@ def off_the_clock(counts: Floats, seed: int = 7) -> Floats:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, required=True, help="folder that holds traces/")
+    parser.add_argument("--data", type=Path, help="folder that holds traces/; without it nothing is measured")
     parser.add_argument("--trace", default="nasa", help="file names of the traces begin like that")
     parser.add_argument("--from-day", type=int, default=0, help="the first day that is read")
     parser.add_argument("--days", type=int, default=2, help="days that count, after the first 7")
@@ -137,6 +137,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--shuffled", action="store_true", help="with bursts moved off the clock")
     options = parser.parse_args(arguments)
+    if options.data is None:
+        print("Nothing is measured: give --data DIR, a folder that holds traces/.", file=sys.stderr)
+        return 0
     print(
         "| trace | bins | busy | cold start | with forecast | without | with against without | future known | share of "
         "the log gap |\n|---|---|---|---|---|---|---|---|---|"

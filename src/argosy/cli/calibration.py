@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 ALONE_S, MOST_ALONE = 3.0, 60
 SEEKING_S = 2.5
+SEEKING_ALONE = 4.0
+"""Such a step in times of a request by itself: where those are long, little else would be answered within it."""
 SEEKING_SHARE = 0.4
 """Of the time, for finding the saturation."""
 FIRST_LOAD = 0.5
@@ -112,16 +114,23 @@ class Calibrator:
     def _carry_out(self, began_s: float) -> None:
         alone_s = self._alone()
         rate, saturation = FIRST_LOAD / alone_s, 0.0
+        step_s = max(SEEKING_S, SEEKING_ALONE * alone_s)
         while time.monotonic() - began_s < SEEKING_SHARE * self.seconds + ALONE_S:
-            step = self._step(rate, SEEKING_S)
+            step = self._step(rate, step_s)
             saturation = max(saturation, step.throughput_rps)
             if step.saturated:
                 break
             rate *= 2
-        saturation = self._step(BEYOND * saturation, FULL_SHARE * self.seconds).throughput_rps
+        self._sound(saturation, alone_s)
+        saturation = self._step(BEYOND * saturation, max(FULL_SHARE * self.seconds, step_s)).throughput_rps
+        self._sound(saturation, alone_s)
         for number, load in enumerate(LOADS):
             left_s = self.seconds - (time.monotonic() - began_s)
-            self._step(load * saturation, max(SEEKING_S, left_s / (len(LOADS) - number)))
+            self._step(load * saturation, max(step_s, left_s / (len(LOADS) - number)))
+
+    def _sound(self, saturation: float, alone_s: float) -> None:
+        if saturation <= 0:
+            raise Harm(f"nothing was answered within a step; one request takes {alone_s:.1f} s: give more --seconds")
 
     def _alone(self) -> float:
         found = one_by_one(self.url, self.ask, ALONE_S, MOST_ALONE, self.seed)

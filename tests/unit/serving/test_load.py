@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import pytest
+from starlette.routing import Mount
+from starlette.types import Receive, Scope, Send
 
 from argosy.contracts.errors import ArgosyError, DeadlineExceeded, Internal, Overloaded, Unavailable
 from argosy.contracts.request import RequestContext
 from argosy.serving.app import create_app, typed
-from argosy.serving.load import LoadTracker
+from argosy.serving.load import MOST_NAMED, LoadTracker
 from tests.asgi import call
 from tests.kits import FLEET_HEADERS, make_kit
 
@@ -28,3 +30,32 @@ async def test_only_want_of_capacity_counts_as_overload(error: ArgosyError, coun
     assert answer.status == error.status
     load: LoadTracker = kit.load
     assert (load.requests, load.snapshot().overloaded) == (1, counts)
+
+
+async def test_an_app_reports_what_it_measures_by_name_beside_its_load() -> None:
+    async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+        report = (
+            b"TEXT cpu_utilization=9, named_metrics.gpu=0.25, named_metrics.rif=99, named_metrics.bad=nan,"
+            b"named_metrics.a b=1"
+        )
+        headers = [(b"content-type", b"text/plain"), (b"Endpoint-Load-Metrics", report)]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": b"done"})
+
+    kit = make_kit()
+    app = create_app(kit, [Mount("/", answer)])
+    found = await call(app, "GET", "/anything", headers=FLEET_HEADERS)
+    report = found.headers["endpoint-load-metrics"]
+    assert report.endswith("named_metrics.gpu=0.25")
+    assert report.count("TEXT") == 1
+    assert "rif=99" not in report
+    assert kit.load.snapshot().named == {"gpu": 0.25}
+
+
+def test_only_so_many_names_are_kept() -> None:
+    load = make_kit().load
+    for number in range(MOST_NAMED + 5):
+        load.take_named(f"TEXT named_metrics.m{number}=1")
+    load.take_named("TEXT named_metrics.m0=2")
+    assert len(load.named) == MOST_NAMED
+    assert load.named["m0"] == 2

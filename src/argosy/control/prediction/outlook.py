@@ -188,11 +188,16 @@ class Outlook:
 
     def _spread(self) -> Spread:
         """By regression, where that is trusted. The analogues' one quantile tells nothing below it."""
-        fit = self.window
-        if fit is not None and fit.trusted and fit.window == self.peak.window:
+        fit = self.fit_in_use()
+        if fit is not None and fit.trusted:
             loads = self.peak.recent().astype(np.float64)
             return spread(fit, design(loads, np.array([len(loads) - 1]), fit.window)[0])
         return ()
+
+    def fit_in_use(self) -> WindowFit | None:
+        """The regression, where it is of the window that is planned for."""
+        fit = self.window
+        return fit if fit is not None and fit.window == self.peak.window else None
 
     def _sample(self, tick: Mapping[str, float]) -> None:
         """Concurrency by Little's law where the response time is known: a count at one moment is mostly chance."""

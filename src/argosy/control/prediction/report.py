@@ -18,10 +18,11 @@ from argosy.contracts.forecast import (
     SaturationView,
 )
 from argosy.control.prediction import anomaly
-from argosy.control.prediction.analogue import BIN_S, LEAST_BINS
+from argosy.control.prediction.analogue import BIN_S, LEAST_BINS, WindowPeak
 from argosy.control.prediction.arrays import Floats
 from argosy.control.prediction.capacity import CapacityFit
 from argosy.control.prediction.experts import NAMES
+from argosy.control.prediction.judged import Judged
 from argosy.control.prediction.measures import COARSE_S, points_of
 from argosy.control.prediction.mixture import Record, Said
 from argosy.control.prediction.outlook import Outlook
@@ -68,17 +69,7 @@ def service_view(outlook: Outlook, most: int, days: Mapping[str, Floats], wall_s
         recorded_s=outlook.peak.recorded_s,
         season_s=None if season is None else season.period_min * 60,
         horizons=horizons,
-        peak=None
-        if peak is None
-        else PeakView(
-            peak.peak / outlook.slots(),
-            peak.horizon_s,
-            peak.period_s,
-            peak.loss / outlook.slots(),
-            peak.naive_loss / outlook.slots(),
-            peak.coverage,
-            peak.trusted,
-        ),
+        peak=None if peak is None else _peak(outlook, peak),
         capacity=_capacity(outlook.fitted),
         cold_start_s=outlook.cold_starts.planned_s,
         cold_starts_seen=len(outlook.cold_starts.seen_s),
@@ -88,6 +79,24 @@ def service_view(outlook: Outlook, most: int, days: Mapping[str, Floats], wall_s
             for name, limit in limits.items()
             if (now := _newest(days[name])) is not None
         ],
+    )
+
+
+def _peak(outlook: Outlook, peak: WindowPeak) -> PeakView:
+    """With the record of the regression, whose spread scaling uses, where that is fitted to the window; else of the
+    analogues, which are shown then and not used."""
+    judged: Judged = peak
+    fit, slots = outlook.fit_in_use(), outlook.slots()
+    if fit is not None:
+        judged = fit
+    return PeakView(
+        peak.peak / slots,
+        peak.horizon_s,
+        peak.period_s,
+        judged.loss / slots,
+        judged.naive_loss / slots,
+        judged.coverage,
+        bool(outlook.spread),
     )
 
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from argosy.contracts.errors import ConfigError
 from argosy.control.prediction.arrays import Floats
+from argosy.control.prediction.measures import points_of
 from argosy.control.prediction.series import LEVELS, Series
 from argosy.simulation.durations import Lognormal
 from argosy.simulation.scaling.demand import Demand
@@ -76,7 +77,7 @@ def _read(data_dir: Path, name: str, step_s: int, length_s: float, until_s: floa
             f"{data_dir / 'control.db'}: the history cannot be read ({error}).", param="data_dir"
         ) from error
     try:
-        return series.read(name, step_s, last - math.ceil(length_s / step_s) + 1, last).astype(np.float64)
+        return points_of(series, name, step_s, last - math.ceil(length_s / step_s) + 1, last)
     except sqlite3.Error as error:
         raise ConfigError(
             f"{data_dir / 'control.db'}: the history cannot be read ({error}).", param="data_dir"

@@ -109,3 +109,33 @@ async def test_what_was_handed_over_is_written_although_the_writer_is_cancelled(
     assert ticks.tolist() == [2.0, 2.0]
     with pytest.raises(Unavailable):
         await forecaster.view()
+
+
+async def test_cold_starts_are_known_after_a_restart_and_none_is_made_up(tmp_path: Path) -> None:
+    now = [0.0]
+    first = _forecaster(tmp_path, now)
+    await first.restore()
+    assert first.cold_start_s("embedding") is None
+    for took_s in (90.0, math.nan, 90.0, 92.0):
+        now[0] += 4
+        first.observe("embedding", Observation(1, 1, in_flight=2.0, cold_start_s=took_s), now[0])
+    assert first.cold_start_s("embedding") == pytest.approx(91.6)
+    await first.close()
+    again = _forecaster(tmp_path, now)
+    await again.restore()
+    again.observe("embedding", Observation(1, 1, in_flight=2.0, cold_start_s=math.nan), now[0])
+    assert again.cold_start_s("embedding") == pytest.approx(91.6)
+    await again.close()
+
+
+async def test_a_cold_start_that_is_nearly_the_same_changes_no_window(tmp_path: Path) -> None:
+    now = [0.0]
+    forecaster = _forecaster(tmp_path, now)
+    await forecaster.restore()
+    peak, windows = forecaster._outlooks["embedding"].peak, []
+    for took_s in (30.0, 31.0, 36.0, 120.0, 121.0, 122.0):
+        now[0] += 4
+        forecaster.observe("embedding", Observation(1, 1, in_flight=2.0, cold_start_s=took_s), now[0])
+        windows.append(peak.window)
+    assert windows[0] == windows[1] == windows[2] < windows[3]
+    await forecaster.close()

@@ -64,14 +64,47 @@ def test_what_is_recorded_of_a_replica_is_what_a_service_of_it_alone_shows() -> 
             ("in_flight", "in_flight"),
             ("queued", "queued"),
             ("served", "throughput_rps"),
-            ("response", "response_time_s"),
             ("queue_time", "queue_time_s"),
             ("cpu", "cpu"),
             ("errors", "errors"),
             ("overload", "overload_errors"),
         ):
             assert found.get(name) == getattr(seen, what), name
+        assert found.get("response") == (seen.response_time_s or None), "where nothing ended there is none"
         assert found["memory"] == 0.25
+
+
+def test_the_response_time_of_a_replica_that_answers_nothing_any_more_is_gone() -> None:
+    """It goes on saying what its last requests took."""
+    slow = metered(sample(0, Load(requests=10)), sample(2, Load(1, 0, 12, latency_ms=5000)))
+    assert service(slow).response_time_s == 5
+    busy = slow.next(sample(4, Load(1, 0, 12, latency_ms=5000)))
+    assert service(busy, now_s=4).response_time_s == 5, "one is still in work"
+    idle = busy.next(sample(6, Load(0, 0, 12, latency_ms=5000)))
+    assert service(idle, now_s=6).response_time_s == 0
+    quick = metered(sample(4, Load(requests=10)), sample(6, Load(0, 0, 40, latency_ms=100)))
+    assert service(idle, quick, now_s=6).response_time_s == pytest.approx(0.1), "by how many each answered"
+
+
+def test_one_failure_in_a_quiet_service_is_not_all_of_it() -> None:
+    quiet = metered(sample(0, Load(requests=10)), sample(2, Load(requests=11, errors=1)))
+    assert service(quiet).errors == pytest.approx(1 / 20)
+    meter = metered(sample(0, Load()))
+    for second in range(2, 62, 2):
+        meter = meter.next(sample(second, Load(requests=5 * second, errors=second)))
+    assert service(meter, now_s=60).errors == pytest.approx(0.2)
+    for second in range(62, 122, 2):
+        meter = meter.next(sample(second, Load(requests=5 * second, errors=60)))
+    faded = service(meter, now_s=120).errors
+    assert faded is not None
+    assert faded < 0.05, "what is long over fades"
+
+
+def test_what_a_service_measures_itself_is_a_mean_of_those_that_all_report() -> None:
+    one = metered(sample(0, Load()), sample(2, Load(named={"gpu": 0.2, "tokens": 7})))
+    other = metered(sample(0, Load()), sample(2, Load(named={"gpu": 0.6})))
+    assert service(one, other).named == {"gpu": pytest.approx(0.4)}
+    assert service(one, other).metric("gpu") == pytest.approx(0.4)
 
 
 def test_an_idle_replica_is_known_to_be_idle() -> None:

@@ -126,6 +126,28 @@ async def test_a_service_that_is_never_scaled_is_observed_all_the_same(tmp_path:
         assert fleet.scaler.view(SERVICE).decisions == []
 
 
+async def test_the_cold_start_is_the_one_that_was_learnt(tmp_path: Path) -> None:
+    class Learnt(NoPredictor):
+        def __init__(self) -> None:
+            self.seen: list[float] = []
+
+        def observe(self, service: str, seen: Observation, now_s: float) -> None:
+            self.seen.append(seen.cold_start_s)
+
+        def cold_start_s(self, service: str) -> float | None:
+            return 90.0
+
+    async with rig(tmp_path, QUICK) as fleet:
+        learnt = fleet.scaler._predictor = Learnt()
+        fleet.observed.cold_start_s.clear()
+        await fleet.pass_time(4, in_flight=1, rate=10)
+        assert all(map(math.isnan, learnt.seen)), "this controller saw no start"
+        assert fleet.scaler._look(fleet.scaler._registrations[SERVICE], 0.0).cold_start_s == 90
+        fleet.observed.cold_start_s[SERVICE] = 7.0
+        await fleet.pass_time(2, in_flight=1, rate=10)
+        assert learnt.seen[-1] == 7.0
+
+
 async def test_each_replica_is_observed_beside_its_service(tmp_path: Path) -> None:
     async with rig(tmp_path, QUICK) as fleet:
         await fleet.pass_time(6, in_flight=10, rate=100)

@@ -42,6 +42,13 @@ def run(seen: Observation, times_s: range | list[float], state: ThresholdState |
     return decisions
 
 
+def test_calm_is_calm_also_where_the_fleet_looks_seldom() -> None:
+    rule, state = replace(RULE, look_s=300.0), ThresholdState()
+    for now_s in (0, 300):
+        decision, state = decide(CALM, state, rule, now_s)
+    assert decision.action is Action.SCALE_DOWN
+
+
 def test_the_table_has_every_metric() -> None:
     assert [row[0] for row in ROWS] == list(NEEDED)
 
