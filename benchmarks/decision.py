@@ -1,7 +1,7 @@
 """What one decision costs: a tick of the scaler for a service with many replicas, by the thread's own time.
 
 `python benchmarks/decision.py` prints a Markdown table and takes about twenty seconds. Samples of every replica, the
-observation, forecast and capacity model, and the policy are all in it; only the probes and the start of replicas are
+observation, forecast on a week of load, and the policy are all in it; only the probes and the start of replicas are
 not. The capacity model is learnt, so that no rule is left out.
 """
 
@@ -28,8 +28,10 @@ from argosy.control.history import History
 from argosy.control.monitoring.observed import Observed
 from argosy.control.platforms.fake import FakePlatform
 from argosy.control.platforms.platform import Replica
+from argosy.control.prediction.analogue import BIN_S, RING
 from argosy.control.prediction.forecaster import Forecaster
 from argosy.control.prediction.series import Series
+from argosy.control.prediction.window_regression import fit_window
 from argosy.control.scaling.observation import Capacity, Forecast
 from argosy.control.scaling.policies.table import POLICIES
 from argosy.control.scaling.reader import Reader
@@ -41,7 +43,18 @@ SPREAD = tuple((0.1, 5.0 + share) for share in range(10))
 
 
 class Learnt(Forecaster):
-    """All of the forecaster's work, and answers as after days of it."""
+    """All of the forecaster's work, on a week of load; answers as a service of so many replicas would get."""
+
+    def take_up(self, service: str, wall_s: float) -> None:
+        """A week of load, a regression fitted to it, and days of the rate."""
+        outlook, rng = self._outlooks[service], np.random.default_rng(0)
+        last = int(wall_s // BIN_S) - 1
+        clock = np.arange(last - RING + 1, last + 1) * BIN_S / 86_400
+        loads = rng.poisson(20 + 15 * np.sin(2 * np.pi * clock)).astype(np.float64)
+        outlook.peak.fill(last - RING + 1, loads)
+        outlook.window = fit_window(loads, outlook.peak.window)
+        minutes = rng.poisson(600, 14 * 1440) / 10
+        outlook.minutes.fill(int(wall_s // 60) - len(minutes), minutes)
 
     def capacity(self, service: str) -> Capacity | None:
         super().capacity(service)
@@ -86,6 +99,8 @@ def costs(policy: str, replicas: int, ticks: int) -> list[float]:
         observed.desired["work"] = replicas
         platform._replicas = {replica.id: replica for replica in running}
         forecaster = Learnt(services, history, Series(Path(folder)), clock=clock, wall=clock)
+        asyncio.run(forecaster.restore())
+        forecaster.take_up("work", clock())
         reader = Reader(services, platform, observed, INTERVAL_S)
         scaler = Scaler(
             services,

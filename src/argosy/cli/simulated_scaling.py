@@ -156,9 +156,8 @@ def _versus(result: ScalingComparison) -> None:
         if said:
             output.line(f"{summary.policy}: {'; '.join(said)}.")
     if result.static_wins:
-        output.line(
-            f"A fixed number of replicas beats {result.ours} on this load: consider replicas.min = replicas.max."
-        )
+        enough = "" if result.static_enough is None else f" = {result.static_enough}, with which 1 % at most is late"
+        output.line(f"A fixed number beats {result.ours} on this load: consider replicas.min = replicas.max{enough}.")
 
 
 def _silence(done: int, of: int) -> None:

@@ -84,7 +84,8 @@ class Analogue:
 
     def recent(self) -> Floats:
         """The last RING loads, oldest first; NaN where one is not known."""
-        return self._loads[np.arange((self._last or 0) - RING + 1, (self._last or 0) + 1) % RING]
+        oldest = ((self._last or 0) + 1) % RING
+        return np.concatenate((self._loads[oldest:], self._loads[:oldest]))
 
     @property
     def window(self) -> int:

@@ -20,7 +20,7 @@ from argosy.control.prediction.load_forecast import RING as MINUTES
 from argosy.control.prediction.measures import COARSE_S, TICK_S
 from argosy.control.prediction.mixture import Record
 from argosy.control.prediction.series import Series
-from argosy.control.prediction.window_regression import Spread, WindowFit, design, spread
+from argosy.control.prediction.window_regression import Spread, WindowFit, newest, spread
 from argosy.control.prediction.worker import FitReply, FitRequest
 from argosy.control.scaling.observation import COLD_START_S, Capacity, Forecast, Observation
 
@@ -190,8 +190,7 @@ class Outlook:
         """By regression, where that is trusted. The analogues' one quantile tells nothing below it."""
         fit = self.fit_in_use()
         if fit is not None and fit.trusted:
-            loads = self.peak.recent().astype(np.float64)
-            return spread(fit, design(loads, np.array([len(loads) - 1]), fit.window)[0])
+            return spread(fit, newest(self.peak.recent(), fit.window))
         return ()
 
     def fit_in_use(self) -> WindowFit | None:

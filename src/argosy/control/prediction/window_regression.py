@@ -22,6 +22,7 @@ MEANS_S = (15, 60, 180, 600, 1800, 7200)
 HIGHS_S = (300, 900, 3600)
 PROFILE = 600 // BIN_S
 DAYS = 7
+LATELY = max(*MEANS_S, *HIGHS_S) // BIN_S + LOAD_BINS
 EVERY = 60 // BIN_S
 """Rows are fitted on one window a minute."""
 RIDGE = 1.0
@@ -75,6 +76,26 @@ def design(loads: Floats, at: Bins, window: int) -> Floats:
     rows: Floats = np.stack(columns, 1)
     rows[~np.isfinite(level)] = np.nan
     return rows
+
+
+def newest(loads: npt.NDArray[np.floating], window: int) -> Floats:
+    """The row of the last bin, from those parts of the week that it is made of: in a twentieth of the time."""
+    last = loads[-LATELY:].astype(np.float64)
+    row: Floats = design(last, np.array([len(last) - 1]), window)[0]
+    if math.isnan(row[0]):
+        return row
+    days: list[float] = []
+    for day in range(1, DAYS + 1):
+        end = len(loads) - day * DAY + window // 2 + PROFILE // 2
+        part = loads[max(0, end - PROFILE) : max(0, end)].astype(np.float64)
+        known = part[np.isfinite(part)]
+        seen = 2 * len(known) > PROFILE
+        days.append(max(0.0, float(known.mean())) if seen else math.nan)
+    if math.isfinite(days[0]):
+        row[-2] = math.sqrt(days[0])
+    if not np.isnan(days).all():
+        row[-1] = math.sqrt(float(np.nanmean(days)))
+    return row
 
 
 def targets(loads: Floats, at: Bins, window: int) -> Floats:

@@ -67,6 +67,8 @@ class ScalingComparison(msgspec.Struct):
     """The one that the others are compared with."""
     static_wins: bool
     """Whether a fixed number beats it at equal cost."""
+    static_enough: int | None
+    """The least fixed number with at most LATE late."""
     trace: str | None = None
     """The file, where the load is from one."""
 
@@ -80,7 +82,8 @@ def compare(
     """`predictive` is compared with the others, or the first policy where that was not run."""
     ours = OURS if OURS in runs else next(iter(runs))
     ratios = {name: _plain(versus(runs[ours], theirs)) for name, theirs in runs.items() if name != ours}
-    static = ratios.get(STATIC)
+    static, rows = ratios.get(STATIC), [row for name, theirs in runs.items() for row in rows_of(name, theirs)]
+    enough = [round(row.target) for row in rows if row.policy == STATIC and row.slo_violations <= LATE]
     return ScalingComparison(
         load=load,
         service=service,
@@ -88,11 +91,12 @@ def compare(
         max_replicas=max_replicas,
         seeds=len(runs[ours]),
         requests=runs[ours][0][0].requests,
-        rows=[row for name, theirs in runs.items() for row in rows_of(name, theirs)],
+        rows=rows,
         policies=[_summary(name, runs, ours) for name in runs],
         versus=ratios,
         ours=ours,
         static_wins=static is not None and static < 1,
+        static_enough=min(enough, default=None),
     )
 
 

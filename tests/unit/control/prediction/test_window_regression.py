@@ -10,7 +10,7 @@ import pytest
 from argosy.control.prediction.analogue import BIN_S, DAY, Analogue
 from argosy.control.prediction.arrays import Floats
 from argosy.control.prediction.judged import naive_spans
-from argosy.control.prediction.window_regression import CHANCES, WindowFit, design, fit_window, spread, targets
+from argosy.control.prediction.window_regression import CHANCES, WindowFit, design, fit_window, newest, spread, targets
 
 pytestmark = pytest.mark.unit
 
@@ -105,3 +105,13 @@ def test_naive_is_the_best_of_the_highest_of_some_windows_past_and_never_more_th
     assert naive_spans(9, BIN_S) == [11, 22, 44]
     assert naive_spans(300, BIN_S) == [302, 604, 720]
     assert naive_spans(1000, BIN_S) == [1002, 1002, 1002]
+
+
+@pytest.mark.parametrize("length", [40, 1000, DAY + 100, 3 * DAY])
+def test_the_newest_row_is_the_last_of_all(length: int) -> None:
+    loads = _loads()[:length].copy()
+    loads[length // 2 : length // 2 + 70] = np.nan
+    every = design(loads, np.array([length - 2, length - 1]), WINDOW)[1]
+    assert newest(loads, WINDOW) == pytest.approx(every, nan_ok=True)
+    loads[-40:] = np.nan
+    assert np.isnan(newest(loads, WINDOW)).all()

@@ -99,6 +99,10 @@ def test_a_report_compares_with_ours_and_its_picture_shows_all(runs: Mapping[str
     static = report.versus["static"]
     assert static is not None
     assert report.static_wins == (static < 1)
+    assert report.static_enough is not None
+    late = {row.target: row.slo_violations for row in report.points("static")}
+    assert late[report.static_enough] <= 0.01
+    assert all(share > 0.01 for number, share in late.items() if number < report.static_enough)
     assert all(summary.regret is None or summary.regret > 0 for summary in report.policies)
     picture = draw(report)
     assert all(f">{name}</text>" in picture for name in CONTENDERS)
