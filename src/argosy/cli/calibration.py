@@ -121,6 +121,8 @@ class Calibrator:
             if step.saturated:
                 break
             rate *= 2
+        else:
+            self.tell("The time was over before it was saturated: more --seconds, or fewer --replicas, tell more.")
         self._sound(saturation, alone_s)
         saturation = self._step(BEYOND * saturation, max(FULL_SHARE * self.seconds, step_s)).throughput_rps
         self._sound(saturation, alone_s)
@@ -136,8 +138,8 @@ class Calibrator:
         found = one_by_one(self.url, self.ask, ALONE_S, MOST_ALONE, self.seed)
         if not found.latencies_ms:
             raise InvalidRequest(
-                f"{self.ask.method} {self.ask.path} is not answered well, not even one by one; "
-                "a service of your own needs --path with something that it answers to GET."
+                f"{self.ask.method} {self.ask.path} is not answered well, not even one by one "
+                f"({_said(found)}); a service of your own needs --path with something that it answers to GET."
             )
         return statistics.median(found.latencies_ms) / 1000
 
@@ -180,6 +182,11 @@ class Calibrator:
 
     def _is_local(self) -> bool:
         return urlsplit(self.url).hostname in ("127.0.0.1", "localhost", "::1")
+
+
+def _said(outcome: Outcome) -> str:
+    """The statuses of what was not answered well."""
+    return ", ".join(f"{count} × {status or 'no answer'}" for status, count in sorted(outcome.statuses.items()))
 
 
 def measured_step(

@@ -54,6 +54,8 @@ def plan(
     from argosy.cli.gateway import admin_api
     from argosy.contracts.plan import PlanPage, PlanRequest
 
+    if rps == 0:
+        raise typer.BadParameter("give a rate above 0.", param_hint="--rps")
     if rps is None and not calibrate:
         raise typer.BadParameter("--rps is missing: argosy plan --rps 50 --p95 200ms, or argosy plan --calibrate.")
     if (path is not None or replicas is not None) and (service is None or not calibrate):
@@ -93,6 +95,10 @@ def _calibrate(
 
     ours = {"store", "embedding", "documents", "retrieval", "generation", "gateway"}
     names = [view.name for view in api.get("/v1/fleet").into(FleetView).services]
+    if service not in names:
+        raise typer.BadParameter(
+            f"there is no service {service}; there are {', '.join(names)}.", param_hint="--service"
+        )
     base = f"/v1/services/{quote(service, safe='')}"
     ask = ask_of(service, path, custom=service in names and service not in ours)
     scaling = api.get(f"{base}/scaling").into(ScalingView)

@@ -35,9 +35,13 @@ def scale(
     from argosy.contracts.scaling import ScaleOrder, ScalingView
 
     service, equals, number = order.partition("=")
+    if not service:
+        raise typer.BadParameter(f"{order} names no service; write it like embedding=3.")
     wanted = ScaleOrder(_replicas(order, number), seconds(lasting)) if equals else None
     if lasting is not None and (wanted is None or wanted.replicas is None):
         raise typer.BadParameter("--for needs a number of replicas: SERVICE=N --for 30m.")
+    if wanted is not None and wanted.expires_s == 0:
+        raise typer.BadParameter("give a time above 0, like 30m.", param_hint="--for")
     fleet = locate(url, admin_url, data_dir)
     api = admin_api(fleet)
     path = f"/v1/services/{service}/scal"
@@ -52,7 +56,10 @@ def _replicas(order: str, number: str) -> int | None:
     if number == "auto":
         return None
     if not (number.isascii() and number.isdigit()):
-        raise typer.BadParameter(f"{order} has no number of replicas; write it like embedding=3 or embedding=auto.")
+        raise typer.BadParameter(
+            f"{number or 'nothing'} is no number of replicas; give one from 1 up, within the service's bounds: "
+            "embedding=3, or embedding=auto."
+        )
     return int(number)
 
 

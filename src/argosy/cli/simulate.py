@@ -56,21 +56,21 @@ def simulate(
         typer.Option(help="With --policy: generation or embedding; with --from-history the name of your service."),
     ] = None,
     cold_start: Annotated[
-        float,
+        float | None,
         typer.Option(
             "--cold-start-s",
             "--cold-start",
             min=0,
             max=3600,
-            help="With --policy: seconds from launch until a replica is ready.",
+            help="With --policy: seconds from launch until a replica is ready. [10; of a history what was seen]",
         ),
-    ] = 10.0,
+    ] = None,
     sweep: Annotated[bool, typer.Option(help="With --policy: each over all its targets.")] = False,
     busy: Annotated[
         float | None, typer.Option(min=0.1, max=1000, help="With --policy: replicas the busiest minute fills. [7]")
     ] = None,
     max_replicas: Annotated[
-        int | None, typer.Option(min=1, max=10_000, help="With --policy. [20 for 7 busy ones; of a history 10]")
+        int | None, typer.Option(min=1, max=10_000, help="With --policy. [20 for 7 busy ones; of a history its most]")
     ] = None,
     since: Annotated[float, typer.Option(min=0, help="With --policy: hours of the trace to leave out.")] = 0.0,
     hours: Annotated[
@@ -79,7 +79,10 @@ def simulate(
     from_history: Annotated[
         str | None, typer.Option(help="With --policy: the load your controller recorded in the last 7d, 12h.")
     ] = None,
-    slots: Annotated[int, typer.Option(min=1, max=1000, help="With --from-history: requests a replica works on.")] = 4,
+    slots: Annotated[
+        int | None,
+        typer.Option(min=1, max=1000, help="With --from-history: requests a replica works on. [as learnt or set]"),
+    ] = None,
     work_ms: Annotated[
         float | None, typer.Option(min=0.1, help="With --from-history: time of a request. [the calmest response times]")
     ] = None,
@@ -97,6 +100,8 @@ def simulate(
     from argosy.simulation.plot import draw
     from argosy.simulation.subject import Subject
 
+    if plot is not None and not plot.absolute().parent.is_dir():
+        raise typer.BadParameter(f"there is no folder {plot.parent}", param_hint="--plot")
     if policy is not None:
         if regime or (trace is None) == (from_history is None):
             raise typer.BadParameter("give --trace or --from-history with it, and no regime", param_hint="--policy")
@@ -123,6 +128,10 @@ def simulate(
             )
         )
         return
+    if from_history is not None or sweep or service is not None or busy is not None or hours is not None:
+        raise typer.BadParameter(
+            "it is needed with --from-history, --sweep, --service, --busy and --hours", param_hint="--policy"
+        )
     seeds = seeds or SEEDS
     if regime and trace:
         raise typer.BadParameter("give a regime or a trace, not both", param_hint="--regime")

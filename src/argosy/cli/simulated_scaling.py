@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 SERVICE = "generation"
 MOST_RECORDED = 10
+SLOTS, COLD_START_S = 4, 10.0
 SEEDS, LONG_SEEDS, LONG_S = 5, 1, 6 * 3600
 """Days of load vary less from seed to seed than an hour."""
 REPLICAS_A_BUSY_ONE = 20 / 7
@@ -33,12 +34,12 @@ class Given:
     history_s: float | None
     data_dir: Path | None
     service: str | None
-    cold_start_s: float
+    cold_start_s: float | None
     busy: float | None
     most: int | None
     since_h: float
     hours: float | None
-    slots: int
+    slots: int | None
     slo_ms: float | None
     work_ms: float | None
     whole: bool
@@ -50,6 +51,7 @@ class Given:
 
 def simulate_scaling(given: Given) -> None:
     """Raises: ConfigError."""
+    from argosy.simulation.scaling.compiled import COMPILED
     from argosy.simulation.scaling.contenders import contenders
     from argosy.simulation.scaling.pareto import draw
     from argosy.simulation.scaling.report import compare
@@ -57,6 +59,8 @@ def simulate_scaling(given: Given) -> None:
 
     chosen = [contender.name for contender in contenders(given.policies)]
     cell = _traced(given) if given.history_s is None else _recorded(given, given.history_s)
+    if not COMPILED:
+        typer.echo("This takes some fifty times as long as with: pip install 'argosy[simulate]'", err=True)
     progress = _silence if given.as_json or not sys.stderr.isatty() else _progress
     seeds = given.seeds or (LONG_SEEDS if cell.demand.length_s > LONG_S else SEEDS)
     runs = sweep(
@@ -95,22 +99,30 @@ def _traced(given: Given) -> Cell:
     service = SERVICES[name].measured(trace.written)
     replicas = given.busy or 7.0
     load = busy(demand(trace, since_s=given.since_h * 3600, length_s=length_s), service, replicas)
-    return Cell(load, service, given.cold_start_s, 1, given.most or round(replicas * REPLICAS_A_BUSY_ONE))
+    most = given.most or round(replicas * REPLICAS_A_BUSY_ONE)
+    return Cell(load, service, _first(given.cold_start_s, COLD_START_S), 1, most)
 
 
 def _recorded(given: Given, length_s: float) -> Cell:
+    """What is not given is as the controller knows it of the service."""
     import time
 
     from argosy.cli.locate import DEFAULT_DATA_DIR
-    from argosy.simulation.scaling.recorded import recorded, recorded_service
+    from argosy.simulation.scaling.recorded import known_of, recorded, recorded_service
     from argosy.simulation.scaling.sweep import Cell
 
     data_dir, name, now_s = given.data_dir or DEFAULT_DATA_DIR, given.service or SERVICE, time.time()
-    load = recorded(data_dir, name, length_s, now_s)
+    load, known = recorded(data_dir, name, length_s, now_s), known_of(data_dir, name)
+    slots = given.slots or known.slots or SLOTS
     service = recorded_service(
-        data_dir, name, length_s, now_s, slots=given.slots, slo_s=_seconds(given.slo_ms), work_s=_seconds(given.work_ms)
+        data_dir, name, length_s, now_s, slots=slots, slo_s=_seconds(given.slo_ms), work_s=_seconds(given.work_ms)
     )
-    return Cell(load, service, given.cold_start_s, 1, given.most or MOST_RECORDED)
+    cold_start_s = _first(given.cold_start_s, known.cold_start_s, COLD_START_S)
+    return Cell(load, service, cold_start_s, 1, given.most or known.max_replicas or MOST_RECORDED)
+
+
+def _first(*values: float | None) -> float:
+    return next(value for value in values if value is not None)
 
 
 def _seconds(milliseconds: float | None) -> float | None:
@@ -148,6 +160,8 @@ def _cells(row: Row) -> tuple[str, ...]:
 def _versus(result: ScalingComparison) -> None:
     for summary in result.policies:
         said, fewer = [], result.versus.get(summary.policy)
+        if fewer is None and summary.policy in result.versus and result.is_sweep:
+            said.append(f"cannot be compared with {result.ours}: no replica-hours in common, or next to nothing late")
         if fewer is not None:
             said.append(f"{fewer:.3g} times the late requests of {result.ours} at equal replica-hours")
         if summary.hours is not None:

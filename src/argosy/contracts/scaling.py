@@ -61,6 +61,8 @@ class DecisionRecord(msgspec.Struct):
     repeated: int = 0
     performed: bool = False
     """False where nothing was to be done, in shadow mode, and where it failed."""
+    last_at: float | None = None
+    """Wall time of the last one that said the same; `decision` is that one."""
 
 
 class OverrideView(msgspec.Struct):

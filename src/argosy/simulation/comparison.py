@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import multiprocessing
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
@@ -16,6 +17,7 @@ from argosy.simulation.regime import Regime
 from argosy.simulation.run import run
 from argosy.simulation.subject import Subject
 from argosy.simulation.summary import Summary, summarize
+from argosy.simulation.workers import end_with
 
 Task = tuple[Subject, int]
 Mapped = Callable[[Callable[[Task], Summary], list[Task]], Iterator[Summary]]
@@ -91,7 +93,8 @@ def _mapping(jobs: int) -> Iterator[Mapped]:
     if jobs <= 1:
         yield map
         return
-    with ProcessPoolExecutor(jobs, mp_context=multiprocessing.get_context("spawn")) as pool:
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(jobs, context, initializer=end_with, initargs=(os.getpid(),)) as pool:
         yield pool.map
 
 

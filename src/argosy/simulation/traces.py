@@ -117,7 +117,11 @@ def _counts(path: Path, text: str, most: int) -> Trace:
         if counts and min(counts) < 0:
             raise ValueError(f"{min(counts)} is negative")
     except ValueError as error:
-        raise ConfigError(f"{path}: {error}; a trace of counts holds whole numbers only.", param="trace") from error
+        raise ConfigError(
+            f"{path} is no trace: {error}. It may be CSV of the Azure LLM traces (TIMESTAMP, ContextTokens, "
+            "GeneratedTokens), Mooncake's JSONL, or whole numbers, the requests of each second; also .gz or .bz2.",
+            param="trace",
+        ) from error
     total = sum(counts)
     if not total:
         raise ConfigError(f"{path}: the trace holds no request.", param="trace")

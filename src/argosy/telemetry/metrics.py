@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 from argosy.contracts.fleet import FleetView, Health
+from argosy.contracts.scaling import ScalingView
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 LATENCY_BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
@@ -69,7 +72,7 @@ class ServiceMetrics:
 class FleetMetrics:
     """The fleet as the controller sees it, made anew for each scrape."""
 
-    def render(self, fleet: FleetView) -> bytes:
+    def render(self, fleet: FleetView, scaling: Iterable[ScalingView] = ()) -> bytes:
         registry = CollectorRegistry()
         health = Gauge("argosy_service_health", "2 healthy, 1 degraded, 0 unhealthy.", ("service",), registry=registry)
         desired = Gauge("argosy_service_replicas_desired", "Replicas wanted.", ("service",), registry=registry)
@@ -78,6 +81,18 @@ class FleetMetrics:
             health.labels(service.name).set(LEVELS[service.status])
             desired.labels(service.name).set(service.desired)
             serving.labels(service.name).set(sum(r.status is not Health.UNHEALTHY for r in service.replicas))
+        most = Gauge("argosy_service_replicas_max", "Replicas never exceeded.", ("service",), registry=registry)
+        by_hand = Gauge("argosy_scaling_override", "1 while by hand.", ("service",), registry=registry)
+        shadow = Gauge("argosy_scaling_shadow", "1 while nothing is carried out.", ("service",), registry=registry)
+        decided = Gauge(
+            "argosy_scaling_decision", "1 for the reason of the last one.", ("service", "reason"), registry=registry
+        )
+        for view in scaling:
+            most.labels(view.service).set(view.max_instances)
+            by_hand.labels(view.service).set(view.override is not None)
+            shadow.labels(view.service).set(view.shadow)
+            if view.decisions:
+                decided.labels(view.service, view.decisions[0].decision.reason.value).set(1)
         return generate_latest(registry)
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 import typer
 
-from argosy.cli.calibration import ask_of, measured_step, p95_interval
-from argosy.cli.open_loop import Outcome
+from argosy.cli.calibration import Calibrator, ask_of, measured_step, p95_interval
+from argosy.cli.gateway import Api
+from argosy.cli.open_loop import Ask, Outcome
 from argosy.cli.plan import milliseconds
 from argosy.contracts.errors import InvalidRequest
 from argosy.contracts.plan import GENERATOR, LoadStep, UsageView
@@ -50,6 +51,45 @@ def test_a_service_that_falls_behind_is_saturated(outcome: Outcome) -> None:
 def test_nothing_answered_is_no_latency() -> None:
     seen = step(Outcome(10.0, failed=5, sent=5))
     assert (seen.p95_ms, seen.latency_ms, seen.failed) == (None, [], 5)
+
+
+class Slow(Calibrator):
+    """A service that takes `alone_s` for a request; of each step so much of the rate is answered."""
+
+    alone_s, answered = 3.0, 1.0
+
+    def _alone(self) -> float:
+        return self.alone_s
+
+    def _ready(self) -> int:
+        return 1
+
+    def _worst(self) -> int:
+        return 0
+
+    def _step(self, rate: float, seconds: float) -> LoadStep:
+        count = round(rate * seconds * self.answered)
+        made = LoadStep(1, rate, seconds, count, 0, 0, 0.0, [], None, len(self.steps) > 2)
+        self.steps.append(made)
+        return made
+
+
+def _slow(answered: float) -> Slow:
+    made = Slow(Api("http://127.0.0.1:1"), "", "work", Ask("GET", "/"), 60.0, 0.02)
+    made.answered = answered
+    return made
+
+
+def test_a_slow_service_is_given_steps_in_which_it_can_answer() -> None:
+    found = _slow(1.0).run()
+    assert found.stopped == "it was done"
+    assert min(made.seconds for made in found.steps) >= 12
+
+
+def test_a_service_that_answers_nothing_ends_the_calibration_with_the_remedy() -> None:
+    found = _slow(0.0).run()
+    assert "one request takes 3.0 s: give more --seconds" in found.stopped
+    assert len(found.steps) == 4
 
 
 def test_the_interval_of_few_answers_is_wide() -> None:

@@ -10,7 +10,14 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from argosy.cli.main import app
+from argosy.config.models import Replicas, ServiceSettings
+from argosy.config.scaling import ScalingSettings
+from argosy.control.history import History
+from argosy.control.prediction.cold_start import ColdStarts
+from argosy.control.prediction.outlook import Outlook
 from argosy.control.prediction.series import Series
+from argosy.control.scaling.registration import Registration
+from argosy.simulation.scaling.recorded import Known, known_of
 
 pytestmark = pytest.mark.unit
 
@@ -59,6 +66,9 @@ def test_a_table_a_picture_and_a_trace(tmp_path: Path) -> None:
         (("--policy", "kpa,unheard_of", "--trace", "a"), 1, "hpa_inflight"),
         (("--policy", "kpa", "--trace", "no/such/file"), 1, "cannot be read"),
         (("--policy", "kpa", "--from-history", "soon"), 2, "90s"),
+        (("--from-history", "1h"), 2, "--policy"),
+        (("--sweep",), 2, "--policy"),
+        (("--policy", "kpa", "--trace", "a", "--plot", "no/such/folder/x.svg"), 2, "no folder"),
         (("--policy", "kpa", "--from-history", "1h", "--data-dir", "no/such/folder"), 1, "control.db"),
     ],
 )
@@ -118,7 +128,29 @@ def test_the_load_that_the_controller_recorded_is_replayed(tmp_path: Path) -> No
     answer = json.loads(result.stdout)
     assert (answer["load"], answer["service"], answer["max_replicas"]) == ("searching", "searching", 10)
     assert answer["requests"] == pytest.approx(12 * 1800, rel=0.05)
+    assert answer["cold_start_s"] == 10
     told = simulate("--policy", "predictive", "--service", "searching", *arguments)
     assert "100 ms each, 2 slots a replica, SLO twice its own time" in told.stdout
     result = simulate("--policy", "predictive", "--service", "unheard_of", *arguments)
     assert (result.exit_code, "no load of unheard_of" in result.output) == (1, True)
+    assert "series of searching" in result.output
+
+
+def test_a_replay_takes_what_the_controller_knows_of_the_service(tmp_path: Path) -> None:
+    recorded, last = Series(tmp_path), int(time.time() // 15)
+    for tick in range(last - 20, last):
+        recorded.record(15, tick, {"work/rate": 10.0, "work/response": 0.1})
+    recorded.close()
+    history = History(tmp_path)
+    assert known_of(tmp_path, "work") == Known()
+    settings = ServiceSettings(replicas=Replicas(min=1, max=6), scaling=ScalingSettings(slots=3))
+    history.remember("scaling/work", 0.0, Registration.of("work", settings).to_memory(0.0, 1))
+    seen = Outlook("work", 3, lambda step_s, number, values: None)
+    seen.cold_starts = ColdStarts((2.0, 2.0))
+    history.remember("prediction/work", 0.0, seen.memory())
+    history.close()
+    assert known_of(tmp_path, "work") == Known(2.0, 6, 3)
+    arguments = ("--policy", "hpa_cpu", "--service", "work", "--from-history", "5m", "--data-dir", str(tmp_path))
+    answer = json.loads(simulate(*arguments, "--json").stdout)
+    assert (answer["cold_start_s"], answer["max_replicas"]) == (2, 6)
+    assert json.loads(simulate(*arguments, "--cold-start-s", "7", "--json").stdout)["cold_start_s"] == 7

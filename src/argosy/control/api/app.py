@@ -49,7 +49,7 @@ def create_admin_app(controller: Controller, token: str) -> ASGIApp:
 
     @app.get("/metrics")
     async def metrics_text() -> Response:
-        return Response(metrics.render(controller.view()), media_type=CONTENT_TYPE)
+        return Response(metrics.render(controller.view(), controller.scaler.views()), media_type=CONTENT_TYPE)
 
     @app.get("/v1/fleet")
     async def fleet() -> Response:

@@ -139,10 +139,16 @@ def _notes(known: Known, throughput: Throughput, response: Response, view: PlanV
         )
     if view.replicas is None:
         alone_ms = 1000 * response.p95_s_alone
-        reason = f"{throughput.of(MOST):.0f} requests/s is what any number answers"
         if view.p95_ms is not None and alone_ms > view.p95_ms:
-            reason = f"a request that is alone takes {alone_ms:.0f} ms already (p95)"
-        notes.append(f"No number of replicas keeps it: {reason}; what stops it is {throughput.bottleneck}.")
+            notes.append(f"No number of replicas keeps it: a request that is alone takes {alone_ms:.0f} ms (p95).")
+        elif throughput.high_rps is None:
+            notes.append(
+                "Whether any number of replicas keeps it is not known: the load test never saturated them; calibrate "
+                "with more --seconds, or with fewer --replicas."
+            )
+        else:
+            most = f"{throughput.of(MOST):.0f} requests/s is what any number answers"
+            notes.append(f"No number of replicas keeps it: {most}; what stops it is {throughput.bottleneck}.")
     elif view.replicas > known.max_instances:
         notes.append(f"replicas.max = {known.max_instances} does not allow that; raise it to {view.replicas}.")
     if throughput.high_rps is None:

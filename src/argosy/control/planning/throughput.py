@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from argosy.contracts.plan import GENERATOR, Calibration, LoadStep
 from argosy.control.prediction.capacity import CapacityFit
@@ -82,14 +82,20 @@ def measured_throughput(service: str, calibrations: Sequence[Calibration], cores
     found = {c.steps[0].replicas: _saturation(c) for c in calibrations if any(s.answered for s in c.steps)}
     if not found:
         return None
-    fewest = min(found)
+    fewest, most = min(found), max(rps for rps, _, _ in found.values())
+    # Where a larger number was never saturated, what it answered bounds the ceiling and says nothing of contention.
+    measured = {n: rps for n, (rps, _, high) in found.items() if high is not None or n == fewest}
     rps, low, high = found[fewest]
     steps = max((c for c in calibrations if c.steps[0].replicas == fewest), key=lambda c: c.at).steps
     hardest = max(steps, key=lambda step: step.throughput_rps)
     ceilings = _ceilings(service, hardest, cores)
     ceiling = min(ceilings, key=lambda c: c.rps, default=None)
+    if ceiling is not None and ceiling.rps < most:
+        ceiling = replace(ceiling, rps=most)
     bottleneck = f"the replicas of {service} themselves: each does only so much at once, and they do not want for CPU"
-    if ceiling is not None and hardest.throughput_rps >= BUSY_SHARE * ceiling.rps:
+    if high is None:
+        bottleneck = "not known: they were not saturated"
+    elif ceiling is not None and hardest.throughput_rps >= BUSY_SHARE * ceiling.rps:
         bottleneck = ceiling.what
     return Throughput(
         fewest,
@@ -97,9 +103,9 @@ def measured_throughput(service: str, calibrations: Sequence[Calibration], cores
         low,
         high,
         ceiling,
-        sigma=_contention({n: x for n, (x, _, _) in found.items()}),
+        sigma=_contention(measured),
         bottleneck=bottleneck,
-        measured={n: x for n, (x, _, _) in found.items()},
+        measured=measured,
     )
 
 

@@ -52,7 +52,9 @@ class Host:
 def overridden(decision: Decision, seen: Observation, override: Override, rule: Rule) -> Decision:
     """The operator's number instead of the policy's, as far as the bounds allow, which may have changed since."""
     target = rule.bounded(override.replicas)
-    why = f"{override.replicas} replicas by hand; the policy says {decision.target_instances}"
+    count = override.replicas
+    why = f"{count} replica{'' if count == 1 else 's'} by hand; the policy would have {decision.target_instances}"
+    why = f"{why}: {decision.binding}" if decision.binding else why
     if target != override.replicas:
         why = f"{why}; the bounds are {rule.min_instances} to {rule.max_instances}"
     return _changed(decision, towards(seen.replicas, target), target, Reason.MANUAL_OVERRIDE, why)

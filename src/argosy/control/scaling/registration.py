@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from argosy.config.models import CustomSettings, ServiceSettings
 from argosy.config.scaling import ScalingSettings
 from argosy.contracts.errors import Conflict, InvalidRequest
-from argosy.contracts.scaling import Decision, DecisionRecord, ScalingChange
+from argosy.contracts.scaling import Decision, DecisionRecord, Reason, ScalingChange
 from argosy.control.scaling.decision import Rule
 from argosy.control.scaling.override import Override
 from argosy.control.scaling.payoff import Payoff
@@ -76,12 +76,16 @@ class Registration:
     def policy(self) -> Policy[Any]:
         return POLICIES[self.rule.settings.policy]
 
+    @property
+    def last_reason(self) -> Reason | None:
+        return self.decisions[0].decision.reason if self.decisions else None
+
     def record(self, at: float, decision: Decision, performed: bool) -> bool:
         """The newest KEPT_DECISIONS stay; one that repeats the last, and nothing was done, only counts. Returns:
         whether it is a new one."""
         last = self.decisions[0] if self.decisions else None
         if last is not None and not performed and not last.performed and _same(last.decision, decision):
-            last.decision, last.repeated = decision, last.repeated + 1
+            last.decision, last.repeated, last.last_at = decision, last.repeated + 1, at
             return False
         self.decisions.appendleft(DecisionRecord(at, decision, performed=performed))
         return True
@@ -174,6 +178,8 @@ def _merged(settings: ScalingSettings, change: ScalingChange) -> ScalingSettings
         first = error.errors()[0]
         name = ".".join(str(part) for part in first["loc"]) or "thresholds"
         message = first["msg"].removeprefix("Value error, ")
+        if first["type"] == "extra_forbidden":
+            message = f"{policy} has no such setting; it has {', '.join(tree[policy])}"
         raise InvalidRequest(f"{name} is wrong: {message}. Correct it.", param=name) from error
 
 

@@ -38,6 +38,9 @@ from argosy.telemetry.logs import logger
 SAVE_EVERY_S = 10.0
 LONGEST_OVERRIDE_S = 30 * 86_400.0
 
+KEPT_FROM_GROWING = (Reason.AT_MAXIMUM, Reason.HOST_FULL, Reason.START_FAILING, Reason.STEP_DID_NOT_HELP)
+"""Reasons that ask something of the operator: they are events, too."""
+
 log = logger("scaler")
 
 
@@ -163,7 +166,10 @@ class Scaler:
         before, after = _replicas(seen.replicas), _replicas(decision.target_instances)
         why = f"{decision.reason}: {decision.binding}"
         if decision.action is Action.NONE:
+            last = registration.last_reason
             registration.record(wall_s, decision, False)
+            if decision.reason in KEPT_FROM_GROWING and decision.reason is not last:
+                self._feed.add("scaling", name, before, before, why)
             return
         if shadow:
             if registration.record(wall_s, decision, False):
@@ -185,6 +191,10 @@ class Scaler:
             self._history.remember(_key(registration.service), self._wall(), written)
         except Exception as error:
             log.error("not saved", scaled=registration.service, reason=str(error))
+
+    def views(self) -> list[ScalingView]:
+        """Of all services."""
+        return [self.view(name) for name in self._registrations]
 
     def view(self, name: str) -> ScalingView:
         """Raises: NotFound."""
@@ -216,7 +226,8 @@ class Scaler:
         """Raises: NotFound; Conflict; InvalidRequest, and nothing has changed then."""
         registration = self._registration(name)
         registration.change(change)
-        self._feed.add("scaling", name, "settings", "changed", _given(change))
+        if _given(change):
+            self._feed.add("scaling", name, "settings", "changed", _given(change))
         current = change.current_instances
         if current is not None and current != self._observed.desired[name]:
             seen = self._reader.service(name, self._wall(), registration.rule.settings.stale_s)
@@ -243,14 +254,16 @@ class Scaler:
         if order.replicas != rule.bounded(order.replicas):
             raise InvalidRequest(
                 f"{order.replicas} is not within {rule.min_instances} to {rule.max_instances}, the bounds of {name}; "
-                f"give a number within them, or change min_instances and max_instances first.",
+                f"give a number within them, or change replicas.min and replicas.max first.",
                 param="replicas",
             )
         if order.expires_s is not None and not 0 < order.expires_s <= LONGEST_OVERRIDE_S:
             raise InvalidRequest(
-                f"expires_s = {order.expires_s:g} is not between 0 and {LONGEST_OVERRIDE_S:.0f}; correct it.",
+                f"expires_s = {order.expires_s:g} is not above 0 and at most {LONGEST_OVERRIDE_S:.0f}; correct it.",
                 param="expires_s",
             )
+        lasting = "until it is taken back" if order.expires_s is None else f"for {order.expires_s:.0f} s"
+        self._feed.add("scaling", name, rule.settings.policy, "by hand", f"{_replicas(order.replicas)} {lasting}")
         registration.override = Override(order.replicas, None if order.expires_s is None else now_s + order.expires_s)
         registration.due_s = 0.0
         self._attend(registration, now_s)

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import sqlite3
+from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
 import numpy as np
 
+from argosy.config.scaling import ScalingSettings
 from argosy.contracts.errors import ConfigError
+from argosy.control.prediction import outlook
 from argosy.control.prediction.arrays import Floats
 from argosy.control.prediction.measures import points_of
 from argosy.control.prediction.series import LEVELS, Series
+from argosy.control.scaling import registration
 from argosy.simulation.durations import Lognormal
 from argosy.simulation.scaling.demand import Demand
 from argosy.simulation.scaling.service import Service
@@ -36,7 +42,7 @@ def recorded(data_dir: Path, service: str, length_s: float, until_s: float) -> D
     if not len(known) or not np.nanmax(rates_rps) > 0:
         raise ConfigError(
             f"{data_dir}: no load of {service} is recorded in the last {length_s / 3600:g} h; "
-            "give another --service or a longer --from-history.",
+            f"give another --service or a longer --from-history. There are series of {_services(data_dir)}.",
             param="from_history",
         )
     rates_rps = rates_rps[known[0] :]
@@ -68,6 +74,40 @@ def recorded_service(
     return Service(service, Lognormal(mean_s=work_s, sigma=SIGMA), slots, slo_s)
 
 
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What the controller wrote down of a service; None where it did not."""
+
+    cold_start_s: float | None = None
+    max_replicas: int | None = None
+    slots: int | None = None
+
+
+def known_of(data_dir: Path, service: str) -> Known:
+    """Raises nothing: what cannot be read is not known."""
+    known = Known()
+    with contextlib.suppress(sqlite3.Error, msgspec.MsgspecError, ValueError):
+        with contextlib.closing(_opened(data_dir)) as db:
+            written = dict(db.execute("SELECT name, value FROM memories WHERE name LIKE ?", (f"%/{service}",)))
+        if f"scaling/{service}" in written:
+            scaled = msgspec.json.decode(written[f"scaling/{service}"], type=registration.Memory)
+            settings = ScalingSettings.model_validate_json(bytes(scaled.settings))
+            known = Known(None, scaled.max_instances, round(settings.slots))
+        if f"prediction/{service}" in written:
+            learnt = msgspec.msgpack.decode(written[f"prediction/{service}"], type=outlook.Memory)
+            capacity = learnt.capacity.capacity(known.slots or 1)
+            known = Known(
+                learnt.cold_starts.planned_s if learnt.cold_starts.seen_s else None,
+                known.max_replicas,
+                known.slots if capacity is None else max(1, round(capacity.slots)),
+            )
+    return known
+
+
+def _opened(data_dir: Path) -> sqlite3.Connection:
+    return sqlite3.connect(f"{(data_dir / 'control.db').absolute().as_uri()}?mode=ro", uri=True)
+
+
 def _read(data_dir: Path, name: str, step_s: int, length_s: float, until_s: float) -> Floats:
     last = int(until_s // step_s) - 1
     try:
@@ -84,3 +124,10 @@ def _read(data_dir: Path, name: str, step_s: int, length_s: float, until_s: floa
         ) from error
     finally:
         series.close()
+
+
+def _services(data_dir: Path) -> str:
+    series = Series.reading(data_dir)
+    names = {name.partition("/")[0] for name in series.names() if name.endswith("/rate")}
+    series.close()
+    return ", ".join(sorted(names)) or "no service"

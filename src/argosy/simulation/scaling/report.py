@@ -72,6 +72,10 @@ class ScalingComparison(msgspec.Struct):
     trace: str | None = None
     """The file, where the load is from one."""
 
+    @property
+    def is_sweep(self) -> bool:
+        return len(self.rows) > len(self.policies)
+
     def points(self, policy: str) -> list[Row]:
         return [row for row in self.rows if row.policy == policy]
 

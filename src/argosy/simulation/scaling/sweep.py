@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from argosy.simulation.scaling.foresight import Foreseen, foresee, is_long_enoug
 from argosy.simulation.scaling.load import Load, draw, whole_seconds
 from argosy.simulation.scaling.run import Outcome, simulate
 from argosy.simulation.scaling.service import Service
+from argosy.simulation.workers import end_with
 
 
 @dataclass(frozen=True)
@@ -84,7 +86,7 @@ def _done(cell: Cell, tasks: list[Task], jobs: int, whole: bool) -> Iterator[tup
             yield (name, seed), swept(CONTENDERS[name], world(cell, seed), whole=whole)
         return
     with ProcessPoolExecutor(
-        jobs, multiprocessing.get_context("spawn"), initializer=_take, initargs=(cell, whole)
+        jobs, multiprocessing.get_context("spawn"), initializer=_take, initargs=(os.getpid(), cell, whole)
     ) as pool:
         running = {pool.submit(_task, task): task for task in tasks}
         for future in as_completed(running):
@@ -94,7 +96,8 @@ def _done(cell: Cell, tasks: list[Task], jobs: int, whole: bool) -> Iterator[tup
 _given: list[tuple[Cell, bool]] = []
 
 
-def _take(cell: Cell, whole: bool) -> None:
+def _take(parent: int, cell: Cell, whole: bool) -> None:
+    end_with(parent)
     _given[:] = [(cell, whole)]
 
 

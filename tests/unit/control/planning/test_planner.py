@@ -50,6 +50,10 @@ def calibration(replicas: int = 1, cpu_s: dict[str, float] | None = None, idle: 
     return Calibration("GET /work", made, "it was done", at=100.0)
 
 
+def replace_steps(calibration: Calibration, steps: list[LoadStep]) -> Calibration:
+    return msgspec.structs.replace(calibration, steps=steps)
+
+
 def known(*calibrations: Calibration, fit: CapacityFit | None = None) -> Known:
     return Known("embedding", 1, 1, 4, 4.0, fit or CapacityFit(3), calibrations, CORES)
 
@@ -121,6 +125,18 @@ def test_contention_is_learnt_from_two_numbers_of_replicas() -> None:
     assert by[2] == pytest.approx(120)
     assert by[3] < 180
     assert "1 and 2 running" in view.learnt_from
+
+
+def test_a_number_that_was_never_saturated_bounds_what_all_can_and_says_nothing_of_contention() -> None:
+    """One replica next to busy cores; six of them, asked for less than they can, answered more than that ceiling."""
+    one = calibration(1, {"embedding": 0.02}, idle=0.05)
+    six = replace_steps(calibration(6), [step(rate, 60, 6) for rate in (60, 117)])
+    alone, both = planned(known(one), 40, 900, 100.0), planned(known(one, six), 40, 900, 100.0)
+    rates = [point.saturation_rps for point in both.points]
+    assert rates == sorted(rates)
+    assert alone.points[-1].saturation_rps < 117 <= rates[-1]
+    unsaturated = planned(known(six), 5000, 900, 100.0)
+    assert not any("what any number answers" in note for note in unsaturated.notes)
 
 
 def test_without_saturation_there_is_no_upper_end() -> None:

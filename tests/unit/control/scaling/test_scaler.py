@@ -22,6 +22,7 @@ from argosy.control.scaling.policies.table import POLICIES
 from argosy.control.scaling.predictor import NoPredictor
 from argosy.control.scaling.registration import Registration
 from argosy.control.supervision.places import PLACE_S
+from argosy.telemetry.metrics import FleetMetrics
 from tests.unit.control.scaling.fleet import SERVICE, Host, Time, rig, settle
 
 pytestmark = pytest.mark.unit
@@ -576,3 +577,28 @@ async def test_room_that_another_service_has_asked_for_is_taken(tmp_path: Path) 
         asked = reader.host("other")
         assert asked.memory_used_bytes == alone.memory_used_bytes + 3 * 2**20
         assert asked.cores_used == pytest.approx(alone.cores_used + 0.3)
+
+
+async def test_what_keeps_a_service_from_growing_is_an_event_when_it_begins(tmp_path: Path) -> None:
+    async with rig(tmp_path, QUICK, most=2) as fleet:
+        await fleet.pass_time(60, in_flight=30, rate=100)
+        assert fleet.last.decision.reason is Reason.AT_MAXIMUM
+        assert fleet.last.last_at is not None
+        assert fleet.last.last_at > fleet.last.at
+        events = [e.why for e in fleet.feed.page(0, 1000).events if "at_maximum" in e.why]
+        assert len(events) == 1
+        assert "max_instances = 2" in events[0]
+
+
+async def test_an_order_that_changes_nothing_is_an_event_too(tmp_path: Path) -> None:
+    async with rig(tmp_path, QUICK) as fleet:
+        fleet.scaler.order(SERVICE, ScaleOrder(1, 600))
+        fleet.scaler.change(SERVICE, ScalingChange())
+        found = [(e.after, e.why) for e in fleet.feed.page(0, 1000).events if e.kind == "scaling"]
+        assert found == [("by hand", "1 replica for 600 s")]
+        await fleet.pass_time(10, in_flight=30, rate=100)
+        assert fleet.last.decision.binding.startswith("1 replica by hand; the policy would have 10: ")
+        text = FleetMetrics().render(fleet.observed.fleet(fleet.host.replicas()), fleet.scaler.views()).decode()
+        assert f'argosy_scaling_override{{service="{SERVICE}"}} 1.0' in text
+        assert f'argosy_scaling_decision{{reason="manual_override",service="{SERVICE}"}} 1.0' in text
+        assert f'argosy_service_replicas_max{{service="{SERVICE}"}} 10.0' in text

@@ -119,12 +119,16 @@ def look(seen: Observation, state: PredictiveState, rule: Rule, now_s: float) ->
         if left_s > 0:
             why = f"{binding} asks for {wish}; a small step, {left_s:.0f} s after the last one"
             return held(seen, Reason.STABILISING, metrics=metrics, calm_s=calm_s, binding=why), kept
-        reason = Reason.HIGH_LOAD_DETECTED if present > seen.replicas else Reason.FORECAST
+        expected = binding == "forecast" and present <= seen.replicas
+        reason = Reason.FORECAST if expected else Reason.HIGH_LOAD_DETECTED
         return decided(seen, rule, wish, reason, metrics=metrics, calm_s=calm_s, binding=binding), kept
     keep = late * KEEP * remembered.restlessness
     floor = rule.bounded(max(wish, int(np.count_nonzero(chances >= keep))))
     if floor >= seen.replicas:
-        return held(seen, Reason.NO_SCALING_NEEDED, metrics=metrics, calm_s=calm_s, binding=binding), kept
+        why = binding
+        if seen.replicas > rule.bounded(wish):
+            why = f"{wish} by {binding}; what runs is kept while the chance that it is needed is above {keep:.2g}"
+        return held(seen, Reason.NO_SCALING_NEEDED, metrics=metrics, calm_s=calm_s, binding=why), kept
     left = cooling(state.stepped_s, settings.cooldown_s, now_s)
     if left:
         return held(seen, Reason.COOLDOWN_ACTIVE, metrics=metrics, calm_s=calm_s, binding=left), kept
