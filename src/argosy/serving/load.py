@@ -19,7 +19,7 @@ UTILIZATION_WINDOW_S = 1.0
 NAMED = "named_metrics."
 NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 OWN_NAMES = ("rif", "queued", "latency_ms")
-MOST_NAMED = 32
+MOST_NAMED, NAMED_S = 32, 60.0
 
 
 class LoadTracker:
@@ -49,8 +49,14 @@ class LoadTracker:
         self._eps = 0.0
         self._failed_s = 0.0
         self._memory = self._memory_share()
-        self.named: dict[str, float] = {}
-        """What the service measures itself; reported by these names, and policy `target` can follow them."""
+        self._named: dict[str, tuple[float, float]] = {}
+        """(value, when it was said)."""
+
+    @property
+    def named(self) -> dict[str, float]:
+        """What the service measures itself, as of the last NAMED_S; policy `target` can follow it."""
+        since_s = self._clock() - NAMED_S
+        return {name: value for name, (value, at_s) in self._named.items() if at_s >= since_s}
 
     def take_named(self, report: str) -> None:
         """Takes up `named_metrics.NAME` of an app's own report in ORCA's text form; what cannot be is passed over."""
@@ -61,8 +67,8 @@ class LoadTracker:
                 continue
             with contextlib.suppress(ValueError):
                 number = float(value)
-                if math.isfinite(number) and number >= 0 and (name in self.named or len(self.named) < MOST_NAMED):
-                    self.named[name] = number
+                if math.isfinite(number) and number >= 0 and (name in self._named or len(self._named) < MOST_NAMED):
+                    self._named[name] = number, self._clock()
 
     def begin(self) -> float:
         """The start time to hand to `end`."""
@@ -124,7 +130,7 @@ class LoadTracker:
             cpu_utilization=self._cpu,
             mem_utilization=self._memory_share(),
             overloaded=self.overloaded,
-            named=dict(self.named),
+            named=self.named,
         )
 
     def _memory_share(self) -> float:

@@ -52,10 +52,15 @@ async def test_an_app_reports_what_it_measures_by_name_beside_its_load() -> None
     assert kit.load.snapshot().named == {"gpu": 0.25}
 
 
-def test_only_so_many_names_are_kept() -> None:
-    load = make_kit().load
+def test_only_so_many_names_are_kept_and_only_while_they_are_said() -> None:
+    now = [0.0]
+    load = LoadTracker(lambda: now[0], capacity=1)
     for number in range(MOST_NAMED + 5):
         load.take_named(f"TEXT named_metrics.m{number}=1")
     load.take_named("TEXT named_metrics.m0=2")
     assert len(load.named) == MOST_NAMED
     assert load.named["m0"] == 2
+    now[0] = 40.0
+    load.take_named("TEXT named_metrics.m1=3")
+    now[0] = 70.0
+    assert load.named == {"m1": 3}, "what was said more than a minute ago is not known any more"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import collections
 import hashlib
 import itertools
+import math
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -24,6 +25,7 @@ from argosy.control.scaling.policies.table import POLICIES
 KEPT_DECISIONS, WRITTEN_DECISIONS = 200, 20
 MOST_REPLICAS = 256
 LONGEST_AGE_S = 86_400.0
+BEGINS_AFTER_S = 300.0
 
 
 class Memory(msgspec.Struct):
@@ -56,6 +58,8 @@ class Registration:
     due_s: float = 0.0
     override: Override | None = None
     payoff: Payoff = field(default_factory=Payoff)
+    last_s: dict[Reason, float] = field(default_factory=dict)
+    """When a decision last had each reason."""
     decisions: collections.deque[DecisionRecord] = field(
         default_factory=lambda: collections.deque(maxlen=KEPT_DECISIONS)
     )
@@ -76,9 +80,11 @@ class Registration:
     def policy(self) -> Policy[Any]:
         return POLICIES[self.rule.settings.policy]
 
-    @property
-    def last_reason(self) -> Reason | None:
-        return self.decisions[0].decision.reason if self.decisions else None
+    def begins(self, reason: Reason, now_s: float) -> bool:
+        """Whether no decision of the last BEGINS_AFTER_S had this reason: some come and go."""
+        since_s = now_s - self.last_s.get(reason, -math.inf)
+        self.last_s[reason] = now_s
+        return since_s > BEGINS_AFTER_S
 
     def record(self, at: float, decision: Decision, performed: bool) -> bool:
         """The newest KEPT_DECISIONS stay; one that repeats the last, and nothing was done, only counts. Returns:

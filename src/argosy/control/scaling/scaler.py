@@ -166,10 +166,9 @@ class Scaler:
         before, after = _replicas(seen.replicas), _replicas(decision.target_instances)
         why = f"{decision.reason}: {decision.binding}"
         if decision.action is Action.NONE:
-            last = registration.last_reason
-            registration.record(wall_s, decision, False)
-            if decision.reason in KEPT_FROM_GROWING and decision.reason is not last:
+            if registration.begins(decision.reason, now_s) and decision.reason in KEPT_FROM_GROWING:
                 self._feed.add("scaling", name, before, before, why)
+            registration.record(wall_s, decision, False)
             return
         if shadow:
             if registration.record(wall_s, decision, False):
