@@ -26,6 +26,7 @@ from argosy.control.health.replica import HealthRule, Probe, ReplicaHealth, next
 from argosy.control.platforms.platform import Replica
 
 DEGRADED_WEIGHT = 0.25
+NEVER_SEEN = ReplicaHealth()
 """Share of a healthy replica's requests that goes to one which works in a reduced way."""
 
 
@@ -141,7 +142,7 @@ class Observed:
         )
 
     def health(self, replica_id: str) -> ReplicaHealth:
-        return self._health.get(replica_id, ReplicaHealth())
+        return self._health.get(replica_id, NEVER_SEEN)
 
     def endpoints(self, replicas: Sequence[Replica]) -> dict[str, list[Endpoint]]:
         """Replicas that say they are ready and are not draining. One that misses probes goes while another answers."""

@@ -12,7 +12,8 @@ class Bins:
     def __init__(self, step_s: int) -> None:
         self.step_s = step_s
         self._bin: int | None = None
-        self._sums: dict[str, tuple[float, int]] = {}
+        self._sums: dict[str, list[float]] = {}
+        """Name → total, count."""
 
     def add(self, wall_s: float, values: Mapping[str, float | None]) -> tuple[int, dict[str, float]] | None:
         """The bin that this look shows to be over, with the means of what was known in it; None while it lasts."""
@@ -24,7 +25,11 @@ class Bins:
             self._sums = {}
         self._bin = now
         for name, value in values.items():
-            if value is not None and math.isfinite(value) and value >= 0:
-                total, count = self._sums.get(name, (0.0, 0))
-                self._sums[name] = total + value, count + 1
+            if value is not None and 0 <= value < math.inf:
+                known = self._sums.get(name)
+                if known is None:
+                    self._sums[name] = [value, 1]
+                else:
+                    known[0] += value
+                    known[1] += 1
         return done

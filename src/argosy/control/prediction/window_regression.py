@@ -22,7 +22,6 @@ MEANS_S = (15, 60, 180, 600, 1800, 7200)
 HIGHS_S = (300, 900, 3600)
 PROFILE = 600 // BIN_S
 DAYS = 7
-LATELY = max(*MEANS_S, *HIGHS_S) // BIN_S + LOAD_BINS
 EVERY = 60 // BIN_S
 """Rows are fitted on one window a minute."""
 RIDGE = 1.0
@@ -79,23 +78,33 @@ def design(loads: Floats, at: Bins, window: int) -> Floats:
 
 
 def newest(loads: npt.NDArray[np.floating], window: int) -> Floats:
-    """The row of the last bin, from those parts of the week that it is made of: in a twentieth of the time."""
-    last = loads[-LATELY:].astype(np.float64)
-    row: Floats = design(last, np.array([len(last) - 1]), window)[0]
-    if math.isnan(row[0]):
-        return row
-    days: list[float] = []
+    """The row of the last bin alone, from the parts of the week that it is made of: in a small part of the time."""
+    level = _mean_of(loads[-LOAD_BINS:], LOAD_BINS)
+    if math.isnan(level):
+        return np.full(3 + len(MEANS_S) + len(HIGHS_S), np.nan)
+    row = [1.0]
+    for seconds in MEANS_S:
+        row.append(_known(_mean_of(loads[-(seconds // BIN_S) :], seconds // BIN_S), level))
+    smooth = np.nan_to_num(_smooth(loads[-(max(HIGHS_S) // BIN_S + LOAD_BINS) :].astype(np.float64)))
+    row += [float(smooth[-(seconds // BIN_S) :].max()) for seconds in HIGHS_S]
+    days = []
     for day in range(1, DAYS + 1):
-        end = len(loads) - day * DAY + window // 2 + PROFILE // 2
-        part = loads[max(0, end - PROFILE) : max(0, end)].astype(np.float64)
-        known = part[np.isfinite(part)]
-        seen = 2 * len(known) > PROFILE
-        days.append(max(0.0, float(known.mean())) if seen else math.nan)
-    if math.isfinite(days[0]):
-        row[-2] = math.sqrt(days[0])
-    if not np.isnan(days).all():
-        row[-1] = math.sqrt(float(np.nanmean(days)))
-    return row
+        end = max(0, len(loads) - day * DAY + window // 2 + PROFILE // 2)
+        days.append(_mean_of(loads[max(0, end - PROFILE) : end], PROFILE))
+    present, seen = _mean_of(loads[-PROFILE:], PROFILE), [mean for mean in days if not math.isnan(mean)]
+    usual = sum(seen) / len(seen) if seen else math.nan
+    row += [_known(days[0], present, level), _known(usual, present, level)]
+    return np.sqrt(row)
+
+
+def _mean_of(loads: npt.NDArray[np.floating], length: int) -> float:
+    """Of what is known of `length` bins; NaN where that is less than half."""
+    known = loads[np.isfinite(loads)]
+    return max(0.0, float(known.sum(dtype=np.float64)) / len(known)) if 2 * len(known) > length else math.nan
+
+
+def _known(*values: float) -> float:
+    return next(value for value in values if not math.isnan(value))
 
 
 def targets(loads: Floats, at: Bins, window: int) -> Floats:

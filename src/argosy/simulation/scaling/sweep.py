@@ -50,10 +50,14 @@ def world(cell: Cell, seed: int, *, forecast: bool = True) -> World:
     )
 
 
-def swept(contender: Contender, given: World, *, whole: bool = True) -> list[Outcome]:
-    """One run for each target, or only for the usual one."""
+PARTS = 3
+"""Of a sweep, each a task of its own: one policy's whole sweep may take as long as all others together."""
+
+
+def swept(contender: Contender, given: World, *, whole: bool = True, part: slice = slice(None)) -> list[Outcome]:
+    """One run for each target, or for those of that part; or only for the usual one."""
     outcomes = []
-    for target in contender.targets(given) if whole else (contender.usual(given),):
+    for target in contender.targets(given)[part] if whole else (contender.usual(given),):
         first = None if contender.first is None else contender.first(given, target)
         outcomes.append(simulate(given, contender.make(given, target), target, first))
     return outcomes
@@ -69,21 +73,31 @@ def sweep(
     progress: Callable[[int, int], None] = lambda done, of: None,
 ) -> dict[str, list[list[Outcome]]]:
     """By policy: for each seed the outcomes of its targets, or of its usual one alone."""
-    tasks = [(name, seed) for seed in range(seeds) for name in names]
-    found: dict[tuple[str, int], list[Outcome]] = {}
+    parts = PARTS if whole else 1
+    tasks = [(name, seed, part) for seed in range(seeds) for name in names for part in range(parts)]
+    found: dict[Task, list[Outcome]] = {}
     for task, outcomes in _done(cell, tasks, min(jobs, len(tasks)), whole):
         found[task] = outcomes
         progress(len(found), len(tasks))
-    return {name: [found[name, seed] for seed in range(seeds)] for name in names}
+    return {
+        name: [_joined([found[name, seed, part] for part in range(parts)]) for seed in range(seeds)] for name in names
+    }
 
 
-Task = tuple[str, int]
+Task = tuple[str, int, int]
+"""Policy, seed, part."""
+
+
+def _joined(parts: list[list[Outcome]]) -> list[Outcome]:
+    """Part p has every PARTS-th target from the p-th on."""
+    return [part[i] for i in range(len(parts[0])) for part in parts if i < len(part)]
 
 
 def _done(cell: Cell, tasks: list[Task], jobs: int, whole: bool) -> Iterator[tuple[Task, list[Outcome]]]:
     if jobs <= 1:
-        for name, seed in tasks:
-            yield (name, seed), swept(CONTENDERS[name], world(cell, seed), whole=whole)
+        _given[:] = [(cell, whole)]
+        for task in tasks:
+            yield task, _task(task)
         return
     with ProcessPoolExecutor(
         jobs, multiprocessing.get_context("spawn"), initializer=_take, initargs=(os.getpid(), cell, whole)
@@ -103,8 +117,8 @@ def _take(parent: int, cell: Cell, whole: bool) -> None:
 
 def _task(task: Task) -> list[Outcome]:
     cell, whole = _given[0]
-    name, seed = task
-    return swept(CONTENDERS[name], world(cell, seed), whole=whole)
+    name, seed, part = task
+    return swept(CONTENDERS[name], world(cell, seed), whole=whole, part=slice(part, None, PARTS))
 
 
 @lru_cache(maxsize=2)
