@@ -11,17 +11,22 @@ from argosy.cli.durations import seconds
 from argosy.cli.locate import AdminUrl, DataDir, Url, locate
 
 if TYPE_CHECKING:
+    from argosy.cli.gateway import Api
     from argosy.contracts.scaling import DecisionRecord, ScalingView
 
 SHOWN_DECISIONS = 10
+ALL_COLUMNS = ("service", "wanted", "ready", "bounds", "policy", "reason", "binding")
 COLUMNS = ("when", "action", "replicas", "reason", "binding")
 
 
 def scale(
     order: Annotated[
-        str,
-        typer.Argument(metavar="SERVICE[=N|=auto]", help="embedding=3 sets, embedding=auto lets go, embedding shows."),
-    ],
+        str | None,
+        typer.Argument(
+            metavar="SERVICE[=N|=auto]",
+            help="embedding=3 sets, embedding=auto lets go, embedding shows; all services without it.",
+        ),
+    ] = None,
     lasting: Annotated[
         str | None, typer.Option("--for", help="How long the number holds (90s, 30m, 2h); without it until =auto.")
     ] = None,
@@ -34,6 +39,11 @@ def scale(
     from argosy.cli.gateway import admin_api
     from argosy.contracts.scaling import ScaleOrder, ScalingView
 
+    if order is None:
+        if lasting is not None:
+            raise typer.BadParameter("--for needs a number of replicas: SERVICE=N --for 30m.")
+        _print_all(admin_api(locate(url, admin_url, data_dir)), as_json)
+        return
     service, equals, number = order.partition("=")
     if not service:
         raise typer.BadParameter(f"{order} names no service; write it like embedding=3.")
@@ -61,6 +71,39 @@ def _replicas(order: str, number: str) -> int | None:
             "embedding=3, or embedding=auto."
         )
     return int(number)
+
+
+def _print_all(api: Api, as_json: bool) -> None:
+    from argosy.contracts.fleet import FleetView
+    from argosy.contracts.scaling import ScalingView
+
+    names = [service.name for service in api.get("/v1/fleet").into(FleetView).services]
+    views = [api.get(f"/v1/services/{name}/scaling").into(ScalingView) for name in names]
+    if as_json:
+        output.json(views)
+        return
+    output.table(ALL_COLUMNS, [_summary(view) for view in views])
+    for view in views:
+        if view.recommendation:
+            output.line(f"{view.service}: {view.recommendation}", color="yellow")
+
+
+def _summary(view: ScalingView) -> tuple[str, ...]:
+    last = view.decisions[0].decision if view.decisions else None
+    return (
+        view.service,
+        str(view.current_instances),
+        str(view.ready_instances),
+        f"{view.min_instances} to {view.max_instances}",
+        "–" if view.fixed else _mode(view),
+        "never scaled" if view.fixed else str(last.reason) if last else "",
+        view.fixed or (last.binding if last else ""),
+    )
+
+
+def _mode(view: ScalingView) -> str:
+    mode = f"{view.policy}, in shadow mode" if view.shadow else view.policy
+    return mode if view.override is None else "by hand"
 
 
 def _print(view: ScalingView, all_decisions: bool) -> None:
