@@ -31,6 +31,9 @@ ANSWER_TIMEOUT_S = 330.0
 """Longer than the longest deadline a gateway grants, so that its own error arrives first."""
 
 
+GATEWAY = "gateway"
+
+
 class NoFleet(Unavailable):
     """Nothing listens at the address."""
 
@@ -61,7 +64,7 @@ class Api:
 
     url: str
     token: str | None = field(default=None, repr=False)
-    name: str = "gateway"
+    name: str = GATEWAY
     timeout_s: float = ANSWER_TIMEOUT_S
 
     def get(self, path: str, params: Params | None = None) -> Reply:
@@ -160,7 +163,7 @@ class Api:
         except aiohttp.InvalidURL as error:
             raise InvalidRequest(f"{self.url} is not an address; write it like http://127.0.0.1:8080.") from error
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
-            raise NoFleet(f"No fleet answers at {self.url}. Start one with: argosy up") from error
+            raise NoFleet(self._nobody()) from error
         except TimeoutError as error:
             raise DeadlineExceeded(
                 f"The {self.name} at {self.url} did not answer in {self.timeout_s:.0f} s; look at: argosy status"
@@ -169,6 +172,14 @@ class Api:
             raise UpstreamFailed(
                 f"The connection to {self.url} broke before the answer was complete; look at: argosy status"
             ) from error
+
+    def _nobody(self) -> str:
+        if self.name == GATEWAY:
+            return f"No fleet answers at {self.url}. Start one with: argosy up"
+        return (
+            f"No {self.name} answers at {self.url}. Requests may be served without it (argosy status); start it with: "
+            "argosy up"
+        )
 
 
 async def _next(events: AsyncIterator[bytes]) -> bytes | None:
