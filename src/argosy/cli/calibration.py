@@ -96,6 +96,8 @@ class Calibrator:
     most_failed: float
     """Share of a step's requests that may fail otherwise than for want of capacity."""
     tell: Callable[[str], None] = lambda line: None
+    renew: Callable[[], None] = lambda: None
+    """Called before each step: holds the number of replicas for a while longer."""
     steps: list[LoadStep] = field(default_factory=list)
     seed: int = field(default_factory=lambda: time.time_ns() % 2**40)
 
@@ -145,6 +147,7 @@ class Calibrator:
 
     def _step(self, rate: float, seconds: float) -> LoadStep:
         self.seed += 1
+        self.renew()
         before, own_s = self._usage(), time.process_time()
         outcome = open_loop(self.url, self.ask, rate, seconds, self.seed)
         own_s = time.process_time() - own_s

@@ -100,16 +100,20 @@ def _calibrate(
             f"there is no service {service}; there are {', '.join(names)}.", param_hint="--service"
         )
     base = f"/v1/services/{quote(service, safe='')}"
-    ask = ask_of(service, path, custom=service in names and service not in ours)
+    ask = ask_of(service, path, custom=service not in ours)
     scaling = api.get(f"{base}/scaling").into(ScalingView)
     number = replicas or scaling.current_instances
     held = not scaling.fixed and (scaling.override is None or replicas is not None)
-    if held:
-        api.post(f"{base}/scale", ScaleOrder(number, seconds + READY_TIMEOUT_S + OVERRIDE_GRACE_S))
+
+    def hold() -> None:
+        if held:
+            api.post(f"{base}/scale", ScaleOrder(number, seconds + READY_TIMEOUT_S + OVERRIDE_GRACE_S))
+
+    hold()
     try:
         _await_ready(api, base, number)
         output.note(f"{service}: load for about {seconds:.0f} s on {output.quantity(number, 'replica')}")
-        found = Calibrator(api, url, service, ask, seconds, most_failed, output.note).run()
+        found = Calibrator(api, url, service, ask, seconds, most_failed, output.note, renew=hold).run()
         if found.steps:
             api.post(f"{base}/calibration", found)
     finally:

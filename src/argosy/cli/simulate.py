@@ -128,9 +128,11 @@ def simulate(
             )
         )
         return
-    if from_history is not None or sweep or service is not None or busy is not None or hours is not None:
+    given = (from_history, service, busy, hours, cold_start, max_replicas, slots, work_ms, slo_ms)
+    if sweep or since or any(value is not None for value in given):
         raise typer.BadParameter(
-            "it is needed with --from-history, --sweep, --service, --busy and --hours", param_hint="--policy"
+            "it is needed with --from-history, --sweep, --service, --cold-start-s and what else is about policies",
+            param_hint="--policy",
         )
     seeds = seeds or SEEDS
     if regime and trace:

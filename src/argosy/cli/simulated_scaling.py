@@ -153,7 +153,7 @@ def _cells(row: Row) -> tuple[str, ...]:
         f"{row.replica_hours:.4g}",
         f"{row.scaling_events:.3g}",
         f"{row.reversals:.3g}",
-        *("–" if value is None else f"{value:,.0f}" for value in (row.p50_ms, row.p99_ms)),
+        *(output.DASH if value is None else f"{value:,.0f}" for value in (row.p50_ms, row.p99_ms)),
     )
 
 

@@ -155,6 +155,8 @@ class EmbeddingSettings(ServiceSettings):
     )
 
     def cores_of_one(self, share: float) -> float:
+        if self.backend == "openai":
+            return super().cores_of_one(share)
         return self.scaling.cores or self.threads or max(1, round(share))
 
 

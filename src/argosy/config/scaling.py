@@ -113,7 +113,7 @@ class ScalingSettings(Settings):
         gt=0,
         le=1024,
         description="Cores that one replica can use: its `cpu` is a share of them. Without it one; of documents its "
-        "`parsers`, of embedding its `threads`.",
+        "`parsers`, of embedding its `threads` or, at 0, its share of the cores.",
     )
     stale_s: float = Field(15, gt=0, le=3600, description="Age above which a metric counts as missing.")
     undo: bool = Field(True, description="Take back a step up that raised no throughput, and remember it.")

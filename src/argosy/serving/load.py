@@ -60,6 +60,8 @@ class LoadTracker:
 
     def take_named(self, report: str) -> None:
         """Takes up `named_metrics.NAME` of an app's own report in ORCA's text form; what cannot be is passed over."""
+        since_s = self._clock() - NAMED_S
+        self._named = {name: said for name, said in self._named.items() if said[1] >= since_s}
         for pair in report.removeprefix("TEXT ").split(","):
             key, _, value = pair.partition("=")
             name = key.strip().removeprefix(NAMED)

@@ -26,8 +26,8 @@ from argosy.control.health.replica import HealthRule, Probe, ReplicaHealth, next
 from argosy.control.platforms.platform import Replica
 
 DEGRADED_WEIGHT = 0.25
-NEVER_SEEN = ReplicaHealth()
 """Share of a healthy replica's requests that goes to one which works in a reduced way."""
+NEVER_SEEN = ReplicaHealth()
 
 
 class Observed:

@@ -14,6 +14,7 @@ from argosy.contracts.plan import ASKABLE, QUANTILES, Calibration, LoadStep, Pla
 from argosy.control.history import History
 from argosy.control.planning.planner import Known, planned
 from argosy.control.planning.throughput import Cores
+from argosy.control.platforms import cgroup
 from argosy.control.platforms.platform import Platform
 from argosy.control.prediction.forecaster import Forecaster
 from argosy.control.scaling.scaler import Scaler
@@ -77,8 +78,6 @@ class Plans:
 
     def usage(self) -> UsageView:
         """What was used so far, of the machine and by each service."""
-        times = psutil.cpu_times()
-        busy_s = sum(getattr(times, kind, 0.0) for kind in ("user", "nice", "system", "irq", "softirq", "steal"))
         cpu_s: dict[str, float] = {}
         pids = []
         for replica in self._platform.replicas():
@@ -86,7 +85,7 @@ class Plans:
             if used is not None and replica.pid is not None:
                 cpu_s[replica.service] = cpu_s.get(replica.service, 0.0) + used.cpu_s
                 pids.append(replica.pid)
-        return UsageView(self._platform.capacity().cores, busy_s, cpu_s, sorted(pids))
+        return UsageView(self._platform.capacity().cores, _busy_s(), cpu_s, sorted(pids))
 
     def _known(self, name: str) -> Known:
         scaling = self._scaler.view(name)
@@ -107,12 +106,12 @@ class Plans:
         logical = self._platform.capacity().cores
         running = {name: self._scaler.view(name).current_instances for name in self._services}
         threads = {
-            name: float(settings.threads or max(1, round(logical / running[name])))
+            name: settings.cores_of_one(logical / running[name])
             for name, settings in self._services.items()
             if isinstance(settings, EmbeddingSettings)
         }
         physical = psutil.cpu_count(logical=False)
-        return Cores(logical, None if physical is None else min(physical, int(logical)), threads, running)
+        return Cores(logical, None if physical is None else min(physical, max(1, round(logical))), threads, running)
 
     def _calibrations(self, name: str) -> list[Calibration]:
         kept = self._history.recall(_key(name))
@@ -143,3 +142,13 @@ def _possible(step: LoadStep) -> bool:
 
 def _key(service: str) -> str:
     return f"calibration/{service}"
+
+
+def _busy_s() -> float:
+    """CPU time so far of all that share the cores: of the container where it has a limit, else of the machine."""
+    cores, _ = cgroup.limits()
+    used_s = None if cores is None else cgroup.busy_s()
+    if used_s is not None:
+        return used_s
+    times = psutil.cpu_times()
+    return float(sum(getattr(times, kind, 0.0) for kind in ("user", "nice", "system", "irq", "softirq", "steal")))

@@ -28,6 +28,21 @@ def limits(mount: Path = MOUNT, membership: Path = MEMBERSHIP) -> tuple[float | 
     return min(cores, default=None), min(memory_bytes, default=None)
 
 
+def busy_s(mount: Path = MOUNT, membership: Path = MEMBERSHIP) -> float | None:
+    """CPU time of all processes of this group so far; None where that is not counted."""
+    for controllers, path in _groups(membership):
+        for folder in _upwards(mount, controllers, path):
+            with contextlib.suppress(OSError, ValueError):
+                for line in (folder / "cpu.stat").read_text().splitlines():
+                    name, value = line.split()
+                    if name == "usage_usec":
+                        return float(value) / 1e6
+            nanoseconds = _word(folder / "cpuacct.usage")
+            if nanoseconds is not None:
+                return nanoseconds / 1e9
+    return None
+
+
 def _groups(membership: Path) -> Iterator[tuple[str, str]]:
     """(controllers, path) of each hierarchy; those of version 2 have no name."""
     with contextlib.suppress(OSError):

@@ -9,7 +9,7 @@ import numpy as np
 from argosy.contracts.errors import InvalidRequest
 from argosy.contracts.history import HistoryPage, Points
 from argosy.control.prediction.arrays import Floats, known_means
-from argosy.control.prediction.series import CHUNK, Series
+from argosy.control.prediction.series import Series
 
 TICK_S = 15
 COARSE_S = 300
@@ -30,6 +30,7 @@ MEASURES = (
 """The last two are of a service only. What a replica is measured by: `recorded` in control/scaling/metering.py."""
 LONGEST_S = 90 * 86_400
 MOST_POINTS = 1440
+FINE_KEPT_S = 3 * 86_400
 
 
 def replica_series(service: str, replica: str) -> str:
@@ -67,12 +68,14 @@ def history_of(series: Series, service: str, window_s: int, measure: str | None,
 
 
 def points_of(series: Series, name: str, step_s: int, first: int, last: int) -> Floats:
-    """Bins `first` to `last`; means of COARSE_S also of the hours that were not yet turned into such."""
+    """Bins `first` to `last`; means of COARSE_S also of what was not yet turned into such."""
     points: Floats = series.read(name, step_s, first, last).astype(np.float64)
     if step_s != COARSE_S:
         return points
     each = COARSE_S // TICK_S
-    lately = max(first, last - 2 * CHUNK // each + 1)
+    lately = max(first, last - FINE_KEPT_S // COARSE_S + 1)
+    if np.isfinite(points[lately - first :]).all():
+        return points
     fine = known_means(series.read(name, TICK_S, lately * each, last * each + each - 1).reshape(-1, each))
     points[lately - first :] = np.where(np.isfinite(fine), fine, points[lately - first :])
     return points

@@ -44,8 +44,9 @@ class Host:
         gib = 2**30
         return (
             f"{self.cores_used:.1f} of {self.cores:g} cores and {self.memory_used_bytes / gib:.1f} of "
-            f"{self.memory_bytes / gib:.1f} GiB are used, and one more replica takes {self.replica_cores:.1f} cores "
-            f"and {self.replica_memory_bytes / gib:.2f} GiB: use a larger host or a cluster, or free some of this one"
+            f"{self.memory_bytes / gib:.1f} GiB are used or asked for, and one more replica takes "
+            f"{self.replica_cores:.1f} cores and {self.replica_memory_bytes / gib:.2f} GiB: use a larger host or a "
+            "cluster, or free some of this one"
         )
 
 
@@ -91,7 +92,7 @@ def restrained(decision: Decision, seen: Observation, failing: str, host: Host) 
         return decision
     if failing:
         return _changed(decision, Action.NONE, seen.replicas, Reason.START_FAILING, failing)
-    room = max(0, host.room() - max(0, seen.replicas - seen.ready))
+    room = host.room()
     if decision.target_instances - seen.replicas <= room:
         return decision
     if room == 0:

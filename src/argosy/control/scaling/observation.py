@@ -87,10 +87,10 @@ class Observation:
     response_time_s: float | None = None
     """Mean."""
     cpu: float | None = None
-    """Share of what a replica may use, 0 to 1 (above 1 where nothing enforces it); mean."""
+    """Share of the cores that a replica can use, above 1 where it uses more; mean."""
     memory: float | None = None
     errors: float | None = None
-    """Share of the requests of the window that failed, for whatever reason."""
+    """Share of the requests of about half a minute, 20 at least, that failed, for whatever reason."""
     overload_errors: float | None = None
     """Share that failed for want of capacity: 429, 503, timed out. More replicas cure no other failure."""
     named: Mapping[str, float] = field(default_factory=dict)

@@ -70,15 +70,15 @@ class Reader:
                 yield replica.id, recorded(meter, cores, memory_bytes)
 
     def host(self, name: str) -> Host:
-        """What is used by all replicas, or will be by those that other services have asked for, and what one of this
-        service takes on average. One that has just started is taken to use what the others of its service use."""
+        """What is used by all replicas, or will be by those that are asked for, and what one of this service takes on
+        average. One that has just started is taken to use what the others of its service use."""
         capacity, mine = self._platform.capacity(), self._metered(name)
-        each = _mean_cores(mine.values())
+        each, serving = _mean_cores(mine.values()), sum(replica.id in mine for replica in self._serving(name))
         others = sum(meter.cpu_cores or 0.0 for key, meter in self._meters.items() if key not in mine)
-        coming = [self._coming(service) for service in self._services if service != name]
+        coming = [self._coming(service) for service in self._services]
         return Host(
             cores=capacity.cores,
-            cores_used=others + each * len(mine) + sum(cores for cores, _ in coming),
+            cores_used=others + each * serving + sum(cores for cores, _ in coming),
             memory_bytes=capacity.memory_bytes,
             memory_used_bytes=sum(map(_memory, self._meters.values())) + sum(size for _, size in coming),
             replica_cores=each,
@@ -86,7 +86,10 @@ class Reader:
         )
 
     def _coming(self, name: str) -> tuple[float, int]:
-        """Cores and bytes that replicas which are asked for will take once they serve, beyond what they take now."""
+        """Cores and bytes that replicas which are asked for will take once they serve, beyond what they take now.
+        Those that do not start take none: they must not keep others from growing."""
+        if self._observed.failure(name):
+            return 0.0, 0
         metered, serving = self._metered(name), {replica.id for replica in self._serving(name)}
         coming = max(0, self._observed.desired[name] - len(serving))
         begun = sum(_memory(meter) for key, meter in metered.items() if key not in serving)

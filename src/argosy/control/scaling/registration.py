@@ -19,7 +19,7 @@ from argosy.contracts.scaling import Decision, DecisionRecord, Reason, ScalingCh
 from argosy.control.scaling.decision import Rule
 from argosy.control.scaling.override import Override
 from argosy.control.scaling.payoff import Payoff
-from argosy.control.scaling.policies.policy import Policy, State
+from argosy.control.scaling.policies.policy import OBSERVED_INTERVALS, Policy, State
 from argosy.control.scaling.policies.table import POLICIES
 
 KEPT_DECISIONS, WRITTEN_DECISIONS = 200, 20
@@ -72,7 +72,7 @@ class Registration:
         elif isinstance(settings, CustomSettings) and settings.external is not None:
             fixed = f"{service} runs elsewhere; scale it there"
         rule = Rule(settings.replicas.min, settings.replicas.max, settings.scaling, settings.slo, look_s)
-        said = f"{rule.min_instances} {rule.max_instances} {rule.settings.model_dump_json()}"
+        said = f"{rule.min_instances} {rule.max_instances} {rule.settings.model_dump_json(exclude_unset=True)}"
         file = hashlib.sha256(said.encode()).hexdigest()
         return cls(service, rule, fixed, POLICIES[settings.scaling.policy].first, file)
 
@@ -82,9 +82,9 @@ class Registration:
 
     def begins(self, reason: Reason, now_s: float) -> bool:
         """Whether no decision of the last BEGINS_AFTER_S had this reason: some come and go."""
-        since_s = now_s - self.last_s.get(reason, -math.inf)
+        since_s, interval_s = now_s - self.last_s.get(reason, -math.inf), self.policy.interval_s(self.rule)
         self.last_s[reason] = now_s
-        return since_s > BEGINS_AFTER_S
+        return since_s > max(BEGINS_AFTER_S, OBSERVED_INTERVALS * interval_s)
 
     def record(self, at: float, decision: Decision, performed: bool) -> bool:
         """The newest KEPT_DECISIONS stay; one that repeats the last, and nothing was done, only counts. Returns:
@@ -150,7 +150,7 @@ class Registration:
         settings = ScalingSettings.model_validate_json(bytes(memory.settings))
         state: State = msgspec.json.decode(memory.state, type=type(POLICIES[memory.policy].first))
         by_s = now_s - max(0.0, min(age_s, LONGEST_AGE_S)) - memory.now_s
-        if memory.file == self.file:
+        if memory.file in ("", self.file):
             self.rule = replace(
                 self.rule, min_instances=memory.min_instances, max_instances=memory.max_instances, settings=settings
             )

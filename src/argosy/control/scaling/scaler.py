@@ -261,8 +261,10 @@ class Scaler:
                 f"expires_s = {order.expires_s:g} is not above 0 and at most {LONGEST_OVERRIDE_S:.0f}; correct it.",
                 param="expires_s",
             )
+        known = registration.override
         lasting = "until it is taken back" if order.expires_s is None else f"for {order.expires_s:.0f} s"
-        self._feed.add("scaling", name, rule.settings.policy, "by hand", f"{_replicas(order.replicas)} {lasting}")
+        if known is None or known.replicas != order.replicas:
+            self._feed.add("scaling", name, rule.settings.policy, "by hand", f"{_replicas(order.replicas)} {lasting}")
         registration.override = Override(order.replicas, None if order.expires_s is None else now_s + order.expires_s)
         registration.due_s = 0.0
         self._attend(registration, now_s)

@@ -92,7 +92,7 @@ def known_of(data_dir: Path, service: str) -> Known:
         if f"scaling/{service}" in written:
             scaled = msgspec.json.decode(written[f"scaling/{service}"], type=registration.Memory)
             settings = ScalingSettings.model_validate_json(bytes(scaled.settings))
-            known = Known(None, scaled.max_instances, round(settings.slots))
+            known = Known(None, scaled.max_instances, max(1, round(settings.slots)))
         if f"prediction/{service}" in written:
             learnt = msgspec.msgpack.decode(written[f"prediction/{service}"], type=outlook.Memory)
             capacity = learnt.capacity.capacity(known.slots or 1)

@@ -144,7 +144,7 @@ def rows_of(policy: str, runs: Runs) -> list[Row]:
                 means.get("p999_ms"),
                 means.get("goodput"),
                 means.get("failed"),
-                {name: mean_interval(values) for name, values in figures.items()},
+                {name: mean_interval(values) for name, values in figures.items() if len(values) > 1},
             )
         )
     return found

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from argosy.control.platforms.cgroup import limits
+from argosy.control.platforms.cgroup import busy_s, limits
 
 pytestmark = pytest.mark.unit
 
@@ -54,6 +54,22 @@ def test_the_least_of_all_groups_counts(
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
     assert limits(tmp_path / "mount", tmp_path / "cgroup") == expected
+
+
+@pytest.mark.parametrize(
+    ("membership", "name", "text"),
+    [
+        ("0::/a\n", "a/cpu.stat", "usage_usec 2500000\nuser_usec 1\n"),
+        ("2:cpuacct:/a\n", "cpuacct/a/cpuacct.usage", "2500000000\n"),
+    ],
+)
+def test_what_a_container_used_is_counted(tmp_path: Path, membership: str, name: str, text: str) -> None:
+    (tmp_path / "cgroup").write_text(membership)
+    path = tmp_path / "mount" / name
+    path.parent.mkdir(parents=True)
+    path.write_text(text)
+    assert busy_s(tmp_path / "mount", tmp_path / "cgroup") == 2.5
+    assert busy_s(tmp_path / "elsewhere", tmp_path / "cgroup") is None
 
 
 def test_where_there_are_none_there_is_no_limit(tmp_path: Path) -> None:

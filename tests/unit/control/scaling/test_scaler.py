@@ -555,6 +555,33 @@ async def test_the_fleet_file_counts_where_it_was_changed_meanwhile(tmp_path: Pa
         assert view.override is not None, "what an operator ordered stays"
 
 
+async def test_what_a_controller_wrote_that_kept_no_word_of_the_file_is_taken_up(tmp_path: Path) -> None:
+    clock = Time()
+    async with rig(tmp_path, QUICK, clock=clock) as fleet:
+        fleet.scaler.change(SERVICE, ScalingChange(max_instances=7))
+        survivors = tuple(fleet.host.replicas())
+        kept = fleet.history.recall(f"scaling/{SERVICE}")
+        assert kept is not None
+        tree = msgspec.json.decode(kept[1])
+        del tree["file"]
+        fleet.history.remember(f"scaling/{SERVICE}", clock.now_s, msgspec.json.encode(tree))
+    async with rig(tmp_path, QUICK, host=Host(survivors), clock=clock) as again:
+        assert again.scaler.view(SERVICE).max_instances == 7
+
+
+async def test_what_does_not_start_takes_no_room_from_others(tmp_path: Path) -> None:
+    async with rig(tmp_path, QUICK) as fleet:
+        await fleet.pass_time(6)
+        reader = fleet.scaler._reader
+        reader._services = {**reader._services, "other": reader._services[SERVICE]}
+        fleet.observed.desired["other"] = 0
+        alone = reader.host("other").memory_used_bytes
+        fleet.observed.desired[SERVICE] = 4
+        assert reader.host("other").memory_used_bytes > alone
+        fleet.observed.failed(SERVICE, f"{SERVICE}-2", "no GPU left")
+        assert reader.host("other").memory_used_bytes == alone
+
+
 def test_an_undo_waits_for_metrics() -> None:
     decision = Decision(Action.NONE, 4, Reason.METRICS_MISSING, binding="no load")
     assert limited(decision, Observation(4, 4), 2, 1) == decision
