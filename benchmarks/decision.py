@@ -1,6 +1,6 @@
 """What one decision costs: a tick of the scaler for a service with many replicas, by the thread's own time.
 
-`python benchmarks/decision.py` prints a Markdown table and takes about twenty seconds. Samples of every replica, the
+`python benchmarks/decision.py` prints a Markdown table and takes half a minute. Samples of every replica, the
 observation, forecast on a week of load, and the policy are all in it; only the probes and the start of replicas are
 not. The capacity model is learnt, so that no rule is left out.
 """

@@ -39,21 +39,19 @@ def scale(
     from argosy.cli.gateway import admin_api
     from argosy.contracts.scaling import ScaleOrder, ScalingView
 
-    if order is None:
-        if lasting is not None:
-            raise typer.BadParameter("--for needs a number of replicas: SERVICE=N --for 30m.")
-        _print_all(admin_api(locate(url, admin_url, data_dir)), as_json)
-        return
-    service, equals, number = order.partition("=")
-    if not service:
+    service, equals, number = (order or "").partition("=")
+    if order is not None and not service:
         raise typer.BadParameter(f"{order} names no service; write it like embedding=3.")
-    wanted = ScaleOrder(_replicas(order, number), seconds(lasting)) if equals else None
+    wanted = ScaleOrder(_replicas(number), seconds(lasting)) if equals else None
     if lasting is not None and (wanted is None or wanted.replicas is None):
         raise typer.BadParameter("--for needs a number of replicas: SERVICE=N --for 30m.")
     if wanted is not None and wanted.expires_s == 0:
         raise typer.BadParameter("give a time above 0, like 30m.", param_hint="--for")
     fleet = locate(url, admin_url, data_dir)
     api = admin_api(fleet)
+    if order is None:
+        _print_all(api, as_json)
+        return
     path = f"/v1/services/{service}/scal"
     reply = api.get(f"{path}ing") if wanted is None else api.post(f"{path}e", wanted)
     if as_json:
@@ -62,7 +60,7 @@ def scale(
         _print(reply.into(ScalingView), all_decisions=wanted is None)
 
 
-def _replicas(order: str, number: str) -> int | None:
+def _replicas(number: str) -> int | None:
     if number == "auto":
         return None
     if not (number.isascii() and number.isdigit()):

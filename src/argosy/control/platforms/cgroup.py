@@ -3,13 +3,25 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Iterator
 from pathlib import Path
+
+import psutil
+
+from argosy.control.platforms.platform import Capacity
 
 MOUNT = Path("/sys/fs/cgroup")
 MEMBERSHIP = Path("/proc/self/cgroup")
 NO_LIMIT_BYTES = 2**60
 """Version 1 writes a number near the largest there is where it means none."""
+
+
+def machine() -> Capacity:
+    """What this process may use of its machine: the cores it may run on, within the limits of its container."""
+    cores, memory_bytes = limits()
+    affinity, total = len(os.sched_getaffinity(0)), psutil.virtual_memory().total
+    return Capacity(min(affinity, cores or affinity), min(total, memory_bytes or total))
 
 
 def limits(mount: Path = MOUNT, membership: Path = MEMBERSHIP) -> tuple[float | None, int | None]:

@@ -21,9 +21,9 @@ import msgspec
 import psutil
 
 from argosy.contracts.errors import StartError
-from argosy.control.platforms import cgroup
+from argosy.control.platforms.cgroup import machine
 from argosy.control.platforms.platform import Capacity, ExitListeners, Launch, Replica, ReplicaExit, Usage
-from argosy.control.platforms.processes import descendants, kill_group, leader_of, leads_children, until_ended, used_by
+from argosy.control.platforms.processes import kill_group, leader_of, leads_children, until_ended, used_by_family
 from argosy.control.preflight import free_port
 from argosy.serving import runfile
 from argosy.serving.runfile import ReplicaLock, RunRecord
@@ -47,13 +47,6 @@ class _Watched:
     gone: asyncio.Event = field(default_factory=asyncio.Event)
     watcher: asyncio.Task[None] | None = None
     meter: psutil.Process | None = None
-
-
-def machine() -> Capacity:
-    """What this process may use of its machine: the cores it may run on, within the limits of its container."""
-    cores, memory_bytes = cgroup.limits()
-    affinity, total = len(os.sched_getaffinity(0)), psutil.virtual_memory().total
-    return Capacity(min(affinity, cores or affinity), min(total, memory_bytes or total))
 
 
 class LocalPlatform:
@@ -177,15 +170,9 @@ class LocalPlatform:
         try:
             if watched.meter is None:
                 watched.meter = psutil.Process(watched.replica.pid)
-            used = used_by(watched.meter)
+            return Usage(*used_by_family(watched.meter))
         except psutil.Error:
             return None
-        cpu_s, memory_bytes = used
-        for child in descendants(watched.replica.pid):
-            with contextlib.suppress(psutil.Error):
-                more_s, more_bytes = used_by(psutil.Process(child))
-                cpu_s, memory_bytes = cpu_s + more_s, memory_bytes + more_bytes
-        return Usage(cpu_s, memory_bytes)
 
     def _spawn(self, path: Path, launch: Launch, port: int | None, lock_descriptor: int) -> subprocess.Popen[bytes]:
         """The child inherits the lock's descriptor, so the lock is held without a gap from before it exists."""

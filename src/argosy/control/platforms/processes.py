@@ -61,6 +61,16 @@ def used_by(process: psutil.Process) -> tuple[float, int]:
         return times.user + times.system + ended_s, int(process.memory_info().rss)
 
 
+def used_by_family(process: psutil.Process) -> tuple[float, int]:
+    """The same with all that it started and that is alive. Raises: psutil.Error, it is gone."""
+    cpu_s, memory_bytes = used_by(process)
+    for child in descendants(process.pid):
+        with contextlib.suppress(psutil.Error):
+            more_s, more_bytes = used_by(psutil.Process(child))
+            cpu_s, memory_bytes = cpu_s + more_s, memory_bytes + more_bytes
+    return cpu_s, memory_bytes
+
+
 def descendants(pid: int) -> Iterator[int]:
     """Its children and theirs that are alive, as the kernel lists them: going through all processes would be slow."""
     for path in glob.iglob(f"/proc/{pid}/task/*/children"):

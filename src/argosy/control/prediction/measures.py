@@ -9,7 +9,7 @@ import numpy as np
 from argosy.contracts.errors import InvalidRequest
 from argosy.contracts.history import HistoryPage, Points
 from argosy.control.prediction.arrays import Floats, known_means
-from argosy.control.prediction.series import Series
+from argosy.control.prediction.series import LEVELS, Series
 
 TICK_S = 15
 COARSE_S = 300
@@ -30,7 +30,7 @@ MEASURES = (
 """The last two are of a service only. What a replica is measured by: `recorded` in control/scaling/metering.py."""
 LONGEST_S = 90 * 86_400
 MOST_POINTS = 1440
-FINE_KEPT_S = 3 * 86_400
+FINE_KEPT_S = next(level.kept_s for level in LEVELS if level.step_s == TICK_S)
 
 
 def replica_series(service: str, replica: str) -> str:

@@ -72,7 +72,7 @@ class Series:
         """
         series = cls.__new__(cls)
         series._levels = {}
-        series._db = sqlite3.connect(f"{(data_dir / 'control.db').absolute().as_uri()}?mode=ro", uri=True)
+        series._db = read_only(data_dir)
         try:
             series._ids = dict(series._db.execute("SELECT name, id FROM series"))
         except sqlite3.Error:
@@ -180,6 +180,11 @@ class Series:
             row = self._db.execute("INSERT INTO series (name) VALUES (?) RETURNING id", (name,)).fetchone()
             number = self._ids[name] = int(row[0])
         return number
+
+
+def read_only(data_dir: Path) -> sqlite3.Connection:
+    """The controller's database, to read beside it. Raises: sqlite3.Error."""
+    return sqlite3.connect(f"{(data_dir / 'control.db').absolute().as_uri()}?mode=ro", uri=True)
 
 
 _POINTS = msgspec.msgpack.Decoder(dict[int, float])

@@ -67,3 +67,16 @@ def out_of_bounds(seen: Observation, rule: Rule) -> Decision | None:
     bound = "min" if seen.replicas < rule.min_instances else "max"
     limit = rule.bounded(seen.replicas)
     return decided(seen, rule, limit, Reason.OUT_OF_BOUNDS, binding=f"{bound}_instances = {limit}")
+
+
+def recommendation(decision: Decision) -> str:
+    """What the operator can do about it; empty where there is nothing to do."""
+    if decision.reason is Reason.HOST_FULL or "host_full" in decision.binding:
+        return decision.binding
+    if decision.reason is Reason.AT_MAXIMUM:
+        return f"Raise replicas.max: {decision.binding}."
+    if decision.reason is Reason.START_FAILING:
+        return f"Correct what keeps replicas from starting: {decision.binding}"
+    if decision.reason is Reason.STEP_DID_NOT_HELP:
+        return f"Look for what the replicas share: {decision.binding}."
+    return ""

@@ -170,36 +170,34 @@ def recorded(meter: Meter, cores: float, memory_limit_bytes: int) -> dict[str, f
     found["rate"] = rates.arrivals_rps
     found["served"] = rates.served_rps
     found["in_flight"] = float(rates.load.in_flight)
-    found["queued"] = queued = float(rates.load.queued)
+    found["queued"] = float(rates.load.queued)
     if rates.response_s > 0:
         found["response"] = rates.response_s
-    ended = rates.ended_rps
-    if ended > 0 or not queued:
-        found["queue_time"] = queued / ended if ended > 0 else 0.0
+    queue_time_s = _queue_time_s([rates])
+    if queue_time_s is not None:
+        found["queue_time"] = queue_time_s
     found["errors"] = _failed_share([meter.ended])
-    found["overload"] = rates.overloaded_rps / ended if ended > 0 else 0.0
+    found["overload"] = _overload_share([rates])
     return found
 
 
 def _with_load(seen: Observation, rates: list[Rates], lately: list[Ended]) -> Observation:
-    ended = sum(rate.ended_rps for rate in rates)
-    served, queued = sum(rate.served_rps for rate in rates), float(sum(rate.load.queued for rate in rates))
     return Observation(
         replicas=seen.replicas,
         ready=seen.ready,
         reporting=seen.reporting,
         age_s=seen.age_s,
         in_flight=float(sum(rate.load.in_flight for rate in rates)),
-        queued=queued,
-        queue_time_s=queued / ended if ended > 0 else (0.0 if not queued else None),
+        queued=float(sum(rate.load.queued for rate in rates)),
+        queue_time_s=_queue_time_s(rates),
         arrivals=sum(rate.arrivals_rps for rate in rates) * seen.window_s,
         window_s=seen.window_s,
-        throughput_rps=served,
+        throughput_rps=sum(rate.served_rps for rate in rates),
         response_time_s=_response_s(rates),
         cpu=seen.cpu,
         memory=seen.memory,
         errors=_failed_share(lately),
-        overload_errors=sum(rate.overloaded_rps for rate in rates) / ended if ended > 0 else 0.0,
+        overload_errors=_overload_share(rates),
         named=_named(rates),
         cold_start_s=seen.cold_start_s,
     )
@@ -212,6 +210,19 @@ def _response_s(rates: list[Rates]) -> float:
         return sum(rate.response_s * rate.ended_rps for rate in rates) / ended
     working = [rate.response_s for rate in rates if rate.load.in_flight]
     return sum(working) / len(working) if working else 0.0
+
+
+def _queue_time_s(rates: list[Rates]) -> float | None:
+    """By Little's law; None where requests wait and none ended."""
+    ended, queued = sum(rate.ended_rps for rate in rates), float(sum(rate.load.queued for rate in rates))
+    if ended > 0:
+        return queued / ended
+    return None if queued else 0.0
+
+
+def _overload_share(rates: list[Rates]) -> float:
+    ended = sum(rate.ended_rps for rate in rates)
+    return sum(rate.overloaded_rps for rate in rates) / ended if ended > 0 else 0.0
 
 
 def _failed_share(lately: list[Ended]) -> float:

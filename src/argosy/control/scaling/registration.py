@@ -19,7 +19,7 @@ from argosy.contracts.scaling import Decision, DecisionRecord, Reason, ScalingCh
 from argosy.control.scaling.decision import Rule
 from argosy.control.scaling.override import Override
 from argosy.control.scaling.payoff import Payoff
-from argosy.control.scaling.policies.policy import OBSERVED_INTERVALS, Policy, State
+from argosy.control.scaling.policies.policy import Policy, State, gap_s
 from argosy.control.scaling.policies.table import POLICIES
 
 KEPT_DECISIONS, WRITTEN_DECISIONS = 200, 20
@@ -84,7 +84,7 @@ class Registration:
         """Whether no decision of the last BEGINS_AFTER_S had this reason: some come and go."""
         since_s, interval_s = now_s - self.last_s.get(reason, -math.inf), self.policy.interval_s(self.rule)
         self.last_s[reason] = now_s
-        return since_s > max(BEGINS_AFTER_S, OBSERVED_INTERVALS * interval_s)
+        return since_s > max(BEGINS_AFTER_S, gap_s(self.rule, interval_s))
 
     def record(self, at: float, decision: Decision, performed: bool) -> bool:
         """The newest KEPT_DECISIONS stay; one that repeats the last, and nothing was done, only counts. Returns:

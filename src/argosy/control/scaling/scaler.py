@@ -26,6 +26,7 @@ from argosy.contracts.scaling import (
 from argosy.control.events.feed import Feed
 from argosy.control.history import History
 from argosy.control.monitoring.observed import Observed
+from argosy.control.scaling.decision import recommendation
 from argosy.control.scaling.guard import limited, overridden, restrained, towards
 from argosy.control.scaling.observation import Observation
 from argosy.control.scaling.override import Override
@@ -217,7 +218,7 @@ class Scaler:
             else OverrideView(
                 override.replicas, None if override.until_s is None else max(0.0, override.until_s - now_s)
             ),
-            recommendation=_recommendation(last.decision) if last is not None else "",
+            recommendation=recommendation(last.decision) if last is not None else "",
             decisions=list(registration.decisions),
         )
 
@@ -280,18 +281,6 @@ class Scaler:
 def _slots(registration: Registration, seen: Observation) -> float:
     learnt = seen.capacity is not None and seen.capacity.learnt
     return seen.capacity.slots if learnt and seen.capacity is not None else registration.rule.settings.slots
-
-
-def _recommendation(decision: Decision) -> str:
-    if decision.reason is Reason.HOST_FULL or "host_full" in decision.binding:
-        return decision.binding
-    if decision.reason is Reason.AT_MAXIMUM:
-        return f"Raise replicas.max: {decision.binding}."
-    if decision.reason is Reason.START_FAILING:
-        return f"Correct what keeps replicas from starting: {decision.binding}"
-    if decision.reason is Reason.STEP_DID_NOT_HELP:
-        return f"Look for what the replicas share: {decision.binding}."
-    return ""
 
 
 def _given(change: ScalingChange) -> str:

@@ -15,15 +15,13 @@ from argosy.config.scaling import ScalingSettings
 from argosy.contracts.errors import ConfigError
 from argosy.control.prediction import outlook
 from argosy.control.prediction.arrays import Floats
-from argosy.control.prediction.measures import points_of
-from argosy.control.prediction.series import LEVELS, Series
+from argosy.control.prediction.measures import COARSE_S, FINE_KEPT_S, TICK_S, points_of
+from argosy.control.prediction.series import Series, read_only
 from argosy.control.scaling import registration
 from argosy.simulation.durations import Lognormal
 from argosy.simulation.scaling.demand import Demand
 from argosy.simulation.scaling.service import Service
 
-FINE_S, COARSE_S = 15, 300
-FINE_KEPT_S = next(level.kept_s for level in LEVELS if level.step_s == FINE_S)
 CALM_SHARE = 0.25
 SIGMA = 0.5
 """Of the logarithms of the service time, which is recorded as a mean only."""
@@ -36,7 +34,7 @@ def recorded(data_dir: Path, service: str, length_s: float, until_s: float) -> D
 
     Raises: ConfigError, there is no such history.
     """
-    step_s = FINE_S if length_s <= FINE_KEPT_S else COARSE_S
+    step_s = TICK_S if length_s <= FINE_KEPT_S else COARSE_S
     rates_rps = _read(data_dir, f"{service}/rate", step_s, length_s, until_s)
     known = np.flatnonzero(np.isfinite(rates_rps))
     if not len(known) or not np.nanmax(rates_rps) > 0:
@@ -65,7 +63,7 @@ def recorded_service(
     Raises: ConfigError, no response time is recorded.
     """
     if work_s is None:
-        step_s = FINE_S if length_s <= FINE_KEPT_S else COARSE_S
+        step_s = TICK_S if length_s <= FINE_KEPT_S else COARSE_S
         response_s = _read(data_dir, f"{service}/response", step_s, length_s, until_s)
         response_s = response_s[np.isfinite(response_s) & (response_s > 0)]
         if not len(response_s):
@@ -87,7 +85,7 @@ def known_of(data_dir: Path, service: str) -> Known:
     """Raises nothing: what cannot be read is not known."""
     known = Known()
     with contextlib.suppress(sqlite3.Error, msgspec.MsgspecError, ValueError):
-        with contextlib.closing(_opened(data_dir)) as db:
+        with contextlib.closing(read_only(data_dir)) as db:
             written = dict(db.execute("SELECT name, value FROM memories WHERE name LIKE ?", (f"%/{service}",)))
         if f"scaling/{service}" in written:
             scaled = msgspec.json.decode(written[f"scaling/{service}"], type=registration.Memory)
@@ -102,10 +100,6 @@ def known_of(data_dir: Path, service: str) -> Known:
                 known.slots if capacity is None else max(1, round(capacity.slots)),
             )
     return known
-
-
-def _opened(data_dir: Path) -> sqlite3.Connection:
-    return sqlite3.connect(f"{(data_dir / 'control.db').absolute().as_uri()}?mode=ro", uri=True)
 
 
 def _read(data_dir: Path, name: str, step_s: int, length_s: float, until_s: float) -> Floats:

@@ -20,10 +20,11 @@ from argosy.control.scaling.guard import limited
 from argosy.control.scaling.observation import Observation
 from argosy.control.scaling.policies.table import POLICIES
 from argosy.control.scaling.predictor import NoPredictor
+from argosy.control.scaling.reader import Reader
 from argosy.control.scaling.registration import Registration
 from argosy.control.supervision.places import PLACE_S
 from argosy.telemetry.metrics import FleetMetrics
-from tests.unit.control.scaling.fleet import SERVICE, Host, Time, rig, settle
+from tests.unit.control.scaling.fleet import SERVICE, Host, Rig, Time, rig, settle
 
 pytestmark = pytest.mark.unit
 
@@ -569,12 +570,18 @@ async def test_what_a_controller_wrote_that_kept_no_word_of_the_file_is_taken_up
         assert again.scaler.view(SERVICE).max_instances == 7
 
 
+async def _beside_another(fleet: Rig) -> Reader:
+    """The fleet's reader, with a service "other" that has no replicas."""
+    await fleet.pass_time(6)
+    reader = fleet.scaler._reader
+    reader._services = {**reader._services, "other": reader._services[SERVICE]}
+    fleet.observed.desired["other"] = 0
+    return reader
+
+
 async def test_what_does_not_start_takes_no_room_from_others(tmp_path: Path) -> None:
     async with rig(tmp_path, QUICK) as fleet:
-        await fleet.pass_time(6)
-        reader = fleet.scaler._reader
-        reader._services = {**reader._services, "other": reader._services[SERVICE]}
-        fleet.observed.desired["other"] = 0
+        reader = await _beside_another(fleet)
         alone = reader.host("other").memory_used_bytes
         fleet.observed.desired[SERVICE] = 4
         assert reader.host("other").memory_used_bytes > alone
@@ -595,10 +602,7 @@ def test_an_undo_waits_for_metrics() -> None:
 
 async def test_room_that_another_service_has_asked_for_is_taken(tmp_path: Path) -> None:
     async with rig(tmp_path, QUICK) as fleet:
-        await fleet.pass_time(6)
-        reader = fleet.scaler._reader
-        reader._services = {**reader._services, "other": reader._services[SERVICE]}
-        fleet.observed.desired["other"] = 0
+        reader = await _beside_another(fleet)
         alone = reader.host("other")
         fleet.observed.desired[SERVICE] = 4
         asked = reader.host("other")
