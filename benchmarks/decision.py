@@ -68,6 +68,9 @@ class Learnt(Forecaster):
 class Idle:
     """A crew that starts nothing: replicas are there already."""
 
+    def keeps(self, service: str) -> bool:
+        return True
+
     def scale(self, service: str, replicas: int, why: str) -> None:
         return
 

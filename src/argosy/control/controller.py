@@ -165,11 +165,14 @@ class Controller:
         return [replica for replica in adopted if replica not in strangers]
 
     async def _work(self) -> None:
-        """Starts the fleet, says how that went, then keeps it up."""
+        """Starts the fleet and keeps it up; what has started is scaled whatever the others still do."""
+        await asyncio.gather(self._start_and_keep(), self.scaler.run(), self.forecaster.run())
+
+    async def _start_and_keep(self) -> None:
         await self._startup.run()
         self._on_start(self.start_report())
         self._changed()
-        await asyncio.gather(self._supervisor.run(), self.scaler.run(), self.forecaster.run())
+        await self._supervisor.run()
 
     def _changed(self) -> None:
         """Who can serve may have changed: tell callers and the feed. Nothing is published before adoption is done."""

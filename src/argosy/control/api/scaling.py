@@ -9,27 +9,28 @@ from starlette.responses import Response
 from argosy.contracts.codec import JSON
 from argosy.contracts.scaling import ScaleOrder, ScalingChange
 from argosy.control.api.bodies import body_as
+from argosy.control.planning.plans import Plans
 from argosy.control.scaling.scaler import Scaler
 
 
-def add_scaling_routes(app: FastAPI, scaler: Scaler) -> None:
+def add_scaling_routes(app: FastAPI, scaler: Scaler, plans: Plans) -> None:
     @app.get("/v1/services/{name}/scaling")
     async def scaling(name: str) -> Response:
         """How the service is scaled, and its latest decisions."""
-        return _view(scaler, name)
+        return await _view(plans, name)
 
     @app.put("/v1/services/{name}/scaling")
     async def change(name: str, request: Request) -> Response:
         """Changes bounds, policy, cooldown or thresholds of the running service."""
         scaler.change(name, await body_as(request, ScalingChange))
-        return _view(scaler, name)
+        return await _view(plans, name)
 
     @app.post("/v1/services/{name}/scale")
     async def scale(name: str, request: Request) -> Response:
         """So many replicas, whatever the policy says, until `expires_s` are over; without `replicas` no longer."""
         scaler.order(name, await body_as(request, ScaleOrder))
-        return _view(scaler, name)
+        return await _view(plans, name)
 
 
-def _view(scaler: Scaler, name: str) -> Response:
-    return Response(msgspec.json.encode(scaler.view(name)), media_type=JSON)
+async def _view(plans: Plans, name: str) -> Response:
+    return Response(msgspec.json.encode(await plans.scaling(name)), media_type=JSON)

@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+import asyncio
+import sqlite3
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 import msgspec
 import psutil
 
 from argosy.config.models import CustomSettings, EmbeddingSettings, ServiceSettings
-from argosy.contracts.errors import InvalidRequest, NotFound
+from argosy.contracts.errors import InvalidRequest, NotFound, Unavailable
 from argosy.contracts.plan import ASKABLE, QUANTILES, Calibration, LoadStep, PlanPage, PlanRequest, UsageView
+from argosy.contracts.scaling import ScalingView
 from argosy.control.history import History
+from argosy.control.planning.fixed import fixed_enough
 from argosy.control.planning.planner import Known, planned
 from argosy.control.planning.throughput import Cores
 from argosy.control.platforms import cgroup
 from argosy.control.platforms.platform import Platform
 from argosy.control.prediction.forecaster import Forecaster
+from argosy.control.prediction.measures import FINE_KEPT_S
+from argosy.control.scaling.decision import Rule
 from argosy.control.scaling.scaler import Scaler
 from argosy.telemetry.logs import logger
 
@@ -26,7 +33,19 @@ MOST_MS = 3_600_000.0
 KEPT_NUMBERS = 8
 """Calibrations of so many different numbers of replicas are kept, the latest of each."""
 
+FIXED_EVERY_S = 600.0
+"""Days change little in less."""
+
 log = logger("planning")
+
+
+@dataclass(frozen=True, slots=True)
+class FixedAdvice:
+    """Whether a fixed number would have done under that rule, as of that wall time."""
+
+    rule: Rule
+    at: float
+    advice: str
 
 
 class Plans:
@@ -45,6 +64,7 @@ class Plans:
         self._forecaster = forecaster
         self._history = history
         self._wall = wall
+        self._fixed: dict[str, FixedAdvice] = {}
 
     def plan(self, request: PlanRequest) -> PlanPage:
         """Raises: InvalidRequest; NotFound."""
@@ -61,6 +81,30 @@ class Plans:
         if request.service is None and any(not view.state for view in views):
             views = [view for view in views if not view.state]
         return PlanPage(views)
+
+    async def scaling(self, name: str) -> ScalingView:
+        """With what the days that are recorded recommend, where the last decision asks nothing of the operator.
+
+        Raises: NotFound.
+        """
+        view = self._scaler.view(name)
+        if view.recommendation or view.fixed or view.min_instances == view.max_instances:
+            return view
+        rule = self._scaler.rule(name)
+        kept = self._fixed.get(name)
+        if kept is None or kept.rule != rule or self._wall() - kept.at >= FIXED_EVERY_S:
+            kept = self._fixed[name] = FixedAdvice(rule, self._wall(), await self._fixed_enough(name, rule))
+        return msgspec.structs.replace(view, recommendation=kept.advice)
+
+    async def _fixed_enough(self, name: str, rule: Rule) -> str:
+        """Empty where what ran cost less, and where the history cannot be read: an order must not fail for it."""
+        try:
+            ticks = await self._forecaster.ticks(name, ("rate", "in_flight", "replicas"), FINE_KEPT_S)
+        except (Unavailable, sqlite3.Error) as error:
+            log.warning("no number recommended", planned=name, reason=str(error))
+            return ""
+        found = await asyncio.to_thread(fixed_enough, **ticks, rule=rule, capacity=self._forecaster.capacity(name))
+        return "" if found is None else found.advice()
 
     def calibrated(self, name: str, calibration: Calibration) -> None:
         """Keeps what a load test found. Raises: InvalidRequest, it cannot be; NotFound."""

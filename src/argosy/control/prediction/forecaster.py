@@ -6,7 +6,7 @@ import asyncio
 import collections
 import shutil
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -17,11 +17,12 @@ from argosy.contracts.forecast import ForecastPage
 from argosy.contracts.history import HistoryPage
 from argosy.contracts.request import Clock
 from argosy.control.history import History
+from argosy.control.prediction.arrays import Floats
 from argosy.control.prediction.binning import Bins
 from argosy.control.prediction.capacity import CapacityFit
 from argosy.control.prediction.disk import DiskThread
 from argosy.control.prediction.fitting import Fitter
-from argosy.control.prediction.measures import COARSE_S, TICK_S, history_of, replica_series
+from argosy.control.prediction.measures import COARSE_S, TICK_S, history_of, points_of, replica_series
 from argosy.control.prediction.outlook import Outlook
 from argosy.control.prediction.report import days_of, fleet_saturation, service_view
 from argosy.control.prediction.series import Series
@@ -181,6 +182,14 @@ class Forecaster:
         self._check(service)
         wall_s = self._wall_s(self._clock())
         return await self._disk.do(lambda: history_of(self._series, service, window_s, measure, wall_s))
+
+    async def ticks(self, service: str, measures: Collection[str], window_s: int) -> dict[str, Floats]:
+        """What was recorded in the ticks of the last `window_s`, NaN where nothing was. Raises: Unavailable."""
+        last = int(self._wall_s(self._clock()) // TICK_S) - 1
+        first = last - window_s // TICK_S + 1
+        return await self._disk.do(
+            lambda: {name: points_of(self._series, f"{service}/{name}", TICK_S, first, last) for name in measures}
+        )
 
     def _check(self, service: str) -> None:
         if service not in self._outlooks:

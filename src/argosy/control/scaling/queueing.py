@@ -7,6 +7,7 @@ Planning, ch. 4.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 
 from argosy.control.scaling.observation import Capacity
 
@@ -35,28 +36,31 @@ def late_share(load: float, servers: int, blocking: float, slack: float, variabi
     return waits * math.exp(-(servers - load) * slack / max(variability, 1e-3))
 
 
+def late_shares(load: float, capacity: Capacity, slack_s: float, most: int) -> Iterator[float]:
+    """The share that waits longer than `slack_s` with 1, 2 … `most` replicas; ends where more of them only lose."""
+    slack = slack_s / capacity.service_time_s
+    variability = (capacity.arrival_cv2 + capacity.service_cv2) / 2
+    blocking, counted = 1.0, 0
+    for replicas in range(1, most + 1):
+        work = effective(replicas, capacity) * capacity.slots
+        servers = max(1, math.floor(work + 1e-9))
+        if servers > EXACT_SERVERS:
+            yield 0.0 if work >= load + 2 * math.sqrt(load) else 1.0
+            continue
+        if servers < counted:
+            return
+        while counted < servers:
+            counted += 1
+            blocking = load * blocking / (counted + load * blocking)
+        yield late_share(load, servers, blocking, slack, variability)
+
+
 def replicas_for_slo(load: float, capacity: Capacity, slack_s: float, late: float, most: int) -> int:
     """The fewest replicas, up to `most`, that let no larger share than `late` wait longer than `slack_s`.
 
     Where none do, those that do the most work together: past that number contention takes more than it gives.
     """
-    slack = slack_s / capacity.service_time_s
-    variability = (capacity.arrival_cv2 + capacity.service_cv2) / 2
-    blocking, counted, best, best_servers = 1.0, 0, 1, 0.0
-    for replicas in range(1, most + 1):
-        work = effective(replicas, capacity) * capacity.slots
-        if work > best_servers:
-            best, best_servers = replicas, work
-        servers = max(1, math.floor(work + 1e-9))
-        if servers > EXACT_SERVERS:
-            if work >= load + 2 * math.sqrt(load):
-                return replicas
-            continue
-        if servers < counted:
-            break  # retrograde: more replicas only lose from here
-        while counted < servers:
-            counted += 1
-            blocking = load * blocking / (counted + load * blocking)
-        if late_share(load, servers, blocking, slack, variability) <= late:
+    for replicas, share in enumerate(late_shares(load, capacity, slack_s, most), 1):
+        if share <= late:
             return replicas
-    return best
+    return max(range(1, most + 1), key=lambda replicas: effective(replicas, capacity))

@@ -26,7 +26,7 @@ from argosy.contracts.scaling import (
 from argosy.control.events.feed import Feed
 from argosy.control.history import History
 from argosy.control.monitoring.observed import Observed
-from argosy.control.scaling.decision import recommendation
+from argosy.control.scaling.decision import Rule, recommendation
 from argosy.control.scaling.guard import limited, overridden, restrained, towards
 from argosy.control.scaling.observation import Observation
 from argosy.control.scaling.override import Override
@@ -47,6 +47,8 @@ log = logger("scaler")
 
 class Crew(Protocol):
     """Who starts and drains replicas: the supervisor."""
+
+    def keeps(self, service: str) -> bool: ...
 
     def scale(self, service: str, replicas: int, why: str) -> None: ...
 
@@ -111,7 +113,7 @@ class Scaler:
             log.error("not looked", exc_info=error)
         for name, registration in self._registrations.items():
             try:
-                if registration.fixed:
+                if registration.fixed or not self._crew.keeps(name):
                     self._look(registration, now_s)
                 else:
                     self._attend(registration, now_s)
@@ -191,6 +193,10 @@ class Scaler:
             self._history.remember(_key(registration.service), self._wall(), written)
         except Exception as error:
             log.error("not saved", scaled=registration.service, reason=str(error))
+
+    def rule(self, name: str) -> Rule:
+        """As it is now. Raises: NotFound."""
+        return self._registration(name).rule
 
     def views(self) -> list[ScalingView]:
         """Of all services."""

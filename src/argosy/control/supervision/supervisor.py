@@ -134,6 +134,10 @@ class Supervisor:
         """From now on keeps every service up, also one whose start was not tried. Returns when closed."""
         await asyncio.gather(*(self._keep(service) for service in self._services))
 
+    def keeps(self, service: str) -> bool:
+        """Whether its start has come to an end, well or not; until then its slots are the start's to fill."""
+        return service in self._kept
+
     def _keep(self, service: str) -> asyncio.Task[None]:
         self._kept.add(service)
         self._wake.set()

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import sqlite3
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,6 +23,8 @@ from argosy.control.events.feed import Feed
 from argosy.control.history import History
 from argosy.control.monitoring.prober import Prober
 from argosy.control.platforms.fake import FakePlatform
+from argosy.control.prediction.measures import TICK_S
+from argosy.control.prediction.series import Series
 from tests.asgi import Answer, call
 
 pytestmark = pytest.mark.unit
@@ -30,8 +35,14 @@ TOKEN = {"authorization": "Bearer token"}
 
 @pytest.fixture
 def admin(tmp_path: Path) -> Iterator[ASGIApp]:
+    with admin_of(tmp_path) as app:
+        yield app
+
+
+@contextlib.contextmanager
+def admin_of(data_dir: Path) -> Iterator[ASGIApp]:
     fleet = Fleet.model_validate({"services": {"embedding": {"replicas": {"max": 4}}}})
-    history = History(tmp_path)
+    history = History(data_dir)
     controller = Controller(
         fleet, FakePlatform(), Prober("token", 1.0), Publisher(1), Feed(history), history, public_port=0
     )
@@ -103,6 +114,26 @@ async def test_the_history_says_what_it_cannot_tell(admin: ASGIApp) -> None:
         answer = await call(admin, "GET", f"{PATH}/history?{query}", headers=TOKEN)
         assert (answer.status, answer.error()["param"]) == (400, param)
     assert (await refused(admin, "GET", "/v1/services/nobody/history")).status == 404
+
+
+async def test_a_day_that_a_fixed_number_would_have_served_recommends_it(tmp_path: Path) -> None:
+    series, last = Series(tmp_path), int(time.time() // TICK_S) - 1
+    for tick in range(last - 86_400 // TICK_S, last + 1):
+        values = {"embedding/rate": 4.0, "embedding/in_flight": 4.0, "embedding/replicas": 4.0}
+        series.record(TICK_S, tick, values)
+    series.close()
+    with admin_of(tmp_path) as admin:
+        seen = await view(admin, "GET", f"{PATH}/scaling")
+        assert seen.recommendation.startswith("A fixed number would have done: 2 for the 24 h that are recorded lately")
+        seen = await view(admin, "PUT", f"{PATH}/scaling", {"min_instances": 2, "max_instances": 2})
+        assert seen.recommendation == "", "there is nothing left to recommend"
+
+
+async def test_a_history_that_cannot_be_read_keeps_no_order_from_being_obeyed(admin: ASGIApp, tmp_path: Path) -> None:
+    with contextlib.closing(sqlite3.connect(tmp_path / "control.db")) as db:
+        db.execute("DROP TABLE ticks")
+    seen = await view(admin, "POST", f"{PATH}/scale", ScaleOrder(3, 60))
+    assert (seen.current_instances, seen.recommendation) == (3, "")
 
 
 async def test_it_needs_the_token(admin: ASGIApp) -> None:

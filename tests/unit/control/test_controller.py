@@ -1,0 +1,93 @@
+"""The controller on a platform without processes: what it does while the fleet is still starting."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from argosy.config.models import Fleet
+from argosy.contracts.fleet import Health, Load, ReplicaStatus
+from argosy.contracts.scaling import ScaleOrder
+from argosy.control.controller import Controller
+from argosy.control.discovery.publisher import Publisher
+from argosy.control.events.feed import Feed
+from argosy.control.health.replica import Probe
+from argosy.control.history import History
+from argosy.control.monitoring.prober import Prober
+from argosy.control.platforms.fake import FakePlatform
+from argosy.control.platforms.platform import Replica
+
+pytestmark = pytest.mark.unit
+
+FLEET = Fleet.model_validate(
+    {
+        "fleet": {"probe_interval_s": 0.5, "monitoring_interval_s": 0.2},
+        "services": {
+            "quick": {"module": "acme:app", "replicas": {"min": 1, "max": 4}},
+            "slow": {"module": "acme:app", "replicas": {"min": 1, "max": 4}},
+        },
+    }
+)
+
+
+class SlowPlatform(FakePlatform):
+    """Replicas of `slow` listen when the test says so."""
+
+    def __init__(self) -> None:
+        super().__init__(cores=64)
+        self.ready = asyncio.Event()
+
+    async def listening(self, replica: Replica, timeout_s: float) -> None:
+        if replica.service == "slow":
+            await self.ready.wait()
+        await super().listening(replica, timeout_s)
+
+
+class Ready(Prober):
+    """Every replica that listens is ready."""
+
+    async def probe(self, replica: Replica) -> Probe:
+        await asyncio.sleep(0)
+        if replica.url is None:
+            return Probe(time.time(), error="it does not listen")
+        said = ReplicaStatus(
+            replica.service, replica.id, "r1", replica.pid or 0, True, False, Health.HEALTHY, "", 1.0, "1.1", Load()
+        )
+        return Probe(time.time(), 1.0, said)
+
+
+async def until(true: Callable[[], object]) -> None:
+    async with asyncio.timeout(20):
+        while not true():
+            await asyncio.sleep(0.001)
+
+
+async def test_what_has_started_is_scaled_while_another_service_is_still_starting(tmp_path: Path) -> None:
+    history, platform = History(tmp_path), SlowPlatform()
+    prober = Ready("token", 1.0)
+    controller = Controller(FLEET, platform, prober, Publisher(1), Feed(history), history, public_port=40_000)
+    running = asyncio.create_task(controller.run())
+
+    def decided(service: str) -> bool:
+        return bool(controller.scaler.view(service).decisions)
+
+    def alive(service: str) -> int:
+        return sum(replica.service == service for replica in platform.replicas())
+
+    try:
+        await until(lambda: decided("quick"))
+        controller.scaler.order("quick", ScaleOrder(replicas=3))
+        await until(lambda: alive("quick") == 3)
+        assert not controller.start_report().finished
+        assert not decided("slow"), "its slots are the start's to fill"
+        platform.ready.set()
+        await until(lambda: decided("slow"))
+        assert controller.start_report().finished
+    finally:
+        controller.ask_to_stop()
+        await running
+        history.close()
