@@ -7,23 +7,18 @@ whichever process fills it.
 from __future__ import annotations
 
 import asyncio
-import functools
-import random
 import time
-from collections.abc import Callable, Collection, Coroutine, Iterable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 
 from argosy.config.models import ServiceSettings
 from argosy.contracts.errors import ArgosyError, Conflict, NotFound, StartError
-from argosy.contracts.events import Event
 from argosy.contracts.request import Clock
 from argosy.control.events.feed import Feed
 from argosy.control.monitoring.observed import Observed
 from argosy.control.monitoring.prober import Prober
 from argosy.control.platforms.platform import Launch, Platform, Replica, ReplicaExit
+from argosy.control.supervision.attempts import NEVER_TRIED, Attempts
 from argosy.control.supervision.places import PLACE_S, free_places
-from argosy.control.supervision.recollection import recollect
-from argosy.control.supervision.restart import RestartState, became_ready, ended, lacked_room, was_started_again
 from argosy.control.supervision.slots import free_slot, number_of
 from argosy.control.supervision.watchdog import Rules, Watchdog
 from argosy.telemetry.logs import logger
@@ -31,7 +26,6 @@ from argosy.telemetry.logs import logger
 HUNG_GRACE_S = 1.0
 EXTERNAL_WAIT_S = 5.0
 """What runs elsewhere is not being started: it answers now or is not there."""
-RECALLED_EVENTS = 20_000
 DRAIN_NOTICE_S = 0.1
 """Between leaving the endpoint set and being told to drain: callers learn of it first."""
 
@@ -61,10 +55,9 @@ class Supervisor:
         self._on_change = on_change
         self._rules = rules or Rules()
         self._clock = clock
-        self._disk_is_full = disk_is_full
+        self._attempts = Attempts(observed, feed, self._rules.restart, clock, disk_is_full)
         self._watchdog = Watchdog(services, platform, prober, observed, on_change, self._rules, clock)
         self._slots: dict[str, set[str]] = {name: set() for name in services}
-        self._states: dict[str, RestartState] = {}
         self._starting: dict[str, float] = {}
         """Slot → since when it is being filled."""
         self._leaving: set[str] = set()
@@ -94,7 +87,8 @@ class Supervisor:
         while len(self._slots[service]) < self._observed.desired[service]:
             self._slots[service].add(self._free_slot(service))
         alive = {replica.id for replica in running}
-        self._recall(self._slots[service], alive)
+        if any(replica.adopted for replica in self._platform.replicas()):
+            self._attempts.recall(self._slots[service], alive)  # a fleet of which nothing was left alive starts anew
         surplus = self._surplus(service, running)
         for replica in surplus:
             self._spawn(self._retire(replica, "more run than are wanted"))
@@ -112,23 +106,6 @@ class Supervisor:
         """What a controller that died in the middle of a drain has left too many of."""
         count = max(0, len(running) - self._observed.desired[service])
         return sorted(running, key=lambda r: (self._observed.is_ready(r), r.started_at))[:count]
-
-    def _recall(self, slots: Iterable[str], alive: Collection[str]) -> None:
-        """Takes up the counts of a controller that died. A fleet of which nothing was left alive starts anew."""
-        if not any(replica.adopted for replica in self._platform.replicas()):
-            return
-        for slot in slots:
-            seen = recollect(self._past, slot)
-            self._states[slot] = RestartState(restarts=seen.restarts)
-            self._observed.restarts[slot] = seen.restarts
-            if seen.filled and slot not in alive:
-                why = "it ended while no controller ran"
-                self._feed.add("replica", slot, "unknown", "ended", why)
-                self._states[slot] = replace(self._states[slot], last_reason=why)
-
-    @functools.cached_property
-    def _past(self) -> list[Event]:
-        return self._feed.page(0, RECALLED_EVENTS).events
 
     async def run(self) -> None:
         """From now on keeps every service up, also one whose start was not tried. Returns when closed."""
@@ -166,10 +143,10 @@ class Supervisor:
             began_s = [self._starting[slot] for slot in slots & self._starting.keys()]
             places = free_places(began_s, self._clock(), self._platform.capacity().cores)
             for slot in sorted(slots - alive - self._starting.keys(), key=number_of):
-                state = self._states.get(slot, RestartState())
+                state = self._attempts.of(slot)
                 if not state.is_due(self._clock()):
                     waits.append(state.due_s - self._clock())
-                elif state == RestartState() and self._missing(service):
+                elif state == NEVER_TRIED and self._missing(service):
                     waits.append(self._rules.probe_interval_s)
                 elif places <= 0:
                     waits.append(PLACE_S)
@@ -194,14 +171,7 @@ class Supervisor:
         self._starting[slot] = self._clock()
         timeout_s = self._services[service].start_timeout_s
         until_s = self._clock() + timeout_s
-        state = self._states.get(slot, RestartState())
-        if state.last_reason:
-            state = was_started_again(state)
-            self._feed.add("replica", slot, "ended", "starting", f"restart after: {state.last_reason}")
-        else:
-            self._feed.add("replica", slot, "absent", "starting", "wanted")
-        self._states[slot] = state
-        self._observed.restarts[slot] = state.restarts
+        self._attempts.begins(slot)
         try:
             replica = await self._platform.start(self._launch(service, slot))
             await self._platform.listening(replica, timeout_s)
@@ -210,12 +180,12 @@ class Supervisor:
             reason = error.message if isinstance(error, ArgosyError) else f"{slot} could not be started: {error}."
             await self._platform.stop(slot, HUNG_GRACE_S)
             if slot in self._slots[service]:
-                self._failed(service, slot, "starting", reason)
+                self._attempts.failed(service, slot, "starting", reason)
             raise StartError(reason) from error
         finally:
             self._starting.pop(slot, None)
             self._wake.set()
-        self._states[slot] = became_ready(self._states.get(slot, RestartState()), self._clock())
+        self._attempts.succeeded(slot)
         self._observed.cold_start_s[service] = self._clock() - (until_s - timeout_s)
         self._observed.recovered(service, slot)
         self._feed.add("replica", slot, "starting", "ready", f"pid {replica.pid}")
@@ -231,7 +201,7 @@ class Supervisor:
             await self._listens(replica, timeout_s)
         self._watch(replica)
         await self._watchdog.until_ready(replica, until_s)
-        self._states[replica.id] = became_ready(self._states.get(replica.id, RestartState()), self._clock())
+        self._attempts.succeeded(replica.id)
 
     async def _listens(self, replica: Replica, timeout_s: float) -> None:
         """For one that was still starting when its controller died. Raises: StartError; it is ended then."""
@@ -267,29 +237,11 @@ class Supervisor:
         self._observed.lost(end.replica, unasked)
         if slot not in self._starting:
             if unasked is not None:
-                self._failed(service, slot, "stopping" if condemned else "ready", unasked)
+                self._attempts.failed(service, slot, "stopping" if condemned else "ready", unasked)
             else:
                 self._feed.add("replica", slot, "ready", "stopped", "asked to")
         self._on_change()
         self._wake.set()
-
-    def _failed(self, service: str, slot: str, was: str, reason: str) -> None:
-        before = self._states.get(slot, RestartState())
-        if full := self._disk_is_full():
-            reason = f"{reason} (the disk is full)"
-            after = lacked_room(before, self._clock(), reason, self._rules.restart)
-        else:
-            after = ended(before, self._clock(), reason, self._rules.restart, random.random())
-        self._states[slot] = after
-        self._observed.failed(service, slot, reason)
-        wait_s = after.due_s - self._clock()
-        if not full and after.looping(self._rules.restart):
-            told = f"{reason}; {after.failures} failures in a row, trying again every {wait_s:.0f} s"
-            self._observed.failed(service, slot, f"crash loop: {told}")
-            self._feed.add("replica", slot, was, "crash loop", told)
-            log.error("crash loop", slot=slot, reason=reason, failures=after.failures)
-        else:
-            self._feed.add("replica", slot, was, "ended", f"{reason}; starts again in {wait_s:.2g} s")
 
     def scale(self, service: str, replicas: int, why: str) -> None:
         """From now on that many: starts what is missing, drains what is too many. Returns before that is done.
@@ -307,7 +259,7 @@ class Supervisor:
                 self._spawn(self._leave(running[slot], why))
             else:
                 slots.discard(slot)
-                self._states.pop(slot, None)
+                self._attempts.forget(slot)
                 self._observed.recovered(service, slot)
         for _ in range(-surplus):
             slot = self._free_slot(service)
