@@ -239,7 +239,8 @@ class Supervisor:
             if unasked is not None:
                 self._attempts.failed(service, slot, "stopping" if condemned else "ready", unasked)
             else:
-                self._feed.add("replica", slot, "ready", "stopped", "asked to")
+                was = "draining" if slot in self._observed.draining else "ready"
+                self._feed.add("replica", slot, was, "stopped", "asked to")
         self._on_change()
         self._wake.set()
 

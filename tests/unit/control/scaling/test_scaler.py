@@ -41,7 +41,8 @@ async def test_load_starts_replicas_at_once_and_calm_drains_them(tmp_path: Path)
         assert fleet.running == [f"{SERVICE}-1"]
         events = fleet.feed.page(0, 1000).events
         assert any(e.kind == "scaling" and e.after == "4 replicas" and "high_load" in e.why for e in events)
-        assert [e.after for e in events if e.subject == f"{SERVICE}-4"][-2:] == ["draining", "stopped"]
+        went = [(e.before, e.after) for e in events if e.subject == f"{SERVICE}-4"][-2:]
+        assert went == [("ready", "draining"), ("draining", "stopped")]
         assert not any(e.after == "ended" for e in events)
 
 
