@@ -66,13 +66,16 @@ class Learnt(Forecaster):
 
 
 class Idle:
-    """A crew that starts nothing: replicas are there already."""
+    """A crew that notes what is wanted and starts nothing."""
+
+    def __init__(self, observed: Observed) -> None:
+        self._observed = observed
 
     def keeps(self, service: str) -> bool:
         return True
 
     def scale(self, service: str, replicas: int, why: str) -> None:
-        return
+        self._observed.desired[service] = replicas
 
 
 class Time:
@@ -109,7 +112,7 @@ def costs(policy: str, replicas: int, ticks: int) -> list[float]:
             services,
             reader,
             observed,
-            Idle(),
+            Idle(observed),
             feed,
             history,
             interval_s=INTERVAL_S,
