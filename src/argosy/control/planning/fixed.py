@@ -40,9 +40,9 @@ class Fixed:
     def advice(self) -> str:
         """For the operator."""
         return (
-            f"A fixed number would have done: {self.replicas} for the {self.recorded_s / 3600:.0f} h that are recorded "
-            f"lately, {self.hours:.0f} replica-hours in place of {self.used_hours:.0f}. Unless the load is about to "
-            f"change, set replicas.min and replicas.max to {self.replicas}."
+            f"Over the last {self.recorded_s / 3600:.0f} h that are recorded {self.replicas} all the time would have "
+            f"been enough, {self.hours:.0f} replica-hours in place of {self.used_hours:.0f}. Unless the load is about "
+            f"to change, set replicas.min and replicas.max to {self.replicas}."
         )
 
 

@@ -124,7 +124,9 @@ async def test_a_day_that_a_fixed_number_would_have_served_recommends_it(tmp_pat
     series.close()
     with admin_of(tmp_path) as admin:
         seen = await view(admin, "GET", f"{PATH}/scaling")
-        assert seen.recommendation.startswith("A fixed number would have done: 2 for the 24 h that are recorded lately")
+        assert seen.recommendation.startswith(
+            "Over the last 24 h that are recorded 2 all the time would have been enough"
+        )
         seen = await view(admin, "PUT", f"{PATH}/scaling", {"min_instances": 2, "max_instances": 2})
         assert seen.recommendation == "", "there is nothing left to recommend"
 
