@@ -3,7 +3,8 @@
     python -m benchmarks.fixed_number --data DIR
 
 For each cell of the benchmark of scaling: `argosy scale` would recommend, from ticks of 15 s and a capacity model that
-knows the service, so many replicas; with so many, and with one fewer, the simulator counts so many late requests.
+knows the service, so many replicas; with so many the simulator counts so many late requests. The model is given, not
+fitted: a running fleet that has never seen a replica full knows less, and recommends more.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # so that the f
 import numpy as np
 
 from argosy.config.scaling import ScalingSettings, SloSettings
-from argosy.control.planning.fixed import LEAST_RECORDED_S, fixed_enough
+from argosy.control.planning.fixed import LEAST_RECORDED_S, Ticks, fixed_enough
 from argosy.control.prediction.arrays import Floats
 from argosy.control.prediction.measures import TICK_S
 from argosy.control.scaling.decision import Rule
@@ -46,8 +47,8 @@ def recommended(given: World) -> int | None:
     slo = SloSettings(share=1 - LATE, latency_ms=None if service.slo_s is None else service.slo_s * 1000)
     rule = Rule(given.min_replicas, given.max_replicas, ScalingSettings(slots=service.slots), slo)
     capacity = Capacity(service.mean_s, service.slots, service_cv2=service.cv2)
-    dear = np.full(len(rate), 2.0 * given.max_replicas)
-    found = fixed_enough(rate, rate * service.mean_s, dear, rule, capacity)
+    ran = np.full(len(rate), 2.0 * given.max_replicas)
+    found = fixed_enough(Ticks(rate, rate * service.mean_s / service.slots / ran, ran, ran), rule, capacity)
     return None if found is None else found.replicas
 
 

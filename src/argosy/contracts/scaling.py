@@ -89,7 +89,7 @@ class ScalingView(msgspec.Struct):
     """Why this service is never scaled; empty where it is."""
     override: OverrideView | None
     recommendation: str
-    """What the operator can do where a limit holds the service back; empty where none does."""
+    """What the operator can do where a limit holds the service back, or where a fixed number would have cost less."""
     decisions: list[DecisionRecord]
     """The latest first."""
 

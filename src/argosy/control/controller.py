@@ -166,11 +166,16 @@ class Controller:
 
     async def _work(self) -> None:
         """Starts the fleet and keeps it up; what has started is scaled whatever the others still do."""
-        await asyncio.gather(self._start_and_keep(), self.scaler.run(), self.forecaster.run())
+        async with asyncio.TaskGroup() as tasks:
+            for work in (self._start_and_keep(), self.scaler.run(), self.forecaster.run()):
+                tasks.create_task(work)
 
     async def _start_and_keep(self) -> None:
         await self._startup.run()
-        self._on_start(self.start_report())
+        try:
+            self._on_start(self.start_report())
+        except Exception as error:  # who was to be told may be gone; the fleet is not
+            log.warning("the start was not told", reason=str(error))
         self._changed()
         await self._supervisor.run()
 

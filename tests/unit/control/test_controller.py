@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from argosy.config.models import Fleet
-from argosy.contracts.fleet import Health, Load, ReplicaStatus
+from argosy.contracts.fleet import Health, Load, ReplicaStatus, StartReport
 from argosy.contracts.scaling import ScaleOrder
 from argosy.control.controller import Controller
 from argosy.control.discovery.publisher import Publisher
@@ -87,6 +87,28 @@ async def test_what_has_started_is_scaled_while_another_service_is_still_startin
         platform.ready.set()
         await until(lambda: decided("slow"))
         assert controller.start_report().finished
+    finally:
+        controller.ask_to_stop()
+        await running
+        history.close()
+
+
+async def test_a_start_that_cannot_be_told_is_kept_up_all_the_same(tmp_path: Path) -> None:
+    """As where the terminal that was to show it is gone."""
+
+    def gone(report: StartReport) -> None:
+        raise BrokenPipeError
+
+    history, platform = History(tmp_path), SlowPlatform()
+    platform.ready.set()
+    controller = Controller(FLEET, platform, Ready("token", 1.0), Publisher(1), Feed(history), history, 40_000, gone)
+    running = asyncio.create_task(controller.run())
+    try:
+        await until(lambda: controller.start_report().finished)
+        platform.kill("quick-1")
+        await until(lambda: any(replica.id == "quick-1" for replica in platform.replicas()))
+        before = controller.scaler.view("quick").decisions[0]
+        await until(lambda: controller.scaler.view("quick").decisions[0] != before)
     finally:
         controller.ask_to_stop()
         await running

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from itertools import count
+from dataclasses import dataclass, replace
+from itertools import zip_longest
 
 import numpy as np
 
 from argosy.control.prediction.arrays import Floats
+from argosy.control.prediction.capacity import CapacityFit
 from argosy.control.prediction.measures import TICK_S
 from argosy.control.scaling.decision import Rule
 from argosy.control.scaling.observation import Capacity
@@ -22,6 +23,19 @@ FINENESS = 1.02
 """Loads are rounded up to a power of it: a few hundred are left of the thousands that there are in days."""
 LEAST_LOAD = 0.001
 """In Erlangs."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ticks:
+    """What was recorded of a service, a number for each tick of TICK_S; NaN where it is not known."""
+
+    rate: Floats
+    """Requests a second."""
+    cpu: Floats
+    """Share of the cores that one replica can use; mean of the replicas."""
+    ready: Floats
+    replicas: Floats
+    """That were asked for, and so are paid for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,46 +55,43 @@ class Fixed:
         """For the operator."""
         return (
             f"Over the last {self.recorded_s / 3600:.0f} h that are recorded {self.replicas} all the time would have "
-            f"been enough, {self.hours:.0f} replica-hours in place of {self.used_hours:.0f}. Unless the load is about "
+            f"been enough, {self.hours:.1f} replica-hours in place of {self.used_hours:.1f}. Unless the load is about "
             f"to change, set replicas.min and replicas.max to {self.replicas}."
         )
 
 
-def fixed_enough(
-    rate: Floats, in_flight: Floats, replicas: Floats, rule: Rule, capacity: Capacity | None
-) -> Fixed | None:
+def fixed_enough(ticks: Ticks, rule: Rule, capacity: Capacity) -> Fixed | None:
     """The fewest replicas that let no larger share than `1 − slo.share` of the recorded requests be late.
 
-    None where more of them are needed than `rule` allows, where too little is recorded, and where what ran cost less.
-
-    Args:
-        rate: requests a second in each tick of TICK_S; NaN where it is not known.
-        in_flight: in the service at once, in those ticks.
-        replicas: that were asked for, in those ticks.
-        capacity: where it is learnt; else a tick is late where its load is above `slots × utilisation`.
+    None where what ran cost less, where `rule` does not allow so many, and where too little is recorded. A tick whose
+    CPU time would have filled so few replicas counts as late, whatever `capacity` says.
     """
-    load = in_flight if capacity is None else rate * capacity.service_time_s
-    known = np.isfinite(rate) & np.isfinite(load) & np.isfinite(replicas)
-    rate, load, used_hours = rate[known], load[known], float(replicas[known].sum()) * TICK_S / 3600
-    if len(rate) * TICK_S < LEAST_RECORDED_S or not rate.any():
+    known = np.isfinite(ticks.rate) & np.isfinite(ticks.replicas)
+    rate, recorded_s = ticks.rate[known], float(known.sum()) * TICK_S
+    if recorded_s < LEAST_RECORDED_S or not rate.any():
         return None
-    late = _late(rate, load, rule, capacity) / rate.sum()
-    enough = next((n for n, share in zip(count(1), late, strict=False) if share <= 1 - rule.slo.share), None)
-    if enough is None:
-        return None
-    found = Fixed(rule.bounded(enough), len(rate) * TICK_S, used_hours)
-    return found if found.hours <= used_hours * (1 - LEAST_SAVING) else None
-
-
-def _late(rate: Floats, load: Floats, rule: Rule, capacity: Capacity | None) -> Floats:
-    """How much of the rate 1, 2 … replicas let be late, all ticks together."""
-    if capacity is None:
-        each = rule.settings.slots * rule.settings.predictive.utilisation
-        return np.array([rate[load > each * replicas].sum() for replicas in range(1, rule.max_instances + 1)])
-    powers = np.ceil(np.log(np.maximum(load, LEAST_LOAD)) / math.log(FINENESS))
+    used_hours = float(ticks.replicas[known].sum()) * TICK_S / 3600
+    work = np.nan_to_num(ticks.cpu[known] * ticks.ready[known])
+    powers = np.ceil(np.log(np.maximum(rate * capacity.service_time_s, LEAST_LOAD)) / math.log(FINENESS))
     found, place = np.unique(powers, return_inverse=True)
-    late: Floats = np.zeros(rule.max_instances)
-    for power, together in zip(found, np.bincount(place, rate), strict=True):
-        shares = list(late_shares(FINENESS**power, capacity, slack_s(rule, capacity), rule.max_instances))
-        late += together * np.array(shares + [1.0] * (rule.max_instances - len(shares)))
-    return late
+    together, slack = np.bincount(place, rate), slack_s(rule, capacity)
+    most = min(rule.max_instances, math.floor(used_hours * 3600 * (1 - LEAST_SAVING) / recorded_s))
+    shares = zip_longest(*(late_shares(FINENESS**p, capacity, slack, most) for p in found), fillvalue=1.0)
+    for replicas, late in enumerate(shares, 1):
+        if replicas < rule.min_instances:
+            continue
+        if together @ np.array(late) + rate[work > replicas].sum() <= (1 - rule.slo.share) * rate.sum():
+            return Fixed(replicas, recorded_s, used_hours)
+    return None
+
+
+def surest(fit: CapacityFit, slots: float | None) -> Capacity | None:
+    """What a replica can do for certain: a policy sees when it has given up too much, a fixed number does not.
+
+    With `slots` where they are set, else with the fewest that explain what was seen: where nothing ever waited, any
+    number from there on does. None until the model is learnt.
+    """
+    if slots is not None:
+        return fit.capacity(slots)
+    capacity = fit.capacity(fit.slots_low)
+    return None if capacity is None else replace(capacity, slots=fit.slots_low)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import sqlite3
+import dataclasses
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -12,11 +12,12 @@ import msgspec
 import psutil
 
 from argosy.config.models import CustomSettings, EmbeddingSettings, ServiceSettings
-from argosy.contracts.errors import InvalidRequest, NotFound, Unavailable
+from argosy.contracts.errors import InvalidRequest, NotFound
 from argosy.contracts.plan import ASKABLE, QUANTILES, Calibration, LoadStep, PlanPage, PlanRequest, UsageView
+from argosy.contracts.request import Clock
 from argosy.contracts.scaling import ScalingView
 from argosy.control.history import History
-from argosy.control.planning.fixed import fixed_enough
+from argosy.control.planning.fixed import Ticks, fixed_enough, surest
 from argosy.control.planning.planner import Known, planned
 from argosy.control.planning.throughput import Cores
 from argosy.control.platforms import cgroup
@@ -24,6 +25,7 @@ from argosy.control.platforms.platform import Platform
 from argosy.control.prediction.forecaster import Forecaster
 from argosy.control.prediction.measures import FINE_KEPT_S
 from argosy.control.scaling.decision import Rule
+from argosy.control.scaling.observation import Capacity
 from argosy.control.scaling.scaler import Scaler
 from argosy.telemetry.logs import logger
 
@@ -35,16 +37,18 @@ KEPT_NUMBERS = 8
 
 FIXED_EVERY_S = 600.0
 """Days change little in less."""
+TICKS = tuple(field.name for field in dataclasses.fields(Ticks))
 
 log = logger("planning")
 
 
 @dataclass(frozen=True, slots=True)
 class FixedAdvice:
-    """Whether a fixed number would have done under that rule, as of that wall time."""
+    """Whether a fixed number would have done by that rule and model, as of that time."""
 
     rule: Rule
-    at: float
+    capacity: Capacity
+    at_s: float
     advice: str
 
 
@@ -57,6 +61,7 @@ class Plans:
         forecaster: Forecaster,
         history: History,
         wall: Callable[[], float] = time.time,
+        clock: Clock = time.monotonic,
     ) -> None:
         self._services = services
         self._platform = platform
@@ -64,6 +69,7 @@ class Plans:
         self._forecaster = forecaster
         self._history = history
         self._wall = wall
+        self._clock = clock
         self._fixed: dict[str, FixedAdvice] = {}
 
     def plan(self, request: PlanRequest) -> PlanPage:
@@ -90,21 +96,26 @@ class Plans:
         view = self._scaler.view(name)
         if view.recommendation or view.fixed or view.min_instances == view.max_instances:
             return view
-        rule = self._scaler.rule(name)
-        kept = self._fixed.get(name)
-        if kept is None or kept.rule != rule or self._wall() - kept.at >= FIXED_EVERY_S:
-            kept = self._fixed[name] = FixedAdvice(rule, self._wall(), await self._fixed_enough(name, rule))
-        return msgspec.structs.replace(view, recommendation=kept.advice)
+        return msgspec.structs.replace(view, recommendation=await self._fixed_enough(name))
 
-    async def _fixed_enough(self, name: str, rule: Rule) -> str:
-        """Empty where what ran cost less, and where the history cannot be read: an order must not fail for it."""
-        try:
-            ticks = await self._forecaster.ticks(name, ("rate", "in_flight", "replicas"), FINE_KEPT_S)
-        except (Unavailable, sqlite3.Error) as error:
-            log.warning("no number recommended", planned=name, reason=str(error))
+    async def _fixed_enough(self, name: str) -> str:
+        """Never raises: an order that was obeyed must not fail for it."""
+        set_by_hand, rule = self._services[name].scaling, self._scaler.rule(name)
+        slots = set_by_hand.slots if "slots" in set_by_hand.model_fields_set else None
+        capacity = surest(self._forecaster.fitted(name), slots)
+        if capacity is None:
             return ""
-        found = await asyncio.to_thread(fixed_enough, **ticks, rule=rule, capacity=self._forecaster.capacity(name))
-        return "" if found is None else found.advice()
+        kept = self._fixed.get(name)
+        if kept is None or (kept.rule, kept.capacity) != (rule, capacity) or self._clock() - kept.at_s >= FIXED_EVERY_S:
+            try:
+                read = await self._forecaster.ticks(name, TICKS, FINE_KEPT_S)
+                found = await asyncio.to_thread(fixed_enough, Ticks(**read), rule, capacity)
+            except Exception as error:
+                log.warning("no number recommended", planned=name, reason=str(error))
+                return ""
+            kept = FixedAdvice(rule, capacity, self._clock(), "" if found is None else found.advice())
+            self._fixed[name] = kept
+        return kept.advice
 
     def calibrated(self, name: str, calibration: Calibration) -> None:
         """Keeps what a load test found. Raises: InvalidRequest, it cannot be; NotFound."""

@@ -82,11 +82,12 @@ class Supervisor:
 
     async def _fill_all(self, service: str) -> None:
         settings = self._services[service]
-        running = [r for r in self._platform.replicas() if r.service == service]
+        leaving = set() if settings.single_writer else self._leaving  # whose slot is kept for the next one
+        alive = {r.id for r in self._platform.replicas() if r.service == service}
+        running = [r for r in self._platform.replicas() if r.id in alive - leaving]
         self._slots[service] |= {replica.id for replica in running}
-        while len(self._slots[service]) < self._observed.desired[service]:
+        while len(self._slots[service] - leaving) < self._observed.desired[service]:
             self._slots[service].add(self._free_slot(service))
-        alive = {replica.id for replica in running}
         if any(replica.adopted for replica in self._platform.replicas()):
             self._attempts.recall(self._slots[service], alive)  # a fleet of which nothing was left alive starts anew
         surplus = self._surplus(service, running)
@@ -95,7 +96,7 @@ class Supervisor:
         adopted = [replica for replica in running if replica not in surplus]
         results = await asyncio.gather(
             *(self._await_adopted(r, EXTERNAL_WAIT_S if r.external else settings.start_timeout_s) for r in adopted),
-            *(self._fill(service, slot) for slot in self._slots[service] - alive),
+            *(self._fill(service, slot) for slot in self._slots[service] - alive - leaving),
             return_exceptions=True,
         )
         for result in results:
@@ -112,7 +113,7 @@ class Supervisor:
         await asyncio.gather(*(self._keep(service) for service in self._services))
 
     def keeps(self, service: str) -> bool:
-        """Whether its start has come to an end, well or not; until then its slots are the start's to fill."""
+        """Whether its start has come to an end, well or not; until then nobody but an operator changes its number."""
         return service in self._kept
 
     def _keep(self, service: str) -> asyncio.Task[None]:
@@ -252,6 +253,8 @@ class Supervisor:
         self._observed.desired[service] = replicas
         slots = self._slots[service]
         running = {r.id: r for r in self._platform.replicas() if r.service == service}
+        if not self.keeps(service):  # its start may not have come to what was adopted
+            slots |= running.keys() - self._observed.draining
         surplus = len(slots - self._leaving) - replicas
         for slot in sorted(slots - self._leaving, key=lambda slot: self._worth(slot, running))[: max(0, surplus)]:
             if slot in running:

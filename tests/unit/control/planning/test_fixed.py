@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import heapq
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from argosy.config.scaling import ScalingSettings, SloSettings
-from argosy.control.planning.fixed import Fixed, fixed_enough
+from argosy.config.scaling import SloSettings
+from argosy.control.planning.fixed import Fixed, Ticks, fixed_enough, surest
 from argosy.control.prediction.arrays import Floats
+from argosy.control.prediction.capacity import CapacityFit, fit_capacity
+from argosy.control.prediction.measures import TICK_S
 from argosy.control.scaling.decision import Rule
 from argosy.control.scaling.observation import Capacity
 from argosy.control.scaling.queueing import replicas_for_slo
@@ -18,14 +22,17 @@ pytestmark = pytest.mark.unit
 
 DAY = 5760
 """Ticks."""
-RULE = Rule(max_instances=20, settings=ScalingSettings(slots=1), slo=SloSettings(share=0.99))
+RULE = Rule(max_instances=20, slo=SloSettings(share=0.99))
 ONE_SECOND = Capacity(1.0, slots=1)
 STEADY: Floats = np.full(DAY, 8.0)
 
 
-def enough(rate: Floats, ran: float, rule: Rule = RULE, capacity: Capacity | None = ONE_SECOND) -> Fixed | None:
-    """With a service time of 1 s as many are in flight as come in a second."""
-    return fixed_enough(rate, rate, np.full(len(rate), ran), rule, capacity)
+def enough(
+    rate: Floats, ran: float, rule: Rule = RULE, capacity: Capacity = ONE_SECOND, cpu: float = np.nan
+) -> Fixed | None:
+    """While so many ran and used so much CPU each."""
+    replicas = np.full(len(rate), ran)
+    return fixed_enough(Ticks(rate, np.full(len(rate), cpu), replicas, replicas), rule, capacity)
 
 
 def test_steady_load_needs_what_the_queueing_model_says() -> None:
@@ -34,7 +41,7 @@ def test_steady_load_needs_what_the_queueing_model_says() -> None:
     assert found.replicas == replicas_for_slo(8.0, ONE_SECOND, 1.0, 0.01, 20)
     assert (found.hours, found.used_hours) == (24 * found.replicas, 480)
     assert f"set replicas.min and replicas.max to {found.replicas}" in found.advice()
-    assert f"{found.hours:.0f} replica-hours in place of 480" in found.advice()
+    assert f"{found.hours:.1f} replica-hours in place of 480.0" in found.advice()
 
 
 def test_nothing_is_recommended_that_costs_as_much_as_what_ran() -> None:
@@ -66,10 +73,54 @@ def test_no_load_and_more_load_than_all_may_serve_recommend_nothing() -> None:
     assert enough(np.full(DAY, 25.0), 60) is None
 
 
-def test_without_a_learnt_model_it_goes_by_what_is_in_flight() -> None:
-    found = enough(STEADY, 20, capacity=None)
+def test_cpu_that_so_few_would_not_have_had_counts_as_late() -> None:
+    """Ten replicas that use 0.67 of their cores each fill more than 6."""
+    found = enough(np.full(DAY, 0.5), 10, cpu=0.67)
     assert found is not None
-    assert found.replicas == np.ceil(8 / RULE.settings.predictive.utilisation)
+    assert found.replicas == 7
+    assert enough(np.full(DAY, 0.5), 10, cpu=0.94) is None
+
+
+def test_slots_that_nothing_has_shown_are_the_fewest_that_may_be() -> None:
+    fit = CapacityFit(400, service_time_s=0.1, slots=8, slots_low=2, slots_high=None, r2=0.9)
+    known = surest(fit, None)
+    by_hand = surest(fit, 6)
+    assert known is not None
+    assert by_hand is not None
+    assert (known.slots, by_hand.slots) == (2, 6)
+    assert surest(CapacityFit(400, r2=0.5, slots_low=2, service_time_s=0.1), 6) is None
+
+
+@pytest.mark.parametrize(("peak", "ran", "variation"), [(3.5, 12, 0.5), (7.0, 20, 0.3), (12.0, 30, 0.1)])
+def test_what_was_never_full_is_not_taken_to_do_more_than_it_was_seen_to_do(
+    peak: float, ran: int, variation: float
+) -> None:
+    """Replicas of one slot that nobody told us of, of a service that has never kept a request waiting."""
+    day = peak / 2 * (1.1 + np.sin(2 * np.pi * np.arange(DAY) / DAY)) / 1.05
+    rate, response_s, _ = served(day, ran, variation)
+    ticks = Ticks(rate, np.full(DAY, np.nan), np.full(DAY, float(ran)), np.full(DAY, float(ran)))
+    fit = fit_capacity(rate[-1000:], (rate * response_s)[-1000:], np.full(1000, float(ran)))
+    capacity = surest(fit, None)
+    found = None if capacity is None else fixed_enough(ticks, RULE, capacity)
+    if found is not None:
+        _, _, wait_s = served(day, found.replicas, variation)
+        assert np.mean(wait_s > 1.0) <= 0.01
+
+
+def served(day: Floats, replicas: int, variation: float) -> tuple[Floats, Floats, Floats]:
+    """One queue before replicas of one slot, 1 s a request on average. Returns by tick the rate and the mean response
+    time, and by request the wait."""
+    rng = np.random.default_rng(0)
+    ticks = np.sort(rng.choice(DAY, rng.poisson(day.sum() * TICK_S), p=day / day.sum()))
+    arrivals = np.sort(ticks * TICK_S + rng.uniform(0, TICK_S, len(ticks)))
+    work = rng.gamma(1 / variation**2, variation**2, len(arrivals))
+    free, wait_s = [0.0] * replicas, np.empty(len(arrivals))
+    for n, (at, takes) in enumerate(zip(arrivals.tolist(), work.tolist(), strict=True)):
+        begins = max(heapq.heappop(free), at)
+        wait_s[n] = begins - at
+        heapq.heappush(free, begins + takes)
+    count = np.bincount(ticks, minlength=DAY)
+    return count / TICK_S, np.bincount(ticks, wait_s + work, minlength=DAY) / np.maximum(1, count), wait_s
 
 
 def test_contention_past_which_more_only_lose_is_no_remedy() -> None:
@@ -77,7 +128,7 @@ def test_contention_past_which_more_only_lose_is_no_remedy() -> None:
 
 
 def test_it_keeps_to_the_least_that_may_run() -> None:
-    found = enough(np.full(DAY, 0.1), 12, Rule(min_instances=9, max_instances=20, settings=RULE.settings))
+    found = enough(np.full(DAY, 0.1), 12.0, Rule(min_instances=9, max_instances=20))
     assert found is not None
     assert found.replicas == 9
 
@@ -85,7 +136,7 @@ def test_it_keeps_to_the_least_that_may_run() -> None:
 @given(st.lists(st.floats(0, 15), min_size=24, max_size=24), st.sampled_from((0.9, 0.95, 0.99)))
 def test_it_always_costs_less_than_what_ran_and_less_load_never_needs_more(hours: list[float], share: float) -> None:
     rate = np.repeat(hours, DAY // 24)
-    rule = Rule(max_instances=20, settings=RULE.settings, slo=SloSettings(share=share))
+    rule = Rule(max_instances=20, slo=SloSettings(share=share))
     found, less = enough(rate, 20, rule), enough(rate * 0.8, 20, rule)
     if found is not None:
         assert found.hours < found.used_hours

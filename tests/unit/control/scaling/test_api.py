@@ -15,7 +15,7 @@ from starlette.types import ASGIApp
 from argosy.config.models import Fleet
 from argosy.contracts.codec import JSON
 from argosy.contracts.history import HistoryPage
-from argosy.contracts.scaling import Reason, ScaleOrder, ScalingView
+from argosy.contracts.scaling import Action, Decision, Reason, ScaleOrder, ScalingView
 from argosy.control.api.app import create_admin_app
 from argosy.control.controller import Controller
 from argosy.control.discovery.publisher import Publisher
@@ -23,6 +23,7 @@ from argosy.control.events.feed import Feed
 from argosy.control.history import History
 from argosy.control.monitoring.prober import Prober
 from argosy.control.platforms.fake import FakePlatform
+from argosy.control.prediction.capacity import CapacityFit
 from argosy.control.prediction.measures import TICK_S
 from argosy.control.prediction.series import Series
 from tests.asgi import Answer, call
@@ -35,18 +36,15 @@ TOKEN = {"authorization": "Bearer token"}
 
 @pytest.fixture
 def admin(tmp_path: Path) -> Iterator[ASGIApp]:
-    with admin_of(tmp_path) as app:
-        yield app
+    with controller_of(tmp_path) as controller:
+        yield create_admin_app(controller, "token")
 
 
 @contextlib.contextmanager
-def admin_of(data_dir: Path) -> Iterator[ASGIApp]:
+def controller_of(data_dir: Path) -> Iterator[Controller]:
     fleet = Fleet.model_validate({"services": {"embedding": {"replicas": {"max": 4}}}})
     history = History(data_dir)
-    controller = Controller(
-        fleet, FakePlatform(), Prober("token", 1.0), Publisher(1), Feed(history), history, public_port=0
-    )
-    yield create_admin_app(controller, "token")
+    yield Controller(fleet, FakePlatform(), Prober("token", 1.0), Publisher(1), Feed(history), history, public_port=0)
     history.close()
 
 
@@ -116,25 +114,49 @@ async def test_the_history_says_what_it_cannot_tell(admin: ASGIApp) -> None:
     assert (await refused(admin, "GET", "/v1/services/nobody/history")).status == 404
 
 
-async def test_a_day_that_a_fixed_number_would_have_served_recommends_it(tmp_path: Path) -> None:
+@pytest.fixture
+def recorded(tmp_path: Path) -> Iterator[Controller]:
+    """A day in which four replicas ran for what two would have done, and a model that knows it."""
     series, last = Series(tmp_path), int(time.time() // TICK_S) - 1
     for tick in range(last - 86_400 // TICK_S, last + 1):
-        values = {"embedding/rate": 4.0, "embedding/in_flight": 4.0, "embedding/replicas": 4.0}
-        series.record(TICK_S, tick, values)
+        series.record(TICK_S, tick, {"embedding/rate": 3.0, "embedding/replicas": 4.0})
     series.close()
-    with admin_of(tmp_path) as admin:
-        seen = await view(admin, "GET", f"{PATH}/scaling")
-        assert seen.recommendation.startswith(
-            "Over the last 24 h that are recorded 2 all the time would have been enough"
+    with controller_of(tmp_path) as controller:
+        controller.forecaster._outlooks["embedding"].fitted = CapacityFit(
+            400, service_time_s=0.2, slots=4, slots_low=2, slots_high=8, r2=0.9
         )
-        seen = await view(admin, "PUT", f"{PATH}/scaling", {"min_instances": 2, "max_instances": 2})
-        assert seen.recommendation == "", "there is nothing left to recommend"
+        yield controller
 
 
-async def test_a_history_that_cannot_be_read_keeps_no_order_from_being_obeyed(admin: ASGIApp, tmp_path: Path) -> None:
+async def test_a_day_that_a_fixed_number_would_have_served_recommends_it(recorded: Controller) -> None:
+    admin = create_admin_app(recorded, "token")
+    said = "Over the last 24 h that are recorded 2 all the time would have been enough"
+    assert (await view(admin, "GET", f"{PATH}/scaling")).recommendation.startswith(said)
+    limited = Decision(Action.NONE, 4, Reason.AT_MAXIMUM, binding="max_instances = 4")
+    recorded.scaler._registrations["embedding"].record(time.time(), limited, False)
+    assert (await view(admin, "GET", f"{PATH}/scaling")).recommendation == "Raise replicas.max: max_instances = 4."
+    seen = await view(admin, "PUT", f"{PATH}/scaling", {"min_instances": 2, "max_instances": 2})
+    assert said not in seen.recommendation, "there is nothing left to recommend"
+
+
+async def test_a_rule_that_was_changed_is_recommended_for_anew(recorded: Controller) -> None:
+    admin = create_admin_app(recorded, "token")
+    assert "2 all the time" in (await view(admin, "GET", f"{PATH}/scaling")).recommendation
+    seen = await view(admin, "PUT", f"{PATH}/scaling", {"min_instances": 3})
+    assert "3 all the time" in seen.recommendation
+
+
+async def test_without_a_learnt_model_nothing_is_recommended(recorded: Controller) -> None:
+    recorded.forecaster._outlooks["embedding"].fitted = CapacityFit(100, service_time_s=0.2, slots=4, slots_low=2)
+    assert (await view(create_admin_app(recorded, "token"), "GET", f"{PATH}/scaling")).recommendation == ""
+
+
+async def test_a_history_that_cannot_be_read_keeps_no_order_from_being_obeyed(
+    recorded: Controller, tmp_path: Path
+) -> None:
     with contextlib.closing(sqlite3.connect(tmp_path / "control.db")) as db:
         db.execute("DROP TABLE ticks")
-    seen = await view(admin, "POST", f"{PATH}/scale", ScaleOrder(3, 60))
+    seen = await view(create_admin_app(recorded, "token"), "POST", f"{PATH}/scale", ScaleOrder(3, 60))
     assert (seen.current_instances, seen.recommendation) == (3, "")
 
 

@@ -427,6 +427,28 @@ async def test_a_new_controller_keeps_replicas_windows_cooldowns_and_override(tm
         assert again.last.decision.binding == "cooldown_s = 300, 242 s of it left"
 
 
+@pytest.mark.parametrize(("wanted", "left"), [(5, 5), (3, 3), (2, 2)])
+async def test_an_order_before_the_start_has_come_to_the_service_counts_what_was_adopted(
+    tmp_path: Path, wanted: int, left: int
+) -> None:
+    survivors = [
+        Replica(f"{SERVICE}-{n}", SERVICE, "r1", pid=n, url=f"http://127.0.0.1:{n}", started_at=n) for n in (1, 2, 3)
+    ]
+    fleet = Rig(tmp_path, ScalingSettings(), Host(tuple(survivors)), Time(), most=10, boot_s=0)
+    await fleet.host.adopt()
+    fleet.scaler.order(SERVICE, ScaleOrder(wanted))
+    await settle()
+    for replica in survivors:
+        fleet.observed.saw(replica.id, await fleet.prober.probe(replica))
+    await fleet.supervisor.bring_up(SERVICE)
+    await fleet.pass_time(4)
+    assert len(fleet.running) == left
+    assert sum(f"start {replica.id}" in fleet.host.log for replica in survivors) == 0
+    assert sum(replica.id in fleet.running for replica in survivors) == min(3, wanted)
+    await fleet.supervisor.close()
+    fleet.history.close()
+
+
 async def test_a_fleet_of_which_nothing_lives_starts_as_its_file_says(tmp_path: Path) -> None:
     clock = Time()
     async with rig(tmp_path, QUICK, clock=clock) as fleet:
