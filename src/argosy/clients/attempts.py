@@ -84,6 +84,7 @@ class Attempts(Generic[R]):
 
     async def _until_answered(self) -> R:
         service, deadline = self._plan.service, self._plan.context.deadline
+        waited_for: ArgosyError | None = None
         while True:
             try:
                 return await self._attempt()
@@ -97,8 +98,11 @@ class Attempts(Generic[R]):
             except Unavailable as unavailable:
                 error = unavailable
             worth_waiting = self._plan.patient and isinstance(error, Unavailable)
+            if worth_waiting and waited_for is not None and deadline.remaining_s() <= 0:
+                raise waited_for  # the last attempt had next to no time; that it was not answered tells nothing
             if not worth_waiting or deadline.remaining_s() < PATIENCE_S:
                 raise error
+            waited_for = error
             self._failed.clear()
             await asyncio.sleep(PATIENCE_S)
             if deadline.remaining_s() <= 0:

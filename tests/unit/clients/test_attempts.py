@@ -47,10 +47,12 @@ class Fleet:
         self.sent.append((lease.endpoint.id, answer))
         return await answer
 
-    async def call(self, priority: Priority = Priority.INTERACTIVE, timeout_s: float = 60.0) -> str:
+    async def call(
+        self, priority: Priority = Priority.INTERACTIVE, timeout_s: float = 60.0, *, patient: bool = False
+    ) -> str:
         context = RequestContext("r", Deadline.after(timeout_s), priority)
         async with contextlib.AsyncExitStack() as stack:
-            plan = Plan("store", context, hedged=True, key="a text")
+            plan = Plan("store", context, patient=patient, hedged=not patient, key="a text")
             return await Attempts(plan, self.once, stack, self.balancer, self.guard, self.losers, lambda: 0.0).make()
 
     async def until_sent(self, count: int) -> None:
@@ -95,6 +97,17 @@ def test_whatever_happens_to_a_hedged_read_nothing_stays_in_flight(
     replicas: int, hedged: bool, script: list[Step]
 ) -> None:
     asyncio.run(play(replicas, hedged, deque(script)))
+
+
+async def test_the_last_attempt_of_a_wait_does_not_hide_what_was_waited_for() -> None:
+    fleet = Fleet(1)
+    call = asyncio.create_task(fleet.call(timeout_s=1.0, patient=True))
+    for number in range(2):
+        await fleet.until_sent(number + 1)
+        fleet.sent[number][1].set_exception(aiohttp.ClientPayloadError())
+    await fleet.until_sent(3)
+    with pytest.raises(Unavailable, match="cannot be reached"):
+        await call
 
 
 async def beaten(fleet: Fleet) -> Candidate:
