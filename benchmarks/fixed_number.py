@@ -25,7 +25,6 @@ from argosy.control.scaling.decision import Rule
 from argosy.control.scaling.observation import Capacity
 from argosy.simulation.scaling.autoscaler import World
 from argosy.simulation.scaling.contenders import CONTENDERS
-from argosy.simulation.scaling.load import Flow
 from argosy.simulation.scaling.report import LATE
 from argosy.simulation.scaling.run import simulate
 from argosy.simulation.scaling.sweep import world
@@ -36,8 +35,7 @@ STATIC = CONTENDERS["static"]
 
 def rates(given: World) -> Floats:
     """Requests a second in each whole tick of the load, and as often again until a day is full."""
-    load = given.load
-    arrived = load.counts.reshape(load.length_s, -1).sum(1) if isinstance(load, Flow) else load.arrived
+    arrived = given.load.arrived
     ticks: Floats = arrived[: len(arrived) // TICK_S * TICK_S].reshape(-1, TICK_S).mean(1)
     return np.tile(ticks, -(-LEAST_RECORDED_S // (len(ticks) * TICK_S)))
 

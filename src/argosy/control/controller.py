@@ -21,6 +21,7 @@ from argosy.control.events.feed import Feed
 from argosy.control.history import History
 from argosy.control.monitoring.observed import Observed
 from argosy.control.monitoring.prober import Prober
+from argosy.control.planning.advice import Advice
 from argosy.control.planning.plans import Plans
 from argosy.control.platforms.platform import Launch, Platform, Replica
 from argosy.control.prediction.forecaster import Forecaster
@@ -85,6 +86,7 @@ class Controller:
             interval_s=fleet.fleet.monitoring_interval_s,
             predictor=self.forecaster,
         )
+        self.advice = Advice(self._services, self.scaler, self.forecaster)
         self.plans = Plans(self._services, platform, self.scaler, self.forecaster, history)
         self._startup = Startup(self._services, self._waves, self._supervisor.bring_up)
         self._on_start = on_start

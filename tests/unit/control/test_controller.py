@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from argosy.config.models import Fleet
-from argosy.contracts.fleet import Health, Load, ReplicaStatus, StartReport
+from argosy.contracts.fleet import StartReport
 from argosy.contracts.scaling import ScaleOrder
 from argosy.control.controller import Controller
 from argosy.control.discovery.publisher import Publisher
 from argosy.control.events.feed import Feed
-from argosy.control.health.replica import Probe
 from argosy.control.history import History
-from argosy.control.monitoring.prober import Prober
 from argosy.control.platforms.fake import FakePlatform
 from argosy.control.platforms.platform import Replica
+from tests.unit.control.answers import Answers
 
 pytestmark = pytest.mark.unit
 
@@ -47,19 +45,6 @@ class SlowPlatform(FakePlatform):
         await super().listening(replica, timeout_s)
 
 
-class Ready(Prober):
-    """Every replica that listens is ready."""
-
-    async def probe(self, replica: Replica) -> Probe:
-        await asyncio.sleep(0)
-        if replica.url is None:
-            return Probe(time.time(), error="it does not listen")
-        said = ReplicaStatus(
-            replica.service, replica.id, "r1", replica.pid or 0, True, False, Health.HEALTHY, "", 1.0, "1.1", Load()
-        )
-        return Probe(time.time(), 1.0, said)
-
-
 async def until(true: Callable[[], object]) -> None:
     async with asyncio.timeout(20):
         while not true():
@@ -68,8 +53,7 @@ async def until(true: Callable[[], object]) -> None:
 
 async def test_what_has_started_is_scaled_while_another_service_is_still_starting(tmp_path: Path) -> None:
     history, platform = History(tmp_path), SlowPlatform()
-    prober = Ready("token", 1.0)
-    controller = Controller(FLEET, platform, prober, Publisher(1), Feed(history), history, public_port=40_000)
+    controller = Controller(FLEET, platform, Answers(), Publisher(1), Feed(history), history, public_port=40_000)
     running = asyncio.create_task(controller.run())
 
     def decided(service: str) -> bool:
@@ -101,7 +85,7 @@ async def test_a_start_that_cannot_be_told_is_kept_up_all_the_same(tmp_path: Pat
 
     history, platform = History(tmp_path), SlowPlatform()
     platform.ready.set()
-    controller = Controller(FLEET, platform, Ready("token", 1.0), Publisher(1), Feed(history), history, 40_000, gone)
+    controller = Controller(FLEET, platform, Answers(), Publisher(1), Feed(history), history, 40_000, gone)
     running = asyncio.create_task(controller.run())
     try:
         await until(lambda: controller.start_report().finished)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
@@ -11,18 +10,16 @@ import pytest
 
 from argosy.config.models import ServiceSettings
 from argosy.contracts.errors import ArgosyError, Conflict, NotFound, StartError
-from argosy.contracts.fleet import Health, Load, ReplicaStatus
 from argosy.control.events.feed import Feed
-from argosy.control.health.replica import Probe
 from argosy.control.history import History
 from argosy.control.monitoring.observed import Observed
-from argosy.control.monitoring.prober import Prober
 from argosy.control.platforms.fake import FakePlatform
 from argosy.control.platforms.platform import Launch, Replica
 from argosy.control.supervision.hang import HangRule
 from argosy.control.supervision.restart import RestartRule
 from argosy.control.supervision.supervisor import Supervisor
 from argosy.control.supervision.watchdog import Rules
+from tests.unit.control.answers import Answers
 
 pytestmark = pytest.mark.unit
 
@@ -34,33 +31,6 @@ QUICK = Rules(
     hang=HangRule(probes=3),
     probe_interval_s=0.001,
 )
-
-
-class Answers(Prober):
-    """Every replica that listens says that it is ready, but for those in `silent`."""
-
-    def __init__(self) -> None:
-        super().__init__("token", 1)
-        self.silent: set[str] = set()
-
-    async def probe(self, replica: Replica) -> Probe:
-        await asyncio.sleep(0)
-        if replica.url is None or replica.id in self.silent:
-            return Probe(time.time(), error="no answer within 1 s")
-        said = ReplicaStatus(
-            service=replica.service,
-            replica=replica.id,
-            revision=replica.revision,
-            pid=replica.pid or 0,
-            ready=True,
-            draining=False,
-            health=Health.HEALTHY,
-            reason="",
-            uptime_s=1.0,
-            endpoints_version=None,
-            load=Load(),
-        )
-        return Probe(time.time(), 1.0, said)
 
 
 class BrokenDisk(FakePlatform):

@@ -115,7 +115,7 @@ def create_admin_app(controller: Controller, token: str) -> ASGIApp:
         return _json(await controller.forecaster.past(name, window_seconds(window), measure))
 
     add_balance_route(app, controller, token)
-    add_scaling_routes(app, controller.scaler, controller.plans)
+    add_scaling_routes(app, controller.scaler, controller.advice)
     add_plan_routes(app, controller.plans)
 
     @app.get("/v1/config")

@@ -9,28 +9,28 @@ from starlette.responses import Response
 from argosy.contracts.codec import JSON
 from argosy.contracts.scaling import ScaleOrder, ScalingChange
 from argosy.control.api.bodies import body_as
-from argosy.control.planning.plans import Plans
+from argosy.control.planning.advice import Advice
 from argosy.control.scaling.scaler import Scaler
 
 
-def add_scaling_routes(app: FastAPI, scaler: Scaler, plans: Plans) -> None:
+def add_scaling_routes(app: FastAPI, scaler: Scaler, advice: Advice) -> None:
     @app.get("/v1/services/{name}/scaling")
     async def scaling(name: str) -> Response:
         """How the service is scaled, and its latest decisions."""
-        return await _view(plans, name)
+        return await _view(advice, name)
 
     @app.put("/v1/services/{name}/scaling")
     async def change(name: str, request: Request) -> Response:
         """Changes bounds, policy, cooldown or thresholds of the running service."""
         scaler.change(name, await body_as(request, ScalingChange))
-        return await _view(plans, name)
+        return await _view(advice, name)
 
     @app.post("/v1/services/{name}/scale")
     async def scale(name: str, request: Request) -> Response:
         """So many replicas, whatever the policy says, until `expires_s` are over; without `replicas` no longer."""
         scaler.order(name, await body_as(request, ScaleOrder))
-        return await _view(plans, name)
+        return await _view(advice, name)
 
 
-async def _view(plans: Plans, name: str) -> Response:
-    return Response(msgspec.json.encode(await plans.scaling(name)), media_type=JSON)
+async def _view(advice: Advice, name: str) -> Response:
+    return Response(msgspec.json.encode(await advice.view(name)), media_type=JSON)

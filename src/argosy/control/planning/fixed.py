@@ -14,13 +14,11 @@ from argosy.control.prediction.measures import TICK_S
 from argosy.control.scaling.decision import Rule
 from argosy.control.scaling.observation import Capacity
 from argosy.control.scaling.policies.predictive import slack_s
-from argosy.control.scaling.queueing import late_shares
+from argosy.control.scaling.queueing import late_shares, rounded_up
 
 LEAST_RECORDED_S = 86_400
 LEAST_SAVING = 0.02
 """As a share of what ran. Less is not worth giving up a policy for."""
-FINENESS = 1.02
-"""Loads are rounded up to a power of it: a few hundred are left of the thousands that there are in days."""
 LEAST_LOAD = 0.001
 """In Erlangs."""
 
@@ -72,11 +70,11 @@ def fixed_enough(ticks: Ticks, rule: Rule, capacity: Capacity) -> Fixed | None:
         return None
     used_hours = float(ticks.replicas[known].sum()) * TICK_S / 3600
     work = np.nan_to_num(ticks.cpu[known] * ticks.ready[known])
-    powers = np.ceil(np.log(np.maximum(rate * capacity.service_time_s, LEAST_LOAD)) / math.log(FINENESS))
-    found, place = np.unique(powers, return_inverse=True)
+    loads = np.maximum(rate * capacity.service_time_s, LEAST_LOAD)
+    found, place = np.unique([rounded_up(load) for load in loads.tolist()], return_inverse=True)
     together, slack = np.bincount(place, rate), slack_s(rule, capacity)
     most = min(rule.max_instances, math.floor(used_hours * 3600 * (1 - LEAST_SAVING) / recorded_s))
-    shares = zip_longest(*(late_shares(FINENESS**p, capacity, slack, most) for p in found), fillvalue=1.0)
+    shares = zip_longest(*(late_shares(load, capacity, slack, most) for load in found.tolist()), fillvalue=1.0)
     for replicas, late in enumerate(shares, 1):
         if replicas < rule.min_instances:
             continue

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
-import dataclasses
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 
 import msgspec
 import psutil
@@ -14,18 +11,12 @@ import psutil
 from argosy.config.models import CustomSettings, EmbeddingSettings, ServiceSettings
 from argosy.contracts.errors import InvalidRequest, NotFound
 from argosy.contracts.plan import ASKABLE, QUANTILES, Calibration, LoadStep, PlanPage, PlanRequest, UsageView
-from argosy.contracts.request import Clock
-from argosy.contracts.scaling import ScalingView
 from argosy.control.history import History
-from argosy.control.planning.fixed import Ticks, fixed_enough, surest
 from argosy.control.planning.planner import Known, planned
 from argosy.control.planning.throughput import Cores
 from argosy.control.platforms import cgroup
 from argosy.control.platforms.platform import Platform
 from argosy.control.prediction.forecaster import Forecaster
-from argosy.control.prediction.measures import FINE_KEPT_S
-from argosy.control.scaling.decision import Rule
-from argosy.control.scaling.observation import Capacity
 from argosy.control.scaling.scaler import Scaler
 from argosy.telemetry.logs import logger
 
@@ -35,21 +26,7 @@ MOST_MS = 3_600_000.0
 KEPT_NUMBERS = 8
 """Calibrations of so many different numbers of replicas are kept, the latest of each."""
 
-FIXED_EVERY_S = 600.0
-"""Days change little in less."""
-TICKS = tuple(field.name for field in dataclasses.fields(Ticks))
-
 log = logger("planning")
-
-
-@dataclass(frozen=True, slots=True)
-class FixedAdvice:
-    """Whether a fixed number would have done by that rule and model, as of that time."""
-
-    rule: Rule
-    capacity: Capacity
-    at_s: float
-    advice: str
 
 
 class Plans:
@@ -61,7 +38,6 @@ class Plans:
         forecaster: Forecaster,
         history: History,
         wall: Callable[[], float] = time.time,
-        clock: Clock = time.monotonic,
     ) -> None:
         self._services = services
         self._platform = platform
@@ -69,8 +45,6 @@ class Plans:
         self._forecaster = forecaster
         self._history = history
         self._wall = wall
-        self._clock = clock
-        self._fixed: dict[str, FixedAdvice] = {}
 
     def plan(self, request: PlanRequest) -> PlanPage:
         """Raises: InvalidRequest; NotFound."""
@@ -87,35 +61,6 @@ class Plans:
         if request.service is None and any(not view.state for view in views):
             views = [view for view in views if not view.state]
         return PlanPage(views)
-
-    async def scaling(self, name: str) -> ScalingView:
-        """With what the days that are recorded recommend, where the last decision asks nothing of the operator.
-
-        Raises: NotFound.
-        """
-        view = self._scaler.view(name)
-        if view.recommendation or view.fixed or view.min_instances == view.max_instances:
-            return view
-        return msgspec.structs.replace(view, recommendation=await self._fixed_enough(name))
-
-    async def _fixed_enough(self, name: str) -> str:
-        """Never raises: an order that was obeyed must not fail for it."""
-        set_by_hand, rule = self._services[name].scaling, self._scaler.rule(name)
-        slots = set_by_hand.slots if "slots" in set_by_hand.model_fields_set else None
-        capacity = surest(self._forecaster.fitted(name), slots)
-        if capacity is None:
-            return ""
-        kept = self._fixed.get(name)
-        if kept is None or (kept.rule, kept.capacity) != (rule, capacity) or self._clock() - kept.at_s >= FIXED_EVERY_S:
-            try:
-                read = await self._forecaster.ticks(name, TICKS, FINE_KEPT_S)
-                found = await asyncio.to_thread(fixed_enough, Ticks(**read), rule, capacity)
-            except Exception as error:
-                log.warning("no number recommended", planned=name, reason=str(error))
-                return ""
-            kept = FixedAdvice(rule, capacity, self._clock(), "" if found is None else found.advice())
-            self._fixed[name] = kept
-        return kept.advice
 
     def calibrated(self, name: str, calibration: Calibration) -> None:
         """Keeps what a load test found. Raises: InvalidRequest, it cannot be; NotFound."""

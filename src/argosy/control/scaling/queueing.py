@@ -13,12 +13,18 @@ from argosy.control.scaling.observation import Capacity
 
 EXACT_SERVERS = 2000
 """Above that many servers square-root staffing is as good, and quick."""
+FINENESS = 1.02
 
 
 def effective(replicas: int, capacity: Capacity) -> float:
     """How many lone replicas' worth of work `replicas` together do."""
     n = replicas
     return n / (1 + capacity.sigma * (n - 1) + capacity.kappa * n * (n - 1))
+
+
+def rounded_up(load: float) -> float:
+    """To a power of FINENESS: few loads are different then, and an answer serves many. `load` is above 0."""
+    return FINENESS ** math.ceil(math.log(load, FINENESS))
 
 
 def late_share(load: float, servers: int, blocking: float, slack: float, variability: float) -> float:

@@ -12,7 +12,7 @@ import msgspec
 from pydantic import ValidationError
 
 from argosy.config.models import ServiceSettings
-from argosy.contracts.errors import Conflict, InvalidRequest, NotFound
+from argosy.contracts.errors import Conflict, NotFound
 from argosy.contracts.request import Clock
 from argosy.contracts.scaling import (
     Action,
@@ -37,7 +37,6 @@ from argosy.control.scaling.registration import Registration
 from argosy.telemetry.logs import logger
 
 SAVE_EVERY_S = 10.0
-LONGEST_OVERRIDE_S = 30 * 86_400.0
 
 KEPT_FROM_GROWING = (Reason.AT_MAXIMUM, Reason.HOST_FULL, Reason.START_FAILING, Reason.STEP_DID_NOT_HELP)
 """Reasons that ask something of the operator: they are events, too."""
@@ -256,24 +255,12 @@ class Scaler:
             registration.override, registration.due_s = None, 0.0
             self._save(registration)
             return
-        rule = registration.rule
-        if order.replicas != rule.bounded(order.replicas):
-            raise InvalidRequest(
-                f"{order.replicas} is not within {rule.min_instances} to {rule.max_instances}, the bounds of {name}; "
-                f"give a number within them, or change replicas.min and replicas.max first.",
-                param="replicas",
-            )
-        if order.expires_s is not None and not 0 < order.expires_s <= LONGEST_OVERRIDE_S:
-            raise InvalidRequest(
-                f"expires_s = {order.expires_s:g} is not above 0 and at most {LONGEST_OVERRIDE_S:.0f}; correct it.",
-                param="expires_s",
-            )
-        known = registration.override
+        rule, known = registration.rule, registration.override
+        asked = Override.asked(order.replicas, order.expires_s, name, rule, now_s)
         lasting = "until it is taken back" if order.expires_s is None else f"for {order.expires_s:.0f} s"
         if known is None or known.replicas != order.replicas:
             self._feed.add("scaling", name, rule.settings.policy, "by hand", f"{_replicas(order.replicas)} {lasting}")
-        registration.override = Override(order.replicas, None if order.expires_s is None else now_s + order.expires_s)
-        registration.due_s = 0.0
+        registration.override, registration.due_s = asked, 0.0
         self._attend(registration, now_s)
         self._save(registration)
 

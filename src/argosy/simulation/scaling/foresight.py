@@ -15,7 +15,7 @@ from argosy.control.prediction.window_regression import Spread, design, fit_wind
 from argosy.control.scaling.observation import Forecast
 from argosy.simulation.arrivals import FloatArray
 from argosy.simulation.scaling.demand import Demand
-from argosy.simulation.scaling.load import Flow, Load
+from argosy.simulation.scaling.load import Load
 from argosy.simulation.scaling.readings import Readings
 from argosy.simulation.scaling.service import Service
 
@@ -103,9 +103,5 @@ def _before(demand: Demand, service: Service, rng: np.random.Generator) -> Float
 def _binned(load: Load) -> FloatArray:
     """Arrivals in each bin that is over by the end of the run."""
     bins = load.length_s // BIN_S
-    if isinstance(load, Flow):
-        counts: FloatArray = load.counts.reshape(load.length_s, -1).sum(1, dtype=np.float64)
-    else:
-        counts = load.arrived
-    binned: FloatArray = counts[: bins * BIN_S].reshape(bins, BIN_S).sum(1)
+    binned: FloatArray = load.arrived[: bins * BIN_S].reshape(bins, BIN_S).sum(1)
     return binned

@@ -73,6 +73,12 @@ class Flow:
         return int(self.counts.sum(dtype=np.int64))
 
     @cached_property
+    def arrived(self) -> FloatArray:
+        """In each second."""
+        arrived: FloatArray = self.counts.reshape(self.length_s, -1).sum(1, dtype=np.float64)
+        return arrived
+
+    @cached_property
     def offered(self) -> FloatArray:
         """Erlangs in each second."""
         work_s: FloatArray = self.work_s.reshape(self.length_s, -1).sum(1, dtype=np.float64)

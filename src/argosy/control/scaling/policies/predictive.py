@@ -24,7 +24,6 @@ because more replicas do not cure a broken dependency.
 
 from __future__ import annotations
 
-import math
 from functools import lru_cache
 
 import msgspec
@@ -34,7 +33,7 @@ from argosy.contracts.scaling import Action, Decision, Reason
 from argosy.control.scaling.decision import Rule, decided, held, out_of_bounds
 from argosy.control.scaling.observation import Capacity, Forecast, Observation
 from argosy.control.scaling.policies.policy import Policy, cooling, gap_s, missing, whole
-from argosy.control.scaling.queueing import effective, replicas_for_slo
+from argosy.control.scaling.queueing import effective, replicas_for_slo, rounded_up
 from argosy.control.scaling.remembered import Floats, Remembered
 from argosy.control.scaling.stabilisation import Calm, Smoothed, shifted
 
@@ -51,8 +50,6 @@ SMALL_STEP = 0.25
 """As a share of what runs, or one replica."""
 SMALL_STEP_WAITS = 0.5
 """In cold starts: what has just been asked for shows only then whether it is enough."""
-FINENESS = 1.02
-"""Loads are rounded up to a power of it before the queueing model is asked, which remembers its answers."""
 MOST = 10**6
 
 
@@ -173,9 +170,8 @@ def _present(seen: Observation, rule: Rule, load: float) -> dict[str, int]:
     slots = capacity.slots if capacity else rule.settings.slots
     wishes = {"in_flight": whole(min(load / (slots * settings.utilisation), MOST))}
     if capacity is not None and load > 0:
-        rounded = FINENESS ** math.ceil(math.log(load, FINENESS))
         late, most = 1 - rule.slo.share, rule.max_instances
-        wishes["slo"] = _replicas_for_slo(rounded, capacity, slack_s(rule, capacity), late, most)
+        wishes["slo"] = _replicas_for_slo(rounded_up(load), capacity, slack_s(rule, capacity), late, most)
     if seen.overload_errors is not None and seen.overload_errors > settings.overload_share:
         wishes["overload_errors"] = seen.replicas + (seen.ready == seen.replicas)
     return wishes
