@@ -82,17 +82,15 @@ class Supervisor:
 
     async def _fill_all(self, service: str) -> None:
         settings = self._services[service]
-        leaving = set() if settings.single_writer else self._leaving  # whose slot is kept for the next one
+        running, leaving = self._take_up(service), self._going(service)
         alive = {r.id for r in self._platform.replicas() if r.service == service}
-        running = [r for r in self._platform.replicas() if r.id in alive - leaving]
-        self._slots[service] |= {replica.id for replica in running}
         while len(self._slots[service] - leaving) < self._observed.desired[service]:
             self._slots[service].add(self._free_slot(service))
         if any(replica.adopted for replica in self._platform.replicas()):
             self._attempts.recall(self._slots[service], alive)  # a fleet of which nothing was left alive starts anew
         surplus = self._surplus(service, running)
         for replica in surplus:
-            self._spawn(self._retire(replica, "more run than are wanted"))
+            self._let_go(replica, "more run than are wanted")
         adopted = [replica for replica in running if replica not in surplus]
         results = await asyncio.gather(
             *(self._await_adopted(r, EXTERNAL_WAIT_S if r.external else settings.start_timeout_s) for r in adopted),
@@ -102,6 +100,17 @@ class Supervisor:
         for result in results:
             if isinstance(result, BaseException):
                 raise result
+
+    def _take_up(self, service: str) -> list[Replica]:
+        """Gives what was adopted its slots. Returns: all that runs and stays."""
+        going = self._going(service)
+        staying = [r for r in self._platform.replicas() if r.service == service and r.id not in going]
+        self._slots[service] |= {replica.id for replica in staying}
+        return staying
+
+    def _going(self, service: str) -> set[str]:
+        """What leaves and takes its slot along: a single writer's is kept for the next one."""
+        return set() if self._services[service].single_writer else self._leaving
 
     def _surplus(self, service: str, running: Sequence[Replica]) -> list[Replica]:
         """What a controller that died in the middle of a drain has left too many of."""
@@ -254,13 +263,11 @@ class Supervisor:
         slots = self._slots[service]
         running = {r.id: r for r in self._platform.replicas() if r.service == service}
         if not self.keeps(service):  # its start may not have come to what was adopted
-            slots |= running.keys() - self._observed.draining
+            self._take_up(service)
         surplus = len(slots - self._leaving) - replicas
         for slot in sorted(slots - self._leaving, key=lambda slot: self._worth(slot, running))[: max(0, surplus)]:
             if slot in running:
-                self._leaving.add(slot)
-                self._observed.growing[service].discard(slot)
-                self._spawn(self._leave(running[slot], why))
+                self._let_go(running[slot], why)
             else:
                 slots.discard(slot)
                 self._attempts.forget(slot)
@@ -278,6 +285,11 @@ class Supervisor:
         replica, answer = running[slot], self._observed.health(slot).last_answer
         ready, in_flight = self._observed.is_ready(replica), answer.load.in_flight if answer else 0
         return 1 + ready, in_flight, -replica.started_at, -number_of(slot)
+
+    def _let_go(self, replica: Replica, why: str) -> None:
+        self._leaving.add(replica.id)
+        self._observed.growing[replica.service].discard(replica.id)
+        self._spawn(self._leave(replica, why))
 
     async def _leave(self, replica: Replica, why: str) -> None:
         try:
