@@ -3,12 +3,16 @@ nothing stands in for it."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from argosy.clients.transport import Transport
 from argosy.contracts.request import RequestContext
 from argosy.contracts.store import (
     CollectionStats,
     EnsureCollection,
     ForgetRequest,
+    PublishManyRequest,
+    PublishOutcome,
     PublishRequest,
     StoreSearchRequest,
     StoreSearchResponse,
@@ -32,6 +36,13 @@ class StoreClient:
 
     async def publish(self, request: PublishRequest, context: RequestContext) -> None:
         await self._transport.call("store", "/publish", request, type(None), context, patient=True)
+
+    async def publish_many(self, requests: Sequence[PublishRequest], context: RequestContext) -> list[PublishOutcome]:
+        """Publish several versions for the price of one. Returns: an outcome for each, in order."""
+        message = PublishManyRequest(list(requests))
+        return await self._transport.call(
+            "store", "/publish/many", message, list[PublishOutcome], context, patient=True
+        )
 
     async def forget(self, request: ForgetRequest, context: RequestContext) -> None:
         await self._transport.call("store", "/forget", request, type(None), context, patient=True)

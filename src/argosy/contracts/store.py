@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
+from argosy.contracts.errors import BY_CODE, ArgosyError, Internal
+
 Metadata = dict[str, str | int | float | bool | None]
 
 
@@ -56,6 +58,25 @@ class PublishRequest(msgspec.Struct):
     document_id: str
     version: int
     chunks: int
+
+
+class PublishManyRequest(msgspec.Struct):
+    """Publications that share one wait for the disk. Each one succeeds or fails by itself."""
+
+    publications: list[PublishRequest]
+
+
+class PublishOutcome(msgspec.Struct, omit_defaults=True):
+    """What became of one publication: published when `code` is empty, else the error that it alone would have got."""
+
+    code: str = ""
+    message: str = ""
+    param: str | None = None
+
+    def error(self) -> ArgosyError | None:
+        if not self.code:
+            return None
+        return BY_CODE.get(self.code, Internal)(self.message, param=self.param)
 
 
 class ForgetRequest(msgspec.Struct):

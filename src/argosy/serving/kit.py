@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from argosy.config.models import Fleet, ServiceSettings
 from argosy.contracts.balance import BalanceExplanation
@@ -43,6 +44,8 @@ class Kit:
     timeouts_s: Mapping[str, float] = field(default_factory=dict)
     """Default deadline by path prefix."""
     public_prefixes: tuple[str, ...] = ()
+    run_file: Path | None = None
+    """Where the record is kept; None for a kit that no process was started for."""
     metrics: ServiceMetrics = field(init=False)
     load: LoadTracker = field(init=False)
     admission: Admission = field(init=False)

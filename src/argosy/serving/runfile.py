@@ -1,4 +1,5 @@
-"""The two files of a local replica: `run/ID.json` (what it is and where) and `run/ID.lock` (held while it lives).
+"""The files of a local replica: `run/ID.json` (what it is and where), `run/ID.lock` (held while it lives), and
+`run/ID.busy` (there while a call of its engine may keep it from answering, see `engine_call`).
 
 The controller writes the record before it spawns the process; the process adds its port. A lock, not a
 pid, says that a replica is alive: a zombie keeps its pid but not its lock.
@@ -53,6 +54,10 @@ def record_path(run_dir: Path, replica_id: str) -> Path:
 
 def lock_path(record: Path) -> Path:
     return record.with_suffix(".lock")
+
+
+def busy_path(record: Path) -> Path:
+    return record.with_suffix(".busy")
 
 
 def read(path: Path) -> RunRecord:
@@ -125,7 +130,7 @@ def is_held(path: Path) -> bool:
 
 
 def remove(record: Path) -> None:
-    """Forgets a replica that is gone, with what a writer that was killed left half written."""
-    for path in (*record.parent.glob(f"{record.stem}.*.tmp"), record, lock_path(record)):
+    """Delete all files of a replica that is gone, half-written ones of a killed writer included."""
+    for path in (*record.parent.glob(f"{record.stem}.*.tmp"), busy_path(record), record, lock_path(record)):
         with contextlib.suppress(FileNotFoundError):
             path.unlink()

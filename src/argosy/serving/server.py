@@ -67,7 +67,7 @@ def main(factory: ServiceFactory) -> None:
     runfile.write(path, record)
     logs.configure(record.service, record.id)
     fleet = Fleet.model_validate_json(record.fleet_json)
-    kit = Kit(record, fleet, fleet.services.by_name()[record.service])
+    kit = Kit(record, fleet, fleet.services.by_name()[record.service], run_file=path)
     try:
         uvloop.run(_run(kit, factory, path))
     except BaseException as error:

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import functools
 import os
+import uuid
 from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -22,7 +23,7 @@ from argosy.config.models import DocumentsSettings
 from argosy.contracts.codec import JSON, decode
 from argosy.contracts.documents import Accepted, BatchView, CollectionCreate, DocumentStatus, RefusedUpload
 from argosy.contracts.errors import ArgosyError, InvalidRequest
-from argosy.contracts.request import Deadline, RequestContext
+from argosy.contracts.request import Deadline, Priority, RequestContext
 from argosy.contracts.store import EnsureCollection
 from argosy.services.documents.blobs import BlobStore, content_hash
 from argosy.services.documents.catalog import Catalog
@@ -35,9 +36,10 @@ from argosy.services.documents.job_rules import JobRules
 from argosy.services.documents.jobs import Jobs
 from argosy.services.documents.meters import IngestionMeters
 from argosy.services.documents.parsing import ParserLimits, ParserPool
-from argosy.services.documents.pipeline import Pipeline, PipelineSettings
+from argosy.services.documents.pipeline import Pipeline, PipelineSettings, Shared
 from argosy.services.documents.processing import processing_key, vectors_key
 from argosy.services.documents.refusals import checked
+from argosy.services.documents.shared_calls import SharedEmbedder, SharedStore
 from argosy.services.documents.statistics import report
 from argosy.services.documents.tokenization import ModelTokenizer
 from argosy.services.documents.upkeep import Upkeep
@@ -55,6 +57,13 @@ MAX_WAIT_S = 60.0
 MAX_WINDOW_S = 7 * 86_400
 CALLER_THREADS = 8
 MAX_DIGITS = 15
+CLAIM_JOBS = 8
+"""Small documents that one worker takes at once."""
+CLAIM_BYTES = 64 * 2**10
+"""Together; a claim ends with the document that exceeds it."""
+SHARED_TEXTS = 64
+SHARED_CHUNKS = 200
+SHARED_TIMEOUT_S = 120.0
 
 
 class DocumentsService:
@@ -126,8 +135,19 @@ class DocumentsService:
                 vectors=vectors_key(embedding),
             ),
             on_indexed=self._meters.indexed,
+            shared=Shared(
+                SharedEmbedder(self._upstreams.embedding, SHARED_TEXTS, _shared_context),
+                SharedStore(self._upstreams.store, SHARED_CHUNKS, _shared_context),
+            ),
         )
-        self._worker = Worker(jobs, pipeline, slots=settings.workers, on_failed=self._meters.failed)
+        self._worker = Worker(
+            jobs,
+            pipeline,
+            slots=settings.workers,
+            claim_jobs=CLAIM_JOBS,
+            claim_bytes=CLAIM_BYTES,
+            on_failed=self._meters.failed,
+        )
         self._worker.start()
         self._upkeep = Upkeep(database, self._catalog, self._blobs, self._meters, self._busy)
         self._spawn(self._upkeep.run())
@@ -174,8 +194,7 @@ class DocumentsService:
             for content in incoming.contents
         ]
         self._catalog.check_room(incoming.collection, uploads)
-        for content in incoming.contents:
-            self._blobs.put(content.data)
+        self._blobs.put_all([content.data for content in incoming.contents])
         return self._catalog.accept(incoming.collection, uploads, incoming.group)
 
     async def _refuse(self, request: Request) -> Response:
@@ -277,7 +296,8 @@ class DocumentsService:
         self._worker.wake()
 
     def _busy(self) -> int:
-        return len(self._worker.running) if self._worker is not None else 0
+        """Workers that have something to do."""
+        return self._worker.busy if self._worker is not None else 0
 
     def _spawn(self, work: Coroutine[None, None, None]) -> None:
         task = asyncio.create_task(work)
@@ -290,6 +310,11 @@ class DocumentsService:
             "workers": self._settings.workers,
             "queued": self._upkeep.queued if self._upkeep else 0,
         }
+
+
+def _shared_context() -> RequestContext:
+    """Of a call that several documents share."""
+    return RequestContext(f"jobs-{uuid.uuid4().hex}", Deadline.after(SHARED_TIMEOUT_S), Priority.BULK)
 
 
 def _brief(context: RequestContext) -> RequestContext:

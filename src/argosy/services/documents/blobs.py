@@ -9,7 +9,7 @@ import os
 import re
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from argosy.contracts.errors import NotFound, StorageFull
@@ -35,30 +35,39 @@ class BlobStore:
         self._now = now
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
 
-    def put(self, data: bytes) -> str:
-        """Keeps `data`. Returns: its hash. Putting the same again only renews its age. Raises: StorageFull."""
-        key = content_hash(data)
-        path = self._path(key)
-        try:
-            os.utime(path, (self._now(), self._now()))
-        except FileNotFoundError:
-            pass
-        else:
-            return key
-        try:
-            self._write(path, data)
-        except OSError as error:
-            if error.errno in _NO_SPACE:
-                raise StorageFull("The disk is full: nothing was accepted. Free some space and try again.") from error
-            raise
-        return key
+    def put(self, data: bytes, *, durable: bool = True) -> str:
+        """Keeps `data`. Returns: its hash. Putting the same again only renews its age. Raises: StorageFull.
 
-    def get(self, key: str) -> bytes:
-        """Raises: NotFound."""
+        Content that can be made again need not be `durable`: it may be gone or damaged after a power cut, so whoever
+        reads it asks for it `verified`.
+        """
+        return self.put_all([data], durable=durable)[0]
+
+    def put_all(self, contents: Sequence[bytes], *, durable: bool = True) -> list[str]:
+        """As `put` for each of several contents, which share their waits for the disk."""
+        keys = [content_hash(data) for data in contents]
+        missing = {key: data for key, data in zip(keys, contents, strict=True) if not self._renewed(key, data)}
+        if missing:
+            try:
+                self._write(missing, durable)
+            except OSError as error:
+                if error.errno in _NO_SPACE:
+                    raise StorageFull(
+                        "The disk is full: nothing was accepted. Free some space and try again."
+                    ) from error
+                raise
+        return keys
+
+    def get(self, key: str, *, verified: bool = False) -> bytes:
+        """Raises: NotFound, also when the content is not what was put and `verified` is asked for."""
         try:
-            return self._path(key).read_bytes()
+            data = self._path(key).read_bytes()
         except FileNotFoundError as error:
             raise NotFound("The stored content of this document is gone.") from error
+        if verified and content_hash(data) != key:
+            self.delete(key)
+            raise NotFound("The stored content of this document is damaged.")
+        return data
 
     def delete(self, key: str, min_age_s: float = 0.0) -> bool:
         """Removes it, unless it was put (again) less than `min_age_s` ago. Returns: whether it is gone."""
@@ -89,24 +98,45 @@ class BlobStore:
             raise NotFound("There is no stored content under this hash.")
         return self._folder / key[:2] / key
 
-    def _write(self, path: Path, data: bytes) -> None:
-        shard = path.parent
-        if not shard.exists():
-            shard.mkdir(mode=0o700, exist_ok=True)
-            _sync_folder(self._folder)
-        handle, temporary = tempfile.mkstemp(prefix=_TEMPORARY, dir=shard)  # made with mode 0600
+    def _renewed(self, key: str, data: bytes) -> bool:
+        """Renew the age of content that is there whole. Returns: whether it is."""
+        path = self._path(key)
         try:
-            with open(handle, "wb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            os.utime(temporary, (self._now(), self._now()))
-            os.replace(temporary, path)
+            os.utime(path, (self._now(), self._now()))
+            return path.stat().st_size == len(data)
+        except FileNotFoundError:
+            return False
+
+    def _write(self, contents: Mapping[str, bytes], durable: bool) -> None:
+        """All are written before the first is waited for: the file system makes them durable together."""
+        begun: list[tuple[int, str, Path]] = []
+        try:
+            for key, data in contents.items():
+                path = self._path(key)
+                if not path.parent.exists():
+                    path.parent.mkdir(mode=0o700, exist_ok=True)
+                    if durable:
+                        _sync_folder(self._folder)
+                handle, temporary = tempfile.mkstemp(prefix=_TEMPORARY, dir=path.parent)  # made with mode 0600
+                begun.append((handle, temporary, path))
+                with open(handle, "wb", closefd=False) as file:
+                    file.write(data)
+                os.utime(handle, (self._now(), self._now()))
+            for handle, temporary, path in begun:
+                if durable:
+                    os.fsync(handle)
+                os.replace(temporary, path)
         except BaseException:
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(temporary)
+            for _, temporary, _ in begun:
+                with contextlib.suppress(FileNotFoundError):
+                    os.unlink(temporary)
             raise
-        _sync_folder(shard)
+        finally:
+            for handle, _, _ in begun:
+                os.close(handle)
+        if durable:
+            for folder in {path.parent for _, _, path in begun}:
+                _sync_folder(folder)
 
 
 def _sync_folder(folder: Path) -> None:

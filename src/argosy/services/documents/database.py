@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sqlite3
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -29,11 +30,13 @@ URL_VARIABLE = "DATABASE_URL"
 class Database:
     """Blocking; safe from several threads and processes. A connection that broke is replaced at the next use."""
 
-    def __init__(self, engine: Engine, now: Callable[[], float] | None) -> None:
+    def __init__(self, engine: Engine, now: Callable[[], float] | None, busy_ms: int = _BUSY_MS) -> None:
         """`now` is wall-clock time; None asks the server, whose clock all machines share."""
         self._engine = engine
         self._clock = now
         self._sqlite = engine.dialect.name == "sqlite"
+        self._busy_s = busy_ms / 1000
+        self._turn = threading.Lock()
         self._create()
 
     @classmethod
@@ -45,7 +48,7 @@ class Database:
         engine = create_engine(f"sqlite:///{path}", pool_size=4, max_overflow=12)
         event.listen(engine, "connect", lambda connection, _: _prepare_sqlite(connection, busy_ms))
         event.listen(engine, "begin", _begin_sqlite)
-        return cls(engine, now)
+        return cls(engine, now, busy_ms)
 
     @classmethod
     def connect(cls, url: str, now: Callable[[], float] | None = None) -> Database:
@@ -95,10 +98,23 @@ class Database:
         writers could wait for each other. On SQLite every writer is alone.
         """
         writing = self._engine.execution_options(argosy_write=True)
-        with _translated(), writing.begin() as connection:
+        with self._own_turn(), _translated(), writing.begin() as connection:
             if alone and not self._sqlite:
                 connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _WRITE_LOCK})
             yield connection
+
+    @contextlib.contextmanager
+    def _own_turn(self) -> Iterator[None]:
+        """Let the writers of this process queue here on SQLite: its own way to wait is to sleep and look again."""
+        if not self._sqlite:
+            yield
+            return
+        if not self._turn.acquire(timeout=self._busy_s):
+            raise Unavailable("The document catalog is busy or cannot be reached.", retry_after_s=1.0)
+        try:
+            yield
+        finally:
+            self._turn.release()
 
     def now(self, connection: Connection) -> float:
         """Wall-clock seconds, by the one clock that everybody on this database goes by."""

@@ -5,74 +5,27 @@ A worker that dies leaves a lease that expires; one that was only slow finds its
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from typing import Any
 
-import msgspec
-from sqlalchemy import Connection, case, func, select, update
+from sqlalchemy import Connection, case, select, update
 
 from argosy.contracts.documents import DocumentFault, DocumentStatus
-from argosy.contracts.store import Metadata
+from argosy.services.documents.claims import ANY_DUE, LEASE, SERVED, begun
 from argosy.services.documents.database import Database
+from argosy.services.documents.finishing import finish
+from argosy.services.documents.job import Indexed, Job
 from argosy.services.documents.job_rules import JobRules
-from argosy.services.documents.queueing import unreferenced
-from argosy.services.documents.schema import DELETED, JobKind, JobState, documents, jobs, lanes
-from argosy.services.documents.turns import due, expired, whose_turn
+from argosy.services.documents.schema import DELETED, JobKind, JobState, documents, jobs
+from argosy.services.documents.turns import expired, whose_turn
+
+__all__ = ["Indexed", "Job", "Jobs", "LeaseLost"]
 
 WORKER_DIED = DocumentFault("worker_died", "Processing ended abruptly each time it was tried.")
 
 
 class LeaseLost(Exception):
     """The job is no longer this worker's: its lease ran out, it was superseded, or its document was deleted."""
-
-
-@dataclass(frozen=True, slots=True)
-class Job:
-    id: int
-    kind: JobKind
-    document_id: str
-    collection: str
-    version: int
-    attempts: int
-    """This one included."""
-    fence: int
-    name: str
-    source: str
-    title: str | None
-    """As given by the sender."""
-    content_type: str
-    content_hash: str | None
-    metadata: Metadata = field(default_factory=dict)
-    vectors: tuple[str, ...] = ()
-    """Where vectors of such chunks may be kept: of the version before, of other documents with the same content."""
-
-
-@dataclass(frozen=True, slots=True)
-class Indexed:
-    """What became of a document. `title` is the one found or given; `text_hash` is its parsed text's and
-    `vectors_hash` that of its chunks' vectors, both in the blob store."""
-
-    chunks: int
-    pages: int | None
-    title: str | None
-    text_hash: str
-    vectors_hash: str | None = None
-    embedded: int = 0
-    """Chunks whose vectors had to be computed."""
-    seconds: Mapping[str, float] = field(default_factory=dict)
-    """Time spent in each stage."""
-    left_out: Sequence[str] = ()
-    """Parts that could not be read, a sentence each."""
-
-
-class Outcome(msgspec.Struct, omit_defaults=True):
-    """What is kept of an index job that is done, for statistics."""
-
-    chunks: int = 0
-    pages: int = 0
-    embedded: int = 0
-    seconds: dict[str, float] = {}
 
 
 class Jobs:
@@ -83,57 +36,34 @@ class Jobs:
         self.rules = rules or JobRules()
 
     def claim(self, worker: str) -> Job | None:
-        """The next due job, leased for `rules.lease_s`; None when there is none.
+        """The next due job, leased for `rules.lease_s`; None when there is none. See `claim_several`."""
+        return next(iter(self.claim_several(worker, 1)), None)
 
-        Batches take turns. A job whose worker died is due again when its lease expires, or `dead` past its
-        attempts. One document's jobs run one after another.
+    def claim_several(self, worker: str, most: int, most_bytes: int = 0) -> list[Job]:
+        """Lease up to `most` due jobs in one transaction, no further one once they hold `most_bytes` together.
+
+        Batches take turns, also within one claim. A job whose worker died is due again when its lease expires, or
+        `dead` past its attempts. One document's jobs run one after another.
         """
         with self._database.read() as connection:
             now = self._database.now(connection)
-            if connection.execute(select(jobs.c.id).where(expired(now) | due(now)).limit(1)).first() is None:
-                return None
+            if connection.execute(ANY_DUE, {"now": now}).first() is None:
+                return []
         with self._database.write() as connection:
             now = self._database.now(connection)
             self._bury(connection, now)
-            turn = whose_turn(connection, now)
-            if turn is None:
-                return None
-            row = connection.execute(
-                update(jobs)
-                .where(jobs.c.id == turn)
-                .values(
-                    state=JobState.RUNNING,
-                    attempts=jobs.c.attempts + 1,
-                    fence=jobs.c.fence + 1,
-                    worker=worker,
-                    started_at=now,
-                    lease_until=now + self.rules.lease_s,
-                )
-                .returning(*jobs.c)
-            ).one()
-            if row.lane is not None:
-                last = select(func.coalesce(func.max(lanes.c.served), 0) + 1).scalar_subquery()
-                connection.execute(update(lanes).where(lanes.c.id == row.lane).values(served=last))
-            if row.kind == JobKind.INDEX:
-                _mark(connection, row, now, status=DocumentStatus.RUNNING, attempts=row.attempts)
-            document = connection.execute(select(documents).where(documents.c.id == row.document_id)).one()
-            vectors = _vectors(connection, document)
-        return Job(
-            id=row.id,
-            kind=JobKind(row.kind),
-            document_id=row.document_id,
-            collection=row.collection,
-            version=row.version,
-            attempts=row.attempts,
-            fence=row.fence,
-            name=document.name,
-            source=document.source,
-            title=document.given_title,
-            content_type=document.content_type,
-            content_hash=document.content_hash,
-            metadata=msgspec.json.decode(document.metadata, type=Metadata),
-            vectors=vectors,
-        )
+            rows: list[Any] = []
+            size = 0
+            while len(rows) < most and (turn := whose_turn(connection, now)) is not None:
+                lease = {"job": turn, "claimed_by": worker, "now": now, "until": now + self.rules.lease_s}
+                row = connection.execute(LEASE, lease).one()
+                if row.lane is not None:
+                    connection.execute(SERVED, {"lane": row.lane})
+                rows.append(row)
+                size += row.bytes
+                if size >= most_bytes:
+                    break
+            return begun(connection, rows, now)
 
     def heartbeat(self, job: Job) -> None:
         """Extends the lease. Raises: LeaseLost."""
@@ -142,56 +72,56 @@ class Jobs:
 
     def check(self, job: Job) -> None:
         """Raises: LeaseLost, unless the job is still this worker's."""
-        mine = (jobs.c.id == job.id, jobs.c.state == JobState.RUNNING, jobs.c.fence == job.fence)
+        if not self.check_several([job])[0]:
+            raise LeaseLost
+
+    def check_several(self, several: Sequence[Job]) -> list[bool]:
+        """Whether each job is still this worker's."""
         with self._database.read() as connection:
-            if connection.execute(select(jobs.c.id).where(*mine)).first() is None:
-                raise LeaseLost
+            held = _held(connection, several)
+        return [job.id in held for job in several]
 
     def stage(self, job: Job, stage: str, progress: float = 0.0) -> None:
         """Records what is being done and how much of the job that makes, 0 to 1. Raises: LeaseLost."""
+        if not self.stage_several([(job, stage, progress)])[0]:
+            raise LeaseLost
+
+    def stage_several(self, several: Sequence[tuple[Job, str, float]]) -> list[bool]:
+        """As `stage` for each job, in one transaction. Returns: whether each job is still this worker's."""
         with self._database.write() as connection:
             now = self._database.now(connection)
-            furthest = case((jobs.c.progress < progress, progress), else_=jobs.c.progress)
-            self._write(connection, job, progress=furthest, lease_until=now + self.rules.lease_s)
-            if job.kind is JobKind.INDEX:
-                _mark(connection, job, now, stage=stage)
+            held = _held(connection, [job for job, _, _ in several], lock=True)
+            mine = [(job, stage, progress) for job, stage, progress in several if job.id in held]
+            for job, _, progress in mine:
+                furthest = case((jobs.c.progress < progress, progress), else_=jobs.c.progress)
+                self._write(connection, job, progress=furthest, lease_until=now + self.rules.lease_s)
+            for job, stage, _ in mine:
+                if job.kind is JobKind.INDEX:
+                    _mark(connection, job, now, stage=stage)
+        return [job.id in held for job, _, _ in several]
 
     def done(self, job: Job, indexed: Indexed | None = None) -> list[str]:
         """The job is finished; an index job says with what.
 
         Returns: hashes of stored content that nothing needs any more. Raises: LeaseLost.
         """
-        kept = None if indexed is None else _outcome(indexed)
+        freed = self.done_several([(job, indexed)])[0]
+        if freed is None:
+            raise LeaseLost
+        return freed
+
+    def done_several(self, several: Sequence[tuple[Job, Indexed | None]]) -> list[list[str] | None]:
+        """As `done` for each job, in one transaction. Returns: None for a job that is no longer this worker's."""
         with self._database.write() as connection:
             now = self._database.now(connection)
-            ended = {"state": JobState.DONE, "progress": 1.0, "finished_at": now, "outcome": kept}
-            self._write(connection, job, **ended, error_code=None, error_detail=None)
-            before = connection.execute(select(documents).where(documents.c.id == job.document_id)).one()
-            if indexed is not None:
+            held = _held(connection, [job for job, _ in several], lock=True)
+            mine = [(job, indexed) for job, indexed in several if job.id in held]
+            if not mine:
+                return [None for _ in several]
+            if any(indexed is not None for _, indexed in mine):
                 self._end_waits(connection, now)
-                _mark(
-                    connection,
-                    job,
-                    now,
-                    status=DocumentStatus.INDEXED,
-                    stage=None,
-                    chunks=indexed.chunks,
-                    pages=indexed.pages,
-                    title=indexed.title,
-                    left_out=msgspec.json.encode(list(indexed.left_out)).decode() if indexed.left_out else None,
-                    text_hash=indexed.text_hash,
-                    vectors_hash=indexed.vectors_hash,
-                    error_code=None,
-                    error_detail=None,
-                )
-                freed = [before.text_hash, before.vectors_hash]
-            elif before.status == DELETED:
-                gone = update(documents).where(documents.c.id == job.document_id)
-                connection.execute(gone.values(content_hash=None, text_hash=None, vectors_hash=None))
-                freed = [before.content_hash, before.text_hash, before.vectors_hash]
-            else:
-                freed = []
-            return unreferenced(connection, [key for key in freed if key is not None])
+            freed = finish(connection, mine, now)
+        return [freed[job.id] if job.id in held else None for job, _ in several]
 
     def fail(self, job: Job, fault: DocumentFault, *, retryable: bool) -> None:
         """This try went wrong. Retryable: again after a pause, `dead` past the attempts; else `failed` for good.
@@ -268,6 +198,15 @@ class Jobs:
             _mark_failed(connection, row, now, DocumentStatus.DEAD, WORKER_DIED)
 
 
+def _held(connection: Connection, several: Sequence[Job], *, lock: bool = False) -> set[int]:
+    """Ids of those jobs that are still their worker's."""
+    fences = {job.id: job.fence for job in several}
+    running = select(jobs.c.id, jobs.c.fence).where(jobs.c.id.in_(fences), jobs.c.state == JobState.RUNNING)
+    if lock:
+        running = running.order_by(jobs.c.id).with_for_update()
+    return {row.id for row in connection.execute(running) if fences[row.id] == row.fence}
+
+
 def _mark(connection: Connection, job: Any, now: float, **values: object) -> None:
     """Writes to the document, unless it has moved on to another version or is deleted. `job` names both."""
     connection.execute(
@@ -279,17 +218,3 @@ def _mark(connection: Connection, job: Any, now: float, **values: object) -> Non
 
 def _mark_failed(connection: Connection, job: Any, now: float, status: DocumentStatus, fault: DocumentFault) -> None:
     _mark(connection, job, now, status=status, stage=None, error_code=fault.code, error_detail=fault.detail)
-
-
-def _outcome(indexed: Indexed) -> str:
-    outcome = Outcome(indexed.chunks, indexed.pages or 0, indexed.embedded, dict(indexed.seconds))
-    return msgspec.json.encode(outcome).decode()
-
-
-def _vectors(connection: Connection, document: Any) -> tuple[str, ...]:
-    if document.vectors_hash is not None or document.content_hash is None:
-        return () if document.vectors_hash is None else (document.vectors_hash,)
-    same = select(documents.c.vectors_hash).where(
-        documents.c.content_hash == document.content_hash, documents.c.vectors_hash.is_not(None)
-    )
-    return tuple(connection.execute(same.limit(1)).scalars())

@@ -29,6 +29,7 @@ from argosy.services.documents.jobs import Indexed, Job, Jobs
 from argosy.services.documents.parsed import ParsedDocument
 from argosy.services.documents.room import Room
 from argosy.services.documents.schema import JobKind
+from argosy.services.documents.shared_jobs import SharedJobs
 from argosy.services.documents.stored_chunk import as_chunk
 from argosy.services.documents.timing import StageTimes
 from argosy.services.documents.tokens import Tokenizer
@@ -68,6 +69,14 @@ class ChunkStore(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Shared:
+    """Services whose calls are shared by documents that wait at the same time."""
+
+    embedder: Embedder
+    store: ChunkStore
+
+
+@dataclass(frozen=True, slots=True)
 class PipelineSettings:
     chunks: ChunkLimits = field(default_factory=ChunkLimits)
     parse_timeout_s: float = 120.0
@@ -104,9 +113,14 @@ class Pipeline:
         settings: PipelineSettings | None = None,
         clock: Clock = time.monotonic,
         on_indexed: Callable[[Mapping[str, float], int, int, int], None] = lambda *counted: None,
+        shared: Shared | None = None,
     ) -> None:
-        """`on_indexed` hears of each document that is through: seconds by stage, chunks, pages, chunks embedded."""
-        self._jobs = jobs
+        """`on_indexed` hears of each document that is through: seconds by stage, chunks, pages, chunks embedded.
+
+        `shared` stands for embedder and store in the first try of each document; without it every call is made alone.
+        """
+        self._jobs = SharedJobs(jobs)
+        self._shared = shared
         self._blobs = blobs
         self._parser = parser
         self._tokenizer = tokenizer
@@ -155,12 +169,12 @@ class Pipeline:
         finally:
             keeping.cancel()
         with times.measured("index"):
-            await asyncio.to_thread(self._jobs.check, job)  # only its holder may publish
+            await self._jobs.check(job)  # only its holder may publish
             version = PublishRequest(job.collection, job.document_id, job.version, len(drafts))
-            await self._store.publish(version, self._context(job))
+            await self._services(job)[1].publish(version, self._context(job))
         self._on_indexed(times.seconds, len(drafts), pages or 0, embedded)
         indexed = Indexed(len(drafts), pages, title, text_key, vectors_key, embedded, times.seconds, left_out)
-        return await asyncio.to_thread(self._jobs.done, job, indexed)
+        return await self._jobs.done(job, indexed)
 
     async def _read(self, job: Job, times: StageTimes) -> tuple[ParsedDocument, list[ChunkDraft]]:
         await self._stage(job, "parse", 0.0)
@@ -210,7 +224,8 @@ class Pipeline:
             assert storing is not None
             kept.vectors = bytes(vectors)
             vectors.clear()
-            key, _ = await asyncio.gather(asyncio.to_thread(self._blobs.put, kept.encode()), storing)
+            keeping = asyncio.to_thread(self._blobs.put, kept.encode(), durable=False)  # they can be computed again
+            key, _ = await asyncio.gather(keeping, storing)
             return key, embedded
         finally:
             if storing is not None:
@@ -221,7 +236,7 @@ class Pipeline:
         kept = []
         for key in job.vectors:
             with contextlib.suppress(NotFound):
-                found = KeptVectors.decode(await asyncio.to_thread(self._blobs.get, key))
+                found = KeptVectors.decode(await asyncio.to_thread(self._blobs.get, key, verified=True))
                 kept += [] if found is None else [found]
         model = (await self._embedder.model(self._context(job))).model if kept else ""
         return VectorPool(kept, model, self._settings.vectors)
@@ -234,7 +249,7 @@ class Pipeline:
             assert pool.model is not None
             return KeptVectors(*pool.model, hashes, pool.rows(hashes, ())), 0
         texts = [part[place].text for place in missing]
-        answer = await self._embedder.embed(texts, TextKind.PASSAGE, self._context(job))
+        answer = await self._services(job)[0].embed(texts, TextKind.PASSAGE, self._context(job))
         row = answer.dimensions * 4
         if len(answer.vectors) != len(texts) * row:
             raise UpstreamFailed("The embedding service answered with another number of vectors than was asked.")
@@ -248,17 +263,18 @@ class Pipeline:
     ) -> None:
         chunks = [as_chunk(job, draft, title) for draft in part]
         request = UpsertRequest(job.collection, answer.model, answer.dimensions, chunks, answer.vectors)
+        store = self._services(job)[1]
         with times.measured("index"):
             try:
-                await self._store.upsert(request, self._context(job))
+                await store.upsert(request, self._context(job))
             except CollectionNotFound:
-                await self._store.ensure(EnsureCollection(job.collection), self._context(job))
-                await self._store.upsert(request, self._context(job))
+                await store.ensure(EnsureCollection(job.collection), self._context(job))
+                await store.upsert(request, self._context(job))
 
     async def _forget(self, job: Job) -> list[str]:
         await self._stage(job, "forget", 0.0)
         await self._store.forget(ForgetRequest(job.collection, job.document_id, job.version), self._context(job))
-        return await asyncio.to_thread(self._jobs.done, job)
+        return await self._jobs.done(job)
 
     async def _stage(self, job: Job, stage: str, progress: float) -> None:
         """Notes where the job is, at most every STAGE_EVERY_S: each note is an fsync, and a small document is done
@@ -267,7 +283,13 @@ class Pipeline:
         now_s = self._clock()
         if now_s - self._noted_s.get(job.id, 0.0) >= STAGE_EVERY_S:
             self._noted_s[job.id] = now_s
-            await asyncio.to_thread(self._jobs.stage, job, stage, progress)
+            await self._jobs.stage(job, stage, progress)
+
+    def _services(self, job: Job) -> tuple[Embedder, ChunkStore]:
+        """Shared with other documents in the first try only: a document that breaks a service breaks no other twice."""
+        if self._shared is None or job.attempts > 1 or job.waits:
+            return self._embedder, self._store
+        return self._shared.embedder, self._shared.store
 
     def _context(self, job: Job) -> RequestContext:
         deadline = Deadline.after(self._settings.call_timeout_s, self._clock)

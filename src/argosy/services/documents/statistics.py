@@ -10,7 +10,7 @@ from sqlalchemy import func, select
 
 from argosy.contracts.documents import IngestionReport, StageTime
 from argosy.services.documents.database import Database
-from argosy.services.documents.jobs import Outcome
+from argosy.services.documents.finishing import Outcome
 from argosy.services.documents.pace import Ended, busy_s
 from argosy.services.documents.queueing import queue_size
 from argosy.services.documents.schema import JobKind, JobState, jobs

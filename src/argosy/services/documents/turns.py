@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Connection, and_, exists, or_, select
+from sqlalchemy import BindParameter, Connection, Float, and_, bindparam, exists, or_, select
+from sqlalchemy.sql import Select
 
 from argosy.services.documents.schema import ACTIVE, JobState, jobs, lanes
 
@@ -16,7 +17,24 @@ def whose_turn(connection: Connection, now: float) -> int | None:
     goes by an index, so that a claim costs the same with ten jobs queued and with ten thousand. A lane whose first
     jobs all wait for older ones of the same document is passed over by the last, thorough look.
     """
-    waiting = jobs.alias("waiting")
+    for look in _LOOKS:
+        found: int | None = connection.execute(look, {"now": now}).scalar()
+        if found is not None:
+            return found
+    return None
+
+
+def due(now: float | BindParameter[float]) -> Any:
+    return and_(jobs.c.state == JobState.QUEUED, jobs.c.run_at <= now)
+
+
+def expired(now: float | BindParameter[float]) -> Any:
+    return and_(jobs.c.state == JobState.RUNNING, or_(jobs.c.lease_until < now, jobs.c.lease_until.is_(None)))
+
+
+def _looks() -> tuple[Select[Any], ...]:
+    now = bindparam("now", type_=Float)
+    waiting, older = jobs.alias("waiting"), jobs.alias("older")
     lane = (
         select(lanes.c.id)
         .where(
@@ -26,26 +44,20 @@ def whose_turn(connection: Connection, now: float) -> int | None:
         .limit(1)
         .scalar_subquery()
     )
-    older = jobs.alias("older")
     first_of_document = ~exists().where(
         older.c.document_id == jobs.c.document_id, older.c.id < jobs.c.id, older.c.state.in_(ACTIVE)
     )
-    for candidates in (
+    candidates = (
         select(jobs.c.id).where(expired(now)),
         select(jobs.c.id).where(due(now), jobs.c.lane.is_(None)),
         select(jobs.c.id).where(due(now), jobs.c.lane == lane),
         select(jobs.c.id).where(due(now)),
-    ):
-        next_one = candidates.where(first_of_document).order_by(jobs.c.id).limit(1)
-        found: int | None = connection.execute(next_one.with_for_update(skip_locked=True)).scalar()
-        if found is not None:
-            return found
-    return None
+    )
+    return tuple(
+        look.where(first_of_document).order_by(jobs.c.id).limit(1).with_for_update(skip_locked=True)
+        for look in candidates
+    )
 
 
-def due(now: float) -> Any:
-    return and_(jobs.c.state == JobState.QUEUED, jobs.c.run_at <= now)
-
-
-def expired(now: float) -> Any:
-    return and_(jobs.c.state == JobState.RUNNING, or_(jobs.c.lease_until < now, jobs.c.lease_until.is_(None)))
+_LOOKS = _looks()
+"""Built once: building a statement costs more than running it."""

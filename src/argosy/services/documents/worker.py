@@ -29,7 +29,10 @@ class Runner(Protocol):
 
 
 class Worker:
-    """`slots` jobs at a time. What it cannot record (the database is away) is taken over when the lease expires."""
+    """`slots` claims at a time, each of one job or of several small ones.
+
+    What it cannot record (the database is away) is taken over when the lease expires.
+    """
 
     def __init__(
         self,
@@ -37,12 +40,20 @@ class Worker:
         runner: Runner,
         *,
         slots: int = 2,
+        claim_jobs: int = 1,
+        claim_bytes: int = 0,
         poll_s: float = 1.0,
         name: str | None = None,
         clock: Clock = time.monotonic,
         on_failed: Callable[[str], None] = lambda code: None,
     ) -> None:
-        """`on_failed` hears the code of each try that went wrong."""
+        """`on_failed` hears the code of each try that went wrong.
+
+        A claim takes up to `claim_jobs` jobs, no further one once their documents have `claim_bytes` together: small
+        documents cost less when they are worked on together, large ones are better shared with other replicas.
+        """
+        self._claim_jobs = claim_jobs
+        self._claim_bytes = claim_bytes
         self._jobs = jobs
         self._clock = clock
         self._on_failed = on_failed
@@ -56,6 +67,8 @@ class Worker:
         self._tasks: list[asyncio.Task[None]] = []
         self.running: set[int] = set()
         """Ids of the jobs in work."""
+        self.busy = 0
+        """Slots in work."""
 
     def start(self) -> None:
         self._heartbeat.start()
@@ -83,27 +96,28 @@ class Worker:
             self._work.clear()
             if self._stopping.is_set():
                 return
-            job = await self._claim()
-            if job is None:
+            claimed = await self._claim()
+            if not claimed:
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(self._poll_s):
                         await self._work.wait()
                 continue
             self._work.set()  # there may be more for the other slots
-            self.running.add(job.id)
+            self.running.update(job.id for job in claimed)
+            self.busy += 1
             try:
-                await self._carry_out(job)
+                await asyncio.gather(*map(self._carry_out, claimed))
             finally:
-                self.running.discard(job.id)
+                self.busy -= 1
 
-    async def _claim(self) -> Job | None:
+    async def _claim(self) -> list[Job]:
         try:
-            return await asyncio.to_thread(self._jobs.claim, self._name)
+            return await asyncio.to_thread(self._jobs.claim_several, self._name, self._claim_jobs, self._claim_bytes)
         except ArgosyError as error:
             log.warning("job claim failed", code=error.code)
         except Exception:
             log.exception("job claim failed")
-        return None
+        return []
 
     async def _carry_out(self, job: Job) -> None:
         """Never raises, unless it is cancelled: then the job is handed back first."""
@@ -129,6 +143,8 @@ class Worker:
             log.exception("job failed", **fields)
             self._on_failed(Internal.code)
             await self._record(settle, self._jobs, job, error)
+        finally:
+            self.running.discard(job.id)
 
     async def _run_leased(self, job: Job) -> None:
         """Runs the job while its lease is kept; when that is lost, the job is dropped. Raises: what the job does."""

@@ -1,29 +1,37 @@
-"""The store over HTTP: one engine thread, in the order of arrival, points of old versions swept when it is idle."""
+"""The store over HTTP: one engine thread for everything but waiting for the disk, which never keeps a search waiting.
+
+Publications that arrive while others are being made durable wait for those and then share one `fsync`.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
 
 from argosy.clients.upstreams import Upstreams
 from argosy.config.models import StoreSettings
-from argosy.contracts.errors import Overloaded
+from argosy.contracts.errors import ArgosyError, InvalidRequest, Overloaded
 from argosy.contracts.request import RequestContext
 from argosy.contracts.store import (
     CollectionStats,
     EnsureCollection,
     ForgetRequest,
+    PublishManyRequest,
+    PublishOutcome,
     PublishRequest,
     StoreSearchRequest,
     StoreSearchResponse,
     UpsertRequest,
 )
-from argosy.services.store.engine import StoreEngine
+from argosy.services.store.engine import Change, StoreEngine
+from argosy.services.store.engine_thread import EngineThread
 from argosy.serving.app import create_app, typed
+from argosy.serving.engine_call import EngineCalls
+from argosy.serving.grouping import Grouped
 from argosy.serving.kit import Details, Kit
 from argosy.telemetry.logs import logger
 
@@ -32,6 +40,10 @@ R = TypeVar("R")
 SWEEP_POINTS = 200
 SWEEP_PAUSE_S = 0.05
 IDLE_SWEEP_S = 5.0
+FLUSH_POINTS = 2000
+"""Points after which the tables are flushed, so that opening the store again replays few updates (about a second)."""
+MAX_GROUP = 256
+"""Publications that share one wait for the disk."""
 DEFAULT_COLLECTION = "default"
 """Always there, so that a search of a new fleet finds nothing rather than an error."""
 
@@ -44,7 +56,12 @@ class StoreService:
             raise TypeError("the store needs its own settings")
         self._settings = kit.settings
         self._folder = Path(kit.record.data_dir)
-        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="store-engine")
+        self._calls = EngineCalls(kit.run_file)
+        self._thread = EngineThread("store-engine")
+        self._disk = ThreadPoolExecutor(max_workers=2, thread_name_prefix="store-disk")
+        self._changes: Grouped[Change, None] = Grouped(self._change_together, most=MAX_GROUP)
+        self._changing = asyncio.Lock()
+        """Held while changes of what is visible are on their way, and by whoever must not run meanwhile."""
         self._waiting = 0
         self._stale = asyncio.Event()
         self._sweeping: asyncio.Task[None] | None = None
@@ -56,19 +73,19 @@ class StoreService:
             kit,
             [
                 typed("/collections", EnsureCollection, self._on_engine(StoreEngine.ensure)),
-                typed("/collections/drop", EnsureCollection, self._on_engine(_drop)),
+                typed("/collections/drop", EnsureCollection, self._drop),
                 typed("/upsert", UpsertRequest, self._on_engine(StoreEngine.upsert)),
-                typed("/publish", PublishRequest, self._on_engine(StoreEngine.publish, makes_stale=True)),
-                typed("/forget", ForgetRequest, self._on_engine(StoreEngine.forget, makes_stale=True)),
+                typed("/publish", PublishRequest, self._change),
+                typed("/publish/many", PublishManyRequest, self._publish_many),
+                typed("/forget", ForgetRequest, self._change),
                 typed("/search", StoreSearchRequest, self._search),
                 typed("/stats", type(None), self._on_engine(_stats)),
             ],
         )
 
     async def start(self) -> None:
-        loop = asyncio.get_running_loop()
-        self._engine = await loop.run_in_executor(self._thread, StoreEngine, self._folder)
-        await loop.run_in_executor(self._thread, self._engine.ensure, EnsureCollection(DEFAULT_COLLECTION))
+        self._engine = await self._thread.run(lambda: StoreEngine(self._folder, self._calls))
+        await self._thread.run(lambda: self._engine.ensure(EnsureCollection(DEFAULT_COLLECTION)))
         self._sweeping = asyncio.create_task(self._sweep())
         await self._upstreams.start()
 
@@ -78,54 +95,104 @@ class StoreService:
             self._sweeping.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._sweeping
-            await asyncio.get_running_loop().run_in_executor(self._thread, self._engine.close)
-        self._thread.shutdown()
+            async with self._changing:
+                await self._thread.run(self._engine.close)
+        self._disk.shutdown()
+        self._thread.close()
 
     async def _search(self, request: StoreSearchRequest, context: RequestContext) -> StoreSearchResponse:
-        return await self._run(lambda: self._engine.search(request), context)
+        return await self._run(lambda: self._engine.search(request), context, urgent=True)
 
-    def _on_engine(
-        self, work: Callable[[StoreEngine, M], R], *, makes_stale: bool = False
-    ) -> Callable[[M, RequestContext], Awaitable[R]]:
+    async def _change(self, request: Change, context: RequestContext) -> None:
+        with self._queued():
+            await self._changes(request)
+
+    async def _publish_many(self, request: PublishManyRequest, context: RequestContext) -> list[PublishOutcome]:
+        if len(request.publications) > MAX_GROUP:
+            raise InvalidRequest(
+                f"publications has more than {MAX_GROUP} entries; send it in parts.", param="publications"
+            )
+        with self._queued():
+            calls = map(self._changes, request.publications)
+            return [_outcome(made) for made in await asyncio.gather(*calls, return_exceptions=True)]
+
+    async def _change_together(self, changes: Sequence[Change]) -> list[Exception | None]:
+        """Make changes visible that all wait for the disk at the same time."""
+        async with self._changing:
+            decided = await self._thread.run(lambda: self._engine.decide(changes))
+            try:
+                await asyncio.get_running_loop().run_in_executor(self._disk, self._engine.record, decided)
+            finally:
+                await self._thread.run(lambda: self._engine.apply(decided))
+        self._stale.set()
+        return [one.error for one in decided]
+
+    async def _drop(self, request: EnsureCollection, context: RequestContext) -> None:
+        async with self._changing:
+            await self._run(lambda: self._engine.delete_collection(request.collection), context)
+
+    def _on_engine(self, work: Callable[[StoreEngine, M], R]) -> Callable[[M, RequestContext], Awaitable[R]]:
         async def call(request: M, context: RequestContext) -> R:
-            result = await self._run(lambda: work(self._engine, request), context)
-            if makes_stale:
-                self._stale.set()
-            return result
+            return await self._run(lambda: work(self._engine, request), context)
 
         return call
 
-    async def _run(self, work: Callable[[], R], context: RequestContext) -> R:
+    async def _run(self, work: Callable[[], R], context: RequestContext, *, urgent: bool = False) -> R:
         """Queues work for the engine thread. Raises: Overloaded when the queue is full; DeadlineExceeded."""
-        if self._waiting >= self._settings.max_queued:
-            raise Overloaded(f"The store has {self._waiting} operations waiting, its limit.", retry_after_s=1.0)
 
         def when_due() -> R:
             context.deadline.require("the store could begin")
             return work()
 
+        with self._queued():
+            return await self._thread.run(when_due, urgent=urgent)
+
+    @contextlib.contextmanager
+    def _queued(self) -> Iterator[None]:
+        if self._waiting >= self._settings.max_queued:
+            raise Overloaded(f"The store has {self._waiting} operations waiting, its limit.", retry_after_s=1.0)
         self._waiting += 1
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._thread, when_due)
+            yield
         finally:
             self._waiting -= 1
 
     async def _sweep(self) -> None:
-        """Deletes points that nobody can see, a few at a time, behind everything that waits."""
-        loop = asyncio.get_running_loop()
+        """Delete points that nobody can see, a few at a time, and flush what was written; the tables of a shard that
+        nothing is written to any more are flushed whole."""
         while True:
-            with contextlib.suppress(TimeoutError):
+            idle = False
+            try:
                 async with asyncio.timeout(IDLE_SWEEP_S):
                     await self._stale.wait()
+            except TimeoutError:
+                idle = True
             self._stale.clear()
             try:
-                deleted = await loop.run_in_executor(self._thread, self._engine.sweep, SWEEP_POINTS)
+                deleted = await self._delete_stale()
+                await self._flush(1 if idle else FLUSH_POINTS)
             except Exception as error:
                 log.error("sweep failed", exc_info=error)
-                continue
+                deleted = 0
             if deleted:
                 self._stale.set()
-                await asyncio.sleep(SWEEP_PAUSE_S)
+            await asyncio.sleep(SWEEP_PAUSE_S)
+
+    async def _delete_stale(self) -> int:
+        async with self._changing:
+            swept = await self._thread.run(lambda: self._engine.delete_stale(SWEEP_POINTS))
+            if swept.cleared:
+                await asyncio.get_running_loop().run_in_executor(self._disk, self._engine.record_swept, swept)
+                await self._thread.run(lambda: self._engine.apply_swept(swept))
+        return swept.points
+
+    async def _flush(self, at_least: int) -> None:
+        """Flush shards with so many points in their log. Most is written back before, while searches go on."""
+        for shard in await self._thread.run(lambda: self._engine.unflushed(at_least)):
+            await asyncio.get_running_loop().run_in_executor(self._disk, shard.write_back)
+            async with self._changing:  # meanwhile the collection may have been dropped, and its shard closed
+                if shard in await self._thread.run(lambda: self._engine.unflushed(1)):
+                    await self._thread.run(shard.flush)
 
     def _details(self) -> Details:
         return {"waiting": self._waiting}
@@ -136,9 +203,13 @@ class StoreService:
         return f"collections that cannot be opened: {', '.join(sorted(broken))}" if broken else ""
 
 
-def _drop(engine: StoreEngine, request: EnsureCollection) -> None:
-    engine.delete_collection(request.collection)
-
-
 def _stats(engine: StoreEngine, request: None) -> list[CollectionStats]:
     return engine.stats()
+
+
+def _outcome(made: BaseException | None) -> PublishOutcome:
+    if made is None:
+        return PublishOutcome()
+    if isinstance(made, ArgosyError):
+        return PublishOutcome(made.code, made.message, made.param)
+    raise made

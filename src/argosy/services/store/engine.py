@@ -1,7 +1,8 @@
 """The store's engine: collections, versions that become visible in one step, and both ways of searching them.
 
-Everything here blocks and belongs to one engine thread. A version is visible when `published.db` says so; its
-points may come earlier and go later, so a search fetches more than it was asked for and drops what is not visible.
+Everything here blocks and belongs to one engine thread, except the methods that wait for the disk: they may run on
+another thread meanwhile, so that searches go on. A version is visible when `published.db` says so; its points may come
+earlier and go later, so a search fetches more than it was asked for and drops what is not visible.
 """
 
 from __future__ import annotations
@@ -9,9 +10,10 @@ from __future__ import annotations
 import math
 import shutil
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from argosy.contracts.errors import ArgosyError, CollectionNotFound, Conflict, InvalidRequest, Unavailable
+from argosy.contracts.errors import ArgosyError, CollectionNotFound, Conflict, InvalidRequest, StorageFull, Unavailable
 from argosy.contracts.store import (
     CollectionStats,
     EnsureCollection,
@@ -23,26 +25,52 @@ from argosy.contracts.store import (
     UpsertRequest,
 )
 from argosy.services.store.checks import check_ids, check_model, matrix, query_vector
-from argosy.services.store.publication import Collection, Decision, Publication
+from argosy.services.store.publication import Collection, Decision, Publication, Staged
 from argosy.services.store.shard import Hit, Shard
+from argosy.serving.engine_call import EngineCalls
 
 MAX_LIMIT = 200
 SWEEP_DOCUMENTS = 64
 
 
-class StoreEngine:
-    """Owns `published.db` and `shards/` in a folder. Not thread-safe.
+Change = PublishRequest | ForgetRequest
 
-    What a call acknowledged is there after kill -9. After a loss of power, what was published is: `publish`
-    flushes before it answers, and refuses when chunks that were acknowledged before the loss are missing.
+
+@dataclass(slots=True)
+class Decided:
+    """One change of what is visible, on its way from the engine's thread to the disk and back."""
+
+    shard: Shard | None = None
+    staged: Staged | None = None
+    error: Exception | None = None
+
+
+@dataclass(slots=True)
+class Swept:
+    """Points that one round of sweeping deleted, and the documents that have no stale points left, by collection."""
+
+    points: int = 0
+    cleared: dict[str, list[str]] = field(default_factory=dict)
+
+
+class StoreEngine:
+    """Owns `published.db` and `shards/` in a folder.
+
+    What a call acknowledged is there after kill -9. After a loss of power, what was published is: the log of updates
+    is synced before a publication is recorded, and a version whose chunks were lost before that is refused.
+
+    `publish` and `forget` are `decide`, `record` and `apply` in one. Those three may also be called for a group:
+    `record` waits for the disk once for all of them, and may do so on another thread while searches go on. No two groups
+    may overlap, and neither `sweep` nor `delete_collection` may run between `decide` and `apply`.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, calls: EngineCalls | None = None) -> None:
         """Opens or creates the store in `folder`, which is made 0700.
 
         A shard that cannot be opened does not stop the others: it stands in `broken`.
         Raises: Unavailable, another process has the folder open; Internal, `published.db` is damaged.
         """
+        self._calls = calls or EngineCalls(None)
         self._shards_folder = folder / "shards"
         self._shards_folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         folder.chmod(0o700)
@@ -54,7 +82,9 @@ class StoreEngine:
         for collection in self._publication.collections.values():
             if collection.dimensions is not None:
                 try:
-                    self._shards[collection.name] = Shard.open(self._path(collection), collection.dimensions)
+                    self._shards[collection.name] = Shard.open(
+                        self._path(collection), collection.dimensions, self._calls
+                    )
                 except ArgosyError as error:
                     self.broken[collection.name] = error.message
 
@@ -109,12 +139,58 @@ class StoreEngine:
 
         Raises: CollectionNotFound; Conflict, fewer chunks are here than said, or the version is outdated.
         """
+        self._change(request)
+
+    def forget(self, request: ForgetRequest) -> None:
+        """Makes the document invisible, durably; its points go with later sweeps. A newer published version stays."""
+        self._change(request)
+
+    def decide(self, changes: Sequence[Change]) -> list[Decided]:
+        """Check and stage each change; one that is refused carries its error and does not affect the others."""
+        decided: list[Decided] = []
+        for change in changes:
+            try:
+                made = self._publishing(change) if isinstance(change, PublishRequest) else self._forgetting(change)
+                decided.append(made)
+            except Exception as error:  # whatever it is, it must not fail the others of the group
+                decided.append(Decided(error=error))
+        return decided
+
+    def record(self, decided: Sequence[Decided]) -> None:
+        """Make decided changes durable: the chunks first, then the decisions, all in one commit. Waits for the disk.
+
+        A group that cannot be recorded as a whole is tried one by one, so that one bad change fails alone.
+        """
+        group = [one for one in decided if one.error is None]
+        try:
+            self._record(group)
+        except Exception as error:
+            if len(group) == 1 or isinstance(error, StorageFull):
+                for one in group:
+                    one.error = error
+                return
+            for one in group:
+                self.record([one])
+
+    def apply(self, decided: Sequence[Decided]) -> None:
+        """Make recorded changes visible, and drop the others."""
+        for one in decided:
+            if one.staged is not None:
+                (self._publication.apply if one.error is None else self._publication.abandon)([one.staged])
+
+    def _change(self, change: Change) -> None:
+        decided = self.decide([change])
+        self.record(decided)
+        self.apply(decided)
+        if (error := decided[0].error) is not None:
+            raise error
+
+    def _publishing(self, request: PublishRequest) -> Decided:
         collection = self._known(request.collection)
         self._publication.admit(collection.name, request.document_id, request.version)
         shard = self._shard(collection)
         present = total = 0
         if shard is not None:
-            shard.flush()
             present = shard.count(request.document_id, request.version)
             total = shard.count(request.document_id)
         if present < request.chunks:
@@ -123,16 +199,25 @@ class StoreEngine:
                 "chunks here; send them all, then publish again.",
                 param="chunks",
             )
-        self._publication.publish(
+        staged = self._publication.stage_publish(
             collection.name, request.document_id, request.version, chunks=present, stale=total > present
         )
+        return Decided(shard, staged)
 
-    def forget(self, request: ForgetRequest) -> None:
-        """Makes the document invisible, durably; its points go with later sweeps. A newer published version stays."""
+    def _forgetting(self, request: ForgetRequest) -> Decided:
         collection = self._known(request.collection)
         shard = self._shard(collection)
         held = shard is not None and shard.count(request.document_id) > 0
-        self._publication.forget(collection.name, request.document_id, request.version, stale=held)
+        staged = self._publication.stage_forget(collection.name, request.document_id, request.version, stale=held)
+        return Decided(None, staged)
+
+    def _record(self, group: Sequence[Decided]) -> None:
+        shards = {id(one.shard): one.shard for one in group if one.shard is not None}
+        for shard in shards.values():
+            shard.sync_log()
+        staged = [one.staged for one in group if one.staged is not None]
+        if staged:
+            self._publication.record(staged)
 
     def search(self, request: StoreSearchRequest) -> StoreSearchResponse:
         """The best `limit` visible chunks by cosine and by BM25, each list best first.
@@ -151,7 +236,8 @@ class StoreEngine:
         if shard is None:
             return StoreSearchResponse(chunks={})
         visible = self._publication.decisions(collection.name)
-        dense, lexical = _fetch_visible(shard, visible, vector, request)
+        shown = self._publication.shown(collection.name).points
+        dense, lexical = _fetch_visible(shard, visible, shown, vector, request)
         chunks = {hit.chunk_id: hit.payload for hit in (*dense, *lexical)}
         return StoreSearchResponse(chunks=chunks, dense=_ranked(dense), lexical=_ranked(lexical))
 
@@ -161,7 +247,7 @@ class StoreEngine:
             CollectionStats(
                 collection=collection.name,
                 points=self._shards[collection.name].points() if collection.name in self._shards else 0,
-                documents=sum(d.visible for d in self._publication.decisions(collection.name).values()),
+                documents=self._publication.shown(collection.name).documents,
                 model=collection.model,
                 dimensions=collection.dimensions,
             )
@@ -170,25 +256,37 @@ class StoreEngine:
 
     def sweep(self, limit: int) -> int:
         """Deletes up to `limit` points of superseded and forgotten versions; returns how many (0: nothing is left)."""
-        deleted = 0
-        cleared: dict[str, list[str]] = {}
+        swept = self.delete_stale(limit)
+        self.record_swept(swept)
+        self.apply_swept(swept)
+        return swept.points
+
+    def delete_stale(self, limit: int) -> Swept:
+        """The part of `sweep` that deletes points."""
+        swept = Swept()
         for name, document_id, decision in self._publication.stale(SWEEP_DOCUMENTS, without=self.broken):
             shard = self._shards.get(name)
             keep = decision.version if decision.visible else None
-            while shard is not None and deleted < limit:
-                removed = shard.delete_up_to(document_id, decision.version, keep, limit - deleted)
-                deleted += removed
+            while shard is not None and swept.points < limit:
+                removed = shard.delete_up_to(document_id, decision.version, keep, limit - swept.points)
+                swept.points += removed
                 if removed == 0:
                     break
-            if deleted >= limit:
+            if swept.points >= limit:
                 break
-            cleared.setdefault(name, []).append(document_id)
-        for name, document_ids in cleared.items():
+            swept.cleared.setdefault(name, []).append(document_id)
+        return swept
+
+    def record_swept(self, swept: Swept) -> None:
+        """The part of `sweep` that waits for the disk: first for the deletions, then for the note of them."""
+        for name, document_ids in swept.cleared.items():
             if name in self._shards:
-                # A deletion that a power loss undoes must still be on the list.
-                self._shards[name].flush()
-            self._publication.swept(name, document_ids)
-        return deleted
+                self._shards[name].sync_log()
+            self._publication.record_swept(name, document_ids)
+
+    def apply_swept(self, swept: Swept) -> None:
+        for name, document_ids in swept.cleared.items():
+            self._publication.apply_swept(name, document_ids)
 
     def delete_collection(self, name: str) -> None:
         """Removes the collection with all it holds. Raises: CollectionNotFound."""
@@ -199,10 +297,9 @@ class StoreEngine:
             shard.close()
         shutil.rmtree(self._path(collection), ignore_errors=True)
 
-    def flush(self) -> None:
-        """Makes everything acknowledged survive a loss of power."""
-        for shard in self._shards.values():
-            shard.flush()
+    def unflushed(self, at_least: int) -> list[Shard]:
+        """Shards with so many points written since their last flush. Write each one back, then flush it."""
+        return [shard for shard in self._shards.values() if shard.unflushed >= at_least]
 
     def close(self) -> None:
         """Flushes and lets go of the folder. The engine is of no use afterwards."""
@@ -223,7 +320,7 @@ class StoreEngine:
         return collection
 
     def _first_shard(self, collection: Collection, model: str, dimensions: int) -> Shard:
-        shard = Shard.create(self._path(collection), dimensions)
+        shard = Shard.create(self._path(collection), dimensions, self._calls)
         try:
             self._publication.pin(collection.name, model, dimensions)
         except ArgosyError:
@@ -243,11 +340,17 @@ class StoreEngine:
 
 
 def _fetch_visible(
-    shard: Shard, visible: Mapping[str, Decision], vector: list[float] | None, request: StoreSearchRequest
+    shard: Shard,
+    visible: Mapping[str, Decision],
+    shown: int,
+    vector: list[float] | None,
+    request: StoreSearchRequest,
 ) -> tuple[list[Hit], list[Hit]]:
-    """Over-fetches by the share of points that are not visible, and again, wider, while too few remain."""
+    """Over-fetches by the share of points that are not visible, and again, wider, while too few remain.
+
+    `shown` is the number of visible points.
+    """
     points = shard.points()
-    shown = sum(d.chunks for d in visible.values() if d.visible)
     fetch = request.limit
     if points > shown:
         fetch += math.ceil(request.limit * min(4.0, 2.0 * (points - shown) / max(1, shown))) + 8

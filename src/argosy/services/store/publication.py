@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import threading
 from collections.abc import Container, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -17,7 +18,7 @@ from pathlib import Path
 from types import MappingProxyType
 from uuid import uuid4
 
-from argosy.contracts.errors import Conflict, Internal, StorageFull, Unavailable
+from argosy.contracts.errors import CollectionNotFound, Conflict, Internal, StorageFull, Unavailable
 
 LOCK_WAIT_S = 2.0
 SCHEMA = """
@@ -62,6 +63,29 @@ class Decision:
     stale: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Staged:
+    """A decision that is made but neither recorded nor visible yet."""
+
+    collection: str
+    document_id: str
+    decision: Decision
+
+
+@dataclass(slots=True)
+class Shown:
+    """How many documents and points of a collection are visible."""
+
+    documents: int = 0
+    points: int = 0
+
+    def replace(self, old: Decision | None, new: Decision) -> None:
+        for decision, sign in ((old, -1), (new, 1)):
+            if decision is not None and decision.visible:
+                self.documents += sign
+                self.points += sign * decision.chunks
+
+
 @contextmanager
 def _wrapped() -> Iterator[None]:
     try:
@@ -77,12 +101,18 @@ def _wrapped() -> Iterator[None]:
 
 
 class Publication:
-    """Owns `published.db`. Blocking, one caller at a time; a second process that opens the file gets Unavailable."""
+    """Owns `published.db`. Blocking; a second process that opens the file gets Unavailable.
+
+    Everything belongs to one thread, except `record` and `record_swept`, which wait for the disk and may run on
+    another one meanwhile. A decision is staged (no older version is admitted from then on), recorded (it survives a
+    loss of power), and applied (it is visible), or abandoned when it could not be recorded.
+    """
 
     def __init__(self, path: Path) -> None:
         """Opens or creates `path` (0600). Raises: Unavailable, another process has it open; Internal, it is damaged."""
         os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
-        # The engine thread may differ from the one that constructs; calls never overlap.
+        self._writing = threading.Lock()
+        # Statements of two threads never overlap: the lock is held from the beginning of a transaction to its end.
         self._db = sqlite3.connect(path, timeout=LOCK_WAIT_S, isolation_level=None, check_same_thread=False)
         try:
             with _wrapped():
@@ -101,10 +131,14 @@ class Publication:
         self._collections = {row[0]: Collection(*row) for row in rows}
         self._decisions: dict[str, dict[str, Decision]] = {name: {} for name in self._collections}
         self._stale: dict[tuple[str, str], None] = {}
+        self._staged: dict[tuple[str, str], Staged] = {}
+        self._shown: dict[str, Shown] = {name: Shown() for name in self._collections}
         for collection, document_id, version, visible, chunks, stale in self._db.execute(
             "SELECT collection, document_id, version, visible, chunks, stale FROM documents"
         ):
-            self._decisions[collection][document_id] = Decision(version, bool(visible), chunks, bool(stale))
+            decision = Decision(version, bool(visible), chunks, bool(stale))
+            self._decisions[collection][document_id] = decision
+            self._shown[collection].replace(None, decision)
             if stale:
                 self._stale[collection, document_id] = None
 
@@ -116,21 +150,26 @@ class Publication:
         """The last decision on each document of a known collection, by document id; a live view."""
         return MappingProxyType(self._decisions[collection])
 
+    def shown(self, collection: str) -> Shown:
+        """How much of a known collection is visible; counted when the file is opened, and kept from then on."""
+        return self._shown[collection]
+
     def ensure(self, name: str) -> Collection:
         """The collection, created without a model when it is new."""
         known = self._collections.get(name)
         if known is not None:
             return known
         made = Collection(name, uuid4().hex)
-        with _wrapped():
+        with self._writing, _wrapped():
             self._db.execute("INSERT INTO collections (name, folder) VALUES (?, ?)", (name, made.folder))
         self._collections[name] = made
         self._decisions[name] = {}
+        self._shown[name] = Shown()
         return made
 
     def pin(self, name: str, model: str, dimensions: int) -> Collection:
         """Fixes the model of a known collection that has none yet."""
-        with _wrapped():
+        with self._writing, _wrapped():
             self._db.execute(
                 "UPDATE collections SET model = ?, dimensions = ? WHERE name = ?", (model, dimensions, name)
             )
@@ -139,15 +178,17 @@ class Publication:
 
     def drop(self, name: str) -> None:
         """Forgets the collection, its documents and their tombstones; unknown is fine."""
-        with _wrapped():
+        with self._writing, _wrapped():
             self._db.execute("DELETE FROM collections WHERE name = ?", (name,))
         self._collections.pop(name, None)
         self._decisions.pop(name, None)
+        self._shown.pop(name, None)
+        self._staged = {key: staged for key, staged in self._staged.items() if key[0] != name}
         self._stale = {key: None for key in self._stale if key[0] != name}
 
     def admit(self, collection: str, document_id: str, version: int) -> None:
         """Raises: Conflict, `version` can never become visible (any more), so its chunks are not wanted."""
-        last = self._decisions[collection].get(document_id)
+        last = self._last(collection, document_id)
         if last is None or version > last.version or (version == last.version and last.visible):
             return
         if last.visible:
@@ -163,16 +204,61 @@ class Publication:
 
         Raises: Conflict, a newer version is published or this one was forgotten.
         """
-        self.admit(collection, document_id, version)
-        last = self._decisions[collection].get(document_id)
-        if last is None or last.version != version:
-            self._decide(collection, document_id, Decision(version, True, chunks, stale))
+        self._now(self.stage_publish(collection, document_id, version, chunks=chunks, stale=stale))
 
     def forget(self, collection: str, document_id: str, version: int, *, stale: bool) -> None:
         """Makes the document invisible and `version` and older unpublishable; a newer decision stays as it is."""
-        last = self._decisions[collection].get(document_id)
+        self._now(self.stage_forget(collection, document_id, version, stale=stale))
+
+    def stage_publish(
+        self, collection: str, document_id: str, version: int, *, chunks: int, stale: bool
+    ) -> Staged | None:
+        """As `publish`, up to the recording. Returns: None when nothing is to be recorded."""
+        self.admit(collection, document_id, version)
+        last = self._last(collection, document_id)
+        if last is not None and last.version == version:
+            return None
+        return self._stage(collection, document_id, Decision(version, True, chunks, stale))
+
+    def stage_forget(self, collection: str, document_id: str, version: int, *, stale: bool) -> Staged | None:
+        """As `forget`, up to the recording. Returns: None when nothing is to be recorded."""
+        last = self._last(collection, document_id)
         if last is None or version > last.version or (version == last.version and last.visible):
-            self._decide(collection, document_id, Decision(version, False, 0, stale))
+            return self._stage(collection, document_id, Decision(version, False, 0, stale))
+        return None
+
+    def record(self, staged: Sequence[Staged]) -> None:
+        """Make the decisions durable, all in one commit or none.
+
+        Raises: CollectionNotFound, one of the collections was dropped meanwhile; StorageFull; Internal.
+        """
+        rows = [
+            (s.collection, s.document_id, s.decision.version, s.decision.visible, s.decision.chunks, s.decision.stale)
+            for s in staged
+        ]
+        with self._writing, _wrapped(), self._db:
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                self._db.executemany(DECIDE, rows)
+            except sqlite3.IntegrityError as error:
+                raise CollectionNotFound("The collection was deleted meanwhile.", param="collection") from error
+
+    def apply(self, staged: Sequence[Staged]) -> None:
+        """Make recorded decisions visible, in the order in which they were staged."""
+        for one in staged:
+            known = self._decisions.get(one.collection)
+            if known is not None:
+                self._shown[one.collection].replace(known.get(one.document_id), one.decision)
+                known[one.document_id] = one.decision
+                if one.decision.stale:
+                    self._stale[one.collection, one.document_id] = None
+        self.abandon(staged)
+
+    def abandon(self, staged: Sequence[Staged]) -> None:
+        """Forget decisions that could not be recorded."""
+        for one in staged:
+            if self._staged.get((one.collection, one.document_id)) is one:
+                del self._staged[one.collection, one.document_id]
 
     def stale(self, limit: int, without: Container[str] = ()) -> list[tuple[str, str, Decision]]:
         """Up to `limit` documents with points to delete: collection, document id, decision.
@@ -184,25 +270,42 @@ class Publication:
 
     def swept(self, collection: str, document_ids: Sequence[str]) -> None:
         """Records that no stale points of these documents are left, in one commit."""
-        with _wrapped(), self._db:
+        self.record_swept(collection, document_ids)
+        self.apply_swept(collection, document_ids)
+
+    def record_swept(self, collection: str, document_ids: Sequence[str]) -> None:
+        with self._writing, _wrapped(), self._db:
             self._db.execute("BEGIN IMMEDIATE")
             self._db.executemany(
                 "UPDATE documents SET stale = 0 WHERE collection = ? AND document_id = ?",
                 [(collection, document_id) for document_id in document_ids],
             )
+
+    def apply_swept(self, collection: str, document_ids: Sequence[str]) -> None:
         known = self._decisions[collection]
         for document_id in document_ids:
             known[document_id] = replace(known[document_id], stale=False)
             self._stale.pop((collection, document_id), None)
 
-    def _decide(self, collection: str, document_id: str, new: Decision) -> None:
-        last = self._decisions[collection].get(document_id)
-        new = replace(new, stale=new.stale or (last is not None and last.stale))
-        with _wrapped():
-            self._db.execute(DECIDE, (collection, document_id, new.version, new.visible, new.chunks, new.stale))
-        self._decisions[collection][document_id] = new
-        if new.stale:
-            self._stale[collection, document_id] = None
+    def _last(self, collection: str, document_id: str) -> Decision | None:
+        staged = self._staged.get((collection, document_id))
+        return self._decisions[collection].get(document_id) if staged is None else staged.decision
+
+    def _stage(self, collection: str, document_id: str, new: Decision) -> Staged:
+        last = self._last(collection, document_id)
+        staged = Staged(collection, document_id, replace(new, stale=new.stale or (last is not None and last.stale)))
+        self._staged[collection, document_id] = staged
+        return staged
+
+    def _now(self, staged: Staged | None) -> None:
+        if staged is None:
+            return
+        try:
+            self.record([staged])
+        except BaseException:
+            self.abandon([staged])
+            raise
+        self.apply([staged])
 
     def close(self) -> None:
         self._db.close()

@@ -2,8 +2,9 @@
 
 Edge holds the GIL for as long as each call takes, so updates stay small, one thread does everything, and
 `optimize()` is never called. Without it the points stay in one plain, appendable segment: dense search is a
-complete scan, and no graph is ever built. Updates go to a memory-mapped log: they survive the death of the
-process at once, and of the machine after `flush`.
+complete scan, and no graph is ever built. Updates go to a memory-mapped log: they survive the death of the process at
+once, and a loss of power after `sync_log`. `flush` writes the tables themselves, so that less of the log is replayed when
+the shard is opened; it takes longer the more points there are.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ import qdrant_edge as edge
 from argosy.contracts.errors import Internal, StorageFull, Unavailable
 from argosy.contracts.store import Chunk, Metadata
 from argosy.contracts.vectors import Vectors
+from argosy.services.store.update_log import UpdateLog
+from argosy.serving.engine_call import EngineCalls
 
 DENSE = "dense"
 LEXICAL = "bm25"
@@ -117,13 +120,20 @@ def _lexical_text(chunk: Chunk) -> str:
 
 
 class Shard:
-    """Blocking; every call on one thread. Raises: StorageFull, Unavailable (locked by another process), Internal."""
+    """Blocking. Every call belongs to one thread, except `sync_log` and `write_back`, which belong to another one.
 
-    def __init__(self, inner: edge.EdgeShard) -> None:
+    Raises: StorageFull, Unavailable (locked by another process), Internal.
+    """
+
+    def __init__(self, inner: edge.EdgeShard, path: Path, calls: EngineCalls) -> None:
         self._inner = inner
+        self._log = UpdateLog(path)
+        self._calls = calls
+        self.unflushed = 0
+        """Points updated since the last flush: what opening the shard would have to replay."""
 
     @classmethod
-    def create(cls, path: Path, dimensions: int) -> Shard:
+    def create(cls, path: Path, dimensions: int, calls: EngineCalls | None = None) -> Shard:
         """An empty shard at `path`; what an interrupted creation left there is removed."""
         shutil.rmtree(path, ignore_errors=True)
         path.mkdir(mode=0o700, parents=True)
@@ -132,13 +142,17 @@ class Shard:
             for field in ("document_id", "terms"):
                 inner.update(edge.UpdateOperation.create_field_index(field, edge.PayloadSchemaType.Keyword))
             inner.flush()
-        return cls(inner)
+        return cls(inner, path, calls or EngineCalls(None))
 
     @classmethod
-    def open(cls, path: Path, dimensions: int) -> Shard:
+    def open(cls, path: Path, dimensions: int, calls: EngineCalls | None = None) -> Shard:
         """The shard at `path`, with every update that was acknowledged replayed from its log."""
         with _wrapped():
-            return cls(edge.EdgeShard.load(str(path), _config(dimensions)))
+            opened = cls(edge.EdgeShard.load(str(path), _config(dimensions)), path, calls or EngineCalls(None))
+        opened.unflushed = (
+            1  # how much of the log was replayed is not known; the next flush makes sure that it is short
+        )
+        return opened
 
     def points(self) -> int:
         """Points held, of whatever version."""
@@ -173,8 +187,7 @@ class Shard:
                     chunks[first : first + MAX_UPDATE], vectors[first : first + MAX_UPDATE].tolist(), strict=True
                 )
             ]
-            with _wrapped():
-                self._inner.update(edge.UpdateOperation.upsert_points(points))
+            self._update(edge.UpdateOperation.upsert_points(points), len(points))
 
     def count(self, document_id: str, version: int | None = None) -> int:
         """Points of the document, or of one version of it."""
@@ -208,17 +221,31 @@ class Shard:
             records, _ = self._inner.scroll(
                 edge.ScrollRequest(limit=min(limit, MAX_UPDATE), filter=condition, with_payload=False)
             )
-            if records:
-                self._inner.update(edge.UpdateOperation.delete_points([record.id for record in records]))
+        if records:
+            self._update(edge.UpdateOperation.delete_points([record.id for record in records]), len(records))
         return len(records)
 
+    def sync_log(self) -> None:
+        """Make everything written so far survive a loss of power. Other threads go on meanwhile."""
+        self._log.sync()
+
+    def write_back(self) -> None:
+        """Write most of what a flush would write, without stopping other threads."""
+        self._log.sync_all()
+
     def flush(self) -> None:
-        """Everything written so far survives the loss of power once this returns."""
-        with _wrapped():
+        """Write the tables, and forget the log up to here. Stops every thread until the disk is done."""
+        with _wrapped(), self._calls.marked("flush"):
             self._inner.flush()
+        self.unflushed = 0
+
+    def _update(self, operation: edge.UpdateOperation, points: int) -> None:
+        with _wrapped(), self._calls.marked("update"):
+            self._inner.update(operation)
+        self.unflushed += points
 
     def close(self) -> None:
-        with _wrapped():
+        with _wrapped(), self._calls.marked("close"):
             self._inner.close()
 
 

@@ -1,0 +1,143 @@
+"""Calls to the embedding service and the store by many documents at once: those that wait share the next call.
+
+A document of one chunk would else cost three calls of its own, most of whose time is spent on the calls themselves.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from argosy.contracts.embedding import EmbedResponse, ModelInfo, TextKind
+from argosy.contracts.errors import ArgosyError, UpstreamFailed
+from argosy.contracts.request import RequestContext
+from argosy.contracts.store import (
+    EnsureCollection,
+    ForgetRequest,
+    PublishOutcome,
+    PublishRequest,
+    UpsertRequest,
+)
+from argosy.serving.grouping import Grouped
+
+Contexts = Callable[[], RequestContext]
+"""Makes the context of a call that several documents share."""
+
+EMBEDDING_CALLS = 4
+"""Shared calls to the embedding service at once: enough to keep its replicas busy while the next group gathers."""
+PUBLICATIONS = 64
+"""In one call."""
+
+
+class Embedder(Protocol):
+    async def embed(self, texts: list[str], kind: TextKind, context: RequestContext) -> EmbedResponse: ...
+
+    async def model(self, context: RequestContext) -> ModelInfo: ...
+
+
+class BatchStore(Protocol):
+    """What is shared of the store's client."""
+
+    async def ensure(self, request: EnsureCollection, context: RequestContext) -> None: ...
+
+    async def upsert(self, request: UpsertRequest, context: RequestContext) -> None: ...
+
+    async def publish_many(
+        self, requests: Sequence[PublishRequest], context: RequestContext
+    ) -> list[PublishOutcome]: ...
+
+    async def forget(self, request: ForgetRequest, context: RequestContext) -> None: ...
+
+
+class SharedEmbedder:
+    """Embed the texts of several documents in one request. An `Embedder` itself."""
+
+    def __init__(self, inner: Embedder, most_texts: int, contexts: Contexts) -> None:
+        self._inner = inner
+        self._contexts = contexts
+        self._passages: Grouped[list[str], EmbedResponse] = Grouped(
+            self._embed_together, most=most_texts, size=len, at_once=EMBEDDING_CALLS
+        )
+
+    async def embed(self, texts: list[str], kind: TextKind, context: RequestContext) -> EmbedResponse:
+        """As the service's own. Raises: ArgosyError."""
+        if kind is not TextKind.PASSAGE:
+            return await self._inner.embed(texts, kind, context)
+        return await self._passages(texts)
+
+    async def model(self, context: RequestContext) -> ModelInfo:
+        return await self._inner.model(context)
+
+    async def _embed_together(self, several: Sequence[list[str]]) -> list[EmbedResponse | Exception]:
+        joined = [text for texts in several for text in texts]
+        answer = await self._inner.embed(joined, TextKind.PASSAGE, self._contexts())
+        if len(several) == 1:
+            return [answer]
+        row = answer.dimensions * 4
+        if len(answer.vectors) != len(joined) * row:
+            raise UpstreamFailed("The embedding service answered with another number of vectors than was asked.")
+        parts: list[EmbedResponse | Exception] = []
+        at = 0
+        for texts in several:
+            end = at + len(texts)
+            vectors = answer.vectors[at * row : end * row]
+            tokens, truncated = answer.tokens[at:end], answer.truncated[at:end]
+            parts.append(EmbedResponse(answer.model, answer.dimensions, vectors, tokens, truncated))
+            at = end
+        return parts
+
+
+class SharedStore:
+    """Send the chunks of several documents, and their publications, in one request each. A `ChunkStore`."""
+
+    def __init__(self, inner: BatchStore, most_chunks: int, contexts: Contexts) -> None:
+        self._inner = inner
+        self._contexts = contexts
+        self._upserts: Grouped[UpsertRequest, None] = Grouped(
+            self._upsert_together, most=most_chunks, size=lambda request: len(request.chunks), at_once=2
+        )
+        self._publications: Grouped[PublishRequest, None] = Grouped(self._publish_together, most=PUBLICATIONS)
+
+    async def ensure(self, request: EnsureCollection, context: RequestContext) -> None:
+        await self._inner.ensure(request, context)
+
+    async def upsert(self, request: UpsertRequest, context: RequestContext) -> None:
+        await self._upserts(request)
+
+    async def publish(self, request: PublishRequest, context: RequestContext) -> None:
+        await self._publications(request)
+
+    async def forget(self, request: ForgetRequest, context: RequestContext) -> None:
+        await self._inner.forget(request, context)
+
+    async def _upsert_together(self, requests: Sequence[UpsertRequest]) -> list[Exception | None]:
+        alike: defaultdict[tuple[str, str, int], list[int]] = defaultdict(list)
+        for place, request in enumerate(requests):
+            alike[request.collection, request.model, request.dimensions].append(place)
+        outcomes: list[Exception | None] = [None] * len(requests)
+        for places in alike.values():
+            group = [requests[place] for place in places]
+            for place, outcome in zip(places, await self._upsert_alike(group), strict=True):
+                outcomes[place] = outcome
+        return outcomes
+
+    async def _upsert_alike(self, group: Sequence[UpsertRequest]) -> list[Exception | None]:
+        """One request for all; the store takes all of it or nothing, so what it refuses is sent one by one."""
+        first = group[0]
+        chunks = [chunk for request in group for chunk in request.chunks]
+        vectors = b"".join(request.vectors for request in group)
+        joined = UpsertRequest(first.collection, first.model, first.dimensions, chunks, vectors)
+        try:
+            await self._inner.upsert(joined, self._contexts())
+        except ArgosyError as error:
+            if len(group) == 1:
+                return [error]
+            if error.retryable:
+                raise
+            return [(await self._upsert_alike([request]))[0] for request in group]
+        return [None for _ in group]
+
+    async def _publish_together(self, requests: Sequence[PublishRequest]) -> list[Exception | None]:
+        outcomes = await self._inner.publish_many(requests, self._contexts())
+        return [outcome.error() for outcome in outcomes]

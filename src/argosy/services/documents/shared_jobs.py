@@ -1,0 +1,46 @@
+"""Writes to the job table by many documents at once: those that wait for the database share the next transaction."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+from argosy.services.documents.jobs import Indexed, Job, Jobs, LeaseLost
+from argosy.serving.grouping import Grouped
+
+MOST = 64
+"""Jobs in one transaction: others of this process wait for its end."""
+
+
+class SharedJobs:
+    """What a pipeline asks of `Jobs`, for the loop. A job that is lost fails alone."""
+
+    def __init__(self, jobs: Jobs) -> None:
+        self._jobs = jobs
+        self._check: Grouped[Job, None] = Grouped(self._check_together, most=MOST)
+        self._stage: Grouped[tuple[Job, str, float], None] = Grouped(self._stage_together, most=MOST)
+        self._done: Grouped[tuple[Job, Indexed | None], list[str]] = Grouped(self._done_together, most=MOST)
+
+    async def check(self, job: Job) -> None:
+        """See `Jobs.check`. Raises: LeaseLost."""
+        await self._check(job)
+
+    async def stage(self, job: Job, stage: str, progress: float) -> None:
+        """See `Jobs.stage`. Raises: LeaseLost."""
+        await self._stage((job, stage, progress))
+
+    async def done(self, job: Job, indexed: Indexed | None = None) -> list[str]:
+        """See `Jobs.done`. Raises: LeaseLost."""
+        return await self._done((job, indexed))
+
+    async def _check_together(self, several: Sequence[Job]) -> list[Exception | None]:
+        held = await asyncio.to_thread(self._jobs.check_several, several)
+        return [None if is_held else LeaseLost() for is_held in held]
+
+    async def _stage_together(self, several: Sequence[tuple[Job, str, float]]) -> list[Exception | None]:
+        held = await asyncio.to_thread(self._jobs.stage_several, several)
+        return [None if is_held else LeaseLost() for is_held in held]
+
+    async def _done_together(self, several: Sequence[tuple[Job, Indexed | None]]) -> list[list[str] | Exception]:
+        freed = await asyncio.to_thread(self._jobs.done_several, several)
+        return [LeaseLost() if keys is None else keys for keys in freed]

@@ -1,0 +1,87 @@
+"""A shard's update log on disk, made durable without Edge.
+
+Edge writes each update to memory-mapped files below `wal/` and replays them when it opens the shard. So an update
+survives the death of the process at once, and a loss of power as soon as these files are synced. Edge's own `flush` does
+that too, but also rewrites the whole shard's tables and holds the interpreter's lock until the disk is done. Syncing the
+log alone takes one `fsync`, which lets all other threads go on.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from argosy.contracts.errors import Internal, StorageFull
+
+_SCANS = 100
+"""Edge renames a full log file at most once in 32 MB of updates, so a second scan always sees all names."""
+
+
+class UpdateLog:
+    """`sync` and `sync_all` may be called on any one thread, while another one updates or searches the shard."""
+
+    def __init__(self, shard: Path) -> None:
+        self._shard = shard
+        self._folder = shard / "wal"
+        self._names: frozenset[str] = frozenset()
+        """Names of log files whose directory entries are durable."""
+        self._closed: frozenset[str] = frozenset()
+        """Full log files that were synced after they were closed: nothing is written to them any more."""
+
+    def sync(self) -> None:
+        """Make every update that was acknowledged before this call survive a loss of power.
+
+        Raises: StorageFull; Internal, the disk failed.
+        """
+        with _disk_errors():
+            for _ in range(_SCANS):
+                names = frozenset(os.listdir(self._folder))
+                if self._sync(names):
+                    return
+            raise Internal("The collection's update log changes faster than it can be synced.")
+
+    def sync_all(self) -> None:
+        """Write back every file of the shard, so that a flush that follows finds little left to wait for."""
+        with _disk_errors():
+            for folder, _, files in os.walk(self._shard):
+                for name in files:
+                    try:
+                        _sync(os.path.join(folder, name))
+                    except FileNotFoundError:  # a temporary one, or a log file that was renamed
+                        continue
+
+    def _sync(self, names: frozenset[str]) -> bool:
+        """Returns: False when a file was renamed meanwhile, and the names must be read again."""
+        closed = frozenset(name for name in names if name.startswith("closed-"))
+        written = [name for name in names if name.startswith("open-")]
+        try:
+            for name in (*sorted(closed - self._closed), *written):
+                _sync(self._folder / name)
+        except FileNotFoundError:
+            return False
+        if names != self._names:
+            _sync(self._folder)
+            self._names = names
+        self._closed = closed
+        return True
+
+
+def _sync(path: str | Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def _disk_errors() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise StorageFull("The disk is full: the store could not make the change durable.") from error
+        raise Internal("The disk failed: the store could not make the change durable.") from error
