@@ -23,8 +23,9 @@ def _one(item: object) -> int:
 class Grouped(Generic[A, R]):
     """Carry out single calls in groups, in the order of their arrival.
 
-    While no group is under way a call starts at once; while some are, callers gather and share the next one. So a lone
-    caller waits for nobody, and the more wait, the less each one costs. A caller that is cancelled leaves; its group
+    While fewer than `at_once` groups are under way a call starts at once; else callers gather and share the next group,
+    which starts when one of those ends, or when it is full. So a lone caller waits for nobody, and the more wait, the
+    less each one costs. A caller that is cancelled leaves; its group
     goes on. A group that fails as a whole is repeated one by one, so that one bad member fails alone; `work` must
     therefore bear to be repeated.
     """
@@ -36,24 +37,31 @@ class Grouped(Generic[A, R]):
         most: int,
         size: Callable[[A], int] = _one,
         at_once: int = 1,
+        full_at_once: int | None = None,
     ) -> None:
         """`work` answers with one outcome for each item, in order; an exception among them fails that item alone.
 
-        A group is closed before its `size` exceeds `most`; one larger item goes alone. `at_once` groups may be under
-        way at the same time.
+        A group is closed before its `size` exceeds `most`; one larger item goes alone. Groups that are full may run
+        up to `full_at_once` at the same time.
         """
         self._work = work
         self._most = most
         self._size = size
         self._at_once = at_once
+        self._full_at_once = at_once if full_at_once is None else full_at_once
         self._waiting: deque[tuple[A, asyncio.Future[R]]] = deque()
+        self._gathered = 0
+        """Size of all that waits."""
+        self._leading = 0
         self._leaders: set[asyncio.Task[None]] = set()
 
     async def __call__(self, item: A) -> R:
         """Return the outcome of this item. Raises: its own error, or that of its group."""
         outcome: asyncio.Future[R] = asyncio.get_running_loop().create_future()
         self._waiting.append((item, outcome))
-        if len(self._leaders) < self._at_once:
+        self._gathered += self._size(item)
+        if self._leading < (self._full_at_once if self._gathered >= self._most else self._at_once):
+            self._leading += 1  # counted here and in `_lead`: a task that has ended is told of only later
             leader = asyncio.create_task(self._lead())
             self._leaders.add(leader)
             leader.add_done_callback(self._leaders.discard)
@@ -68,26 +76,30 @@ class Grouped(Generic[A, R]):
             self._waiting.popleft()[1].cancel()
 
     async def _lead(self) -> None:
-        while group := self._take():
-            try:
-                await self._settle(group)
-            except BaseException:
-                for _, outcome in group:
-                    outcome.cancel()
-                raise
+        try:
+            while group := self._take():
+                try:
+                    await self._settle(group)
+                except BaseException:
+                    for _, outcome in group:
+                        outcome.cancel()
+                    raise
+        finally:
+            self._leading -= 1
 
     def _take(self) -> list[tuple[A, asyncio.Future[R]]]:
         group: list[tuple[A, asyncio.Future[R]]] = []
         total = 0
         while self._waiting:
             item, outcome = self._waiting[0]
-            if outcome.done():  # its caller was cancelled
-                self._waiting.popleft()
-                continue
-            total += self._size(item)
-            if group and total > self._most:
+            size = self._size(item)
+            if group and total + size > self._most and not outcome.done():
                 break
-            group.append(self._waiting.popleft())
+            self._waiting.popleft()
+            self._gathered -= size
+            if not outcome.done():  # else its caller was cancelled
+                group.append((item, outcome))
+                total += size
         return group
 
     async def _settle(self, group: list[tuple[A, asyncio.Future[R]]]) -> None:

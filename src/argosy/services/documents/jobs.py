@@ -17,7 +17,7 @@ from argosy.services.documents.finishing import finish
 from argosy.services.documents.job import Indexed, Job
 from argosy.services.documents.job_rules import JobRules
 from argosy.services.documents.schema import DELETED, JobKind, JobState, documents, jobs
-from argosy.services.documents.turns import expired, whose_turn
+from argosy.services.documents.turns import expired, turns
 
 __all__ = ["Indexed", "Job", "Jobs", "LeaseLost"]
 
@@ -54,14 +54,14 @@ class Jobs:
             self._bury(connection, now)
             rows: list[Any] = []
             size = 0
-            while len(rows) < most and (turn := whose_turn(connection, now)) is not None:
+            for turn in turns(connection, now, most):
                 lease = {"job": turn, "claimed_by": worker, "now": now, "until": now + self.rules.lease_s}
                 row = connection.execute(LEASE, lease).one()
                 if row.lane is not None:
                     connection.execute(SERVED, {"lane": row.lane})
                 rows.append(row)
                 size += row.bytes
-                if size >= most_bytes:
+                if len(rows) >= most or size >= most_bytes:
                     break
             return begun(connection, rows, now)
 

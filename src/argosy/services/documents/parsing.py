@@ -19,13 +19,15 @@ from argosy.contracts.errors import (
     ParserTimedOut,
     UnreadableDocument,
 )
-from argosy.services.documents.formats import detect, noun
+from argosy.services.documents.formats import Format, detect, noun
 from argosy.services.documents.parsed import ParsedDocument
 from argosy.services.documents.parser_child import ParseReply, ParseRequest
 from argosy.telemetry.logs import logger
 
 log = logger("documents")
 
+PLAIN_JOB = 0.02
+_PLAIN = frozenset({Format.TEXT, Format.MARKDOWN})
 _MODULE = "argosy.services.documents.parser_child"
 _CALM = {"TOKIO_WORKER_THREADS": "1", "RAYON_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "2"}
 """Threads reserve address space, which is limited, and a parser must leave the cores to requests."""
@@ -38,7 +40,8 @@ class ParserLimits:
     memory_bytes: int = 2 << 30
     """Address space; about 0.6 GB of it is taken by the libraries themselves."""
     jobs: int = 100
-    """Documents, after which a fresh child takes over, so that leaks stay small."""
+    """Documents, after which a fresh child takes over, so that leaks stay small. Starting one takes half a second of
+    processor time, so plain text, which no foreign library reads, counts for `PLAIN_JOB` of one."""
     reply_bytes: int = 512 << 20
 
 
@@ -49,7 +52,7 @@ class _ChildDied(Exception):
 class _Child:
     def __init__(self, process: asyncio.subprocess.Process, limits: ParserLimits) -> None:
         self.process = process
-        self.jobs_done = 0
+        self.jobs_done = 0.0
         self._limits = limits
 
     @property
@@ -70,7 +73,7 @@ class _Child:
             reply = msgspec.msgpack.decode(await source.readexactly(length), type=ParseReply)
         except (OSError, asyncio.IncompleteReadError, msgspec.MsgspecError) as error:
             raise _ChildDied from error
-        self.jobs_done += 1
+        self.jobs_done += PLAIN_JOB if request.content_type in _PLAIN else 1.0
         return reply
 
     async def kill(self) -> None:

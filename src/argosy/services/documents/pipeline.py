@@ -34,10 +34,15 @@ from argosy.services.documents.stored_chunk import as_chunk
 from argosy.services.documents.timing import StageTimes
 from argosy.services.documents.tokens import Tokenizer
 from argosy.services.documents.vectors import KeptVectors, VectorPool, text_hash
+from argosy.serving.grouping import Grouped
 
 BLOB_GRACE_S = 600.0
 """Content that was put this recently may belong to an upload that is just being accepted."""
 STAGE_EVERY_S = 0.5
+BLOBS_BYTES = 4 * 2**20
+"""Texts or vectors of several documents that are written together."""
+CUT_AT_ONCE_CHARS = 4_000
+"""A text of so few characters is cut in less time than it takes to hand it to another thread and back."""
 MAX_LEFT_OUT = 20
 """Sentences kept about parts that could not be read."""
 
@@ -129,8 +134,12 @@ class Pipeline:
         self._settings = settings or PipelineSettings()
         self._clock = clock
         self._on_indexed = on_indexed
+        self._texts: Grouped[bytes, str] = Grouped(self._keep, most=BLOBS_BYTES, size=len)
+        self._vectors_kept: Grouped[bytes, str] = Grouped(self._keep_loosely, most=BLOBS_BYTES, size=len)
         self._reading = asyncio.Semaphore(self._settings.readers)
         self._room = Room(self._settings.chars_in_work)
+        self._tokenizer_works = False
+        """Whether it was used before: the first use may load, or fetch, the model."""
         self._noted_s: dict[int, float] = {}
         """When the stage of each job in work was last written."""
 
@@ -162,7 +171,7 @@ class Pipeline:
         text = parsed.text.encode("utf-8")
         pages, left_out = len(parsed.pages) or None, _shortened(parsed.left_out)
         del parsed
-        keeping = asyncio.create_task(asyncio.to_thread(self._blobs.put, text))
+        keeping = asyncio.create_task(self._texts(text))
         try:
             vectors_key, embedded = await self._embed_all(described, drafts, title, times)
             text_key = await keeping
@@ -187,7 +196,11 @@ class Pipeline:
         times.split("parse", "clean", parsed.stage_s.get("clean", 0.0))
         await self._stage(job, "chunk", 0.2)
         with times.measured("chunk"):
-            parsed, drafts = await asyncio.to_thread(cut, parsed, self._tokenizer, self._settings.chunks)
+            if len(parsed.text) <= CUT_AT_ONCE_CHARS and self._tokenizer_works:
+                parsed, drafts = cut(parsed, self._tokenizer, self._settings.chunks)
+            else:
+                parsed, drafts = await asyncio.to_thread(cut, parsed, self._tokenizer, self._settings.chunks)
+                self._tokenizer_works = True
         if not drafts:
             raise EmptyDocument(f"{job.name} holds no text.")
         return parsed, drafts
@@ -224,8 +237,7 @@ class Pipeline:
             assert storing is not None
             kept.vectors = bytes(vectors)
             vectors.clear()
-            keeping = asyncio.to_thread(self._blobs.put, kept.encode(), durable=False)  # they can be computed again
-            key, _ = await asyncio.gather(keeping, storing)
+            key, _ = await asyncio.gather(self._vectors_kept(kept.encode()), storing)
             return key, embedded
         finally:
             if storing is not None:
@@ -270,6 +282,13 @@ class Pipeline:
             except CollectionNotFound:
                 await store.ensure(EnsureCollection(job.collection), self._context(job))
                 await store.upsert(request, self._context(job))
+
+    async def _keep(self, contents: Sequence[bytes]) -> list[str]:
+        return await asyncio.to_thread(self._blobs.put_all, contents)
+
+    async def _keep_loosely(self, contents: Sequence[bytes]) -> list[str]:
+        """Vectors that a power cut destroys are computed again."""
+        return await asyncio.to_thread(self._blobs.put_all, contents, durable=False)
 
     async def _forget(self, job: Job) -> list[str]:
         await self._stage(job, "forget", 0.0)

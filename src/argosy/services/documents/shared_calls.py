@@ -24,8 +24,10 @@ from argosy.serving.grouping import Grouped
 Contexts = Callable[[], RequestContext]
 """Makes the context of a call that several documents share."""
 
-EMBEDDING_CALLS = 4
-"""Shared calls to the embedding service at once: enough to keep its replicas busy while the next group gathers."""
+EMBEDDING_CALLS = 2
+"""Shared calls to the embedding service at once: one is computed while the next one is on its way."""
+FULL_CALLS = 8
+"""The same of calls with as many texts as one may have."""
 PUBLICATIONS = 64
 """In one call."""
 
@@ -57,7 +59,7 @@ class SharedEmbedder:
         self._inner = inner
         self._contexts = contexts
         self._passages: Grouped[list[str], EmbedResponse] = Grouped(
-            self._embed_together, most=most_texts, size=len, at_once=EMBEDDING_CALLS
+            self._embed_together, most=most_texts, size=len, at_once=EMBEDDING_CALLS, full_at_once=FULL_CALLS
         )
 
     async def embed(self, texts: list[str], kind: TextKind, context: RequestContext) -> EmbedResponse:
@@ -95,7 +97,7 @@ class SharedStore:
         self._inner = inner
         self._contexts = contexts
         self._upserts: Grouped[UpsertRequest, None] = Grouped(
-            self._upsert_together, most=most_chunks, size=lambda request: len(request.chunks), at_once=2
+            self._upsert_together, most=most_chunks, size=lambda request: len(request.chunks)
         )
         self._publications: Grouped[PublishRequest, None] = Grouped(self._publish_together, most=PUBLICATIONS)
 

@@ -2,26 +2,35 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from itertools import zip_longest
 from typing import Any
 
-from sqlalchemy import BindParameter, Connection, Float, and_, bindparam, exists, or_, select
+from sqlalchemy import BindParameter, ColumnElement, Connection, Float, Integer, and_, bindparam, exists, or_, select
 from sqlalchemy.sql import Select
 
 from argosy.services.documents.schema import ACTIVE, JobState, jobs, lanes
 
 
-def whose_turn(connection: Connection, now: float) -> int | None:
-    """The job to do next: one whose worker died, one of no lane, else the oldest of the lane served longest ago.
+def turns(connection: Connection, now: float, most: int) -> Iterator[int]:
+    """Up to `most` jobs to do next, in order: those whose workers died, those of no lane, then one of each lane in
+    turn, the lane that was served longest ago first.
 
-    Its row is locked where the database locks rows; what another worker is just taking is passed over. Each look-up
-    goes by an index, so that a claim costs the same with ten jobs queued and with ten thousand. A lane whose first
-    jobs all wait for older ones of the same document is passed over by the last, thorough look.
+    Each job must be taken, and its lane counted as served, before the next one is asked for. Rows are locked where the
+    database locks rows; what another worker is just taking is passed over. Each look-up goes by an index, so that a
+    claim costs the same with ten jobs queued and with ten thousand. Jobs that no lane's first ones lead to are found by
+    the last, thorough look.
     """
-    for look in _LOOKS:
-        found: int | None = connection.execute(look, {"now": now}).scalar()
-        if found is not None:
-            return found
-    return None
+    asked = {"now": now, "most": most}
+    for look in (_EXPIRED, _WITHOUT_LANE):
+        yield from connection.execute(look, asked).scalars().all()
+    waiting = [
+        connection.execute(_OF_LANE, asked | {"lane": lane}).scalars().all()
+        for lane in connection.execute(_LANES, asked).scalars().all()
+    ]
+    for round_ in zip_longest(*waiting):
+        yield from (job for job in round_ if job is not None)
+    yield from connection.execute(_ANY, asked).scalars().all()
 
 
 def due(now: float | BindParameter[float]) -> Any:
@@ -32,32 +41,28 @@ def expired(now: float | BindParameter[float]) -> Any:
     return and_(jobs.c.state == JobState.RUNNING, or_(jobs.c.lease_until < now, jobs.c.lease_until.is_(None)))
 
 
-def _looks() -> tuple[Select[Any], ...]:
-    now = bindparam("now", type_=Float)
-    waiting, older = jobs.alias("waiting"), jobs.alias("older")
-    lane = (
-        select(lanes.c.id)
-        .where(
-            exists().where(waiting.c.lane == lanes.c.id, waiting.c.state == JobState.QUEUED, waiting.c.run_at <= now)
-        )
-        .order_by(lanes.c.served, lanes.c.id)
-        .limit(1)
-        .scalar_subquery()
+# Statements are built once: building one costs more than running it.
+_NOW = bindparam("now", type_=Float)
+_older, _waiting = jobs.alias("older"), jobs.alias("waiting")
+_FIRST_OF_DOCUMENT = ~exists().where(
+    _older.c.document_id == jobs.c.document_id, _older.c.id < jobs.c.id, _older.c.state.in_(ACTIVE)
+)
+_LANES = (
+    select(lanes.c.id)
+    .where(
+        exists().where(_waiting.c.lane == lanes.c.id, _waiting.c.state == JobState.QUEUED, _waiting.c.run_at <= _NOW)
     )
-    first_of_document = ~exists().where(
-        older.c.document_id == jobs.c.document_id, older.c.id < jobs.c.id, older.c.state.in_(ACTIVE)
-    )
-    candidates = (
-        select(jobs.c.id).where(expired(now)),
-        select(jobs.c.id).where(due(now), jobs.c.lane.is_(None)),
-        select(jobs.c.id).where(due(now), jobs.c.lane == lane),
-        select(jobs.c.id).where(due(now)),
-    )
-    return tuple(
-        look.where(first_of_document).order_by(jobs.c.id).limit(1).with_for_update(skip_locked=True)
-        for look in candidates
-    )
+    .order_by(lanes.c.served, lanes.c.id)
+    .limit(bindparam("most", type_=Integer))
+)
 
 
-_LOOKS = _looks()
-"""Built once: building a statement costs more than running it."""
+def _look(*conditions: ColumnElement[bool]) -> Select[Any]:
+    found = select(jobs.c.id).where(*conditions, _FIRST_OF_DOCUMENT).order_by(jobs.c.id)
+    return found.limit(bindparam("most", type_=Integer)).with_for_update(skip_locked=True)
+
+
+_EXPIRED = _look(expired(_NOW))
+_WITHOUT_LANE = _look(due(_NOW), jobs.c.lane.is_(None))
+_OF_LANE = _look(due(_NOW), jobs.c.lane == bindparam("lane"))
+_ANY = _look(due(_NOW))
