@@ -12,10 +12,11 @@ from argosy.contracts.store import (
     EnsureCollection,
     ForgetRequest,
     PublishManyRequest,
-    PublishOutcome,
     PublishRequest,
+    StoreOutcome,
     StoreSearchRequest,
     StoreSearchResponse,
+    UpsertManyRequest,
     UpsertRequest,
 )
 
@@ -37,12 +38,15 @@ class StoreClient:
     async def publish(self, request: PublishRequest, context: RequestContext) -> None:
         await self._transport.call("store", "/publish", request, type(None), context, patient=True)
 
-    async def publish_many(self, requests: Sequence[PublishRequest], context: RequestContext) -> list[PublishOutcome]:
-        """Publish several versions for the price of one. Returns: an outcome for each, in order."""
+    async def upsert_many(self, requests: Sequence[UpsertRequest], context: RequestContext) -> list[StoreOutcome]:
+        """Store chunks of several documents in one call. Returns: an outcome for each request, in order."""
+        message = UpsertManyRequest(list(requests))
+        return await self._transport.call("store", "/upsert/many", message, list[StoreOutcome], context, patient=True)
+
+    async def publish_many(self, requests: Sequence[PublishRequest], context: RequestContext) -> list[StoreOutcome]:
+        """Publish several versions for one wait for the disk. Returns: an outcome for each request, in order."""
         message = PublishManyRequest(list(requests))
-        return await self._transport.call(
-            "store", "/publish/many", message, list[PublishOutcome], context, patient=True
-        )
+        return await self._transport.call("store", "/publish/many", message, list[StoreOutcome], context, patient=True)
 
     async def forget(self, request: ForgetRequest, context: RequestContext) -> None:
         await self._transport.call("store", "/forget", request, type(None), context, patient=True)

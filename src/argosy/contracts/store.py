@@ -60,23 +60,31 @@ class PublishRequest(msgspec.Struct):
     chunks: int
 
 
+class UpsertManyRequest(msgspec.Struct):
+    """Chunks of several document versions in one call. Each request is taken or refused by itself."""
+
+    upserts: list[UpsertRequest]
+
+
 class PublishManyRequest(msgspec.Struct):
     """Publications that share one wait for the disk. Each one succeeds or fails by itself."""
 
     publications: list[PublishRequest]
 
 
-class PublishOutcome(msgspec.Struct, omit_defaults=True):
-    """What became of one publication: published when `code` is empty, else the error that it alone would have got."""
+class StoreOutcome(msgspec.Struct, omit_defaults=True):
+    """What became of one of several requests: done when `code` is empty, else the error it would have got alone."""
 
     code: str = ""
     message: str = ""
     param: str | None = None
 
+    @classmethod
+    def of(cls, error: ArgosyError | None) -> StoreOutcome:
+        return cls() if error is None else cls(error.code, error.message, error.param)
+
     def error(self) -> ArgosyError | None:
-        if not self.code:
-            return None
-        return BY_CODE.get(self.code, Internal)(self.message, param=self.param)
+        return BY_CODE.get(self.code, Internal)(self.message, param=self.param) if self.code else None
 
 
 class ForgetRequest(msgspec.Struct):

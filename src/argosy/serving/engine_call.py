@@ -27,27 +27,33 @@ class RunningCall(msgspec.Struct):
 
 
 class EngineCalls:
-    """Mark the calls of one engine thread. Calls must not overlap; a mark costs some tens of microseconds."""
+    """Mark the calls of one engine thread; a mark costs some tens of microseconds."""
 
     def __init__(self, record: Path | None, now: Callable[[], float] = time.time) -> None:
         """`record` is the replica's run file; without one (in tests, or outside of a fleet) nothing is marked."""
         self._path = None if record is None else runfile.busy_path(record)
         self._temporary = None if record is None else record.with_suffix(f".{os.getpid()}.busy.tmp")
         self._now = now
+        self._marked = False
         if self._path is not None:
             self._path.unlink(missing_ok=True)  # a former process of this id may have been killed within a call
 
     @contextlib.contextmanager
     def marked(self, call: str) -> Iterator[None]:
-        """Show the mark while the block runs. A mark that cannot be written never keeps the call from running."""
-        if self._path is None or self._temporary is None:
+        """Show the mark while the block runs; within another marked block nothing changes.
+
+        A mark that cannot be written never keeps the call from running.
+        """
+        if self._path is None or self._temporary is None or self._marked:
             yield
             return
+        self._marked = True
         with contextlib.suppress(OSError):
             self._write(self._path, self._temporary, msgspec.json.encode(RunningCall(call, self._now())))
         try:
             yield
         finally:
+            self._marked = False
             with contextlib.suppress(OSError):
                 os.unlink(self._path)
 

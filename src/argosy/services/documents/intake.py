@@ -80,27 +80,29 @@ class Intake:
         if fresh:
             open_lane(connection, lane)
         accepted: list[AcceptedDocument] = []
+        listed: list[dict[str, object]] = []
         job: int | None
         for ordinal, (key, upload) in enumerate(wanted.items()):
             if key in fresh:
-                replaced = supersede(connection, key, now)
+                replaced = supersede(connection, key, now) if key in known else []
                 document = store_row(connection, known.get(key), collection, upload, self.fingerprint(upload), now)
                 job = enqueue(connection, JobKind.INDEX, document, now, batch_id=batch_id, lane=lane, replaced=replaced)
                 status = DocumentStatus.QUEUED
             else:
                 job, status = _under_way(connection, key)
-            connection.execute(
-                insert(entries).values(
-                    batch_id=batch_id,
-                    ordinal=ordinal,
-                    document_id=key,
-                    name=upload.name,
-                    bytes=upload.bytes_len,
-                    unchanged=status is DocumentStatus.UNCHANGED,
-                    job_id=job,
-                )
+            listed.append(
+                {
+                    "batch_id": batch_id,
+                    "ordinal": ordinal,
+                    "document_id": key,
+                    "name": upload.name,
+                    "bytes": upload.bytes_len,
+                    "unchanged": status is DocumentStatus.UNCHANGED,
+                    "job_id": job,
+                }
             )
             accepted.append(AcceptedDocument(key, upload.name, status))
+        connection.execute(insert(entries), listed)
         waiting = (wanted[entry.id] for entry in accepted if entry.status in _UNDER_WAY)
         left = by_kind((upload.content_type, work(upload.bytes_len, upload.content_type)) for upload in waiting)
         return Accepted(batch_id, accepted, ahead, eta_s(connection, left, now) if left else 0.0)

@@ -5,18 +5,17 @@ A document of one chunk would else cost three calls of its own, most of whose ti
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from argosy.contracts.embedding import EmbedResponse, ModelInfo, TextKind
-from argosy.contracts.errors import ArgosyError, UpstreamFailed
+from argosy.contracts.errors import UpstreamFailed
 from argosy.contracts.request import RequestContext
 from argosy.contracts.store import (
     EnsureCollection,
     ForgetRequest,
-    PublishOutcome,
     PublishRequest,
+    StoreOutcome,
     UpsertRequest,
 )
 from argosy.serving.grouping import Grouped
@@ -43,11 +42,9 @@ class BatchStore(Protocol):
 
     async def ensure(self, request: EnsureCollection, context: RequestContext) -> None: ...
 
-    async def upsert(self, request: UpsertRequest, context: RequestContext) -> None: ...
+    async def upsert_many(self, requests: Sequence[UpsertRequest], context: RequestContext) -> list[StoreOutcome]: ...
 
-    async def publish_many(
-        self, requests: Sequence[PublishRequest], context: RequestContext
-    ) -> list[PublishOutcome]: ...
+    async def publish_many(self, requests: Sequence[PublishRequest], context: RequestContext) -> list[StoreOutcome]: ...
 
     async def forget(self, request: ForgetRequest, context: RequestContext) -> None: ...
 
@@ -114,31 +111,8 @@ class SharedStore:
         await self._inner.forget(request, context)
 
     async def _upsert_together(self, requests: Sequence[UpsertRequest]) -> list[Exception | None]:
-        alike: defaultdict[tuple[str, str, int], list[int]] = defaultdict(list)
-        for place, request in enumerate(requests):
-            alike[request.collection, request.model, request.dimensions].append(place)
-        outcomes: list[Exception | None] = [None] * len(requests)
-        for places in alike.values():
-            group = [requests[place] for place in places]
-            for place, outcome in zip(places, await self._upsert_alike(group), strict=True):
-                outcomes[place] = outcome
-        return outcomes
-
-    async def _upsert_alike(self, group: Sequence[UpsertRequest]) -> list[Exception | None]:
-        """One request for all; the store takes all of it or nothing, so what it refuses is sent one by one."""
-        first = group[0]
-        chunks = [chunk for request in group for chunk in request.chunks]
-        vectors = b"".join(request.vectors for request in group)
-        joined = UpsertRequest(first.collection, first.model, first.dimensions, chunks, vectors)
-        try:
-            await self._inner.upsert(joined, self._contexts())
-        except ArgosyError as error:
-            if len(group) == 1:
-                return [error]
-            if error.retryable:
-                raise
-            return [(await self._upsert_alike([request]))[0] for request in group]
-        return [None for _ in group]
+        outcomes = await self._inner.upsert_many(requests, self._contexts())
+        return [outcome.error() for outcome in outcomes]
 
     async def _publish_together(self, requests: Sequence[PublishRequest]) -> list[Exception | None]:
         outcomes = await self._inner.publish_many(requests, self._contexts())

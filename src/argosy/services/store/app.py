@@ -21,10 +21,11 @@ from argosy.contracts.store import (
     EnsureCollection,
     ForgetRequest,
     PublishManyRequest,
-    PublishOutcome,
     PublishRequest,
+    StoreOutcome,
     StoreSearchRequest,
     StoreSearchResponse,
+    UpsertManyRequest,
     UpsertRequest,
 )
 from argosy.services.store.engine import Change, StoreEngine
@@ -75,6 +76,7 @@ class StoreService:
                 typed("/collections", EnsureCollection, self._on_engine(StoreEngine.ensure)),
                 typed("/collections/drop", EnsureCollection, self._drop),
                 typed("/upsert", UpsertRequest, self._on_engine(StoreEngine.upsert)),
+                typed("/upsert/many", UpsertManyRequest, self._on_engine(_upsert_many)),
                 typed("/publish", PublishRequest, self._change),
                 typed("/publish/many", PublishManyRequest, self._publish_many),
                 typed("/forget", ForgetRequest, self._change),
@@ -107,7 +109,7 @@ class StoreService:
         with self._queued():
             await self._changes(request)
 
-    async def _publish_many(self, request: PublishManyRequest, context: RequestContext) -> list[PublishOutcome]:
+    async def _publish_many(self, request: PublishManyRequest, context: RequestContext) -> list[StoreOutcome]:
         if len(request.publications) > MAX_GROUP:
             raise InvalidRequest(
                 f"publications has more than {MAX_GROUP} entries; send it in parts.", param="publications"
@@ -207,9 +209,11 @@ def _stats(engine: StoreEngine, request: None) -> list[CollectionStats]:
     return engine.stats()
 
 
-def _outcome(made: BaseException | None) -> PublishOutcome:
-    if made is None:
-        return PublishOutcome()
-    if isinstance(made, ArgosyError):
-        return PublishOutcome(made.code, made.message, made.param)
+def _upsert_many(engine: StoreEngine, request: UpsertManyRequest) -> list[StoreOutcome]:
+    return [StoreOutcome.of(error) for error in engine.upsert_many(request.upserts)]
+
+
+def _outcome(made: BaseException | None) -> StoreOutcome:
+    if made is None or isinstance(made, ArgosyError):
+        return StoreOutcome.of(made)
     raise made

@@ -60,8 +60,8 @@ class StoreEngine:
     is synced before a publication is recorded, and a version whose chunks were lost before that is refused.
 
     `publish` and `forget` are `decide`, `record` and `apply` in one. Those three may also be called for a group:
-    `record` waits for the disk once for all of them, and may do so on another thread while searches go on. No two groups
-    may overlap, and neither `sweep` nor `delete_collection` may run between `decide` and `apply`.
+    `record` waits for the disk once for all of them, and may do so on another thread while searches go on. No two
+    groups may overlap, and neither `sweep` nor `delete_collection` may run between `decide` and `apply`.
     """
 
     def __init__(self, folder: Path, calls: EngineCalls | None = None) -> None:
@@ -133,6 +133,18 @@ class StoreEngine:
                     param="chunks",
                 )
         shard.upsert(request.chunks, vectors)
+
+    def upsert_many(self, requests: Sequence[UpsertRequest]) -> list[ArgosyError | None]:
+        """As `upsert` for each request. Returns: the errors of those that were refused."""
+        errors: list[ArgosyError | None] = []
+        with self._calls.marked("update"):
+            for request in requests:
+                try:
+                    self.upsert(request)
+                    errors.append(None)
+                except ArgosyError as error:
+                    errors.append(error)
+        return errors
 
     def publish(self, request: PublishRequest) -> None:
         """Makes the version visible, durably. Publishing what is published changes nothing.

@@ -3,8 +3,8 @@
 Edge holds the GIL for as long as each call takes, so updates stay small, one thread does everything, and
 `optimize()` is never called. Without it the points stay in one plain, appendable segment: dense search is a
 complete scan, and no graph is ever built. Updates go to a memory-mapped log: they survive the death of the process at
-once, and a loss of power after `sync_log`. `flush` writes the tables themselves, so that less of the log is replayed when
-the shard is opened; it takes longer the more points there are.
+once, and a loss of power after `sync_log`. `flush` writes the tables themselves, so that less of the log is replayed
+when the shard is opened; it takes longer the more points there are.
 """
 
 from __future__ import annotations

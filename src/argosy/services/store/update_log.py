@@ -1,9 +1,9 @@
 """A shard's update log on disk, made durable without Edge.
 
 Edge writes each update to memory-mapped files below `wal/` and replays them when it opens the shard. So an update
-survives the death of the process at once, and a loss of power as soon as these files are synced. Edge's own `flush` does
-that too, but also rewrites the whole shard's tables and holds the interpreter's lock until the disk is done. Syncing the
-log alone takes one `fsync`, which lets all other threads go on.
+survives the death of the process at once, and a loss of power as soon as these files are synced. Edge's own `flush`
+does that too, but it also rewrites tables of the whole shard and holds the interpreter's lock until the disk is done.
+Syncing the log alone takes one `fsync`, and other threads go on meanwhile.
 """
 
 from __future__ import annotations
