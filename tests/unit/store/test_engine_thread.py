@@ -1,0 +1,56 @@
+from __future__ import annotations
+
+import asyncio
+import threading
+from functools import partial
+
+import pytest
+
+from argosy.services.store.engine_thread import IN_A_ROW, EngineThread
+
+pytestmark = pytest.mark.unit
+
+
+async def queued(searches: int, updates: int) -> list[str]:
+    """In which order calls ran that all waited for a first one."""
+    thread, gate, ran = EngineThread("test"), threading.Event(), list[str]()
+    first = asyncio.create_task(thread.run(gate.wait))
+    await asyncio.sleep(0)
+    calls = [asyncio.create_task(thread.run(partial(ran.append, f"u{n}"))) for n in range(updates)]
+    calls += [asyncio.create_task(thread.run(partial(ran.append, f"s{n}"), urgent=True)) for n in range(searches)]
+    await asyncio.sleep(0)
+    gate.set()
+    await asyncio.gather(first, *calls)
+    thread.close()
+    return ran
+
+
+async def test_searches_overtake_updates_and_each_kind_keeps_its_order() -> None:
+    assert await queued(3, 3) == ["s0", "s1", "s2", "u0", "u1", "u2"]
+
+
+async def test_an_update_has_its_turn_however_many_searches_come() -> None:
+    ran = await queued(3 * IN_A_ROW, 2)
+    assert ran.index("u0") == IN_A_ROW
+    assert ran.index("u1") == 2 * IN_A_ROW + 1
+
+
+async def test_an_error_reaches_its_caller_and_a_cancelled_call_is_left_out() -> None:
+    thread, gate, ran = EngineThread("test"), threading.Event(), list[str]()
+
+    def fail() -> None:
+        raise KeyError("no")
+
+    first = asyncio.create_task(thread.run(gate.wait))
+    await asyncio.sleep(0)
+    failing, left = asyncio.create_task(thread.run(fail)), asyncio.create_task(thread.run(lambda: ran.append("left")))
+    await asyncio.sleep(0)
+    left.cancel()
+    await asyncio.sleep(0)
+    gate.set()
+    with pytest.raises(KeyError):
+        await failing
+    await first
+    assert await thread.run(lambda: 7) == 7
+    assert ran == []
+    thread.close()
