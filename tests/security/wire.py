@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import msgspec
 from starlette.types import Receive, Scope, Send
 
+from argosy.balancing.candidate import Candidate
 from argosy.config.models import Fleet
 from argosy.contracts.fleet import Endpoint, EndpointSet
 from argosy.services.gateway.app import GatewayService
@@ -18,11 +19,12 @@ from tests.kits import make_kit, served
 
 PATIENCE_S = 20.0
 OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
+OK_HEAD = OK.removesuffix(b"ok")
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A request as it reached a service. `connection` numbers the connections in the order they were opened."""
+    """A request as it reached a service. `connection` numbers the connections in the order of their first requests."""
 
     connection: int
     line: str
@@ -44,13 +46,28 @@ class Asked:
 Answering = Callable[[Asked], bytes | None]
 
 
+def ok(asked: Asked) -> bytes:
+    return OK_HEAD if asked.line.startswith("HEAD ") else OK
+
+
+def nothing(asked: Asked) -> bytes:
+    return b""
+
+
 class RawService:
     """An HTTP/1.1 server that notes what it reads. Probes of its load are answered and not noted.
 
     `early` may answer before the body is read; `answer` answers after it. An answer of None closes the connection.
     """
 
-    def __init__(self, answer: Answering = lambda asked: OK, early: Answering = lambda asked: b"") -> None:
+    def __init__(self) -> None:
+        self._open: set[asyncio.StreamWriter] = set()
+        self.begin()
+
+    def begin(self, answer: Answering = ok, early: Answering = nothing) -> None:
+        """Forget what was asked, close all connections, and answer like this from now on."""
+        for writer in self._open:
+            writer.close()
         self._answer = answer
         self._early = early
         self._numbers = itertools.count()
@@ -63,12 +80,15 @@ class RawService:
         """Set when a connection has ended."""
 
     async def handle(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        number = next(self._numbers)
+        number: int | None = None
+        ended = self.ended
+        self._open.add(writer)
         with contextlib.suppress(ConnectionError):
-            while head := await self._head(reader, number):
+            while head := await self._head(reader):
                 if head.target == "/livez":
                     writer.write(OK)
                     continue
+                number = next(self._numbers) if number is None else number
                 self.begun.set()
                 first = self._early(head)
                 if first is None:
@@ -85,16 +105,17 @@ class RawService:
                 if answer is None:
                     break
                 writer.write(answer)
+        self._open.discard(writer)
         writer.close()
-        self.ended.set()
+        ended.set()
 
-    async def _head(self, reader: asyncio.StreamReader, number: int) -> Asked | None:
+    async def _head(self, reader: asyncio.StreamReader) -> Asked | None:
         try:
             lines = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
         except asyncio.IncompleteReadError:
             return None
         pairs = [line.partition(":") for line in lines[1:] if line]
-        return Asked(number, lines[0], [(name.lower(), value.strip()) for name, _, value in pairs])
+        return Asked(-1, lines[0], [(name.lower(), value.strip()) for name, _, value in pairs])
 
 
 async def _body(reader: asyncio.StreamReader, head: Asked) -> bytes:
@@ -138,6 +159,28 @@ class Gateway:
     address: str
     service: GatewayService
 
+    async def without_connections(self) -> None:
+        """Return once the gateway keeps no connection to a service."""
+        async with asyncio.timeout(PATIENCE_S):
+            while any(
+                protocol.is_connected()
+                for kept in self.service._upstreams._session.connector._conns.values()  # type: ignore[union-attr]
+                for protocol, _ in kept
+            ):
+                await asyncio.sleep(0)
+
+    @property
+    def failed(self) -> int:
+        """Requests that counted against a replica."""
+        return sum(candidate.failed for candidate in self._candidates())
+
+    @property
+    def in_flight(self) -> int:
+        return sum(candidate.in_flight for candidate in self._candidates())
+
+    def _candidates(self) -> list[Candidate]:
+        return self.service._upstreams.directory.balancer("mine").candidates
+
     async def ask(self, target: str, method: str = "GET", headers: str = "", body: bytes = b"") -> Answer:
         """One request on a connection of its own. `headers` are lines; a body gets its length unless they give one."""
         async with self.connected() as (reader, writer):
@@ -176,7 +219,7 @@ async def read_answer(reader: asyncio.StreamReader, method: str = "GET") -> Answ
     """Raises: IncompleteReadError, it is not whole."""
     lines = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
     pairs = [line.partition(":") for line in lines[1:] if line]
-    head = Asked(0, lines[0], [(name.lower(), value.strip()) for name, _, value in pairs])
+    head = Asked(-1, lines[0], [(name.lower(), value.strip()) for name, _, value in pairs])
     status = int(lines[0].split(" ")[1])
     bodyless = method == "HEAD" or status in (204, 304)
     return Answer(status, head.headers, b"" if bodyless else await _body(reader, head))

@@ -28,9 +28,7 @@ def url_at(endpoint_url: str, path: str, query: str = "") -> URL:
     if any(_climbs(segment) for segment in path.split("/")):
         raise InvalidRequest("The path holds a segment . or .. that leads to another path. Remove it.", param="path")
     base = URL(endpoint_url)
-    made = URL.build(
-        scheme=base.scheme, authority=base.raw_authority, path=path, query_string=query, encoded=True
-    )
+    made = URL.build(scheme=base.scheme, authority=base.raw_authority, path=path, query_string=query, encoded=True)
     if (made.raw_authority, made.raw_path, made.raw_query_string) != (base.raw_authority, path, query):
         raise InvalidRequest("The path or the query cannot be sent as it is. Percent-encode it.", param="path")
     return made

@@ -141,9 +141,7 @@ class Transport:
 
         async def once(lease: Lease, _: RequestContext, stack: contextlib.AsyncExitStack) -> RawResponse:
             left_s = context.deadline.remaining_s()
-            opened = self._request(
-                method, lease, path, streamed or body, {**context.headers(), **sent}, left_s, params
-            )
+            opened = self._request(method, lease, path, streamed or body, {**context.headers(), **sent}, left_s, params)
             response = await _answered(lease, stack, opened, streamed)
             return RawResponse(
                 response.status, await response.read(), response.content_type, response.headers.get("retry-after")

@@ -81,8 +81,6 @@ def body_length(headers: Iterable[Header]) -> int | None:
 
 def _end_to_end(headers: Iterable[Header], dropped: frozenset[bytes]) -> list[Header]:
     lowered = [(name.lower(), value) for name, value in headers]
-    named = {
-        option.strip().lower() for name, value in lowered if name == b"connection" for option in value.split(b",")
-    }
+    named = {option.strip().lower() for name, value in lowered if name == b"connection" for option in value.split(b",")}
     unwanted = HOP_BY_HOP | dropped | named
     return [header for header in lowered if header[0] not in unwanted and not header[0].startswith(PRIVATE_PREFIX)]

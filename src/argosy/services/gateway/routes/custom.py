@@ -80,7 +80,7 @@ class _PassOn:
                 await _until_gone(caller, answer, send)
 
     def _without_the_fleets_token(self, headers: list[Header]) -> list[Header]:
-        """The token opens every internal route; a service of the user's own gets only what callers have of their own."""
+        """Drop the one header that opens every internal route; credentials of the caller's own go along."""
         is_fleet = self._gateway.kit.defences.is_fleet
         return [
             (name, value)
