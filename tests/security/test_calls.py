@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Generator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Sequence
 from typing import Generic, TypeVar
 
 import aiohttp
@@ -207,7 +207,7 @@ async def forward(transport: Transport) -> object:
 
 
 async def upload(transport: Transport) -> object:
-    async def pieces():  # type: ignore[no-untyped-def]
+    async def pieces() -> AsyncIterator[bytes]:
         for _ in range(3):
             yield b"x" * 10
             await asyncio.sleep(0)

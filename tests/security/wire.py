@@ -78,6 +78,9 @@ class RawService:
         """Set when the head of a request is here."""
         self.ended = asyncio.Event()
         """Set when a connection has ended."""
+        self.reads = asyncio.Event()
+        """Bodies are read once it is set."""
+        self.reads.set()
 
     async def handle(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         number: int | None = None
@@ -94,6 +97,7 @@ class RawService:
                 if first is None:
                     break
                 writer.write(first)
+                await self.reads.wait()
                 try:
                     body = await _body(reader, head)
                 except asyncio.IncompleteReadError:
