@@ -62,6 +62,8 @@ class RawService:
 
     def __init__(self) -> None:
         self._open: set[asyncio.StreamWriter] = set()
+        self.reads = asyncio.Event()
+        """Bodies are read once it is set."""
         self.begin()
 
     def begin(self, answer: Answering = ok, early: Answering = nothing) -> None:
@@ -78,9 +80,14 @@ class RawService:
         """Set when the head of a request is here."""
         self.ended = asyncio.Event()
         """Set when a connection has ended."""
-        self.reads = asyncio.Event()
-        """Bodies are read once it is set."""
         self.reads.set()
+
+    async def end(self) -> None:
+        """Close all connections and return when nobody serves one any more."""
+        self.begin()
+        async with asyncio.timeout(PATIENCE_S):
+            while self._open:
+                await asyncio.sleep(0)
 
     async def handle(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         number: int | None = None
@@ -140,6 +147,7 @@ async def listening(service: RawService) -> AsyncIterator[str]:
         yield f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
     finally:
         server.close()
+        await service.end()
 
 
 class _Controller:

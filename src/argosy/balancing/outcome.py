@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import enum
-import math
 from dataclasses import dataclass
 
 
@@ -27,6 +26,8 @@ FAULTS = frozenset((Kind.ERROR, Kind.TIMEOUT, Kind.REFUSED))
 
 
 NOTICED_EPS = 0.05
+MOST = 1e12
+"""No figure of a replica is larger; sums and products of such figures stay finite."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +56,7 @@ class LoadReport:
     def parse(cls, header: str | None) -> LoadReport | None:
         """The value of `endpoint-load-metrics` in ORCA's text form; None when there is none or it cannot be read.
 
-        Figures that are unknown, negative or not finite are passed over.
+        Figures that are unknown, negative, above MOST or not numbers are passed over.
         Source: https://github.com/envoyproxy/envoy, source/common/orca/orca_parser.cc.
         """
         if header is None or not header.startswith("TEXT "):
@@ -70,7 +71,7 @@ class LoadReport:
                 number = float(value)
             except ValueError:
                 continue
-            if math.isfinite(number) and number >= 0:
+            if 0 <= number <= MOST:
                 found[field] = number
         return cls(**found) if found else None
 
