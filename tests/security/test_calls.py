@@ -15,7 +15,7 @@ from argosy.balancing.lease import Lease
 from argosy.balancing.retry_budget import RetryBudget
 from argosy.clients.attempts import Attempts, Plan
 from argosy.clients.directory import Directory
-from argosy.clients.exchange import _kind
+from argosy.clients.exchange import RawResponse, _kind
 from argosy.clients.guard import Guard
 from argosy.clients.hedging import Losers
 from argosy.clients.transport import Transport
@@ -24,6 +24,7 @@ from argosy.config.protection import ProtectionSettings
 from argosy.contracts.errors import ArgosyError, Conflict, Internal, Overloaded
 from argosy.contracts.fleet import Endpoint, EndpointSet
 from argosy.contracts.request import Deadline, Priority, RequestContext
+from argosy.services.gateway.batches import follow
 from tests.kits import TOKEN, context
 from tests.security.wire import Asked, RawService, listening
 
@@ -284,3 +285,21 @@ async def test_a_replica_is_not_blamed_for_what_another_one_answered() -> None:
         await fleet.call()
     await fleet.losers.drop()
     assert [candidate.failed for candidate in fleet.balancer.candidates] == [0, 0]
+
+
+async def test_a_refusal_while_a_batch_is_followed_does_not_end_the_stream_in_silence() -> None:
+    def state(done: bool) -> RawResponse:
+        body = b'{"progress": 0, "counts": {}, "done": %s}' % (b"true" if done else b"false")
+        return RawResponse(200, body, "application/json", None)
+
+    coming = [RawResponse(429, b"full", "text/plain", "0"), state(True)]
+
+    async def poll(wait_s: float) -> RawResponse:
+        return coming.pop(0)
+
+    told = [event async for event in follow(state(False), poll, Deadline.after(60.0))]
+    assert b'"done": true' in told[-1]
+
+    coming = [RawResponse(404, b"gone", "text/plain", None)]
+    told = [event async for event in follow(state(False), poll, Deadline.after(60.0))]
+    assert told[-1].startswith(b"event: error\n")

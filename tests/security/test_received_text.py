@@ -45,7 +45,7 @@ def full(retry_after: str) -> RawService:
     service = RawService()
 
     def answer(asked: Asked) -> bytes:
-        return f"HTTP/1.1 429 Full\r\nretry-after: {retry_after}\r\ncontent-length: 0\r\n\r\n".encode("latin-1")
+        return f"HTTP/1.1 429 Full\r\nretry-after: {retry_after}\r\ncontent-length: 0\r\n\r\n".encode()
 
     service.begin(answer)
     return service
