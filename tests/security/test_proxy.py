@@ -248,6 +248,19 @@ async def stuck(writer: asyncio.StreamWriter) -> None:
         await asyncio.sleep(0.01)
 
 
+async def test_a_caller_that_hangs_up_within_the_answer_ends_the_work_for_it(
+    gateway: Gateway, mine: RawService
+) -> None:
+    mine.begin(lambda asked: b"HTTP/1.1 200 OK\r\ncontent-length: 1000\r\n\r\nok")
+    async with gateway.connected() as (reader, writer):
+        writer.write(gateway.head("/services/mine/a"))
+        await reader.readuntil(b"ok")
+    async with asyncio.timeout(4):  # less than the deadline of the request
+        await mine.ended.wait()
+    mine.begin()
+    assert (await gateway.ask("/services/mine/b")).body == b"ok"
+
+
 @pytest.mark.parametrize(
     ("method", "status"), [("HEAD", b"200 OK"), ("GET", b"204 No Content"), ("GET", b"304 Not Modified")]
 )
@@ -273,6 +286,7 @@ async def test_a_body_that_an_answer_must_not_have_is_not_the_next_callers_answe
         b"HTTP/1.1 999 What\r\ncontent-length: 0\r\n\r\n",
         b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\ncontent-length: 3\r\n\r\nok",
         b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\ntransfer-encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\nx-bad: a\x01b\r\n\r\nok",
         b"no HTTP\r\n\r\n",
     ],
 )

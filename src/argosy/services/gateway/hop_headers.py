@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
-from argosy.contracts.errors import InvalidRequest
+from argosy.contracts.errors import InvalidRequest, UpstreamFailed
 from argosy.contracts.request import LOAD_HEADER, REQUEST_ID_HEADER, TRACEPARENT_HEADER
 
 Header = tuple[bytes, bytes]
@@ -44,6 +45,8 @@ OF_THE_ORIGIN = frozenset(
 PRIVATE_PREFIX = b"x-argosy-"
 WITHOUT_BODY = frozenset({204, 304})
 MAX_LENGTH_DIGITS = 18
+_NAME = re.compile(rb"[!#$%&'*+.^_`|~0-9a-z-]+")
+_VALUE = re.compile(rb"[^\x00-\x08\x0a-\x1f\x7f]*")
 
 
 def request_headers(headers: Iterable[Header]) -> list[tuple[str, str]]:
@@ -53,8 +56,13 @@ def request_headers(headers: Iterable[Header]) -> list[tuple[str, str]]:
 
 
 def response_headers(headers: Iterable[Header], status: int) -> list[Header]:
-    """Return the headers of a service's answer that the caller is sent."""
+    """Return the headers of a service's answer that the caller is sent.
+
+    Raises: UpstreamFailed, a header holds bytes that none may hold.
+    """
     passed = _end_to_end(headers, OF_THE_SERVER | OF_THE_ORIGIN)
+    if not all(_NAME.fullmatch(name) and _VALUE.fullmatch(value) for name, value in passed):
+        raise UpstreamFailed("The service answered with a header that cannot be passed on.")
     if status in WITHOUT_BODY:
         return [header for header in passed if header[0] != b"content-length"]
     return passed
