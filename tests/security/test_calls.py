@@ -21,7 +21,7 @@ from argosy.clients.hedging import Losers
 from argosy.clients.transport import Transport
 from argosy.config.models import Services
 from argosy.config.protection import ProtectionSettings
-from argosy.contracts.errors import ArgosyError, Conflict, Internal, Overloaded
+from argosy.contracts.errors import ArgosyError, CallerGone, Conflict, Internal, InvalidRequest, Overloaded, TooLarge
 from argosy.contracts.fleet import Endpoint, EndpointSet
 from argosy.contracts.request import Deadline, Priority, RequestContext
 from argosy.services.gateway.batches import follow
@@ -303,3 +303,34 @@ async def test_a_refusal_while_a_batch_is_followed_does_not_end_the_stream_in_si
     coming = [RawResponse(404, b"gone", "text/plain", None)]
     told = [event async for event in follow(state(False), poll, Deadline.after(60.0))]
     assert told[-1].startswith(b"event: error\n")
+
+
+@pytest.mark.parametrize("fault", [TooLarge("over the limit"), CallerGone("gone"), None])
+@pytest.mark.parametrize("through", ["forward", "proxy"])
+async def test_a_body_that_ends_early_is_the_callers_fault_and_ends_the_connection(
+    through: str, fault: Exception | None
+) -> None:
+    async def pieces() -> AsyncIterator[bytes]:
+        yield b"x" * 10
+        await service.begun.wait()
+        if fault is not None:
+            raise fault
+
+    async def call() -> None:
+        if through == "forward":
+            await transport.forward("store", "/any", "POST", context(), body=pieces())
+            raise InvalidRequest("a body in chunks has no length to be short of")
+        async with transport.proxy("store", "/any", "POST", context(), body=pieces(), headers=[], query="", length=100):
+            pass
+
+    service = RawService()
+    async with listening(service) as address, aiohttp.ClientSession() as session:
+        directory = published(address)
+        transport = Transport(directory, session, TOKEN)
+        with pytest.raises(InvalidRequest if fault is None else type(fault)):
+            await call()
+        assert len(service.asked) == (through == "forward" and fault is None)
+        [candidate] = directory.balancer("store").candidates
+        assert (candidate.in_flight, candidate.failed) == (0, 0)
+        assert (await transport.forward("store", "/next", "GET", context())).body == b"ok"
+        assert service.asked[-1].target == "/next"
