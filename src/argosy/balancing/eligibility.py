@@ -1,9 +1,9 @@
 """Outlier ejection: failing replicas are ejected, retried with single requests, and return slowly.
 
 This module is pure: outcomes come in with their time, a verdict goes out. It keeps a cumulative sum of the evidence
-that a replica fails more often than the others do (E. Page, Continuous Inspection Schemes, Biometrika 1954). One sum covers
-both of Envoy's signals, consecutive failures and a low success rate: three failures in a row suffice, and so do four
-in about twenty requests.
+that a replica fails more often than the others do (E. Page, Continuous Inspection Schemes, Biometrika 1954). One sum
+covers both of Envoy's signals, consecutive failures and a low success rate: three failures in a row suffice, and so do
+four in about twenty requests.
 """
 
 from __future__ import annotations

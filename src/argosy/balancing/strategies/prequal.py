@@ -2,9 +2,9 @@
 
 Source: B. Wydrowski et al., Load is not what you should balance: Introducing Prequal, NSDI 2024. Probes are
 asynchronous and reused: each request probes 3 random replicas; the pool holds 16 probes, none older than 1 s. After
-each pick one probe is removed, alternately the oldest and the worst; so is a probe that reached its number of uses. A pick
-adds 1 to the reading that it used. A replica is hot when its requests in flight from all callers are above the 0.84
-quantile of recent probes.
+each pick one probe is removed, alternately the oldest and the worst; so is a probe that reached its number of uses. A
+pick adds 1 to the reading that it used. A replica is hot when its requests in flight from all callers are above the
+0.84 quantile of recent probes.
 """
 
 from __future__ import annotations
