@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import random
+import shutil
 import signal
 import stat
 import subprocess
 import sys
+import tempfile
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,7 +20,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from argosy.contracts.errors import CollectionNotFound, Conflict, InvalidRequest, Unavailable
+from argosy.contracts.errors import CollectionNotFound, Conflict, InvalidRequest, StorageFull, Unavailable
 from argosy.contracts.store import (
     Chunk,
     EnsureCollection,
@@ -29,6 +33,7 @@ from argosy.contracts.store import (
 )
 from argosy.services.store import publication
 from argosy.services.store.engine import StoreEngine
+from argosy.services.store.shard import Shard
 
 pytestmark = pytest.mark.integration
 
@@ -374,6 +379,172 @@ def test_a_damaged_shard_does_not_stop_the_other_collections(tmp_path: Path) -> 
     healthy = ({"c", "other"} - {broken}).pop()
     assert len(again.search(StoreSearchRequest(healthy, text="ships")).lexical) == 1
     again.close()
+
+
+def lose_power(folder: Path, flushed: Path, draw: random.Random) -> None:
+    """Leave the disk as a loss of power may: each page of a table is old or new, appended ends are lost, the synced log
+    is whole.
+
+    `flushed` is the store as it was at its last flush. What was not synced since is in the page cache only, of which
+    the kernel has written back any part.
+    """
+    page = 4096
+    for now in sorted((folder / "shards").rglob("*")):
+        before = flushed / now.relative_to(folder)
+        if not now.is_file() or now.parent.name == "wal":
+            continue
+        if not before.exists():
+            now.unlink()
+            continue
+        new, old = now.read_bytes(), before.read_bytes()
+        mixed = b"".join(
+            (new if draw.random() < 0.5 else old)[at : at + page] for at in range(0, min(len(new), len(old)), page)
+        )
+        now.write_bytes(mixed)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_what_was_published_survives_a_loss_of_power_without_a_flush(
+    tmp_path: Path, seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    draw = random.Random(seed)
+    engine = StoreEngine(tmp_path / "store")
+    engine.ensure(EnsureCollection("c"))
+    add(engine, [chunk("flushed", 1, i) for i in range(20)])
+    for shard in engine.unflushed(1):
+        shard.flush()
+    shutil.copytree(tmp_path / "store", tmp_path / "flushed")
+    monkeypatch.setattr(Shard, "flush", lambda shard: pytest.fail("publishing flushed the tables"))
+    for number in range(30):
+        add(engine, [chunk(f"d{number}", 1, i, f"ships of fleet {number}") for i in range(draw.randint(1, 5))])
+    expected = engine.search(StoreSearchRequest("c", 200, text="fleet"))
+    shutil.copytree(tmp_path / "store", tmp_path / "lost")
+    monkeypatch.undo()
+    engine.close()
+
+    lose_power(tmp_path / "lost", tmp_path / "flushed", draw)
+    again = StoreEngine(tmp_path / "lost")
+    assert again.broken == {}
+    assert {document for document, _ in found(again)} == {"flushed"} | {f"d{number}" for number in range(30)}
+    answer = again.search(StoreSearchRequest("c", 200, text="fleet"))
+    assert answer.chunks == expected.chunks
+    again.close()
+
+
+def test_the_log_is_synced_whole_when_it_goes_on_in_another_file(
+    engine: StoreEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Edge closes a log file at 32 MB: what it holds at that moment must be durable, too."""
+    synced: set[str] = set()
+    fsync = os.fsync
+
+    def noting(descriptor: int) -> None:
+        synced.add(os.path.basename(os.readlink(f"/proc/self/fd/{descriptor}")))
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", noting)
+    upsert(engine, [chunk("big", 1, 0, "ships")])
+    log = next(iter((engine._shards["c"]._log._folder,)))
+    number = 1
+    while not any(name.startswith("closed-") for name in os.listdir(log)):
+        upsert(engine, [chunk("big", 1, number, "ships " * 400_000)])
+        number += 1
+    engine.publish(PublishRequest("c", "big", 1, number))
+    names = {name for name in os.listdir(log) if name.startswith(("open-", "closed-"))}
+    assert names <= synced
+    assert "wal" in synced, "the names are durable, too"
+    synced.clear()
+    add(engine, [chunk("small")])
+    assert not any(name.startswith("closed-") for name in synced), "nothing more is written to a closed one"
+
+
+def test_a_group_of_changes_is_recorded_at_once_and_what_is_wrong_fails_alone(engine: StoreEngine) -> None:
+    for document in "abc":
+        upsert(engine, [chunk(document)])
+    add(engine, [chunk("gone")])
+    changes: list[PublishRequest | ForgetRequest] = [
+        PublishRequest("c", "a", 1, 1),
+        PublishRequest("c", "b", 1, 2),
+        PublishRequest("nowhere", "a", 1, 1),
+        PublishRequest("c", "a", 2**70, 1),
+        ForgetRequest("c", "gone", 1),
+        PublishRequest("c", "c", 1, 1),
+        PublishRequest("c", "c", 1, 1),
+    ]
+    decided = engine.decide(changes)
+    engine.record(decided)
+    assert found(engine) == {("gone", 1)}, "nothing is visible before it is applied"
+    engine.apply(decided)
+    errors = [type(one.error).__name__ for one in decided]
+    assert [errors[0], *errors[4:]] == ["NoneType"] * 4
+    assert errors[1:3] == ["Conflict", "CollectionNotFound"]
+    assert errors[3] != "NoneType"
+    assert found(engine) == {("a", 1), ("c", 1)}
+
+
+def test_chunks_of_a_version_that_is_being_replaced_are_refused_while_its_successor_is_recorded(
+    engine: StoreEngine,
+) -> None:
+    """They would come after the sweep that removes what is stale was ordered, and stay for ever."""
+    upsert(engine, [chunk("d", 2)])
+    decided = engine.decide([PublishRequest("c", "d", 2, 1)])
+    with pytest.raises(Conflict, match="not newer"):
+        upsert(engine, [chunk("d", 1)])
+    engine.record(decided)
+    engine.apply(decided)
+    assert found(engine) == {("d", 2)}
+
+
+def test_a_group_that_cannot_be_recorded_changes_nothing(engine: StoreEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+    for document in "ab":
+        upsert(engine, [chunk(document)])
+    decided = engine.decide([PublishRequest("c", document, 1, 1) for document in "ab"])
+    with monkeypatch.context() as patch:
+        full = StorageFull("The disk is full.")
+        patch.setattr(Shard, "sync_log", lambda shard: (_ for _ in ()).throw(full))
+        engine.record(decided)
+    engine.apply(decided)
+    assert [one.error for one in decided] == [full, full]
+    assert found(engine) == set()
+    add(engine, [chunk("a")])
+    assert found(engine) == {("a", 1)}
+
+
+def test_several_upserts_in_one_call_are_taken_or_refused_each_by_itself(engine: StoreEngine) -> None:
+    def asked(collection: str, document: str) -> UpsertRequest:
+        return UpsertRequest(collection, "m", DIMENSIONS, [chunk(document)], np.ones((1, DIMENSIONS), "<f4").tobytes())
+
+    errors = engine.upsert_many([asked("c", "a"), asked("nowhere", "b"), asked("c", "d")])
+    assert [None if error is None else error.code for error in errors] == [None, "collection_not_found", None]
+    assert engine.stats()[0].points == 2
+
+
+@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(st.lists(st.tuples(st.sampled_from(["publish", "forget", "upsert"]), st.sampled_from("abc"), st.integers(1, 3))))
+def test_what_is_counted_as_visible_is_what_is_visible(steps: list[tuple[str, str, int]]) -> None:
+    """A search fetches more than it needs by this count; it must not be summed up anew for each one."""
+    with tempfile.TemporaryDirectory() as folder:
+        engine = StoreEngine(Path(folder))
+        engine.ensure(EnsureCollection("c"))
+        for step, document, version in steps:
+            with contextlib.suppress(Conflict):
+                if step == "forget":
+                    engine.forget(ForgetRequest("c", document, version))
+                else:
+                    upsert(engine, [chunk(document, version, i) for i in range(version)])
+                if step == "publish":
+                    engine.publish(PublishRequest("c", document, version, version))
+
+        def check(store: StoreEngine) -> None:
+            visible = [d for d in store._publication.decisions("c").values() if d.visible]
+            shown = store._publication.shown("c")
+            assert (shown.documents, shown.points) == (len(visible), sum(d.chunks for d in visible))
+
+        check(engine)
+        engine.close()
+        again = StoreEngine(Path(folder))
+        check(again)
+        again.close()
 
 
 WRITER = """

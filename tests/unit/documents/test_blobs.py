@@ -89,3 +89,44 @@ def test_an_interrupted_write_is_cleared_a_day_later(blobs: BlobStore, tmp_path:
     clock.now += 90_000
     assert list(blobs.keys()) == [key]
     assert not left.exists()
+
+
+def test_several_contents_are_put_at_once_each_under_its_own_hash(tmp_path: Path) -> None:
+    blobs = BlobStore(tmp_path)
+    contents = [b"one", b"two", b"one", b"three" * 10_000]
+    keys = blobs.put_all(contents)
+    assert keys == [content_hash(data) for data in contents]
+    assert [blobs.get(key) for key in keys] == contents
+    assert sorted(blobs.keys()) == sorted(set(keys))
+
+
+def test_everything_durable_is_synced_before_put_returns_and_nothing_else_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[str] = []
+
+    def note(descriptor: int) -> None:
+        synced.append(os.readlink(f"/proc/self/fd/{descriptor}"))
+
+    monkeypatch.setattr(os, "fsync", note)
+    blobs = BlobStore(tmp_path)
+    blobs.put_all([b"may be lost", b"this too"], durable=False)
+    assert synced == []
+    keys = blobs.put_all([b"one", b"two"])
+    files = [path for path in synced if ".writing-" in path]
+    assert len(files) == 2
+    assert {str(tmp_path / key[:2]) for key in keys} <= set(synced)
+
+
+def test_content_that_a_power_cut_damaged_is_not_given_out_as_verified_and_can_be_put_again(tmp_path: Path) -> None:
+    blobs = BlobStore(tmp_path)
+    key = blobs.put(b"vectors", durable=False)
+    for damaged in (b"", b"\0\0\0\0\0\0\0"):
+        (tmp_path / key[:2] / key).write_bytes(damaged)
+        with pytest.raises(NotFound):
+            blobs.get(key, verified=True)
+        assert blobs.put(b"vectors", durable=False) == key
+        assert blobs.get(key, verified=True) == b"vectors"
+    (tmp_path / key[:2] / key).write_bytes(b"")
+    assert blobs.put(b"vectors") == key
+    assert blobs.get(key) == b"vectors"

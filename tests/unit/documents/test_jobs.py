@@ -11,6 +11,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_stat
 from argosy.contracts.documents import DocumentFault, DocumentStatus
 from argosy.services.documents.intake import document_id
 from argosy.services.documents.jobs import Indexed, Job, LeaseLost
+from argosy.services.documents.schema import JobKind
 
 if TYPE_CHECKING:
     from tests.unit.documents.conftest import Desk, MakeDesk
@@ -267,3 +268,65 @@ def test_nothing_accepted_is_lost_whatever_workers_do(make_desk: MakeDesk) -> No
             max_examples=10, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck)
         ),
     )
+
+
+def test_a_claim_takes_several_small_documents_but_nothing_beside_a_large_one(desk: Desk) -> None:
+    for name, size in (("a", 10), ("b", 10), ("large", 5_000), ("c", 10), ("d", 10)):
+        desk.add(name, content=b"x" * size)
+    claimed = [[job.name for job in desk.jobs.claim_several("w", 3, 1_000)] for _ in range(3)]
+    assert sorted(len(names) for names in claimed) == [0, 2, 3]
+    assert next(names for names in claimed if "large" in names)[-1] == "large"
+    assert {name for names in claimed for name in names} == {"a", "b", "large", "c", "d"}
+
+
+def test_a_claim_of_several_takes_one_of_each_sender_in_turn(desk: Desk) -> None:
+    for sender in "ab":
+        desk.add(*(f"{sender}{number}" for number in range(2)))
+    assert [job.name for job in desk.jobs.claim_several("w", 3, 10_000)] == ["a0", "b0", "a1"]
+    assert [job.name for job in desk.jobs.claim_several("w", 3, 10_000)] == ["b1"]
+
+
+def test_a_claim_of_several_holds_one_job_of_each_document(desk: Desk) -> None:
+    desk.add("a")
+    desk.index()
+    desk.catalog.delete(document_id("default", "a"))
+    desk.add("a", content=b"again")
+    assert [job.kind for job in desk.jobs.claim_several("w", 5, 10_000)] == [JobKind.FORGET]
+
+
+def test_each_job_of_a_claim_has_a_lease_of_its_own(desk: Desk) -> None:
+    desk.add("a", "b")
+    first = desk.jobs.claim_several("w", 2, 10_000)
+    desk.clock.now += 31
+    again = desk.jobs.claim_several("w", 2, 10_000)
+    assert [(job.id, job.fence, job.attempts) for job in again] == [(job.id, 2, 2) for job in first]
+    for job in first:
+        with pytest.raises(LeaseLost):
+            desk.jobs.check(job)
+
+
+def test_of_several_that_are_done_together_those_that_were_lost_change_nothing(desk: Desk) -> None:
+    for name in "abc":
+        desk.add(name, content=name.encode())
+    kept, lost, other = desk.jobs.claim_several("w", 3, 10_000)
+    desk.add(lost.name, content=b"newer")
+    made = Indexed(1, None, None, "0" * 64, "1" * 64)
+    assert desk.jobs.check_several([kept, lost, other]) == [True, False, True]
+    assert desk.jobs.stage_several([(kept, "embed", 0.5), (lost, "embed", 0.5)]) == [True, False]
+    assert desk.jobs.done_several([(kept, made), (lost, made), (other, made)]) == [[], None, []]
+    shown = [desk.catalog.document(document_id("default", job.name)) for job in (kept, lost, other)]
+    assert [(view.status.value, view.chunks) for view in shown] == [("indexed", 1), ("queued", None), ("indexed", 1)]
+
+
+def test_contents_that_are_replaced_together_are_told_by_job(desk: Desk) -> None:
+    def indexed(mark: str) -> Indexed:
+        return Indexed(1, None, None, mark * 64)
+
+    for name in "ab":
+        desk.add(name, content=b"old")
+    old = desk.jobs.claim_several("w", 2, 10_000)
+    desk.jobs.done_several(list(zip(old, map(indexed, "12"), strict=True)))
+    for name in "ab":
+        desk.add(name, content=b"new")
+    new = desk.jobs.claim_several("w", 2, 10_000)
+    assert desk.jobs.done_several(list(zip(new, map(indexed, "23"), strict=True))) == [["1" * 64], []]

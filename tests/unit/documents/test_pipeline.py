@@ -27,7 +27,7 @@ from argosy.services.documents.blobs import content_hash
 from argosy.services.documents.chunking import ChunkLimits, cut
 from argosy.services.documents.jobs import LeaseLost
 from argosy.services.documents.parsed import PageSpan, ParsedDocument
-from argosy.services.documents.pipeline import MAX_LEFT_OUT, Pipeline, PipelineSettings
+from argosy.services.documents.pipeline import MAX_LEFT_OUT, Pipeline, PipelineSettings, Shared
 from argosy.services.documents.settling import settle
 from argosy.services.documents.statistics import report
 from argosy.services.documents.stored_chunk import chunk_id
@@ -422,3 +422,26 @@ async def test_forgetting_reaches_the_store_and_the_disk(desk: Desk, world: Worl
     assert world.forgotten == [ForgetRequest("default", key, 1)]
     assert list(desk.blobs.keys()) == []
     assert text == content_hash(b"secret\n")
+
+
+async def test_a_document_that_failed_before_is_not_tried_together_with_others(desk: Desk, world: World) -> None:
+    """What breaks a service breaks it for everybody who shares the call."""
+    shared = World()
+    shared.fault["embed"] = Unavailable("It broke.")
+    pipeline = Pipeline(
+        desk.jobs,
+        desk.blobs,
+        world,
+        Pieces(),
+        world,
+        world,
+        PipelineSettings(ChunkLimits(40)),
+        shared=Shared(shared, shared),
+    )
+    add(desk)
+    assert (await attempt(desk, pipeline)).status is DocumentStatus.QUEUED
+    assert (shared.calls, world.calls) == (["embed"], ["parse"])
+    desk.clock.now += 60
+    assert (await attempt(desk, pipeline)).status is DocumentStatus.INDEXED
+    assert shared.calls == ["embed"]
+    assert world.calls[-1] == "publish"

@@ -163,16 +163,51 @@ async def test_a_database_that_fails_does_not_end_the_loop(desk: Desk, script: S
     class Failing(Jobs):
         tries = 0
 
-        def claim(self, worker: str) -> Job | None:
+        def claim_several(self, worker: str, most: int, most_bytes: int = 0) -> list[Job]:
             self.tries += 1
             if self.tries == 1:
                 raise Unavailable("busy")
             if self.tries == 2:
                 raise KeyError("bug")
-            return super().claim(worker)
+            return super().claim_several(worker, most, most_bytes)
 
     desk.add("a")
-    worker = Worker(Failing(desk.database), script, slots=1, poll_s=0.001)
+    jobs = Failing(desk.database)
+    worker = Worker(jobs, script, slots=1, poll_s=0.001)
     worker.start()
     assert (await script.ended.get()).name == "a"
+    assert jobs.tries >= 3
     await worker.stop(grace_s=3600)
+
+
+async def test_a_slot_works_on_several_small_documents_at_once_and_each_is_settled_by_itself(
+    desk: Desk, script: Script
+) -> None:
+    script.gate = asyncio.Event()
+    desk.add("a", "b", "c")
+    worker = Worker(desk.jobs, script, slots=1, claim_jobs=2, claim_bytes=10_000, poll_s=3600)
+    worker.start()
+    first = [await script.begun.get() for _ in range(2)]
+    assert (worker.busy, worker.running) == (1, {job.id for job in first})
+    assert script.begun.empty()
+    script.fault = NoTextInDocument("A scan.")
+    script.gate.set()
+    for _ in range(2):
+        await script.ended.get()
+    script.fault = None
+    await script.ended.get()
+    await worker.stop(grace_s=3600)
+    ends = [status(desk, source) for source in "abc"]
+    assert ends == [DocumentStatus.FAILED, DocumentStatus.FAILED, DocumentStatus.INDEXED]
+
+
+async def test_stopping_hands_back_every_job_of_a_claim(desk: Desk, script: Script) -> None:
+    script.gate = asyncio.Event()
+    desk.add("a", "b", "c")
+    worker = Worker(desk.jobs, script, slots=1, claim_jobs=3, claim_bytes=10_000, poll_s=3600)
+    worker.start()
+    for _ in range(3):
+        await script.begun.get()
+    await worker.stop(grace_s=0)
+    assert (worker.running, worker.busy) == (set(), 0)
+    assert [job.attempts for job in desk.jobs.claim_several("other", 3, 10_000)] == [1, 1, 1]
