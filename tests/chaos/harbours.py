@@ -21,7 +21,7 @@ from tests.e2e.wire import Part, multipart
 SOAK = bool(os.environ.get("ARGOSY_SOAK"))
 ROUNDS = 50 if SOAK else 3
 LIMIT_S = 7200 if SOAK else 300
-DOCUMENTS = 32
+DOCUMENTS = 64
 SECTIONS = 12
 MOMENTS = (0.0, 0.7)
 """Shares of the documents that have ended when something happens."""
@@ -31,6 +31,7 @@ probe_interval_s = 0.5
 [services.documents]
 database = "{database}"
 lease_s = 2
+workers = 2
 chunk_tokens = 24
 """
 PARSER = "argosy.services.documents.parser_child"
