@@ -169,7 +169,11 @@ class DocumentsSettings(ServiceSettings):
         description="Where catalog and jobs are kept: a file in data_dir, or the database that DATABASE_URL names.",
     )
     workers: int = Field(
-        8, ge=1, le=64, description="Documents in work at once by one replica, most of them waiting for their vectors."
+        8,
+        ge=1,
+        le=64,
+        description="Documents in work at once by one replica, most of them waiting for their vectors. Up to 8 small "
+        "ones, of 64 KiB together, count as one.",
     )
     parsers: int = Field(2, ge=1, le=64, description="Documents parsed and chunked at once by one replica.")
     chunk_tokens: int = Field(200, ge=16, le=8192, description="Most tokens of one chunk.")
