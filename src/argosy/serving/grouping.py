@@ -24,8 +24,8 @@ class Grouped(Generic[A, R]):
     """Carry out single calls in groups, in the order of their arrival.
 
     While fewer than `at_once` groups are under way a call starts at once; else callers gather and share the next group,
-    which starts when one of those ends, or when it is full. So a lone caller waits for nobody, and the more wait, the
-    less each one costs. A caller that is cancelled leaves; its group
+    which starts when one of those ends, or when it is full. So a lone caller waits for nobody (unless groups linger),
+    and the more wait, the less each one costs. A caller that is cancelled leaves; its group
     goes on. A group that fails as a whole is repeated one by one, so that one bad member fails alone; `work` must
     therefore bear to be repeated.
     """
@@ -38,11 +38,13 @@ class Grouped(Generic[A, R]):
         size: Callable[[A], int] = _one,
         at_once: int = 1,
         full_at_once: int | None = None,
+        linger_s: float = 0.0,
     ) -> None:
         """`work` answers with one outcome for each item, in order; an exception among them fails that item alone.
 
         A group is closed before its `size` exceeds `most`; one larger item goes alone. Groups that are full may run
-        up to `full_at_once` at the same time.
+        up to `full_at_once` at the same time. A group that is not full waits `linger_s` for others: for bulk work,
+        whose calls cost more than the wait does.
         """
         self._work = work
         self._most = most
@@ -50,6 +52,7 @@ class Grouped(Generic[A, R]):
         self._at_once = at_once
         self._full_at_once = at_once if full_at_once is None else full_at_once
         self._waiting: deque[tuple[A, asyncio.Future[R]]] = deque()
+        self._linger_s = linger_s
         self._gathered = 0
         """Size of all that waits."""
         self._leading = 0
@@ -77,7 +80,7 @@ class Grouped(Generic[A, R]):
 
     async def _lead(self) -> None:
         try:
-            while group := self._take():
+            while group := await self._gather():
                 try:
                     await self._settle(group)
                 except BaseException:
@@ -86,6 +89,12 @@ class Grouped(Generic[A, R]):
                     raise
         finally:
             self._leading -= 1
+
+    async def _gather(self) -> list[tuple[A, asyncio.Future[R]]]:
+        """The next group, empty when nobody waits."""
+        if self._linger_s and self._waiting and self._gathered < self._most:
+            await asyncio.sleep(self._linger_s)
+        return self._take()
 
     def _take(self) -> list[tuple[A, asyncio.Future[R]]]:
         group: list[tuple[A, asyncio.Future[R]]] = []

@@ -149,3 +149,17 @@ async def test_stopping_cancels_whoever_still_waits() -> None:
     await turns()
     await grouped.stop()
     assert {type(end) for end in await asyncio.gather(*calls, return_exceptions=True)} == {asyncio.CancelledError}
+
+
+async def test_a_group_that_lingers_takes_whoever_comes_meanwhile_and_a_full_one_does_not_linger() -> None:
+    desk = Desk()
+    desk.let_go()
+    lingering = Grouped(desk.work, most=2, linger_s=3600)
+    first = asyncio.create_task(lingering(1))
+    await turns()
+    assert desk.groups == []
+    await lingering.stop()
+    assert first.cancelled()
+    async with asyncio.timeout(30):
+        assert await asyncio.gather(lingering(2), lingering(3)) == [20, 30]
+    assert desk.groups == [[2, 3]]

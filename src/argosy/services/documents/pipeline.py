@@ -29,7 +29,7 @@ from argosy.services.documents.jobs import Indexed, Job, Jobs
 from argosy.services.documents.parsed import ParsedDocument
 from argosy.services.documents.room import Room
 from argosy.services.documents.schema import JobKind
-from argosy.services.documents.shared_jobs import SharedJobs
+from argosy.services.documents.shared_jobs import LINGER_S, SharedJobs
 from argosy.services.documents.stored_chunk import as_chunk
 from argosy.services.documents.timing import StageTimes
 from argosy.services.documents.tokens import Tokenizer
@@ -134,8 +134,10 @@ class Pipeline:
         self._settings = settings or PipelineSettings()
         self._clock = clock
         self._on_indexed = on_indexed
-        self._texts: Grouped[bytes, str] = Grouped(self._keep, most=BLOBS_BYTES, size=len)
-        self._vectors_kept: Grouped[bytes, str] = Grouped(self._keep_loosely, most=BLOBS_BYTES, size=len)
+        self._texts: Grouped[bytes, str] = Grouped(self._keep, most=BLOBS_BYTES, size=len, linger_s=LINGER_S)
+        self._vectors_kept: Grouped[bytes, str] = Grouped(
+            self._keep_loosely, most=BLOBS_BYTES, size=len, linger_s=LINGER_S
+        )
         self._reading = asyncio.Semaphore(self._settings.readers)
         self._room = Room(self._settings.chars_in_work)
         self._tokenizer_works = False

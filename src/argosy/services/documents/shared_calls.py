@@ -18,6 +18,7 @@ from argosy.contracts.store import (
     StoreOutcome,
     UpsertRequest,
 )
+from argosy.services.documents.shared_jobs import LINGER_S
 from argosy.serving.grouping import Grouped
 
 Contexts = Callable[[], RequestContext]
@@ -56,7 +57,12 @@ class SharedEmbedder:
         self._inner = inner
         self._contexts = contexts
         self._passages: Grouped[list[str], EmbedResponse] = Grouped(
-            self._embed_together, most=most_texts, size=len, at_once=EMBEDDING_CALLS, full_at_once=FULL_CALLS
+            self._embed_together,
+            most=most_texts,
+            size=len,
+            at_once=EMBEDDING_CALLS,
+            full_at_once=FULL_CALLS,
+            linger_s=LINGER_S,
         )
 
     async def embed(self, texts: list[str], kind: TextKind, context: RequestContext) -> EmbedResponse:
@@ -94,9 +100,11 @@ class SharedStore:
         self._inner = inner
         self._contexts = contexts
         self._upserts: Grouped[UpsertRequest, None] = Grouped(
-            self._upsert_together, most=most_chunks, size=lambda request: len(request.chunks)
+            self._upsert_together, most=most_chunks, size=lambda request: len(request.chunks), linger_s=LINGER_S
         )
-        self._publications: Grouped[PublishRequest, None] = Grouped(self._publish_together, most=PUBLICATIONS)
+        self._publications: Grouped[PublishRequest, None] = Grouped(
+            self._publish_together, most=PUBLICATIONS, linger_s=LINGER_S
+        )
 
     async def ensure(self, request: EnsureCollection, context: RequestContext) -> None:
         await self._inner.ensure(request, context)

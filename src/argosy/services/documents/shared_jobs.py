@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from argosy.services.documents.jobs import Indexed, Job, Jobs, LeaseLost
 from argosy.serving.grouping import Grouped
 
+LINGER_S = 0.003
+"""How long the first of a group waits for others. A call or a transaction costs about as much processor time."""
 MOST = 64
 """Jobs in one transaction: others of this process wait for its end."""
 
@@ -17,9 +19,11 @@ class SharedJobs:
 
     def __init__(self, jobs: Jobs) -> None:
         self._jobs = jobs
-        self._check: Grouped[Job, None] = Grouped(self._check_together, most=MOST)
-        self._stage: Grouped[tuple[Job, str, float], None] = Grouped(self._stage_together, most=MOST)
-        self._done: Grouped[tuple[Job, Indexed | None], list[str]] = Grouped(self._done_together, most=MOST)
+        self._check: Grouped[Job, None] = Grouped(self._check_together, most=MOST, linger_s=LINGER_S)
+        self._stage: Grouped[tuple[Job, str, float], None] = Grouped(self._stage_together, most=MOST, linger_s=LINGER_S)
+        self._done: Grouped[tuple[Job, Indexed | None], list[str]] = Grouped(
+            self._done_together, most=MOST, linger_s=LINGER_S
+        )
 
     async def check(self, job: Job) -> None:
         """See `Jobs.check`. Raises: LeaseLost."""
