@@ -106,7 +106,8 @@ class Worker:
             self.running.update(job.id for job in claimed)
             self.busy += 1
             try:
-                await asyncio.gather(*map(self._carry_out, claimed))
+                # Also when this is cancelled every job is waited for: each one is handed back first.
+                await asyncio.gather(*map(self._carry_out, claimed), return_exceptions=True)
             finally:
                 self.busy -= 1
 
