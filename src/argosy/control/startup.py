@@ -47,8 +47,10 @@ class Startup:
 
     async def run(self) -> StartReport:
         self._started_s = self._clock()
-        await asyncio.gather(*(self._start(name) for name in self._services))
-        self._ended_s = self._clock()
+        try:
+            await asyncio.gather(*(self._start(name) for name in self._services))
+        finally:
+            self._ended_s = self._clock()
         return self.report()
 
     async def _start(self, name: str) -> None:
@@ -66,6 +68,10 @@ class Startup:
                 entry.outcome = StartOutcome.STARTED
             except ArgosyError as error:
                 entry.outcome, entry.error = StartOutcome.FAILED, error.message
+            except Exception as error:  # a bug that shows in one service must not end the start of the others
+                log.error("service start failed", failed=name, exc_info=error)
+                why = f"{name} could not be started: {type(error).__name__}; see the controller's log."
+                entry.outcome, entry.error = StartOutcome.FAILED, why
             entry.seconds = self._clock() - began_s
         finally:
             log.info(
