@@ -50,6 +50,20 @@ class Trouble:
         return f"{name} failed{times} ({self.reason})"
 
 
+class LoopCancelled(Exception):
+    """Something inside the loop was cancelled, and nobody had asked the loop itself to end."""
+
+
+async def _run(run: Callable[[], Awaitable[None]]) -> None:
+    try:
+        await run()
+    except asyncio.CancelledError as error:
+        task = asyncio.current_task()
+        if task is None or task.cancelling():
+            raise
+        raise LoopCancelled from error
+
+
 def _ignore(name: str, before: str, after: str, why: str) -> None:
     return
 
@@ -88,7 +102,7 @@ class Loops:
         """
         while True:
             try:
-                await run()
+                await _run(run)
             except Exception as error:
                 backoff_s = self.failed(name, error)
                 if most_failures is not None and self._troubles[name].failures >= most_failures:

@@ -26,7 +26,7 @@ class Reader:
     def look(self, now_s: float, wall_s: float) -> None:
         """Take a sample of every replica.
 
-        Raises: ExceptionGroup, of the replicas that could not be read; their last samples grow stale.
+        Raises: the first error, after all were read; the samples of those that could not be read grow stale.
         """
         replicas = [replica for replica in self._platform.replicas() if not replica.external]
         meters, errors = {}, []
@@ -38,7 +38,7 @@ class Reader:
                 errors.append(error)
         self._meters = meters
         if errors:
-            raise ExceptionGroup("replicas were not read", errors)
+            raise errors[0]
 
     def _next(self, replica: Replica, now_s: float, wall_s: float) -> Meter:
         meter, health = self._meters.get(replica.id, Meter()), self._observed.health(replica.id)

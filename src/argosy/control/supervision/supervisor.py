@@ -210,6 +210,11 @@ class Supervisor:
             await self._fill(service, slot)
         except ArgosyError as error:
             log.warning("not started", slot=slot, reason=error.message)
+        except Exception as error:
+            self._loops.failed(f"start of {slot}", error)
+        finally:
+            self._starting.pop(slot, None)  # a slot that is left in here is never filled again
+            self._wake.set()
 
     async def _fill(self, service: str, slot: str) -> None:
         """Start one slot and wait until it is ready. Raises: StartError; the failure is counted then."""
