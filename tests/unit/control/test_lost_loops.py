@@ -211,7 +211,9 @@ def test_a_controller_that_can_no_longer_supervise_ends_and_leaves_the_fleet_ali
         fault.left = 10**9
         ship.platform.kill("echo-1")
         await until(running.done, 10**6)
-        with pytest.raises(ArgosyError, match=r"The controller ends: supervision has ended .*Requests are still served"):
+        with pytest.raises(
+            ArgosyError, match=r"The controller ends: supervision has ended .*Requests are still served"
+        ):
             await running
         assert ship.controller.health()[0] is Health.UNHEALTHY
         assert len(ship.platform.replicas()) >= alive - 1
