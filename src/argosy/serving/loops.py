@@ -131,13 +131,6 @@ class Loops:
             self._tell(name, RUNNING, FAILING, trouble.describe(name))
         return backoff_s
 
-    def due(self, name: str) -> bool:
-        """Whether a round that failed may be tried again; also for one that never failed."""
-        trouble = self._troubles.get(name)
-        if trouble is None:
-            return True
-        return self._clock() - self._failed_s[name] >= self._rule.backoff_s(trouble.failures)
-
     def reasons(self) -> list[str]:
         """What is wrong now, a sentence for each loop in trouble."""
         now_s = self._clock()

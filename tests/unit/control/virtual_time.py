@@ -10,6 +10,7 @@ from typing import Any
 
 class VirtualLoop(asyncio.SelectorEventLoop):
     now_s = 1000.0
+    _timer_cancelled_count: int
     _ready: Any
     _scheduled: list[Any]
 
