@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+import msgspec
 import pytest
 
 from argosy.config.models import Fleet
@@ -50,11 +51,14 @@ class Harbour:
         return await main.run(self.fleet, self.records.append, self.reports.append)
 
     async def get(self, path: str) -> dict[str, Any]:
+        found: dict[str, Any] = msgspec.json.decode(await self.text(path))
+        return found
+
+    async def text(self, path: str) -> str:
         headers = {"authorization": f"Bearer {(self.data_dir / 'token').read_text().strip()}"}
         address = f"{self.records[0].admin_url}{path}"
         async with aiohttp.ClientSession(headers=headers) as session, session.get(address) as answer:
-            found: dict[str, Any] = await answer.json()
-            return found
+            return await answer.text()
 
 
 @pytest.fixture
@@ -78,6 +82,7 @@ async def test_an_admin_api_that_ends_is_served_again_on_its_port(harbour: Harbo
     fleet = await harbour.get("/v1/fleet")
     assert fleet["controller"]["status"] == fleet["status"] == "DEGRADED"
     assert fleet["controller"]["reason"] == "admin API failed (The admin API has ended unasked.)"
+    assert "argosy_controller_health 1.0" in await harbour.text("/metrics")
     assert (await harbour.get("/readyz"))["degraded"] == fleet["controller"]["reason"]
     os.kill(os.getpid(), signal.SIGTERM)
     await asyncio.wait_for(running, 30)

@@ -184,7 +184,7 @@ class LocalPlatform:
             if watched.meter is None:
                 watched.meter = psutil.Process(watched.replica.pid)
             return Usage(*used_by_family(watched.meter))
-        except psutil.Error:
+        except (psutil.Error, OSError):
             return None
 
     def blocked(self, replica_id: str) -> Blocked | None:
