@@ -47,10 +47,8 @@ class Startup:
 
     async def run(self) -> StartReport:
         self._started_s = self._clock()
-        try:
-            await asyncio.gather(*(self._start(name) for name in self._services))
-        finally:
-            self._ended_s = self._clock()
+        await asyncio.gather(*(self._start(name) for name in self._services))
+        self._ended_s = self._clock()
         return self.report()
 
     async def _start(self, name: str) -> None:
