@@ -12,6 +12,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from argosy.contracts.codec import JSON
 from argosy.contracts.errors import ArgosyError, InvalidRequest, NotFound
+from argosy.contracts.fleet import Health
 from argosy.contracts.request import REQUEST_ID_HEADER
 from argosy.control.api.balance import add_balance_route
 from argosy.control.api.plan import add_plan_routes
@@ -43,9 +44,12 @@ def create_admin_app(controller: Controller, token: str) -> ASGIApp:
 
     @app.get("/readyz")
     async def readyz() -> Response:
-        """Ready when the start is finished, whatever its result."""
-        finished = controller.start_report().finished
-        return _json({"status": "ready" if finished else "starting"}, 200 if finished else 503)
+        """Ready when the start is finished, whatever its result, and until supervision has ended."""
+        finished, (health, reason) = controller.start_report().finished, controller.health()
+        if health is Health.UNHEALTHY:
+            return _json({"status": "failed", "reason": reason}, 503)
+        status = "ready" if finished else "starting"
+        return _json({"status": status, **({"degraded": reason} if reason else {})}, 200 if finished else 503)
 
     @app.get("/metrics")
     async def metrics_text() -> Response:

@@ -47,6 +47,7 @@ from argosy.services.documents.worker import Worker
 from argosy.serving.app import create_app, until_gone
 from argosy.serving.kit import Details, Kit
 from argosy.serving.middleware import body_of, context_of
+from argosy.telemetry.logs import logger
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -56,6 +57,8 @@ MAX_WAIT_S = 60.0
 MAX_WINDOW_S = 7 * 86_400
 CALLER_THREADS = 8
 MAX_DIGITS = 15
+
+log = logger("documents")
 
 
 class DocumentsService:
@@ -128,10 +131,12 @@ class DocumentsService:
             ),
             on_indexed=self._meters.indexed,
         )
-        self._worker = Worker(jobs, pipeline, slots=settings.workers, on_failed=self._meters.failed)
+        self._worker = Worker(
+            jobs, pipeline, slots=settings.workers, on_failed=self._meters.failed, loops=self._kit.loops
+        )
         self._worker.start()
-        self._upkeep = Upkeep(database, self._catalog, self._blobs, self._meters, self._busy)
-        self._spawn(self._upkeep.run())
+        self._upkeep = Upkeep(database, self._catalog, self._blobs, self._meters, self._busy, self._kit.loops)
+        self._background.add(self._kit.loops.start("upkeep", self._upkeep.run))
 
     async def stop(self) -> None:
         for task in self._background:
@@ -286,7 +291,12 @@ class DocumentsService:
     def _spawn(self, work: Coroutine[None, None, None]) -> None:
         task = asyncio.create_task(work)
         self._background.add(task)
-        task.add_done_callback(self._background.discard)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._background.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("background work failed", exc_info=error)
 
     def _details(self) -> Details:
         return {
