@@ -9,6 +9,15 @@ import msgspec
 
 from argosy.contracts.store import Metadata
 
+MAX_TITLE_CHARS = 512
+MAX_METADATA_KEYS = 64
+MAX_METADATA_KEY_CHARS = 128
+MAX_METADATA_VALUE_CHARS = 4096
+MAX_METADATA_BYTES = 16 * 2**10
+"""Of all of one document's metadata, written as JSON."""
+MAX_TEXTS_BYTES = 32 * 2**20
+"""Of an upload in JSON. A longer text is sent as a file."""
+
 
 class DocumentStatus(enum.StrEnum):
     QUEUED = "queued"

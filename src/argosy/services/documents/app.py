@@ -19,8 +19,15 @@ from starlette.routing import Route
 
 from argosy.clients.upstreams import Upstreams
 from argosy.config.models import DocumentsSettings
-from argosy.contracts.codec import JSON, decode
-from argosy.contracts.documents import Accepted, BatchView, CollectionCreate, DocumentStatus, RefusedUpload
+from argosy.contracts.codec import JSON
+from argosy.contracts.documents import (
+    MAX_TEXTS_BYTES,
+    Accepted,
+    BatchView,
+    CollectionCreate,
+    DocumentStatus,
+    RefusedUpload,
+)
 from argosy.contracts.errors import ArgosyError, InvalidRequest
 from argosy.contracts.request import Deadline, RequestContext
 from argosy.contracts.store import EnsureCollection
@@ -44,6 +51,7 @@ from argosy.services.documents.upkeep import Upkeep
 from argosy.services.documents.uploads import Incoming, read_upload
 from argosy.services.documents.worker import Worker
 from argosy.serving.app import create_app, until_gone
+from argosy.serving.bodies import json_message
 from argosy.serving.kit import Details, Kit
 from argosy.serving.middleware import body_of, context_of
 
@@ -180,7 +188,9 @@ class DocumentsService:
 
     async def _refuse(self, request: Request) -> Response:
         """Keeps what its sender was refused, or could not read, as failed documents."""
-        refused = checked(decode(await request.body(), RefusedUpload, JSON), self._settings.max_files_per_request)
+        refused = checked(
+            await json_message(request, RefusedUpload, MAX_TEXTS_BYTES), self._settings.max_files_per_request
+        )
         kept = await self._in_thread(self._catalog.refuse, refused)
         self._spawn(self._tell_store(refused.collection, context_of(request.scope)))
         return _json(kept, 202)
@@ -238,10 +248,12 @@ class DocumentsService:
         """With `wait_s`: as soon as something changed or all is done, at the latest after that time."""
         query, batch_id = request.query_params, request.path_params["id"]
         try:
-            wait_s = min(MAX_WAIT_S, float(query.get("wait_s", "0")))
-        except ValueError as error:
-            raise InvalidRequest("`wait_s` must be a number of seconds.", param="wait_s") from error
-        waited = changed(lambda: self._view(batch_id), Deadline.after(wait_s, self._kit.clock))
+            wait_s = float(query.get("wait_s", "0"))
+        except ValueError:
+            wait_s = -1.0
+        if not wait_s >= 0:  # also true of NaN
+            raise InvalidRequest("`wait_s` must be a number of seconds from 0.", param="wait_s")
+        waited = changed(lambda: self._view(batch_id), Deadline.after(min(MAX_WAIT_S, wait_s), self._kit.clock))
         return _json(await until_gone(request, waited, context_of(request.scope)))
 
     async def _view(self, batch_id: str) -> BatchView:
@@ -251,7 +263,7 @@ class DocumentsService:
         return await self._answer(lambda: {"collections": self._catalog.collections()})
 
     async def _create_collection(self, request: Request) -> Response:
-        wanted = decode(await request.body(), CollectionCreate, JSON)
+        wanted = await json_message(request, CollectionCreate, MAX_TEXTS_BYTES)
         view = await asyncio.to_thread(self._catalog.create_collection, wanted.name)
         await self._tell_store(wanted.name, context_of(request.scope))
         return _json(view, 201)

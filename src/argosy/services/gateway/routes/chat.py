@@ -14,8 +14,8 @@ from argosy.services.gateway.bodies import ChatBody
 from argosy.services.gateway.engine import AnswerEngine, BegunAnswer, WholeAnswer
 from argosy.services.gateway.fallback import extractive_answer
 from argosy.services.gateway.gateway import Gateway, degraded_header
-from argosy.services.gateway.question import question_of
-from argosy.services.gateway.reading import read
+from argosy.services.gateway.question import HISTORY_QUESTIONS, question_of
+from argosy.services.gateway.reading import limit_bytes, read
 from argosy.services.gateway.schema import takes
 from argosy.services.gateway.shapes import AssistantMessage, Choice, Completion, CompletionChunk, Usage
 from argosy.services.gateway.sse import CompletionStream, EventStream
@@ -26,6 +26,7 @@ from argosy.serving.middleware import context_of
 def router(gateway: Gateway) -> APIRouter:
     routes = APIRouter(tags=["chat"])
     settings = gateway.settings
+    most_bytes = limit_bytes((HISTORY_QUESTIONS + 1) * settings.max_question_chars)
     max_sentences = gateway.kit.fleet.services.generation.max_sentences
 
     @routes.post("/v1/chat/completions", openapi_extra=takes(ChatBody))
@@ -33,7 +34,7 @@ def router(gateway: Gateway) -> APIRouter:
         """An answer from the documents, with markers like [1] and the citations beside it."""
         context = context_of(request.scope)
         started_s = time.perf_counter()
-        body = await read(request, ChatBody)
+        body = await read(request, ChatBody, most_bytes)
         question = question_of(body, settings.max_question_chars, settings.context_passages)
         upstream = gateway.upstream
         engine = AnswerEngine(

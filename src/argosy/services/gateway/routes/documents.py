@@ -12,16 +12,22 @@ from starlette.responses import Response
 
 from argosy.clients.exchange import RawResponse
 from argosy.contracts.codec import JSON
+from argosy.contracts.documents import MAX_TEXTS_BYTES
 from argosy.contracts.errors import ArgosyError, CallerGone, InvalidRequest, NotFound, UnsupportedType
 from argosy.contracts.request import Deadline
+from argosy.contracts.strict_json import printable
 from argosy.services.gateway.batches import follow
 from argosy.services.gateway.gateway import Gateway
 from argosy.services.gateway.sse import MEDIA_TYPE, EventStream
 from argosy.serving.app import until_gone
+from argosy.serving.bodies import bounded, media_type
 from argosy.serving.middleware import context_of
 
 PASSED_ON = ("content-type", "content-length")
 UPLOAD_TYPES = (JSON, "multipart/form-data")
+MAX_REFUSED_BYTES = 4 * 2**20
+MAX_NAME_BYTES = 16 * 2**10
+MAX_PARAMETER_CHARS = 512
 LONGEST_WAIT_S = 3600.0
 WAIT_MARGIN_S = 2.0
 """What a long poll leaves of its deadline to answer in."""
@@ -33,20 +39,22 @@ def router(gateway: Gateway) -> APIRouter:
     async def forward(request: Request, path: str, params: Mapping[str, str] | None = None) -> Response:
         context = context_of(request.scope)
         sent = gateway.upstream.documents.forward(
-            request.method, path, context, params=dict(request.query_params) if params is None else params
+            request.method, path, context, params=_query(request) if params is None else params
         )
         return _as_it_came(await until_gone(request, sent, context))
 
-    async def upload(request: Request, path: str, types: tuple[str, ...]) -> Response:
-        kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    async def upload(request: Request, path: str, types: tuple[str, ...], json_bytes: int) -> Response:
+        kind = media_type(request)
         if kind not in types:
-            raise UnsupportedType(f"Content-Type {kind or '(none)'} is not accepted here. Send {' or '.join(types)}.")
+            shown = kind[:100] or "(none)"
+            raise UnsupportedType(f"Content-Type {shown} is not accepted here. Send {' or '.join(types)}.")
         context = context_of(request.scope)
-        body = _Body(request)
+        most_bytes = gateway.settings.max_body_bytes
+        body = _Body(request, min(json_bytes, most_bytes) if kind == JSON else most_bytes)
         headers = {name: request.headers[name] for name in PASSED_ON if name in request.headers}
         try:
             answer = await gateway.upstream.documents.forward(
-                "POST", path, context, body=body.pieces(), headers=headers, params=dict(request.query_params)
+                "POST", path, context, body=body.pieces(), headers=headers, params=_query(request)
             )
         except ArgosyError as error:
             raise body.failure or error from error
@@ -55,12 +63,12 @@ def router(gateway: Gateway) -> APIRouter:
     @routes.post("/v1/documents", status_code=202)
     async def add(request: Request) -> Response:
         """Takes files (multipart) or texts (JSON); answers 202 once all of them are on disk."""
-        return await upload(request, "/documents", UPLOAD_TYPES)
+        return await upload(request, "/documents", UPLOAD_TYPES, MAX_TEXTS_BYTES)
 
     @routes.post("/v1/documents/refused", status_code=202)
     async def refused(request: Request) -> Response:
         """Keeps documents that their sender was refused, or could not read, as failed ones with the reason."""
-        return await upload(request, "/documents/refused", (JSON,))
+        return await upload(request, "/documents/refused", (JSON,), MAX_REFUSED_BYTES)
 
     @routes.get("/v1/documents")
     async def documents(request: Request) -> Response:
@@ -132,7 +140,7 @@ def router(gateway: Gateway) -> APIRouter:
     @routes.post("/v1/collections")
     async def create(request: Request) -> Response:
         """Creates a collection: `{"name": …}`."""
-        return await upload(request, "/collections", (JSON,))
+        return await upload(request, "/collections", (JSON,), MAX_NAME_BYTES)
 
     @routes.delete("/v1/collections/{name}")
     async def drop(request: Request, name: str) -> Response:
@@ -143,15 +151,19 @@ def router(gateway: Gateway) -> APIRouter:
 
 
 class _Body:
-    """A request's body as it comes. Remembers why it ended early: the transport only sees that it did."""
+    """A request's body as it comes, within its limit.
 
-    def __init__(self, request: Request) -> None:
+    It remembers why it ended early: the transport only sees that it did.
+    """
+
+    def __init__(self, request: Request, most_bytes: int) -> None:
         self._request = request
+        self._most_bytes = most_bytes
         self.failure: ArgosyError | None = None
 
     async def pieces(self) -> AsyncIterator[bytes]:
         try:
-            async for piece in self._request.stream():
+            async for piece in bounded(self._request, self._most_bytes):
                 if piece:
                     yield piece
         except ArgosyError as error:
@@ -169,14 +181,29 @@ def _as_it_came(answer: RawResponse) -> Response:
 
 def _segment(name: str) -> str:
     """`name` as one part of a path. Raises: NotFound for what would lead to another path."""
-    if name in ("", ".", ".."):
+    if name in ("", ".", "..") or len(name) > MAX_PARAMETER_CHARS or "\0" in name:
         raise NotFound("There is nothing of that name.")
     return quote(name, safe="")
 
 
+def _query(request: Request) -> dict[str, str]:
+    """Return the query to pass on. Raises: InvalidRequest."""
+    params: dict[str, str] = {}
+    for name, value in request.query_params.multi_items():
+        shown = printable(name)
+        if name in params:
+            raise InvalidRequest(f"The query holds {shown} twice. Send it once.", param=shown)
+        if "\0" in value or len(value) > MAX_PARAMETER_CHARS:
+            raise InvalidRequest(
+                f"{shown} has more than {MAX_PARAMETER_CHARS} characters, or a NUL among them. Correct it.", param=shown
+            )
+        params[name] = value
+    return params
+
+
 def _waiting(request: Request) -> dict[str, str]:
     """The query of a long poll: it waits no longer than leaves time to answer."""
-    params = dict(request.query_params)
+    params = _query(request)
     if "wait_s" not in params:
         return params
     try:

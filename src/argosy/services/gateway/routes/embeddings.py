@@ -19,12 +19,15 @@ from argosy.services.gateway.embedding_stream import EmbeddingStream, LineOption
 from argosy.services.gateway.embedding_vectors import text_fault, vectors
 from argosy.services.gateway.gateway import Gateway
 from argosy.services.gateway.question import CHAT_MODEL
-from argosy.services.gateway.reading import media_type, read, read_query
+from argosy.services.gateway.reading import read, read_query
 from argosy.services.gateway.schema import takes
 from argosy.services.gateway.shapes import Embedding, Embeddings, EmbeddingUsage
 from argosy.serving.app import until_gone
+from argosy.serving.bodies import media_type
 from argosy.serving.middleware import context_of
 
+MAX_BODY_BYTES = 32 * 2**20
+"""A longer list goes line by line."""
 _POSITION = re.compile(r"texts\[(\d+)\]")
 
 
@@ -38,7 +41,7 @@ def router(gateway: Gateway) -> APIRouter:
         if media_type(request) == NDJSON:
             return _streamed(request)
         context = context_of(request.scope)
-        body = await read(request, EmbeddingsBody)
+        body = await read(request, EmbeddingsBody, MAX_BODY_BYTES)
         _check_model(body.model, model)
         texts = _texts(body)
         try:
@@ -87,8 +90,6 @@ def _check_dimensions(asked: int | None, model: str, embedded: EmbedResponse) ->
 
 def _texts(body: EmbeddingsBody) -> list[str]:
     texts = [body.input] if isinstance(body.input, str) else body.input
-    if not texts:
-        raise InvalidRequest("input holds no text; send at least one.", param="input")
     for position, text in enumerate(texts):
         fault = text_fault(text)
         if fault:
