@@ -13,6 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from argosy.contracts.codec import JSON
 from argosy.contracts.errors import ArgosyError, InvalidRequest, NotFound
 from argosy.contracts.request import REQUEST_ID_HEADER
+from argosy.contracts.strict_json import printable
 from argosy.control.api.balance import add_balance_route
 from argosy.control.api.plan import add_plan_routes
 from argosy.control.api.scaling import add_scaling_routes
@@ -22,6 +23,7 @@ from argosy.control.monitoring.ingestion import ingestion_report, window_seconds
 from argosy.serving.defences import Defences
 from argosy.serving.errors import as_argosy_error, error_response
 from argosy.serving.middleware import request_id_of
+from argosy.serving.refusal import rule_of
 from argosy.telemetry.logs import logger
 from argosy.telemetry.metrics import CONTENT_TYPE, FleetMetrics
 from argosy.version import VERSION
@@ -126,8 +128,8 @@ def create_admin_app(controller: Controller, token: str) -> ASGIApp:
     @app.exception_handler(RequestValidationError)
     async def on_invalid(request: Request, error: RequestValidationError) -> Response:
         first = error.errors()[0]
-        name = str(first["loc"][-1])
-        return await on_error(request, InvalidRequest(f"{name} is wrong: {first['msg']}. Correct it.", param=name))
+        name = printable(str(first["loc"][-1]))
+        return await on_error(request, InvalidRequest(f"{name}: {rule_of(first)}.", param=name))
 
     async def on_error(request: Request, error: Exception) -> Response:
         return error_response(as_argosy_error(error), request.scope[REQUEST_ID])

@@ -9,8 +9,8 @@ from starlette.requests import Request
 
 from argosy.contracts.errors import InvalidRequest
 from argosy.contracts.strict_json import parse, printable
-from argosy.services.gateway.refusal import refusal
 from argosy.serving.bodies import json_body, parsed
+from argosy.serving.refusal import refusal
 
 BYTES_PER_CHAR = 12
 """The most that one character takes in JSON: a pair of escaped surrogates."""

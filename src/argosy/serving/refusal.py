@@ -52,13 +52,14 @@ def refusal(errors: list[ErrorDetails], model: type[BaseModel], value: object) -
         return InvalidRequest(f"Unknown field {name}; {_nearest(error, model)}.", param=name)
     if error["type"] == "missing":
         return InvalidRequest(f"The field {name} is missing.", param=name)
-    alike = {_rule(e) for e in same_field if _path(e, value) == path and e["type"] in _SAID}
-    rule = " or ".join(sorted(alike)).replace(" or must be ", " or ") if error["type"] in _SAID else _rule(error)
+    alike = {rule_of(e) for e in same_field if _path(e, value) == path and e["type"] in _SAID}
+    rule = " or ".join(sorted(alike)).replace(" or must be ", " or ") if error["type"] in _SAID else rule_of(error)
     subject = f"{name}: this key" if in_key else f"{name}:"
     return InvalidRequest(f"{subject} {rule}{_given(error['input'])}.", param=name)
 
 
-def _rule(error: ErrorDetails) -> str:
+def rule_of(error: ErrorDetails) -> str:
+    """Return what must hold of the field, to follow its name."""
     kind, context = error["type"], error.get("ctx", {})
     if kind in _SAID:
         return _SAID[kind]
