@@ -24,8 +24,12 @@ from argosy.contracts.documents import (
     MAX_TEXTS_BYTES,
     Accepted,
     BatchView,
+    Cancelled,
     CollectionCreate,
+    CollectionList,
     DocumentStatus,
+    Dropped,
+    Forgotten,
     RefusedUpload,
 )
 from argosy.contracts.errors import ArgosyError, InvalidRequest
@@ -217,7 +221,7 @@ class DocumentsService:
         with contextlib.suppress(ArgosyError):
             await self._upstreams.store.forget(forget, _brief(context_of(request.scope)))
         self._wake()
-        return _json({"id": document_id, "deleted": True})
+        return _json(Forgotten(document_id))
 
     async def _retry(self, request: Request) -> Response:
         view = await self._in_thread(self._interventions.retry, request.path_params["id"])
@@ -230,7 +234,7 @@ class DocumentsService:
     async def _cancel_batch(self, request: Request) -> Response:
         batch_id = request.path_params["id"]
         cancelled = await self._in_thread(self._interventions.cancel_batch, batch_id)
-        return _json({"id": batch_id, "cancelled": cancelled})
+        return _json(Cancelled(batch_id, cancelled))
 
     async def _jobs(self, request: Request) -> Response:
         query = request.query_params
@@ -260,7 +264,7 @@ class DocumentsService:
         return await self._in_thread(self._catalog.batch, batch_id)
 
     async def _collections(self, request: Request) -> Response:
-        return await self._answer(lambda: {"collections": self._catalog.collections()})
+        return await self._answer(lambda: CollectionList(self._catalog.collections()))
 
     async def _create_collection(self, request: Request) -> Response:
         wanted = await json_message(request, CollectionCreate, MAX_TEXTS_BYTES)
@@ -274,7 +278,7 @@ class DocumentsService:
         with contextlib.suppress(ArgosyError):
             await self._upstreams.store.drop(EnsureCollection(name), _brief(context_of(request.scope)))
         self._wake()
-        return _json({"name": name, "deleted": True, "documents": count})
+        return _json(Dropped(name, count))
 
     async def _answer(self, work: Callable[[], object]) -> Response:
         return _json(await self._in_thread(work))

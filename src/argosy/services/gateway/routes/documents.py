@@ -12,29 +12,54 @@ from starlette.responses import Response
 
 from argosy.clients.exchange import RawResponse
 from argosy.contracts.codec import JSON
-from argosy.contracts.documents import MAX_TEXTS_BYTES
+from argosy.contracts.documents import (
+    MAX_TEXTS_BYTES,
+    Accepted,
+    BatchView,
+    Cancelled,
+    CollectionCreate,
+    CollectionList,
+    CollectionView,
+    DocumentPage,
+    DocumentView,
+    Dropped,
+    Forgotten,
+    JobPage,
+    RefusedUpload,
+    TextUpload,
+)
 from argosy.contracts.errors import ArgosyError, CallerGone, InvalidRequest, NotFound, UnsupportedType
 from argosy.contracts.request import Deadline
 from argosy.contracts.strict_json import printable
 from argosy.services.gateway.batches import follow
 from argosy.services.gateway.gateway import Gateway
+from argosy.services.gateway.routes.parameters import (
+    DOCUMENT_FILTERS,
+    FILES,
+    FORM,
+    JOB_FILTERS,
+    LONGEST_WAIT_S,
+    MAX_PARAMETER_CHARS,
+    WAITING,
+)
 from argosy.services.gateway.sse import MEDIA_TYPE, EventStream
 from argosy.serving.app import until_gone
 from argosy.serving.bodies import bounded, media_type
 from argosy.serving.middleware import context_of
+from argosy.serving.openapi import TEXT, number, query
 
 PASSED_ON = ("content-type", "content-length")
-UPLOAD_TYPES = (JSON, "multipart/form-data")
+UPLOAD_TYPES = (JSON, FORM)
 MAX_REFUSED_BYTES = 4 * 2**20
 MAX_NAME_BYTES = 16 * 2**10
-MAX_PARAMETER_CHARS = 512
-LONGEST_WAIT_S = 3600.0
 WAIT_MARGIN_S = 2.0
 """What a long poll leaves of its deadline to answer in."""
 
 
 def router(gateway: Gateway) -> APIRouter:
     routes = APIRouter(tags=["documents"])
+    described = gateway.api.route
+    listed = (query("limit", number(1, 1000), "Entries of one page."),)
 
     async def forward(request: Request, path: str, params: Mapping[str, str] | None = None) -> Response:
         context = context_of(request.scope)
@@ -60,42 +85,60 @@ def router(gateway: Gateway) -> APIRouter:
             raise body.failure or error from error
         return _as_it_came(answer)
 
-    @routes.post("/v1/documents", status_code=202)
+    @routes.post(
+        "/v1/documents",
+        status_code=202,
+        openapi_extra=described({202: Accepted}, (422, 507), takes={JSON: TextUpload, FORM: FILES}),
+    )
     async def add(request: Request) -> Response:
         """Takes files (multipart) or texts (JSON); answers 202 once all of them are on disk."""
         return await upload(request, "/documents", UPLOAD_TYPES, MAX_TEXTS_BYTES)
 
-    @routes.post("/v1/documents/refused", status_code=202)
+    @routes.post(
+        "/v1/documents/refused",
+        status_code=202,
+        openapi_extra=described({202: Accepted}, (422, 507), takes=RefusedUpload),
+    )
     async def refused(request: Request) -> Response:
         """Keeps documents that their sender was refused, or could not read, as failed ones with the reason."""
         return await upload(request, "/documents/refused", (JSON,), MAX_REFUSED_BYTES)
 
-    @routes.get("/v1/documents")
+    @routes.get(
+        "/v1/documents",
+        openapi_extra=described({200: DocumentPage}, (404,), parameters=[*listed, *DOCUMENT_FILTERS]),
+    )
     async def documents(request: Request) -> Response:
         """A page of documents and their status."""
         return await forward(request, "/documents")
 
-    @routes.get("/v1/documents/{document_id}")
+    @routes.get("/v1/documents/{document_id}", openapi_extra=described({200: DocumentView}))
     async def document(request: Request, document_id: str) -> Response:
         """One document and its status."""
         return await forward(request, f"/documents/{_segment(document_id)}")
 
-    @routes.delete("/v1/documents/{document_id}")
+    @routes.delete("/v1/documents/{document_id}", openapi_extra=described({200: Forgotten}, (507,)))
     async def forget(request: Request, document_id: str) -> Response:
         """Forgets a document; no search finds it from now on."""
         return await forward(request, f"/documents/{_segment(document_id)}")
 
-    @routes.post("/v1/documents/{document_id}/retry")
+    @routes.post(
+        "/v1/documents/{document_id}/retry",
+        status_code=202,
+        openapi_extra=described({202: DocumentView}, (409, 507)),
+    )
     async def retry(request: Request, document_id: str) -> Response:
         """Tries a failed or dead document again."""
         return await forward(request, f"/documents/{_segment(document_id)}/retry")
 
-    @routes.post("/v1/documents/{document_id}/cancel")
+    @routes.post("/v1/documents/{document_id}/cancel", openapi_extra=described({200: DocumentView}, (409, 507)))
     async def call_off(request: Request, document_id: str) -> Response:
         """Calls off a document that waits or is in work; what is indexed of it stays."""
         return await forward(request, f"/documents/{_segment(document_id)}/cancel")
 
-    @routes.get("/v1/batches/{batch_id}")
+    @routes.get(
+        "/v1/batches/{batch_id}",
+        openapi_extra=described({200: {JSON: BatchView, MEDIA_TYPE: TEXT}}, parameters=WAITING),
+    )
     async def batch(request: Request, batch_id: str) -> Response:
         """How far an upload is; `wait_s` waits that long for a change, `follow=1` streams all of them."""
         path = f"/batches/{_segment(batch_id)}"
@@ -117,32 +160,36 @@ def router(gateway: Gateway) -> APIRouter:
 
         return EventStream(follow(first, poll, Deadline.after(LONGEST_WAIT_S)), {})
 
-    @routes.delete("/v1/batches/{batch_id}")
+    @routes.delete("/v1/batches/{batch_id}", openapi_extra=described({200: Cancelled}, (507,)))
     async def cancel(request: Request, batch_id: str) -> Response:
         """Calls off what has not ended of an upload; what is indexed stays."""
         return await forward(request, f"/batches/{_segment(batch_id)}")
 
-    @routes.post("/v1/batches/{batch_id}/cancel")
+    @routes.post("/v1/batches/{batch_id}/cancel", openapi_extra=described({200: Cancelled}, (507,)))
     async def cancel_too(request: Request, batch_id: str) -> Response:
         """The same as deleting it."""
         return await forward(request, f"/batches/{_segment(batch_id)}/cancel")
 
-    @routes.get("/v1/jobs")
+    @routes.get("/v1/jobs", openapi_extra=described({200: JobPage}, parameters=[*listed, *JOB_FILTERS]))
     async def jobs(request: Request) -> Response:
         """A page of jobs, newest first; `state=dead` lists those that ran out of attempts."""
         return await forward(request, "/jobs")
 
-    @routes.get("/v1/collections")
+    @routes.get("/v1/collections", openapi_extra=described({200: CollectionList}))
     async def collections(request: Request) -> Response:
         """All collections."""
         return await forward(request, "/collections")
 
-    @routes.post("/v1/collections")
+    @routes.post(
+        "/v1/collections",
+        status_code=201,
+        openapi_extra=described({201: CollectionView}, (409, 507), takes=CollectionCreate),
+    )
     async def create(request: Request) -> Response:
         """Creates a collection: `{"name": …}`."""
         return await upload(request, "/collections", (JSON,), MAX_NAME_BYTES)
 
-    @routes.delete("/v1/collections/{name}")
+    @routes.delete("/v1/collections/{name}", openapi_extra=described({200: Dropped}, (409, 507)))
     async def drop(request: Request, name: str) -> Response:
         """Deletes a collection and every document in it."""
         return await forward(request, f"/collections/{_segment(name)}")
