@@ -30,6 +30,11 @@ REFERENCE = "#/components/schemas/{name}"
 SHARED = "#/components/responses/{status}"
 WRITES = frozenset({"post", "put", "patch", "delete"})
 TEXT: Schema = {"type": "string"}
+EVENT: Schema = {
+    "type": "object",
+    "properties": {"event": TEXT, "id": TEXT, "data": {"type": "string", "contentMediaType": JSON}},
+    "description": "One server-sent event.",
+}
 BINARY: Schema = {"type": "string", "contentMediaType": "application/octet-stream"}
 
 ERRORS: Mapping[int, str] = {
@@ -184,6 +189,8 @@ class Description:
 
     def _error(self, status: int) -> Schema:
         described: Schema = {"description": ERRORS[status], "content": self._content(ErrorResponse)}
+        if status == 401:
+            described["headers"] = {"www-authenticate": {"schema": TEXT, "description": "Bearer."}}
         if status in RETRIED:
             seconds = {"schema": number(0), "description": "Seconds to wait."}
             described["headers"] = {"retry-after": seconds}

@@ -30,7 +30,7 @@ from argosy.control.monitoring.ingestion import ingestion_report, window_seconds
 from argosy.serving.defences import Defences
 from argosy.serving.errors import as_argosy_error, error_response
 from argosy.serving.middleware import request_id_of
-from argosy.serving.openapi import TEXT
+from argosy.serving.openapi import EVENT, TEXT
 from argosy.serving.refusal import rule_of
 from argosy.telemetry.logs import logger
 from argosy.telemetry.metrics import CONTENT_TYPE, FleetMetrics
@@ -82,7 +82,7 @@ def create_admin_app(controller: Controller, token: str) -> ASGIApp:
         current = await controller.publisher.newer_than(watch, WATCH_S)
         return Response(status_code=204) if current is None else _json(current)
 
-    @app.get("/v1/events", openapi_extra=described({200: {JSON: EventPage, EVENT_STREAM: TEXT}}))
+    @app.get("/v1/events", openapi_extra=described({200: {JSON: EventPage, EVENT_STREAM: EVENT}}))
     async def events(
         since: int = Query(0, ge=0, le=2**62),
         limit: int = Query(200, ge=1, le=1000),

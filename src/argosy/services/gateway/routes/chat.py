@@ -22,13 +22,13 @@ from argosy.services.gateway.shapes import AssistantMessage, Choice, Completion,
 from argosy.services.gateway.sse import CompletionStream, EventStream
 from argosy.serving.app import until_gone
 from argosy.serving.middleware import context_of
-from argosy.serving.openapi import TEXT
+from argosy.serving.openapi import EVENT
 
 
 def router(gateway: Gateway) -> APIRouter:
     routes = APIRouter(tags=["chat"])
     settings = gateway.settings
-    answers = {200: {JSON: Completion, EVENT_STREAM: TEXT}}
+    answers = {200: {JSON: Completion, EVENT_STREAM: EVENT}}
     described = gateway.api.route(answers, (404,), takes=ChatBody, headers=[DEGRADED])
     most_bytes = limit_bytes((HISTORY_QUESTIONS + 1) * settings.max_question_chars)
     max_sentences = gateway.kit.fleet.services.generation.max_sentences

@@ -46,7 +46,7 @@ from argosy.services.gateway.sse import MEDIA_TYPE, EventStream
 from argosy.serving.app import until_gone
 from argosy.serving.bodies import bounded, media_type
 from argosy.serving.middleware import context_of
-from argosy.serving.openapi import TEXT, number, query
+from argosy.serving.openapi import EVENT, number, query
 
 PASSED_ON = ("content-type", "content-length")
 UPLOAD_TYPES = (JSON, FORM)
@@ -137,7 +137,7 @@ def router(gateway: Gateway) -> APIRouter:
 
     @routes.get(
         "/v1/batches/{batch_id}",
-        openapi_extra=described({200: {JSON: BatchView, MEDIA_TYPE: TEXT}}, parameters=WAITING),
+        openapi_extra=described({200: {JSON: BatchView, MEDIA_TYPE: EVENT}}, parameters=WAITING),
     )
     async def batch(request: Request, batch_id: str) -> Response:
         """How far an upload is; `wait_s` waits that long for a change, `follow=1` streams all of them."""
