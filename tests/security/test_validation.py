@@ -376,6 +376,34 @@ async def test_what_the_admin_api_was_sent_wrong_leaves_it_able_to_answer(admin:
     assert plan.status == 200
 
 
+async def test_a_bug_of_the_admin_api_is_told_in_the_same_shape(
+    admin: ASGIApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Controller, "view", lambda self: 1 // 0)
+    answer = await call(admin, "GET", "/v1/fleet", headers=AUTHORIZED)
+    assert (answer.status, answer.error()["code"]) == (500, "internal_error")
+    assert answer.error()["request_id"] == answer.headers["x-request-id"]
+    assert b"zero" not in answer.body
+
+
+@pytest.mark.parametrize(
+    ("query", "param"),
+    [
+        ("since=x", "since"),
+        ("since=1e309", "since"),
+        ("limit=0", "limit"),
+        ("limit=-1", "limit"),
+        ("follow=2", "follow"),
+    ],
+)
+async def test_a_wrong_query_of_the_admin_api_is_named(query: str, param: str, admin: ASGIApp) -> None:
+    answer = await call(admin, "GET", f"/v1/events?{query}", headers=AUTHORIZED)
+    message = str(answer.error()["message"])
+    assert (answer.status, answer.error()["param"]) == (400, param)
+    assert message.startswith(f"{param}: must be ")
+    assert not [word for word in INTERNALS if word in message]
+
+
 @pytest.mark.parametrize("levels", [MAX_DEPTH, MAX_DEPTH + 1])
 def test_the_depth_is_counted_outside_of_strings(levels: int) -> None:
     inner = json.dumps('[{"\\' * 100).encode()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 
 import msgspec
-from fastapi import Query, Request
+from fastapi import Query
 from fastapi.exceptions import RequestValidationError
 from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -38,7 +38,6 @@ from argosy.version import VERSION
 
 WATCH_S = 25.0
 FOLLOW_BATCH = 200
-REQUEST_ID = "argosy.request_id"
 
 log = logger("admin")
 
@@ -137,17 +136,6 @@ def create_admin_app(controller: Controller, token: str) -> ASGIApp:
         """The settings in force. Secrets are not among them: they stay in the environment."""
         return Response(controller.fleet.model_dump_json(), media_type=JSON)
 
-    @app.exception_handler(RequestValidationError)
-    async def on_invalid(request: Request, error: RequestValidationError) -> Response:
-        first = error.errors()[0]
-        name = printable(str(first["loc"][-1]))
-        return await on_error(request, InvalidRequest(f"{name}: {rule_of(first)}.", param=name))
-
-    async def on_error(request: Request, error: Exception) -> Response:
-        return error_response(as_argosy_error(error), request.scope[REQUEST_ID])
-
-    for kind in (404, 405, ArgosyError):
-        app.add_exception_handler(kind, on_error)
     return _Guard(app, token)
 
 
@@ -162,7 +150,7 @@ class _Guard:
         if scope["type"] != "http":
             return
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
-        scope[REQUEST_ID] = request_id = request_id_of(headers)
+        request_id = request_id_of(headers)
         started = False
 
         async def sending(message: Message) -> None:
@@ -178,12 +166,20 @@ class _Guard:
                 raise refusal
             await self._app(scope, receive, sending)
         except Exception as error:
-            ours = as_argosy_error(error)
+            ours = _as_ours(error)
             if ours.status >= 500:
                 log.error("admin request failed", path=scope["path"], exc_info=error)
             if started:
                 raise
             await error_response(ours, request_id)(scope, receive, sending)
+
+
+def _as_ours(error: Exception) -> ArgosyError:
+    if not isinstance(error, RequestValidationError):
+        return as_argosy_error(error)
+    first = error.errors()[0]
+    name = printable(str(first["loc"][-1]))
+    return InvalidRequest(f"{name}: {rule_of(first)}.", param=name)
 
 
 async def _follow(controller: Controller, since: int, subject: str | None) -> AsyncIterator[bytes]:

@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from typing import Any
 
 from fastapi import FastAPI
+from fastapi.middleware.asyncexitstack import AsyncExitStackMiddleware
+from starlette.types import ASGIApp
 
 from argosy.serving.defences import OPEN_PATHS
 from argosy.serving.openapi import Description, text
@@ -26,11 +28,14 @@ def admin_description(services: Iterable[str]) -> Description:
 
 
 class AdminApp(FastAPI):
-    """The admin API's routes and their description."""
+    """The admin API's routes and their description: errors pass through to the guard around it."""
 
     def __init__(self, api: Description, **settings: Any) -> None:
         super().__init__(**settings)
         self._api = api
+
+    def build_middleware_stack(self) -> ASGIApp:
+        return AsyncExitStackMiddleware(self.router)
 
     def openapi(self) -> dict[str, Any]:
         """Return the OpenAPI document, made once."""
