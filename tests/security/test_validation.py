@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import json
 import time
 import tracemalloc
@@ -28,6 +29,8 @@ from argosy.control.history import History
 from argosy.control.monitoring.prober import Prober
 from argosy.control.platforms.fake import FakePlatform
 from argosy.services.documents.uploads import Incoming, read_upload
+from argosy.services.gateway import reading
+from argosy.serving.refusal import refusal
 from tests.asgi import Answer, call
 from tests.e2e.wire import Part, multipart
 from tests.unit.gateway.fakes import Rig
@@ -81,6 +84,15 @@ def admin(tmp_path: Path) -> Iterator[ASGIApp]:
         yield create_admin_app(controller, "token")
 
 
+@pytest.fixture(scope="module", autouse=True)
+def quiet_heap() -> Iterator[None]:
+    """As a service does when it has started: no collection looks through what was there before."""
+    gc.collect()
+    gc.freeze()
+    yield
+    gc.unfreeze()
+
+
 async def sent(rig: Rig, path: str, body: bytes) -> Answer:
     return await call(rig.app, "POST", path, body=body, headers={"content-type": JSON})
 
@@ -106,16 +118,19 @@ async def test_a_mebibyte_of_wrong_items_takes_little_memory(case: str, rig: Rig
     assert peak < 50 * MIB
 
 
-@pytest.mark.parametrize("case", ["numbers as messages", "arrays as filters"])
-async def test_the_cost_does_not_grow_with_the_number_of_errors(case: str, rig: Rig) -> None:
-    """Wrong items cost about what as many right ones cost to read."""
-    path, body = WRONG[case]
-    began_s = time.process_time()
-    json.loads(body)
-    reading_s = time.process_time() - began_s
-    began_s = time.process_time()
-    await sent(rig, path, body)
-    assert time.process_time() - began_s < 10 * reading_s + 0.05
+@pytest.mark.parametrize("case", WRONG)
+async def test_few_errors_are_gathered_of_many_wrong_items(
+    case: str, rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gathered = []
+
+    def counted(errors: list[Any], model: type, value: object) -> InvalidRequest:
+        gathered.append(len(errors))
+        return refusal(errors, model, value)
+
+    monkeypatch.setattr(reading, "refusal", counted)
+    await sent(rig, *WRONG[case])
+    assert gathered[0] < 10
 
 
 LARGE = {SEARCH: MIB, CHAT: 8 * MIB, EMBED: 33 * MIB, "/v1/documents": 33 * MIB, "/v1/collections": MIB}
@@ -134,8 +149,6 @@ async def test_a_body_is_no_larger_than_its_route_needs(path: str, size: int, ri
 
 async def test_a_large_body_is_parsed_beside_the_loop(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     """The parser waits for something that only the event loop does."""
-    from argosy.services.gateway import reading
-
     loop = asyncio.get_running_loop()
     ticked = []
 

@@ -33,8 +33,10 @@ async def json_body(request: Request, limit_bytes: int) -> bytes:
     return b"".join([piece async for piece in bounded(request, limit_bytes)])
 
 
-async def bounded(request: Request, limit_bytes: int) -> AsyncIterator[bytes]:
-    """Yield the pieces of a body while they are within the limit.
+async def bounded(
+    request: Request, limit_bytes: int, pieces: AsyncIterator[bytes] | None = None
+) -> AsyncIterator[bytes]:
+    """Yield the pieces of a request's body while they are within the limit; `pieces` is who reads it.
 
     Raises: TooLarge, before the first piece where the length is known.
     """
@@ -42,7 +44,7 @@ async def bounded(request: Request, limit_bytes: int) -> AsyncIterator[bytes]:
     if known.isascii() and known.isdigit() and int(known) > limit_bytes:
         raise _too_large(limit_bytes)
     left = limit_bytes
-    async for piece in request.stream():
+    async for piece in pieces or request.stream():
         left -= len(piece)
         if left < 0:
             raise _too_large(limit_bytes)

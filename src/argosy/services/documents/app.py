@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
+import math
 import os
 from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
@@ -252,12 +253,13 @@ class DocumentsService:
         """With `wait_s`: as soon as something changed or all is done, at the latest after that time."""
         query, batch_id = request.query_params, request.path_params["id"]
         try:
-            wait_s = float(query.get("wait_s", "0"))
+            asked_s = float(query.get("wait_s", "0"))
         except ValueError:
-            wait_s = -1.0
-        if not wait_s >= 0:  # also true of NaN
-            raise InvalidRequest("`wait_s` must be a number of seconds from 0.", param="wait_s")
-        waited = changed(lambda: self._view(batch_id), Deadline.after(min(MAX_WAIT_S, wait_s), self._kit.clock))
+            asked_s = math.nan
+        if not 0 <= asked_s < math.inf:
+            raise InvalidRequest("`wait_s` must be a number of seconds, 0 or more.", param="wait_s")
+        wait_s = min(MAX_WAIT_S, asked_s)
+        waited = changed(lambda: self._view(batch_id), Deadline.after(wait_s, self._kit.clock))
         return _json(await until_gone(request, waited, context_of(request.scope)))
 
     async def _view(self, batch_id: str) -> BatchView:

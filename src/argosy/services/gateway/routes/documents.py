@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from urllib.parse import quote
 
 from fastapi import APIRouter
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import Response
 
 from argosy.clients.exchange import RawResponse
@@ -28,10 +28,11 @@ from argosy.contracts.documents import (
     RefusedUpload,
     TextUpload,
 )
-from argosy.contracts.errors import ArgosyError, CallerGone, InvalidRequest, NotFound, UnsupportedType
+from argosy.contracts.errors import InvalidRequest, NotFound, UnsupportedType
 from argosy.contracts.request import Deadline
 from argosy.contracts.strict_json import printable
 from argosy.services.gateway.batches import follow
+from argosy.services.gateway.caller_stream import CallerStream
 from argosy.services.gateway.gateway import Gateway
 from argosy.services.gateway.routes.parameters import (
     DOCUMENT_FILTERS,
@@ -75,14 +76,15 @@ def router(gateway: Gateway) -> APIRouter:
             raise UnsupportedType(f"Content-Type {shown} is not accepted here. Send {' or '.join(types)}.")
         context = context_of(request.scope)
         most_bytes = gateway.settings.max_body_bytes
-        body = _Body(request, min(json_bytes, most_bytes) if kind == JSON else most_bytes)
+        body = bounded(
+            request,
+            min(json_bytes, most_bytes) if kind == JSON else most_bytes,
+            CallerStream(request.receive).pieces(),
+        )
         headers = {name: request.headers[name] for name in PASSED_ON if name in request.headers}
-        try:
-            answer = await gateway.upstream.documents.forward(
-                "POST", path, context, body=body.pieces(), headers=headers, params=_query(request)
-            )
-        except ArgosyError as error:
-            raise body.failure or error from error
+        answer = await gateway.upstream.documents.forward(
+            "POST", path, context, body=body, headers=headers, params=_query(request)
+        )
         return _as_it_came(answer)
 
     @routes.post(
@@ -195,30 +197,6 @@ def router(gateway: Gateway) -> APIRouter:
         return await forward(request, f"/collections/{_segment(name)}")
 
     return routes
-
-
-class _Body:
-    """A request's body as it comes, within its limit.
-
-    It remembers why it ended early: the transport only sees that it did.
-    """
-
-    def __init__(self, request: Request, most_bytes: int) -> None:
-        self._request = request
-        self._most_bytes = most_bytes
-        self.failure: ArgosyError | None = None
-
-    async def pieces(self) -> AsyncIterator[bytes]:
-        try:
-            async for piece in bounded(self._request, self._most_bytes):
-                if piece:
-                    yield piece
-        except ArgosyError as error:
-            self.failure = error
-            raise
-        except ClientDisconnect as error:
-            self.failure = CallerGone("The caller has gone.")
-            raise self.failure from error
 
 
 def _as_it_came(answer: RawResponse) -> Response:

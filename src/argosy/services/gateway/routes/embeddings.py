@@ -34,7 +34,7 @@ LINE_PARAMETERS: tuple[tuple[str, Schema, str], ...] = (
     ("encoding_format", {"type": "string", "enum": ["float", "base64"]}, "Of a request line by line: as in the body."),
     ("dimensions", number(1, MAX_COUNT), "Of a request line by line: as in the body."),
 )
-_POSITION = re.compile(r"texts\[(\d+)\]")
+_POSITION = re.compile(r"texts\[([0-9]{1,9})\]")
 
 
 def router(gateway: Gateway) -> APIRouter:
