@@ -20,8 +20,19 @@ from starlette.routing import Route
 
 from argosy.clients.upstreams import Upstreams
 from argosy.config.models import DocumentsSettings
-from argosy.contracts.codec import JSON, decode
-from argosy.contracts.documents import Accepted, BatchView, CollectionCreate, DocumentStatus, RefusedUpload
+from argosy.contracts.codec import JSON
+from argosy.contracts.documents import (
+    MAX_TEXTS_BYTES,
+    Accepted,
+    BatchView,
+    Cancelled,
+    CollectionCreate,
+    CollectionList,
+    DocumentStatus,
+    Dropped,
+    Forgotten,
+    RefusedUpload,
+)
 from argosy.contracts.errors import ArgosyError, InvalidRequest
 from argosy.contracts.request import Deadline, RequestContext
 from argosy.contracts.store import EnsureCollection
@@ -45,6 +56,7 @@ from argosy.services.documents.upkeep import Upkeep
 from argosy.services.documents.uploads import Incoming, read_upload
 from argosy.services.documents.worker import Worker
 from argosy.serving.app import create_app, until_gone
+from argosy.serving.bodies import json_message
 from argosy.serving.kit import Details, Kit
 from argosy.serving.middleware import body_of, context_of
 from argosy.telemetry.logs import logger
@@ -186,7 +198,9 @@ class DocumentsService:
 
     async def _refuse(self, request: Request) -> Response:
         """Keeps what its sender was refused, or could not read, as failed documents."""
-        refused = checked(decode(await request.body(), RefusedUpload, JSON), self._settings.max_files_per_request)
+        refused = checked(
+            await json_message(request, RefusedUpload, MAX_TEXTS_BYTES), self._settings.max_files_per_request
+        )
         kept = await self._in_thread(self._catalog.refuse, refused)
         self._spawn(self._tell_store(refused.collection, context_of(request.scope)))
         return _json(kept, 202)
@@ -213,7 +227,7 @@ class DocumentsService:
         with contextlib.suppress(ArgosyError):
             await self._upstreams.store.forget(forget, _brief(context_of(request.scope)))
         self._wake()
-        return _json({"id": document_id, "deleted": True})
+        return _json(Forgotten(document_id))
 
     async def _retry(self, request: Request) -> Response:
         view = await self._in_thread(self._interventions.retry, request.path_params["id"])
@@ -226,7 +240,7 @@ class DocumentsService:
     async def _cancel_batch(self, request: Request) -> Response:
         batch_id = request.path_params["id"]
         cancelled = await self._in_thread(self._interventions.cancel_batch, batch_id)
-        return _json({"id": batch_id, "cancelled": cancelled})
+        return _json(Cancelled(batch_id, cancelled))
 
     async def _jobs(self, request: Request) -> Response:
         query = request.query_params
@@ -257,10 +271,10 @@ class DocumentsService:
         return await self._in_thread(self._catalog.batch, batch_id)
 
     async def _collections(self, request: Request) -> Response:
-        return await self._answer(lambda: {"collections": self._catalog.collections()})
+        return await self._answer(lambda: CollectionList(self._catalog.collections()))
 
     async def _create_collection(self, request: Request) -> Response:
-        wanted = decode(await request.body(), CollectionCreate, JSON)
+        wanted = await json_message(request, CollectionCreate, MAX_TEXTS_BYTES)
         view = await asyncio.to_thread(self._catalog.create_collection, wanted.name)
         await self._tell_store(wanted.name, context_of(request.scope))
         return _json(view, 201)
@@ -271,7 +285,7 @@ class DocumentsService:
         with contextlib.suppress(ArgosyError):
             await self._upstreams.store.drop(EnsureCollection(name), _brief(context_of(request.scope)))
         self._wake()
-        return _json({"name": name, "deleted": True, "documents": count})
+        return _json(Dropped(name, count))
 
     async def _answer(self, work: Callable[[], object]) -> Response:
         return _json(await self._in_thread(work))
