@@ -178,6 +178,9 @@ class DocumentsSettings(ServiceSettings):
     max_queued_documents: int = Field(10_000, ge=1, description="Documents waiting; more are answered 429.")
     max_queued_bytes: int = Field(2 * 2**30, ge=1, description="Bytes waiting; more are answered 429.")
     max_files_per_request: int = Field(64, ge=1, description="Documents in one upload.")
+    max_receiving_bytes: int = Field(
+        2**30, ge=2**20, description="Bytes of uploads being received at once by one replica; more are answered 429."
+    )
     max_attempts: int = Field(5, ge=1, le=100, description="Times a document is tried before it is dead.")
     lease_s: float = Field(30.0, gt=0, description="Time after which a silent worker's document goes to another.")
     parse_timeout_s: float = Field(120.0, gt=0, description="Time to parse one document, whatever its size.")

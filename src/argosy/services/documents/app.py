@@ -24,7 +24,7 @@ from argosy.contracts.documents import Accepted, BatchView, CollectionCreate, Do
 from argosy.contracts.errors import ArgosyError, InvalidRequest
 from argosy.contracts.request import Deadline, RequestContext
 from argosy.contracts.store import EnsureCollection
-from argosy.services.documents.blobs import BlobStore, content_hash
+from argosy.services.documents.blobs import BlobStore
 from argosy.services.documents.catalog import Catalog
 from argosy.services.documents.chunking import ChunkLimits
 from argosy.services.documents.database import Database, open_database
@@ -38,10 +38,11 @@ from argosy.services.documents.parsing import ParserLimits, ParserPool
 from argosy.services.documents.pipeline import Pipeline, PipelineSettings
 from argosy.services.documents.processing import processing_key, vectors_key
 from argosy.services.documents.refusals import checked
+from argosy.services.documents.spool import Spool, Spooled
 from argosy.services.documents.statistics import report
 from argosy.services.documents.tokenization import ModelTokenizer
 from argosy.services.documents.upkeep import Upkeep
-from argosy.services.documents.uploads import Incoming, read_upload
+from argosy.services.documents.uploads import Incoming, Uploads, small_body
 from argosy.services.documents.worker import Worker
 from argosy.serving.app import create_app, until_gone
 from argosy.serving.kit import Details, Kit
@@ -55,6 +56,8 @@ MAX_WAIT_S = 60.0
 MAX_WINDOW_S = 7 * 86_400
 CALLER_THREADS = 8
 MAX_DIGITS = 15
+MAX_REFUSED_BYTES = 4 * 2**20
+MAX_COLLECTION_BYTES = 65_536
 
 
 class DocumentsService:
@@ -63,7 +66,7 @@ class DocumentsService:
             raise TypeError("the documents service needs its own settings")
         self._kit = kit
         self._settings = kit.settings
-        self._folder = Path(kit.record.data_dir)
+        self.folder = Path(kit.record.data_dir)
         self._upstreams = Upstreams.of(kit)
         self._worker: Worker | None = None
         self._parser: ParserPool | None = None
@@ -75,6 +78,8 @@ class DocumentsService:
         self._meters = IngestionMeters(kit.metrics.registry)
         self._threads = ThreadPoolExecutor(CALLER_THREADS, thread_name_prefix="documents-call")
         self._upkeep: Upkeep | None = None
+        self.spool = Spool(self.folder / "uploads", kit.settings.max_receiving_bytes)
+        self._uploads = Uploads(kit.settings, self._in_thread)
         self.app = create_app(
             kit,
             [
@@ -99,9 +104,10 @@ class DocumentsService:
     async def start(self) -> None:
         settings, embedding = self._settings, self._kit.fleet.services.embedding
         self._database = database = await asyncio.to_thread(
-            open_database, settings.database, self._folder, dict(os.environ)
+            open_database, settings.database, self.folder, dict(os.environ)
         )
-        self._blobs = await asyncio.to_thread(BlobStore, self._folder / "blobs")
+        self._blobs = await asyncio.to_thread(BlobStore, self.folder / "blobs")
+        await asyncio.to_thread(self.spool.prepare)
         limits = QueueLimits(settings.max_queued_documents, settings.max_queued_bytes)
         self._catalog = await asyncio.to_thread(Catalog, database, limits, processing_key(settings, embedding))
         self._interventions = Interventions(database, limits)
@@ -148,26 +154,29 @@ class DocumentsService:
     async def _add(self, request: Request) -> Response:
         """202 once every document of the request is on disk; refused as a whole otherwise."""
         context = context_of(request.scope)
-        try:
-            incoming = await read_upload(request, self._settings)
-        except ArgosyError:
-            await body_of(request.scope).drain()
-            raise
-        accepted = await self._in_thread(self._accept, incoming)
+        with Spooled(self.spool) as spooled:
+            try:
+                self.spool.check(int(request.headers.get("content-length", "0")))
+                incoming = await self._uploads.read(request, spooled)
+            except ArgosyError:
+                await body_of(request.scope).drain()
+                raise
+            async with self._uploads.turn(spooled):
+                accepted = await self._in_thread(self._accept, incoming, spooled)
         if any(entry.status is DocumentStatus.QUEUED for entry in accepted.documents):
             self._wake()
             self._spawn(self._tell_store(incoming.collection, context))
         return _json(accepted, 202)
 
-    def _accept(self, incoming: Incoming) -> Accepted:
+    def _accept(self, incoming: Incoming, spooled: Spooled) -> Accepted:
         """Nothing is written for what there is no room for; what there is room for is on disk before it is accepted."""
         uploads = [
             Upload(
                 name=content.name,
                 source=content.source,
                 content_type=content.content_type,
-                bytes_len=len(content.data),
-                content_hash=content_hash(content.data),
+                bytes_len=content.end - content.start,
+                content_hash=content.hash,
                 title=content.title,
                 metadata=content.metadata,
             )
@@ -175,12 +184,15 @@ class DocumentsService:
         ]
         self._catalog.check_room(incoming.collection, uploads)
         for content in incoming.contents:
-            self._blobs.put(content.data)
+            self._blobs.put(spooled.read(content.start, content.end))
         return self._catalog.accept(incoming.collection, uploads, incoming.group)
 
     async def _refuse(self, request: Request) -> Response:
         """Keeps what its sender was refused, or could not read, as failed documents."""
-        refused = checked(decode(await request.body(), RefusedUpload, JSON), self._settings.max_files_per_request)
+        refused = checked(
+            decode(await small_body(request, MAX_REFUSED_BYTES), RefusedUpload, JSON),
+            self._settings.max_files_per_request,
+        )
         kept = await self._in_thread(self._catalog.refuse, refused)
         self._spawn(self._tell_store(refused.collection, context_of(request.scope)))
         return _json(kept, 202)
@@ -251,7 +263,7 @@ class DocumentsService:
         return await self._answer(lambda: {"collections": self._catalog.collections()})
 
     async def _create_collection(self, request: Request) -> Response:
-        wanted = decode(await request.body(), CollectionCreate, JSON)
+        wanted = decode(await small_body(request, MAX_COLLECTION_BYTES), CollectionCreate, JSON)
         view = await asyncio.to_thread(self._catalog.create_collection, wanted.name)
         await self._tell_store(wanted.name, context_of(request.scope))
         return _json(view, 201)

@@ -11,7 +11,7 @@ from email import errors, policy
 from email.message import EmailMessage, MIMEPart
 from email.parser import BytesParser
 from email.utils import parsedate_to_datetime
-from typing import Any
+from typing import Any, cast
 
 from argosy.contracts.errors import ArgosyError, OversizedDocument, UnreadableDocument
 from argosy.services.documents.blocks import BlockKind, split_blocks
@@ -82,7 +82,8 @@ class _Parts:
 
 def _message(data: bytes, name: str) -> EmailMessage:
     try:
-        return BytesParser(policy=_BoundedHeaders(message_factory=_Parts(name))).parsebytes(data)
+        reader = BytesParser(policy=_BoundedHeaders(message_factory=_Parts(name)))
+        return cast("EmailMessage", reader.parsebytes(data))
     except _UNREADABLE as error:
         raise UnreadableDocument(f"{name} is damaged: it cannot be read as an e-mail.") from error
 
