@@ -183,9 +183,17 @@ class DocumentsSettings(ServiceSettings):
     )
     max_attempts: int = Field(5, ge=1, le=100, description="Times a document is tried before it is dead.")
     lease_s: float = Field(30.0, gt=0, description="Time after which a silent worker's document goes to another.")
-    parse_timeout_s: float = Field(120.0, gt=0, description="Time to parse one document, whatever its size.")
+    parse_timeout_s: float = Field(
+        120.0,
+        gt=0,
+        description="Time to parse one document, whatever its size; also the longest time without progress, to which "
+        "each MiB adds 4 s.",
+    )
     parse_timeout_per_mib_s: float = Field(
         60.0, ge=0, le=3600, description="Time beyond that for each MiB of it: long PDFs and scans take long."
+    )
+    parse_turn_s: float = Field(
+        20.0, gt=0, description="Time after which a document being parsed makes room for another sender's that waits."
     )
     parser_memory_bytes: int = Field(2 * 2**30, ge=2**28, description="Address space of one parser process.")
 

@@ -37,6 +37,7 @@ from argosy.services.documents.meters import IngestionMeters
 from argosy.services.documents.parsing import ParserLimits, ParserPool
 from argosy.services.documents.pipeline import Pipeline, PipelineSettings
 from argosy.services.documents.processing import processing_key, vectors_key
+from argosy.services.documents.reading import OVERTIME_PLACES
 from argosy.services.documents.refusals import checked
 from argosy.services.documents.spool import Spool, Spooled
 from argosy.services.documents.statistics import report
@@ -112,7 +113,8 @@ class DocumentsService:
         self._catalog = await asyncio.to_thread(Catalog, database, limits, processing_key(settings, embedding))
         self._interventions = Interventions(database, limits)
         jobs = Jobs(database, JobRules(lease_s=settings.lease_s, max_attempts=settings.max_attempts))
-        self._parser = ParserPool(settings.parsers, ParserLimits(memory_bytes=settings.parser_memory_bytes))
+        limits_of_one = ParserLimits(memory_bytes=settings.parser_memory_bytes, still_s=settings.parse_timeout_s)
+        self._parser = ParserPool(settings.parsers + OVERTIME_PLACES, limits_of_one)
         await self._upstreams.start()
         tokenizer = await asyncio.to_thread(ModelTokenizer, embedding)
         tokens = min(settings.chunk_tokens, tokenizer.room)
@@ -129,6 +131,7 @@ class DocumentsService:
                 parse_timeout_s=settings.parse_timeout_s,
                 parse_timeout_per_mib_s=settings.parse_timeout_per_mib_s,
                 readers=settings.parsers,
+                parse_turn_s=settings.parse_turn_s,
                 vectors=vectors_key(embedding),
             ),
             on_indexed=self._meters.indexed,

@@ -18,6 +18,7 @@ from argosy.services.documents.blocks import BlockKind, split_blocks
 from argosy.services.documents.charsets import known_charset
 from argosy.services.documents.formats import Format, detect
 from argosy.services.documents.parsed import ParsedDocument, Properties, normalise
+from argosy.services.documents.progress import progress
 
 MAX_DEPTH = 4
 """Messages inside messages."""
@@ -154,6 +155,8 @@ def _add(data: bytes, called: str, kind: Format, reading: _Reading, levels: int)
     except ArgosyError as error:
         reading.left_out.append(error.message)
         return False
+    finally:
+        progress.step()
     reading.parts.append(lower_headings(parsed.text.strip(), levels) if parsed.markdown else parsed.text.strip())
     reading.left_out += parsed.left_out
     return True
