@@ -24,6 +24,7 @@ from argosy.services.documents.app import DocumentsService
 from argosy.services.documents.archives import MAX_MEMBERS, members_of
 from argosy.services.documents.json_count import holds_more_values
 from argosy.services.documents.spool import MEMORY_BYTES, Spool, Spooled
+from argosy.serving.middleware import IncomingBody
 from tests.asgi import Answer, call
 from tests.kits import FLEET_HEADERS
 from tests.security.documents import documents_service
@@ -259,6 +260,20 @@ async def test_uploads_being_received_are_bounded_in_total(service: DocumentsSer
     answer = await send(service, body, kind)
     assert answer.status == 202
     assert service.spool.used_bytes == 0
+
+
+async def test_a_refused_upload_holds_nothing_while_the_rest_of_it_is_read(
+    service: DocumentsService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held: list[int] = []
+
+    async def drain(body: IncomingBody) -> None:
+        held.append(service.spool.used_bytes)
+
+    monkeypatch.setattr(IncomingBody, "drain", drain)
+    body = part("files", b"Tides. " * 300_000, "a.txt") + part("other", b"x") + b"--b--\r\n"
+    assert (await send(service, body)).status == 400
+    assert held == [0]
 
 
 async def test_an_upload_that_would_fill_the_disk_is_refused(

@@ -158,15 +158,15 @@ class DocumentsService:
     async def _add(self, request: Request) -> Response:
         """202 once every document of the request is on disk; refused as a whole otherwise."""
         context = context_of(request.scope)
-        with Spooled(self.spool) as spooled:
-            try:
+        try:
+            with Spooled(self.spool) as spooled:
                 self.spool.check(int(request.headers.get("content-length", "0")))
                 incoming = await self._uploads.read(request, spooled)
-            except ArgosyError:
-                await body_of(request.scope).drain()
-                raise
-            async with self._uploads.turn(spooled):
-                accepted = await self._in_thread(self._accept, incoming, spooled)
+                async with self._uploads.turn(spooled):
+                    accepted = await self._in_thread(self._accept, incoming, spooled)
+        except ArgosyError:  # nothing is held any more while the rest of the body is read
+            await body_of(request.scope).drain()
+            raise
         if any(entry.status is DocumentStatus.QUEUED for entry in accepted.documents):
             self._wake()
             self._spawn(self._tell_store(incoming.collection, context))

@@ -138,11 +138,13 @@ class Spooled:
             if start >= self._on_disk:
                 return bytes(self._buffer[start - self._on_disk : end - self._on_disk])
             assert self._file is not None
-            found = bytearray()
-            while start + len(found) < min(end, self._on_disk):
-                at = start + len(found)
-                found += os.pread(self._file.fileno(), min(end, self._on_disk) - at, at)
-            return bytes(found + self._buffer[: max(0, end - self._on_disk)])
+            parts, at = [], start
+            while at < min(end, self._on_disk):
+                parts.append(os.pread(self._file.fileno(), min(end, self._on_disk) - at, at))
+                at += len(parts[-1])
+            if end > self._on_disk:
+                parts.append(bytes(self._buffer[: end - self._on_disk]))
+            return b"".join(parts)  # one part, which is the rule, is not copied
 
     def _take(self, piece: bytes | bytearray) -> bool:
         """Returns: whether the buffer is to be flushed."""
