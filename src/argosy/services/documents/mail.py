@@ -5,6 +5,7 @@ Runs in the parser's child. The standard library reads the message; attachments 
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from email import errors, policy
@@ -61,10 +62,16 @@ class _BoundedHeaders(policy.EmailPolicy):
     """Headers are cut before anything in them is decoded; one too broken to be read counts as empty."""
 
     def header_fetch_parse(self, name: str, value: str) -> Any:
-        try:
-            return super().header_fetch_parse(name, value[:MAX_HEADER_CHARS] if type(value) is str else value)
-        except _UNREADABLE:
-            return super().header_fetch_parse(name, "")
+        return _parsed_header(name, value[:MAX_HEADER_CHARS] if type(value) is str else value)
+
+
+@functools.lru_cache(maxsize=256)
+def _parsed_header(name: str, value: str) -> Any:
+    """Kept, because the standard library parses a header anew each time it is asked about it."""
+    try:
+        return policy.default.header_fetch_parse(name, value)
+    except _UNREADABLE:
+        return policy.default.header_fetch_parse(name, "")
 
 
 class _Parts:
