@@ -22,7 +22,6 @@ from argosy.clients.upstreams import Upstreams
 from argosy.config.models import DocumentsSettings
 from argosy.contracts.codec import JSON
 from argosy.contracts.documents import (
-    MAX_TEXTS_BYTES,
     Accepted,
     BatchView,
     Cancelled,
@@ -36,7 +35,7 @@ from argosy.contracts.documents import (
 from argosy.contracts.errors import ArgosyError, InvalidRequest
 from argosy.contracts.request import Deadline, RequestContext
 from argosy.contracts.store import EnsureCollection
-from argosy.services.documents.blobs import BlobStore, content_hash
+from argosy.services.documents.blobs import BlobStore
 from argosy.services.documents.catalog import Catalog
 from argosy.services.documents.chunking import ChunkLimits
 from argosy.services.documents.database import Database, open_database
@@ -49,11 +48,13 @@ from argosy.services.documents.meters import IngestionMeters
 from argosy.services.documents.parsing import ParserLimits, ParserPool
 from argosy.services.documents.pipeline import Pipeline, PipelineSettings
 from argosy.services.documents.processing import processing_key, vectors_key
+from argosy.services.documents.reading import OVERTIME_PLACES
 from argosy.services.documents.refusals import checked
+from argosy.services.documents.spool import Spool, Spooled
 from argosy.services.documents.statistics import report
 from argosy.services.documents.tokenization import ModelTokenizer
 from argosy.services.documents.upkeep import Upkeep
-from argosy.services.documents.uploads import Incoming, read_upload
+from argosy.services.documents.uploads import Incoming, Uploads
 from argosy.services.documents.worker import Worker
 from argosy.serving.app import create_app, until_gone
 from argosy.serving.bodies import json_message
@@ -69,6 +70,8 @@ MAX_WAIT_S = 60.0
 MAX_WINDOW_S = 7 * 86_400
 CALLER_THREADS = 8
 MAX_DIGITS = 15
+MAX_REFUSED_BYTES = 4 * 2**20
+MAX_COLLECTION_BYTES = 65_536
 
 log = logger("documents")
 
@@ -79,7 +82,7 @@ class DocumentsService:
             raise TypeError("the documents service needs its own settings")
         self._kit = kit
         self._settings = kit.settings
-        self._folder = Path(kit.record.data_dir)
+        self.folder = Path(kit.record.data_dir)
         self._upstreams = Upstreams.of(kit)
         self._worker: Worker | None = None
         self._parser: ParserPool | None = None
@@ -91,6 +94,8 @@ class DocumentsService:
         self._meters = IngestionMeters(kit.metrics.registry)
         self._threads = ThreadPoolExecutor(CALLER_THREADS, thread_name_prefix="documents-call")
         self._upkeep: Upkeep | None = None
+        self.spool = Spool(self.folder / "uploads", kit.settings.max_receiving_bytes)
+        self._uploads = Uploads(kit.settings, self._in_thread)
         self.app = create_app(
             kit,
             [
@@ -115,14 +120,16 @@ class DocumentsService:
     async def start(self) -> None:
         settings, embedding = self._settings, self._kit.fleet.services.embedding
         self._database = database = await asyncio.to_thread(
-            open_database, settings.database, self._folder, dict(os.environ)
+            open_database, settings.database, self.folder, dict(os.environ)
         )
-        self._blobs = await asyncio.to_thread(BlobStore, self._folder / "blobs")
+        self._blobs = await asyncio.to_thread(BlobStore, self.folder / "blobs")
+        await asyncio.to_thread(self.spool.prepare)
         limits = QueueLimits(settings.max_queued_documents, settings.max_queued_bytes)
         self._catalog = await asyncio.to_thread(Catalog, database, limits, processing_key(settings, embedding))
         self._interventions = Interventions(database, limits)
         jobs = Jobs(database, JobRules(lease_s=settings.lease_s, max_attempts=settings.max_attempts))
-        self._parser = ParserPool(settings.parsers, ParserLimits(memory_bytes=settings.parser_memory_bytes))
+        limits_of_one = ParserLimits(memory_bytes=settings.parser_memory_bytes, still_s=settings.parse_timeout_s)
+        self._parser = ParserPool(settings.parsers + OVERTIME_PLACES, limits_of_one)
         await self._upstreams.start()
         tokenizer = await asyncio.to_thread(ModelTokenizer, embedding)
         tokens = min(settings.chunk_tokens, tokenizer.room)
@@ -139,6 +146,7 @@ class DocumentsService:
                 parse_timeout_s=settings.parse_timeout_s,
                 parse_timeout_per_mib_s=settings.parse_timeout_per_mib_s,
                 readers=settings.parsers,
+                parse_turn_s=settings.parse_turn_s,
                 vectors=vectors_key(embedding),
             ),
             on_indexed=self._meters.indexed,
@@ -167,25 +175,28 @@ class DocumentsService:
         """202 once every document of the request is on disk; refused as a whole otherwise."""
         context = context_of(request.scope)
         try:
-            incoming = await read_upload(request, self._settings)
-        except ArgosyError:
+            with Spooled(self.spool) as spooled:
+                self.spool.check(int(request.headers.get("content-length", "0")))
+                incoming = await self._uploads.read(request, spooled)
+                async with self._uploads.turn(spooled):
+                    accepted = await self._in_thread(self._accept, incoming, spooled)
+        except ArgosyError:  # nothing is held any more while the rest of the body is read
             await body_of(request.scope).drain()
             raise
-        accepted = await self._in_thread(self._accept, incoming)
         if any(entry.status is DocumentStatus.QUEUED for entry in accepted.documents):
             self._wake()
             self._spawn(self._tell_store(incoming.collection, context))
         return _json(accepted, 202)
 
-    def _accept(self, incoming: Incoming) -> Accepted:
+    def _accept(self, incoming: Incoming, spooled: Spooled) -> Accepted:
         """Nothing is written for what there is no room for; what there is room for is on disk before it is accepted."""
         uploads = [
             Upload(
                 name=content.name,
                 source=content.source,
                 content_type=content.content_type,
-                bytes_len=len(content.data),
-                content_hash=content_hash(content.data),
+                bytes_len=content.end - content.start,
+                content_hash=content.hash,
                 title=content.title,
                 metadata=content.metadata,
             )
@@ -193,13 +204,13 @@ class DocumentsService:
         ]
         self._catalog.check_room(incoming.collection, uploads)
         for content in incoming.contents:
-            self._blobs.put(content.data)
+            self._blobs.put(spooled.read(content.start, content.end))
         return self._catalog.accept(incoming.collection, uploads, incoming.group)
 
     async def _refuse(self, request: Request) -> Response:
         """Keeps what its sender was refused, or could not read, as failed documents."""
         refused = checked(
-            await json_message(request, RefusedUpload, MAX_TEXTS_BYTES), self._settings.max_files_per_request
+            await json_message(request, RefusedUpload, MAX_REFUSED_BYTES), self._settings.max_files_per_request
         )
         kept = await self._in_thread(self._catalog.refuse, refused)
         self._spawn(self._tell_store(refused.collection, context_of(request.scope)))
@@ -274,7 +285,7 @@ class DocumentsService:
         return await self._answer(lambda: CollectionList(self._catalog.collections()))
 
     async def _create_collection(self, request: Request) -> Response:
-        wanted = await json_message(request, CollectionCreate, MAX_TEXTS_BYTES)
+        wanted = await json_message(request, CollectionCreate, MAX_COLLECTION_BYTES)
         view = await asyncio.to_thread(self._catalog.create_collection, wanted.name)
         await self._tell_store(wanted.name, context_of(request.scope))
         return _json(view, 201)
@@ -290,7 +301,7 @@ class DocumentsService:
     async def _answer(self, work: Callable[[], object]) -> Response:
         return _json(await self._in_thread(work))
 
-    async def _in_thread(self, work: Callable[P, R], *arguments: P.args, **named: P.kwargs) -> R:
+    async def _in_thread(self, work: Callable[P, R], /, *arguments: P.args, **named: P.kwargs) -> R:
         """On threads of the callers' own: work on documents may fill the others."""
         call = functools.partial(work, *arguments, **named)
         return await asyncio.get_running_loop().run_in_executor(self._threads, call)
