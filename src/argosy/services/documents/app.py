@@ -23,10 +23,10 @@ from argosy.contracts.codec import JSON, decode
 from argosy.contracts.documents import Accepted, BatchView, CollectionCreate, DocumentStatus, RefusedUpload
 from argosy.contracts.errors import ArgosyError, InvalidRequest
 from argosy.contracts.request import Deadline, RequestContext
-from argosy.contracts.store import EnsureCollection
 from argosy.services.documents.blobs import BlobStore, content_hash
 from argosy.services.documents.catalog import Catalog
 from argosy.services.documents.chunking import ChunkLimits
+from argosy.services.documents.clearing import Clearing
 from argosy.services.documents.database import Database, open_database
 from argosy.services.documents.following import changed
 from argosy.services.documents.intake import QueueLimits, Upload
@@ -131,6 +131,8 @@ class DocumentsService:
         self._worker.start()
         self._upkeep = Upkeep(database, self._catalog, self._blobs, self._meters, self._busy)
         self._spawn(self._upkeep.run())
+        self._clearing = Clearing(database, self._blobs, self._upstreams.store, self._kit.clock)
+        self._spawn(self._clearing.run())
 
     async def stop(self) -> None:
         for task in self._background:
@@ -176,7 +178,12 @@ class DocumentsService:
         self._catalog.check_room(incoming.collection, uploads)
         for content in incoming.contents:
             self._blobs.put(content.data)
-        return self._catalog.accept(incoming.collection, uploads, incoming.group)
+        accepted = self._catalog.accept(incoming.collection, uploads, incoming.group)
+        for content, upload in zip(incoming.contents, uploads, strict=True):
+            # Until it was accepted, the last document of the same content may have been deleted with it.
+            if upload.content_hash is not None and not self._blobs.has(upload.content_hash):
+                self._blobs.put(content.data)
+        return accepted
 
     async def _refuse(self, request: Request) -> Response:
         """Keeps what its sender was refused, or could not read, as failed documents."""
@@ -188,7 +195,9 @@ class DocumentsService:
     async def _tell_store(self, collection: str, context: RequestContext) -> None:
         """A search of a new collection finds it empty rather than missing; indexing ensures it again."""
         with contextlib.suppress(ArgosyError):
-            await self._upstreams.store.ensure(EnsureCollection(collection), _brief(context))
+            wanted = await self._in_thread(self._catalog.generation, collection)
+            if wanted is not None:
+                await self._upstreams.store.ensure(wanted, _brief(context))
 
     async def _list(self, request: Request) -> Response:
         query = request.query_params
@@ -207,6 +216,7 @@ class DocumentsService:
         with contextlib.suppress(ArgosyError):
             await self._upstreams.store.forget(forget, _brief(context_of(request.scope)))
         self._wake()
+        self._clearing.wake()
         return _json({"id": document_id, "deleted": True})
 
     async def _retry(self, request: Request) -> Response:
@@ -258,10 +268,10 @@ class DocumentsService:
 
     async def _delete_collection(self, request: Request) -> Response:
         name = request.path_params["name"]
-        count = await asyncio.to_thread(self._catalog.delete_collection, name)
+        count, dropped = await asyncio.to_thread(self._catalog.delete_collection, name)
         with contextlib.suppress(ArgosyError):
-            await self._upstreams.store.drop(EnsureCollection(name), _brief(context_of(request.scope)))
-        self._wake()
+            await self._upstreams.store.drop(dropped, _brief(context_of(request.scope)))
+        self._clearing.wake()
         return _json({"name": name, "deleted": True, "documents": count})
 
     async def _answer(self, work: Callable[[], object]) -> Response:

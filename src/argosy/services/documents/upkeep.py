@@ -16,7 +16,7 @@ from argosy.services.documents.queueing import queue_size
 from argosy.telemetry.logs import logger
 
 QUEUE_WATCH_S = 2.0
-HOUSEKEEPING_S = 3600.0
+HOUSEKEEPING_S = 600.0
 
 log = logger("documents")
 
