@@ -71,7 +71,7 @@ class Clearing:
 
     async def once(self) -> None:
         """Delete contents first: they need no other service. Raises: ArgosyError."""
-        while await asyncio.to_thread(self._delete_some):
+        while await asyncio.to_thread(self.delete_some):
             pass
         try:
             await self._drop_collections()
@@ -101,7 +101,8 @@ class Clearing:
         with self._database.write() as connection:
             connection.execute(delete(removals).where(*which))
 
-    def _delete_some(self) -> int:
+    def delete_some(self) -> int:
+        """Delete some discarded contents that no document needs. Blocking. Returns: 0 when nothing is left to do."""
         with self._database.read() as connection:
             if connection.execute(select(discards.c.id).limit(1)).first() is None:
                 return 0

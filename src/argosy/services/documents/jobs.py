@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, case, select, update
+from sqlalchemy import Connection, case, func, select, update
 
 from argosy.contracts.documents import DocumentFault, DocumentStatus
 from argosy.contracts.store import Metadata
@@ -46,8 +46,8 @@ class Job:
     metadata: Metadata = field(default_factory=dict)
     vectors: tuple[str, ...] = ()
     """Where vectors of such chunks may be kept: of the version before, of other documents with the same content."""
-    generation: int = 0
-    """Of the collection."""
+    generation: int | None = None
+    """Of the collection; None when that is deleted."""
 
     @property
     def lease(self) -> tuple[int, int]:
@@ -123,8 +123,8 @@ class Jobs:
                 _mark(connection, row, now, status=DocumentStatus.RUNNING, attempts=row.attempts)
             document = connection.execute(select(documents).where(documents.c.id == row.document_id)).one()
             vectors = _vectors(connection, document)
-            known = select(collections.c.generation).where(collections.c.name == row.collection)
-            generation = connection.execute(known).scalar() or 0
+            known = select(func.coalesce(collections.c.generation, 0)).where(collections.c.name == row.collection)
+            generation = connection.execute(known).scalar()
         return Job(
             id=row.id,
             kind=JobKind(row.kind),
@@ -194,6 +194,10 @@ class Jobs:
                     error_detail=None,
                 )
                 discard(connection, {before.text_hash, before.vectors_hash} - {indexed.text_hash, indexed.vectors_hash})
+            elif before.status == DELETED:  # an older release left its contents to this job
+                gone = update(documents).where(documents.c.id == job.document_id)
+                connection.execute(gone.values(content_hash=None, text_hash=None, vectors_hash=None))
+                discard(connection, [before.content_hash, before.text_hash, before.vectors_hash])
 
     def discard(self, hashes: Sequence[str]) -> None:
         """Give up stored content that a job made and that no document will need."""

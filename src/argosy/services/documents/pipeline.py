@@ -32,6 +32,7 @@ from argosy.services.documents.room import Room
 from argosy.services.documents.schema import JobKind
 from argosy.services.documents.stored_chunk import as_chunk
 from argosy.services.documents.timing import StageTimes
+from argosy.services.documents.titles import shortened
 from argosy.services.documents.tokens import Tokenizer
 from argosy.services.documents.vectors import KeptVectors, VectorPool, text_hash
 from argosy.telemetry.logs import logger
@@ -40,6 +41,8 @@ log = logger("documents")
 STAGE_EVERY_S = 0.5
 MAX_LEFT_OUT = 20
 """Sentences kept about parts that could not be read."""
+MAX_LEFT_OUT_CHARS = 500
+"""Of each: it may quote a name from the document."""
 
 
 class Parser(Protocol):
@@ -276,20 +279,28 @@ class Pipeline:
     ) -> None:
         chunks = [as_chunk(job, draft) for draft in part]
         request = UpsertRequest(
-            job.collection, answer.model, answer.dimensions, chunks, answer.vectors, job.generation, fields
+            job.collection, answer.model, answer.dimensions, chunks, answer.vectors, job.generation or 0, fields
         )
         with times.measured("index"):
             try:
                 await self._store.upsert(request, self._context(job))
             except CollectionNotFound:
                 await asyncio.to_thread(self._jobs.check, job)  # or it was deleted, and must not come back
-                await self._store.ensure(EnsureCollection(job.collection, job.generation), self._context(job))
+                await self._store.ensure(EnsureCollection(job.collection, job.generation or 0), self._context(job))
                 await self._store.upsert(request, self._context(job))
 
     async def _forget(self, job: Job) -> None:
         await self._stage(job, "forget", 0.0)
+        forget = ForgetRequest(job.collection, job.document_id, job.version)
         with contextlib.suppress(CollectionNotFound):  # gone is done
-            await self._store.forget(ForgetRequest(job.collection, job.document_id, job.version), self._context(job))
+            try:
+                await self._store.forget(forget, self._context(job))
+            except CollectionNotFound:
+                if job.generation is None:
+                    raise
+                # The store must refuse what a worker that was only slow may still send.
+                await self._store.ensure(EnsureCollection(job.collection, job.generation), self._context(job))
+                await self._store.forget(forget, self._context(job))
         await asyncio.to_thread(self._jobs.done, job)
 
     async def _stage(self, job: Job, stage: str, progress: float) -> None:
@@ -309,6 +320,6 @@ class Pipeline:
 def _shortened(left_out: Sequence[str]) -> list[str]:
     """A mail may have a hundred attachments, and a list of documents shows them for each."""
     if len(left_out) <= MAX_LEFT_OUT:
-        return list(left_out)
+        return [shortened(sentence, MAX_LEFT_OUT_CHARS) for sentence in left_out]
     shown = MAX_LEFT_OUT - 1
-    return [*left_out[:shown], f"{len(left_out) - shown} more parts could not be read."]
+    return [*_shortened(left_out[:shown]), f"{len(left_out) - shown} more parts could not be read."]

@@ -29,7 +29,7 @@ from argosy.contracts.store import (
 from argosy.services.store.checks import check_ids, check_model, matrix, query_vector
 from argosy.services.store.publication import Collection, Decision, Publication
 from argosy.services.store.rewriting import Copy, Schedule
-from argosy.services.store.shard import Hit, Shard
+from argosy.services.store.shard import Hit, PointId, Shard
 
 MAX_LIMIT = 200
 SWEEP_DOCUMENTS = 64
@@ -132,13 +132,7 @@ class StoreEngine:
         present = total = 0
         if shard is not None:
             shard.flush()
-            present = shard.count(request.document_id, request.version)
-            if present > request.chunks:  # left by an earlier try that cut the document into more
-                self._publication.soil(collection.name)
-                shard.delete_beyond(request.document_id, request.version, request.chunks)
-                shard.flush()
-                present = shard.count(request.document_id, request.version)
-            total = shard.count(request.document_id)
+            present, total = self._counted(shard, request)
         if present < request.chunks:
             raise Conflict(
                 f"Version {request.version} of document {request.document_id} has {present} of {request.chunks} "
@@ -149,6 +143,22 @@ class StoreEngine:
         self._publication.publish(
             collection.name, request.document_id, request.version, chunks=present, stale=total > present, fields=fields
         )
+
+    def _counted(self, shard: Shard, request: PublishRequest) -> tuple[int, int]:
+        """Points of the version and of the whole document, once those beyond the stated count are deleted.
+
+        An earlier try may have cut the document into more chunks.
+        """
+        present = shard.count(request.document_id, request.version, below=request.chunks)
+        total = shard.count(request.document_id)
+        beyond: list[PointId] = []
+        if total > present and shard.count(request.document_id, request.version) > present:
+            if beyond := shard.beyond(request.document_id, request.version, request.chunks):
+                self._publication.soil(request.collection)
+                shard.delete(beyond)
+                shard.flush()
+            present = shard.count(request.document_id, request.version)
+        return present, total - len(beyond)
 
     def forget(self, request: ForgetRequest) -> None:
         """Makes the document invisible, durably; its points go with later sweeps, and their bytes with the next

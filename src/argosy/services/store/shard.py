@@ -134,10 +134,14 @@ def _equals(field: str, value: str | int) -> edge.FieldCondition:
     return edge.FieldCondition(field, match=edge.MatchValue(value))
 
 
-def _of_document(document_id: str, *, version: int | None = None, up_to: int | None = None) -> edge.Filter:
+def _of_document(
+    document_id: str, *, version: int | None = None, up_to: int | None = None, below: int | None = None
+) -> edge.Filter:
     conditions = [_equals("document_id", document_id)]
     if version is not None:
         conditions.append(_equals("version", version))
+    if below is not None:
+        conditions.append(edge.FieldCondition("ordinal", range=edge.RangeFloat(lt=below)))
     if up_to is not None:
         conditions.append(edge.FieldCondition("version", range=edge.RangeFloat(lte=up_to)))
     return edge.Filter(must=[*conditions])
@@ -157,6 +161,7 @@ def _point(chunk: Chunk, row: list[float], fields: DocumentFields | None) -> edg
         {
             "document_id": chunk.document_id,
             "version": chunk.version,
+            "ordinal": chunk.ordinal,
             "terms": _terms(known),
             "chunk": payload if fields is None else payload.replace(_LEFT_EMPTY, "", 1),
         },
@@ -241,10 +246,13 @@ class Shard:
                 self.mirror._inner.update(edge.UpdateOperation.upsert_points(points))
         return following
 
-    def count(self, document_id: str, version: int | None = None) -> int:
-        """Points of the document, or of one version of it."""
+    def count(self, document_id: str, version: int | None = None, below: int | None = None) -> int:
+        """Points of the document, or of one version of it, or with an ordinal below that one. Points that older
+        releases wrote have no ordinal here, and `below` leaves them out.
+        """
+        wanted = _of_document(document_id, version=version, below=below)
         with _wrapped():
-            return self._inner.count(edge.CountRequest(filter=_of_document(document_id, version=version)))
+            return self._inner.count(edge.CountRequest(filter=wanted))
 
     def search(
         self, vector: Sequence[float] | None, text: str | None, limit: int, filters: Metadata
@@ -273,13 +281,12 @@ class Shard:
             records, _ = self._inner.scroll(
                 edge.ScrollRequest(limit=min(limit, MAX_UPDATE), filter=condition, with_payload=False)
             )
-        if records:
-            self._update(edge.UpdateOperation.delete_points([record.id for record in records]))
+        self.delete([record.id for record in records])
         return len(records)
 
-    def delete_beyond(self, document_id: str, version: int, chunks: int) -> int:
-        """Deletes the points of a version whose ordinal is `chunks` or more; returns how many."""
-        beyond: list[PointId] = []
+    def beyond(self, document_id: str, version: int, chunks: int) -> list[PointId]:
+        """The points of a version whose ordinal is `chunks` or more."""
+        found: list[PointId] = []
         after: PointId | None = None
         condition = _of_document(document_id, version=version)
         while True:
@@ -290,12 +297,13 @@ class Shard:
             for record in records:
                 payload = record.payload
                 if payload is not None and _ordinal.decode(payload["chunk"]).ordinal >= chunks:
-                    beyond.append(record.id)
+                    found.append(record.id)
             if after is None:
-                break
-        for first in range(0, len(beyond), MAX_UPDATE):
-            self._update(edge.UpdateOperation.delete_points(beyond[first : first + MAX_UPDATE]))
-        return len(beyond)
+                return found
+
+    def delete(self, points: Sequence[PointId]) -> None:
+        for first in range(0, len(points), MAX_UPDATE):
+            self._update(edge.UpdateOperation.delete_points([*points[first : first + MAX_UPDATE]]))
 
     def flush(self) -> None:
         """Everything written so far survives the loss of power once this returns."""
