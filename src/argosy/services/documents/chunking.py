@@ -21,9 +21,10 @@ _SPACE = " \n\t"
 _LINES_FIRST = frozenset({BlockKind.LIST, BlockKind.CODE, BlockKind.TABLE})
 FREE_CHUNKS = 64
 """A document may have this many chunks however small they are."""
-LEAST_CHARS = 400
-"""Sections are packed together up to this length when a document would have more chunks, and small ones: a chunk costs
-some 4 KB on disk beside its text."""
+SMALL_CHARS = 240
+"""A document of more chunks, which are smaller than this on average, is cut again."""
+LEAST_CHARS = 600
+"""Sections of such a document are packed together up to this length: a chunk costs some 5 KB on disk beside its text."""
 LEAST_SHARE = 3
 """A better place to cut is taken when it leaves the chunk at least a third full."""
 
@@ -97,9 +98,8 @@ def chunk(parsed: ParsedDocument, tokenizer: Tokenizer, limits: ChunkLimits | No
     limits = limits or ChunkLimits()
     packer = _Packer(parsed, tokenizer, limits)
     drafts = list(packer.drafts())
-    least = min(LEAST_CHARS, 2 * limits.tokens)
-    if len(drafts) > FREE_CHUNKS and 2 * len(parsed.text) < least * len(drafts):
-        drafts = list(packer.drafts(least))
+    if len(drafts) > FREE_CHUNKS and len(parsed.text) < min(SMALL_CHARS, limits.tokens) * len(drafts):
+        drafts = list(packer.drafts(min(LEAST_CHARS, 3 * limits.tokens)))
     return drafts
 
 
