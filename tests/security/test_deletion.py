@@ -21,6 +21,7 @@ from argosy.services.documents.heartbeat import Heartbeat
 from argosy.services.documents.jobs import Job, Jobs, LeaseLost
 from argosy.services.documents.schema import JobKind
 from argosy.services.documents.uploads import Content, Incoming
+from argosy.services.store import rewriting
 from argosy.services.store.engine import StoreEngine
 from argosy.services.store.publication import Publication
 from argosy.services.store.shard import Shard
@@ -319,6 +320,22 @@ async def test_a_copy_that_cannot_be_finished_leaves_the_collection_whole(
     await site.index("more.md", "The kept quay has a sister.")
     assert {chunk.name for chunk in site.found("kept quay")} == {"kept.md", "more.md"}
     site.now_s += 120.0
+    await site.settle()
+    assert site.holding(WORDS) == []
+
+
+async def test_a_copy_for_which_the_disk_has_no_room_is_not_begun(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    site.catalog.delete(await fill(site, "default"))
+    await site.work()
+    while site.engine.sweep(200):
+        pass
+    assert not site.engine.rewrite(64)
+    site.now_s += 10.0
+    with monkeypatch.context() as patched:
+        patched.setattr(rewriting, "MARGIN_BYTES", 2**60)
+        with pytest.raises(StorageFull, match="no room"):
+            site.engine.rewrite(64)
+    assert len(list((site.folder / "shards").iterdir())) == 1
     await site.settle()
     assert site.holding(WORDS) == []
 

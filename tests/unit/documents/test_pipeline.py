@@ -1,12 +1,11 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import uuid
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import pytest
+from msgspec.structs import replace
 
 from argosy.contracts.documents import DocumentStatus, DocumentView
 from argosy.contracts.embedding import EmbedResponse, ModelInfo, TextKind
@@ -32,17 +31,13 @@ from argosy.services.documents.settling import settle
 from argosy.services.documents.statistics import report
 from argosy.services.documents.stored_chunk import chunk_id
 from tests.chunk_store import MemoryChunkStore
+from tests.pipeline_parts import MemoryEmbedder, MemoryParser, vector_of
 from tests.unit.documents.test_chunking import HANDBOOK, Pieces
 
 if TYPE_CHECKING:
     from tests.unit.documents.conftest import Desk
 
 pytestmark = pytest.mark.unit
-
-
-def vector_of(text: str) -> bytes:
-    """Four float32 that no other text has."""
-    return np.frombuffer(hashlib.blake2b(text.encode(), digest_size=4).digest(), "u1").astype("<f4").tobytes()
 
 
 class World:
@@ -57,7 +52,8 @@ class World:
         self.forgotten: list[ForgetRequest] = []
         self.largest = 0
         self.parse_timeout_s = 0.0
-        self.serves = "minilm"
+        self.parser = MemoryParser()
+        self.embedder = MemoryEmbedder()
         self.left_out: list[str] = []
         self.pages: list[PageSpan] = []
 
@@ -81,19 +77,18 @@ class World:
     async def parse(self, data: bytes, name: str, timeout_s: float, content_type: str | None = None) -> ParsedDocument:
         self._called("parse")
         self.parse_timeout_s = timeout_s
-        text = data.decode() + "\n"
-        return ParsedDocument(text, content_type or "", "Parsed title", self.pages, left_out=self.left_out)
+        parsed = await self.parser.parse(data, name, timeout_s, content_type)
+        return replace(parsed, title="Parsed title", markdown=True, pages=self.pages, left_out=self.left_out)
 
     async def embed(self, texts: list[str], kind: TextKind, context: RequestContext) -> EmbedResponse:
         self._called("embed", context)
         assert kind is TextKind.PASSAGE
         self.embedded += texts
-        vectors = b"".join(map(vector_of, texts))
-        return EmbedResponse(self.serves, 4, vectors, [1] * len(texts), [False] * len(texts))
+        return await self.embedder.embed(texts, kind, context)
 
     async def model(self, context: RequestContext) -> ModelInfo:
         self._called("model", context)
-        return ModelInfo(self.serves, "1", 4, 256)
+        return await self.embedder.model(context)
 
     async def ensure(self, request: EnsureCollection, context: RequestContext) -> None:
         self._called("ensure", context)
@@ -243,7 +238,7 @@ async def test_vectors_of_another_model_are_not_taken_again(desk: Desk, world: W
     add(desk)
     view = await attempt(desk, pipeline)
     world.embedded.clear()
-    world.serves = "other"
+    world.embedder.serves = "other"
     desk.catalog.accept("elsewhere", [desk.upload("moved.md", HANDBOOK.encode())])
     await attempt(desk, pipeline)
     assert len(world.embedded) == view.chunks
@@ -392,7 +387,7 @@ async def test_a_model_that_changes_midway_is_not_mixed(desk: Desk, world: World
     async def changing(texts: list[str], kind: TextKind, context: RequestContext) -> EmbedResponse:
         nonlocal seen
         seen += 1
-        world.serves = "minilm" if seen == 1 else "other"
+        world.embedder.serves = "minilm" if seen == 1 else "other"
         return await embed(texts, kind, context)
 
     world.embed = changing  # type: ignore[method-assign]
@@ -435,4 +430,4 @@ async def test_forgetting_reaches_the_store_and_the_disk(desk: Desk, world: Worl
     while desk.clearing.delete_some():
         pass
     assert list(desk.blobs.keys()) == []
-    assert text == content_hash(b"secret\n")
+    assert text == content_hash(b"secret")

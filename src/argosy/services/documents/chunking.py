@@ -24,7 +24,7 @@ FREE_CHUNKS = 64
 SMALL_CHARS = 240
 """A document of more chunks, which are smaller than this on average, is cut again."""
 LEAST_CHARS = 600
-"""Sections of such a document are packed together up to this length: a chunk costs some 5 KB on disk beside its text."""
+"""Sections of such a document are packed together up to this length: a chunk takes some 5 KB beside its text."""
 LEAST_SHARE = 3
 """A better place to cut is taken when it leaves the chunk at least a third full."""
 

@@ -24,7 +24,8 @@ from argosy.telemetry.logs import logger
 
 CLEAR_EVERY_S = 2.0
 SCRUB_EVERY_S = 20.0
-CALL_TIMEOUT_S = 60.0
+CALL_TIMEOUT_S = 10.0
+"""While the store is away: contents are deleted all the same."""
 _STEP = 200
 """Contents deleted in one transaction: nobody accepts uploads meanwhile."""
 

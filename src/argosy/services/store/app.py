@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from argosy.clients.upstreams import Upstreams
 from argosy.config.models import StoreSettings
-from argosy.contracts.errors import Overloaded
+from argosy.contracts.errors import Overloaded, StorageFull
 from argosy.contracts.request import RequestContext
 from argosy.contracts.store import (
     CollectionStats,
@@ -123,6 +123,8 @@ class StoreService:
             self._stale.clear()
             try:
                 await self._clear()
+            except StorageFull as error:
+                log.warning("rewriting postponed", reason=error.message)
             except Exception as error:
                 log.error("sweep failed", exc_info=error)
 

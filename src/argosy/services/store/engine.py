@@ -252,7 +252,7 @@ class StoreEngine:
             return
         copy = self._copies.get(name)
         if copy is None:
-            copy = self._copies[name] = Copy(old, self._shards_folder, collection.dimensions, self._clock())
+            copy = self._copies[name] = Copy(old, self._path(collection), collection.dimensions, self._clock())
             self._publication.rewritable.discard(name)  # what is deleted from now on may be in the copy already
         new = copy.step(limit)
         if new is None:

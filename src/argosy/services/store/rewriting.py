@@ -7,18 +7,22 @@ The copy is made a few points at a time between requests; the shard serves all t
 from __future__ import annotations
 
 import contextlib
+import shutil
 from collections.abc import Iterable
 from pathlib import Path
 from uuid import uuid4
 
-from argosy.contracts.errors import ArgosyError, Internal
+from argosy.contracts.errors import ArgosyError, Internal, StorageFull
 from argosy.contracts.request import Clock
 from argosy.services.store.shard import PointId, Shard
 
 SETTLE_S = 5.0
 """Between the first deletion and the copy, so that many deletions cost one copy."""
+BLOCK_BYTES = 512
 REST = 4.0
 """A collection rests this many times as long as its last copy took: at most a fifth of the time goes to copies."""
+MARGIN_BYTES = 64 * 2**20
+"""Of the disk that a copy leaves free: the shard itself must have room for what comes in meanwhile."""
 AGAIN_S = 60.0
 """Until a copy that failed (a full disk, for one) is tried again."""
 
@@ -26,7 +30,10 @@ AGAIN_S = 60.0
 class Copy:
     """One shard's copy in the making. Blocking, on the engine's thread."""
 
-    def __init__(self, source: Shard, shards: Path, dimensions: int, now_s: float) -> None:
+    def __init__(self, source: Shard, original: Path, dimensions: int, now_s: float) -> None:
+        """Begin to copy the shard in the folder `original` to one beside it. Raises: StorageFull, it has no room."""
+        shards = original.parent
+        _require(shards, sum(path.stat().st_blocks * BLOCK_BYTES for path in original.rglob("*")))
         self.folder = uuid4().hex
         self.path = shards / self.folder
         self.began_s = now_s
@@ -42,6 +49,7 @@ class Copy:
         """
         if self._source.mirror is not self._target:
             raise Internal("The copy of the collection's index missed an update.")
+        _require(self.path.parent, 0)
         self._after = self._source.copy_some(self._after, limit)
         if self._after is not None:
             return None
@@ -55,6 +63,12 @@ class Copy:
             self._source.mirror = None
         with contextlib.suppress(ArgosyError):  # it may be closed already
             self._target.close()
+
+
+def _require(folder: Path, size_bytes: int) -> None:
+    """A full disk would end the process: shards are written through memory maps."""
+    if shutil.disk_usage(folder).free < size_bytes + MARGIN_BYTES:
+        raise StorageFull("The disk has no room to rewrite a collection's index without its deleted points.")
 
 
 class Schedule:
