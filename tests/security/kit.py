@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -39,6 +40,14 @@ from tests.unit.documents.test_chunking import Pieces
 DIMENSIONS = 384
 
 
+@contextlib.contextmanager
+def quick_folder() -> Iterator[Path]:
+    """A folder in memory where there is one: these tests ask what files hold, not whether it reaches the disk."""
+    memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
+    with tempfile.TemporaryDirectory(prefix="argosy-", dir=memory) as folder:
+        yield Path(folder)
+
+
 class EngineStore:
     """The store's engine without the HTTP around it."""
 
@@ -65,7 +74,7 @@ class Played:
     """Parser and embedding service."""
 
     async def parse(self, data: bytes, name: str, timeout_s: float, content_type: str | None = None) -> ParsedDocument:
-        text = data.decode()
+        text = data.decode() + "\n"  # another content than the original
         return ParsedDocument(text, content_type or "", markdown_title(text))
 
     async def embed(self, texts: list[str], kind: TextKind, context: RequestContext) -> EmbedResponse:

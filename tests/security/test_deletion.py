@@ -12,12 +12,13 @@ import pytest
 from argosy.contracts.documents import DocumentFault
 from argosy.contracts.errors import CollectionNotFound, DocumentNotFound, StorageFull, UpstreamFailed
 from argosy.contracts.request import RequestContext
-from argosy.contracts.store import EnsureCollection, ForgetRequest, UpsertRequest
+from argosy.contracts.store import EnsureCollection, UpsertRequest
 from argosy.services.documents.app import DocumentsService
 from argosy.services.documents.blobs import BlobStore, content_hash
 from argosy.services.documents.clearing import Clearing
 from argosy.services.documents.database import Database
 from argosy.services.documents.heartbeat import Heartbeat
+from argosy.services.documents.intake import document_id
 from argosy.services.documents.jobs import Job, Jobs, LeaseLost
 from argosy.services.documents.schema import JobKind
 from argosy.services.documents.uploads import Content, Incoming
@@ -26,7 +27,7 @@ from argosy.services.store.engine import StoreEngine
 from argosy.services.store.publication import Publication
 from argosy.services.store.shard import Shard
 from tests.kits import make_kit
-from tests.security.kit import Site
+from tests.security.kit import Site, quick_folder
 
 pytestmark = pytest.mark.security
 
@@ -35,10 +36,17 @@ TEXT = f"# {WORDS}Heading\n\nThe quay {WORDS}Text is long and made of oak."
 
 
 @pytest.fixture
-def site(tmp_path: Path) -> Iterator[Site]:
-    site = Site(tmp_path)
-    yield site
-    site.close()
+def site() -> Iterator[Site]:
+    with quick_folder() as folder:
+        site = Site(folder)
+        yield site
+        site.close()
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    with quick_folder() as folder:
+        yield folder
 
 
 async def fill(site: Site, collection: str) -> str:
@@ -99,7 +107,7 @@ async def test_content_that_another_document_has_too_stays_until_that_one_is_del
     await site.settle()
     stored = site.catalog.text_hash(second)
     assert stored is not None
-    assert site.blobs.get(stored).decode() == TEXT
+    assert site.blobs.get(stored).decode().strip() == TEXT
     assert site.blobs.has(content_hash(TEXT.encode()))
     site.catalog.delete(second)
     await site.settle()
@@ -144,9 +152,9 @@ def _copy(before: Path, after: Path) -> None:
 
 @pytest.mark.parametrize("step", STEPS)
 async def test_a_deletion_that_is_killed_at_any_step_is_completed_after_the_restart(
-    tmp_path: Path, step: str, monkeypatch: pytest.MonkeyPatch
+    folder: Path, step: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    site = Site(tmp_path / "before")
+    site = Site(folder / "before")
     await fill(site, "maps")
     key = await fill(site, "default")
     await site.index("kept.md", "The kept quay.")
@@ -162,9 +170,9 @@ async def test_a_deletion_that_is_killed_at_any_step_is_completed_after_the_rest
         with pytest.raises(Died):
             await site.settle()
         # The process is gone, and its files are as they are: the copy lets nothing of it do any more.
-        _copy(tmp_path / "before", tmp_path / "after")
+        _copy(folder / "before", folder / "after")
     site.close()
-    again = Site(tmp_path / "after")
+    again = Site(folder / "after")
     again.now_s = site.now_s + 60.0
     await again.settle()
     assert again.holding(WORDS) == []
@@ -340,30 +348,54 @@ async def test_a_copy_for_which_the_disk_has_no_room_is_not_begun(site: Site, mo
     assert site.holding(WORDS) == []
 
 
-async def test_what_changes_while_a_shard_is_copied_is_in_the_copy(site: Site) -> None:
+async def half_copied(site: Site) -> None:
+    """Eight documents, of which six are in a copy that has begun."""
     for number in range(8):
-        await site.index(f"{number}.md", f"The old quay {number}.")
-    gone = await fill(site, "default")
-    site.catalog.delete(gone)
+        await site.index(f"{number}.md", f"The old quay {number} {WORDS}Old.")
+    site.catalog.delete(await fill(site, "default"))
     await site.work()
     while site.engine.sweep(200):
         pass
+    assert not site.engine.rewrite(3), "it waits a little first"
     site.now_s += 10.0
-    assert not site.engine.rewrite(3)
-    site.now_s += 10.0
-    assert site.engine.rewrite(3), "the copy has begun"
-    late = await site.index("late.md", f"The late quay {WORDS}Late.")
-    await site.index("3.md", "The new quay 3.")
-    site.engine.forget(ForgetRequest("default", late, 1))
+    assert site.engine.rewrite(3)
+    assert site.engine.rewrite(3)
+
+
+async def test_what_changes_while_a_shard_is_copied_is_in_the_copy(site: Site) -> None:
+    await half_copied(site)
+    for number in range(8):
+        await site.index(f"late-{number}.md", f"The late quay {number}.")
+    for number in range(4):
+        await site.index(f"{number}.md", f"The new quay {number}.")
     await site.settle()
-    names = sorted(chunk.text for chunk in site.found("quay"))
-    assert names == sorted(["The new quay 3.", *(f"The old quay {n}." for n in range(8) if n != 3)])
-    site.catalog.delete(late)
+    texts = sorted(
+        [f"The old quay {n} {WORDS}Old." for n in range(4, 8)]
+        + [f"The late quay {n}." for n in range(8)]
+        + [f"The new quay {n}." for n in range(4)]
+    )
+    assert sorted(chunk.text for chunk in site.found("quay")) == texts
+    site.reopen()
+    assert sorted(chunk.text for chunk in site.found("quay")) == texts
+
+
+async def test_what_is_deleted_while_a_shard_is_copied_goes_with_the_next_copy_also_after_a_restart(
+    site: Site,
+) -> None:
+    await half_copied(site)
+    [before] = {copy.folder for copy in site.engine._copies.values()}
+    for number in range(8):
+        site.catalog.delete(document_id("default", f"{number}.md"))
+    await site.work()
+    while site.engine.sweep(200):
+        pass
+    while site.engine._copies:
+        assert site.engine.rewrite(3)
+    assert [path.name for path in (site.folder / "shards").iterdir()] == [before]
+    assert site.holding(WORDS), "the copy holds what was deleted after it was copied"
+    site.reopen()
     await site.settle()
     assert site.holding(WORDS) == []
-    before = names
-    site.reopen()
-    assert sorted(chunk.text for chunk in site.found("quay")) == before
 
 
 class Beats(Jobs):

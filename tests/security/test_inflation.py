@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import msgspec
 import pytest
@@ -14,7 +13,7 @@ from argosy.services.documents.chunking import ChunkLimits, chunk
 from argosy.services.documents.enrichment import enrich
 from argosy.services.documents.parsed import ParsedDocument, Properties, markdown_title
 from argosy.services.documents.titles import MAX_PATH_CHARS, MAX_TITLE_CHARS
-from tests.security.kit import Site
+from tests.security.kit import Site, quick_folder
 from tests.unit.documents.test_chunking import Pieces
 
 pytestmark = pytest.mark.security
@@ -29,10 +28,11 @@ def sections(count: int, above: str) -> str:
 
 
 @pytest.fixture
-def site(tmp_path: Path) -> Iterator[Site]:
-    site = Site(tmp_path)
-    yield site
-    site.close()
+def site() -> Iterator[Site]:
+    with quick_folder() as folder:
+        site = Site(folder)
+        yield site
+        site.close()
 
 
 async def test_many_tiny_sections_with_large_metadata_take_a_small_multiple_of_their_text(site: Site) -> None:
