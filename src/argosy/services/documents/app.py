@@ -34,10 +34,10 @@ from argosy.contracts.documents import (
 )
 from argosy.contracts.errors import ArgosyError, InvalidRequest
 from argosy.contracts.request import Deadline, RequestContext
-from argosy.contracts.store import EnsureCollection
 from argosy.services.documents.blobs import BlobStore
 from argosy.services.documents.catalog import Catalog
 from argosy.services.documents.chunking import ChunkLimits
+from argosy.services.documents.clearing import Clearing
 from argosy.services.documents.database import Database, open_database
 from argosy.services.documents.following import changed
 from argosy.services.documents.intake import QueueLimits, Upload
@@ -157,6 +157,8 @@ class DocumentsService:
         self._worker.start()
         self._upkeep = Upkeep(database, self._catalog, self._blobs, self._meters, self._busy, self._kit.loops)
         self._background.add(self._kit.loops.start("upkeep", self._upkeep.run))
+        self._clearing = Clearing(database, self._blobs, self._upstreams.store, self._kit.clock)
+        self._background.add(self._kit.loops.start("clearing", self._clearing.run))
 
     async def stop(self) -> None:
         for task in self._background:
@@ -205,7 +207,12 @@ class DocumentsService:
         self._catalog.check_room(incoming.collection, uploads)
         for content in incoming.contents:
             self._blobs.put(spooled.read(content.start, content.end))
-        return self._catalog.accept(incoming.collection, uploads, incoming.group)
+        accepted = self._catalog.accept(incoming.collection, uploads, incoming.group)
+        for content in incoming.contents:
+            # Until it was accepted, the last document of the same content may have been deleted with it.
+            if not self._blobs.has(content.hash):
+                self._blobs.put(spooled.read(content.start, content.end))
+        return accepted
 
     async def _refuse(self, request: Request) -> Response:
         """Keeps what its sender was refused, or could not read, as failed documents."""
@@ -219,7 +226,9 @@ class DocumentsService:
     async def _tell_store(self, collection: str, context: RequestContext) -> None:
         """A search of a new collection finds it empty rather than missing; indexing ensures it again."""
         with contextlib.suppress(ArgosyError):
-            await self._upstreams.store.ensure(EnsureCollection(collection), _brief(context))
+            wanted = await self._in_thread(self._catalog.generation, collection)
+            if wanted is not None:
+                await self._upstreams.store.ensure(wanted, _brief(context))
 
     async def _list(self, request: Request) -> Response:
         query = request.query_params
@@ -238,6 +247,7 @@ class DocumentsService:
         with contextlib.suppress(ArgosyError):
             await self._upstreams.store.forget(forget, _brief(context_of(request.scope)))
         self._wake()
+        self._clearing.wake()
         return _json(Forgotten(document_id))
 
     async def _retry(self, request: Request) -> Response:
@@ -292,10 +302,10 @@ class DocumentsService:
 
     async def _delete_collection(self, request: Request) -> Response:
         name = request.path_params["name"]
-        count = await asyncio.to_thread(self._catalog.delete_collection, name)
+        count, dropped = await asyncio.to_thread(self._catalog.delete_collection, name)
         with contextlib.suppress(ArgosyError):
-            await self._upstreams.store.drop(EnsureCollection(name), _brief(context_of(request.scope)))
-        self._wake()
+            await self._upstreams.store.drop(dropped, _brief(context_of(request.scope)))
+        self._clearing.wake()
         return _json(Dropped(name, count))
 
     async def _answer(self, work: Callable[[], object]) -> Response:

@@ -60,8 +60,8 @@ class Worker:
         self._work = asyncio.Event()
         self._stopping = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
-        self.running: set[int] = set()
-        """Ids of the jobs in work."""
+        self.running: set[tuple[int, int]] = set()
+        """Leases of the jobs in work."""
 
     def start(self) -> None:
         self._heartbeat.start()
@@ -96,11 +96,11 @@ class Worker:
                         await self._work.wait()
                 continue
             self._work.set()  # there may be more for the other slots
-            self.running.add(job.id)
+            self.running.add(job.lease)
             try:
                 await self._carry_out(job)
             finally:
-                self.running.discard(job.id)
+                self.running.discard(job.lease)
 
     async def _claim(self) -> Job | None:
         try:
