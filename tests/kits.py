@@ -5,13 +5,16 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable
+from typing import cast
 
-import uvicorn
 from starlette.types import ASGIApp
 
 from argosy.config.models import Fleet
 from argosy.contracts.request import Deadline, RequestContext
+from argosy.serving.connections import Connections
+from argosy.serving.http_server import HttpConfig, HttpServer
 from argosy.serving.kit import Kit
+from argosy.serving.protocol import Patience
 from argosy.serving.runfile import RunRecord
 
 TOKEN = "fleet-token"
@@ -38,19 +41,13 @@ def context(timeout_s: float = 30.0) -> RequestContext:
     return RequestContext("test", Deadline.after(timeout_s))
 
 
-class _Quiet(uvicorn.Server):
-    """Leaves the test runner's signal handlers alone."""
-
-    @contextlib.contextmanager
-    def capture_signals(self):  # type: ignore[no-untyped-def]
-        yield
-
-
 @contextlib.asynccontextmanager
-async def served(app: ASGIApp | Callable[..., object]) -> AsyncIterator[str]:
-    """The app behind a real server on a free loopback port; yields its URL."""
-    config = uvicorn.Config(app, host="127.0.0.1", port=0, lifespan="off", log_config=None, timeout_graceful_shutdown=1)
-    server = _Quiet(config)
+async def served(
+    app: ASGIApp | Callable[..., object], *, patience: Patience | None = None, connections: Connections | None = None
+) -> AsyncIterator[str]:
+    """The app behind the server of every service, on a free loopback port; yields its URL."""
+    config = HttpConfig(cast("ASGIApp", app), connections or Connections(1024), drain_s=1, patience=patience)
+    server = HttpServer(config)
     serving = asyncio.create_task(server.serve())
     while not server.started:
         assert not serving.done()

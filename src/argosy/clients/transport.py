@@ -128,10 +128,12 @@ class Transport:
         body: Body = None,
         headers: Mapping[str, str] | None = None,
         params: Mapping[str, str] | None = None,
+        waits: bool = False,
     ) -> RawResponse:
         """Passes a request on and gives the answer back as it is, errors included.
 
-        Only a request without a streamed body is tried again.
+        Only a request without a streamed body is tried again. `waits` says that the service answers when something
+        changes: such a request counts as no work.
         """
         sent = {"accept": JSON, **(headers or {})}
 
@@ -145,7 +147,7 @@ class Transport:
 
         async with contextlib.AsyncExitStack() as stack:
             replayable = body is None or isinstance(body, bytes)
-            return await self._make(Plan(service, context, replayable), once, stack)
+            return await self._make(Plan(service, context, replayable, waits=waits), once, stack)
 
     @contextlib.asynccontextmanager
     async def proxy(

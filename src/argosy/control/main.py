@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-
-import uvicorn
 
 from argosy.config.models import Fleet
 from argosy.contracts.errors import StartError
 from argosy.contracts.fleet import StartReport
 from argosy.control import record as controller_record
-from argosy.control.api.app import create_admin_app
+from argosy.control.api.app import MAX_WAITING, create_admin_app
 from argosy.control.controller import STRANGER_GRACE_S, Controller, stop_waves
 from argosy.control.discovery.publisher import Publisher
 from argosy.control.events.feed import Feed
@@ -27,7 +24,14 @@ from argosy.control.platforms.local import LocalPlatform
 from argosy.control.preflight import fleet_token, free_port, prepare_data_dir
 from argosy.control.record import ControllerRecord
 from argosy.serving import runfile
+from argosy.serving.connections import Connections
+from argosy.serving.descriptors import raise_limit, room_for_connections
+from argosy.serving.http_server import HttpConfig, HttpServer
+from argosy.serving.waiting import Waiters
 from argosy.version import VERSION
+
+MAX_CONNECTIONS = 4096
+"""To the admin API."""
 
 
 async def run(
@@ -83,16 +87,15 @@ async def _run_locked(
         public_port,
         on_start,
     )
-    server = _AdminServer(
-        uvicorn.Config(
-            create_admin_app(controller, token),
+    raise_limit()
+    waiters = Waiters(MAX_WAITING, "admin API")
+    server = HttpServer(
+        HttpConfig(
+            create_admin_app(controller, token, waiters),
+            Connections(room_for_connections(MAX_CONNECTIONS), setting="the admin API"),
+            drain_s=1,
             host=host,
             port=admin_port,
-            lifespan="off",
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            timeout_graceful_shutdown=1,
         )
     )
     loop = asyncio.get_running_loop()
@@ -108,6 +111,7 @@ async def _run_locked(
     try:
         await controller.run()
     finally:
+        waiters.end()
         server.should_exit = True
         await serving
         history.close()
@@ -126,14 +130,6 @@ async def stop_without_controller(data_dir: Path, fleet: Fleet) -> int:
         await asyncio.gather(*(platform.stop(r.id, grace_s.get(r.service, STRANGER_GRACE_S)) for r in stopping))
     await platform.close()
     return len(alive)
-
-
-class _AdminServer(uvicorn.Server):
-    """Leaves signals to the controller: it serves until the last replica has stopped."""
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
 
 
 def _port_of(url: str) -> int:

@@ -17,6 +17,7 @@ from argosy.serving.defences import Defences
 from argosy.serving.load import LoadTracker
 from argosy.serving.readiness import Readiness
 from argosy.serving.runfile import RunRecord
+from argosy.serving.waiting import Waiters
 from argosy.telemetry.metrics import ServiceMetrics
 
 Details = dict[str, str | int | float | bool | None]
@@ -36,6 +37,8 @@ class Kit:
     """What the service itself has to say in its status."""
     degraded: Callable[[], str] = str
     """Why the service works in a reduced way now; empty when it does not."""
+    shortage: Callable[[], str] = str
+    """Why connections are refused now; empty when they are not."""
     calls: Callable[[], dict[str, Calls]] = dict
     """What this process saw of the replicas it calls."""
     balance: Callable[[str], BalanceExplanation | None] = lambda service: None
@@ -46,6 +49,7 @@ class Kit:
     metrics: ServiceMetrics = field(init=False)
     load: LoadTracker = field(init=False)
     admission: Admission = field(init=False)
+    waiters: Waiters = field(init=False)
     defences: Defences = field(init=False)
     started_s: float = field(init=False)
 
@@ -56,7 +60,10 @@ class Kit:
         self.admission = Admission(
             self.record.service, self.settings.max_in_flight, self.settings.protection, self.clock
         )
-        self.metrics.registry.register(AdmissionMetrics(self.record.service, self.admission))
+        self.waiters = Waiters(
+            self.settings.max_waiting, f"{self.record.service} service", f"services.{self.record.service}.max_waiting"
+        )
+        self.metrics.registry.register(AdmissionMetrics(self.record.service, self.admission, self.waiters))
         self.started_s = self.clock()
         self.configure_defences(gateway.allowed_hosts, gateway.allowed_origins, gateway.max_body_bytes)
 
@@ -74,7 +81,7 @@ class Kit:
 
     def status(self) -> ReplicaStatus:
         reason = self.readiness.reason()
-        degraded = self.degraded()
+        degraded = self.shortage() or self.degraded()
         health = Health.UNHEALTHY if reason else Health.DEGRADED if degraded else Health.HEALTHY
         return ReplicaStatus(
             service=self.record.service,

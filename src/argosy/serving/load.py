@@ -82,14 +82,17 @@ class LoadTracker:
         elapsed_s = self._clock() - started_s
         self._near.add(self.in_flight - 1, elapsed_s, started_s + elapsed_s)
         self.in_flight -= 1
-        self.requests += 1
-        if status >= 500:
-            self.errors += 1
-            now_s = started_s + elapsed_s
-            self._eps, self._failed_s = self._failing_eps(now_s) + 1 / UTILIZATION_WINDOW_S, now_s
+        self.count(status, started_s + elapsed_s)
         ms = elapsed_s * 1000
         self.latency_ms = ms if self.requests == 1 else self.latency_ms + SMOOTHING * (ms - self.latency_ms)
         return elapsed_s
+
+    def count(self, status: int, now_s: float) -> None:
+        """Count an answer without its latency."""
+        self.requests += 1
+        if status >= 500:
+            self.errors += 1
+            self._eps, self._failed_s = self._failing_eps(now_s) + 1 / UTILIZATION_WINDOW_S, now_s
 
     def _failing_eps(self, now_s: float) -> float:
         """Failures a second, the recent ones first: seconds after the last one it is next to nothing."""

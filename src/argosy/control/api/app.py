@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import contextlib
+from collections.abc import AsyncGenerator
 
 import msgspec
 from fastapi import FastAPI, Query, Request
@@ -21,19 +22,24 @@ from argosy.control.monitoring.cache import cache_analytics
 from argosy.control.monitoring.ingestion import ingestion_report, window_seconds
 from argosy.serving.defences import Defences
 from argosy.serving.errors import as_argosy_error, error_response
-from argosy.serving.middleware import request_id_of
+from argosy.serving.request_id import request_id_of
+from argosy.serving.waiting import Waiters
 from argosy.telemetry.logs import logger
 from argosy.telemetry.metrics import CONTENT_TYPE, FleetMetrics
 from argosy.version import VERSION
 
 WATCH_S = 25.0
 FOLLOW_BATCH = 200
+MAX_WAITING = 2048
+"""Above the replicas that a fleet may have: each of them waits for the next endpoint set."""
 REQUEST_ID = "argosy.request_id"
 
 log = logger("admin")
 
 
-def create_admin_app(controller: Controller, token: str) -> ASGIApp:
+def create_admin_app(controller: Controller, token: str, waiters: Waiters | None = None) -> ASGIApp:
+    """`waiters` bounds the long polls and followed streams; once it is ended they answer with what there is."""
+    waiters = waiters or Waiters(MAX_WAITING, "admin API")
     app = FastAPI(title="Argosy admin", version=VERSION, docs_url=None, redoc_url=None)
     metrics = FleetMetrics()
 
@@ -67,7 +73,8 @@ def create_admin_app(controller: Controller, token: str) -> ASGIApp:
     @app.get("/v1/endpoints")
     async def endpoints(watch: str | None = Query(None, max_length=64)) -> Response:
         """The endpoint set as soon as it is not version `watch`; 204 when nothing changed for a while."""
-        current = await controller.publisher.newer_than(watch, WATCH_S)
+        with waiters.waiting() if watch is not None else contextlib.nullcontext():
+            current = await waiters.unless_ending(controller.publisher.newer_than(watch, WATCH_S), _nothing)
         return Response(status_code=204) if current is None else _json(current)
 
     @app.get("/v1/events")
@@ -79,7 +86,7 @@ def create_admin_app(controller: Controller, token: str) -> ASGIApp:
     ) -> Response:
         """Transitions after `since`, oldest first; with `?follow=1` as a stream of server-sent events that goes on."""
         if follow:
-            return StreamingResponse(_follow(controller, since, subject), media_type="text/event-stream")
+            return _Followed(_follow(controller, since, subject, waiters), waiters)
         return _json(controller.feed.page(since, limit, subject))
 
     @app.get("/v1/analytics/ingestion")
@@ -172,14 +179,36 @@ class _Guard:
             await error_response(ours, request_id)(scope, receive, sending)
 
 
-async def _follow(controller: Controller, since: int, subject: str | None) -> AsyncIterator[bytes]:
+class _Followed(StreamingResponse):
+    """A stream that counts as a waiter until it ends, however it ends."""
+
+    def __init__(self, source: AsyncGenerator[bytes, None], waiters: Waiters) -> None:
+        super().__init__(source, media_type="text/event-stream")
+        self._source = source
+        self._waiters = waiters
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        with self._waiters.waiting():
+            async with contextlib.aclosing(self._source):
+                await super().__call__(scope, receive, send)
+
+
+async def _nothing() -> None:
+    return None
+
+
+async def _follow(
+    controller: Controller, since: int, subject: str | None, waiters: Waiters
+) -> AsyncGenerator[bytes, None]:
     """One server-sent event for each transition; a comment now and then keeps the connection open."""
-    while True:
+    while not waiters.ending.is_set():
         page = controller.feed.page(since, FOLLOW_BATCH, subject)
         for event in page.events:
             yield b"id: %d\ndata: %s\n\n" % (event.seq, msgspec.json.encode(event))
         since = page.next
-        if not page.events and not await controller.feed.wait_beyond(since, WATCH_S):
+        if page.events:
+            continue
+        if not await waiters.unless_ending(controller.feed.wait_beyond(since, WATCH_S), _nothing):
             yield b": still here\n\n"
 
 

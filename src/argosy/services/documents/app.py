@@ -45,7 +45,7 @@ from argosy.services.documents.uploads import Incoming, read_upload
 from argosy.services.documents.worker import Worker
 from argosy.serving.app import create_app, until_gone
 from argosy.serving.kit import Details, Kit
-from argosy.serving.middleware import body_of, context_of
+from argosy.serving.middleware import becomes_waiter, body_of, context_of
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -241,7 +241,10 @@ class DocumentsService:
             wait_s = min(MAX_WAIT_S, float(query.get("wait_s", "0")))
         except ValueError as error:
             raise InvalidRequest("`wait_s` must be a number of seconds.", param="wait_s") from error
-        waited = changed(lambda: self._view(batch_id), Deadline.after(wait_s, self._kit.clock))
+        if wait_s > 0:
+            becomes_waiter(request.scope)
+        deadline = Deadline.after(wait_s, self._kit.clock)
+        waited = changed(lambda: self._view(batch_id), deadline, self._kit.waiters)
         return _json(await until_gone(request, waited, context_of(request.scope)))
 
     async def _view(self, batch_id: str) -> BatchView:

@@ -29,15 +29,18 @@ Poll = Callable[[float], Awaitable[RawResponse]]
 """The batch after a change, or after that many seconds."""
 
 
-async def follow(first: RawResponse, poll: Poll, deadline: Deadline) -> AsyncGenerator[bytes, None]:
+async def follow(
+    first: RawResponse, poll: Poll, deadline: Deadline, ending: Callable[[], bool] = lambda: False
+) -> AsyncGenerator[bytes, None]:
     """An event for each state that differs from the one before; the last one has `done`.
 
-    A documents service that is away for a while is waited for; past the deadline the stream ends with a comment.
+    A documents service that is away for a while is waited for. Past the deadline, and once this process is `ending`,
+    the stream ends with a comment.
     """
     seen = msgspec.json.decode(first.body, type=_Seen)
     yield _event(first.body)
     while not seen.done:
-        if deadline.remaining_s() <= 0:
+        if deadline.remaining_s() <= 0 or ending():
             yield b": this stream is over, the batch is not; follow it again\n\n"
             return
         answer: RawResponse | None = None

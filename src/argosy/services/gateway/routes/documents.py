@@ -18,7 +18,7 @@ from argosy.services.gateway.batches import follow
 from argosy.services.gateway.gateway import Gateway
 from argosy.services.gateway.sse import MEDIA_TYPE, EventStream
 from argosy.serving.app import until_gone
-from argosy.serving.middleware import context_of
+from argosy.serving.middleware import becomes_waiter, context_of
 
 PASSED_ON = ("content-type", "content-length")
 UPLOAD_TYPES = (JSON, "multipart/form-data")
@@ -30,11 +30,12 @@ WAIT_MARGIN_S = 2.0
 def router(gateway: Gateway) -> APIRouter:
     routes = APIRouter(tags=["documents"])
 
-    async def forward(request: Request, path: str, params: Mapping[str, str] | None = None) -> Response:
+    async def forward(
+        request: Request, path: str, params: Mapping[str, str] | None = None, *, waits: bool = False
+    ) -> Response:
         context = context_of(request.scope)
-        sent = gateway.upstream.documents.forward(
-            request.method, path, context, params=dict(request.query_params) if params is None else params
-        )
+        query = dict(request.query_params) if params is None else params
+        sent = gateway.upstream.documents.forward(request.method, path, context, params=query, waits=waits)
         return _as_it_came(await until_gone(request, sent, context))
 
     async def upload(request: Request, path: str, types: tuple[str, ...]) -> Response:
@@ -94,20 +95,31 @@ def router(gateway: Gateway) -> APIRouter:
         accepted = request.headers.get("accept", "")
         if request.query_params.get("follow") == "1" or (MEDIA_TYPE in accepted and JSON not in accepted):
             return await followed(request, path)
-        return await forward(request, path, _waiting(request))
+        params = _waiting(request)
+        if float(params.get("wait_s", "0")) <= 0:
+            return await forward(request, path, params)
+        becomes_waiter(request.scope)
+        return await gateway.kit.waiters.unless_ending(
+            forward(request, path, params, waits=True), lambda: forward(request, path, params | {"wait_s": "0"})
+        )
 
     async def followed(request: Request, path: str) -> Response:
         """Server-sent events until the batch is done."""
-        context = context_of(request.scope)
+        becomes_waiter(request.scope)
+        context, waiters = context_of(request.scope), gateway.kit.waiters
         first = await until_gone(request, gateway.upstream.documents.forward("GET", path, context), context)
         if first.status != 200:
             return _as_it_came(first)
 
         async def poll(wait_s: float) -> RawResponse:
             within = replace(context, deadline=Deadline.after(wait_s + WAIT_MARGIN_S))
-            return await gateway.upstream.documents.forward("GET", path, within, params={"wait_s": f"{wait_s:.3f}"})
+            documents = gateway.upstream.documents
+            return await waiters.unless_ending(
+                documents.forward("GET", path, within, params={"wait_s": f"{wait_s:.3f}"}, waits=True),
+                lambda: documents.forward("GET", path, within),
+            )
 
-        return EventStream(follow(first, poll, Deadline.after(LONGEST_WAIT_S)), {})
+        return EventStream(follow(first, poll, Deadline.after(LONGEST_WAIT_S), waiters.ending.is_set), {})
 
     @routes.delete("/v1/batches/{batch_id}")
     async def cancel(request: Request, batch_id: str) -> Response:
