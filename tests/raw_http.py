@@ -30,7 +30,7 @@ class RawConnection:
     """One connection. What is sent may be anything."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._reader = reader
+        self.reader = reader
         self.writer = writer
 
     async def send(self, *pieces: bytes) -> None:
@@ -40,45 +40,45 @@ class RawConnection:
                 self.writer.write(piece)
                 await self.writer.drain()
 
-    async def flood(self, piece: bytes, most_bytes: int) -> int:
-        """Send `piece` again and again until the server closes or `most_bytes` are sent. Returns the bytes sent."""
+    async def flooded(self, piece: bytes, most_bytes: int) -> tuple[RawAnswer, int]:
+        """Send `piece` again and again until there is an answer. Returns it, and the bytes sent before it came."""
+        answer = asyncio.create_task(self.answer())
         sent = 0
-        with contextlib.suppress(ConnectionError):
-            while sent < most_bytes and not self._reader.at_eof():
-                self.writer.write(piece)
-                await self.writer.drain()
-                sent += len(piece)
-        return sent
+        while sent < most_bytes and not answer.done():
+            await self.send(piece)
+            await asyncio.sleep(0)
+            sent += len(piece)
+        return await answer, sent
 
-    async def answer(self) -> RawAnswer | None:
-        """The next answer, whole; None when the connection ends without one."""
+    async def answer(self) -> RawAnswer:
+        """The next answer, whole. Raises: EOFError, the connection ended without one."""
         async with asyncio.timeout(ANSWER_S):
             try:
-                head = await self._reader.readuntil(b"\r\n\r\n")
-            except (asyncio.IncompleteReadError, ConnectionError):
-                return None
+                head = await self.reader.readuntil(b"\r\n\r\n")
+            except ConnectionError as error:
+                raise EOFError from error
             first, *lines = head.decode("latin-1").split("\r\n")[:-2]
             headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
             answer = RawAnswer(int(first.split(" ")[1]), headers)
             if "content-length" in headers:
-                answer.body = await self._reader.readexactly(int(headers["content-length"]))
+                answer.body = await self.reader.readexactly(int(headers["content-length"]))
             elif headers.get("transfer-encoding") == "chunked":
                 answer.body = await self._chunks()
             return answer
 
     async def _chunks(self) -> bytes:
         body = b""
-        while size := int(await self._reader.readline(), 16):
-            body += await self._reader.readexactly(size)
-            await self._reader.readline()
-        await self._reader.readline()
+        while size := int(await self.reader.readline(), 16):
+            body += await self.reader.readexactly(size)
+            await self.reader.readline()
+        await self.reader.readline()
         return body
 
     async def ended(self) -> bool:
         """Wait until the server has ended the connection."""
         async with asyncio.timeout(ANSWER_S):
             with contextlib.suppress(ConnectionError):
-                while await self._reader.read(65536):
+                while await self.reader.read(65536):
                     pass
             return True
 
@@ -96,7 +96,7 @@ async def raw(url: str) -> AsyncIterator[RawConnection]:
             await writer.wait_closed()
 
 
-async def ask(url: str, *pieces: bytes) -> RawAnswer | None:
+async def ask(url: str, *pieces: bytes) -> RawAnswer:
     """The answer to these bytes on a connection of their own."""
     async with raw(url) as connection:
         await connection.send(*pieces)

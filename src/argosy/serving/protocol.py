@@ -264,12 +264,14 @@ class BoundedProtocol(HttpToolsProtocol):
     def sweep(self, now_s: float) -> None:
         """Close what keeps the server waiting for too long."""
         transport, patience = self.transport, self._patience
-        if transport.is_closing():
-            if math.isinf(self._close_by_s):
-                self._close_by_s = now_s + patience.linger_s
-            if now_s >= self._close_by_s:
+        unsent = transport.get_write_buffer_size()
+        if self._is_unread(now_s, unsent):
+            transport.abort()
+        elif transport.is_closing():
+            self._close_by_s = min(self._close_by_s, now_s + patience.linger_s)
+            if not unsent and now_s >= self._close_by_s:
                 transport.abort()
-        elif now_s >= self._close_by_s or self._is_unread(now_s):
+        elif now_s >= self._close_by_s:
             transport.abort()
         elif self._refused:
             pass
@@ -280,10 +282,12 @@ class BoundedProtocol(HttpToolsProtocol):
             self._check_body(now_s)
         elif self._began:
             if now_s - self._since_s >= (patience.reserve_s if self.in_reserve else patience.head_s):
-                self._refuse(RequestTimeout(f"The request's headers were not whole after {patience.head_s:.0f} s."))
+                self._refuse(RequestTimeout(f"The request's headers were not whole after {patience.head_s:g} s."))
         elif not self._messages:
             if now_s - self._since_s >= (patience.reserve_s if self.in_reserve else patience.head_s):
                 transport.close()
+        elif unsent:
+            self._since_s = now_s
         elif self.cycle.response_complete and now_s - self._since_s >= patience.keep_alive_s:
             transport.close()
 
@@ -307,17 +311,20 @@ class BoundedProtocol(HttpToolsProtocol):
             )
         self._window_bytes, self._since_s = 0, now_s
 
-    def _is_unread(self, now_s: float) -> bool:
-        """Whether the caller has taken too little of its answer for too long."""
-        left = self.transport.get_write_buffer_size() if self.flow.write_paused else 0
-        if not left:
+    def _is_unread(self, now_s: float, unsent: int) -> bool:
+        """Whether the caller has taken too little of its answer for too long.
+
+        An answer that goes on while its caller reads keeps some bytes unsent, and is not stuck.
+        """
+        goes_on = self.cycle is not None and not self.cycle.response_complete and not self.flow.write_paused
+        if not unsent or goes_on:
             self._stuck = None
         elif self._stuck is None:
-            self._stuck = now_s, left
+            self._stuck = now_s, unsent
         elif now_s - self._stuck[0] >= self._patience.unread_s:
             since_s, before = self._stuck
-            self._stuck = now_s, left
-            return before - left < self._patience.body_bytes_per_s * (now_s - since_s)
+            self._stuck = now_s, unsent
+            return before - unsent < self._patience.body_bytes_per_s * (now_s - since_s)
         return False
 
     def resume_writing(self) -> None:

@@ -88,6 +88,7 @@ async def _run(kit: Kit, factory: ServiceFactory, path: Path) -> None:
     server = _Server(HttpConfig(service.app, connections, drain_s=kit.settings.drain_timeout_s), kit)
     internal = _listen("127.0.0.1", 0)
     serving = asyncio.create_task(server.serve(sockets=[internal]))
+    await asyncio.sleep(0)  # from here on SIGTERM drains: whoever reads the port may send it
     kit.record.port = internal.getsockname()[1]
     runfile.write(path, kit.record)
     log.info("listening", port=kit.record.port, pid=os.getpid())
