@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable
+import queue
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import cast
 
+import uvloop
 from starlette.types import ASGIApp
 
 from argosy.config.models import Fleet
@@ -39,6 +42,27 @@ def make_kit(service: str = "store", fleet: Fleet | None = None, **record: objec
 
 def context(timeout_s: float = 30.0) -> RequestContext:
     return RequestContext("test", Deadline.after(timeout_s))
+
+
+@contextlib.contextmanager
+def served_in_thread(app: ASGIApp, *, patience: Patience | None = None) -> Iterator[str]:
+    """As `served`, on an event loop of its own: one server for all tests of a module."""
+    url: queue.Queue[tuple[str, Callable[[], object]]] = queue.Queue()
+
+    async def serve() -> None:
+        loop, ended = asyncio.get_running_loop(), asyncio.Event()
+        async with served(app, patience=patience) as found:
+            url.put((found, lambda: loop.call_soon_threadsafe(ended.set)))
+            await ended.wait()
+
+    thread = threading.Thread(target=uvloop.run, args=(serve(),))
+    thread.start()
+    found, end = url.get(timeout=20)
+    try:
+        yield found
+    finally:
+        end()
+        thread.join(timeout=20)
 
 
 @contextlib.asynccontextmanager

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 
 import msgspec
 import pytest
@@ -19,7 +19,7 @@ from argosy.serving.app import create_app
 from argosy.serving.connections import Connections
 from argosy.serving.kit import Kit
 from argosy.serving.protocol import MAX_HEAD_BYTES, Patience
-from tests.kits import TOKEN, make_kit, served
+from tests.kits import TOKEN, make_kit, served, served_in_thread
 from tests.raw_http import RawConnection, ask, raw, request
 
 pytestmark = pytest.mark.security
@@ -50,15 +50,15 @@ async def echo(scope: Scope, receive: Receive, send: Send) -> None:
     await send({"type": "http.response.body", "body": body})
 
 
-@pytest.fixture
-async def url() -> AsyncIterator[str]:
-    async with served(echo) as found:
+@pytest.fixture(scope="module")
+def url() -> Iterator[str]:
+    with served_in_thread(echo) as found:
         yield found
 
 
-@pytest.fixture
-async def hasty() -> AsyncIterator[str]:
-    async with served(echo, patience=HASTY) as found:
+@pytest.fixture(scope="module")
+def hasty() -> Iterator[str]:
+    with served_in_thread(echo, patience=HASTY) as found:
         yield found
 
 
@@ -184,7 +184,7 @@ async def test_a_chunked_body_of_small_lines_is_served(url: str) -> None:
 
 
 async def test_others_are_answered_while_heads_without_an_end_arrive(url: str) -> None:
-    """The longest wait of a probe is measured in CPU time of this process, which also plays the attackers."""
+    """The wait of a probe is measured in CPU time of this process, which plays the server and the attackers."""
 
     async def attack(connection: RawConnection) -> None:
         await connection.send(request()[:-2] + b"X-Long: ")
@@ -368,13 +368,13 @@ async def test_a_caller_who_does_not_read_the_answer_is_cut_off() -> None:
 
 async def test_a_caller_who_reads_slowly_but_steadily_gets_the_whole_answer() -> None:
     async def large(request: Request) -> Response:
-        return Response(b"a" * (24 * MIB))
+        return Response(b"a" * (12 * MIB))
 
     async with service(Route("/large", large), patience=HASTY) as (_, url), raw(url) as connection:
         await connection.send(request("/large", [AUTHORIZED]))
         reader, size = connection.reader, 0
         async with asyncio.timeout(30):
-            while size < 24 * MIB:
+            while size < 12 * MIB:
                 got = await reader.read(MIB)
                 assert got
                 size += len(got)

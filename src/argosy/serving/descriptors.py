@@ -6,6 +6,8 @@ import os
 import resource
 
 SPARE = 16
+MARGIN = 8
+"""Descriptors that must be free besides, or the process counts as having run out of them."""
 KEPT_LEAST = 64
 """Descriptors that connections must leave to files, databases and calls to other services, at the least."""
 
@@ -38,11 +40,12 @@ class SpareDescriptors:
         self.check()
 
     def check(self) -> None:
-        """Give the spare ones away when no descriptor is left; take them back when there are enough again."""
+        """Give the spare ones away when next to none is left; take them back when there are enough again."""
         try:
-            while len(self._held) <= SPARE:
+            while len(self._held) < SPARE + MARGIN:
                 self._held.append(os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC))
-            os.close(self._held.pop())
+            while len(self._held) > SPARE:
+                os.close(self._held.pop())
             self.exhausted = False
         except OSError:
             self.exhausted = True

@@ -48,7 +48,8 @@ class LoadTracker:
         self._rps = 0.0
         self._eps = 0.0
         self._failed_s = 0.0
-        self._memory = self._memory_share()
+        self._memory = 0.0
+        self._memory_share()
         self._named: dict[str, tuple[float, float]] = {}
         """(value, when it was said)."""
 
@@ -106,7 +107,7 @@ class LoadTracker:
         cpu_s = _cpu_seconds()
         self._cpu = (cpu_s - self._window_cpu_s) / elapsed_s / self._cpu_share
         self._rps = (self.requests - self._window_requests) / elapsed_s
-        self._memory = self._memory_share()
+        self._memory_share()
         self._window_started_s, self._window_cpu_s, self._window_requests = now, cpu_s, self.requests
 
     def header(self, *, besides: int = 0) -> str:
@@ -139,7 +140,10 @@ class LoadTracker:
         )
 
     def _memory_share(self) -> float:
-        return float(self._process.memory_info().rss / self._memory_total_bytes)
+        """Return the last known share where a process without file descriptors cannot read it."""
+        with contextlib.suppress(OSError):
+            self._memory = float(self._process.memory_info().rss / self._memory_total_bytes)
+        return self._memory
 
 
 def _cpu_seconds() -> float:

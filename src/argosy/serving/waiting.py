@@ -12,6 +12,8 @@ from argosy.contracts.errors import Overloaded
 R = TypeVar("R")
 S = TypeVar("S")
 RETRY_AFTER_S = 2.0
+LAST_ANSWERS_AT_ONCE = 16
+"""When a drain lets all waiters answer, so many of them do at once: they must not become a burst of work."""
 
 
 class Waiters:
@@ -23,6 +25,7 @@ class Waiters:
         self.count = 0
         self.ending = asyncio.Event()
         """Set once the process drains; whoever waits answers with what there is."""
+        self._last_answers = asyncio.Semaphore(LAST_ANSWERS_AT_ONCE)
         self._where = where
         self._setting = setting
 
@@ -66,7 +69,8 @@ class Waiters:
             await asyncio.wait({task, ending}, return_when=asyncio.FIRST_COMPLETED)
             if task.done():
                 return task.result()
-            return await instead()
+            async with self._last_answers:
+                return await instead()
         finally:
             task.cancel()
             ending.cancel()

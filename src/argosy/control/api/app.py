@@ -22,6 +22,7 @@ from argosy.control.monitoring.cache import cache_analytics
 from argosy.control.monitoring.ingestion import ingestion_report, window_seconds
 from argosy.serving.defences import Defences
 from argosy.serving.errors import as_argosy_error, error_response
+from argosy.serving.middleware import IncomingBody
 from argosy.serving.request_id import request_id_of
 from argosy.serving.waiting import Waiters
 from argosy.telemetry.logs import logger
@@ -169,7 +170,7 @@ class _Guard:
             refusal = self._defences.check(scope["method"], scope["path"], headers)
             if refusal is not None:
                 raise refusal
-            await self._app(scope, receive, sending)
+            await self._app(scope, IncomingBody(receive, self._defences.max_body_bytes), sending)
         except Exception as error:
             ours = as_argosy_error(error)
             if ours.status >= 500:
