@@ -10,6 +10,7 @@ from collections.abc import Callable
 from argosy.contracts.request import Clock
 from argosy.serving.descriptors import SpareDescriptors
 from argosy.serving.protocol import BoundedProtocol
+from argosy.telemetry.logs import logger
 
 RESERVE = 32
 """Connections beyond the limit, on which only health checks are answered."""
@@ -18,6 +19,8 @@ EVICTED_AT_ONCE = 32
 SHORT_FOR_S = 10.0
 """How long a shortage is reported after it was last met: longer than any pause between two health checks."""
 SWEEP_S = 0.5
+
+log = logger("server")
 
 
 class Connections:
@@ -106,7 +109,11 @@ class Connections:
                 self._exhausted_until_s = self._clock() + SHORT_FOR_S
             now_s = loop.time()
             for connection in [*self._open, *self._reserve]:
-                connection.sweep(now_s)
+                try:
+                    connection.sweep(now_s)
+                except Exception as error:  # of one connection: the others must still be watched
+                    log.error("connection check failed", exc_info=error)
+                    connection.transport.abort()
 
     def close(self) -> None:
         self._descriptors.close()

@@ -153,15 +153,10 @@ class BoundedProtocol(HttpToolsProtocol):
         self._began = True
         self._since_s = self.loop.time()
 
-    def on_header(self, name: bytes, value: bytes) -> None:
-        if self._receiving:  # a trailer: it must not overwrite what was checked
-            return
-        super().on_header(name, value)
-
     def on_headers_complete(self) -> None:
-        parser, headers = self.parser, self.headers
-        upgrade = parser.should_upgrade()
-        error = fault(parser.get_method(), self.url, parser.get_http_version(), headers, upgrade=upgrade)
+        headers = self.headers
+        names = {name for name, _ in headers}
+        error = fault(self.url, headers, names, self.parser)
         if error is None and self.in_reserve and self.url.partition(b"?")[0] not in PROBES:
             error = Unavailable(
                 "The service has as many connections as it can hold. Try again after the time in Retry-After, and "
@@ -178,7 +173,9 @@ class BoundedProtocol(HttpToolsProtocol):
         self._receiving = True
         self._since_s = self.loop.time()
         self._head_bytes = self._framing = self._window_bytes = 0
-        self._chunked = any(name == b"transfer-encoding" for name, _ in headers)
+        self._chunked = b"transfer-encoding" in names
+        # The request keeps the list that was checked; trailers go into another one, which nobody reads.
+        self.headers = []
         if self.in_reserve:
             self.cycle.keep_alive = False
 
@@ -240,8 +237,8 @@ class BoundedProtocol(HttpToolsProtocol):
                 self._say(error)
 
     def _say(self, error: ArgosyError) -> None:
-        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in self.headers or ()}
-        request_id = request_id_of(headers if self._began else {})
+        sent = self.scope["headers"] if self._began else ()
+        request_id = request_id_of({name.decode("latin-1"): value.decode("latin-1") for name, value in sent})
         body = msgspec.json.encode(ErrorResponse(error.body(request_id)))
         head = [STATUS_LINE[error.status]]
         head += [b"%s: %s\r\n" % pair for pair in self.server_state.default_headers]

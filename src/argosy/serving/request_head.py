@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from typing import Protocol
 
 from argosy.contracts.errors import ArgosyError, HeadersTooLarge, InvalidRequest
 
@@ -26,36 +27,53 @@ SINGLE = frozenset(
 )
 """Headers that may be sent once. Of two values, one reader takes the first and another one takes the last."""
 OWN_PREFIX = b"x-argosy-"
+NO_PATH = (
+    "The request target must be a path that begins with a slash. Send 'METHOD /path HTTP/1.1' and name the server in "
+    "the Host header."
+)
 
 Headers = Sequence[tuple[bytes, bytes]]
 
 
-def fault(method: bytes, target: bytes, version: str, headers: Headers, *, upgrade: bool) -> ArgosyError | None:
-    """Return the reason to refuse the request, or None. Header names are lower case."""
-    if len(headers) > MAX_HEADERS:
-        return HeadersTooLarge(f"The request has {len(headers)} headers, the limit is {MAX_HEADERS}. Send fewer.")
-    if target[:1] != b"/" or method == b"CONNECT":
-        return InvalidRequest(
-            "The request target must be a path that begins with a slash. Send 'METHOD /path HTTP/1.1' and name the "
-            "server in the Host header."
-        )
-    if version not in VERSIONS:
-        return InvalidRequest("The HTTP version of the request is not supported. Use HTTP/1.1.")
-    names = [name for name, _ in headers]
-    if names.count(b"host") != 1:
-        return InvalidRequest("The request must have exactly one Host header.", param="host")
-    if len(set(names)) < len(names):
-        twice = _twice(names)
+class Parser(Protocol):
+    """The part of httptools' parser that is asked."""
+
+    def get_http_version(self) -> str: ...
+    def get_method(self) -> bytes: ...
+    def should_upgrade(self) -> bool: ...
+
+
+def fault(target: bytes, headers: Headers, names: Collection[bytes], parser: Parser) -> ArgosyError | None:
+    """Return the reason to refuse the request, or None. `names` are those of the headers, in lower case."""
+    if target[:1] != b"/":
+        return InvalidRequest(NO_PATH)
+    if len(names) < len(headers):
+        if len(headers) > MAX_HEADERS:
+            return _too_many(headers)
+        twice = _twice(headers)
         if twice is not None:
             return InvalidRequest(f"The header {twice} may be sent only once.", param=twice)
+    elif len(names) > MAX_HEADERS:
+        return _too_many(headers)
+    if b"host" not in names:
+        return InvalidRequest("The Host header is missing. Name the server in it.", param="host")
+    version, upgrade = parser.get_http_version(), parser.should_upgrade()
+    if version not in VERSIONS:
+        return InvalidRequest("The HTTP version of the request is not supported. Use HTTP/1.1.")
+    if upgrade and parser.get_method() == b"CONNECT":
+        return InvalidRequest(NO_PATH)
     if b"content-length" in names or b"transfer-encoding" in names:
         return _body_fault(version, dict(headers), upgrade)
     return None
 
 
-def _twice(names: Sequence[bytes]) -> str | None:
+def _too_many(headers: Headers) -> ArgosyError:
+    return HeadersTooLarge(f"The request has {len(headers)} headers, the limit is {MAX_HEADERS}. Send fewer.")
+
+
+def _twice(headers: Headers) -> str | None:
     seen: set[bytes] = set()
-    for name in names:
+    for name, _ in headers:
         if name in seen and (name in SINGLE or name.startswith(OWN_PREFIX)):
             return name.decode("latin-1")
         seen.add(name)
