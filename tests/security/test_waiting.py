@@ -57,10 +57,9 @@ class Documents:
         )
 
     async def _batch(self, request: Request) -> Response:
-        wait_s = float(request.query_params.get("wait_s", "0"))
-        if wait_s > 0:
+        if "wait_s" in request.query_params:
             becomes_waiter(request.scope)
-            await self.kit.waiters.pause(wait_s)
+            await self.kit.waiters.pause(float(request.query_params["wait_s"]))
         return Response(WAITING, media_type="application/json")
 
     async def _add(self, request: Request) -> Response:
@@ -121,6 +120,43 @@ async def test_300_waiters_of_each_kind_leave_an_upload_its_202() -> None:
         streamed = (await stream.answer()).body
         assert streamed.startswith(b"event: batch\n")
         assert streamed.endswith(b"follow it again\n\n")
+
+
+async def test_uploads_that_trickle_hold_no_call_to_the_documents_service() -> None:
+    """More of them than one caller may have calls in work there."""
+    settings: dict[str, object] = {"documents": {"protection": {"max_concurrent_calls": 4}, "max_in_flight": 4}}
+    async with fleet_of(settings) as (kit, documents, url), contextlib.AsyncExitStack() as stack:
+        length = 1_000_000
+        head = request("/v1/documents", ["Content-Type: application/json", f"Content-Length: {length}"], method="POST")
+        slow = [await stack.enter_async_context(raw(url)) for _ in range(20)]
+        for connection in slow:
+            await connection.send(head, b"a" * 300_000)
+        await wait_until(lambda: kit.held.count >= 20 * 300_000)
+        await wait_until(lambda: kit.load.in_flight == 0)
+        assert (documents.kit.load.in_flight, documents.kit.held.count) == (0, 0)
+        assert (await ask(url, head, b"a" * length)).status == 202
+        await slow[0].send(b"a" * 700_000)
+        assert (await slow[0].answer()).status == 202
+        for connection in slow[1:]:
+            connection.writer.close()
+        await wait_until(lambda: kit.held.count == 0 and documents.kit.held.count == 0)
+
+
+async def test_the_bytes_of_all_bodies_together_are_bounded() -> None:
+    async with (
+        fleet_of({"gateway": {"max_receiving_bytes": 2**20}}) as (kit, _, url),
+        contextlib.AsyncExitStack() as stack,
+    ):
+        head = request("/v1/documents", ["Content-Type: application/json", "Content-Length: 800000"], method="POST")
+        first = await stack.enter_async_context(raw(url))
+        await first.send(head, b"a" * 700_000)
+        await wait_until(lambda: kit.held.count == 700_000)
+        refused = await ask(url, head, b"a" * 800_000)
+        assert (refused.status, refused.error()["code"]) == (429, "overloaded")
+        assert "services.gateway.max_receiving_bytes" in str(refused.error()["message"])
+        await first.send(b"a" * 100_000)
+        assert (await first.answer()).status == 202
+        await wait_until(lambda: kit.held.count == 0)
 
 
 async def test_waiters_past_the_limit_are_answered_429_and_call_for_no_replica() -> None:

@@ -65,6 +65,11 @@ class ServiceSettings(Settings):
         le=100_000,
         description="Long polls and followed streams open at once; more are answered 429. They do not count as work.",
     )
+    max_receiving_bytes: int = Field(
+        4 * 2**30,
+        ge=2**20,
+        description="Bytes of request bodies held at once, whether they are whole or not; more are answered 429.",
+    )
     max_connections: int = Field(
         4096,
         ge=8,

@@ -14,6 +14,7 @@ from argosy.contracts.request import Clock
 from argosy.serving.admission import Admission
 from argosy.serving.admission_metrics import AdmissionMetrics
 from argosy.serving.defences import Defences
+from argosy.serving.held_bytes import HeldBytes
 from argosy.serving.load import LoadTracker
 from argosy.serving.readiness import Readiness
 from argosy.serving.runfile import RunRecord
@@ -50,6 +51,7 @@ class Kit:
     load: LoadTracker = field(init=False)
     admission: Admission = field(init=False)
     waiters: Waiters = field(init=False)
+    held: HeldBytes = field(init=False)
     defences: Defences = field(init=False)
     started_s: float = field(init=False)
 
@@ -60,6 +62,7 @@ class Kit:
         self.admission = Admission(
             self.record.service, self.settings.max_in_flight, self.settings.protection, self.clock
         )
+        self.held = HeldBytes(self.settings.max_receiving_bytes, f"services.{self.record.service}.max_receiving_bytes")
         self.waiters = Waiters(
             self.settings.max_waiting, f"{self.record.service} service", f"services.{self.record.service}.max_waiting"
         )

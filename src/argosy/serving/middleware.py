@@ -22,6 +22,7 @@ from argosy.contracts.request import (
 )
 from argosy.serving.defences import OPEN_PATHS
 from argosy.serving.errors import as_argosy_error, error_response
+from argosy.serving.held_bytes import HeldBytes
 from argosy.serving.kit import Kit
 from argosy.serving.request_id import request_id_of
 from argosy.serving.slot import Slot
@@ -77,6 +78,7 @@ class ServiceMiddleware:
         kit, load = self._kit, self._kit.load
         slot = Slot(load, kit.admission, kit.waiters, kit.clock) if counted else None
         exchange = _Exchange(send, request_id, kit, slot)
+        body: IncomingBody | None = None
         try:
             refusal = kit.defences.check(scope["method"], path, headers)
             if refusal is not None:
@@ -85,12 +87,14 @@ class ServiceMiddleware:
             if slot is not None:
                 slot.admit(path, context_of(scope))
             comes = headers.get("content-length", "0") != "0" or "transfer-encoding" in headers
-            body = IncomingBody(receive, kit.defences.max_body_bytes, slot if comes else None)
+            body = IncomingBody(receive, kit.defences.max_body_bytes, slot if comes else None, kit.held)
             scope[BODY_KEY], scope[SLOT_KEY] = body, slot
             await self._app(scope, body, exchange)
         except Exception as error:
             await self._fail(error, exchange, scope, receive)
         finally:
+            if body is not None:
+                body.release()
             if slot is not None:
                 elapsed_s = slot.end(exchange.status, exchange.begun_s)
                 if exchange.status in OVERLOAD_STATUSES:
@@ -192,12 +196,22 @@ class IncomingBody:
     connection, and take nothing from others. Whether there is room is looked at again once the body is whole.
     """
 
-    def __init__(self, receive: Receive, limit_bytes: int, slot: Slot | None = None) -> None:
+    def __init__(
+        self, receive: Receive, limit_bytes: int, slot: Slot | None = None, held: HeldBytes | None = None
+    ) -> None:
         self._receive = receive
         self._slot = slot
+        self._held = held
+        self._size = 0
         self._left = limit_bytes
         self._limit = limit_bytes
         self._over = False
+
+    def release(self) -> None:
+        """Hold none of it any more."""
+        if self._held is not None and self._size:
+            self._held.remove(self._size)
+            self._size = 0
 
     async def drain(self) -> None:
         """Read and drop the rest, up to the limit once more, so that a sender who was refused can read the answer."""
@@ -224,7 +238,11 @@ class IncomingBody:
         if message["type"] == "http.request":
             if self._over and not was_over and self._slot is not None:
                 self._slot.require_room()
-            self._left -= len(message.get("body", b""))
+            size = len(message.get("body", b""))
+            self._left -= size
+            if self._held is not None and size:
+                self._size += size
+                self._held.add(size)
             if self._left < 0:
                 raise TooLarge(f"The body is over the limit of {self._limit} bytes. Send less at once.")
         return message

@@ -241,7 +241,7 @@ class DocumentsService:
             wait_s = min(MAX_WAIT_S, float(query.get("wait_s", "0")))
         except ValueError as error:
             raise InvalidRequest("`wait_s` must be a number of seconds.", param="wait_s") from error
-        if wait_s > 0:
+        if "wait_s" in query:  # also with 0: the first and the last look of a waiter are no work either
             becomes_waiter(request.scope)
         deadline = Deadline.after(wait_s, self._kit.clock)
         waited = changed(lambda: self._view(batch_id), deadline, self._kit.waiters)

@@ -1,9 +1,10 @@
-"""Documents, batches and collections: passed on to the documents service as they come, never held whole."""
+"""Documents, batches and collections: passed on to the documents service, uploads once they are received whole."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import replace
+from pathlib import Path
 from urllib.parse import quote
 
 from fastapi import APIRouter
@@ -12,17 +13,18 @@ from starlette.responses import Response
 
 from argosy.clients.exchange import RawResponse
 from argosy.contracts.codec import JSON
-from argosy.contracts.errors import ArgosyError, CallerGone, InvalidRequest, NotFound, UnsupportedType
+from argosy.contracts.errors import CallerGone, InvalidRequest, NotFound, UnsupportedType
 from argosy.contracts.request import Deadline
 from argosy.services.gateway.batches import follow
 from argosy.services.gateway.gateway import Gateway
 from argosy.services.gateway.sse import MEDIA_TYPE, EventStream
 from argosy.serving.app import until_gone
 from argosy.serving.middleware import becomes_waiter, context_of
+from argosy.serving.spool import spooled
 
-PASSED_ON = ("content-type", "content-length")
 UPLOAD_TYPES = (JSON, "multipart/form-data")
 LONGEST_WAIT_S = 3600.0
+NO_WAIT = {"wait_s": "0"}
 WAIT_MARGIN_S = 2.0
 """What a long poll leaves of its deadline to answer in."""
 
@@ -42,15 +44,18 @@ def router(gateway: Gateway) -> APIRouter:
         kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
         if kind not in types:
             raise UnsupportedType(f"Content-Type {kind or '(none)'} is not accepted here. Send {' or '.join(types)}.")
-        context = context_of(request.scope)
-        body = _Body(request)
-        headers = {name: request.headers[name] for name in PASSED_ON if name in request.headers}
-        try:
-            answer = await gateway.upstream.documents.forward(
-                "POST", path, context, body=body.pieces(), headers=headers, params=dict(request.query_params)
+        documents, folder = gateway.upstream.documents, Path(gateway.kit.record.data_dir)
+        # Received whole first: a slow sender must not hold one of the calls that may be in work at the service.
+        async with spooled(_pieces(request), folder) as body:
+            headers = {"content-type": request.headers["content-type"], "content-length": str(body.size)}
+            answer = await documents.forward(
+                "POST",
+                path,
+                context_of(request.scope),
+                body=body.pieces(),
+                headers=headers,
+                params=dict(request.query_params),
             )
-        except ArgosyError as error:
-            raise body.failure or error from error
         return _as_it_came(answer)
 
     @routes.post("/v1/documents", status_code=202)
@@ -100,14 +105,15 @@ def router(gateway: Gateway) -> APIRouter:
             return await forward(request, path, params)
         becomes_waiter(request.scope)
         return await gateway.kit.waiters.unless_ending(
-            forward(request, path, params, waits=True), lambda: forward(request, path, params | {"wait_s": "0"})
+            forward(request, path, params, waits=True), lambda: forward(request, path, params | NO_WAIT, waits=True)
         )
 
     async def followed(request: Request, path: str) -> Response:
         """Server-sent events until the batch is done."""
         becomes_waiter(request.scope)
         context, waiters = context_of(request.scope), gateway.kit.waiters
-        first = await until_gone(request, gateway.upstream.documents.forward("GET", path, context), context)
+        looked = gateway.upstream.documents.forward("GET", path, context, params=NO_WAIT, waits=True)
+        first = await until_gone(request, looked, context)
         if first.status != 200:
             return _as_it_came(first)
 
@@ -116,7 +122,7 @@ def router(gateway: Gateway) -> APIRouter:
             documents = gateway.upstream.documents
             return await waiters.unless_ending(
                 documents.forward("GET", path, within, params={"wait_s": f"{wait_s:.3f}"}, waits=True),
-                lambda: documents.forward("GET", path, within),
+                lambda: documents.forward("GET", path, within, params=NO_WAIT, waits=True),
             )
 
         return EventStream(follow(first, poll, Deadline.after(LONGEST_WAIT_S), waiters.ending.is_set), {})
@@ -154,24 +160,14 @@ def router(gateway: Gateway) -> APIRouter:
     return routes
 
 
-class _Body:
-    """A request's body as it comes. Remembers why it ended early: the transport only sees that it did."""
-
-    def __init__(self, request: Request) -> None:
-        self._request = request
-        self.failure: ArgosyError | None = None
-
-    async def pieces(self) -> AsyncIterator[bytes]:
-        try:
-            async for piece in self._request.stream():
-                if piece:
-                    yield piece
-        except ArgosyError as error:
-            self.failure = error
-            raise
-        except ClientDisconnect as error:
-            self.failure = CallerGone("The caller has gone.")
-            raise self.failure from error
+async def _pieces(request: Request) -> AsyncIterator[bytes]:
+    """The body as it comes. Raises: CallerGone."""
+    try:
+        async for piece in request.stream():
+            if piece:
+                yield piece
+    except ClientDisconnect as error:
+        raise CallerGone("The caller has gone.") from error
 
 
 def _as_it_came(answer: RawResponse) -> Response:
