@@ -18,6 +18,7 @@ from argosy.contracts.errors import (
     UpstreamFailed,
     error_from_wire,
 )
+from argosy.contracts.retry_after import retry_after_s
 
 if TYPE_CHECKING:
     from argosy.cli.locate import FleetAddress
@@ -151,7 +152,10 @@ class Api:
             ):
                 if response.status >= 400:
                     raise error_from_wire(
-                        response.status, await response.read(), self.name, _retry_after_s(response.headers)
+                        response.status,
+                        await response.read(),
+                        self.name,
+                        retry_after_s(response.headers.get("retry-after")),
                     )
                 yield response
 
@@ -189,11 +193,3 @@ async def _next(events: AsyncIterator[bytes]) -> bytes | None:
 def admin_api(fleet: FleetAddress, timeout_s: float = ADMIN_TIMEOUT_S) -> Api:
     """The controller's. Raises: Forbidden, the fleet's token may not be read."""
     return Api(fleet.admin_url, fleet.token(), "controller", timeout_s)
-
-
-def _retry_after_s(headers: Mapping[str, str]) -> float | None:
-    value = headers.get("Retry-After", "")
-    try:
-        return max(0.0, float(value))
-    except ValueError:
-        return None

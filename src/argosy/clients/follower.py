@@ -53,10 +53,12 @@ class Follower:
             params={"watch": known} if known else {},
             headers=self._headers,
             timeout=aiohttp.ClientTimeout(total=POLL_TIMEOUT_S),
+            allow_redirects=False,
         ) as response:
             if response.status == 204:
                 return
-            response.raise_for_status()
+            if response.status != 200:
+                raise ValueError(f"answered {response.status}")
             self._directory.apply(msgspec.json.decode(await response.read(), type=EndpointSet))
         if self._directory.version is not None:
             self._on_version(self._directory.version)

@@ -9,6 +9,7 @@ import aiohttp
 
 from argosy.balancing.balancer import Balancer
 from argosy.balancing.outcome import LoadReport
+from argosy.clients.address import url_at
 from argosy.clients.directory import Directory
 from argosy.contracts.fleet import Endpoint
 from argosy.contracts.request import LOAD_HEADER
@@ -46,9 +47,12 @@ class Prober:
 
     async def _probe(self, balancer: Balancer, endpoint: Endpoint) -> None:
         report = None
-        with contextlib.suppress(aiohttp.ClientError, TimeoutError, OSError):
-            timeout = aiohttp.ClientTimeout(total=TIMEOUT_S)
-            async with self._session.get(f"{endpoint.url}{PATH}", timeout=timeout, allow_redirects=False) as response:
-                report = LoadReport.parse(response.headers.get(LOAD_HEADER))
-        del self._running[endpoint.id]
+        timeout = aiohttp.ClientTimeout(total=TIMEOUT_S)
+        try:
+            with contextlib.suppress(aiohttp.ClientError, TimeoutError, OSError):
+                address = url_at(endpoint.url, PATH)
+                async with self._session.get(address, timeout=timeout, allow_redirects=False) as response:
+                    report = LoadReport.parse(response.headers.get(LOAD_HEADER))
+        finally:
+            del self._running[endpoint.id]
         balancer.probed(endpoint.id, report)

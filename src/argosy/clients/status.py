@@ -6,7 +6,9 @@ from typing import TypeVar
 
 import aiohttp
 import msgspec
+from yarl import URL
 
+from argosy.clients.address import url_at
 from argosy.contracts.errors import Unavailable
 from argosy.contracts.fleet import Endpoint, FleetView, ReplicaStatus
 from argosy.contracts.request import RequestContext
@@ -26,18 +28,19 @@ class StatusClient:
 
     async def fleet(self, context: RequestContext) -> FleetView:
         """Raises: Unavailable when the controller is not running or does not answer in time."""
-        return await self._get(f"{self._controller_url}/v1/fleet", FleetView, context, "The controller")
+        return await self._get(url_at(self._controller_url, "/v1/fleet"), FleetView, context, "The controller")
 
     async def replica(self, endpoint: Endpoint, context: RequestContext) -> ReplicaStatus:
         """Raises: Unavailable when the replica cannot be reached or does not answer in time."""
-        return await self._get(f"{endpoint.url}/internal/status", ReplicaStatus, context, f"Replica {endpoint.id}")
+        address = url_at(endpoint.url, "/internal/status")
+        return await self._get(address, ReplicaStatus, context, f"Replica {endpoint.id}")
 
-    async def _get(self, url: str, into: type[T], context: RequestContext, who: str) -> T:
+    async def _get(self, url: URL, into: type[T], context: RequestContext, who: str) -> T:
         timeout_s = min(TIMEOUT_S, context.deadline.require(f"{who} was asked"))
         headers = {**self._authorization, **context.headers()}
         try:
             async with self._session.get(
-                url, headers=headers, timeout=aiohttp.ClientTimeout(total=timeout_s)
+                url, headers=headers, timeout=aiohttp.ClientTimeout(total=timeout_s), allow_redirects=False
             ) as response:
                 if response.status != 200:
                     raise Unavailable(f"{who} answered {response.status}.")

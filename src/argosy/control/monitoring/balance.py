@@ -60,7 +60,9 @@ def _aged(answers: Iterable[_Answer]) -> list[CallerBalance]:
 async def _ask(session: aiohttp.ClientSession, caller: Replica, service: str) -> _Answer | SilentCaller | None:
     """None: it calls nobody yet."""
     try:
-        async with session.get(f"{caller.url}/internal/balance", params={"service": service}) as response:
+        async with session.get(
+            f"{caller.url}/internal/balance", params={"service": service}, allow_redirects=False
+        ) as response:
             if response.status != 200:
                 return SilentCaller(caller.id, f"answered {response.status}")
             said = msgspec.json.decode(await response.read(), type=BalanceExplanation | None)

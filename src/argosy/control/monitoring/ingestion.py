@@ -35,7 +35,7 @@ async def ingestion_report(replicas: Iterable[ReplicaView], token: str, window_s
                 continue
             try:
                 address = f"{replica.endpoint}/statistics?window_s={window_s}"
-                async with session.get(address) as response:
+                async with session.get(address, allow_redirects=False) as response:
                     if response.status == 200:
                         return msgspec.json.decode(await response.read(), type=IngestionReport)
             except (TimeoutError, aiohttp.ClientError, msgspec.DecodeError):

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 import aiohttp
 import msgspec
 
+from argosy.clients.address import url_at
 from argosy.contracts.fleet import Health, Load, ReplicaStatus
 from argosy.control.health.replica import Probe
 from argosy.control.platforms.platform import Replica
@@ -43,7 +44,9 @@ class Prober:
             if replica.health_path is not None:
                 status = await self._plain(self._session, replica, replica.health_path)
             else:
-                async with self._session.get(f"{replica.url}/internal/status", headers=self._headers) as response:
+                address = url_at(replica.url, "/internal/status")
+                # A redirect is no answer, and the fleet's token must not follow one.
+                async with self._session.get(address, headers=self._headers, allow_redirects=False) as response:
                     body = await response.read()
                     if response.status != 200:
                         return Probe(time.time(), error=f"answered {response.status}")

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from urllib.parse import quote
 
 from fastapi import APIRouter
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import Response
 
 from argosy.clients.exchange import RawResponse
 from argosy.contracts.codec import JSON
-from argosy.contracts.errors import CallerGone, InvalidRequest, NotFound, UnsupportedType
+from argosy.contracts.errors import InvalidRequest, NotFound, UnsupportedType
 from argosy.contracts.request import Deadline
 from argosy.services.gateway.batches import follow
+from argosy.services.gateway.caller_stream import CallerStream
 from argosy.services.gateway.gateway import Gateway
 from argosy.services.gateway.sse import MEDIA_TYPE, EventStream
 from argosy.serving.app import until_gone
@@ -46,7 +47,7 @@ def router(gateway: Gateway) -> APIRouter:
             raise UnsupportedType(f"Content-Type {kind or '(none)'} is not accepted here. Send {' or '.join(types)}.")
         documents, folder = gateway.upstream.documents, Path(gateway.kit.record.data_dir)
         # Received whole first: a slow sender must not hold one of the calls that may be in work at the service.
-        async with spooled(_pieces(request), folder) as body:
+        async with spooled(CallerStream(request.receive).pieces(), folder) as body:
             headers = {"content-type": request.headers["content-type"], "content-length": str(body.size)}
             answer = await documents.forward(
                 "POST",
@@ -125,7 +126,9 @@ def router(gateway: Gateway) -> APIRouter:
                 lambda: documents.forward("GET", path, within, params=NO_WAIT, waits=True),
             )
 
-        return EventStream(follow(first, poll, Deadline.after(LONGEST_WAIT_S), waiters.ending.is_set), {})
+        return EventStream(
+            follow(first, poll, Deadline.after(LONGEST_WAIT_S), waiters.pause, waiters.ending.is_set), {}
+        )
 
     @routes.delete("/v1/batches/{batch_id}")
     async def cancel(request: Request, batch_id: str) -> Response:
@@ -158,16 +161,6 @@ def router(gateway: Gateway) -> APIRouter:
         return await forward(request, f"/collections/{_segment(name)}")
 
     return routes
-
-
-async def _pieces(request: Request) -> AsyncIterator[bytes]:
-    """The body as it comes. Raises: CallerGone."""
-    try:
-        async for piece in request.stream():
-            if piece:
-                yield piece
-    except ClientDisconnect as error:
-        raise CallerGone("The caller has gone.") from error
 
 
 def _as_it_came(answer: RawResponse) -> Response:
