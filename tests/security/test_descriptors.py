@@ -81,6 +81,8 @@ def test_connections_leave_descriptors_to_the_rest_of_the_process() -> None:
 def test_spare_descriptors_are_closed_with_their_owner() -> None:
     before = len(os.listdir("/proc/self/fd"))
     spare = SpareDescriptors()
+    spare.check()
+    assert len(os.listdir("/proc/self/fd")) > before
     assert not spare.exhausted
     spare.close()
     assert len(os.listdir("/proc/self/fd")) == before

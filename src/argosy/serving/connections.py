@@ -102,6 +102,7 @@ class Connections:
     async def watch(self) -> None:
         """Close what keeps the server waiting for too long, again and again, until cancelled."""
         loop = asyncio.get_running_loop()
+        self._descriptors.check()
         while True:
             await asyncio.sleep(SWEEP_S)
             self._descriptors.check()

@@ -37,7 +37,6 @@ class SpareDescriptors:
     def __init__(self) -> None:
         self._held: list[int] = []
         self.exhausted = False
-        self.check()
 
     def check(self) -> None:
         """Give the spare ones away when next to none is left; take them back when there are enough again."""

@@ -16,6 +16,7 @@ from argosy.serving.admission_metrics import AdmissionMetrics
 from argosy.serving.defences import Defences
 from argosy.serving.held_bytes import HeldBytes
 from argosy.serving.load import LoadTracker
+from argosy.serving.loops import Loops
 from argosy.serving.readiness import Readiness
 from argosy.serving.runfile import RunRecord
 from argosy.serving.waiting import Waiters
@@ -44,6 +45,8 @@ class Kit:
     """What this process saw of the replicas it calls."""
     balance: Callable[[str], BalanceExplanation | None] = lambda service: None
     """How this process balances that service; None when it does not call it."""
+    loops: Loops = field(default_factory=Loops)
+    """Background work of the process; what fails there makes the replica DEGRADED."""
     timeouts_s: Mapping[str, float] = field(default_factory=dict)
     """Default deadline by path prefix."""
     public_prefixes: tuple[str, ...] = ()
@@ -84,7 +87,7 @@ class Kit:
 
     def status(self) -> ReplicaStatus:
         reason = self.readiness.reason()
-        degraded = self.shortage() or self.degraded()
+        degraded = "; ".join(filter(None, (self.shortage(), self.degraded(), *self.loops.reasons())))
         health = Health.UNHEALTHY if reason else Health.DEGRADED if degraded else Health.HEALTHY
         return ReplicaStatus(
             service=self.record.service,

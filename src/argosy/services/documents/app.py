@@ -20,8 +20,19 @@ from starlette.routing import Route
 
 from argosy.clients.upstreams import Upstreams
 from argosy.config.models import DocumentsSettings
-from argosy.contracts.codec import JSON, decode
-from argosy.contracts.documents import Accepted, BatchView, CollectionCreate, DocumentStatus, RefusedUpload
+from argosy.contracts.codec import JSON
+from argosy.contracts.documents import (
+    MAX_TEXTS_BYTES,
+    Accepted,
+    BatchView,
+    Cancelled,
+    CollectionCreate,
+    CollectionList,
+    DocumentStatus,
+    Dropped,
+    Forgotten,
+    RefusedUpload,
+)
 from argosy.contracts.errors import ArgosyError, InvalidRequest
 from argosy.contracts.request import Deadline, RequestContext
 from argosy.contracts.store import EnsureCollection
@@ -45,8 +56,10 @@ from argosy.services.documents.upkeep import Upkeep
 from argosy.services.documents.uploads import Incoming, read_upload
 from argosy.services.documents.worker import Worker
 from argosy.serving.app import create_app, until_gone
+from argosy.serving.bodies import json_message
 from argosy.serving.kit import Details, Kit
 from argosy.serving.middleware import becomes_waiter, body_of, context_of
+from argosy.telemetry.logs import logger
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -56,6 +69,8 @@ MAX_WAIT_S = 60.0
 MAX_WINDOW_S = 7 * 86_400
 CALLER_THREADS = 8
 MAX_DIGITS = 15
+
+log = logger("documents")
 
 
 class DocumentsService:
@@ -128,10 +143,12 @@ class DocumentsService:
             ),
             on_indexed=self._meters.indexed,
         )
-        self._worker = Worker(jobs, pipeline, slots=settings.workers, on_failed=self._meters.failed)
+        self._worker = Worker(
+            jobs, pipeline, slots=settings.workers, on_failed=self._meters.failed, loops=self._kit.loops
+        )
         self._worker.start()
-        self._upkeep = Upkeep(database, self._catalog, self._blobs, self._meters, self._busy)
-        self._spawn(self._upkeep.run())
+        self._upkeep = Upkeep(database, self._catalog, self._blobs, self._meters, self._busy, self._kit.loops)
+        self._background.add(self._kit.loops.start("upkeep", self._upkeep.run))
 
     async def stop(self) -> None:
         for task in self._background:
@@ -181,7 +198,9 @@ class DocumentsService:
 
     async def _refuse(self, request: Request) -> Response:
         """Keeps what its sender was refused, or could not read, as failed documents."""
-        refused = checked(decode(await request.body(), RefusedUpload, JSON), self._settings.max_files_per_request)
+        refused = checked(
+            await json_message(request, RefusedUpload, MAX_TEXTS_BYTES), self._settings.max_files_per_request
+        )
         kept = await self._in_thread(self._catalog.refuse, refused)
         self._spawn(self._tell_store(refused.collection, context_of(request.scope)))
         return _json(kept, 202)
@@ -208,7 +227,7 @@ class DocumentsService:
         with contextlib.suppress(ArgosyError):
             await self._upstreams.store.forget(forget, _brief(context_of(request.scope)))
         self._wake()
-        return _json({"id": document_id, "deleted": True})
+        return _json(Forgotten(document_id))
 
     async def _retry(self, request: Request) -> Response:
         view = await self._in_thread(self._interventions.retry, request.path_params["id"])
@@ -221,7 +240,7 @@ class DocumentsService:
     async def _cancel_batch(self, request: Request) -> Response:
         batch_id = request.path_params["id"]
         cancelled = await self._in_thread(self._interventions.cancel_batch, batch_id)
-        return _json({"id": batch_id, "cancelled": cancelled})
+        return _json(Cancelled(batch_id, cancelled))
 
     async def _jobs(self, request: Request) -> Response:
         query = request.query_params
@@ -254,10 +273,10 @@ class DocumentsService:
         return await self._in_thread(self._catalog.batch, batch_id)
 
     async def _collections(self, request: Request) -> Response:
-        return await self._answer(lambda: {"collections": self._catalog.collections()})
+        return await self._answer(lambda: CollectionList(self._catalog.collections()))
 
     async def _create_collection(self, request: Request) -> Response:
-        wanted = decode(await request.body(), CollectionCreate, JSON)
+        wanted = await json_message(request, CollectionCreate, MAX_TEXTS_BYTES)
         view = await asyncio.to_thread(self._catalog.create_collection, wanted.name)
         await self._tell_store(wanted.name, context_of(request.scope))
         return _json(view, 201)
@@ -268,7 +287,7 @@ class DocumentsService:
         with contextlib.suppress(ArgosyError):
             await self._upstreams.store.drop(EnsureCollection(name), _brief(context_of(request.scope)))
         self._wake()
-        return _json({"name": name, "deleted": True, "documents": count})
+        return _json(Dropped(name, count))
 
     async def _answer(self, work: Callable[[], object]) -> Response:
         return _json(await self._in_thread(work))
@@ -288,7 +307,12 @@ class DocumentsService:
     def _spawn(self, work: Coroutine[None, None, None]) -> None:
         task = asyncio.create_task(work)
         self._background.add(task)
-        task.add_done_callback(self._background.discard)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._background.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("background work failed", exc_info=error)
 
     def _details(self) -> Details:
         return {

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
@@ -13,19 +12,18 @@ from starlette.formparsers import MultiPartException
 from starlette.requests import Request
 
 from argosy.config.models import DocumentsSettings
-from argosy.contracts.codec import JSON, decode
-from argosy.contracts.documents import TextUpload
+from argosy.contracts.codec import JSON
+from argosy.contracts.documents import MAX_TEXTS_BYTES, TextUpload
 from argosy.contracts.errors import EmptyDocument, InvalidRequest, TooLarge
 from argosy.contracts.store import Metadata
 from argosy.services.documents.blobs import content_hash
 from argosy.services.documents.formats import Format, detect
+from argosy.services.documents.metadata import check_title, checked_metadata, read_metadata
+from argosy.serving.bodies import json_message, media_type
 
 MAX_NAME_CHARS = 255
 MAX_SUFFIX_CHARS = 16
 MAX_SOURCE_CHARS = 2048
-MAX_METADATA_KEYS = 64
-MAX_INTEGER = 2**53
-"""Beyond it, JSON readers disagree about the number."""
 FORM_FIELDS = frozenset({"files", "sources", "collection", "metadata", "group"})
 
 
@@ -52,8 +50,8 @@ class Incoming:
 
 async def read_upload(request: Request, settings: DocumentsSettings) -> Incoming:
     """Raises: InvalidRequest, TooLarge, UnsupportedType, DocumentError."""
-    if request.headers.get("content-type", "").startswith(JSON):
-        upload = decode(await request.body(), TextUpload, JSON)
+    if media_type(request) == JSON:
+        upload = await json_message(request, TextUpload, MAX_TEXTS_BYTES)
         contents = [_text(n, upload, settings) for n in range(_count(upload.documents, settings))]
         return Incoming(upload.collection, contents, upload.group)
     try:
@@ -105,7 +103,9 @@ def _text(index: int, upload: TextUpload, settings: DocumentsSettings) -> Conten
         raise _too_large(name, len(data), settings)
     source = document.id or f"text:{content_hash(data)}"
     check_source(source, f"documents[{index}].id")
-    return Content(name, source, data, Format.MARKDOWN.value, document.title, _checked(document.metadata))
+    check_title(document.title, f"documents[{index}].title")
+    metadata = checked_metadata(document.metadata, f"documents[{index}].metadata")
+    return Content(name, source, data, Format.MARKDOWN.value, document.title, metadata)
 
 
 def _count(items: Sequence[object], settings: DocumentsSettings) -> int:
@@ -147,24 +147,9 @@ def check_source(source: str, param: str) -> None:
 def _metadata(given: object) -> Metadata:
     if given is None:
         return {}
-    try:
-        found = json.loads(given) if isinstance(given, str) else None
-    except ValueError:
-        found = None
-    if not isinstance(found, dict):
-        raise InvalidRequest("metadata is not a JSON object.", param="metadata")
-    return _checked(found)
-
-
-def _checked(metadata: Metadata) -> Metadata:
-    if len(metadata) > MAX_METADATA_KEYS:
-        raise InvalidRequest(f"metadata has {len(metadata)} keys, the limit is {MAX_METADATA_KEYS}.", param="metadata")
-    for key, value in metadata.items():
-        if not isinstance(value, str | int | float | bool | None):
-            raise InvalidRequest(f"metadata.{key[:40]} must be a text, a number or true or false.", param="metadata")
-        if isinstance(value, int) and abs(value) > MAX_INTEGER:
-            raise InvalidRequest(f"metadata.{key[:40]} is over 2^53; send it as a text.", param="metadata")
-    return metadata
+    if not isinstance(given, str):
+        raise InvalidRequest("metadata is sent as a file; send it as a form field.", param="metadata")
+    return read_metadata(given)
 
 
 def _too_large(name: str, size: int, settings: DocumentsSettings) -> TooLarge:

@@ -15,6 +15,7 @@ from argosy.contracts.request import Clock
 from argosy.services.documents.heartbeat import Heartbeat
 from argosy.services.documents.jobs import Job, Jobs, LeaseLost
 from argosy.services.documents.settling import settle
+from argosy.serving.loops import Loops
 from argosy.telemetry.logs import logger
 
 RECORD_AGAIN_S = 0.25
@@ -41,11 +42,13 @@ class Worker:
         name: str | None = None,
         clock: Clock = time.monotonic,
         on_failed: Callable[[str], None] = lambda code: None,
+        loops: Loops | None = None,
     ) -> None:
-        """`on_failed` hears the code of each try that went wrong."""
+        """`on_failed` hears the code of each try that went wrong; `loops` keeps the slots going."""
         self._jobs = jobs
         self._clock = clock
         self._on_failed = on_failed
+        self._loops = loops or Loops()
         self._heartbeat = Heartbeat(jobs)
         self._runner = runner
         self._slots = slots
@@ -59,7 +62,7 @@ class Worker:
 
     def start(self) -> None:
         self._heartbeat.start()
-        self._tasks = [asyncio.create_task(self._slot(), name=f"documents-worker-{n}") for n in range(self._slots)]
+        self._tasks = [self._loops.start(f"worker {n}", self._slot) for n in range(1, self._slots + 1)]
 
     def wake(self) -> None:
         """Something was accepted: look for it now rather than at the next poll."""
