@@ -27,7 +27,8 @@ from argosy.contracts.fleet import Calls
 from argosy.serving.kit import Kit
 from argosy.serving.loops import Loops
 
-CONNECTIONS = 512
+CONNECTIONS = 4096
+"""Above what guards and waiters let through together, so that a long poll never holds up a request in work."""
 
 
 class Upstreams:

@@ -59,6 +59,24 @@ class ServiceSettings(Settings):
     start_timeout_s: float = Field(60.0, gt=0, le=3600, description="Time a replica has to become ready.")
     drain_timeout_s: float = Field(10.0, ge=0, le=3600, description="Time a draining replica has to finish its work.")
     max_in_flight: int = Field(128, ge=1, le=100_000, description="Requests in work at once; more are answered 429.")
+    max_waiting: int = Field(
+        512,
+        ge=1,
+        le=100_000,
+        description="Long polls and followed streams open at once; more are answered 429. They do not count as work.",
+    )
+    max_receiving_bytes: int = Field(
+        4 * 2**30,
+        ge=2**20,
+        description="Bytes of request bodies held at once, whether they are whole or not; more are answered 429.",
+    )
+    max_connections: int = Field(
+        4096,
+        ge=8,
+        le=1_000_000,
+        description="Connections open at once; less where the limit on open files is lower. Beyond it only health "
+        "checks are answered.",
+    )
     memory_limit_bytes: int = Field(
         0, ge=0, description="Resident memory above which a replica is replaced; 0 sets no limit."
     )

@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
 import signal
 import sqlite3
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
-import uvicorn
 from starlette.types import ASGIApp
 
 from argosy.config.models import Fleet
 from argosy.contracts.errors import StartError, Unavailable
 from argosy.contracts.fleet import StartReport
 from argosy.control import record as controller_record
-from argosy.control.api.app import create_admin_app
+from argosy.control.api.app import MAX_WAITING, create_admin_app
 from argosy.control.controller import STRANGER_GRACE_S, Controller, stop_waves
 from argosy.control.discovery.publisher import Publisher
 from argosy.control.events.feed import Feed
@@ -30,10 +28,16 @@ from argosy.control.prediction.series import Series
 from argosy.control.preflight import fleet_token, free_port, prepare_data_dir
 from argosy.control.record import ControllerRecord
 from argosy.serving import runfile
+from argosy.serving.connections import Connections
+from argosy.serving.descriptors import raise_limit, room_for_connections
+from argosy.serving.http_server import HttpConfig, HttpServer
+from argosy.serving.waiting import Waiters
 from argosy.telemetry.logs import logger
 from argosy.version import VERSION
 
 ADMIN_STOP_S = 5.0
+MAX_CONNECTIONS = 4096
+"""To the admin API."""
 
 log = logger("main")
 
@@ -91,7 +95,9 @@ async def _run_locked(
         public_port,
         on_start,
     )
-    admin = _Admin(create_admin_app(controller, token), host, admin_port)
+    raise_limit()
+    waiters = Waiters(MAX_WAITING, "admin API")
+    admin = _Admin(create_admin_app(controller, token, waiters), host, admin_port)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, controller.ask_to_stop)
@@ -103,6 +109,7 @@ async def _run_locked(
         try:
             await controller.run()
         finally:
+            waiters.end()
             await admin.stop()
             keeping.cancel()
             await asyncio.gather(keeping, return_exceptions=True)
@@ -128,14 +135,6 @@ async def stop_without_controller(data_dir: Path, fleet: Fleet) -> int:
                 log.error("not stopped", replica_id=replica.id, exc_info=end)
     await platform.close()
     return len(alive)
-
-
-class _AdminServer(uvicorn.Server):
-    """Leaves signals to the controller: it serves until the last replica has stopped."""
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
 
 
 class _Admin:
@@ -178,7 +177,7 @@ class _Admin:
             self._serving.cancel()
             await asyncio.gather(self._serving, return_exceptions=True)
 
-    async def _serve(self, server: uvicorn.Server) -> None:
+    async def _serve(self, server: HttpServer) -> None:
         try:
             await server.serve()
         except SystemExit as error:  # uvicorn's word for a port that it cannot have; as it is, it would end the process
@@ -186,17 +185,14 @@ class _Admin:
                 f"The admin API cannot listen on port {self._port}. Choose another with --admin-port."
             ) from error
 
-    def _new(self) -> _AdminServer:
-        return _AdminServer(
-            uvicorn.Config(
+    def _new(self) -> HttpServer:
+        return HttpServer(
+            HttpConfig(
                 self._app,
+                Connections(room_for_connections(MAX_CONNECTIONS), setting="the admin API"),
+                drain_s=1,
                 host=self._host,
                 port=self._port,
-                lifespan="off",
-                log_config=None,
-                access_log=False,
-                server_header=False,
-                timeout_graceful_shutdown=1,
             )
         )
 

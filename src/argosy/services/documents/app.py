@@ -59,7 +59,7 @@ from argosy.services.documents.worker import Worker
 from argosy.serving.app import create_app, until_gone
 from argosy.serving.bodies import json_message
 from argosy.serving.kit import Details, Kit
-from argosy.serving.middleware import body_of, context_of
+from argosy.serving.middleware import becomes_waiter, body_of, context_of
 from argosy.telemetry.logs import logger
 
 P = ParamSpec("P")
@@ -284,8 +284,10 @@ class DocumentsService:
             asked_s = math.nan
         if not 0 <= asked_s < math.inf:
             raise InvalidRequest("`wait_s` must be a number of seconds, 0 or more.", param="wait_s")
-        wait_s = min(MAX_WAIT_S, asked_s)
-        waited = changed(lambda: self._view(batch_id), Deadline.after(wait_s, self._kit.clock))
+        if "wait_s" in query:  # also with 0: the first and the last look of a waiter are no work either
+            becomes_waiter(request.scope)
+        deadline = Deadline.after(min(MAX_WAIT_S, asked_s), self._kit.clock)
+        waited = changed(lambda: self._view(batch_id), deadline, self._kit.waiters)
         return _json(await until_gone(request, waited, context_of(request.scope)))
 
     async def _view(self, batch_id: str) -> BatchView:
