@@ -15,8 +15,10 @@ import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
+import qdrant_edge as edge
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -31,7 +33,7 @@ from argosy.contracts.store import (
     StoreSearchResponse,
     UpsertRequest,
 )
-from argosy.services.store import publication
+from argosy.services.store import publication, shard
 from argosy.services.store.engine import StoreEngine
 from argosy.services.store.shard import Shard
 
@@ -411,8 +413,8 @@ def test_what_was_published_survives_a_loss_of_power_without_a_flush(
     engine = StoreEngine(tmp_path / "store")
     engine.ensure(EnsureCollection("c"))
     add(engine, [chunk("flushed", 1, i) for i in range(20)])
-    for shard in engine.unflushed(1):
-        shard.flush()
+    for written in engine.unflushed(1):
+        written.flush()
     shutil.copytree(tmp_path / "store", tmp_path / "flushed")
     monkeypatch.setattr(Shard, "flush", lambda shard: pytest.fail("publishing flushed the tables"))
     for number in range(30):
@@ -586,3 +588,23 @@ def test_nothing_acknowledged_is_lost_when_the_process_is_killed(tmp_path: Path,
         engine.publish(PublishRequest("c", "d", version, 20))
     assert found(engine) == {("d", max(upserted, *visible, 0))}
     engine.close()
+
+
+def test_points_of_an_older_release_are_found_filtered_and_published_again(engine: StoreEngine) -> None:
+    """They have no ordinal beside the chunk, carry their document's fields, and are indexed by their long terms."""
+    sent = chunk("old")
+    sent.source = "file:///" + "deep/" * 40 + "old.md"
+    upsert(engine, [chunk("new")])
+    terms = [f'["source","{sent.source}"]', '["name","old.md"]']
+    payload = {"document_id": "old", "version": 1, "terms": terms, "chunk": msgspec.json.encode(sent).decode()}
+    vectors: dict[str, list[float] | edge.SparseVector | list[list[float]]] = {
+        "dense": [1.0] * DIMENSIONS,
+        "bm25": shard._BM25.embed_document("ships"),
+    }
+    engine._shards["c"]._inner.update(edge.UpdateOperation.upsert_points([edge.Point(sent.chunk_id, vectors, payload)]))
+    for _ in range(2):
+        engine.publish(PublishRequest("c", "old", 1, 1))
+        answer = search(engine, "ships", filters={"source": sent.source})
+        assert [answer.chunk(key) for key in answer.chunks] == [sent]
+    with pytest.raises(Conflict, match="has 1 of 2 chunks"):
+        engine.publish(PublishRequest("c", "old", 1, 2))

@@ -130,11 +130,13 @@ class Transport:
         body: Body = None,
         headers: Mapping[str, str] | None = None,
         params: Mapping[str, str] | None = None,
+        waits: bool = False,
     ) -> RawResponse:
         """Passes a request on and gives the answer back as it is, errors included.
 
         Only a request without a streamed body is tried again. A streamed body that ends early ends the call with the
-        error that ended the body.
+        error that ended the body. `waits` says that the service answers when something changes: such a request counts
+        as no work.
         """
         sent = {"accept": JSON, **(headers or {})}
         streamed = None if body is None or isinstance(body, bytes) else RequestBody(body)
@@ -148,7 +150,7 @@ class Transport:
             )
 
         async with contextlib.AsyncExitStack() as stack:
-            return await self._make(Plan(service, context, idempotent=streamed is None), once, stack)
+            return await self._make(Plan(service, context, idempotent=streamed is None, waits=waits), once, stack)
 
     @contextlib.asynccontextmanager
     async def proxy(

@@ -74,6 +74,12 @@ class StartError(ArgosyError):
     code = "start_failed"
 
 
+class SupervisionLost(ArgosyError):
+    """The controller no longer watches the fleet and ends; requests are served without it until the next one starts."""
+
+    code = "supervision_lost"
+
+
 class Unauthorized(ArgosyError):
     code = "unauthorized"
     kind = "authentication_error"
@@ -118,6 +124,23 @@ class Conflict(ArgosyError):
     code = "conflict"
     kind = "invalid_request_error"
     status = 409
+
+
+class RequestTimeout(ArgosyError):
+    """The caller sent its request too slowly; nothing was done for it."""
+
+    code = "request_timeout"
+    kind = "timeout_error"
+    status = 408
+    retryable = True
+
+
+class HeadersTooLarge(ArgosyError):
+    """The request line, the headers or the framing of a chunked body are over a limit."""
+
+    code = "headers_too_large"
+    kind = "invalid_request_error"
+    status = 431
 
 
 class TooLarge(ArgosyError):

@@ -57,6 +57,7 @@ def lock_path(record: Path) -> Path:
 
 
 def busy_path(record: Path) -> Path:
+    """Where a replica says that it is in an engine call which may block it."""
     return record.with_suffix(".busy")
 
 
@@ -130,7 +131,8 @@ def is_held(path: Path) -> bool:
 
 
 def remove(record: Path) -> None:
-    """Delete all files of a replica that is gone, half-written ones of a killed writer included."""
-    for path in (*record.parent.glob(f"{record.stem}.*.tmp"), busy_path(record), record, lock_path(record)):
+    """Remove the files of a replica that is gone, also those that a killed writer left half written."""
+    left = record.parent.glob(f"{record.stem}.*.tmp")
+    for path in (*left, busy_path(record), record, lock_path(record)):
         with contextlib.suppress(FileNotFoundError):
             path.unlink()

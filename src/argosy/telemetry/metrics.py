@@ -77,6 +77,8 @@ class FleetMetrics:
         health = Gauge("argosy_service_health", "2 healthy, 1 degraded, 0 unhealthy.", ("service",), registry=registry)
         desired = Gauge("argosy_service_replicas_desired", "Replicas wanted.", ("service",), registry=registry)
         serving = Gauge("argosy_service_replicas_serving", "Replicas that serve.", ("service",), registry=registry)
+        own = Gauge("argosy_controller_health", "2 healthy, 1 one of its loops fails.", registry=registry)
+        own.set(LEVELS[fleet.controller.status])
         for service in fleet.services:
             health.labels(service.name).set(LEVELS[service.status])
             desired.labels(service.name).set(service.desired)

@@ -188,7 +188,7 @@ async def test_a_slot_works_on_several_small_documents_at_once_and_each_is_settl
     worker = Worker(desk.jobs, script, slots=1, claim_jobs=2, claim_bytes=10_000, poll_s=3600)
     worker.start()
     first = [await script.begun.get() for _ in range(2)]
-    assert (worker.busy, worker.running) == (1, {job.id for job in first})
+    assert (worker.busy, worker.running) == (1, {job.lease for job in first})
     assert script.begun.empty()
     script.fault = NoTextInDocument("A scan.")
     script.gate.set()

@@ -157,10 +157,10 @@ async def test_a_group_that_lingers_takes_whoever_comes_meanwhile_and_a_full_one
     lingering = Grouped(desk.work, most=2, linger_s=3600)
     first = asyncio.create_task(lingering(1))
     await turns()
-    assert not desk.groups
+    assert list(desk.groups) == []
     await lingering.stop()
     [end] = await asyncio.gather(first, return_exceptions=True)
     assert isinstance(end, asyncio.CancelledError)
     async with asyncio.timeout(30):
-        assert await asyncio.gather(lingering(2), lingering(3)) == [20, 30]
+        assert list(await asyncio.gather(lingering(2), lingering(3))) == [20, 30]
     assert desk.groups == [[2, 3]]

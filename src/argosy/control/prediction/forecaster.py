@@ -54,7 +54,9 @@ class Forecaster:
         clock: Clock = time.monotonic,
         wall: Callable[[], float] = time.time,
         fitter: Callable[[], Fitter] = Fitter,
+        on_failed: Callable[[Exception], object] = lambda error: None,
     ) -> None:
+        """`on_failed` is told of every fit that failed and of everything that could not be written."""
         self._services = services
         self._data_dir = history.folder
         self._history = history
@@ -62,6 +64,7 @@ class Forecaster:
         self._clock = clock
         self._ahead_s = wall() - clock()
         self._fitter = fitter
+        self._on_failed = on_failed
         self._disk = DiskThread()
         self._restored = False
         self._late: collections.deque[tuple[str, Observation, float]] = collections.deque(maxlen=MOST_LATE)
@@ -124,7 +127,8 @@ class Forecaster:
 
     async def run(self) -> None:
         """Takes up the past, then writes down what is over, and fits; until cancelled."""
-        await self.restore()
+        if not self._restored:
+            await self.restore()
         fitted_s = self._clock() - FIT_EVERY_S + SAVE_EVERY_S
         while True:
             await asyncio.sleep(TICK_S / 3)
@@ -141,7 +145,9 @@ class Forecaster:
             kept = self._memories()
         ticks, wall_s = self._taken(), self._wall_s(self._clock())
         if ticks or kept:
-            await self._disk.do(lambda: self._put(ticks, kept, wall_s))
+            error = await self._disk.do(lambda: self._put(ticks, kept, wall_s))
+            if error is not None:
+                self._on_failed(error)
 
     async def fit(self) -> None:
         """One round over all services that have anything to fit. Never raises."""
@@ -157,6 +163,7 @@ class Forecaster:
                         outlook.take(reply)
         except Exception as error:
             log.error("not fitted", exc_info=error)
+            self._on_failed(error)
 
     async def view(self, service: str | None = None) -> ForecastPage:
         """Of one service or all. Raises: NotFound; Unavailable, it is closed."""
@@ -221,8 +228,8 @@ class Forecaster:
 
     def _put(
         self, ticks: Sequence[tuple[tuple[int, int], dict[str, float]]], kept: Mapping[str, bytes], wall_s: float
-    ) -> None:
-        """In the disk's thread. Never raises."""
+    ) -> Exception | None:
+        """In the disk's thread. Never raises. Returns: what went wrong."""
         try:
             for (step_s, number), values in ticks:
                 self._series.record(step_s, number, values)
@@ -230,6 +237,8 @@ class Forecaster:
                 self._history.remember(name, wall_s, memory)
         except Exception as error:
             log.error("history not kept", reason=str(error))
+            return error
+        return None
 
     def _wall_s(self, now_s: float) -> float:
         return now_s + self._ahead_s

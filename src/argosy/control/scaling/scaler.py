@@ -9,7 +9,6 @@ from dataclasses import replace
 from typing import Protocol
 
 import msgspec
-from pydantic import ValidationError
 
 from argosy.config.models import ServiceSettings
 from argosy.contracts.errors import Conflict, NotFound
@@ -31,12 +30,14 @@ from argosy.control.scaling.guard import limited, overridden, restrained, toward
 from argosy.control.scaling.observation import Observation
 from argosy.control.scaling.override import Override
 from argosy.control.scaling.payoff import judged, stepped_up
-from argosy.control.scaling.predictor import NoPredictor, Predictor
+from argosy.control.scaling.predictor import GuardedPredictor, NoPredictor, Predictor
 from argosy.control.scaling.reader import Reader
 from argosy.control.scaling.registration import Registration
+from argosy.serving.loops import Loops
 from argosy.telemetry.logs import logger
 
 SAVE_EVERY_S = 10.0
+LOOKING = "reading of replicas"
 
 KEPT_FROM_GROWING = (Reason.AT_MAXIMUM, Reason.HOST_FULL, Reason.START_FAILING, Reason.STEP_DID_NOT_HELP)
 """Reasons that ask something of the operator: they are events, too."""
@@ -66,7 +67,9 @@ class Scaler:
         predictor: Predictor | None = None,
         clock: Clock = time.monotonic,
         wall: Callable[[], float] = time.time,
+        loops: Loops | None = None,
     ) -> None:
+        """`loops` is told of every look and every decision that fails."""
         self._registrations = {name: Registration.of(name, settings, interval_s) for name, settings in services.items()}
         self._reader = reader
         self._observed = observed
@@ -74,7 +77,8 @@ class Scaler:
         self._feed = feed
         self._history = history
         self._interval_s = interval_s
-        self._predictor = predictor or NoPredictor()
+        self._loops = loops or Loops(clock=clock)
+        self._predictor: Predictor = GuardedPredictor(predictor or NoPredictor(), self._loops)
         self._clock = clock
         self._wall = wall
         self._saved_s = clock()
@@ -86,13 +90,15 @@ class Scaler:
         """
         for name in alive:
             registration = self._registrations.get(name)
-            kept = self._history.recall(_key(name))
-            if registration is None or registration.fixed or kept is None:
+            if registration is None or registration.fixed:
                 continue
             try:
+                kept = self._history.recall(_key(name))
+                if kept is None:
+                    continue
                 desired = registration.restore(kept[1], self._wall() - kept[0], self._clock())
-            except (msgspec.DecodeError, ValidationError, KeyError) as error:
-                log.warning("not restored", scaled=name, reason=str(error))
+            except Exception as error:  # it can be learnt again; a controller that does not start helps nobody
+                log.warning("scaling state not restored", scaled=name, reason=str(error) or type(error).__name__)
                 continue
             self._observed.desired[name] = desired
 
@@ -108,8 +114,8 @@ class Scaler:
         try:
             self._reader.look(now_s, self._wall())
         except Exception as error:
-            # Without a look the last one grows stale, and then policies hold.
-            log.error("not looked", exc_info=error)
+            # What was not read grows stale, and then policies hold.
+            self._loops.failed(LOOKING, error)
         for name, registration in self._registrations.items():
             try:
                 if registration.fixed or not self._crew.keeps(name):
@@ -117,7 +123,7 @@ class Scaler:
                 else:
                     self._attend(registration, now_s)
             except Exception as error:
-                log.error("not decided", scaled=name, exc_info=error)
+                self._loops.failed(f"scaling of {name}", error)
                 current = self._observed.desired[name]
                 failed = Decision(Action.NONE, current, Reason.POLICY_FAILED, {}, 0.0, type(error).__name__)
                 registration.record(self._wall(), failed, False)

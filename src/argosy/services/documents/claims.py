@@ -11,7 +11,7 @@ from sqlalchemy import Connection, bindparam, func, select, update
 from argosy.contracts.documents import DocumentStatus
 from argosy.contracts.store import Metadata
 from argosy.services.documents.job import Job
-from argosy.services.documents.schema import DELETED, JobKind, JobState, documents, jobs, lanes
+from argosy.services.documents.schema import DELETED, JobKind, JobState, collections, documents, jobs
 from argosy.services.documents.turns import due, expired
 
 ANY_DUE = select(jobs.c.id).where(expired(bindparam("now")) | due(bindparam("now"))).limit(1)
@@ -27,11 +27,6 @@ LEASE = (
         lease_until=bindparam("until"),
     )
     .returning(*jobs.c)
-)
-SERVED = (
-    update(lanes)
-    .where(lanes.c.id == bindparam("lane"))
-    .values(served=select(func.coalesce(func.max(lanes.c.served), 0) + 1).scalar_subquery())
 )
 _BEGIN = (
     update(documents)
@@ -56,6 +51,10 @@ def begun(connection: Connection, rows: Sequence[Any], now: float) -> list[Job]:
     ids = {row.document_id for row in rows}
     found = {row.id: row for row in connection.execute(select(documents).where(documents.c.id.in_(ids)))}
     kept = _kept_vectors(connection, found.values())
+    known = select(collections.c.name, func.coalesce(collections.c.generation, 0)).where(
+        collections.c.name.in_({row.collection for row in rows})
+    )
+    generations = {row[0]: row[1] for row in connection.execute(known)}
     return [
         Job(
             id=row.id,
@@ -65,6 +64,7 @@ def begun(connection: Connection, rows: Sequence[Any], now: float) -> list[Job]:
             version=row.version,
             attempts=row.attempts,
             fence=row.fence,
+            lane=row.lane,
             name=found[row.document_id].name,
             source=found[row.document_id].source,
             title=found[row.document_id].given_title,
@@ -72,6 +72,7 @@ def begun(connection: Connection, rows: Sequence[Any], now: float) -> list[Job]:
             content_hash=found[row.document_id].content_hash,
             metadata=msgspec.json.decode(found[row.document_id].metadata, type=Metadata),
             vectors=kept.get(row.document_id, ()),
+            generation=generations.get(row.collection),
             waits=row.waits,
         )
         for row in rows

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, bindparam, select, update
 
 from argosy.contracts.documents import DocumentStatus
 from argosy.services.documents.job import Indexed, Job
-from argosy.services.documents.queueing import unreferenced
+from argosy.services.documents.queueing import discard
 from argosy.services.documents.schema import DELETED, JobState, documents, jobs
 
 
@@ -56,11 +56,9 @@ _INDEXED = (
 )
 
 
-def finish(connection: Connection, several: Sequence[tuple[Job, Indexed | None]], now: float) -> dict[int, list[str]]:
-    """Record jobs that are done and still their worker's, their rows being locked.
-
-    Returns: by job, hashes of stored content that nothing needs any more.
-    """
+def finish(connection: Connection, several: Sequence[tuple[Job, Indexed | None]], now: float) -> None:
+    """Record jobs that are done and still their worker's, their rows being locked. Stored content that this replaces
+    is discarded."""
     connection.execute(
         _DONE, [{"job": job.id, "now": now, "kept": None if made is None else _outcome(made)} for job, made in several]
     )
@@ -69,24 +67,19 @@ def finish(connection: Connection, several: Sequence[tuple[Job, Indexed | None]]
     indexed = [_indexed(job, made, now) for job, made in several if made is not None]
     if indexed:
         connection.execute(_INDEXED, indexed)
+    # An older release left the contents of a deleted document to the job that forgets it.
     gone = [job.document_id for job, made in several if made is None and before[job.document_id].status == DELETED]
     if gone:
         bare = {"content_hash": None, "text_hash": None, "vectors_hash": None}
         connection.execute(update(documents).where(documents.c.id.in_(gone)).values(**bare))
-    left = {job.id: _left_by(before[job.document_id], made) for job, made in several}
-    free = set(unreferenced(connection, list({key for keys in left.values() for key in keys})))
-    return {job: [key for key in keys if key in free] for job, keys in left.items()}
+    discard(connection, [key for job, made in several for key in _left_by(before[job.document_id], made)])
 
 
-def _left_by(before: Any, indexed: Indexed | None) -> list[str]:
+def _left_by(before: Any, indexed: Indexed | None) -> set[str | None]:
     """Hashes of contents that the document needed until now."""
     if indexed is not None:
-        keys = [before.text_hash, before.vectors_hash]
-    elif before.status == DELETED:
-        keys = [before.content_hash, before.text_hash, before.vectors_hash]
-    else:
-        keys = []
-    return [key for key in keys if key is not None]
+        return {before.text_hash, before.vectors_hash} - {indexed.text_hash, indexed.vectors_hash}
+    return {before.content_hash, before.text_hash, before.vectors_hash} if before.status == DELETED else set()
 
 
 def _indexed(job: Job, indexed: Indexed, now: float) -> dict[str, object]:

@@ -19,6 +19,8 @@ class Job:
     attempts: int
     """This one included."""
     fence: int
+    lane: str | None
+    """Who sent it; see `turns`."""
     name: str
     source: str
     title: str | None
@@ -28,8 +30,15 @@ class Job:
     metadata: Metadata = field(default_factory=dict)
     vectors: tuple[str, ...] = ()
     """Where vectors of such chunks may be kept: of the version before, of other documents with the same content."""
+    generation: int | None = None
+    """Of the collection; None when that is deleted."""
     waits: int = 0
     """How often in a row it had to wait for a service that was away."""
+
+    @property
+    def lease(self) -> tuple[int, int]:
+        """Names this claim of the job: it may be claimed again by the same process."""
+        return self.id, self.fence
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,13 +11,14 @@ from typing import Any
 from sqlalchemy import Connection, case, select, update
 
 from argosy.contracts.documents import DocumentFault, DocumentStatus
-from argosy.services.documents.claims import ANY_DUE, LEASE, SERVED, begun
+from argosy.services.documents.claims import ANY_DUE, LEASE, begun
 from argosy.services.documents.database import Database
 from argosy.services.documents.finishing import finish
 from argosy.services.documents.job import Indexed, Job
 from argosy.services.documents.job_rules import JobRules
+from argosy.services.documents.queueing import discard
 from argosy.services.documents.schema import DELETED, JobKind, JobState, documents, jobs
-from argosy.services.documents.turns import expired, turns
+from argosy.services.documents.turns import another_is_due, expired, took_turn, turns
 
 __all__ = ["Indexed", "Job", "Jobs", "LeaseLost"]
 
@@ -57,8 +58,7 @@ class Jobs:
             for turn in turns(connection, now, most):
                 lease = {"job": turn, "claimed_by": worker, "now": now, "until": now + self.rules.lease_s}
                 row = connection.execute(LEASE, lease).one()
-                if row.lane is not None:
-                    connection.execute(SERVED, {"lane": row.lane})
+                took_turn(connection, JobKind(row.kind), row.lane)
                 rows.append(row)
                 size += row.bytes
                 if len(rows) >= most or size >= most_bytes:
@@ -100,28 +100,31 @@ class Jobs:
                     _mark(connection, job, now, stage=stage)
         return [job.id in held for job, _, _ in several]
 
-    def done(self, job: Job, indexed: Indexed | None = None) -> list[str]:
-        """The job is finished; an index job says with what.
+    def done(self, job: Job, indexed: Indexed | None = None) -> None:
+        """Record that the job is finished; an index job says with what. Stored content that this replaces is
+        discarded.
 
-        Returns: hashes of stored content that nothing needs any more. Raises: LeaseLost.
+        Raises: LeaseLost.
         """
-        freed = self.done_several([(job, indexed)])[0]
-        if freed is None:
+        if not self.done_several([(job, indexed)])[0]:
             raise LeaseLost
-        return freed
 
-    def done_several(self, several: Sequence[tuple[Job, Indexed | None]]) -> list[list[str] | None]:
-        """As `done` for each job, in one transaction. Returns: None for a job that is no longer this worker's."""
+    def done_several(self, several: Sequence[tuple[Job, Indexed | None]]) -> list[bool]:
+        """As `done` for each job, in one transaction. Returns: whether each job was still this worker's."""
         with self._database.write() as connection:
             now = self._database.now(connection)
             held = _held(connection, [job for job, _ in several], lock=True)
             mine = [(job, indexed) for job, indexed in several if job.id in held]
-            if not mine:
-                return [None for _ in several]
             if any(indexed is not None for _, indexed in mine):
                 self._end_waits(connection, now)
-            freed = finish(connection, mine, now)
-        return [freed[job.id] if job.id in held else None for job, _ in several]
+            if mine:
+                finish(connection, mine, now)
+        return [job.id in held for job, _ in several]
+
+    def discard(self, hashes: Sequence[str]) -> None:
+        """Give up stored content that a job made and that no document will need."""
+        with self._database.write() as connection:
+            discard(connection, hashes)
 
     def fail(self, job: Job, fault: DocumentFault, *, retryable: bool) -> None:
         """This try went wrong. Retryable: again after a pause, `dead` past the attempts; else `failed` for good.
@@ -143,6 +146,15 @@ class Jobs:
         with self._database.read() as connection:
             waits = connection.execute(select(jobs.c.waits).where(jobs.c.id == job.id)).scalar() or 0
         self._again(job, fault, self.rules.wait_after_s(waits + 1), attempts=job.attempts - 1, waits=waits + 1)
+
+    def postpone(self, job: Job, delay_s: float) -> None:
+        """Hands the job back untouched, due after a pause: others go first. Raises: LeaseLost."""
+        self._again(job, None, delay_s, attempts=job.attempts - 1)
+
+    def others_wait(self, job: Job) -> bool:
+        """Whether another sender has a job that is due."""
+        with self._database.read() as connection:
+            return another_is_due(connection, job.lane, self._database.now(connection))
 
     def release(self, job: Job) -> None:
         """Hands the job back untouched, due at once: the worker stops. Raises: LeaseLost."""

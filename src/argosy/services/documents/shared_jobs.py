@@ -21,7 +21,7 @@ class SharedJobs:
         self._jobs = jobs
         self._check: Grouped[Job, None] = Grouped(self._check_together, most=MOST, linger_s=LINGER_S)
         self._stage: Grouped[tuple[Job, str, float], None] = Grouped(self._stage_together, most=MOST, linger_s=LINGER_S)
-        self._done: Grouped[tuple[Job, Indexed | None], list[str]] = Grouped(
+        self._done: Grouped[tuple[Job, Indexed | None], None] = Grouped(
             self._done_together, most=MOST, linger_s=LINGER_S
         )
 
@@ -33,9 +33,9 @@ class SharedJobs:
         """See `Jobs.stage`. Raises: LeaseLost."""
         await self._stage((job, stage, progress))
 
-    async def done(self, job: Job, indexed: Indexed | None = None) -> list[str]:
+    async def done(self, job: Job, indexed: Indexed | None = None) -> None:
         """See `Jobs.done`. Raises: LeaseLost."""
-        return await self._done((job, indexed))
+        await self._done((job, indexed))
 
     async def _check_together(self, several: Sequence[Job]) -> list[Exception | None]:
         held = await asyncio.to_thread(self._jobs.check_several, several)
@@ -45,6 +45,6 @@ class SharedJobs:
         held = await asyncio.to_thread(self._jobs.stage_several, several)
         return [None if is_held else LeaseLost() for is_held in held]
 
-    async def _done_together(self, several: Sequence[tuple[Job, Indexed | None]]) -> list[list[str] | Exception]:
-        freed = await asyncio.to_thread(self._jobs.done_several, several)
-        return [LeaseLost() if keys is None else keys for keys in freed]
+    async def _done_together(self, several: Sequence[tuple[Job, Indexed | None]]) -> list[Exception | None]:
+        held = await asyncio.to_thread(self._jobs.done_several, several)
+        return [None if is_held else LeaseLost() for is_held in held]

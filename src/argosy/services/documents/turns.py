@@ -1,4 +1,5 @@
-"""Whose job is next: who died while working is made up for first, then senders take turns."""
+"""Whose job is next: jobs whose worker died come first, then forgetting and indexing alternate, and senders take turns
+among themselves."""
 
 from __future__ import annotations
 
@@ -6,24 +7,51 @@ from collections.abc import Iterator
 from itertools import zip_longest
 from typing import Any
 
-from sqlalchemy import BindParameter, ColumnElement, Connection, Float, Integer, and_, bindparam, exists, or_, select
+from sqlalchemy import (
+    BindParameter,
+    ColumnElement,
+    Connection,
+    Float,
+    Integer,
+    and_,
+    bindparam,
+    exists,
+    false,
+    func,
+    or_,
+    select,
+    update,
+)
 from sqlalchemy.sql import Select
 
-from argosy.services.documents.schema import ACTIVE, JobState, jobs, lanes
+from argosy.services.documents.schema import ACTIVE, JobKind, JobState, catalog, jobs, lanes
 
 
 def turns(connection: Connection, now: float, most: int) -> Iterator[int]:
-    """Up to `most` jobs to do next, in order: those whose workers died, those of no lane, then one of each lane in
-    turn, the lane that was served longest ago first.
+    """Up to `most` jobs to do next, in order: those whose workers died, then a deletion and the oldest job of the lane
+    that was served longest ago in turn.
 
-    Each job must be taken, and its lane counted as served, before the next one is asked for. Rows are locked where the
-    database locks rows; what another worker is just taking is passed over. Each look-up goes by an index, so that a
-    claim costs the same with ten jobs queued and with ten thousand. Jobs that no lane's first ones lead to are found by
-    the last, thorough look.
+    Deletions get every second turn: a thousand of them hold up an upload no more than one, and the other way round.
+
+    Each job must be taken, and its turn noted (`took_turn`), before the next one is asked for. Rows are locked where
+    the database locks rows, and rows that another worker is taking are passed over. Each look-up goes by an index, so
+    that a claim costs the same with ten jobs queued and with ten thousand. Jobs that no lane's first ones lead to are
+    found by the last, thorough look.
     """
     asked = {"now": now, "most": most}
-    for look in (_EXPIRED, _WITHOUT_LANE):
-        yield from connection.execute(look, asked).scalars().all()
+    yield from connection.execute(_EXPIRED, asked).scalars().all()
+    indexing, forgetting = _indexing(connection, asked), _forgetting(connection, asked)
+    forgot_last = connection.execute(_FORGOT_LAST).scalar()
+    for pair in zip_longest(*((indexing, forgetting) if forgot_last else (forgetting, indexing))):
+        yield from (job for job in pair if job is not None)
+
+
+def _forgetting(connection: Connection, asked: dict[str, Any]) -> Iterator[int]:
+    yield from connection.execute(_FORGET, asked).scalars().all()
+
+
+def _indexing(connection: Connection, asked: dict[str, Any]) -> Iterator[int]:
+    """One job of each lane in turn, as long as there are any; then those that are left."""
     waiting = [
         connection.execute(_OF_LANE, asked | {"lane": lane}).scalars().all()
         for lane in connection.execute(_LANES, asked).scalars().all()
@@ -31,6 +59,24 @@ def turns(connection: Connection, now: float, most: int) -> Iterator[int]:
     for round_ in zip_longest(*waiting):
         yield from (job for job in round_ if job is not None)
     yield from connection.execute(_ANY, asked).scalars().all()
+
+
+def another_is_due(connection: Connection, lane: str | None, now: float) -> bool:
+    """Whether there is a job to do of another lane than this one."""
+    waits = exists().where(jobs.c.lane == lanes.c.id, jobs.c.state == JobState.QUEUED, jobs.c.run_at <= now)
+    other = select(lanes.c.id).where(waits) if lane is None else select(lanes.c.id).where(lanes.c.id != lane, waits)
+    return connection.execute(other.limit(1)).first() is not None
+
+
+def took_turn(connection: Connection, kind: JobKind, lane: str | None) -> None:
+    """Note who was served, so that others come next."""
+    forgot = kind is JobKind.FORGET
+    connection.execute(
+        update(catalog).where(func.coalesce(catalog.c.forgot_last, false()) != forgot).values(forgot_last=forgot)
+    )
+    if lane is not None:
+        last = select(func.coalesce(func.max(lanes.c.served), 0) + 1).scalar_subquery()
+        connection.execute(update(lanes).where(lanes.c.id == lane).values(served=last))
 
 
 def due(now: float | BindParameter[float]) -> Any:
@@ -63,6 +109,7 @@ def _look(*conditions: ColumnElement[bool]) -> Select[Any]:
 
 
 _EXPIRED = _look(expired(_NOW))
-_WITHOUT_LANE = _look(due(_NOW), jobs.c.lane.is_(None))
+_FORGET = _look(due(_NOW), jobs.c.kind == JobKind.FORGET)
 _OF_LANE = _look(due(_NOW), jobs.c.lane == bindparam("lane"))
-_ANY = _look(due(_NOW))
+_ANY = _look(due(_NOW), jobs.c.kind == JobKind.INDEX)
+_FORGOT_LAST = select(catalog.c.forgot_last)

@@ -14,17 +14,21 @@ from argosy.contracts.errors import ArgosyError, Internal, StorageFull, Unavaila
 from argosy.contracts.request import Clock
 from argosy.services.documents.heartbeat import Heartbeat
 from argosy.services.documents.jobs import Job, Jobs, LeaseLost
+from argosy.services.documents.reading import GaveWay
 from argosy.services.documents.settling import settle
+from argosy.serving.loops import Loops
 from argosy.telemetry.logs import logger
 
 RECORD_AGAIN_S = 0.25
+GIVE_WAY_S = 10.0
+"""Until a document that gave way to another sender's is due again."""
 
 log = logger("documents")
 
 
 class Runner(Protocol):
     async def run(self, job: Job) -> None:
-        """Does the job and records it as done. Raises: ArgosyError, LeaseLost."""
+        """Does the job and records it as done. Raises: ArgosyError, LeaseLost, GaveWay."""
         ...
 
 
@@ -46,8 +50,9 @@ class Worker:
         name: str | None = None,
         clock: Clock = time.monotonic,
         on_failed: Callable[[str], None] = lambda code: None,
+        loops: Loops | None = None,
     ) -> None:
-        """`on_failed` hears the code of each try that went wrong.
+        """`on_failed` hears the code of each try that went wrong; `loops` keeps the slots going.
 
         A claim takes up to `claim_jobs` jobs, no further one once their documents have `claim_bytes` together: small
         documents cost less when they are worked on together, large ones are better shared with other replicas.
@@ -57,6 +62,7 @@ class Worker:
         self._jobs = jobs
         self._clock = clock
         self._on_failed = on_failed
+        self._loops = loops or Loops()
         self._heartbeat = Heartbeat(jobs)
         self._runner = runner
         self._slots = slots
@@ -65,14 +71,14 @@ class Worker:
         self._work = asyncio.Event()
         self._stopping = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
-        self.running: set[int] = set()
-        """Ids of the jobs in work."""
+        self.running: set[tuple[int, int]] = set()
+        """Leases of the jobs in work."""
         self.busy = 0
         """Slots in work."""
 
     def start(self) -> None:
         self._heartbeat.start()
-        self._tasks = [asyncio.create_task(self._slot(), name=f"documents-worker-{n}") for n in range(self._slots)]
+        self._tasks = [self._loops.start(f"worker {n}", self._slot) for n in range(1, self._slots + 1)]
 
     def wake(self) -> None:
         """Something was accepted: look for it now rather than at the next poll."""
@@ -103,7 +109,7 @@ class Worker:
                         await self._work.wait()
                 continue
             self._work.set()  # there may be more for the other slots
-            self.running.update(job.id for job in claimed)
+            self.running.update(job.lease for job in claimed)
             self.busy += 1
             try:
                 # Also when this is cancelled every job is waited for: each one is handed back first.
@@ -136,6 +142,9 @@ class Worker:
             raise
         except LeaseLost:
             log.info("job taken over", **fields)
+        except GaveWay:
+            log.info("job postponed for another sender", **fields)
+            await self._record(self._jobs.postpone, job, GIVE_WAY_S)
         except ArgosyError as error:
             log.warning("job failed", **fields, code=error.code)
             self._on_failed(error.code)
@@ -145,7 +154,7 @@ class Worker:
             self._on_failed(Internal.code)
             await self._record(settle, self._jobs, job, error)
         finally:
-            self.running.discard(job.id)
+            self.running.discard(job.lease)
 
     async def _run_leased(self, job: Job) -> None:
         """Runs the job while its lease is kept; when that is lost, the job is dropped. Raises: what the job does."""

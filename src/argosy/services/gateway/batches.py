@@ -14,6 +14,7 @@ from argosy.contracts.errors import (
     DeadlineExceeded,
     ErrorResponse,
     Overloaded,
+    Unavailable,
     UpstreamFailed,
     error_from_wire,
 )
@@ -43,15 +44,19 @@ Sleep = Callable[[float], Awaitable[None]]
 
 
 async def follow(
-    first: RawResponse, poll: Poll, deadline: Deadline, sleep: Sleep = asyncio.sleep
+    first: RawResponse,
+    poll: Poll,
+    deadline: Deadline,
+    sleep: Sleep = asyncio.sleep,
+    ending: Callable[[], bool] = lambda: False,
 ) -> AsyncGenerator[bytes, None]:
     """Yield an event for each state that differs from the one before; the last one has `done`.
 
     A documents service that is away or full is waited for. A stream that ends before the batch does ends with an event
-    `error`, also when the deadline passes.
+    `error`, also when the deadline passes and once this process is `ending`.
     """
     try:
-        async for event in _states(first, poll, deadline, sleep):
+        async for event in _states(first, poll, deadline, sleep, ending):
             yield event
     except Exception as error:
         ours = as_argosy_error(error)
@@ -59,13 +64,17 @@ async def follow(
         yield b"event: error\ndata: %s\n\n" % msgspec.json.encode(ErrorResponse(ours.body()))
 
 
-async def _states(first: RawResponse, poll: Poll, deadline: Deadline, sleep: Sleep) -> AsyncGenerator[bytes, None]:
+async def _states(
+    first: RawResponse, poll: Poll, deadline: Deadline, sleep: Sleep, ending: Callable[[], bool]
+) -> AsyncGenerator[bytes, None]:
     """Raises: an ArgosyError, why the batch cannot be followed to its end."""
     seen = _read(first)
     yield _event(first.body)
     while not seen.done:
         if deadline.remaining_s() <= 0:
             raise DeadlineExceeded("This stream is over and the batch is not; follow it again.")
+        if ending():
+            raise Unavailable("This gateway is ending and the batch is not done; follow it again.", retry_after_s=1.0)
         answer = await _asked(poll, deadline)
         if answer.status == 200:
             now = _read(answer)

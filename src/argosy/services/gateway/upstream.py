@@ -39,6 +39,7 @@ class DocumentStore(Protocol):
         body: bytes | AsyncIterator[bytes] | None = None,
         headers: Mapping[str, str] | None = None,
         params: Mapping[str, str] | None = None,
+        waits: bool = False,
     ) -> RawResponse: ...
 
 

@@ -14,7 +14,7 @@ from typing import TypeVar
 
 from argosy.clients.upstreams import Upstreams
 from argosy.config.models import StoreSettings
-from argosy.contracts.errors import ArgosyError, InvalidRequest, Overloaded
+from argosy.contracts.errors import ArgosyError, InvalidRequest, Overloaded, StorageFull
 from argosy.contracts.request import RequestContext
 from argosy.contracts.store import (
     CollectionStats,
@@ -41,6 +41,11 @@ R = TypeVar("R")
 SWEEP_POINTS = 200
 SWEEP_PAUSE_S = 0.05
 IDLE_SWEEP_S = 5.0
+SWEEPING = "sweep of old points"
+COPIED_POINTS = 64
+"""In one step of a rewriting: it holds up everything else for about 10 ms."""
+COPY_SHARE = 3.0
+"""Steps of a rewriting take at most one part in this many of the engine's time."""
 FLUSH_POINTS = 2000
 """Points after which the tables are flushed, so that opening the store again replays few updates (about a second)."""
 MAX_GROUP = 256
@@ -66,6 +71,7 @@ class StoreService:
         self._waiting = 0
         self._stale = asyncio.Event()
         self._sweeping: asyncio.Task[None] | None = None
+        self._loops = kit.loops
         self._upstreams = Upstreams.of(kit)
         kit.load.queued = lambda: self._waiting
         kit.details = self._details
@@ -73,7 +79,7 @@ class StoreService:
         self.app = create_app(
             kit,
             [
-                typed("/collections", EnsureCollection, self._on_engine(StoreEngine.ensure)),
+                typed("/collections", EnsureCollection, self._ensure),
                 typed("/collections/drop", EnsureCollection, self._drop),
                 typed("/upsert", UpsertRequest, self._on_engine(StoreEngine.upsert)),
                 typed("/upsert/many", UpsertManyRequest, self._on_engine(_upsert_many)),
@@ -86,9 +92,9 @@ class StoreService:
         )
 
     async def start(self) -> None:
-        self._engine = await self._thread.run(lambda: StoreEngine(self._folder, self._calls))
+        self._engine = await self._thread.run(lambda: StoreEngine(self._folder, calls=self._calls))
         await self._thread.run(lambda: self._engine.ensure(EnsureCollection(DEFAULT_COLLECTION)))
-        self._sweeping = asyncio.create_task(self._sweep())
+        self._sweeping = self._loops.start(SWEEPING, self._sweep)
         await self._upstreams.start()
 
     async def stop(self) -> None:
@@ -129,9 +135,13 @@ class StoreService:
         self._stale.set()
         return [one.error for one in decided]
 
+    async def _ensure(self, request: EnsureCollection, context: RequestContext) -> None:
+        async with self._changing:  # an older generation may go
+            await self._run(lambda: self._engine.ensure(request), context)
+
     async def _drop(self, request: EnsureCollection, context: RequestContext) -> None:
         async with self._changing:
-            await self._run(lambda: self._engine.delete_collection(request.collection), context)
+            await self._run(lambda: self._engine.delete_collection(request.collection, request.generation), context)
 
     def _on_engine(self, work: Callable[[StoreEngine, M], R]) -> Callable[[M, RequestContext], Awaitable[R]]:
         async def call(request: M, context: RequestContext) -> R:
@@ -160,8 +170,8 @@ class StoreService:
             self._waiting -= 1
 
     async def _sweep(self) -> None:
-        """Delete points that nobody can see, a few at a time, and flush what was written; the tables of a shard that
-        nothing is written to any more are flushed whole."""
+        """Delete points that nobody can see, rewrite shards that hold deleted ones, and flush what was written; the
+        tables of a shard that nothing is written to any more are flushed whole."""
         while True:
             idle = False
             try:
@@ -171,14 +181,30 @@ class StoreService:
                 idle = True
             self._stale.clear()
             try:
-                deleted = await self._delete_stale()
+                await self._clear()
                 await self._flush(1 if idle else FLUSH_POINTS)
+            except StorageFull as error:
+                log.warning("sweep or rewriting postponed", reason=error.message)
             except Exception as error:
-                log.error("sweep failed", exc_info=error)
-                deleted = 0
-            if deleted:
-                self._stale.set()
+                self._loops.failed(SWEEPING, error)
             await asyncio.sleep(SWEEP_PAUSE_S)
+
+    async def _clear(self) -> None:
+        """Go on until nothing is due. Whatever waits for the engine comes first."""
+        loop = asyncio.get_running_loop()
+        while True:
+            began_s = loop.time()
+            deleted = await self._delete_stale()
+            copied = not deleted and await self._rewrite()
+            if not deleted and not copied:
+                return
+            took_s = loop.time() - began_s
+            await asyncio.sleep(SWEEP_PAUSE_S if deleted else took_s * (COPY_SHARE - 1.0))
+            await self._flush(FLUSH_POINTS)
+
+    async def _rewrite(self) -> bool:
+        async with self._changing:  # the shard of a change that is on its way must not be replaced
+            return await self._thread.run(lambda: self._engine.rewrite(COPIED_POINTS))
 
     async def _delete_stale(self) -> int:
         async with self._changing:

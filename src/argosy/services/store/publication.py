@@ -23,20 +23,27 @@ from argosy.contracts.errors import CollectionNotFound, Conflict, Internal, Stor
 LOCK_WAIT_S = 2.0
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS collections (
-    name TEXT PRIMARY KEY, folder TEXT NOT NULL UNIQUE, model TEXT, dimensions INTEGER
+    name TEXT PRIMARY KEY, folder TEXT NOT NULL UNIQUE, model TEXT, dimensions INTEGER,
+    generation INTEGER NOT NULL DEFAULT 0, rewrite INTEGER NOT NULL DEFAULT 0
 ) STRICT;
+CREATE TABLE IF NOT EXISTS dropped (name TEXT PRIMARY KEY, generation INTEGER NOT NULL) STRICT;
 CREATE TABLE IF NOT EXISTS documents (
     collection TEXT NOT NULL REFERENCES collections (name) ON DELETE CASCADE,
     document_id TEXT NOT NULL, version INTEGER NOT NULL, visible INTEGER NOT NULL,
-    chunks INTEGER NOT NULL, stale INTEGER NOT NULL,
+    chunks INTEGER NOT NULL, stale INTEGER NOT NULL, fields TEXT NOT NULL DEFAULT '',
     PRIMARY KEY (collection, document_id)
 ) STRICT, WITHOUT ROWID;
 """
+ADDED = {
+    "collections": {"generation": "INTEGER NOT NULL DEFAULT 0", "rewrite": "INTEGER NOT NULL DEFAULT 0"},
+    "documents": {"fields": "TEXT NOT NULL DEFAULT ''"},
+}
+"""Columns that files of older releases lack."""
 DECIDE = """
-INSERT INTO documents (collection, document_id, version, visible, chunks, stale) VALUES (?, ?, ?, ?, ?, ?)
+INSERT INTO documents (collection, document_id, version, visible, chunks, stale, fields) VALUES (?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (collection, document_id) DO UPDATE
 SET version = excluded.version, visible = excluded.visible, chunks = excluded.chunks,
-    stale = excluded.stale OR documents.stale
+    stale = excluded.stale OR documents.stale, fields = excluded.fields
 """
 
 
@@ -48,6 +55,7 @@ class Collection:
     folder: str
     model: str | None = None
     dimensions: int | None = None
+    generation: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +69,8 @@ class Decision:
     visible: bool
     chunks: int
     stale: bool
+    fields: str = ""
+    """The document's `DocumentFields` as JSON; empty when its chunks carry them themselves."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,8 +113,8 @@ def _wrapped() -> Iterator[None]:
 class Publication:
     """Owns `published.db`. Blocking; a second process that opens the file gets Unavailable.
 
-    Everything belongs to one thread, except `record` and `record_swept`, which wait for the disk and may run on
-    another one meanwhile. A decision is staged (no older version is admitted from then on), recorded (it survives a
+    Everything belongs to one thread, except `record`, `record_swept` and `scrub`, which wait for the disk and may run
+    on another one meanwhile. A decision is staged (no older version is admitted from then on), recorded (it survives a
     loss of power), and applied (it is visible), or abandoned when it could not be recorded.
     """
 
@@ -126,17 +136,25 @@ class Publication:
         self._db.execute("PRAGMA journal_mode = WAL")
         self._db.execute("PRAGMA synchronous = FULL")
         self._db.execute("PRAGMA foreign_keys = ON")
+        self._db.execute("PRAGMA secure_delete = ON")
         self._db.executescript(SCHEMA)
-        rows = self._db.execute("SELECT name, folder, model, dimensions FROM collections ORDER BY name")
+        for table, columns in ADDED.items():
+            there = {row[1] for row in self._db.execute(f"PRAGMA table_info({table})")}
+            for column in columns.keys() - there:
+                self._db.execute(f"ALTER TABLE {table} ADD COLUMN {column} {columns[column]}")
+        rows = self._db.execute("SELECT name, folder, model, dimensions, generation FROM collections ORDER BY name")
         self._collections = {row[0]: Collection(*row) for row in rows}
+        self._dropped: dict[str, int] = dict(self._db.execute("SELECT name, generation FROM dropped"))
+        self.rewritable = {row[0] for row in self._db.execute("SELECT name FROM collections WHERE rewrite")}
+        """Collections whose shard files still hold the bytes of deleted points."""
         self._decisions: dict[str, dict[str, Decision]] = {name: {} for name in self._collections}
         self._stale: dict[tuple[str, str], None] = {}
         self._staged: dict[tuple[str, str], Staged] = {}
         self._shown: dict[str, Shown] = {name: Shown() for name in self._collections}
-        for collection, document_id, version, visible, chunks, stale in self._db.execute(
-            "SELECT collection, document_id, version, visible, chunks, stale FROM documents"
+        for collection, document_id, version, visible, chunks, stale, fields in self._db.execute(
+            "SELECT collection, document_id, version, visible, chunks, stale, fields FROM documents"
         ):
-            decision = Decision(version, bool(visible), chunks, bool(stale))
+            decision = Decision(version, bool(visible), chunks, bool(stale), fields)
             self._decisions[collection][document_id] = decision
             self._shown[collection].replace(None, decision)
             if stale:
@@ -154,14 +172,21 @@ class Publication:
         """How much of a known collection is visible; counted when the file is opened, and kept from then on."""
         return self._shown[collection]
 
-    def ensure(self, name: str) -> Collection:
-        """The collection, created without a model when it is new."""
+    def ensure(self, name: str, generation: int = 0) -> Collection:
+        """Return the collection; create it without a model when it is new.
+
+        Raises: CollectionNotFound, this generation was dropped or a newer one is here.
+        """
         known = self._collections.get(name)
-        if known is not None:
+        if known is not None and known.generation == generation:
             return known
-        made = Collection(name, uuid4().hex)
+        if known is not None or self._dropped.get(name, -1) >= generation:
+            raise CollectionNotFound(f"This collection {name!r} was deleted. Create it again.", param="collection")
+        made = Collection(name, uuid4().hex, generation=generation)
         with self._writing, _wrapped():
-            self._db.execute("INSERT INTO collections (name, folder) VALUES (?, ?)", (name, made.folder))
+            self._db.execute(
+                "INSERT INTO collections (name, folder, generation) VALUES (?, ?, ?)", (name, made.folder, generation)
+            )
         self._collections[name] = made
         self._decisions[name] = {}
         self._shown[name] = Shown()
@@ -176,15 +201,46 @@ class Publication:
         self._collections[name] = replace(self._collections[name], model=model, dimensions=dimensions)
         return self._collections[name]
 
-    def drop(self, name: str) -> None:
-        """Forgets the collection, its documents and their tombstones; unknown is fine."""
+    def move(self, name: str, folder: str, *, rewrite: bool) -> Collection:
+        """Replace the folder of the collection's shard in one step. `rewrite`: it holds deleted points already."""
         with self._writing, _wrapped():
-            self._db.execute("DELETE FROM collections WHERE name = ?", (name,))
-        self._collections.pop(name, None)
-        self._decisions.pop(name, None)
-        self._shown.pop(name, None)
-        self._staged = {key: staged for key, staged in self._staged.items() if key[0] != name}
-        self._stale = {key: None for key in self._stale if key[0] != name}
+            self._db.execute("UPDATE collections SET folder = ?, rewrite = ? WHERE name = ?", (folder, rewrite, name))
+        self._collections[name] = replace(self._collections[name], folder=folder)
+        return self._collections[name]
+
+    def soil(self, name: str) -> None:
+        """Record that points were deleted whose bytes the shard's files still hold."""
+        if name not in self.rewritable:
+            with self._writing, _wrapped():
+                self._db.execute("UPDATE collections SET rewrite = 1 WHERE name = ?", (name,))
+            self.rewritable.add(name)
+
+    def drop(self, name: str, generation: int = 0) -> None:
+        """Forget the collection, its documents and their tombstones; unknown is fine.
+
+        A numbered generation leaves a tombstone, and can never be created again. A newer one stays.
+        """
+        known = self._collections.get(name)
+        gone = known is not None and known.generation <= generation
+        with self._writing, _wrapped(), self._db:
+            self._db.execute("BEGIN IMMEDIATE")
+            if gone:
+                self._db.execute("DELETE FROM collections WHERE name = ?", (name,))
+            if generation > self._dropped.get(name, 0):
+                self._db.execute("INSERT OR REPLACE INTO dropped (name, generation) VALUES (?, ?)", (name, generation))
+                self._dropped[name] = generation
+        if gone:
+            self._collections.pop(name, None)
+            self._decisions.pop(name, None)
+            self._shown.pop(name, None)
+            self._staged = {key: staged for key, staged in self._staged.items() if key[0] != name}
+            self._stale = {key: None for key in self._stale if key[0] != name}
+            self.rewritable.discard(name)
+
+    def scrub(self) -> None:
+        """Remove what was overwritten or deleted from the write-ahead log too."""
+        with self._writing, _wrapped():
+            self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
     def admit(self, collection: str, document_id: str, version: int) -> None:
         """Raises: Conflict, `version` can never become visible (any more), so its chunks are not wanted."""
@@ -199,26 +255,29 @@ class Publication:
             f"Document {document_id} was forgotten at version {last.version}; add it again under a newer version."
         )
 
-    def publish(self, collection: str, document_id: str, version: int, *, chunks: int, stale: bool) -> None:
-        """Makes `version` the visible one. Publishing the published version again changes nothing.
+    def publish(
+        self, collection: str, document_id: str, version: int, *, chunks: int, stale: bool, fields: str = ""
+    ) -> None:
+        """Makes `version` the visible one. Publishing the published version again with the same chunks and fields
+        changes nothing.
 
         Raises: Conflict, a newer version is published or this one was forgotten.
         """
-        self._now(self.stage_publish(collection, document_id, version, chunks=chunks, stale=stale))
+        self._now(self.stage_publish(collection, document_id, version, chunks=chunks, stale=stale, fields=fields))
 
     def forget(self, collection: str, document_id: str, version: int, *, stale: bool) -> None:
         """Makes the document invisible and `version` and older unpublishable; a newer decision stays as it is."""
         self._now(self.stage_forget(collection, document_id, version, stale=stale))
 
     def stage_publish(
-        self, collection: str, document_id: str, version: int, *, chunks: int, stale: bool
+        self, collection: str, document_id: str, version: int, *, chunks: int, stale: bool, fields: str = ""
     ) -> Staged | None:
         """As `publish`, up to the recording. Returns: None when nothing is to be recorded."""
         self.admit(collection, document_id, version)
         last = self._last(collection, document_id)
-        if last is not None and last.version == version:
+        if last is not None and (last.version, last.chunks, last.fields) == (version, chunks, fields):
             return None
-        return self._stage(collection, document_id, Decision(version, True, chunks, stale))
+        return self._stage(collection, document_id, Decision(version, True, chunks, stale, fields))
 
     def stage_forget(self, collection: str, document_id: str, version: int, *, stale: bool) -> Staged | None:
         """As `forget`, up to the recording. Returns: None when nothing is to be recorded."""
@@ -233,8 +292,16 @@ class Publication:
         Raises: CollectionNotFound, one of the collections was dropped meanwhile; StorageFull; Internal.
         """
         rows = [
-            (s.collection, s.document_id, s.decision.version, s.decision.visible, s.decision.chunks, s.decision.stale)
-            for s in staged
+            (
+                one.collection,
+                one.document_id,
+                one.decision.version,
+                one.decision.visible,
+                one.decision.chunks,
+                one.decision.stale,
+                one.decision.fields,
+            )
+            for one in staged
         ]
         with self._writing, _wrapped(), self._db:
             self._db.execute("BEGIN IMMEDIATE")
@@ -269,7 +336,7 @@ class Publication:
         return list(islice(found, limit))
 
     def swept(self, collection: str, document_ids: Sequence[str]) -> None:
-        """Records that no stale points of these documents are left, in one commit."""
+        """Records that no stale points of these documents are left in the index, in one commit."""
         self.record_swept(collection, document_ids)
         self.apply_swept(collection, document_ids)
 
@@ -280,8 +347,10 @@ class Publication:
                 "UPDATE documents SET stale = 0 WHERE collection = ? AND document_id = ?",
                 [(collection, document_id) for document_id in document_ids],
             )
+            self._db.execute("UPDATE collections SET rewrite = 1 WHERE name = ?", (collection,))
 
     def apply_swept(self, collection: str, document_ids: Sequence[str]) -> None:
+        self.rewritable.add(collection)
         known = self._decisions[collection]
         for document_id in document_ids:
             known[document_id] = replace(known[document_id], stale=False)
