@@ -21,6 +21,7 @@ from argosy.services.documents.schema import ACTIVE, DELETED, JobKind, documents
 
 _UNDER_WAY = (DocumentStatus.QUEUED, DocumentStatus.RUNNING)
 _GAVE_UP = (DocumentStatus.FAILED, DocumentStatus.DEAD)
+_STORED = insert(documents).returning(*documents.c)
 DEFAULT_RETRY_S = 5.0
 """When to come back before any pace is measured."""
 MAX_RETRY_S = 60.0
@@ -227,7 +228,6 @@ def store_row(connection: Connection, row: Any, collection: str, upload: Upload,
     if row is not None and row.content_hash != upload.content_hash:
         discard(connection, [row.content_hash])
     if row is None:
-        stored = insert(documents).values(id=key, created_at=now, **values)
-        return connection.execute(stored.returning(*documents.c)).one()
+        return connection.execute(_STORED, {"id": key, "created_at": now, **values}).one()
     changed = update(documents).where(documents.c.id == key).values(**values)
     return connection.execute(changed.returning(*documents.c)).one()

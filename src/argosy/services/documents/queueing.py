@@ -22,6 +22,8 @@ from argosy.services.documents.schema import (
 
 STORED = (documents.c.content_hash, documents.c.text_hash, documents.c.vectors_hash)
 """Columns that name what the blob store must keep."""
+_QUEUED = insert(jobs).returning(jobs.c.id)
+"""Built once: building a statement costs more than running it."""
 
 
 def queue_size(connection: Connection, without: Sequence[str] = ()) -> tuple[int, int]:
@@ -91,20 +93,19 @@ def enqueue(
     Whoever waited for one of the `replaced` jobs waits for this one, from where that one was.
     """
     job_id = connection.execute(
-        insert(jobs)
-        .values(
-            kind=kind,
-            document_id=document.id,
-            collection=document.collection,
-            version=document.version,
-            batch_id=batch_id,
-            lane=lane,
-            state=JobState.QUEUED,
-            bytes=document.bytes if kind is JobKind.INDEX else 0,
-            progress=max((progress for _, progress in replaced), default=0.0),
-            run_at=now,
-        )
-        .returning(jobs.c.id)
+        _QUEUED,
+        {
+            "kind": kind,
+            "document_id": document.id,
+            "collection": document.collection,
+            "version": document.version,
+            "batch_id": batch_id,
+            "lane": lane,
+            "state": JobState.QUEUED,
+            "bytes": document.bytes if kind is JobKind.INDEX else 0,
+            "progress": max((progress for _, progress in replaced), default=0.0),
+            "run_at": now,
+        },
     ).scalar_one()
     if replaced and kind is JobKind.INDEX:
         older = [old for old, _ in replaced]

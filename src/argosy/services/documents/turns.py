@@ -9,6 +9,7 @@ from typing import Any
 
 from sqlalchemy import (
     BindParameter,
+    Boolean,
     ColumnElement,
     Connection,
     Float,
@@ -70,13 +71,9 @@ def another_is_due(connection: Connection, lane: str | None, now: float) -> bool
 
 def took_turn(connection: Connection, kind: JobKind, lane: str | None) -> None:
     """Note who was served, so that others come next."""
-    forgot = kind is JobKind.FORGET
-    connection.execute(
-        update(catalog).where(func.coalesce(catalog.c.forgot_last, false()) != forgot).values(forgot_last=forgot)
-    )
+    connection.execute(_FORGOT, {"forgot": kind is JobKind.FORGET})
     if lane is not None:
-        last = select(func.coalesce(func.max(lanes.c.served), 0) + 1).scalar_subquery()
-        connection.execute(update(lanes).where(lanes.c.id == lane).values(served=last))
+        connection.execute(_SERVED, {"lane": lane})
 
 
 def due(now: float | BindParameter[float]) -> Any:
@@ -113,3 +110,13 @@ _FORGET = _look(due(_NOW), jobs.c.kind == JobKind.FORGET)
 _OF_LANE = _look(due(_NOW), jobs.c.lane == bindparam("lane"))
 _ANY = _look(due(_NOW), jobs.c.kind == JobKind.INDEX)
 _FORGOT_LAST = select(catalog.c.forgot_last)
+_FORGOT = (
+    update(catalog)
+    .where(func.coalesce(catalog.c.forgot_last, false()) != bindparam("forgot", type_=Boolean))
+    .values(forgot_last=bindparam("forgot", type_=Boolean))
+)
+_SERVED = (
+    update(lanes)
+    .where(lanes.c.id == bindparam("lane"))
+    .values(served=select(func.coalesce(func.max(lanes.c.served), 0) + 1).scalar_subquery())
+)
