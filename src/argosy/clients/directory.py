@@ -50,10 +50,17 @@ class Directory:
         """Returns once the first endpoint set is here."""
         await self._first.wait()
 
-    def apply(self, update: EndpointSet) -> None:
-        """Takes over a newer set. A service that is empty without `emptied` saying so keeps its replicas."""
-        if update.order() <= self._order:
-            return
+    def apply(self, update: EndpointSet) -> bool:
+        """Take over the set unless it is an older one of the same epoch. Returns: whether it was taken over.
+
+        A set of any other epoch is taken over, also of a lower one: an epoch belongs to one run of the controller, and
+        a controller that lost `control.db`, or whose clock was set back, begins lower. Sets come one after another from
+        a controller that has proved itself, so the one that arrives last is true now. A service that is empty without
+        `emptied` saying so keeps its replicas.
+        """
+        epoch, number = update.order()
+        if epoch == self._order[0] and number <= self._order[1]:
+            return False
         for service, balancer in self._balancers.items():
             endpoints = update.services.get(service, [])
             if not endpoints and self._known.get(service) and service not in update.emptied:
@@ -61,5 +68,6 @@ class Directory:
                 continue
             balancer.update(endpoints)
             self._known[service] = len(endpoints)
-        self._order, self._version = update.order(), update.version
+        self._order, self._version = (epoch, number), update.version
         self._first.set()
+        return True

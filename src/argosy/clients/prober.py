@@ -10,6 +10,7 @@ import aiohttp
 from argosy.balancing.balancer import Balancer
 from argosy.balancing.outcome import LoadReport
 from argosy.clients.directory import Directory
+from argosy.clients.proven import Sessions
 from argosy.contracts.fleet import Endpoint
 from argosy.contracts.request import LOAD_HEADER
 
@@ -21,9 +22,9 @@ AT_ONCE = 32
 
 
 class Prober:
-    def __init__(self, directory: Directory, session: aiohttp.ClientSession) -> None:
+    def __init__(self, directory: Directory, session: aiohttp.ClientSession, sessions: Sessions | None = None) -> None:
         self._directory = directory
-        self._session = session
+        self._sessions = sessions or Sessions(session, "")
         self._running: dict[str, asyncio.Task[None]] = {}
 
     async def run(self) -> None:
@@ -48,7 +49,8 @@ class Prober:
         report = None
         with contextlib.suppress(aiohttp.ClientError, TimeoutError, OSError):
             timeout = aiohttp.ClientTimeout(total=TIMEOUT_S)
-            async with self._session.get(f"{endpoint.url}{PATH}", timeout=timeout, allow_redirects=False) as response:
+            session = self._sessions.to(endpoint)
+            async with session.get(f"{endpoint.url}{PATH}", timeout=timeout, allow_redirects=False) as response:
                 report = LoadReport.parse(response.headers.get(LOAD_HEADER))
         del self._running[endpoint.id]
         balancer.probed(endpoint.id, report)

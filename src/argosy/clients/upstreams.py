@@ -5,16 +5,19 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable
+from pathlib import Path
 
 import aiohttp
 
 from argosy.clients.call_metrics import CallMetrics
+from argosy.clients.controller_address import ControllerAddress
 from argosy.clients.directory import Directory
 from argosy.clients.documents import DocumentsClient
 from argosy.clients.embedding import EmbeddingClient
 from argosy.clients.follower import Follower
 from argosy.clients.generation import GenerationClient
 from argosy.clients.prober import Prober
+from argosy.clients.proven import CONNECTIONS, KEEP_ALIVE_S, Sessions
 from argosy.clients.retrieval import RetrievalClient
 from argosy.clients.status import StatusClient
 from argosy.clients.store import StoreClient
@@ -24,15 +27,23 @@ from argosy.contracts.balance import BalanceExplanation
 from argosy.contracts.fleet import Calls
 from argosy.serving.kit import Kit
 
-CONNECTIONS = 512
-
 
 class Upstreams:
     """One per process. `start` before use, `stop` after the last request."""
 
-    def __init__(self, services: Services, controller_url: str, token: str, on_version: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        services: Services,
+        controller: str | ControllerAddress,
+        token: str,
+        on_version: Callable[[str], None],
+        *,
+        controller_proves: bool = True,
+    ) -> None:
+        """`controller_proves` is false for a controller of an earlier version, which does not know how."""
         self._services = services
-        self._controller_url = controller_url
+        self._controller = ControllerAddress(controller) if isinstance(controller, str) else controller
+        self._controller_proves = controller_proves
         self._token = token
         self._on_version = on_version
         self._following: asyncio.Task[None] | None = None
@@ -45,7 +56,9 @@ class Upstreams:
         def note(version: str) -> None:
             kit.readiness.endpoints_version = version
 
-        made = cls(kit.fleet.services, kit.record.controller_url, kit.record.token, note)
+        record = kit.record
+        controller = ControllerAddress(record.controller_url, Path(record.data_dir) / "run")
+        made = cls(kit.fleet.services, controller, record.token, note, controller_proves=record.proves)
         kit.calls = made.calls
         kit.balance = made.balance
         kit.metrics.registry.register(CallMetrics(made.calling))
@@ -69,21 +82,23 @@ class Upstreams:
         """Begins to follow the controller; returns when the first endpoint set is here."""
         self.directory = Directory(self._services)
         self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=CONNECTIONS, keepalive_timeout=60),
+            connector=aiohttp.TCPConnector(limit=CONNECTIONS, keepalive_timeout=KEEP_ALIVE_S),
             auto_decompress=False,
             # What one caller is given must never go along with the request of another one.
             cookie_jar=aiohttp.DummyCookieJar(),
         )
-        self.transport = Transport(self.directory, self._session, self._token)
+        self._sessions = sessions = Sessions(self._session, self._token)
+        self.transport = Transport(self.directory, self._session, self._token, sessions=sessions)
         self.documents = DocumentsClient(self.transport)
         self.embedding = EmbeddingClient(self.transport)
         self.generation = GenerationClient(self.transport)
         self.retrieval = RetrievalClient(self.transport)
         self.store = StoreClient(self.transport)
-        self.status = StatusClient(self._session, self._controller_url, self._token)
-        follower = Follower(self.directory, self._controller_url, self._token, self._on_version)
-        self._following = asyncio.create_task(follower.run(self._session))
-        self._background = [self._following, asyncio.create_task(Prober(self.directory, self._session).run())]
+        to_controller = sessions.proven if self._controller_proves else sessions.plain
+        self.status = StatusClient(to_controller, self._controller, self._token, sessions)
+        follower = Follower(self.directory, self._controller, self._token, self._on_version)
+        self._following = asyncio.create_task(follower.run(to_controller))
+        self._background = [self._following, asyncio.create_task(Prober(self.directory, self._session, sessions).run())]
         await self.directory.received()
 
     async def stop(self) -> None:

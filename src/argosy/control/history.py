@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from argosy.contracts.events import Event
+from argosy.serving import private_file
 
 MAX_EVENTS = 20_000
 TRIM_EVERY = 500
@@ -25,13 +26,19 @@ class History:
     """Blocking, and quick: a few small rows at a time. From any thread: SQLite does one statement after another."""
 
     def __init__(self, data_dir: Path) -> None:
+        """Raises: NotPrivate, another user may have written the file; OSError; sqlite3.Error."""
         self.folder = data_dir
         path = data_dir / "control.db"
+        private_file.check(path)
         os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
         self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-        self._db.execute("PRAGMA journal_mode=WAL")
-        self._db.execute("PRAGMA synchronous=NORMAL")
-        self._db.executescript(SCHEMA)
+        try:
+            self._db.execute("PRAGMA journal_mode=WAL")
+            self._db.execute("PRAGMA synchronous=NORMAL")
+            self._db.executescript(SCHEMA)
+        except sqlite3.Error:
+            self._db.close()
+            raise
 
     def next_epoch(self, wall_s: float) -> int:
         """A number above every one given before, also by controllers that were killed.

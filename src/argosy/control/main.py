@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import os
 import signal
+import socket
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -24,7 +25,7 @@ from argosy.control.history import History
 from argosy.control.monitoring.prober import Prober
 from argosy.control.platforms.externals import WithExternals
 from argosy.control.platforms.local import LocalPlatform
-from argosy.control.preflight import fleet_token, free_port, prepare_data_dir
+from argosy.control.preflight import explained, fleet_token, free_port, listener, make_parts, prepare_data_dir
 from argosy.control.record import ControllerRecord
 from argosy.serving import runfile
 from argosy.version import VERSION
@@ -38,10 +39,11 @@ async def run(
     """Runs the fleet until SIGINT or SIGTERM. Returns the start report. Raises: StartError before anything runs."""
     data_dir = fleet.fleet.data_dir.absolute()
     prepare_data_dir(data_dir)
-    for folder in ("run", "logs"):
-        (data_dir / folder).mkdir(mode=0o700, exist_ok=True)
+    make_parts(data_dir)
     lock = runfile.ReplicaLock(controller_record.lock_path(data_dir))
-    if lock.acquire() is None:
+    with explained(data_dir):
+        acquired = lock.acquire()
+    if acquired is None:
         raise StartError(controller_record.already_running(data_dir))
     try:
         return await _run_locked(fleet, data_dir, on_listening, on_start)
@@ -57,61 +59,71 @@ async def _run_locked(
 ) -> StartReport:
     host, before = fleet.fleet.host, controller_record.read(data_dir)
     survivors = any(runfile.is_held(path) for path in (data_dir / "run").glob("*-*.lock"))
-    admin_port = free_port(
-        host, _port_of(before.admin_url) if survivors and before else fleet.fleet.admin_port, "--admin-port"
-    )
-    public_port = _port_of(before.gateway_url) if survivors and before else free_port(host, fleet.fleet.port, "--port")
-    shown = f"[{host}]" if ":" in host else host
-    record = ControllerRecord(
-        pid=os.getpid(),
-        admin_url=f"http://{shown}:{admin_port}",
-        gateway_url=f"http://{shown}:{public_port}",
-        started_at=time.time(),
-        version=VERSION,
-        fleet_json=fleet.model_dump_json(),
-    )
-    token = fleet_token(data_dir)
-    history = History(data_dir)
-    platform = LocalPlatform(data_dir, record.fleet_json, token, record.admin_url)
-    controller = Controller(
-        fleet,
-        WithExternals(platform, fleet.services.custom()),
-        Prober(token, fleet.fleet.probe_timeout_s),
-        Publisher(history.next_epoch(time.time())),
-        Feed(history),
-        history,
-        public_port,
-        on_start,
-    )
-    server = _AdminServer(
-        uvicorn.Config(
-            create_admin_app(controller, token),
-            host=host,
-            port=admin_port,
-            lifespan="off",
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            timeout_graceful_shutdown=1,
+    surviving = before if survivors else None
+    with contextlib.ExitStack() as opened:
+        admin = opened.enter_context(_admin_listener(fleet, surviving))
+        public_port = _port_of(surviving.gateway_url) if surviving else free_port(host, fleet.fleet.port, "--port")
+        shown = f"[{host}]" if ":" in host else host
+        record = ControllerRecord(
+            pid=os.getpid(),
+            admin_url=f"http://{shown}:{admin.getsockname()[1]}",
+            gateway_url=f"http://{shown}:{public_port}",
+            started_at=time.time(),
+            version=VERSION,
+            fleet_json=fleet.model_dump_json(),
         )
-    )
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, controller.ask_to_stop)
-    serving = asyncio.create_task(server.serve())
-    while not server.started:
-        if serving.done():
-            raise StartError(f"The admin API cannot listen on port {admin_port}. Choose another with --admin-port.")
-        await asyncio.sleep(0.01)
-    controller_record.write(data_dir, record)
-    on_listening(record)
-    try:
-        await controller.run()
-    finally:
-        server.should_exit = True
-        await serving
-        history.close()
+        with explained(data_dir):
+            token = fleet_token(data_dir)
+            history = History(data_dir)
+            opened.callback(history.close)
+            controller = Controller(
+                fleet,
+                WithExternals(
+                    LocalPlatform(data_dir, record.fleet_json, token, record.admin_url), fleet.services.custom()
+                ),
+                Prober(token, fleet.fleet.probe_timeout_s),
+                Publisher(history.next_epoch(time.time())),
+                Feed(history),
+                history,
+                public_port,
+                on_start,
+            )
+            controller_record.write(data_dir, record)
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, controller.ask_to_stop)
+        server = _AdminServer(
+            uvicorn.Config(
+                create_admin_app(controller, token),
+                lifespan="off",
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                timeout_graceful_shutdown=1,
+            )
+        )
+        serving = asyncio.create_task(server.serve(sockets=[admin]))
+        on_listening(record)
+        try:
+            await controller.run()
+        finally:
+            server.should_exit = True
+            await serving
     return controller.start_report()
+
+
+def _admin_listener(fleet: Fleet, before: ControllerRecord | None) -> socket.socket:
+    """Listen where the fleet file says, or where the survivors of `before` look first. Raises: StartError.
+
+    Survivors read the record of the controller for its address. So a stranger who took the port while no controller ran
+    does not keep the next one out: it listens elsewhere, and the survivors find it.
+    """
+    host, wanted = fleet.fleet.host, fleet.fleet.admin_port
+    if before is not None:
+        for port in (_port_of(before.admin_url), wanted, 0):
+            with contextlib.suppress(StartError):
+                return listener(host, port, "--admin-port")
+    return listener(host, wanted, "--admin-port")
 
 
 async def stop_without_controller(data_dir: Path, fleet: Fleet) -> int:

@@ -10,6 +10,7 @@ import hmac
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from argosy.contracts import proof
 from argosy.contracts.codec import JSON, MSGPACK, NDJSON
 from argosy.contracts.errors import (
     ArgosyError,
@@ -21,7 +22,7 @@ from argosy.contracts.errors import (
     UnsupportedType,
 )
 
-OPEN_PATHS = frozenset({"/livez", "/readyz", "/metrics"})
+OPEN_PATHS = frozenset({"/livez", "/readyz", "/metrics", proof.PATH})
 INTERNAL_PREFIX = "/internal/"
 WRITES = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 WRITE_TYPES = frozenset({JSON, MSGPACK, NDJSON, "multipart/form-data"})

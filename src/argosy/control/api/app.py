@@ -22,6 +22,7 @@ from argosy.control.monitoring.ingestion import ingestion_report, window_seconds
 from argosy.serving.defences import Defences
 from argosy.serving.errors import as_argosy_error, error_response
 from argosy.serving.middleware import request_id_of
+from argosy.serving.proof import proof_route
 from argosy.telemetry.logs import logger
 from argosy.telemetry.metrics import CONTENT_TYPE, FleetMetrics
 from argosy.version import VERSION
@@ -87,7 +88,8 @@ def create_admin_app(controller: Controller, token: str) -> ASGIApp:
         """Documents processed within the window, errors by code, time by stage, the queue now."""
         services = {view.name: view for view in controller.view().services}
         replicas = services["documents"].replicas
-        return _json(await ingestion_report(replicas, token, window_seconds(window)))
+        unproven = {replica.id for replica in controller.callers() if not replica.proves}
+        return _json(await ingestion_report(replicas, token, window_seconds(window), unproven))
 
     @app.post("/v1/services/{name}/replicas/{replica_id}/drain")
     async def drain(name: str, replica_id: str) -> Response:
@@ -114,6 +116,7 @@ def create_admin_app(controller: Controller, token: str) -> ASGIApp:
         """What was recorded of the service and of each of its replicas, in at most 1,440 points each."""
         return _json(await controller.forecaster.past(name, window_seconds(window), measure))
 
+    app.router.routes.append(proof_route(token))
     add_balance_route(app, controller, token)
     add_scaling_routes(app, controller.scaler, controller.advice)
     add_plan_routes(app, controller.plans)

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 import aiohttp
 import msgspec
 
+from argosy.clients.proven import NotOurs, proven_session
 from argosy.contracts.fleet import Health, Load, ReplicaStatus
 from argosy.control.health.replica import Probe
 from argosy.control.platforms.platform import Replica
@@ -16,16 +17,20 @@ from argosy.control.platforms.platform import Replica
 
 class Prober:
     def __init__(self, token: str, timeout_s: float) -> None:
+        self._token = token
         self._headers = {"authorization": f"Bearer {token}"}
         self._timeout = aiohttp.ClientTimeout(total=timeout_s)
         self._session: aiohttp.ClientSession | None = None
+        self._proven: aiohttp.ClientSession | None = None
 
     async def start(self) -> None:
         self._session = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0), timeout=self._timeout)
+        self._proven = proven_session(self._token, self._timeout)
 
     async def stop(self) -> None:
-        if self._session is not None:
-            await self._session.close()
+        for session in (self._session, self._proven):
+            if session is not None:
+                await session.close()
 
     async def probe_all(self, replicas: Iterable[Replica]) -> dict[str, Probe]:
         """One probe of each replica, by id."""
@@ -36,20 +41,25 @@ class Prober:
     async def probe(self, replica: Replica) -> Probe:
         if replica.url is None:
             return Probe(time.time(), error="not listening yet")
-        if self._session is None:
+        if self._session is None or self._proven is None:
             raise RuntimeError("start() comes first")
         started_s = time.monotonic()
         try:
             if replica.health_path is not None:
                 status = await self._plain(self._session, replica, replica.health_path)
             else:
-                async with self._session.get(f"{replica.url}/internal/status", headers=self._headers) as response:
+                # A replica of an earlier version cannot prove itself; it is called as that version did.
+                session = self._proven if replica.proves else self._session
+                url = f"{replica.url}/internal/status"
+                async with session.get(url, headers=self._headers, allow_redirects=False) as response:
                     body = await response.read()
                     if response.status != 200:
                         return Probe(time.time(), error=f"answered {response.status}")
                     status = msgspec.json.decode(body, type=ReplicaStatus)
         except TimeoutError:
             return Probe(time.time(), error=f"no answer within {self._timeout.total:g} s")
+        except NotOurs:
+            return Probe(time.time(), error="its port belongs to a program that does not know the fleet's token")
         except aiohttp.ClientConnectionError:
             return Probe(time.time(), error="connection refused or reset")
         except (aiohttp.ClientError, msgspec.DecodeError) as error:

@@ -94,6 +94,7 @@ class LocalPlatform:
                 started_at=record.created_at,
                 adopted=True,
                 health_path=record.health_path,
+                proves=record.proves,
             )
             self._watch(_Watched(replica, path, None))
             adopted.append(replica)
@@ -128,7 +129,12 @@ class LocalPlatform:
         if descriptor is None:
             raise StartError(f"{replica_id} is alive already.")
         replica = Replica(
-            replica_id, launch.service, launch.revision, started_at=time.time(), health_path=launch.health_path
+            replica_id,
+            launch.service,
+            launch.revision,
+            started_at=time.time(),
+            health_path=launch.health_path,
+            proves=launch.health_path is None,
         )
         record = RunRecord(
             id=replica_id,
@@ -144,6 +150,7 @@ class LocalPlatform:
             created_at=replica.started_at,
             port=free_port("127.0.0.1", 0, "PORT") if launch.health_path else None,
             health_path=launch.health_path,
+            proves=replica.proves,
         )
         try:
             runfile.write(path, record)
@@ -273,7 +280,7 @@ class LocalPlatform:
         elif watched.replica.pid is not None and leads_children(watched.replica.pid):
             kill_group(watched.replica.pid)
         error = None
-        with contextlib.suppress(FileNotFoundError, msgspec.DecodeError):
+        with contextlib.suppress(FileNotFoundError, msgspec.DecodeError, StartError):
             error = runfile.read(watched.record_path).error
         if error is None and exit_code:
             error = _last_words(self._log_dir / f"{watched.replica.id}.log", exit_code)
