@@ -35,7 +35,11 @@ GATEWAY = "gateway"
 
 
 class NoFleet(Unavailable):
-    """Nothing listens at the address."""
+    """No fleet listens at the address."""
+
+
+class Stranger(NoFleet):
+    """What listens at the address does not know the fleet's token."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +177,7 @@ class Api:
         except aiohttp.InvalidURL as error:
             raise InvalidRequest(f"{self.url} is not an address; write it like http://127.0.0.1:8080.") from error
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
-            raise NoFleet(self._stranger() if _is_stranger(error) else self._nobody()) from error
+            raise (Stranger(self._stranger()) if _is_stranger(error) else NoFleet(self._nobody())) from error
         except TimeoutError as error:
             raise DeadlineExceeded(
                 f"The {self.name} at {self.url} did not answer in {self.timeout_s:.0f} s; look at: argosy status"

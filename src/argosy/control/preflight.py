@@ -28,7 +28,10 @@ MARKS = ("token", "run", "logs", "control.db")
 
 
 def prepare_data_dir(data_dir: Path) -> None:
-    """Create the folder (0700), or check that it is ours alone, writable, and a fleet's or empty. Raises: StartError."""
+    """Create the folder (0700), or check that it is ours alone, writable, and a fleet's or empty.
+
+    Raises: StartError.
+    """
     is_new = not data_dir.exists()
     if not is_new and not data_dir.is_dir():
         raise StartError(f"data_dir {data_dir} is not a folder. Choose another with --data-dir.")

@@ -59,8 +59,8 @@ def check_folder(folder: Path) -> None:
     if found.st_mode & OTHERS_MAY_WRITE:
         mode = stat.S_IMODE(found.st_mode)
         raise NotPrivate(
-            f"Other users may write into {folder} (mode {mode:04o}). Look for files that are not yours in it, then run: "
-            f"chmod 700 {folder}"
+            f"Other users may write into {folder} (mode {mode:04o}). Look for files in it that are not yours, then "
+            f"run: chmod 700 {folder}"
         )
 
 
@@ -75,8 +75,8 @@ def _judge(path: Path, found: os.stat_result, forbidden: int, wanted: str) -> No
     if found.st_mode & forbidden:
         mode = stat.S_IMODE(found.st_mode)
         raise NotPrivate(
-            f"{path} is open to other users (mode {mode:04o}, it must be {wanted}). If nobody else can have changed it, "
-            f"run: chmod 600 {path}"
+            f"{path} is open to other users (mode {mode:04o}, it must be {wanted}). If nobody else can have changed "
+            f"it, run: chmod 600 {path}"
         )
 
 

@@ -21,8 +21,8 @@ def read(data_dir: Path) -> str:
     token = content.decode("ascii", "replace")
     if not TOKEN.fullmatch(token):
         raise StartError(
-            f"{path} does not hold a token of {2 * TOKEN_BYTES} hexadecimal digits. Stop the fleet (argosy down), remove "
-            "the file, and start the fleet again: it makes a new one."
+            f"{path} does not hold a token of {2 * TOKEN_BYTES} hexadecimal digits. Stop the fleet (argosy down), "
+            "remove the file, and start the fleet again: it makes a new one."
         )
     return token
 
