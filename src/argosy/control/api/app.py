@@ -19,7 +19,7 @@ from argosy.control.api.scaling import add_scaling_routes
 from argosy.control.controller import Controller
 from argosy.control.monitoring.cache import cache_analytics
 from argosy.control.monitoring.ingestion import ingestion_report, window_seconds
-from argosy.serving.defences import Defences
+from argosy.serving.defences import Defences, headers_of
 from argosy.serving.errors import as_argosy_error, error_response
 from argosy.serving.middleware import request_id_of
 from argosy.serving.proof import proof_route
@@ -150,7 +150,7 @@ class _Guard:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return
-        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+        headers = headers_of(scope["headers"])
         scope[REQUEST_ID] = request_id = request_id_of(headers)
         started = False
 
