@@ -30,8 +30,12 @@ def read(path: Path) -> bytes:
         if path.is_symlink():
             raise _link(path) from error
         raise
-    with os.fdopen(descriptor, "rb") as stream:
+    try:
         _judge(path, os.fstat(descriptor), OTHERS_MAY_ANYTHING, "0600")
+    except StartError:
+        os.close(descriptor)
+        raise
+    with os.fdopen(descriptor, "rb") as stream:
         return stream.read(MAX_BYTES)
 
 
