@@ -103,8 +103,8 @@ async def _run_locked(
             )
         )
         serving = asyncio.create_task(server.serve(sockets=[admin]))
-        on_listening(record)
         try:
+            on_listening(record)
             await controller.run()
         finally:
             server.should_exit = True
