@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from argosy.cli.collect import MAX_UNSIZED_BYTES, Collected, Outgoing, collect, scan
+from argosy.cli.watching import changes
 from argosy.contracts.errors import InvalidRequest
 
 pytestmark = [pytest.mark.security, pytest.mark.timeout(20)]
@@ -142,3 +143,24 @@ def test_a_file_without_an_end_is_given_up(tmp_path: Path, monkeypatch: pytest.M
 def test_a_file_of_proc_that_is_named_is_read_although_it_says_it_is_empty() -> None:
     [one] = collect([Path("/proc/self/status")], True).outgoing
     assert b"Pid:" in one.read()
+
+
+def test_a_folder_that_is_watched_does_not_watch_what_its_links_lead_to(folder: Path) -> None:
+    watching = changes([folder])
+    assert next(watching) is False
+    (folder.parent / "outside" / "secret.md").write_text("changed")
+    (folder.parent / "outside" / "deep" / "new.md").write_text("new")
+    assert [next(watching) for _ in range(3)] == [False, False, False]
+    (folder / "sub" / "new.md").write_text("new")
+    assert any(next(watching) for _ in range(10))
+
+
+def test_a_folder_that_is_new_is_watched_too(folder: Path) -> None:
+    watching = changes([folder])
+    assert next(watching) is False
+    (folder / "sub" / "later").mkdir()
+    assert any(next(watching) for _ in range(10))
+    while next(watching):  # until the new folder is watched and nothing is owed
+        pass
+    (folder / "sub" / "later" / "new.md").write_text("new")
+    assert any(next(watching) for _ in range(10))

@@ -57,7 +57,7 @@ def sync(
     if not as_json:
         output.note("Watching for changes; stop with Ctrl-C.")
     with contextlib.suppress(KeyboardInterrupt):
-        keep(mirror, changes(paths))
+        keep(mirror, changes(paths, follow_symlinks))
 
 
 def keep(mirror: Mirror, changes: Iterable[bool], clock: Callable[[], float] = time.monotonic) -> None:
