@@ -137,6 +137,17 @@ def test_a_set_of_another_epoch_wins_also_when_its_number_is_lower() -> None:
     assert not directory.apply(EndpointSet("3.1", {"store": []}, emptied=["store"]))
 
 
+def test_an_epoch_that_comes_again_does_not_keep_the_next_set_out() -> None:
+    """An older control.db was restored while the clock was behind: the count of sets begins anew."""
+    directory = Directory(Services())
+    directory.apply(EndpointSet("1002.37", {"store": [Endpoint("store-9", "http://127.0.0.1:9")]}))
+    update = EndpointSet("1002.1", {"store": [Endpoint("store-1", "http://127.0.0.1:1")]})
+    assert not directory.apply(update)
+    assert directory.apply(update, is_latest=True)
+    assert not directory.apply(update, is_latest=True)
+    assert [c.endpoint.id for c in directory.balancer("store").candidates] == ["store-1"]
+
+
 Ask = Callable[[str, Path], Awaitable[object]]
 
 

@@ -65,8 +65,9 @@ class Follower:
             if response.status != 200:
                 raise ValueError(f"the controller answered {response.status}")
             update = msgspec.json.decode(await response.read(), type=EndpointSet)
-            if not self._directory.apply(update):
+            # One question at a time goes to a controller that has proved itself: what it answers is true now.
+            if not self._directory.apply(update, is_latest=True):
                 # Asking again at once would get the same answer at once.
-                raise ValueError(f"endpoint set {update.version} is older than {known}")
+                raise ValueError(f"endpoint set {update.version} is known already")
         if self._directory.version is not None:
             self._on_version(self._directory.version)
