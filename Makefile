@@ -10,7 +10,7 @@ LOCK := $(if $(UV),$(UV),$(BIN)/uv) pip compile --quiet --universal --python-ver
 TWO_FILES := -n 2 --dist loadfile
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev demo test check unit suite soak test-platforms bench docs lock clean
+.PHONY: help setup setup-dev demo test check unit suite soak test-platforms bench docs pictures lock clean
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -70,6 +70,9 @@ bench: setup-dev ## measure every published figure; with DATA=folder that holds 
 docs: setup-dev ## write the pages that are derived from code, then check all links
 	@$(BIN)/python scripts/configuration_page.py
 	@$(BIN)/python scripts/check_docs.py
+
+pictures: setup-dev ## draw the README's terminal session from a real run
+	@$(BIN)/python scripts/terminal_picture.py
 
 lock: $(BIN)/python ## resolve the dependencies anew
 	@$(LOCK) --extra build --upgrade -o requirements.lock pyproject.toml

@@ -1,19 +1,19 @@
-"""Picks a replica of one service and counts what is in flight to it.
+"""Pick a replica of one service and count the requests in flight to each.
 
-A caller holds a `Lease` for every request and ends it once. Two forms:
+A caller holds a `Lease` for each request and ends it once. There are two forms:
 
     lease = balancer.pick(PickRequest(avoid=failed))      # explicit: the simulator
     ...
     lease.end(Kind.OK, LoadReport.parse(header))
 
-    with balancer.lease(avoid=failed) as lease:           # clients: ended by the block, whatever happens in it
+    with balancer.lease(avoid=failed) as lease:           # clients: the block ends the lease, however it exits
         ...
         lease.end(Kind.OK, report)                        # optional; only the first end counts
 
-Beside it, `due_probes()` names replicas to ask for their report in the background, without a user's request; what they
-say is handed to `probed(id, report)`. Call it after every pick; it is cheap when there are none.
+`due_probes()` names replicas that should be asked for a load report in the background, without a user's request. Pass
+each report to `probed(id, report)`. Call `due_probes()` after every pick; it is cheap when no probe is due.
 
-Time comes from the clock given, randomness from the generator given. Used from one thread.
+Time comes from the given clock and randomness from the given generator. Use a balancer from one thread only.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ RETRY_AFTER_S = 1.0
 ANY = PickRequest()
 RULE = EligibilityRule()
 REMEMBERED_S = 60.0
-"""Time a replica that left is remembered: an endpoint that only flapped keeps its counts and its standing."""
+"""Time for which a replica that left is remembered, so that an endpoint that flapped keeps its counts and standing."""
 LACKS_TOLD_EVERY_S = 60.0
 
 log = logger("balancer")
@@ -56,7 +56,7 @@ class _Gone:
 
 
 class Balancer:
-    """One per service and calling process."""
+    """Balancer of one service in one calling process."""
 
     def __init__(
         self,
@@ -67,9 +67,9 @@ class Balancer:
         rng: random.Random | None = None,
         rule: EligibilityRule | None = RULE,
     ) -> None:
-        """`rule` None switches ejection and slow start off: the strategy alone, as its source defines it.
+        """Create a balancer. With `rule` None, ejection and slow start are off: only the strategy decides.
 
-        Raises: ConfigError, there is no such strategy.
+        Raises: ConfigError when no strategy has that name.
         """
         self._service = service
         self._clock = clock
@@ -80,18 +80,18 @@ class Balancer:
         self._eligibility = None if rule is None else Eligibility(rule)
         self._candidates: dict[str, Candidate] = {}
         self._open: list[Candidate] = []
-        """All of them, in the order of the endpoint set."""
+        """All replicas, in the order of the endpoint set."""
         self._weighted: list[Candidate] = []
-        """Those to which the last pick gave less than their full weight."""
+        """Replicas that had less than their full weight at the last pick."""
         self._gone: dict[str, _Gone] = {}
         self._shares = PickShares()
         self._probes_due: dict[str, Candidate] = {}
         self._told_lacks_s = float("-inf")
         self.lacking_picks = 0
-        """Picks for which the strategy lacked the data that it is made for."""
+        """Number of picks for which the strategy lacked the data it is designed for."""
 
     def update(self, endpoints: Sequence[Endpoint]) -> None:
-        """Replaces the replicas. Those that stay keep their counts; requests to those that go are not disturbed."""
+        """Replace the replicas. Remaining ones keep their counts; requests to removed ones run on undisturbed."""
         now_s = self._clock()
         first = not self._candidates and not self._gone
         before, after = self._candidates, {}
@@ -110,7 +110,7 @@ class Balancer:
             self._forget(replica_id)
 
     def _known(self, endpoint: Endpoint, now_s: float) -> Candidate | None:
-        """The replica as it is known, when this is still the same one."""
+        """Return what is known of the endpoint's replica, or None when it is a different replica."""
         known = self._candidates.get(endpoint.id)
         gone = self._gone.pop(endpoint.id, None)
         if known is None and gone is not None and gone.candidate.endpoint.url == endpoint.url:
@@ -137,9 +137,10 @@ class Balancer:
         return list(self._open)
 
     def pick(self, request: PickRequest = ANY) -> Lease:
-        """A replica, counted as busy until the lease ends.
+        """Pick a replica and count the request as in flight until the lease ends.
 
-        Raises: Unavailable, naming the service, when it has no replica; ConfigError, the request names no strategy.
+        Raises: Unavailable, naming the service, when it has no replica; ConfigError when the request names an unknown
+        strategy.
         """
         if not self._open:
             raise Unavailable(f"The {self._service} service has no running replica.", retry_after_s=RETRY_AFTER_S)
@@ -159,7 +160,7 @@ class Balancer:
         return Lease(picked, strategy, now_s, trial, self._clock, self._end)
 
     def _eligible(self, request: PickRequest, now_s: float) -> tuple[Sequence[Candidate], bool]:
-        """Those to pick from; or the one replica that is to be tried now, and True."""
+        """Return the replicas to pick from and False, or the one replica to try now and True."""
         among = self._open
         if request.avoid:
             among = [c for c in among if c.id not in request.avoid] or among
@@ -183,7 +184,7 @@ class Balancer:
             candidate.weight = candidate.full_weight * share
             self._weighted.append(candidate)
         usable = [c for c in among if c.weight > 0]
-        if not usable:  # every one that is left is out: better one of them, by full weight, than none
+        if not usable:  # all remaining replicas are ejected: use them at full weight rather than fail
             self._give_full_weight()
         return usable or among, False
 
@@ -211,7 +212,7 @@ class Balancer:
     def lease(
         self, avoid: Collection[str] = (), key: str | None = None, strategy: str | None = None
     ) -> Iterator[Lease]:
-        """As `pick`, for the time of the block. What leaves it without an end of its own is ended by how it leaves."""
+        """Pick a replica for the duration of the block. The exit of the block ends the lease if need be."""
         lease = self.pick(PickRequest(avoid, key, strategy))
         try:
             yield lease
@@ -222,7 +223,7 @@ class Balancer:
             lease.end(lease.answer or Kind.OK)
 
     def due_probes(self) -> list[Endpoint]:
-        """Replicas to ask for their report now, in the background. Each is named once for each time it is wanted."""
+        """Return replicas to ask for a report now, in the background. Each request for a report is returned once."""
         if not self._probes_due:
             return []
         due = [candidate.endpoint for candidate in self._probes_due.values()]
@@ -230,7 +231,7 @@ class Balancer:
         return due
 
     def probed(self, replica_id: str, report: LoadReport | None) -> None:
-        """What a probe brought; None when there was no answer. Of a replica that is gone nothing is kept."""
+        """Record the result of a probe, None when there was no answer. Results of removed replicas are dropped."""
         candidate = self._candidates.get(replica_id)
         if candidate is None or report is None:
             return
@@ -259,21 +260,21 @@ class Balancer:
         lease.strategy.ended(candidate, outcome, now_s)
 
     def _current(self, candidate: Candidate) -> Candidate | None:
-        """Who has this replica's id now: an answer of one that was replaced says nothing about its successor."""
+        """Return the replica if it still owns its id: the answer of a replaced one says nothing about its successor."""
         gone = self._gone.get(candidate.id)
         return self._candidates.get(candidate.id) or (None if gone is None else gone.candidate)
 
     @property
     def out(self) -> int:
-        """Replicas that are out or weighted down for failing."""
+        """Number of replicas that are ejected or weighted down because they fail."""
         return 0 if self._eligibility is None else self._eligibility.out
 
     def why_out(self, replica_id: str) -> str:
-        """Why that replica gets nothing now; empty for any other."""
+        """Return why the replica gets no requests now; empty when it does."""
         return "" if self._eligibility is None else self._eligibility.why_out(replica_id, self._clock())
 
     def explain(self) -> BalanceExplanation:
-        """Why it picks as it does, replica by replica."""
+        """Explain the current picks, replica by replica."""
         now_s = self._clock()
         picks, shares = self._shares.of(now_s)
         return BalanceExplanation(

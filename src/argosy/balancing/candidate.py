@@ -1,4 +1,4 @@
-"""A replica that may be picked, and what this caller counts of it whatever the strategy."""
+"""A replica that may be picked, with the counts that this caller keeps for every strategy."""
 
 from __future__ import annotations
 
@@ -10,24 +10,24 @@ from argosy.contracts.fleet import Endpoint
 
 @dataclass(slots=True, eq=False)
 class Candidate:
-    """Written by the balancer only; strategies read. Compared by identity."""
+    """Counts of one replica. Only the balancer writes them; strategies read. Compared by identity."""
 
     endpoint: Endpoint
     in_flight: int = 0
     full_weight: float = 1.0
-    """The endpoint's own, relative to the heaviest: at most 1."""
+    """Weight of the endpoint relative to the heaviest one: at most 1."""
     weight: float = 1.0
-    """That, times what slow start and suspicion leave of it now."""
+    """Current weight: the full weight times the share that slow start and suspicion leave of it."""
     picks: int = 0
     ended: int = 0
     failed: int = 0
-    """Of those that ended: by the replica's fault (no connection, no answer in time, a 5xx)."""
+    """Number of ended requests that failed through the replica's fault: no connection, no answer in time, or a 5xx."""
     report: LoadReport | None = None
-    """The last one it sent."""
+    """Latest load report of the replica."""
     reported_s: float = 0.0
-    """When it came. Without a report, when the replica was first heard of."""
+    """Time of the latest report, or of first contact when there is no report."""
     busy_since_s: float = 0.0
-    """While requests are in flight: since when none of them has ended."""
+    """Time since which no request has ended, while requests are in flight."""
     id: str = field(init=False)
 
     def __post_init__(self) -> None:

@@ -1,9 +1,9 @@
-"""Which replicas may be picked: those that fail are put out, tried again with a trickle, and come back slowly.
+"""Outlier ejection: failing replicas are ejected, retried with single requests, and return slowly.
 
-Pure: outcomes come in with their time, a verdict goes out. What is counted is a cumulative sum of the evidence that a
-replica fails more often than the others do (E. Page, Continuous Inspection Schemes, Biometrika 1954). One sum covers
-both of Envoy's signals, consecutive failures and a low success rate: three failures in a row suffice, and so do four
-in about twenty requests.
+This module is pure: outcomes come in with their time, a verdict goes out. It keeps a cumulative sum of the evidence
+that a replica fails more often than the others do (E. Page, Continuous Inspection Schemes, Biometrika 1954). One sum
+covers both of Envoy's signals, consecutive failures and a low success rate: three failures in a row suffice, and so do
+four in about twenty requests.
 """
 
 from __future__ import annotations
@@ -19,24 +19,24 @@ from argosy.balancing.outcome import FAULTS, Kind
 @dataclass(frozen=True, slots=True)
 class EligibilityRule:
     normal_failures: float = 0.01
-    """Share of failed requests that is nobody's fault; where the middle replica fails more, 1.5 times what it does."""
+    """Share of failed requests that counts as normal, or 1.5 times the median replica's share where that is higher."""
     bad_failures: float = 0.15
-    """Share that a replica is put out for."""
+    """Share of failed requests for which a replica is ejected."""
     evidence: float = 8.0
-    """Log-likelihood at which one is put out; a good replica gets there once in thousands of requests."""
+    """Log-likelihood at which a replica is ejected; a good one reaches it once in thousands of requests."""
     ejected_s: float = 2.0
-    """How long one is out before it is tried again; twice as long with every ejection after that."""
+    """Time for which a replica is ejected before its first trial. Each further ejection doubles it."""
     ejected_most_s: float = 12.0
-    """Every trial of one that still fails costs a request, and every caller makes its own."""
+    """Longest ejection. Each failed trial costs a request, and each caller makes its own trials."""
     forgiven_after_s: float = 60.0
-    """Time in service after which earlier ejections no longer lengthen the next."""
+    """Time in service after which earlier ejections no longer lengthen the next one."""
     most_out: float = 0.1
-    """Share of the replicas, at least one, that may be out. Others that fail are weighted down instead."""
+    """Share of the replicas, at least one, that may be ejected. Further failing ones are weighted down instead."""
     suspect_weight: float = 0.05
     panic_below: float = 0.5
-    """Share of good replicas below which nobody is put out or weighted down: those left could not bear it all."""
+    """Share of good replicas below which none is ejected or weighted down: the rest could not carry the load."""
     trials: int = 5
-    """Requests in a row, one at a time, that must succeed before one comes back."""
+    """Consecutive single requests that must succeed before a replica returns."""
     slow_start_s: float = 5.0
     slow_start_least: float = 0.1
 
@@ -45,11 +45,11 @@ class State(enum.Enum):
     IN = "in"
     OUT = "out"
     TRIAL = "trial"
-    """Still out, but single requests are sent to see whether it is well again."""
+    """Still ejected, but receiving single requests to find out whether it has recovered."""
 
 
 class Standing:
-    """What is held for or against one replica."""
+    """Evidence for and against one replica."""
 
     __slots__ = (
         "asked", "ejections", "evidence", "failing", "out_until_s", "passed", "since_s", "state", "suspect",
@@ -59,16 +59,16 @@ class Standing:
     def __init__(self, now_s: float, warm: bool) -> None:
         self.state = State.IN
         self.suspect = False
-        """As good as out, but too many are out already: weighted down."""
+        """Would be ejected, but too many replicas are ejected already: weighted down instead."""
         self.since_s = now_s
         self.warm_from_s = -math.inf if warm else now_s
         self.evidence = 0.0
         self.failing = 0.0
-        """Share of failures, recent ones first."""
+        """Share of failures, weighted towards recent requests."""
         self.ejections = 0
         self.out_until_s = 0.0
         self.asked = False
-        """Whether its report was asked for since it was put out or last heard of."""
+        """Whether its report was requested since it was ejected or last heard of."""
         self.passed = 0
         self.trial_in_flight = False
         self.why = ""
@@ -77,19 +77,19 @@ class Standing:
 RECENT = 0.05
 DOUBLINGS_MOST = 16
 ASKED_BEFORE_S = 0.1
-"""Time before a trial at which its report is asked for."""
+"""Time before a trial at which the replica's report is requested."""
 
 
 class Eligibility:
-    """Of the replicas of one service, as one caller sees them."""
+    """Eligibility of the replicas of one service, as one caller sees them."""
 
     def __init__(self, rule: EligibilityRule) -> None:
         self._rule = rule
         self._standings: dict[str, Standing] = {}
         self._unsettled: list[tuple[str, Standing]] = []
-        """Those that are out or may still be warming up, in the order of all: a pick looks at no others."""
+        """Replicas that are ejected or may still be warming up, in the order of all. A pick checks only these."""
         self.panic = False
-        """Too few are good: nobody is to be put out or weighted down."""
+        """Whether too few replicas are good, so that none may be ejected or weighted down."""
         self._settles_s = -math.inf
         self._good = math.log((1 - rule.bad_failures) / (1 - rule.normal_failures))
 
@@ -99,7 +99,7 @@ class Eligibility:
 
     @property
     def settled(self) -> bool:
-        """Every replica is in at its full weight: nothing to look up for a pick."""
+        """Whether every replica is in service at full weight, so that a pick needs no lookup."""
         return not self._unsettled
 
     @property
@@ -107,33 +107,31 @@ class Eligibility:
         return sum(standing.state is not State.IN for standing in self._standings.values())
 
     def why_out(self, replica_id: str, now_s: float) -> str:
-        """Why it gets nothing for now. Empty for one that is being tried, or would be: what was held against it may be
-        over.
-        """
+        """Return why the replica gets no requests now. Empty for a replica that is on trial or due for one."""
         standing = self._standings.get(replica_id)
         if standing is None or standing.state is not State.OUT or now_s >= standing.out_until_s:
             return ""
         return standing.why
 
     def join(self, replica_id: str, now_s: float, *, warm: bool, known: Standing | None = None) -> None:
-        """One more replica, or one that `leave` let go. Unless `warm`, a new one's weight grows over the slow start."""
+        """Add a replica, or one that `leave` returned. Unless `warm`, its weight grows during slow start."""
         standing = known or Standing(now_s, warm)
         standing.trial_in_flight = False
         self._standings[replica_id] = standing
         self._look(now_s)
 
     def leave(self, replica_id: str, now_s: float) -> Standing | None:
-        """What was held against it, for the case that it comes back."""
+        """Remove a replica and return its standing, in case it comes back."""
         standing = self._standings.pop(replica_id, None)
         self._look(now_s)
         return standing
 
     def weight(self, replica_id: str, now_s: float) -> float:
-        """Share of its full weight that it may be given now; 0 for one that is out. Ignores panic."""
+        """Return the share of its full weight that the replica has now; 0 when ejected. Panic is ignored."""
         return self._weight(self._standings[replica_id], now_s)
 
     def weights(self, now_s: float) -> list[tuple[str, float]]:
-        """The same of those that may have less than their full weight."""
+        """Return the weights of the replicas that may have less than their full weight."""
         return [(replica_id, self._weight(standing, now_s)) for replica_id, standing in self._unsettled]
 
     def _weight(self, standing: Standing, now_s: float) -> float:
@@ -143,12 +141,12 @@ class Eligibility:
         return min(1.0, max(self._rule.slow_start_least, warmth))
 
     def settle(self, now_s: float) -> None:
-        """Notes that a slow start is over. To be called before a pick when not `settled`."""
+        """Record which slow starts are over. Call before a pick when not `settled`."""
         if now_s >= self._settles_s:
             self._look(now_s)
 
     def take_trial(self, now_s: float) -> str | None:
-        """The replica that is to be tried with the next request, which then must be ended with `trial`."""
+        """Return the replica to try with the next request. End that request with `trial` set."""
         for replica_id, standing in self._unsettled:
             if standing.state is State.OUT and now_s >= standing.out_until_s:
                 standing.state, standing.passed = State.TRIAL, 0
@@ -158,7 +156,7 @@ class Eligibility:
         return None
 
     def to_ask(self, now_s: float) -> str | None:
-        """The replica whose report is wanted before it is tried again: other callers may just have tried it."""
+        """Return the replica whose report is needed before its next trial: other callers may just have tried it."""
         for replica_id, standing in self._unsettled:
             if standing.state is State.OUT and not standing.asked and now_s >= standing.out_until_s - ASKED_BEFORE_S:
                 standing.asked = True
@@ -166,14 +164,14 @@ class Eligibility:
         return None
 
     def heard(self, replica_id: str, failing: float, now_s: float) -> None:
-        """By its own account that share of its requests failed lately: one that is out need not be tried for that."""
+        """Record the failure share that a replica reports itself, so that an ejected one needs no trial to learn it."""
         standing = self._standings.get(replica_id)
         if standing is not None and standing.state is State.OUT and failing >= self._rule.bad_failures:
             standing.out_until_s = max(standing.out_until_s, now_s + self._rule.ejected_s)
             standing.asked = False
 
     def end(self, replica_id: str, kind: Kind, now_s: float, *, trial: bool = False) -> None:
-        """Takes the end of a request into account; one of a replica that is gone is not."""
+        """Count the end of a request. Requests of removed replicas are ignored."""
         standing = self._standings.get(replica_id)
         if standing is None:
             return
@@ -197,7 +195,7 @@ class Eligibility:
             self._against(standing, kind, now_s)
 
     def _usual(self) -> float:
-        """The middle replica's share of failures, the lower one of two."""
+        """Return the median replica's share of failures; the lower of two medians."""
         shares = sorted(standing.failing for standing in self._standings.values())
         return shares[(len(shares) - 1) // 2] if len(shares) > 1 else 0.0
 
@@ -227,7 +225,7 @@ class Eligibility:
             if standing.passed >= self._rule.trials:
                 standing.state, standing.suspect, standing.since_s, standing.why = State.IN, False, now_s, ""
                 standing.warm_from_s = now_s
-                # On probation: one more failure soon puts it out again.
+                # The replica is on probation: one more failure soon ejects it again.
                 standing.evidence = self._rule.evidence - math.log(self._rule.bad_failures / self._rule.normal_failures)
         self._look(now_s)
 

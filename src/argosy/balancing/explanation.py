@@ -1,4 +1,4 @@
-"""Why a balancer picks as it does: a row for each replica."""
+"""Explanation of a balancer's picks: one row per replica."""
 
 from __future__ import annotations
 
@@ -17,7 +17,12 @@ def explained(
     shares: Mapping[str, float],
     now_s: float,
 ) -> ReplicaExplanation:
-    """`eligibility` None: nobody is ever put out. `shares`: of the last minute's picks, by replica."""
+    """Explain each replica's standing.
+
+    Args:
+        eligibility: None when ejection is off.
+        shares: share of the last minute's picks, by replica.
+    """
     state, why, factor = _standing(candidate, eligibility, now_s)
     return ReplicaExplanation(
         id=candidate.id,
@@ -34,7 +39,7 @@ def explained(
 
 
 def _standing(candidate: Candidate, eligibility: Eligibility | None, now_s: float) -> tuple[str, str, float]:
-    """State, why, and the share of its weight that it is given."""
+    """Return the replica's state, the reason, and the share of its full weight."""
     if eligibility is None:
         return State.IN.value, "", 1.0
     standing = eligibility.standings[candidate.id]

@@ -16,7 +16,7 @@ OnEnd = Callable[["Lease", Kind, LoadReport | None, float | None], None]
 
 
 class Lease:
-    """Counted as in flight until it ends, once."""
+    """A request that counts as in flight until it ends. It ends once."""
 
     __slots__ = ("_answer", "_clock", "_ended", "_on_end", "candidate", "started_s", "strategy", "trial")
 
@@ -25,10 +25,10 @@ class Lease:
     ) -> None:
         self.candidate = candidate
         self.strategy = strategy
-        """The one that picked: it is to learn from the end."""
+        """Strategy that picked the replica and learns from the end of the request."""
         self.started_s = started_s
         self.trial = trial
-        """Whether the replica is out and was only tried."""
+        """Whether the request is the trial of an ejected replica."""
         self._clock = clock
         self._on_end = on_end
         self._ended = False
@@ -44,18 +44,18 @@ class Lease:
 
     @property
     def answer(self) -> Kind | None:
-        """What `answered` was told."""
+        """Kind of the answer, as passed to `answered`."""
         return None if self._answer is None else self._answer[0]
 
     def answered(self, kind: Kind, report: LoadReport | None = None) -> None:
-        """Notes how it was answered, and when: a stream goes on after that, which is no latency of the replica's."""
+        """Record how and when the request was answered. A stream that follows does not count as latency."""
         self._answer = kind, self._clock() - self.started_s, report
 
     def end(self, kind: Kind, report: LoadReport | None = None, latency_s: float | None = None) -> None:
-        """Counts the request as done and lets the strategy learn. Only the first call of it does anything.
+        """Count the request as done and let the strategy learn from it. Only the first call has an effect.
 
         Args:
-            latency_s: from the pick to the answer; by default until `answered`, else until now.
+            latency_s: from the pick to the answer. By default until `answered` was called, else until now.
         """
         if self._ended:
             return
@@ -66,9 +66,9 @@ class Lease:
         self._on_end(self, kind, report, latency_s)
 
     def end_by(self, error: BaseException) -> None:
-        """As `end`, with the kind that the error which left its block stands for.
+        """End the request with the kind that the error stands for.
 
-        After the answer began only what breaks the stream is the replica's fault.
+        After the answer began, only an error that breaks the stream is the replica's fault.
         """
         if isinstance(error, TimeoutError | DeadlineExceeded):
             kind = Kind.TIMEOUT

@@ -1,4 +1,4 @@
-"""How one call to a replica ended, and what the replica said of its load."""
+"""Outcome of one call to a replica, and the load that the replica reported."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ from dataclasses import dataclass
 
 class Kind(enum.Enum):
     OK = "ok"
-    """Answered; also with an error of the caller's own making (a 4xx other than 429)."""
+    """The replica answered, possibly with an error that is the caller's fault (a 4xx other than 429)."""
     ERROR = "error"
-    """Failed by the replica's fault: a 5xx, or the connection broke."""
+    """The replica failed: a 5xx, or the connection broke."""
     TIMEOUT = "timeout"
-    """No answer within the attempt's time."""
+    """The replica did not answer within the attempt's time."""
     REFUSED = "refused"
-    """No connection: nothing was sent."""
+    """The connection was refused: nothing was sent."""
     OVERLOADED = "overloaded"
-    """Turned away in order, 429: the replica is well, and full."""
+    """The replica answered 429: it works and is full."""
     CANCELLED = "cancelled"
-    """The caller lost interest; says nothing about the replica."""
+    """The caller gave up; this says nothing about the replica."""
 
 
 FAULTS = frozenset((Kind.ERROR, Kind.TIMEOUT, Kind.REFUSED))
-"""What counts against a replica."""
+"""Kinds that count against a replica."""
 
 
 NOTICED_EPS = 0.05
@@ -31,31 +31,31 @@ NOTICED_EPS = 0.05
 
 @dataclass(frozen=True, slots=True)
 class LoadReport:
-    """A replica's own words, as of one answer. A figure that it did not give is None, never 0."""
+    """Load that a replica reported with one answer. A value that it did not report is None, never 0."""
 
     rif: float | None = None
-    """Requests in flight, of all callers, besides the one that this answers."""
+    """Requests in flight from all callers, without the request that this answers."""
     latency_ms: float | None = None
-    """Of requests that it served at about this `rif`."""
+    """Latency of requests that the replica served at about this `rif`."""
     cpu_utilization: float | None = None
     mem_utilization: float | None = None
     application_utilization: float | None = None
     queued: float | None = None
     rps: float | None = None
     eps: float | None = None
-    """Of these a second, those that failed by its own fault."""
+    """Requests per second that failed through the replica's own fault."""
 
     @property
     def failing(self) -> float:
-        """Share of its requests that failed lately, of all callers; 0 where too few did to say so."""
+        """Share of recent requests from all callers that failed; 0 when too few failed to tell."""
         eps, rps = self.eps, self.rps
         return eps / max(eps, rps) if eps is not None and rps is not None and eps >= NOTICED_EPS else 0.0
 
     @classmethod
     def parse(cls, header: str | None) -> LoadReport | None:
-        """The value of `endpoint-load-metrics` in ORCA's text form; None when there is none or it cannot be read.
+        """Parse the header `endpoint-load-metrics` in ORCA's text form; None when it is missing or unreadable.
 
-        Figures that are unknown, negative or not finite are passed over.
+        Unknown, negative and non-finite values are skipped.
         Source: https://github.com/envoyproxy/envoy, source/common/orca/orca_parser.cc.
         """
         if header is None or not header.startswith("TEXT "):
@@ -91,5 +91,5 @@ _FIELDS = {
 class Outcome:
     kind: Kind
     latency_s: float
-    """From the pick to the answer, or to giving up."""
+    """Time from the pick to the answer, or until the caller gave up."""
     report: LoadReport | None = None

@@ -1,8 +1,8 @@
-"""How many second attempts a caller may make: a share of its requests, so that retries never become the load.
+"""Budget of second attempts: a share of the caller's requests, so that retries never become the load.
 
-Source: Finagle's RetryBudget, 20 % of the requests of the last 10 s. For callers with few it allows 10 a second
-besides; here the two are not added up, or the reserve would be a second load where requests are many enough to pay.
-Retries and hedges draw from the same budget. Pure: time comes in.
+Source: Finagle's RetryBudget, 20 % of the requests of the last 10 s. Finagle adds a reserve of 10 a
+second for callers with few requests; here the larger of the two counts, because the sum would double the retries of
+busy callers. Retries and hedges draw from the same budget. This module is pure: time comes in.
 """
 
 from __future__ import annotations
@@ -29,17 +29,17 @@ class RetryBudget:
         self._reserve = reserve_per_s * window_s
         self._window_s = window_s
         self._slots: deque[_Slot] = deque()
-        """Of SLOT_S each, the oldest first."""
+        """Slots of SLOT_S each, the oldest first."""
         self._requests = 0
         self._taken = 0
 
     def request(self, now_s: float) -> None:
-        """Notes a first attempt: it earns its share of a second one."""
+        """Record a first attempt, which earns a share of a second one."""
         self._slot(now_s).requests += 1
         self._requests += 1
 
     def take(self, now_s: float) -> bool:
-        """Whether a second attempt may be made now; then it is paid for."""
+        """Take one second attempt from the budget; False when the budget is spent."""
         if self.left(now_s) < 1:
             return False
         self._slot(now_s).taken += 1
@@ -47,7 +47,7 @@ class RetryBudget:
         return True
 
     def left(self, now_s: float) -> float:
-        """Attempts that could be paid for now: of what the requests earned or the reserve, whichever is more."""
+        """Return the number of second attempts left: from earned attempts or the reserve, whichever is more."""
         while self._slots and now_s - self._slots[0].began_s >= self._window_s:
             slot = self._slots.popleft()
             self._requests -= slot.requests

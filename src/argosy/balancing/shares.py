@@ -1,4 +1,4 @@
-"""Each replica's picks of the last minute, in constant memory: counts in slots of 5 s."""
+"""Picks of each replica in the last minute, in constant memory: counts in slots of 5 s."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class PickShares:
         self._slots[-1][1][replica_id] += 1
 
     def of(self, now_s: float) -> tuple[int, dict[str, float]]:
-        """The picks of all, and each replica's share of them; empty when there was none."""
+        """Return the number of picks and each replica's share of them; no shares when there were no picks."""
         total: Counter[str] = Counter()
         for began_s, counts in self._slots:
             if now_s - began_s < SLOT_S * SLOTS:

@@ -1,4 +1,4 @@
-"""What a balancing strategy is."""
+"""Interface of balancing strategies."""
 
 from __future__ import annotations
 
@@ -10,59 +10,59 @@ from argosy.balancing.candidate import Candidate
 from argosy.balancing.outcome import Outcome
 
 FULL_SCAN_MOST = 64
-"""Replicas up to which every one is looked at. Two at random draw two slow ones now and then; a scan never does."""
+"""Number of replicas up to which all are compared. Two drawn at random are sometimes both slow; a scan avoids that."""
 SAMPLE = 16
-"""Replicas looked at where there are more."""
+"""Number of replicas compared where there are more."""
 
 
 @dataclass(frozen=True, slots=True)
 class PickRequest:
-    """What a caller wants of a pick."""
+    """Wishes of a caller for one pick."""
 
     avoid: Collection[str] = ()
-    """Ids that failed this request; used again only when there is no other."""
+    """Ids of replicas that failed this request; they are used again only when there is no other."""
     key: str | None = None
-    """Requests of the same key are best served by the same replica. Read by `consistent_hash`."""
+    """Key of the request. `consistent_hash` sends requests of one key to the same replica."""
     strategy: str | None = None
-    """The name of another strategy, for this pick only."""
+    """Name of another strategy to use for this pick only."""
 
 
 class Strategy:
-    """One per service and calling process. Time comes in; randomness comes from the generator given at the start.
+    """Strategy of one service in one calling process. Time comes in; randomness comes from the given generator.
 
-    A strategy keeps what it learns by replica id, and forgets it when told to.
+    A strategy keeps its knowledge by replica id and forgets it when told to.
     """
 
     lacks: str = ""
-    """What the last pick had to do without; empty when it had the data that it is made for."""
+    """Data that the last pick lacked; empty when it had all the data that the strategy is designed for."""
 
     def __init__(self, rng: random.Random) -> None:
         self.rng = rng
 
     def pick(self, candidates: Sequence[Candidate], request: PickRequest, now_s: float) -> Candidate:
-        """One of the candidates, of which there is at least one. Does not change them.
+        """Pick one of the candidates, of which there is at least one, without changing them.
 
-        A candidate's `in_flight` counts the requests before this one.
+        A candidate's `in_flight` does not include this request.
         """
         raise NotImplementedError
 
     def ended(self, candidate: Candidate, outcome: Outcome, now_s: float) -> None:
-        """Learns from a call. `candidate.in_flight` no longer counts it. Called once for every pick that it made."""
+        """Learn from a call. `candidate.in_flight` no longer counts it. Called once for each pick of this strategy."""
 
     def probed(self, candidate: Candidate, now_s: float) -> None:
-        """Learns from a report that came without a request: `candidate.report`."""
+        """Learn from `candidate.report`, which came without a request."""
 
     def wanted_probes(self, candidates: Sequence[Candidate], now_s: float) -> Sequence[Candidate]:
-        """Those to ask for their report now, in the background. Looked at after every pick."""
+        """Return the candidates to ask for a report now, in the background. Called after every pick."""
         return ()
 
     def forget(self, replica_id: str) -> None:
-        """The replica is gone, or another one has its id."""
+        """Forget a replica that is gone, or whose id now belongs to another one."""
 
     def explain(self, candidate: Candidate, now_s: float) -> dict[str, float]:
-        """The figures, with units in their names, that the choice rests on."""
+        """Return the figures that the choice rests on, with units in their names."""
         return {}
 
     def some(self, candidates: Sequence[Candidate]) -> Sequence[Candidate]:
-        """All of them up to FULL_SCAN_MOST, else as many as are worth looking at, at random."""
+        """Return all candidates up to FULL_SCAN_MOST, else a random sample."""
         return candidates if len(candidates) <= FULL_SCAN_MOST else self.rng.sample(candidates, SAMPLE)

@@ -1,4 +1,4 @@
-"""The table of strategies. Adding one touches its file and one line here."""
+"""Table of strategies. A new strategy needs its own file and one line here."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ STRATEGIES: Mapping[str, Callable[[random.Random], Strategy]] = {
 
 
 def create(name: str, rng: random.Random) -> Strategy:
-    """The strategy of that name. Raises: ConfigError, naming those there are."""
+    """Create the strategy of that name. Raises: ConfigError, which names the known strategies."""
     made = STRATEGIES.get(name)
     if made is None:
         raise ConfigError(f"There is no balancing strategy {name!r}; choose one of {', '.join(sorted(STRATEGIES))}.")

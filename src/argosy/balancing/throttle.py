@@ -1,7 +1,8 @@
-"""Requests a caller refuses by itself because nearly none would be accepted: refusing costs the service, too.
+"""Client-side throttling: a caller refuses requests that would hardly be accepted, since refusals cost the service.
 
 Source: Site Reliability Engineering, chapter 21: reject with probability
-max(0, (requests − 2 × accepts) / (requests + 1)), there over 2 minutes. Pure: time and chance come in.
+max(0, (requests − 2 × accepts) / (requests + 1)), there over 2 minutes. This module is pure: time and chance
+come in.
 """
 
 from __future__ import annotations
@@ -10,25 +11,25 @@ from collections import deque
 
 MULTIPLIER = 2.0
 WINDOW_S = 2.5
-"""After a flash crowd callers go on refusing for about as long: over the source's 2 minutes for nearly as much."""
+"""Window of the counts. Callers go on refusing for about this long after a flash crowd, so 2 minutes are too many."""
 SLOT_S = 0.5
 
 
 class ClientThrottle:
     def __init__(self, multiplier: float = MULTIPLIER, window_s: float = WINDOW_S, least: int = 0) -> None:
-        """With fewer than `least` requests in the window nothing is refused: one refusal is no overload."""
+        """Create a throttle. With fewer than `least` requests in the window nothing is refused."""
         self._multiplier = multiplier
         self._least = least
         self._window_s = window_s
         self._slots: deque[list[float]] = deque()
-        """Of SLOT_S each, the oldest first: when it began, requests, accepts."""
+        """Slots of SLOT_S each, the oldest first: begin, requests, accepts."""
         self._requests = 0.0
         self._accepts = 0.0
 
     def rejects(self, chance: float, now_s: float, pending: int = 0) -> bool:
-        """Whether to refuse this request here, `chance` being uniform in [0, 1). It is counted either way.
+        """Count the request and return whether to refuse it; `chance` is uniform in [0, 1).
 
-        `pending` requests were sent and are not answered yet: nobody has refused them.
+        `pending` requests were sent and are not answered yet, so they do not count as refused.
         """
         refused = chance < self.probability(now_s, pending)
         self._slot(now_s)[1] += 1
@@ -36,7 +37,7 @@ class ClientThrottle:
         return refused
 
     def accepted(self, now_s: float) -> None:
-        """The service took a request on, however it went: only 429 and 503 are refusals."""
+        """Record that the service accepted a request, however it ended: only 429 and 503 are refusals."""
         self._slot(now_s)[2] += 1
         self._accepts += 1
 

@@ -1,10 +1,11 @@
-"""Fewest requests in flight, unless a replica is confirmed to be slow. The default.
+"""Fewest requests in flight, except for replicas that are confirmed to be slow. The default.
 
-Counting what is in flight balances equal replicas best, and latency only breaks ties: weighing by it follows noise. A
-replica that is slow beyond noise is weighed by how slow it is, against the fastest quarter, so that the reference holds
-when half of them are slow. A failure counts as a second of latency, or whoever fails at once would look fast. One that
-is silent longer than it ever was counts as slow before it answers. A slow one is tried again with a few requests in
-ten thousand; when those are answered as fast as by others, it is as good as they are.
+Counting requests in flight balances equal replicas best. Latency only breaks ties, because weighting by it follows
+noise. A replica that is slow beyond noise is weighted by its slowness relative to the fastest quarter, so that the
+reference holds when half of the replicas are slow. A failure counts as a second of latency; otherwise a replica that
+fails at once would look fast. A replica that is silent for longer than it ever was counts as slow before it answers. A
+slow replica is tried again with a few requests in ten thousand; once it answers them as fast as the others do, it
+counts as normal again.
 
 Sources: join the shortest queue; Peak EWMA (Finagle) for the weight of the slow; linkerd2 for the penalty.
 """
@@ -20,37 +21,37 @@ from argosy.balancing.outcome import FAULTS, Kind, Outcome
 from argosy.balancing.strategy import PickRequest, Strategy
 
 SLOW_FACTOR = 2.0
-"""Times the reference from which latency weighs; less is noise of short averages."""
+"""Multiple of the reference above which latency counts; less is noise of short averages."""
 CERTAIN_FACTOR = 4.0
-"""Times the reference from which slowness was more than a few unlucky answers."""
+"""Multiple of the reference above which slowness is more than a few unlucky answers."""
 SMOOTHING_LEAST = 0.03
 DECAY_S = 3.0
 FAILURE_S = 1.0
 TIE_WEIGHT = 0.001
 JITTER = 0.1
-"""By how much latency is blurred as a tie-breaker, or the luckiest of idle replicas would get everything."""
+"""Random share added to latency as a tie-breaker; without it the luckiest idle replica would get every request."""
 SAMPLES = 5
-"""Answers from which one may be called slow: a single one says little where times vary."""
+"""Number of answers before a replica may count as slow: one answer says little where times vary."""
 FRESH_S = 0.5
 TRIAL_SHARE = 0.0008
-"""Of the picks, what may go to slow replicas to see whether they still are."""
+"""Share of the picks that may go to slow replicas to find out whether they are still slow."""
 TRIAL_AFTER_S = 1.0
-"""Age of the last answer from which it is worth a trial."""
+"""Age of the last answer after which a slow replica is worth a trial."""
 PROBE_AFTER_S = 1.0
-"""Age of the last word from a slow replica from which it is asked how it is."""
+"""Age of the last report of a slow replica after which a new one is requested."""
 HOPEFUL_FACTOR = 1.5
-"""Times the latency that counts as slow, up to which a report is a reason for a trial and an answer for going on."""
+"""Multiple of the slow threshold up to which a report justifies a trial, and an answer justifies continuing one."""
 TRIALS = 3
-"""Answers whose mean makes a replica normal again."""
+"""Number of trial answers whose mean decides whether a replica is normal again."""
 FULL_FOR_S = 0.25
-"""Time that one which turned a request away is the last resort."""
+"""Time for which a replica that refused a request is used only as a last resort."""
 LAST_RESORT = 1e6
 UNKNOWN_FACTOR = 3.0
-"""Slowness assumed of one that has requests but never answered."""
+"""Slowness assumed for a replica that has requests but never answered."""
 
 
 class _View:
-    """What is known of one replica."""
+    """Knowledge about one replica."""
 
     __slots__ = (
         "answered_s",
@@ -78,7 +79,7 @@ class _View:
         self.trials = 0
         self.trial_sum_s = 0.0
         self.before_s = 0.0
-        """Latency when the trial began."""
+        """Latency of the replica when its trial began."""
 
     def begin_trial(self) -> None:
         self.trying, self.trials, self.trial_sum_s = True, 0, 0.0
@@ -99,10 +100,10 @@ class Adaptive(Strategy):
         self._views: dict[str, _View] = {}
         self._reference_s = 0.0
         self._stale = 0
-        # Callers that start together are not to make their trials together: then none would come for a long while.
+        # Callers that start together must not try slow replicas together: a long time without any trial would follow.
         self._trial_tokens = rng.random()
         self._slow: list[Candidate] = []
-        """Of the last pick."""
+        """Slow replicas at the last pick."""
 
     def pick(self, candidates: Sequence[Candidate], request: PickRequest, now_s: float) -> Candidate:
         looked_at = self.some(candidates)
@@ -117,7 +118,7 @@ class Adaptive(Strategy):
         for candidate in looked_at:
             view = views.get(candidate.id)
             busy = candidate.in_flight
-            # The branch that nearly every replica takes at every pick stands here, the others in methods.
+            # Nearly every replica takes this branch at every pick, so it is inline; the others are methods.
             if view is None or not view.known:
                 cost = ((busy + 1) * UNKNOWN_FACTOR if busy else 1.0) + 1e-6 * draw()
             else:
@@ -131,14 +132,14 @@ class Adaptive(Strategy):
                     continue
                 else:
                     tie, age_s = latency_s / reference_s, now_s - view.answered_s
-                    if age_s > FRESH_S:  # the older the nearer to 1: the unlucky are asked again
+                    if age_s > FRESH_S:  # older answers move towards 1, so that unlucky replicas are asked again
                         tie = 1 + (tie - 1) * math.exp(-age_s / DECAY_S)
                     luck = draw()
                     cost = busy + 1 + TIE_WEIGHT * tie * (1 - JITTER + 2 * JITTER * luck) + 1e-6 * luck
                 if view.full_until_s > now_s:
                     cost += LAST_RESORT
             if candidate.weight < 1.0 and candidate.weight < draw():
-                # Dividing by the weight would give one that warms up nothing at all while others are idle.
+                # Division by the weight would give a warming replica nothing at all while others are idle.
                 cost += LAST_RESORT
             if cost < least:
                 best, least = candidate, cost
@@ -146,10 +147,10 @@ class Adaptive(Strategy):
         return self._trial(now_s) or best if self._slow else best
 
     def _suspected_s(self, view: _View, candidate: Candidate, slow_above_s: float, now_s: float) -> float:
-        """Its latency, or for how long it is silent if that is too long for a replica that is well."""
+        """Return the replica's latency, or the length of its silence when that is too long for a healthy one."""
         latency_s = view.latency_s
         if view.samples < SAMPLES and not view.failed:
-            latency_s = 0.0  # too few answers to judge it: it is asked first until there are enough
+            latency_s = 0.0  # too few answers to judge the replica: it comes first until there are enough
         if candidate.in_flight:
             silent_s = now_s - candidate.busy_since_s
             if silent_s > latency_s and silent_s > slow_above_s:
@@ -157,7 +158,7 @@ class Adaptive(Strategy):
         return latency_s
 
     def _trial(self, now_s: float) -> Candidate | None:
-        """The slow one to try now: one that is being tried, or when there is a token the one unheard of for longest."""
+        """Return the slow replica to try now: one already on trial, else with a token the one silent for longest."""
         idle = [(self._views[c.id], c) for c in self._slow if not c.in_flight]
         for view, candidate in idle:
             if view.trying:
@@ -185,7 +186,7 @@ class Adaptive(Strategy):
             view.full_until_s, view.trying = now_s + FULL_FOR_S, False
             return
         if kind is Kind.CANCELLED and not (view.known and sample_s > view.latency_s):
-            # It took at least that long, which says something only of one that was taken for faster.
+            # The answer took at least this long, which matters only for a replica believed to be faster.
             return
         if kind in FAULTS:
             sample_s = max(sample_s, FAILURE_S)
@@ -197,9 +198,9 @@ class Adaptive(Strategy):
         view.answered_s = now_s
 
     def _goes_on(self, view: _View, sample_s: float) -> bool:
-        """Counts an answer of a trial: False when it ends the trial as one that went badly.
+        """Count an answer of a trial; False when the trial has failed.
 
-        They are judged together: one in twenty of a normal replica takes twice the usual time, too.
+        Answers are judged together: one in twenty answers of a normal replica takes twice the usual time, too.
         """
         slow_above_s = SLOW_FACTOR * self._reference_s
         view.trials += 1
@@ -211,10 +212,10 @@ class Adaptive(Strategy):
             return False
         if done:
             view.trying = False
-            # At least as good as the good ones: by its own few answers chance might keep it from work for long.
+            # Count it at least as good as the good ones; otherwise a few unlucky answers could keep it idle for long.
             view.latency_s = min(mean_s, self._reference_s)
             if view.before_s > CERTAIN_FACTOR * self._reference_s:
-                # What ended for one has often ended for others too: look at once.
+                # The cause has often ended for other replicas too: check them at once.
                 self._trial_tokens = 1.0
         return True
 
@@ -229,7 +230,7 @@ class Adaptive(Strategy):
         return wanted
 
     def probed(self, candidate: Candidate, now_s: float) -> None:
-        """Another caller may have found out that it is fast again."""
+        """Learn from a report: another caller may have found out that the replica is fast again."""
         view, report = self._views.get(candidate.id), candidate.report
         if view is None or report is None or report.latency_ms is None or view.trying:
             return

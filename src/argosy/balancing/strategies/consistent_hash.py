@@ -1,8 +1,8 @@
-"""The replica that a key belongs to, unless it has more than its share in flight: then the key's next one.
+"""The replica that owns the key, or the key's next one when that has more than its share in flight.
 
 Sources: V. Mirrokni et al., Consistent Hashing with Bounded Loads, 2016 (capacity (1 + ε) × average, ε = 0.25);
 D. Thaler and C. Ravishankar, A Name-Based Mapping Scheme for Rendezvous, 1996, for the order of a key's replicas:
-when one joins or goes, only the keys move that it has or had.
+when a replica joins or leaves, only its own keys move.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ MIX = 0x9E3779B97F4A7C15
 
 
 class ConsistentHash(Strategy):
-    """No replica gets a request that would put it over its capacity, ⌈(1 + ε) × its share of all in flight⌉."""
+    """Strategy in which no replica exceeds its capacity, ⌈(1 + ε) × its share of all requests in flight⌉."""
 
     def __init__(self, rng: random.Random) -> None:
         super().__init__(rng)
@@ -51,5 +51,5 @@ class ConsistentHash(Strategy):
 
 
 def _hash(text: str) -> int:
-    # Not `hash`: its seed differs between processes, and callers must agree.
+    # Python's `hash` has a different seed in each process, and callers must agree.
     return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "big")

@@ -1,4 +1,4 @@
-"""Fewest requests in flight from this caller per unit of weight; ties go to a random one, or callers move in step."""
+"""Fewest requests in flight from this caller per unit of weight. Ties are broken at random, so that callers differ."""
 
 from __future__ import annotations
 

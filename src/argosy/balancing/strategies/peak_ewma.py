@@ -1,8 +1,8 @@
 """Lowest peak-sensitive average latency × (requests in flight + 1).
 
 Source: Finagle, com.twitter.finagle.loadbalancer.PeakEwma: decay 10 s; a sample above the average replaces it; a
-replica without history but with requests pending costs a penalty. Finagle takes the lower of two at random; here all
-are compared up to 64, which is better in every regime.
+replica without history but with requests pending costs a penalty. Finagle takes the lower of two at random; here up to
+64 replicas are all compared, which is better in every regime.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ class PeakEwma(Strategy):
     def __init__(self, rng: random.Random) -> None:
         super().__init__(rng)
         self._averages: dict[str, tuple[float, float]] = {}
-        """By id: seconds, and when that was."""
+        """Average latency in seconds and the time of its last update, by replica id."""
 
     def pick(self, candidates: Sequence[Candidate], request: PickRequest, now_s: float) -> Candidate:
         lowest, best = float("inf"), candidates[0]
@@ -54,7 +54,7 @@ class PeakEwma(Strategy):
         kept = math.exp((at_s - now_s) / DECAY_S)
         sample_s = outcome.latency_s
         decayed_s = average_s * kept
-        # Finagle decays at every look as well, so what a sample meets is the average as it has sunk since.
+        # Finagle decays the average at every read as well, so a sample meets the decayed value.
         risen = sample_s > decayed_s
         self._averages[candidate.id] = (sample_s if risen else decayed_s + sample_s * (1 - kept), now_s)
 

@@ -1,4 +1,4 @@
-"""The less busy of two replicas at random.
+"""The less busy of two replicas that are drawn at random.
 
 Source: M. Mitzenmacher, The Power of Two Choices in Randomized Load Balancing, IEEE TPDS 12 (2001).
 """

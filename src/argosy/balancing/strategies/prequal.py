@@ -1,9 +1,10 @@
-"""Hot and cold: of the replicas that are not too busy the fastest; if all are, the least busy.
+"""Hot and cold: the fastest of the replicas that are not too busy, or the least busy when all are.
 
 Source: B. Wydrowski et al., Load is not what you should balance: Introducing Prequal, NSDI 2024. Probes are
-asynchronous and reused: 3 of random replicas for each request, a pool of 16, none older than 1 s. After each pick one
-leaves, in turn the oldest and the worst; so does one that was used as often as it may be. A pick adds 1 to the reading
-it used. A replica is hot when its requests in flight, of all callers, are above the 0.84 quantile of recent probes.
+asynchronous and reused: each request probes 3 random replicas; the pool holds 16 probes, none older than 1 s. After
+each pick one probe is removed, alternately the oldest and the worst; so is a probe that reached its number of uses. A
+pick adds 1 to the reading that it used. A replica is hot when its requests in flight from all callers are above the
+0.84 quantile of recent probes.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ HOT_QUANTILE = 0.84
 RIF_WINDOW = 128
 REMOVED_PER_PICK = 1
 REUSE_SURPLUS = 1.0
-"""δ: the pool's net growth per request that reuse allows for."""
+"""δ in the paper: net growth of the pool per request that reuse allows for."""
 
 
 @dataclass(slots=True, eq=False)
@@ -39,7 +40,7 @@ class _Probe:
 
 
 class Prequal(Strategy):
-    """With fewer than two probes in the pool the choice is random, as in the paper."""
+    """Strategy of the paper. With fewer than two probes in the pool the choice is random."""
 
     def __init__(self, rng: random.Random) -> None:
         super().__init__(rng)

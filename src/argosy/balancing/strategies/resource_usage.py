@@ -1,7 +1,7 @@
-"""Lowest utilisation by the replicas' own reports: the highest of processor, memory and admission.
+"""Lowest utilisation as reported by the replicas: the highest of processor, memory and admission.
 
-What is equal to 5 points goes to the fewest requests in flight, or all callers would take the same replica until its
-next report. Reports older than 10 s are not believed.
+Replicas within 5 points of each other are compared by requests in flight; otherwise all callers would take the same
+replica until its next report. Reports older than 10 s are ignored.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ STEP = 0.05
 
 
 def utilization(candidate: Candidate, now_s: float) -> float | None:
-    """In [0, 1] and above when overcommitted; None where no recent report says so."""
+    """Return the utilisation in [0, 1], above 1 when overcommitted; None without a recent report."""
     report = candidate.report
     if report is None or now_s - candidate.reported_s > REPORT_EXPIRES_S:
         return None
@@ -25,7 +25,7 @@ def utilization(candidate: Candidate, now_s: float) -> float | None:
 
 
 class ResourceUsage(Strategy):
-    """A replica without a report counts as the average of the others; with no report at all, in flight decides."""
+    """Strategy in which a replica without a report counts as the average, and in-flight decides without any report."""
 
     def pick(self, candidates: Sequence[Candidate], request: PickRequest, now_s: float) -> Candidate:
         looked_at = self.some(candidates)

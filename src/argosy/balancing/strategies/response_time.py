@@ -1,7 +1,7 @@
 """Lowest average response time × (1 + 0.1 × active).
 
-What many operators know as "least response time". As defined it herds: load hardly counts beside latency, so the
-replica that was fastest is overrun. It also takes a replica that fails at once for a fast one. `adaptive` does not.
+Many operators know this strategy as "least response time". It herds by definition: load hardly counts beside latency,
+so the fastest replica is overrun. It also takes a replica that fails at once for a fast one. `adaptive` does neither.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from argosy.balancing.strategy import PickRequest, Strategy
 
 ACTIVE_FACTOR = 0.1
 WINDOW = 100
-"""Answers that the average is of."""
+"""Number of answers in the average."""
 
 
 class ResponseTime(Strategy):
-    """A replica without an answer yet counts as 0, so that each is tried; among equals the choice is random."""
+    """Strategy in which a replica without an answer counts as 0, so that each is tried; ties are broken at random."""
 
     def __init__(self, rng: random.Random) -> None:
         super().__init__(rng)

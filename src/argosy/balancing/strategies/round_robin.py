@@ -1,4 +1,4 @@
-"""Each replica in turn, as often as its weight says, and evenly interleaved.
+"""Each replica in turn, in proportion to its weight and evenly interleaved.
 
 Source: nginx's smooth weighted round robin, https://github.com/nginx/nginx/commit/52327e0627f4.
 """
@@ -13,7 +13,7 @@ from argosy.balancing.strategy import PickRequest, Strategy
 
 
 class RoundRobin(Strategy):
-    """With equal weights the order is that of the endpoint set."""
+    """Strategy that follows the order of the endpoint set when weights are equal."""
 
     def __init__(self, rng: random.Random) -> None:
         super().__init__(rng)

@@ -1,4 +1,4 @@
-"""Each replica as often as its reports say it can bear: requests per second over utilisation.
+"""Each replica in proportion to its reported capacity: requests per second over utilisation.
 
 Source: gRPC's client-side weighted round robin, https://github.com/grpc/proposal/blob/master/A58-client-side-weighted-round-robin-lb-policy.md:
 weight = qps / (utilisation + errors per second / qps × penalty), blackout 10 s, expiry 180 s, update 1 s, penalty 1.
@@ -19,13 +19,13 @@ EXPIRY_S = 180.0
 UPDATE_S = 1.0
 ERROR_PENALTY = 1.0
 KNOWN_LEAST = 2
-"""Replicas with a weight below which all are equal."""
+"""Number of replicas with a weight below which all replicas count as equal."""
 
 
 @dataclass(slots=True)
 class _Reading:
     since_s: float
-    """Of the first report, or of the first after the last expiry."""
+    """Time of the first report, or of the first one after the last expiry."""
     at_s: float
     weight: float
     ended: int = 0
@@ -33,7 +33,7 @@ class _Reading:
 
 
 class Weighted(Strategy):
-    """Those without a usable weight count as the average of the others."""
+    """Strategy in which a replica without a usable weight counts as the average of the others."""
 
     def __init__(self, rng: random.Random) -> None:
         super().__init__(rng)
