@@ -25,7 +25,7 @@ from argosy.serving import runfile, token_file
 pytestmark = pytest.mark.security
 
 LOOKERS = 4
-STARTS = 5000
+STARTS = 2000
 
 
 def fleet_in(folder: Path, admin_port: int = 0) -> Fleet:
@@ -75,7 +75,7 @@ def test_those_who_look_do_not_take_each_other_for_the_holder(tmp_path: Path) ->
     path = tmp_path / "controller.lock"
     path.touch(mode=0o600)
     with looked_at(path):
-        assert not any(runfile.is_held(path) for _ in range(2000))
+        assert not any(runfile.is_held(path) for _ in range(1000))
 
 
 async def test_an_admin_port_that_is_taken_is_a_sentence(tmp_path: Path) -> None:
