@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import enum
-import math
 from dataclasses import dataclass
 
 
@@ -27,6 +26,8 @@ FAULTS = frozenset((Kind.ERROR, Kind.TIMEOUT, Kind.REFUSED))
 
 
 NOTICED_EPS = 0.05
+MOST = 1e12
+"""No figure of a replica is larger; sums and products of such figures stay finite."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +56,7 @@ class LoadReport:
     def parse(cls, header: str | None) -> LoadReport | None:
         """Parse the header `endpoint-load-metrics` in ORCA's text form; None when it is missing or unreadable.
 
-        Unknown, negative and non-finite values are skipped.
+        Unknown and negative values, values above MOST and text that is no number are skipped.
         Source: https://github.com/envoyproxy/envoy, source/common/orca/orca_parser.cc.
         """
         if header is None or not header.startswith("TEXT "):
@@ -70,7 +71,7 @@ class LoadReport:
                 number = float(value)
             except ValueError:
                 continue
-            if math.isfinite(number) and number >= 0:
+            if 0 <= number <= MOST:
                 found[field] = number
         return cls(**found) if found else None
 

@@ -18,6 +18,7 @@ from argosy.contracts.errors import (
     UpstreamFailed,
     error_from_wire,
 )
+from argosy.contracts.retry_after import retry_after_s
 
 if TYPE_CHECKING:
     from argosy.cli.locate import FleetAddress
@@ -156,7 +157,10 @@ class Api:
             ):
                 if response.status >= 400:
                     raise error_from_wire(
-                        response.status, await response.read(), self.name, _retry_after_s(response.headers)
+                        response.status,
+                        await response.read(),
+                        self.name,
+                        retry_after_s(response.headers.get("retry-after")),
                     )
                 yield response
 
@@ -216,11 +220,3 @@ def _is_stranger(error: Exception) -> bool:
     from argosy.clients.proven import NotOurs
 
     return isinstance(error, NotOurs)
-
-
-def _retry_after_s(headers: Mapping[str, str]) -> float | None:
-    value = headers.get("Retry-After", "")
-    try:
-        return max(0.0, float(value))
-    except ValueError:
-        return None

@@ -34,6 +34,8 @@ BLAMES_A_FILE = frozenset({400, 409, 413, 415, 422})
 FULL_QUEUE_PATIENCE_S = 900.0
 OUTAGE_PATIENCE_S = 30.0
 DEFAULT_WAIT_S = 1.0
+LEAST_WAIT_S = 0.1
+"""A server that says `Retry-After: 0` is not asked in a tight loop."""
 MAX_WAIT_S = 30.0
 
 
@@ -143,7 +145,8 @@ class Uploader:
             except ArgosyError as error:
                 full = isinstance(error, Overloaded)
                 patience_s = FULL_QUEUE_PATIENCE_S if full else OUTAGE_PATIENCE_S
-                wait_s = min(MAX_WAIT_S, DEFAULT_WAIT_S if error.retry_after_s is None else error.retry_after_s)
+                asked_s = DEFAULT_WAIT_S if error.retry_after_s is None else error.retry_after_s
+                wait_s = min(MAX_WAIT_S, max(LEAST_WAIT_S, asked_s))
                 absent = isinstance(error, NoFleet) and not self._met
                 if not error.retryable or absent or self.clock() - started_s + wait_s > patience_s:
                     raise

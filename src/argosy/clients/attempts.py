@@ -116,15 +116,18 @@ class Attempts(Generic[R]):
             lease = attempt.enter_context(balancer.lease(self._failed, plan.key, context.strategy))
             elsewhere = plan.idempotent and not self._failed and len(balancer.candidates) > 1
             allowed = context.for_hop_with_fallback() if elsewhere else context
+            began_s = lease.started_s
             try:
                 hedges = elsewhere and self._hedges()
                 hedge_s = self._guard.delay.after_s() if hedges else None
                 if hedge_s is None:
                     result = await self._asked(lease, allowed, attempt)
                 else:
-                    result = await self._hedged(lease, allowed, attempt, hedge_s)
+                    answering = await self._hedged(lease, allowed, attempt, hedge_s)
+                    lease = answering.lease
+                    result = answering.task.result()
                 if hedges:
-                    self._guard.delay.note(self._clock() - lease.started_s)
+                    self._guard.delay.note(self._clock() - began_s)
             except FAILURES as error:
                 raise self._given_up(error, lease, elsewhere) from error
             self._refused = lease.answer is Kind.OVERLOADED
@@ -141,8 +144,12 @@ class Attempts(Generic[R]):
 
     async def _hedged(
         self, lease: Lease, allowed: RequestContext, attempt: contextlib.AsyncExitStack, after_s: float
-    ) -> R:
-        """The first answer of `lease`'s replica and, once that is late, another one."""
+    ) -> Copy[R]:
+        """Return the copy whose answer or error counts: of `lease`'s replica or, once that is late, of another one.
+
+        After the last await every copy is handed on at once, to `attempt` or to the losers. Whatever cancels the call,
+        there is always somebody who ends each lease.
+        """
         own = attempt.pop_all()
         first = Copy(lease, own, self._asked(lease, allowed, own))
         copies = [first]
@@ -150,20 +157,21 @@ class Attempts(Generic[R]):
             await asyncio.wait({first.task}, timeout=after_s)
             if not first.task.done() and self._guard.may_repeat(self._clock()):
                 copies += self._second(first)
-            winner = await best(copies)
+            answering = await best(copies) or first
         except BaseException:  # cancelled: nobody waits for the answer any more
             for copy in copies:
-                await copy.drop()
+                self._losers.break_off(copy)
             raise
+        attempt.push_async_exit(answering.stack)
         for copy in copies:
-            if copy is winner or (winner is None and copy is first):
-                attempt.push_async_exit(copy.stack)
-            elif copy.task.done():
-                await self._failed_beside(copy)
+            if copy is answering:
+                continue
+            if copy.task.done():
+                self._failed_beside(copy)
             else:
                 self._losers.leave(copy, after_s)
-        self._guard.hedges_won += winner not in (None, first)
-        return await (winner or first).task
+        self._guard.hedges_won += answering is not first
+        return answering
 
     def _second(self, first: Copy[R]) -> list[Copy[R]]:
         """Another copy on another replica, which the retry budget has paid for; none where there is no other."""
@@ -180,13 +188,13 @@ class Attempts(Generic[R]):
         self._guard.hedges_sent += 1
         return [Copy(lease, stack, self._asked(lease, plan.context, stack))]
 
-    async def _failed_beside(self, copy: Copy[R]) -> None:
-        """Ends one that failed while the other copy answered, or failed first."""
+    def _failed_beside(self, copy: Copy[R]) -> None:
+        """End a copy that failed while the other one answered, or failed first."""
         error = copy.error
         if isinstance(error, FAILURES):
             self._failed.append(copy.lease.endpoint.id)
             copy.lease.end(_kind_of(error, copy.lease))
-        await copy.drop()
+        self._losers.break_off(copy)
 
     def _given_up(self, error: Exception, lease: Lease, elsewhere: bool) -> Exception:
         """Ends the lease; what to raise: `_TryElsewhere` where another replica may do better."""

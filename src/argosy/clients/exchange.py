@@ -12,6 +12,7 @@ from argosy.balancing.lease import Lease
 from argosy.balancing.outcome import Kind, LoadReport
 from argosy.contracts.errors import ArgosyError, DeadlineExceeded, Overloaded, UpstreamFailed, error_from_wire
 from argosy.contracts.request import LOAD_HEADER
+from argosy.contracts.retry_after import retry_after_s
 
 MAX_LINE_BYTES = 2**22
 
@@ -63,7 +64,4 @@ async def lines(response: aiohttp.ClientResponse, service: str) -> AsyncIterator
 
 
 def error_of(response: aiohttp.ClientResponse, body: bytes, service: str) -> ArgosyError:
-    after = response.headers.get("retry-after", "")
-    return error_from_wire(
-        response.status, body, service, float(after) if after.isascii() and after.isdigit() else None
-    )
+    return error_from_wire(response.status, body, service, retry_after_s(response.headers.get("retry-after")))

@@ -57,8 +57,8 @@ class Follower:
             f"{self._controller.url()}/v1/endpoints",
             params={"watch": known} if known else {},
             headers=self._headers,
-            allow_redirects=False,
             timeout=aiohttp.ClientTimeout(total=POLL_TIMEOUT_S),
+            allow_redirects=False,
         ) as response:
             if response.status == 204:
                 return

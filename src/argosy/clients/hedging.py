@@ -43,7 +43,7 @@ class Copy(Generic[R]):
         return asyncio.CancelledError() if self.task.cancelled() else self.task.exception()
 
     async def drop(self) -> None:
-        """Breaks it off, if it has not ended, and closes what it opened."""
+        """Break it off, if it has not ended, and close what it opened. It may be called again after a cancellation."""
         async with self.stack:
             self.lease.end(Kind.CANCELLED)
             self.task.cancel()
@@ -61,16 +61,25 @@ async def best(copies: Sequence[Copy[R]]) -> Copy[R] | None:
 
 
 class Losers:
-    """Copies that nobody waits for any more."""
+    """Copies that nobody waits for any more, each in the care of a task that no caller can cancel."""
 
     def __init__(self) -> None:
         self._left: dict[asyncio.Task[None], Callable[[], Awaitable[None]]] = {}
 
     def leave(self, copy: Copy[R], after_s: float) -> None:
-        """Lets it come to its end. `after_s` is the delay after which the other copy was sent."""
-        watching = asyncio.create_task(_watch(copy, max(LEAST_PATIENCE_S, PATIENCE_FACTOR * after_s)))
-        self._left[watching] = copy.drop
-        watching.add_done_callback(self._left.pop)
+        """Let it come to its end. `after_s` is the delay after which the other copy was sent."""
+        self._keep(copy, _watch(copy, max(LEAST_PATIENCE_S, PATIENCE_FACTOR * after_s)))
+
+    def break_off(self, copy: Copy[R]) -> None:
+        """End its lease now; what it opened is closed in the background."""
+        copy.lease.end(Kind.CANCELLED)
+        copy.task.cancel()
+        self._keep(copy, _close(copy))
+
+    def _keep(self, copy: Copy[R], care: Coroutine[None, None, None]) -> None:
+        caring = asyncio.create_task(care)
+        self._left[caring] = copy.drop
+        caring.add_done_callback(self._left.pop)
 
     async def drop(self) -> None:
         """Breaks off all of them."""
@@ -92,5 +101,9 @@ async def _watch(copy: Copy[R], patience_s: float) -> None:
         else:
             copy.lease.end(copy.lease.answer or Kind.OK)
     finally:
-        with contextlib.suppress(Exception):  # of a connection that breaks while it is closed; nobody is left to tell
-            await copy.drop()
+        await _close(copy)
+
+
+async def _close(copy: Copy[R]) -> None:
+    with contextlib.suppress(Exception):  # a connection may break while it is closed, and nobody is left to tell
+        await copy.drop()

@@ -9,6 +9,7 @@ import aiohttp
 
 from argosy.balancing.balancer import Balancer
 from argosy.balancing.outcome import LoadReport
+from argosy.clients.address import url_at
 from argosy.clients.directory import Directory
 from argosy.clients.proven import Sessions
 from argosy.contracts.fleet import Endpoint
@@ -47,10 +48,12 @@ class Prober:
 
     async def _probe(self, balancer: Balancer, endpoint: Endpoint) -> None:
         report = None
-        with contextlib.suppress(aiohttp.ClientError, TimeoutError, OSError):
-            timeout = aiohttp.ClientTimeout(total=TIMEOUT_S)
-            session = self._sessions.to(endpoint)
-            async with session.get(f"{endpoint.url}{PATH}", timeout=timeout, allow_redirects=False) as response:
-                report = LoadReport.parse(response.headers.get(LOAD_HEADER))
-        del self._running[endpoint.id]
+        timeout = aiohttp.ClientTimeout(total=TIMEOUT_S)
+        try:
+            with contextlib.suppress(aiohttp.ClientError, TimeoutError, OSError):
+                address, session = url_at(endpoint.url, PATH), self._sessions.to(endpoint)
+                async with session.get(address, timeout=timeout, allow_redirects=False) as response:
+                    report = LoadReport.parse(response.headers.get(LOAD_HEADER))
+        finally:
+            del self._running[endpoint.id]
         balancer.probed(endpoint.id, report)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import aiohttp
 
+from argosy.clients.response import PooledResponse
 from argosy.contracts import proof
 from argosy.contracts.fleet import Endpoint
 
@@ -150,6 +151,7 @@ def proven_session(token: str, timeout: aiohttp.ClientTimeout = DEFAULT_TIMEOUT)
         # What one caller is given must never go along with the request of another one.
         cookie_jar=aiohttp.DummyCookieJar(),
         timeout=timeout,
+        response_class=PooledResponse,
     )
 
 

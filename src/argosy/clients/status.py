@@ -6,7 +6,9 @@ from typing import TypeVar
 
 import aiohttp
 import msgspec
+from yarl import URL
 
+from argosy.clients.address import url_at
 from argosy.clients.controller_address import ControllerAddress
 from argosy.clients.proven import Sessions
 from argosy.contracts.errors import Unavailable
@@ -37,17 +39,17 @@ class StatusClient:
     async def fleet(self, context: RequestContext) -> FleetView:
         """Raises: Unavailable when the controller is not running or does not answer in time."""
         return await self._get(
-            self._session, f"{self._controller.url()}/v1/fleet", FleetView, context, "The controller"
+            self._session, url_at(self._controller.url(), "/v1/fleet"), FleetView, context, "The controller"
         )
 
     async def replica(self, endpoint: Endpoint, context: RequestContext) -> ReplicaStatus:
         """Raises: Unavailable when the replica cannot be reached or does not answer in time."""
         session = self._replicas.to(endpoint)
-        url = f"{endpoint.url}/internal/status"
+        url = url_at(endpoint.url, "/internal/status")
         return await self._get(session, url, ReplicaStatus, context, f"Replica {endpoint.id}")
 
     async def _get(
-        self, session: aiohttp.ClientSession, url: str, into: type[T], context: RequestContext, who: str
+        self, session: aiohttp.ClientSession, url: URL, into: type[T], context: RequestContext, who: str
     ) -> T:
         timeout_s = min(TIMEOUT_S, context.deadline.require(f"{who} was asked"))
         headers = {**self._authorization, **context.headers()}

@@ -10,16 +10,18 @@ from typing import TypeVar
 
 import aiohttp
 from multidict import CIMultiDict
-from yarl import URL
 
 from argosy.balancing.lease import Lease
+from argosy.balancing.outcome import Kind
 from argosy.balancing.retry_budget import RetryBudget
+from argosy.clients.address import url_at
 from argosy.clients.attempts import Attempts, Plan, Send
 from argosy.clients.directory import Directory
 from argosy.clients.exchange import RawResponse, answer, error_of, lines
 from argosy.clients.guard import Guard
 from argosy.clients.hedging import Losers
 from argosy.clients.proven import Sessions
+from argosy.clients.request_body import RequestBody
 from argosy.contracts.codec import JSON, MSGPACK, decode, encode
 from argosy.contracts.request import Clock, RequestContext
 
@@ -95,7 +97,7 @@ class Transport:
             opened = self._request("POST", lease, path, sent, {**attempt.headers(), **headers}, left_s)
             response = await answer(lease, stack, opened)
             body = await response.read()
-            if response.status >= 400:
+            if response.status >= 300:  # a redirect too: the fleet's token must not follow one
                 raise error_of(response, body, service)
             return body
 
@@ -114,7 +116,7 @@ class Transport:
             headers = {**context.headers(), "content-type": MSGPACK}
             opened = self._request("POST", lease, path, sent, headers, context.deadline.remaining_s())
             response = await answer(lease, stack, opened)
-            if response.status >= 400:
+            if response.status >= 300:
                 raise error_of(response, await response.read(), service)
             return response
 
@@ -134,21 +136,22 @@ class Transport:
     ) -> RawResponse:
         """Passes a request on and gives the answer back as it is, errors included.
 
-        Only a request without a streamed body is tried again.
+        Only a request without a streamed body is tried again. A streamed body that ends early ends the call with the
+        error that ended the body.
         """
         sent = {"accept": JSON, **(headers or {})}
+        streamed = None if body is None or isinstance(body, bytes) else RequestBody(body)
 
         async def once(lease: Lease, _: RequestContext, stack: contextlib.AsyncExitStack) -> RawResponse:
             left_s = context.deadline.remaining_s()
-            opened = self._request(method, lease, path, body, {**context.headers(), **sent}, left_s, params)
-            response = await answer(lease, stack, opened)
+            opened = self._request(method, lease, path, streamed or body, {**context.headers(), **sent}, left_s, params)
+            response = await _answered(lease, stack, opened, streamed)
             return RawResponse(
                 response.status, await response.read(), response.content_type, response.headers.get("retry-after")
             )
 
         async with contextlib.AsyncExitStack() as stack:
-            replayable = body is None or isinstance(body, bytes)
-            return await self._make(Plan(service, context, replayable), once, stack)
+            return await self._make(Plan(service, context, idempotent=streamed is None), once, stack)
 
     @contextlib.asynccontextmanager
     async def proxy(
@@ -161,24 +164,33 @@ class Transport:
         body: AsyncIterator[bytes] | None,
         headers: Sequence[tuple[str, str]],
         query: str,
+        length: int | None = None,
     ) -> AsyncIterator[aiohttp.ClientResponse]:
-        """Passes a request on to a service of the user's own and gives its answer as it comes.
+        """Pass a request on to a service of the user's own and give its answer as it comes.
 
         The fleet's token stays here; the caller's own Authorization goes along. Only a request of a safe method and
         without a body is tried again after it was sent, or hedged until an answer begins.
+
+        Args:
+            path: escaped, beginning with `/`; it is sent as it is.
+            headers: without those that frame a body: `length`, the body's promised size, is sent as Content-Length,
+                and a body without one is sent in chunks.
+        Raises: also InvalidRequest, the path leads elsewhere; the error with which a body ended early.
         """
+        streamed = None if body is None else RequestBody(body, length)
+        framing = [] if body is None or length is None else [("content-length", str(length))]
 
         async def once(lease: Lease, _: RequestContext, stack: contextlib.AsyncExitStack) -> aiohttp.ClientResponse:
             opened = self._sessions.to(lease.endpoint).request(
                 method,
-                URL(f"{lease.endpoint.url}{path}{'?' if query else ''}{query}", encoded=True),
-                data=body,
-                headers=CIMultiDict([*headers, *context.headers().items()]),
+                url_at(lease.endpoint.url, path, query),
+                data=streamed,
+                headers=CIMultiDict([*headers, *framing, *context.headers().items()]),
                 skip_auto_headers=NO_INVENTED_HEADERS,
                 timeout=aiohttp.ClientTimeout(total=context.deadline.remaining_s()),
                 allow_redirects=False,
             )
-            return await answer(lease, stack, opened)
+            return await _answered(lease, stack, opened, streamed)
 
         async with contextlib.AsyncExitStack() as stack:
             again = body is None and method in SAFE_METHODS
@@ -196,14 +208,32 @@ class Transport:
     ) -> contextlib.AbstractAsyncContextManager[aiohttp.ClientResponse]:
         return self._sessions.to(lease.endpoint).request(
             method,
-            f"{lease.endpoint.url}{path}",
+            url_at(lease.endpoint.url, path),
             data=body,
             params=params,
             headers={**self._authorization, **headers},
             skip_auto_headers=NO_INVENTED_HEADERS,
             timeout=aiohttp.ClientTimeout(total=left_s),
+            allow_redirects=False,
         )
 
     async def _make(self, plan: Plan, once: Send[R], stack: contextlib.AsyncExitStack) -> R:
         balancer, guard = self._directory.balancer(plan.service), self.guards[plan.service]
         return await Attempts(plan, once, stack, balancer, guard, self._losers, self._clock).make()
+
+
+async def _answered(
+    lease: Lease,
+    stack: contextlib.AsyncExitStack,
+    opened: contextlib.AbstractAsyncContextManager[aiohttp.ClientResponse],
+    body: RequestBody | None,
+) -> aiohttp.ClientResponse:
+    """The response once its head is here. A caller who does not send its body does not count against the replica."""
+    try:
+        return await answer(lease, stack, opened)
+    except BaseException as error:
+        if body is not None and body.at_fault(error):
+            lease.end(Kind.CANCELLED)
+            if body.failure is not None and isinstance(error, aiohttp.ClientError):
+                raise body.failure from error
+        raise

@@ -18,6 +18,7 @@ from argosy.clients.follower import Follower
 from argosy.clients.generation import GenerationClient
 from argosy.clients.prober import Prober
 from argosy.clients.proven import CONNECTIONS, KEEP_ALIVE_S, Sessions
+from argosy.clients.response import PooledResponse
 from argosy.clients.retrieval import RetrievalClient
 from argosy.clients.status import StatusClient
 from argosy.clients.store import StoreClient
@@ -86,6 +87,7 @@ class Upstreams:
             auto_decompress=False,
             # What one caller is given must never go along with the request of another one.
             cookie_jar=aiohttp.DummyCookieJar(),
+            response_class=PooledResponse,
         )
         self._sessions = sessions = Sessions(self._session, self._token)
         self.transport = Transport(self.directory, self._session, self._token, sessions=sessions)

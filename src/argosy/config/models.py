@@ -287,7 +287,7 @@ class CustomSettings(ServiceSettings):
                 "exactly one of them"
             )
         for url in self.external or ():
-            if not re.fullmatch(r"https?://[^/\s]+", url):
+            if not re.fullmatch(r"https?://[^/\s?#\\]+", url):
                 raise ValueError(f'external = "{url}" is not an address like http://127.0.0.1:9000; correct it')
         return self
 

@@ -266,11 +266,13 @@ def error_from_wire(status: int, body: bytes, service: str, retry_after_s: float
     """The error that a service of ours answered with, as the class it was raised as.
 
     A body that is not ours (a proxy's page, a truncated answer) becomes `UpstreamFailed`, or
-    `Unavailable` when the status says 503.
+    `Overloaded` or `Unavailable` when the status says 429 or 503.
     """
     try:
         wire = msgspec.json.decode(body, type=ErrorResponse).error
-    except (msgspec.DecodeError, msgspec.ValidationError):
+    except (msgspec.DecodeError, msgspec.ValidationError, UnicodeDecodeError):
+        if status == Overloaded.status:
+            return Overloaded(f"The {service} service has no room now.", retry_after_s=retry_after_s)
         if status == Unavailable.status:
             return Unavailable(f"The {service} service is unavailable.", retry_after_s=retry_after_s)
         return UpstreamFailed(f"The {service} service answered {status}.", retry_after_s=retry_after_s)

@@ -37,6 +37,7 @@ class EndpointSet(msgspec.Struct):
     emptied: list[str] = []
 
     def order(self) -> tuple[int, int]:
+        """Raises: ValueError, the version is not `EPOCH.N`."""
         epoch, _, number = self.version.partition(".")
         return int(epoch), int(number)
 

@@ -26,6 +26,7 @@ from argosy.contracts.errors import (
 
 OPEN_PATHS = frozenset({"/livez", "/readyz", "/metrics", proof.PATH})
 INTERNAL_PREFIX = "/internal/"
+MAX_LENGTH_DIGITS = 18
 WRITES = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 WRITE_TYPES = frozenset({JSON, MSGPACK, NDJSON, "multipart/form-data"})
 
@@ -89,8 +90,8 @@ class Defences:
         if headers.get("sec-fetch-site") == "cross-site":
             return Forbidden("Cross-site requests that write are refused.")
         length = headers.get("content-length")
-        if length is not None and not (length.isascii() and length.isdigit()):
-            return InvalidRequest("Content-Length is not a number.")
+        if length is not None and not (length.isascii() and length.isdigit() and len(length) <= MAX_LENGTH_DIGITS):
+            return InvalidRequest(f"Content-Length is not a number of at most {MAX_LENGTH_DIGITS} digits.")
         if length is not None and int(length) > self.max_body_bytes:
             return TooLarge(
                 f"The body has {length} bytes, the limit is {self.max_body_bytes}. Send less at once, or raise "

@@ -20,6 +20,8 @@ NAMED = "named_metrics."
 NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 OWN_NAMES = ("rif", "queued", "latency_ms")
 MOST_NAMED, NAMED_S = 32, 60.0
+MOST_VALUE = 1e12
+"""A larger figure is passed over: sums of figures must stay finite."""
 
 
 class LoadTracker:
@@ -69,7 +71,7 @@ class LoadTracker:
                 continue
             with contextlib.suppress(ValueError):
                 number = float(value)
-                if math.isfinite(number) and number >= 0 and (name in self._named or len(self._named) < MOST_NAMED):
+                if 0 <= number <= MOST_VALUE and (name in self._named or len(self._named) < MOST_NAMED):
                     self._named[name] = number, self._clock()
 
     def begin(self) -> float:

@@ -19,6 +19,8 @@ MISTAKES = [
     ('[services.t]\nmodule = "a:b"\ncommand = ["c"]', "services.t: names module and command", "exactly one"),
     ('[services.T]\nmodule = "a:b"', 'service name "T"', "rename it"),
     ('[services.t]\nexternal = "host:80"', "services.t: external", "correct it"),
+    ('[services.t]\nexternal = "http://host?x"', "services.t: external", "correct it"),
+    ('[services.t]\nexternal = "http://host#x"', "services.t: external", "correct it"),
     ("[services.embedding]\nzzz = 1", "unknown key services.embedding.zzz", "known here are"),
     ("[services.embedding]\nreplicas = {min = 3, max = 2}", "services.embedding.replicas", "raise max or lower min"),
     ('[services.embedding]\nreplicas = {min = "a"}', "services.embedding.replicas.min", "valid integer"),

@@ -131,11 +131,7 @@ class Documents:
     ) -> RawResponse:
         self.asked.append((method, path, dict(headers or {}), dict(params or {})))
         if isinstance(body, AsyncIterator):
-            try:
-                self.pieces = [piece async for piece in body]
-            except ArgosyError as error:
-                # The transport sees a body that ended early, not why.
-                raise Unavailable("The documents service cannot be reached now.") from error
+            self.pieces = [piece async for piece in body]
         if self.error is not None:
             raise self.error
         return self.answer

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from argosy.clients.exchange import RawResponse
-from argosy.contracts.errors import Unavailable
+from argosy.contracts.errors import DocumentNotFound, Overloaded, Unavailable
 from argosy.contracts.request import Deadline
 from argosy.services.gateway import batches
 from argosy.services.gateway.batches import follow
@@ -16,17 +16,24 @@ from argosy.services.gateway.batches import follow
 pytestmark = pytest.mark.unit
 
 
-def view(progress: float, done: bool = False, status: int = 200) -> RawResponse:
+def view(progress: float, done: bool = False, status: int = 200, retry_after: str | None = None) -> RawResponse:
     body = json.dumps({"progress": progress, "counts": {"indexed": int(done)}, "done": done}).encode()
-    return RawResponse(status, body, "application/json", None)
+    return RawResponse(status, body, "application/json", retry_after)
 
 
-@pytest.fixture(autouse=True)
-def _at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(batches, "AGAIN_S", 0.0)
+class Waits:
+    """The pauses that were made; they take no time."""
+
+    def __init__(self) -> None:
+        self.made: list[float] = []
+
+    async def __call__(self, wait_s: float) -> None:
+        self.made.append(wait_s)
 
 
-async def events(*answers: RawResponse | Exception, seconds: float = 60.0) -> list[str]:
+async def events(
+    *answers: RawResponse | Exception, seconds: float = 60.0, waits: Waits | None = None, now_s: float = 0.0
+) -> list[str]:
     coming: Iterator[RawResponse | Exception] = iter(answers[1:])
 
     async def poll(wait_s: float) -> RawResponse:
@@ -38,7 +45,14 @@ async def events(*answers: RawResponse | Exception, seconds: float = 60.0) -> li
 
     first = answers[0]
     assert isinstance(first, RawResponse)
-    return [event.decode() async for event in follow(first, poll, Deadline.after(seconds))]
+    deadline = Deadline.after(seconds, lambda: now_s)
+    return [event.decode() async for event in follow(first, poll, deadline, waits or Waits())]
+
+
+def error(event: str) -> str:
+    assert event.startswith("event: error\ndata: ")
+    assert event.endswith("\n\n")
+    return str(json.loads(event.partition("data: ")[2])["error"]["code"])
 
 
 def progress(event: str) -> float:
@@ -61,9 +75,47 @@ async def test_a_service_that_is_away_is_waited_for() -> None:
     assert [progress(event) for event in told if event.startswith("event")] == [0, 1]
 
 
-async def test_a_batch_that_is_forgotten_ends_the_stream() -> None:
-    assert len(await events(view(0), view(0, status=404))) == 1
+async def test_a_service_that_is_full_is_asked_again_after_the_time_that_it_names() -> None:
+    waits = Waits()
+    full = view(0, status=429, retry_after="3")
+    told = await events(
+        view(0), full, Overloaded("full", retry_after_s=2.0), view(0.5), view(1, done=True), waits=waits
+    )
+    assert [progress(event) for event in told if event.startswith("event")] == [0, 0.5, 1]
+    assert waits.made == [3.0, 2.0]
+
+
+async def test_a_long_wait_is_filled_with_comments_and_ends_with_the_deadline() -> None:
+    waits = Waits()
+    told = await events(view(0), view(0, status=429, retry_after="600"), view(1, done=True), seconds=25, waits=waits)
+    assert waits.made == [10.0, 10.0, 5.0]
+    assert told.count(": still here\n\n") == 4
+
+
+@pytest.mark.parametrize("retry_after", [None, "\u00b2", "soon", "-1", "nan"])
+async def test_a_refusal_that_names_no_time_is_waited_out_all_the_same(retry_after: str | None) -> None:
+    waits = Waits()
+    told = await events(view(0), view(0, status=429, retry_after=retry_after), view(1, done=True), waits=waits)
+    assert [progress(event) for event in told if event.startswith("event")] == [0, 1]
+    assert waits.made == [batches.AGAIN_S]
+
+
+@pytest.mark.parametrize(
+    ("answer", "code"),
+    [
+        (DocumentNotFound("gone"), "document_not_found"),
+        (RawResponse(404, b"no page", "text/html", None), "upstream_failed"),
+        (RawResponse(200, b"no view", "text/html", None), "upstream_failed"),
+        (RuntimeError("a bug"), "internal_error"),
+    ],
+)
+async def test_a_stream_that_ends_before_the_batch_says_why(answer: RawResponse | Exception, code: str) -> None:
+    told = await events(view(0), answer)
+    assert len(told) == 2
+    assert error(told[-1]) == code
 
 
 async def test_past_its_time_the_stream_says_that_the_batch_is_not_over() -> None:
-    assert "follow it again" in (await events(view(0), seconds=-1))[-1]
+    last = (await events(view(0), seconds=-1))[-1]
+    assert "follow it again" in last
+    assert error(last) == "deadline_exceeded"

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 import aiohttp
 import msgspec
 
+from argosy.clients.address import url_at
 from argosy.clients.proven import NotOurs, proven_session
 from argosy.contracts.fleet import Health, Load, ReplicaStatus
 from argosy.control.health.replica import Probe
@@ -50,7 +51,8 @@ class Prober:
             else:
                 # A replica of an earlier version cannot prove itself; it is called as that version did.
                 session = self._proven if replica.proves else self._session
-                url = f"{replica.url}/internal/status"
+                url = url_at(replica.url, "/internal/status")
+                # A redirect is no answer, and the fleet's token must not follow one.
                 async with session.get(url, headers=self._headers, allow_redirects=False) as response:
                     body = await response.read()
                     if response.status != 200:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
+import math
 import os
 from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
@@ -238,9 +239,12 @@ class DocumentsService:
         """With `wait_s`: as soon as something changed or all is done, at the latest after that time."""
         query, batch_id = request.query_params, request.path_params["id"]
         try:
-            wait_s = min(MAX_WAIT_S, float(query.get("wait_s", "0")))
-        except ValueError as error:
-            raise InvalidRequest("`wait_s` must be a number of seconds.", param="wait_s") from error
+            asked_s = float(query.get("wait_s", "0"))
+        except ValueError:
+            asked_s = math.nan
+        if not 0 <= asked_s < math.inf:
+            raise InvalidRequest("`wait_s` must be a number of seconds, 0 or more.", param="wait_s")
+        wait_s = min(MAX_WAIT_S, asked_s)
         waited = changed(lambda: self._view(batch_id), Deadline.after(wait_s, self._kit.clock))
         return _json(await until_gone(request, waited, context_of(request.scope)))
 

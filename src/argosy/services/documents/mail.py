@@ -173,5 +173,5 @@ def _header(message: EmailMessage | MIMEPart, key: str) -> str:
 def _sent(message: EmailMessage) -> str | None:
     try:
         return parsedate_to_datetime(_header(message, "Date")).isoformat()
-    except (ValueError, TypeError, IndexError):
+    except (ValueError, TypeError, IndexError, OverflowError):
         return None

@@ -3,18 +3,30 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import AsyncGenerator, Awaitable, Callable
 
 import msgspec
 
 from argosy.clients.exchange import RawResponse
-from argosy.contracts.errors import ArgosyError
+from argosy.contracts.codec import JSON
+from argosy.contracts.errors import (
+    ArgosyError,
+    DeadlineExceeded,
+    ErrorResponse,
+    Overloaded,
+    UpstreamFailed,
+    error_from_wire,
+)
 from argosy.contracts.request import Deadline
+from argosy.contracts.retry_after import retry_after_s
+from argosy.serving.errors import as_argosy_error
+from argosy.telemetry.logs import logger
 
 POLL_S = 10.0
 AGAIN_S = 0.5
 STILL_HERE = b": still here\n\n"
+
+log = logger("batches")
 
 
 class _Seen(msgspec.Struct):
@@ -27,31 +39,64 @@ class _Seen(msgspec.Struct):
 
 Poll = Callable[[float], Awaitable[RawResponse]]
 """The batch after a change, or after that many seconds."""
+Sleep = Callable[[float], Awaitable[None]]
 
 
-async def follow(first: RawResponse, poll: Poll, deadline: Deadline) -> AsyncGenerator[bytes, None]:
-    """An event for each state that differs from the one before; the last one has `done`.
+async def follow(
+    first: RawResponse, poll: Poll, deadline: Deadline, sleep: Sleep = asyncio.sleep
+) -> AsyncGenerator[bytes, None]:
+    """Yield an event for each state that differs from the one before; the last one has `done`.
 
-    A documents service that is away for a while is waited for; past the deadline the stream ends with a comment.
+    A documents service that is away or full is waited for. A stream that ends before the batch does ends with an event
+    `error`, also when the deadline passes.
     """
-    seen = msgspec.json.decode(first.body, type=_Seen)
+    try:
+        async for event in _states(first, poll, deadline, sleep):
+            yield event
+    except Exception as error:
+        ours = as_argosy_error(error)
+        log.warning("batch stream ended early", code=ours.code, exc_info=error)
+        yield b"event: error\ndata: %s\n\n" % msgspec.json.encode(ErrorResponse(ours.body()))
+
+
+async def _states(first: RawResponse, poll: Poll, deadline: Deadline, sleep: Sleep) -> AsyncGenerator[bytes, None]:
+    """Raises: an ArgosyError, why the batch cannot be followed to its end."""
+    seen = _read(first)
     yield _event(first.body)
     while not seen.done:
         if deadline.remaining_s() <= 0:
-            yield b": this stream is over, the batch is not; follow it again\n\n"
-            return
-        answer: RawResponse | None = None
-        with contextlib.suppress(ArgosyError):
-            answer = await poll(min(POLL_S, max(0.0, deadline.remaining_s())))
-        if answer is None or answer.status >= 500:
-            yield STILL_HERE
-            await asyncio.sleep(AGAIN_S)
+            raise DeadlineExceeded("This stream is over and the batch is not; follow it again.")
+        answer = await _asked(poll, deadline)
+        if answer.status == 200:
+            now = _read(answer)
+            yield _event(answer.body) if now != seen else STILL_HERE
+            seen = now
             continue
-        if answer.status != 200:  # it was forgotten meanwhile
-            return
-        now = msgspec.json.decode(answer.body, type=_Seen)
-        yield _event(answer.body) if now != seen else STILL_HERE
-        seen = now
+        wait_s = retry_after_s(answer.retry_after)
+        if answer.status < 500 and answer.status != Overloaded.status:
+            raise error_from_wire(answer.status, answer.body, "documents", wait_s)
+        left_s = min(AGAIN_S if wait_s is None else wait_s, deadline.remaining_s())
+        yield STILL_HERE
+        while left_s > 0:  # in parts, so that nobody on the way takes the connection for dead
+            await sleep(min(POLL_S, left_s))
+            left_s -= POLL_S
+            yield STILL_HERE
+
+
+async def _asked(poll: Poll, deadline: Deadline) -> RawResponse:
+    """The answer of the documents service, also when the call itself failed."""
+    try:
+        return await poll(min(POLL_S, max(0.0, deadline.remaining_s())))
+    except ArgosyError as error:
+        after = None if error.retry_after_s is None else str(error.retry_after_s)
+        return RawResponse(error.status, msgspec.json.encode(ErrorResponse(error.body())), JSON, after)
+
+
+def _read(answer: RawResponse) -> _Seen:
+    try:
+        return msgspec.json.decode(answer.body, type=_Seen)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise UpstreamFailed("The documents service answered something that is no batch.") from error
 
 
 def _event(body: bytes) -> bytes:

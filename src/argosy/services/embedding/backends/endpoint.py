@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 from argosy.contracts.errors import ConfigError
 from argosy.contracts.request import Deadline
+from argosy.contracts.retry_after import retry_after_s
 
 MAX_ANSWER_BYTES = 256 * 2**20
 PIECE_BYTES = 2**16
@@ -81,8 +82,7 @@ class Connections:
         except Unreached:
             connection.close()
             raise
-        after = response.headers.get("retry-after", "")
-        return Reply(response.status, b"".join(pieces), float(after) if after.isascii() and after.isdigit() else None)
+        return Reply(response.status, b"".join(pieces), retry_after_s(response.headers.get("retry-after")))
 
     def close(self) -> None:
         with self._lock:

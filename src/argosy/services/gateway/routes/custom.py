@@ -1,4 +1,4 @@
-"""`/services/NAME/…`: the way to services of the user's own. Requests and answers pass as they are, streamed.
+"""`/services/NAME/…`: the way to services of the user's own. Requests and answers are streamed.
 
 A plain ASGI endpoint in front of the FastAPI routes rather than one of them: nothing of a request is parsed or
 validated here, no other route is tried first, and an answer that is there whole leaves in one write without a task of
@@ -7,37 +7,23 @@ its own.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable
+import asyncio
+from urllib.parse import quote_from_bytes
 
 import aiohttp
-from starlette.requests import Request
-from starlette.responses import StreamingResponse
-from starlette.routing import Match, Route
+from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from argosy.contracts.errors import NotFound
+from argosy.contracts.errors import NotFound, UpstreamFailed
+from argosy.services.gateway.caller_stream import CallerStream
 from argosy.services.gateway.gateway import Gateway
+from argosy.services.gateway.hop_headers import Header, body_length, request_headers, response_headers
 from argosy.serving.middleware import context_of
 
 METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
-BODYLESS = frozenset({"GET", "HEAD", "OPTIONS"})
-HOP_BY_HOP = frozenset(
-    {
-        b"connection",
-        b"keep-alive",
-        b"proxy-authenticate",
-        b"te",
-        b"trailer",
-        b"transfer-encoding",
-        b"upgrade",
-        b"host",
-        b"server",
-        b"date",
-    }
-)
-OURS = (b"x-argosy-", b"endpoint-load-metrics", b"x-request-id")
-
-Header = tuple[bytes, bytes]
+PREFIX = b"services"
+MAX_NAME_SHOWN = 40
+_ESCAPED_ALREADY = "".join(chr(code) for code in range(0x21, 0x7F) if chr(code) != "#")
 
 
 def route(gateway: Gateway) -> Route:
@@ -45,18 +31,17 @@ def route(gateway: Gateway) -> Route:
 
 
 class CustomFirst:
-    """Before the other routes: what `route` takes never passes them. All else, a wrong method too, is theirs."""
+    """Hand requests for `/services/NAME/…` to `route` before all other routes. A wrong method is left to those."""
 
     def __init__(self, app: ASGIApp, route: Route) -> None:
         self._app = app
         self._route = route
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        match, found = self._route.matches(scope)
-        if match is not Match.FULL:
+        if scope["type"] != "http" or scope["method"] not in METHODS or _addressed(scope) is None:
             await self._app(scope, receive, send)
             return
-        scope.update(found, route=self._route)
+        scope["route"] = self._route
         await self._route.handle(scope, receive, send)
 
 
@@ -66,43 +51,77 @@ class _PassOn:
         self._known = gateway.kit.fleet.services.custom()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        name: str = scope["path_params"]["name"]
+        name, path = _addressed(scope) or ("", "")
         if name not in self._known:
             there = ", ".join(self._known) or "none"
-            raise NotFound(f'There is no service "{name[:40]}" of your own; there are: {there}.')
-        method: str = scope["method"]
+            raise NotFound(f'There is no service "{name[:MAX_NAME_SHOWN]}" of your own; there are: {there}.')
+        caller = CallerStream(receive)
+        length = body_length(scope["headers"])
+        if length == 0:
+            caller.without_body()
         async with self._gateway.upstream.transport.proxy(
             name,
-            _raw_tail(scope, name),
-            method,
+            path,
+            scope["method"],
             context_of(scope),
-            body=None if method in BODYLESS else Request(scope, receive).stream(),
-            headers=[(key.decode("latin-1"), value.decode("latin-1")) for key, value in _passed_on(scope["headers"])],
-            query=scope["query_string"].decode("latin-1"),
+            body=None if length == 0 else caller.pieces(),
+            length=length,
+            headers=request_headers(self._without_the_fleets_token(scope["headers"])),
+            query=_escaped(scope["query_string"]),
         ) as answer:
-            # As it was sent: the length too, which a HEAD names without a body.
-            headers = _passed_on(answer.raw_headers)
+            if not 200 <= answer.status < 600:
+                raise UpstreamFailed(f"The {name} service answered {answer.status}, which cannot be passed on.")
+            # The length too is passed on as it was sent: the answer to a HEAD has one without a body.
+            headers = response_headers(answer.raw_headers, answer.status)
+            await send({"type": "http.response.start", "status": answer.status, "headers": headers})
             if answer.content.is_eof():  # all of it came with its head
-                await send({"type": "http.response.start", "status": answer.status, "headers": headers})
                 await send({"type": "http.response.body", "body": answer.content.read_nowait()})
-                return
-            response = StreamingResponse(_pieces(answer), answer.status)
-            response.raw_headers = headers
-            await response(scope, receive, send)
+            else:
+                await _until_gone(caller, answer, send)
+
+    def _without_the_fleets_token(self, headers: list[Header]) -> list[Header]:
+        """Drop the one header that opens every internal route; credentials of the caller's own go along."""
+        is_fleet = self._gateway.kit.defences.is_fleet
+        return [
+            (name, value)
+            for name, value in headers
+            if name.lower() != b"authorization" or not is_fleet({"authorization": value.decode("latin-1")})
+        ]
 
 
-async def _pieces(answer: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
+async def _until_gone(caller: CallerStream, answer: aiohttp.ClientResponse, send: Send) -> None:
+    """Send the answer piece by piece; stop when the caller has hung up. Raises: aiohttp.ClientError, it broke off."""
+    sending = asyncio.create_task(_send_pieces(answer, send))
+    gone = asyncio.create_task(caller.gone())
+    try:
+        await asyncio.wait({sending, gone}, return_when=asyncio.FIRST_COMPLETED)
+        if sending.done():
+            sending.result()
+    finally:
+        sending.cancel()
+        gone.cancel()
+        await asyncio.gather(sending, gone, return_exceptions=True)
+
+
+async def _send_pieces(answer: aiohttp.ClientResponse, send: Send) -> None:
     async for piece in answer.content.iter_any():
-        yield piece
+        await send({"type": "http.response.body", "body": piece, "more_body": True})
+    await send({"type": "http.response.body", "body": b""})
 
 
-def _passed_on(headers: Iterable[Header]) -> list[Header]:
-    """All but those that belong to one connection, and our own. A name may stand there more than once."""
-    lowered = [(name.lower(), value) for name, value in headers]
-    return [header for header in lowered if header[0] not in HOP_BY_HOP and not header[0].startswith(OURS)]
+def _addressed(scope: Scope) -> tuple[str, str] | None:
+    """Return the service's name and the path behind it as they were sent; None for any other path.
+
+    The path is split before anything in it is decoded: an escaped slash belongs to the name or to a segment, and never
+    ends it.
+    """
+    raw: bytes = scope.get("raw_path") or quote_from_bytes(scope["path"].encode()).encode()
+    parts = raw.partition(b"?")[0].split(b"/", 3)
+    if len(parts) != 4 or parts[:2] != [b"", PREFIX]:
+        return None
+    return parts[2].decode("latin-1"), f"/{_escaped(parts[3])}"
 
 
-def _raw_tail(scope: Scope, name: str) -> str:
-    """The path behind `/services/NAME` as it was sent: what is escaped in it stays escaped."""
-    raw = scope.get("raw_path", scope["path"].encode()).partition(b"?")[0].decode("latin-1")
-    return str(raw.removeprefix(f"/services/{name}")) or "/"
+def _escaped(raw: bytes) -> str:
+    """Escape bytes that no URL may hold, as browsers do; all others stay as they were sent."""
+    return quote_from_bytes(raw, safe=_ESCAPED_ALREADY)

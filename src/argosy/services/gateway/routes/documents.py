@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from urllib.parse import quote
 
 from fastapi import APIRouter
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import Response
 
 from argosy.clients.exchange import RawResponse
 from argosy.contracts.codec import JSON
-from argosy.contracts.errors import ArgosyError, CallerGone, InvalidRequest, NotFound, UnsupportedType
+from argosy.contracts.errors import InvalidRequest, NotFound, UnsupportedType
 from argosy.contracts.request import Deadline
 from argosy.services.gateway.batches import follow
+from argosy.services.gateway.caller_stream import CallerStream
 from argosy.services.gateway.gateway import Gateway
 from argosy.services.gateway.sse import MEDIA_TYPE, EventStream
 from argosy.serving.app import until_gone
@@ -42,14 +43,11 @@ def router(gateway: Gateway) -> APIRouter:
         if kind not in types:
             raise UnsupportedType(f"Content-Type {kind or '(none)'} is not accepted here. Send {' or '.join(types)}.")
         context = context_of(request.scope)
-        body = _Body(request)
+        body = CallerStream(request.receive).pieces()
         headers = {name: request.headers[name] for name in PASSED_ON if name in request.headers}
-        try:
-            answer = await gateway.upstream.documents.forward(
-                "POST", path, context, body=body.pieces(), headers=headers, params=dict(request.query_params)
-            )
-        except ArgosyError as error:
-            raise body.failure or error from error
+        answer = await gateway.upstream.documents.forward(
+            "POST", path, context, body=body, headers=headers, params=dict(request.query_params)
+        )
         return _as_it_came(answer)
 
     @routes.post("/v1/documents", status_code=202)
@@ -140,26 +138,6 @@ def router(gateway: Gateway) -> APIRouter:
         return await forward(request, f"/collections/{_segment(name)}")
 
     return routes
-
-
-class _Body:
-    """A request's body as it comes. Remembers why it ended early: the transport only sees that it did."""
-
-    def __init__(self, request: Request) -> None:
-        self._request = request
-        self.failure: ArgosyError | None = None
-
-    async def pieces(self) -> AsyncIterator[bytes]:
-        try:
-            async for piece in self._request.stream():
-                if piece:
-                    yield piece
-        except ArgosyError as error:
-            self.failure = error
-            raise
-        except ClientDisconnect as error:
-            self.failure = CallerGone("The caller has gone.")
-            raise self.failure from error
 
 
 def _as_it_came(answer: RawResponse) -> Response:

@@ -25,7 +25,7 @@ from argosy.services.gateway.shapes import Embedding, Embeddings, EmbeddingUsage
 from argosy.serving.app import until_gone
 from argosy.serving.middleware import context_of
 
-_POSITION = re.compile(r"texts\[(\d+)\]")
+_POSITION = re.compile(r"texts\[([0-9]{1,9})\]")
 
 
 def router(gateway: Gateway) -> APIRouter:

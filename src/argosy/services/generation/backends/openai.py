@@ -10,12 +10,14 @@ import aiohttp
 from argosy.contracts.errors import ArgosyError, DeadlineExceeded, Overloaded, Unavailable, UpstreamFailed
 from argosy.contracts.generation import AnswerDelta, AnswerDone, AnswerEvent, AnswerFailed, GenerateRequest
 from argosy.contracts.request import RequestContext
+from argosy.contracts.retry_after import retry_after_s
 from argosy.services.generation.backends.sse import Chunk, Usage, chunks
 from argosy.services.generation.citing import citations_in
 from argosy.services.generation.prompt import messages
 from argosy.telemetry.logs import logger
 
 MOST_LOGGED_BYTES = 500
+DEFAULT_RETRY_AFTER_S = 1.0
 
 log = logger("openai")
 
@@ -120,10 +122,9 @@ class OpenAIBackend:
                 f"The language model's endpoint does not know the model {self._model}, or has no chat completions at "
                 "its address. Check services.generation.model and services.generation.base_url."
             )
-        after = response.headers.get("retry-after", "")
         if response.status == 429:
             return Overloaded(
                 "The language model's endpoint has too many requests. Try again after the time in Retry-After.",
-                retry_after_s=float(after) if after.isdigit() else 1.0,
+                retry_after_s=retry_after_s(response.headers.get("retry-after")) or DEFAULT_RETRY_AFTER_S,
             )
         return UpstreamFailed(f"The language model's endpoint answered {response.status}.")
