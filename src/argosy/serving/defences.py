@@ -30,6 +30,7 @@ MAX_LENGTH_DIGITS = 18
 WRITES = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 WRITE_TYPES = frozenset({JSON, MSGPACK, NDJSON, "multipart/form-data"})
 
+DECISIVE = frozenset({"host", "origin", "authorization", "content-length", "content-type", "sec-fetch-site"})
 LABEL = r"[A-Za-z0-9_](?:[A-Za-z0-9_-]*[A-Za-z0-9_])?"
 AUTHORITY = re.compile(
     rf"(?:(?P<name>{LABEL}(?:\.{LABEL})*)|\[(?P<address>[0-9A-Fa-f:.]+)\])(?::(?P<port>[0-9]{{1,5}}))?"
@@ -113,15 +114,15 @@ class Defences:
 
 
 def headers_of(raw: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
-    """Header fields by name. The values of a name that came more than once are joined with commas.
+    """Header fields by name; of one that came more than once the last.
 
-    So a second Host, Origin, Authorization or Content-Length never replaces the first one unseen: joined, they are
-    neither an address nor an origin, a token or a number, and the request is refused.
+    The values of those that decide whether a request is let in are joined with commas instead. So a second Host or
+    Authorization never replaces the first one unseen: joined, they are no address and no token, and are refused.
     """
     headers: dict[str, str] = {}
     for raw_name, raw_value in raw:
         name, value = raw_name.decode("latin-1"), raw_value.decode("latin-1")
-        headers[name] = f"{headers[name]}, {value}" if name in headers else value
+        headers[name] = f"{headers[name]}, {value}" if name in DECISIVE and name in headers else value
     return headers
 
 
