@@ -150,3 +150,9 @@ def test_a_second_origin_token_or_length_does_not_replace_the_first() -> None:
 def test_without_a_token_nobody_is_of_the_fleet(given: str) -> None:
     headers = (("host", "127.0.0.1"), ("authorization", given))
     assert isinstance(refusal(*headers, defences=NO_TOKEN, path="/internal/status"), Unauthorized)
+
+
+def test_a_second_sec_fetch_site_does_not_hide_that_a_write_is_cross_site() -> None:
+    raw = [(b"host", HERE.encode()), (b"sec-fetch-site", b"cross-site"), (b"sec-fetch-site", b"same-origin")]
+    for order in (raw, raw[::-1]):
+        assert isinstance(DEFENCES.check("DELETE", "/v1/documents/x", headers_of(order)), Forbidden)

@@ -88,7 +88,7 @@ class Defences:
     def _check_body(self, method: str, headers: Mapping[str, str]) -> ArgosyError | None:
         if method not in WRITES:
             return None
-        if headers.get("sec-fetch-site") == "cross-site":
+        if "cross-site" in headers.get("sec-fetch-site", ""):
             return Forbidden("Cross-site requests that write are refused.")
         length = headers.get("content-length")
         if length is not None and not (length.isascii() and length.isdigit() and len(length) <= MAX_LENGTH_DIGITS):
