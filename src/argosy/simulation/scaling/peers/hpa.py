@@ -30,7 +30,9 @@ UP_SHARE, UP_REPLICAS = 1.0, 4
 
 
 class Hpa:
-    """With `cpu`, the target is a share of the slots; else requests in flight a replica."""
+    """HPA on CPU or on requests in flight. With `cpu`, the target is a share of the slots, else requests in flight per
+    replica.
+    """
 
     interval_s = SYNC_S
 
@@ -49,7 +51,10 @@ class Hpa:
 
 
 def proposal(seen: Readings, ratio: float) -> int:
-    """`ratio`: mean of the ready replicas ÷ target."""
+    """Return the desired number of replicas before stabilisation.
+
+    `ratio` is the mean over the ready replicas ÷ target.
+    """
     if abs(ratio - 1) <= TOLERANCE:
         return seen.replicas
     if seen.ready == seen.replicas or ratio < 1:
@@ -61,7 +66,7 @@ def proposal(seen: Readings, ratio: float) -> int:
 
 
 class Behaviour:
-    """The documented default `behavior`: stabilisation and rate limits between proposal and change."""
+    """Documented default `behavior`: stabilisation and rate limits between proposal and change."""
 
     def __init__(self) -> None:
         self._proposals: deque[tuple[int, int]] = deque()

@@ -21,7 +21,7 @@ POLLING_S = 30
 
 
 class Keda:
-    """The target is requests in flight a replica."""
+    """KEDA. The target is requests in flight per replica."""
 
     interval_s = SYNC_S
 

@@ -27,7 +27,7 @@ MOST_UP, MOST_DOWN = 1000.0, 2.0
 
 
 class Kpa:
-    """The target is requests in flight a replica."""
+    """KPA. The target is requests in flight per replica."""
 
     interval_s = TICK_S
 

@@ -24,14 +24,14 @@ UP_DELAY_S, DOWN_DELAY_S = 30, 600
 
 
 class RayServe:
-    """The target is ongoing requests a replica."""
+    """Ray Serve. The target is ongoing requests per replica."""
 
     interval_s = LOOP_S
 
     def __init__(self, target: float) -> None:
         self._target = target
         self._counter = 0
-        """Seconds in a row above (or, negative, below) what runs."""
+        """Consecutive seconds above (or, when negative, below) the running number."""
 
     def wanted(self, seen: Readings) -> int:
         proposed = whole(seen.mean_in_flight(LOOK_BACK_S) / self._target)
