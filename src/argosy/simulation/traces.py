@@ -119,7 +119,7 @@ def _counts(path: Path, text: str, most: int) -> Trace:
     except ValueError as error:
         raise ConfigError(
             f"{path} is not a trace: {error}. Give CSV of the Azure LLM traces (TIMESTAMP, ContextTokens, "
-            "GeneratedTokens), Mooncake's JSONL, or whole numbers, the requests of each second; .gz and .bz2 also work.",
+            "GeneratedTokens), Mooncake's JSONL, or whole numbers, the requests of each second; .gz and .bz2 work too.",
             param="trace",
         ) from error
     total = sum(counts)
