@@ -1,4 +1,4 @@
-"""What scaling asks of prediction. Prediction may know nothing; then it says None, and policies do without."""
+"""Interface of prediction for scaling. Prediction returns None when it knows nothing, and policies work without it."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from argosy.control.scaling.observation import Capacity, Forecast, Observation
 
 
 class Predictor(Protocol):
-    """Quick: each call takes well under a millisecond; fits run elsewhere."""
+    """Predictor of a fleet. Each call takes well under a millisecond; fits run in another process."""
 
     def observe(self, service: str, seen: Observation, now_s: float) -> None:
-        """Takes note of what was seen; called at every look, also when values are missing."""
+        """Learn from an observation; called at every look, even when values are missing."""
         ...
 
     def observe_replica(self, service: str, replica: str, values: Mapping[str, float], now_s: float) -> None:
-        """What is known of one ready replica, by the names of its series; to be recorded."""
+        """Record the measurements of one ready replica, by series name."""
         ...
 
     def forecast(self, service: str, now_s: float) -> Forecast | None: ...
@@ -24,12 +24,14 @@ class Predictor(Protocol):
     def capacity(self, service: str) -> Capacity | None: ...
 
     def cold_start_s(self, service: str) -> float | None:
-        """To plan with, by the starts that were seen, also by earlier controllers; None where none was."""
+        """Return the cold start to plan with, from observed starts, including those of earlier controllers; None
+        without any.
+        """
         ...
 
 
 class NoPredictor:
-    """Knows nothing."""
+    """Predictor that knows nothing."""
 
     def observe(self, service: str, seen: Observation, now_s: float) -> None:
         return

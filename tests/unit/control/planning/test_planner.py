@@ -90,7 +90,7 @@ def test_more_load_takes_more_replicas_and_a_bound_below_one_request_takes_none(
     assert needed[-1] >= 5
     impossible = planned(known(calibration()), 10, 20, 100.0)
     assert impossible.replicas is None
-    assert any("alone takes" in note for note in impossible.notes)
+    assert any("a single request takes" in note for note in impossible.notes)
 
 
 def test_replicas_that_share_all_cores_do_not_double_and_it_says_why() -> None:
