@@ -113,8 +113,9 @@ class Replica:
         attempt.caller.answered(attempt, Kind.OVERLOADED)
 
     def report(self) -> LoadReport:
-        """Return the load report sent with an answer. Its latency is that of answers at about the present number in
-        flight.
+        """Return the load report sent with an answer.
+
+        Its latency is that of answers at about the present number in flight.
         """
         latency_s = self._near_s()
         lately = math.exp((self._seen_s - self._kernel.now_s) / UTILIZATION_WINDOW_S)

@@ -10,8 +10,9 @@ LOOK_S = 2.0
 
 
 def end_with(parent: int) -> None:
-    """End this process when its parent is gone. A worker calls this first; otherwise its pool's queue would block it
-    for ever.
+    """End this process when its parent is gone.
+
+    A worker calls this first; otherwise its pool's queue would block it for ever.
     """
 
     def watch() -> None:

@@ -52,8 +52,9 @@ class Columns:
 
 
 def draw(regime: Regime, seed: int, callers: int) -> Workload:
-    """Draw the workload of a seed. Each kind of randomness has its own stream, so a change of one leaves the others
-    unchanged.
+    """Draw the workload of a seed.
+
+    Each kind of randomness has its own stream, so a change of one leaves the others unchanged.
     """
     streams = [np.random.default_rng(child) for child in np.random.SeedSequence(seed).spawn(6)]
     arriving, working, calling, lucky, beginning, disturbing = streams

@@ -65,8 +65,9 @@ class Advice:
         return msgspec.structs.replace(view, recommendation=await self._fixed_number(name))
 
     async def _fixed_number(self, name: str) -> str:
-        """Return the recommendation of a fixed number. Never raises: an order that was carried out must not fail
-        because of it.
+        """Return the recommendation of a fixed number.
+
+        Never raises: an order that was carried out must not fail because of it.
         """
         settings, rule = self._services[name].scaling, self._scaler.rule(name)
         slots = settings.slots if "slots" in settings.model_fields_set else None

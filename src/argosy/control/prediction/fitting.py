@@ -1,5 +1,6 @@
-"""Client of the fitting process, with a time limit. The process lives for one round of fits and costs nothing in
-between.
+"""Client of the fitting process, with a time limit.
+
+The process lives for one round of fits and costs nothing in between.
 """
 
 from __future__ import annotations

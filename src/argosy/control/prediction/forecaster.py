@@ -69,8 +69,9 @@ class Forecaster:
         self._pending: dict[tuple[int, int], dict[str, float]] = {}
         self._outlooks = {name: self._new_outlook(name) for name in services}
         self._ticks: dict[str, Bins] = {}
-        """Bins of replicas, by the prefix of their series names. Replica ids are places that are reused, so the number
-        is bounded.
+        """Bins of replicas, by the prefix of their series names.
+
+        Replica ids are places that are reused, so the number is bounded.
         """
         self._saved_s = clock()
 
@@ -227,8 +228,9 @@ class Forecaster:
         return sorted(pending.items())
 
     def _memories(self) -> dict[str, bytes]:
-        """Return the state to save. Returns nothing before the history is restored, so that learnt state is not
-        overwritten.
+        """Return the state to save.
+
+        Returns nothing before the history is restored, so that learnt state is not overwritten.
         """
         if not self._restored:
             return {}

@@ -21,8 +21,9 @@ RING = PAST_DAYS * 1440
 
 
 class LoadForecast:
-    """Forecast of one series. Bins are minutes of wall time. `fit` may be replaced at any time; forecasts already made
-    stay.
+    """Forecast of one series.
+
+    Bins are minutes of wall time. `fit` may be replaced at any time; forecasts already made stay.
     """
 
     def __init__(self, horizons_min: Sequence[int] = HORIZONS_MIN) -> None:

@@ -1,5 +1,6 @@
-"""Judgement whether a step up raised throughput. A step that did not, with work waiting before and after, is undone and
-remembered.
+"""Judgement whether a step up raised throughput.
+
+A step that did not, with work waiting before and after, is undone and remembered.
 
 More replicas do not help when they share the bottleneck: the cores of one machine, a database, a lock. Pure.
 """

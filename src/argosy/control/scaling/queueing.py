@@ -1,4 +1,5 @@
 """Number of replicas that keep an SLO: M/M/n by Erlang C, extended to M/G/n by Allen and Cunneen, contention by USL.
+
 Pure.
 
 Sources: Erlang 1917; Allen, Probability, Statistics and Queueing Theory, 2nd ed., 5.3; Gunther, Guerrilla Capacity

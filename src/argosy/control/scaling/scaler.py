@@ -1,5 +1,6 @@
-"""Scaling loop: reads observations, lets each service's policy decide, and carries out decisions. It survives its own
-errors.
+"""Scaling loop: reads observations, lets each service's policy decide, and carries out decisions.
+
+It survives its own errors.
 """
 
 from __future__ import annotations

@@ -20,8 +20,9 @@ else:
 
 
 def compiled(function: Callable[P, R]) -> Callable[P, R]:
-    """Compile a function of numbers and arrays. The result is cached beside the source, or in the user's cache
-    directory.
+    """Compile a function of numbers and arrays.
+
+    The result is cached beside the source, or in the user's cache directory.
     """
     if not COMPILED:
         return function

@@ -35,8 +35,9 @@ class Policy(Generic[S]):
     first: S
     """State of a service that was never seen before."""
     look: Callable[[Observation, S, Rule, float], tuple[Decision, S]]
-    """(observation, state, rule, now on the monotonic clock) → (decision, next state if nothing is done). Raises
-    nothing.
+    """(observation, state, rule, now on the monotonic clock) → (decision, next state if nothing is done).
+
+    Raises nothing.
     """
     stepped: Callable[[S, int, Decision, float], S]
     """(state, replicas before, decision, now) → next state if the decision is carried out: cooldowns and holds begin.

@@ -30,8 +30,9 @@ UP_SHARE, UP_REPLICAS = 1.0, 4
 
 
 class Hpa:
-    """HPA on CPU or on requests in flight. With `cpu`, the target is a share of the slots, else requests in flight per
-    replica.
+    """HPA on CPU or on requests in flight.
+
+    With `cpu`, the target is a share of the slots, else requests in flight per replica.
     """
 
     interval_s = SYNC_S
