@@ -20,8 +20,9 @@ WELL_SHARE = 0.95
 
 @dataclass(frozen=True, slots=True)
 class ShareOfFair:
-    """Share of picks divided by the fair share (1 is fair), in the window of WINDOW_S that ends NOTICED_S after
-    `since_s`.
+    """Share of picks divided by the fair share (1 is fair).
+
+    The picks are those in the window of WINDOW_S that ends NOTICED_S after `since_s`.
     """
 
     name: str
@@ -80,8 +81,9 @@ class GoodputFloor:
 
 @dataclass(frozen=True, slots=True)
 class Recovery:
-    """Seconds after `since_s` until at least WELL_SHARE of the arrivals of every later second are served; NaN when
-    never.
+    """Seconds until the service has recovered; NaN when it never does.
+
+    From then on, at least WELL_SHARE of the arrivals of every second are served. The time starts at `since_s`.
     """
 
     name: str

@@ -22,8 +22,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Failure of a replica: from `since_s` until `until_s`, a request fails with `probability` after `after_s`, without
-    any work.
+    """Failure of a replica for a time.
+
+    From `since_s` until `until_s`, a request fails with `probability` after `after_s`, without any work.
     """
 
     probability: float

@@ -130,8 +130,9 @@ class Replica:
         )
 
     def _near_s(self) -> float | None:
-        """Return `NearLatency.at`, cached for NEAR_KEPT_S or until the next answer: probes ask several times in
-        between.
+        """Return `NearLatency.at`, cached for NEAR_KEPT_S or until the next answer.
+
+        The cache helps because probes ask several times between two answers.
         """
         now_s, level = self._kernel.now_s, self.in_flight.bit_length()
         known = self._near.get(level)

@@ -39,8 +39,9 @@ class Speed:
         return Speed(since_s, tuple(self.at(s) * other.at(s) for s in since_s))
 
     def finish_s(self, start_s: float, work_s: float) -> float:
-        """Return when work that takes `work_s` at normal speed ends, if it starts at `start_s` and is never
-        interrupted.
+        """Return when work that takes `work_s` at normal speed ends.
+
+        The work starts at `start_s` and is never interrupted.
         """
         factors = self.factors
         if len(factors) == 1:

@@ -19,7 +19,9 @@ SAMPLES = 200
 @dataclass(frozen=True, slots=True)
 class Summary:
     figures: dict[str, float]
-    """`p50_ms`, `p99_ms`, `p999_ms` of the requests served, after the warm-up; `goodput`: requests served per second,
+    """Figures of the run by name.
+
+    `p50_ms`, `p99_ms`, `p999_ms` of the requests served, after the warm-up; `goodput`: requests served per second,
     after the warm-up and until the last arrival; `failed`: requests not served in time, in the whole run; `attempts`
     per request; `slow_share` of the picks, NaN when the regime has no slow replicas; then the regime's own measures.
     """

@@ -84,11 +84,11 @@ def fixed_enough(ticks: Ticks, rule: Rule, capacity: Capacity) -> Fixed | None:
 
 
 def surest(fit: CapacityFit, slots: float | None) -> Capacity | None:
-    """Return the capacity that a replica certainly has: a policy notices when it has removed too much, a fixed number
-    does not.
+    """Return the capacity that a replica certainly has.
 
-    The slots are `slots` when configured, else the fewest that explain the samples: when no request ever waited, any
-    larger number explains them as well. Returns None until the model is learnt.
+    A policy notices when it has removed too many replicas; a fixed number does not. The slots are `slots` when
+    configured, else the fewest that explain the samples: when no request ever waited, any larger number explains them
+    as well. Returns None until the model is learnt.
     """
     if slots is not None:
         return fit.capacity(slots)

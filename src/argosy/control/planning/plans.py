@@ -151,8 +151,9 @@ def _key(service: str) -> str:
 
 
 def _busy_s() -> float:
-    """Return the CPU time used so far by everything that shares the cores: of the container if it has a limit, else of
-    the machine.
+    """Return the CPU time used so far by everything that shares the cores.
+
+    It is that of the container when the container has a limit, else that of the machine.
     """
     cores, _ = cgroup.limits()
     used_s = None if cores is None else cgroup.busy_s()

@@ -89,8 +89,9 @@ def measured_response(steps: Sequence[LoadStep], throughput: Throughput) -> Resp
 
 
 def _known(step: LoadStep, modelled_s: float, throughput: Throughput) -> tuple[float, float, float, float]:
-    """Return a row of `Response.known`: the measured percentile, drawn towards the modelled one as far as it may be
-    chance.
+    """Return a row of `Response.known`.
+
+    The measured percentile is drawn towards the modelled one as far as it may be chance.
     """
     assert step.p95_ms is not None
     low, middle, high = (ms / 1000 / modelled_s for ms in step.p95_ms)
@@ -130,8 +131,9 @@ def _quantile(alone_s: Floats, rate: float, saturation_rps: float, variability: 
 
 
 def _quantiles(alone_s: Floats, rate: float, saturation_rps: float, variabilities: Floats) -> Floats:
-    """Return the 95 % quantile of alone + wait for each variability, by bisection on the exact distribution of their
-    sum.
+    """Return the 95 % quantile of alone + wait for each variability.
+
+    It is found by bisection on the exact distribution of their sum.
     """
     mean_s = float(alone_s.mean())
     servers = max(1.0, saturation_rps * mean_s)

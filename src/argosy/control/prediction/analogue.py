@@ -182,8 +182,9 @@ class Analogue:
         self._rises[bin_number % RING] = rise
 
     def _highest_before(self, bin_number: int) -> list[float]:
-        """Return the highest known 15 s mean in each of NAIVE_WINDOWS up to that bin, which must be the last bin and
-        known.
+        """Return the highest known 15 s mean in each of NAIVE_WINDOWS up to that bin.
+
+        The bin must be the last one, and its load must be known.
         """
         spans = naive_spans(self._window, BIN_S)
         first = bin_number - max(spans) - LOAD_BINS + 2

@@ -21,8 +21,9 @@ SLOTS = (1.0, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0, 16.0, 24.0, 32.0, 48.0, 64.0, 128.0
 TIMES = np.geomspace(0.3, 1.5, 41)
 """Service times to try, as shares of the mean time in service in the calmer half of the samples."""
 TIMES_STEP = float(TIMES[1] / TIMES[0])
-"""Factor by which an interval extends to the neighbours on the grid, because values between two grid points cannot be
-told apart.
+"""Factor by which an interval extends to the neighbours on the grid.
+
+Values between two points of the grid cannot be told apart.
 """
 SIGMAS = (0.0, 0.02, 0.05, 0.1, 0.2, 0.4, 0.7)
 KAPPAS = (0.0, 0.002, 0.01, 0.05)

@@ -104,8 +104,9 @@ class Outlook:
             self.minutes.add(minute[0], minute[1].get("rate", math.nan))
 
     def _plan_for(self, cold_start_s: float) -> None:
-        """Change the window, unless the cold start is nearly the same: a change needs a new fit before forecasts are
-        trusted.
+        """Change the window, unless the cold start is nearly the same.
+
+        After a change, forecasts are not trusted until the next fit.
         """
         if abs(cold_start_s - self._planned_s) > REPLANNED * self._planned_s:
             self._planned_s = cold_start_s

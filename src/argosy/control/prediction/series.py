@@ -129,8 +129,9 @@ class Series:
         self._db.close()
 
     def _compact(self, level: Level, before: int) -> None:
-        """Transpose the ticks before that bin into chunks, write their means to the coarser step, and delete expired
-        points.
+        """Transpose the ticks before that bin into chunks and delete expired points.
+
+        The means of the ticks are written to the coarser step.
         """
         step_s = level.step_s
         rows = self._db.execute(

@@ -39,8 +39,9 @@ class Weighting(msgspec.Struct):
     seen: list[list[float]] = msgspec.field(default_factory=_nothing)
 
     def weights(self, said: Floats) -> Floats:
-        """Return the weights: 0 for experts without a forecast (NaN); per quantile they sum to 1 unless no expert has
-        one.
+        """Return the weights: 0 for experts without a forecast (NaN).
+
+        For each quantile the weights sum to 1, unless no expert has a forecast.
         """
         speaking, seen = np.isfinite(said), np.array(self.seen)
         mean = np.array(self.loss) / np.maximum(seen, 1e-9)

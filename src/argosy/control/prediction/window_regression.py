@@ -81,8 +81,9 @@ def design(loads: Floats, at: Bins, window: int) -> Floats:
 
 
 def newest(loads: npt.NDArray[np.floating], window: int) -> Floats:
-    """Return the row of the last bin alone, computed only from the parts of the week that it needs, which is much
-    faster.
+    """Return the row of the last bin alone.
+
+    It is computed only from the parts of the week that it needs, which is much faster than `design`.
     """
     level = _mean_of(loads[-LOAD_BINS:], LOAD_BINS)
     if math.isnan(level):

@@ -92,8 +92,9 @@ class Meter:
         return Meter(sample, rates, cores, ended)
 
     def is_known(self, now_s: float, stale_s: float) -> bool:
-        """Return whether fresh data for a decision is known: the load, or at least the CPU of a replica without load
-        reports.
+        """Return whether the data is fresh enough for a decision.
+
+        The load must be known, or at least the CPU of a replica that reports no load.
         """
         if self.last is None or now_s - self.last.at_s > stale_s:
             return False
@@ -206,8 +207,9 @@ def _with_load(seen: Observation, rates: list[Rates], lately: list[Ended]) -> Ob
 
 
 def _response_s(rates: list[Rates]) -> float:
-    """Return the mean response time, weighted by ended requests; when none ended, over replicas with requests in
-    flight.
+    """Return the mean response time, weighted by the requests that ended at each replica.
+
+    When none ended, it is the mean over the replicas with requests in flight.
     """
     ended = sum(rate.ended_rps for rate in rates)
     if ended > 0:
@@ -230,8 +232,9 @@ def _overload_share(rates: list[Rates]) -> float:
 
 
 def _failed_share(lately: list[Ended]) -> float:
-    """Return the share of failed requests, of at least LEAST_ENDED: one failure in a quiet service must not count as
-    100 %.
+    """Return the share of failed requests, of at least LEAST_ENDED.
+
+    One failure in a quiet service must not count as 100 %.
     """
     return sum(ended.failed for ended in lately) / max(LEAST_ENDED, sum(ended.count for ended in lately))
 

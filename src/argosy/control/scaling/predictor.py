@@ -24,8 +24,9 @@ class Predictor(Protocol):
     def capacity(self, service: str) -> Capacity | None: ...
 
     def cold_start_s(self, service: str) -> float | None:
-        """Return the cold start to plan with, from observed starts, including those of earlier controllers; None
-        without any.
+        """Return the cold start to plan with; None when no start was seen.
+
+        It is learnt from observed starts, including those that earlier controllers saw.
         """
         ...
 

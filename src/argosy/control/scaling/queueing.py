@@ -1,6 +1,6 @@
-"""Number of replicas that keep an SLO: M/M/n by Erlang C, extended to M/G/n by Allen and Cunneen, contention by USL.
+"""Number of replicas that keep an SLO. Pure.
 
-Pure.
+M/M/n by Erlang C is extended to M/G/n by Allen and Cunneen; contention is by the USL.
 
 Sources: Erlang 1917; Allen, Probability, Statistics and Queueing Theory, 2nd ed., 5.3; Gunther, Guerrilla Capacity
 Planning, ch. 4.
@@ -25,8 +25,9 @@ def effective(replicas: int, capacity: Capacity) -> float:
 
 
 def rounded_up(load: float) -> float:
-    """Round `load`, which is above 0, up to a power of FINENESS, so that few loads differ and cached answers are
-    reused.
+    """Round `load`, which is above 0, up to a power of FINENESS.
+
+    Few loads then differ, so cached answers are reused.
     """
     return FINENESS ** math.ceil(math.log(load, FINENESS))
 

@@ -70,10 +70,10 @@ class Reader:
                 yield replica.id, recorded(meter, cores, memory_bytes)
 
     def host(self, name: str) -> Host:
-        """Return the use of the host by all replicas, including desired ones, and the average needs of one of this
-        service.
+        """Return the use of the host, and the average needs of one replica of this service.
 
-        A replica that has just started is assumed to use as much as the others of its service.
+        The use includes that of desired replicas. A replica that has just started is assumed to use as much as the
+        others of its service.
         """
         capacity, mine = self._platform.capacity(), self._metered(name)
         each, serving = _mean_cores(mine.values()), sum(replica.id in mine for replica in self._serving(name))

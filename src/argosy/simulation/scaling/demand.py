@@ -41,8 +41,9 @@ class Demand:
 
 
 def demand(trace: Trace, *, since_s: float = 0.0, length_s: float = LONGEST_S) -> Demand:
-    """Return the part of a trace that is simulated: recorded moments in bins of 15 s, counts per second in bins of 60
-    s.
+    """Return the part of a trace that is simulated.
+
+    Recorded moments are counted in bins of 15 s, counts per second in bins of 60 s.
 
     Raises: ConfigError when the trace has neither moments nor counts, or when no request is left in that part.
     """

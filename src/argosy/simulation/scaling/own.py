@@ -21,8 +21,9 @@ PROBED_S = 2
 """Interval at which the controller probes its replicas."""
 CPU_WINDOW_S = 15
 MEMORY = 0.35
-"""Constant memory share, because simulated work uses no memory: below scale-up limits, and not above limits on
-scale-down.
+"""Constant share of memory, which simulated work does not use.
+
+It is always below limits for scaling up, and never above limits that stop scaling down.
 """
 RESPONSE_S = 30
 CAPACITY_TICK_S = 15

@@ -12,9 +12,7 @@ from argosy.simulation.durations import Durations, Lognormal, Measured
 
 TOKEN_S = 0.03
 GENERATED = Lognormal(mean_s=TOKEN_S * 23.28, sigma=0.847)
-"""Work fitted by the moments of the logarithms to the tokens of Azure's code trace, for traces that only count
-requests.
-"""
+"""Work for traces that only count requests, fitted to the logarithms of the tokens in Azure's code trace."""
 
 
 @dataclass(frozen=True, slots=True)
