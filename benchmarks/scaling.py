@@ -1,12 +1,12 @@
-"""The tables of docs/benchmarks-scaling.md: scaling policies on recorded load, cost against violations.
+"""Tables of docs/benchmarks-scaling.md: scaling policies on recorded load, cost against violations.
 
-    python -m benchmarks.scaling run --data DIR --seeds 5    # goes on where it was stopped
+    python -m benchmarks.scaling run --data DIR --seeds 5    # continues where it was stopped
     python -m benchmarks.scaling run --data DIR --only code-generation-7-10 --policies predictive hpa_cpu
-    python -m benchmarks.scaling report                      # tables and pictures of the runs there are
-    python -m benchmarks.scaling aims                        # what predictive is to reach: met or missed
+    python -m benchmarks.scaling report                      # tables and pictures of the finished runs
+    python -m benchmarks.scaling aims                        # aims of predictive: met or missed
 
-`run` reads DIR/traces and keeps every sweep in benchmarks/results/scaling/; a change of the code under test is not
-noticed: delete what is there then, or `run --again --policies predictive`.
+`run` reads DIR/traces and keeps every sweep in benchmarks/results/scaling/. It does not notice changes of the code
+under test: delete the results after a change, or use `run --again --policies predictive`.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from benchmarks._scaling_report import print_case, print_cells, write_picture
 
 
 def missing(given: argparse.Namespace) -> Iterator[tuple[Case, Key]]:
-    """The sweeps that are not there yet, case after case and seed after seed."""
+    """Yield the sweeps that are missing, case after case and seed after seed."""
     for name in given.only:
         if given.data is None and CASES[name].trace != STEADY:
             continue

@@ -176,5 +176,7 @@ class _Bert:
     def _weight(self, name: str, *shape: int) -> Floats:
         found = self._weights[name]
         if found.shape != shape:
-            raise ModelMissing(f"The tensor {name} has shape {list(found.shape)}, but config.json says {list(shape)}.")
+            raise ModelMissing(
+                f"The tensor {name} has shape {list(found.shape)}, not {list(shape)} as in config.json; fetch them again."
+            )
         return found

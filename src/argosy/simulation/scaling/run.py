@@ -1,4 +1,4 @@
-"""One run of one policy with one target on one load."""
+"""Simulation of one policy with one target on one load."""
 
 from __future__ import annotations
 

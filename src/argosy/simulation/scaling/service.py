@@ -25,7 +25,9 @@ class Service:
     slo_s: float | None = None
     """Response time that meets the SLO; None allows twice the request's own time."""
     aggregated: bool = False
-    """Whether work is simulated as a flow, not request by request. It must be far shorter than the SLO and one second.
+    """Whether work is simulated as a flow, not request by request.
+
+    The work must be far shorter than the SLO and one second.
     """
 
     def measured(self, written: tuple[int, ...] | None) -> Service:

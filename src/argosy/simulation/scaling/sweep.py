@@ -54,8 +54,7 @@ def world(cell: Cell, seed: int, *, forecast: bool = True) -> World:
 
 
 PARTS = 3
-"""Number of parts of a sweep, each a task of its own: the sweep of one policy can take as long as all others together.
-"""
+"""Number of tasks per sweep, because the sweep of one policy can take as long as all others together."""
 
 
 def swept(contender: Contender, given: World, *, whole: bool = True, part: slice = slice(None)) -> list[Outcome]:

@@ -29,7 +29,7 @@ S = TypeVar("S", bound=State)
 
 @dataclass(frozen=True, slots=True)
 class Policy(Generic[S]):
-    """One row of the table of policies."""
+    """Row of the table of policies."""
 
     name: str
     first: S
@@ -40,7 +40,9 @@ class Policy(Generic[S]):
     Raises nothing.
     """
     stepped: Callable[[S, int, Decision, float], S]
-    """(state, replicas before, decision, now) → next state if the decision is carried out: cooldowns and holds begin.
+    """(state, replicas before, decision, now) → next state after the decision is carried out.
+
+    Cooldowns and holds begin.
     """
     interval_s: Callable[[Rule], float]
     """Time between two decisions."""

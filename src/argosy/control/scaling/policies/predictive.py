@@ -1,4 +1,4 @@
-"""Predictive policy, the default: it keeps every replica that is likely to be needed, and grows at once for load.
+"""Predictive policy, the default: it keeps every replica that is likely to be needed, and grows at once under load.
 
 wish = the most demanding of
 
