@@ -19,7 +19,7 @@ GENERATED_PASSAGES = 3_000
 LENGTHS: dict[str, tuple[int, int]] = {
     "short": (6, 14),  # mean 10: a query
     "passage": (90, 146),  # mean 118: a chunk
-    "long": (230, 256),  # mean 243: what just fits the model's window
+    "long": (230, 256),  # mean 243: nearly the model's window
 }
 """Range of the token counts, special tokens included. All counts in a range are equally likely."""
 
@@ -35,7 +35,7 @@ class Texts:
         encoder = tokenizers.Tokenizer.from_file(str(tokenizer))
         encoder.no_padding()
         encoder.no_truncation()
-        # BERT splits at white space before anything else, so the tokens of a text are those of its words.
+        # BERT splits at white space before anything else, so the tokens of a text are the tokens of its words.
         vocabulary = list(dict.fromkeys(self._words))
         encodings = encoder.encode_batch(vocabulary, add_special_tokens=False)
         counts = dict(zip(vocabulary, (len(encoding.ids) for encoding in encodings), strict=True))

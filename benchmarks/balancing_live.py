@@ -226,7 +226,7 @@ def main() -> None:
     parser.add_argument("--only", nargs="+", default=(), choices=("nginx", "haproxy", "argosy"))
     parser.add_argument("--seed", type=int, default=1, help="of the first round")
     given = parser.parse_args()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # what was started is ended then, too
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # the exit also ends the started processes
     subjects = installed(given.only)
     seen = Seen(subjects, given.rates)
     with running(SLOTS) as backends:

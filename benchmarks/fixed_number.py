@@ -68,7 +68,7 @@ def main() -> None:
     )
     for case in CASES.values():
         if case.cold_start_s != 30 or case.trace == STEADY:
-            continue  # a fixed number starts nothing: its cold start matters to nobody
+            continue  # a fixed number starts no replicas, so the cold start has no effect
         circumstances = world(case.cell(given.data), 0, forecast=False)
         number = recommended(circumstances)
         least = next(n for n in range(1, case.cell(given.data).max_replicas + 1) if late(circumstances, n) <= LATE)

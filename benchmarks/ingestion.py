@@ -412,7 +412,7 @@ PARTS = {
 
 
 def main(wanted: Sequence[str]) -> None:
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # the fleet that was started is ended then, too
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # the exit also ends the fleet
     for name in wanted or PARTS:
         with tempfile.TemporaryDirectory() as folder:
             PARTS[name](Path(folder))

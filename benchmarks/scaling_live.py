@@ -109,8 +109,10 @@ def measure(fleet: RunningFleet, admin: Caller, policy: str, seconds: int, seed:
     with watched(admin, policy) as watch:
         outcome = open_loop(fleet.gateway_url, ask, CALM_RPS * FACTOR, seconds, seed + 1, MOST_OPEN)
     decisions = admin.get(f"/v1/services/{policy}/scaling")["decisions"][:40]
-    set_replicas(admin, policy, 1)  # what runs idle takes from the next one
-    wanted = int(CALM_RPS * FACTOR * _waiting_service.WORK_S / _waiting_service.SLOTS) + 1  # less would only just do
+    set_replicas(admin, policy, 1)  # idle replicas would take CPU from the next policy
+    wanted = (
+        int(CALM_RPS * FACTOR * _waiting_service.WORK_S / _waiting_service.SLOTS) + 1
+    )  # one more than the bare minimum
     at_s, above = watch.first(wanted), seconds_above(outcome, seconds)
     sent = outcome.sent + outcome.withheld
     row = [

@@ -177,6 +177,6 @@ class _Bert:
         found = self._weights[name]
         if found.shape != shape:
             raise ModelMissing(
-                f"The tensor {name} has shape {list(found.shape)}, not {list(shape)} as in config.json; fetch them again."
+                f"The tensor {name} has shape {list(found.shape)}, not {list(shape)} as in config.json; fetch it again."
             )
         return found

@@ -29,7 +29,7 @@ class Replicas(Protocol):
         ...
 
     def drain(self, replica: int, at: int) -> float:
-        """Stop sending requests to a replica from second `at` on. Return when it has finished those that it has."""
+        """Stop sending requests to a replica from second `at` on. Return when it has finished its requests."""
         ...
 
 

@@ -5,8 +5,8 @@
 | sync period                                 | 15 s                                                      |
 | desired                                     | ⌈replicas × metric ÷ target⌉                              |
 | tolerance                                   | 0.1                                                       |
-| replicas that are not ready                 | left out; when that says up, counted with 0, and nothing  |
-|                                             | happens if the direction changes by it                    |
+| replicas that are not ready                 | left out; when the result is up, counted with 0, and      |
+|                                             | nothing changes if the direction changes with them        |
 | scale up                                    | at most the greater of +100 % and +4 in 15 s, no window   |
 | scale down                                  | the highest wish of 300 s, at most -100 % in 15 s         |
 | metric                                      | mean over the 15 s between two scrapes                    |

@@ -3,9 +3,9 @@
 | parameter                | value                                                                             |
 |--------------------------|-----------------------------------------------------------------------------------|
 | target_ongoing_requests  | 2 by default; swept                                                               |
-| desired                  | ⌈ongoing requests, queued ones included, mean of the look-back ÷ target⌉          |
+| desired                  | ⌈mean of ongoing requests (queued ones included) over the look-back ÷ target⌉     |
 | look_back_period_s       | 30                                                                                |
-| upscale_delay_s          | 30: the wish must be above what runs all that time, then it is followed whole     |
+| upscale_delay_s          | 30: the wish must exceed the running number for so long, then it is applied fully |
 | downscale_delay_s        | 600, likewise below                                                               |
 | upscaling_factor, downscaling_factor | 1                                                                     |
 | control loop             | every 1 s here (0.1 s there)                                                      |
