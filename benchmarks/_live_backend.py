@@ -103,7 +103,7 @@ def await_ready(url: str, process: subprocess.Popen[bytes]) -> None:
             time.sleep(0.05)
         else:
             return
-    raise SystemExit(f"Nobody answers at {url}: {process.args!r}")
+    raise SystemExit(f"No process answers at {url}: {process.args!r}")
 
 
 def main() -> None:

@@ -221,10 +221,10 @@ def report(seen: Seen, rounds: int, requests: int) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--requests", type=int, default=600, help="counted, of each measurement")
-    parser.add_argument("--rates", type=float, nargs="+", default=(60.0, 200.0), help="requests a second")
+    parser.add_argument("--requests", type=int, default=600, help="counted requests of each measurement")
+    parser.add_argument("--rates", type=float, nargs="+", default=(60.0, 200.0), help="requests per second")
     parser.add_argument("--only", nargs="+", default=(), choices=("nginx", "haproxy", "argosy"))
-    parser.add_argument("--seed", type=int, default=1, help="of the first round")
+    parser.add_argument("--seed", type=int, default=1, help="seed of the first round")
     given = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # the exit also ends the started processes
     subjects = installed(given.only)

@@ -179,8 +179,8 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--data", type=Path, help="Folder of collections in BEIR layout; else texts are generated.")
     parser.add_argument("--quick", action="store_true", help="Two repeats instead of five.")
     parser.add_argument("--repeats", type=int, default=REPEATS)
-    parser.add_argument("--only", nargs="+", choices=tuple(MEASURES), help="These measures alone.")
-    parser.add_argument("--seed", type=int, default=time.time_ns() % 2**32, help="Draws the texts; a new one each run.")
+    parser.add_argument("--only", nargs="+", choices=tuple(MEASURES), help="Run only these measures.")
+    parser.add_argument("--seed", type=int, default=time.time_ns() % 2**32, help="Seed of the texts; new in each run.")
     parser.add_argument("--lock", type=Path, help="File whose lock (flock) is held while something is measured.")
     return parser.parse_args()
 

@@ -56,7 +56,7 @@ def late(given: World, replicas: int) -> float:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, help="folder that holds traces/; without it nothing is measured")
+    parser.add_argument("--data", type=Path, help="folder with traces/; nothing is measured without it")
     given = parser.parse_args()
     if given.data is None:
         print("Nothing is measured: give --data DIR, a folder that holds traces/.", file=sys.stderr)

@@ -86,9 +86,12 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--only", choices=("start", "memory", "search"))
     parser.add_argument("--data-dir", type=Path, help="Keep the fleet's data here; chunks found here are not added.")
     parser.add_argument("--chunks", type=int, default=10_000)
-    parser.add_argument("--queries", type=int, default=QUERIES, help="Queries of each mode.")
+    parser.add_argument("--queries", type=int, default=QUERIES, help="Number of queries per mode.")
     parser.add_argument(
-        "--query-seed", type=int, default=time.time_ns() % 2**32, help="A new one each run: no cache may know a query."
+        "--query-seed",
+        type=int,
+        default=time.time_ns() % 2**32,
+        help="Seed of the queries; new in each run, so that no cache knows a query.",
     )
     return parser.parse_args()
 

@@ -215,9 +215,9 @@ def series(data: Path | None, seeds: int) -> dict[str, Floats]:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, help="folder that holds traces/; without it, series made up only")
-    parser.add_argument("--days", type=int, help="only so many days of each series")
-    parser.add_argument("--seeds", type=int, default=1, help="so many of each kind of made-up series")
+    parser.add_argument("--data", type=Path, help="folder with traces/; default: synthetic series only")
+    parser.add_argument("--days", type=int, help="number of days of each series")
+    parser.add_argument("--seeds", type=int, default=1, help="number of synthetic series of each kind")
     parser.add_argument("--only", nargs="+", default=[""], help="series whose names contain one of these")
     options = parser.parse_args(arguments)
     RESULTS.mkdir(exist_ok=True)

@@ -71,7 +71,7 @@ def naive_losses(loads: Floats, window: int) -> list[float]:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, help="folder that holds traces/; without it, series made up only")
+    parser.add_argument("--data", type=Path, help="folder with traces/; default: synthetic series only")
     options = parser.parse_args(arguments)
     series = made_up()
     for path in sorted((options.data / "traces").iterdir()) if options.data else ():

@@ -126,18 +126,18 @@ def off_the_clock(counts: Floats, seed: int = 7) -> Floats:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, help="folder that holds traces/; without it nothing is measured")
-    parser.add_argument("--trace", default="nasa", help="file names of the traces begin like that")
-    parser.add_argument("--from-day", type=int, default=0, help="the first day that is read")
-    parser.add_argument("--days", type=int, default=2, help="days that count, after the first 7")
+    parser.add_argument("--data", type=Path, help="folder with traces/; nothing is measured without it")
+    parser.add_argument("--trace", default="nasa", help="prefix of the traces' file names")
+    parser.add_argument("--from-day", type=int, default=0, help="first day to read")
+    parser.add_argument("--days", type=int, default=2, help="days to measure, after the first 7")
     parser.add_argument("--bins", type=int, nargs="+", default=[60, 1], help="seconds")
     parser.add_argument("--cold-starts", type=float, nargs="+", default=[10, 30, 120], help="seconds")
     parser.add_argument("--busy", type=float, nargs="+", default=[7], help="busy replicas in the busiest minute")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument(
-        "--bound", action="store_true", help="also the reactive rule told each window's true highest load"
+        "--bound", action="store_true", help="also run the reactive rule with each window's true highest load"
     )
-    parser.add_argument("--shuffled", action="store_true", help="with bursts moved off the clock")
+    parser.add_argument("--shuffled", action="store_true", help="move bursts to random times of day")
     options = parser.parse_args(arguments)
     if options.data is None:
         print("Nothing is measured: give --data DIR, a folder that holds traces/.", file=sys.stderr)

@@ -87,6 +87,6 @@ def main(strategies: Sequence[str], poorly: bool) -> None:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", nargs="+", choices=sorted(STRATEGIES), default=sorted(STRATEGIES), metavar="STRATEGY")
-    parser.add_argument("--poorly", action="store_true", help="one replica is out, another slow")
+    parser.add_argument("--poorly", action="store_true", help="eject one replica and slow down another")
     given = parser.parse_args()
     main(given.only, given.poorly)

@@ -134,7 +134,7 @@ def _seen(seen: Sequence[float], said: float) -> list[str]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--seconds", type=float, default=7.0, help="of each measurement")
+    parser.add_argument("--seconds", type=float, default=7.0, help="seconds of each measurement")
     parser.add_argument("--calibration", type=float, default=60.0, help="seconds of each service's calibration")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="argosy-plan-") as folder:

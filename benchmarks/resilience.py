@@ -132,7 +132,7 @@ def waited(look: Callable[[], T | None], what: str) -> T:
     deadline_s = time.monotonic() + WAIT_S
     while not (found := look()):
         if time.monotonic() > deadline_s:
-            raise SystemExit(f"{what}: not within {WAIT_S:.0f} s")
+            raise SystemExit(f"{what} was not reached within {WAIT_S:.0f} s")
         time.sleep(POLL_S)
     return found
 

@@ -50,15 +50,15 @@ def run_missing(given: argparse.Namespace) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", nargs="?", choices=("run", "report", "aims"), help="without it, all three")
-    parser.add_argument("--data", type=Path, help="folder that holds traces/; without it, steady load only")
+    parser.add_argument("what", nargs="?", choices=("run", "report", "aims"), help="default: all three")
+    parser.add_argument("--data", type=Path, help="folder with traces/; default: steady load only")
     parser.add_argument("--only", nargs="+", choices=tuple(CASES), default=tuple(CASES), metavar="CASE")
     parser.add_argument("--policies", nargs="+", choices=tuple(CONTENDERS), default=tuple(CONTENDERS))
-    parser.add_argument("--since", type=int, default=0, help="the first seed")
+    parser.add_argument("--since", type=int, default=0, help="first seed")
     parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--again", action="store_true", help="also what is there already")
+    parser.add_argument("--again", action="store_true", help="also repeat finished runs")
     parser.add_argument("--points", action="store_true", help="report every point of the curves too")
-    parser.add_argument("--pictures", type=Path, default=FOLDER, help="folder for them")
+    parser.add_argument("--pictures", type=Path, default=FOLDER, help="folder for the pictures")
     given = parser.parse_args()
     chosen = [CASES[name] for name in given.only]
     if given.what in (None, "run"):

@@ -168,10 +168,10 @@ def table(heads: list[str], rows: list[list[str]]) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seconds", type=int, default=75, help="of the high load, for each policy")
+    parser.add_argument("--seconds", type=int, default=75, help="seconds of the high load, for each policy")
     parser.add_argument("--only", nargs="+", default=POLICIES, choices=POLICIES)
     parser.add_argument("--no-embedding", action="store_true")
-    parser.add_argument("--decisions", action="store_true", help="print what was decided")
+    parser.add_argument("--decisions", action="store_true", help="print the decisions")
     parser.add_argument("--seed", type=int, default=1)
     given = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="argosy-scaling-") as folder:
