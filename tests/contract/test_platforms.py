@@ -65,6 +65,7 @@ async def test_it_says_what_a_replica_uses(platform: Platform) -> None:
     assert usage.memory_bytes > 0
     assert usage.cpu_s >= 0
     assert platform.usage("nobody-1") is None
+    assert platform.blocked("nobody-1") is None
 
 
 async def test_stopping_ends_it_tells_the_listeners_and_may_be_repeated(platform: Platform) -> None:

@@ -92,7 +92,7 @@ REQUESTS: dict[str, Bad] = {
     "not UTF-8": Bad(SEARCH, *INVALID, "not valid JSON", None, None, b'{"query": "\xff\xfe"}', JSON_HEADERS),
     "an array": Bad(SEARCH, *INVALID, "JSON object", None, [1, 2]),
     "a number as query": Bad(SEARCH, *INVALID, "string", "query", {"query": 5}),
-    "a text as top_k": Bad(SEARCH, *INVALID, "integer", "top_k", {"query": "x", "top_k": "many"}),
+    "a text as top_k": Bad(SEARCH, *INVALID, "whole number", "top_k", {"query": "x", "top_k": "many"}),
     "messages as text": Bad(CHAT, *INVALID, "array", "messages", {"model": "argosy", "messages": "hello"}),
     "unknown mode": Bad(SEARCH, *INVALID, "hybrid", "mode", {"query": "x", "mode": "psychic"}),
     "top_k 0": Bad(SEARCH, *INVALID, "1", "top_k", {"query": "x", "top_k": 0}),

@@ -92,12 +92,16 @@ def _print(seen: Seen, as_json: bool) -> None:
 
 
 def _print_view(view: FleetView) -> None:
+    from argosy.contracts.fleet import Health
+
     now_s = time.time()
     colour = {"HEALTHY": "green", "DEGRADED": "yellow"}.get(view.status.value, "red")
     up = output.ago(view.controller.started_at, now_s)
     output.line(
         f"{view.status.value}  controller {view.controller.version}, pid {view.controller.pid}, up {up}", color=colour
     )
+    if view.controller.status is not Health.HEALTHY:
+        output.line(f"Controller {view.controller.status.value}: {view.controller.reason}", color="yellow")
     output.line()
     output.table(SERVICE_COLUMNS, [_service_row(service, now_s) for service in view.services])
     output.line()

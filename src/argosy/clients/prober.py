@@ -47,12 +47,19 @@ class Prober:
 
     async def _probe(self, balancer: Balancer, endpoint: Endpoint) -> None:
         report = None
-        timeout = aiohttp.ClientTimeout(total=TIMEOUT_S)
         try:
-            with contextlib.suppress(aiohttp.ClientError, TimeoutError, OSError):
-                address = url_at(endpoint.url, PATH)
-                async with self._session.get(address, timeout=timeout, allow_redirects=False) as response:
-                    report = LoadReport.parse(response.headers.get(LOAD_HEADER))
+            report = await self._asked(endpoint)
         finally:
-            del self._running[endpoint.id]
-        balancer.probed(endpoint.id, report)
+            # An endpoint left in here would never be asked again.
+            self._running.pop(endpoint.id, None)
+            balancer.probed(endpoint.id, report)
+
+    async def _asked(self, endpoint: Endpoint) -> LoadReport | None:
+        """The replica's report; None when it gives none."""
+        with contextlib.suppress(aiohttp.ClientError, TimeoutError, OSError):
+            timeout = aiohttp.ClientTimeout(total=TIMEOUT_S)
+            async with self._session.get(
+                url_at(endpoint.url, PATH), timeout=timeout, allow_redirects=False
+            ) as response:
+                return LoadReport.parse(response.headers.get(LOAD_HEADER))
+        return None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 from collections.abc import Callable
 
 import aiohttp
@@ -24,6 +25,7 @@ from argosy.config.models import Services
 from argosy.contracts.balance import BalanceExplanation
 from argosy.contracts.fleet import Calls
 from argosy.serving.kit import Kit
+from argosy.serving.loops import Loops
 
 CONNECTIONS = 512
 
@@ -31,11 +33,20 @@ CONNECTIONS = 512
 class Upstreams:
     """One per process. `start` before use, `stop` after the last request."""
 
-    def __init__(self, services: Services, controller_url: str, token: str, on_version: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        services: Services,
+        controller_url: str,
+        token: str,
+        on_version: Callable[[str], None],
+        loops: Loops | None = None,
+    ) -> None:
+        """`loops` runs the background work and reports what fails there."""
         self._services = services
         self._controller_url = controller_url
         self._token = token
         self._on_version = on_version
+        self._loops = loops or Loops()
         self._following: asyncio.Task[None] | None = None
         self._background: list[asyncio.Task[None]] = []
 
@@ -46,7 +57,7 @@ class Upstreams:
         def note(version: str) -> None:
             kit.readiness.endpoints_version = version
 
-        made = cls(kit.fleet.services, kit.record.controller_url, kit.record.token, note)
+        made = cls(kit.fleet.services, kit.record.controller_url, kit.record.token, note, kit.loops)
         kit.calls = made.calls
         kit.balance = made.balance
         kit.metrics.registry.register(CallMetrics(made.calling))
@@ -84,8 +95,9 @@ class Upstreams:
         self.store = StoreClient(self.transport)
         self.status = StatusClient(self._session, self._controller_url, self._token)
         follower = Follower(self.directory, self._controller_url, self._token, self._on_version)
-        self._following = asyncio.create_task(follower.run(self._session))
-        self._background = [self._following, asyncio.create_task(Prober(self.directory, self._session).run())]
+        prober = Prober(self.directory, self._session)
+        self._following = self._loops.start("following of endpoints", functools.partial(follower.run, self._session))
+        self._background = [self._following, self._loops.start("load probes", prober.run)]
         await self.directory.received()
 
     async def stop(self) -> None:

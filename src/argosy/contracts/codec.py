@@ -11,6 +11,7 @@ import msgspec
 import msgspec.inspect
 
 from argosy.contracts.errors import InvalidRequest
+from argosy.contracts.strict_json import parse, printable
 
 MSGPACK = "application/msgpack"
 JSON = "application/json"
@@ -33,29 +34,35 @@ def frame(message: msgspec.Struct) -> bytes:
 
 
 def decode(body: bytes, into: type[T], content_type: str = MSGPACK) -> T:
-    """The message in `body`. Raises: InvalidRequest naming the field that does not fit."""
+    """Return the message in `body`. Decoding stops at the first field that does not fit.
+
+    Raises: InvalidRequest naming that field.
+    """
     try:
         if content_type == JSON:
-            return msgspec.json.decode(body, type=into)
+            return msgspec.convert(parse(body), type=into, str_keys=True)
         return msgspec.msgpack.decode(body, type=into)
-    except (msgspec.DecodeError, msgspec.ValidationError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, OverflowError, RecursionError) as error:
         raise _said(error, into) from error
 
 
 def _said(error: Exception, into: type[object]) -> InvalidRequest:
-    """The decoder's words in ours: the field, what is wrong with it, and the nearest known one where it is unknown."""
+    """Turn the decoder's error into ours: the field, what is wrong, and the nearest known field for an unknown one."""
     unknown = _UNKNOWN.match(str(error))
     if unknown is not None:
-        name = unknown[1]
+        name = printable(unknown[1])
         known = _fields(into)
         close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
         remedy = (
             f'Did you mean "{close[0]}"?' if close else f"Known are {', '.join(known)}." if known else "Leave it out."
         )
-        return InvalidRequest(f'Unknown field "{name[:60]}". {remedy}', param=name[:60])
-    what, _, path = str(error).partition(" - at `$")
-    param = path.strip("`.") or None
-    return InvalidRequest(f"The body does not fit{f' at {param}' if param else ''}: {what}. Correct it.", param=param)
+        return InvalidRequest(f'Unknown field "{name}". {remedy}', param=name)
+    if not isinstance(error, msgspec.DecodeError):
+        return InvalidRequest("The body is not a message of ours. Correct it.")
+    what, path = _PLACE.match(str(error)).groups("")  # type: ignore[union-attr]  # it matches any text
+    param = path.lstrip(".") or None
+    said = _TYPE.sub(lambda found: " or ".join(_WORDS.get(name, name) for name in found[1].split(" | ")), what)
+    return InvalidRequest(f"The body does not fit{f' at {param}' if param else ''}: {said}. Correct it.", param=param)
 
 
 def _fields(into: type[object]) -> list[str]:
@@ -73,4 +80,8 @@ def _names(info: msgspec.inspect.Type) -> list[str]:
     return _names(inner) if inner is not None else []
 
 
+_PLACE = re.compile(r"(?s)(.*?)(?: - at (?:`key` in )?`\$([^`]*)`)?\Z")
+_TYPE = re.compile(r"`([a-z |]+)`")
+_WORDS = {"str": "a string", "int": "a whole number", "float": "a number", "bool": "true or false", "array": "an array"}
+_WORDS |= {"object": "an object", "bytes": "base64", "tuple": "an array"}
 _UNKNOWN = re.compile(r"Object contains unknown field `([^`]*)`")

@@ -9,6 +9,16 @@ import msgspec
 
 from argosy.contracts.store import Metadata
 
+MAX_SOURCE_CHARS = 2048
+MAX_TITLE_CHARS = 512
+MAX_METADATA_KEYS = 64
+MAX_METADATA_KEY_CHARS = 128
+MAX_METADATA_VALUE_CHARS = 4096
+MAX_METADATA_BYTES = 16 * 2**10
+"""Of all of one document's metadata, written as JSON."""
+MAX_TEXTS_BYTES = 32 * 2**20
+"""Of an upload in JSON. A longer text is sent as a file."""
+
 
 class DocumentStatus(enum.StrEnum):
     QUEUED = "queued"
@@ -42,19 +52,27 @@ class Accepted(msgspec.Struct):
     estimated_seconds: float | None
 
 
+def _documented(**schema: object) -> msgspec.Meta:
+    """A bound for the API's description; the documents service checks it with an error that names the remedy."""
+    return msgspec.Meta(extra_json_schema=schema)
+
+
+CollectionName = Annotated[str, _documented(pattern="^[a-z0-9_-]{1,64}$")]
+
+
 class TextDocument(msgspec.Struct, forbid_unknown_fields=True):
-    text: str
-    id: str | None = None
-    title: str | None = None
-    metadata: Metadata = {}
+    text: Annotated[str, _documented(minLength=1)]
+    id: Annotated[str | None, _documented(minLength=1, maxLength=MAX_SOURCE_CHARS)] = None
+    title: Annotated[str | None, _documented(maxLength=MAX_TITLE_CHARS)] = None
+    metadata: Annotated[Metadata, _documented(maxProperties=MAX_METADATA_KEYS)] = {}
 
 
 class TextUpload(msgspec.Struct, forbid_unknown_fields=True):
     """The JSON form of an upload."""
 
-    documents: list[TextDocument]
-    collection: str = "default"
-    group: str | None = None
+    documents: Annotated[list[TextDocument], _documented(minItems=1)]
+    collection: CollectionName = "default"
+    group: Annotated[str | None, _documented(pattern="^[A-Za-z0-9_-]{1,64}$")] = None
     """Requests of one group take turns with other senders as one."""
 
 
@@ -65,15 +83,15 @@ UNREADABLE_FILE = "unreadable_file"
 class RefusedDocument(msgspec.Struct, forbid_unknown_fields=True):
     """A document that was not taken, and why."""
 
-    name: str
-    source: str
+    name: Annotated[str, _documented(minLength=1)]
+    source: Annotated[str, _documented(minLength=1, maxLength=MAX_SOURCE_CHARS)]
     error: DocumentFault
     bytes: Annotated[int, msgspec.Meta(ge=0, le=2**53)] = 0
 
 
 class RefusedUpload(msgspec.Struct, forbid_unknown_fields=True):
-    documents: list[RefusedDocument]
-    collection: str = "default"
+    documents: Annotated[list[RefusedDocument], _documented(minItems=1)]
+    collection: CollectionName = "default"
 
 
 class DocumentView(msgspec.Struct):
@@ -182,5 +200,33 @@ class CollectionView(msgspec.Struct):
     created_at: float
 
 
-class CollectionCreate(msgspec.Struct, forbid_unknown_fields=True):
+class CollectionList(msgspec.Struct):
+    """By name."""
+
+    collections: list[CollectionView]
+
+
+class Forgotten(msgspec.Struct):
+    """The answer to a document's deletion."""
+
+    id: str
+    deleted: bool = True
+
+
+class Dropped(msgspec.Struct):
+    """The answer to a collection's deletion; `documents` is how many were in it."""
+
     name: str
+    documents: int
+    deleted: bool = True
+
+
+class Cancelled(msgspec.Struct):
+    """The answer to a batch's cancellation; `cancelled` is how many of its documents it reached."""
+
+    id: str
+    cancelled: int
+
+
+class CollectionCreate(msgspec.Struct, forbid_unknown_fields=True):
+    name: CollectionName

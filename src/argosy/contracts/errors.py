@@ -74,6 +74,12 @@ class StartError(ArgosyError):
     code = "start_failed"
 
 
+class SupervisionLost(ArgosyError):
+    """The controller no longer watches the fleet and ends; requests are served without it until the next one starts."""
+
+    code = "supervision_lost"
+
+
 class Unauthorized(ArgosyError):
     code = "unauthorized"
     kind = "authentication_error"

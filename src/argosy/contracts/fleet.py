@@ -3,10 +3,19 @@
 from __future__ import annotations
 
 import enum
+from typing import Annotated
 
 import msgspec
+from msgspec import Meta
 
 SERVICES = ("store", "embedding", "documents", "retrieval", "generation", "gateway")
+
+
+Count = Annotated[int, Meta(ge=0, le=2**53)]
+Figure = Annotated[float, Meta(ge=0, le=1e15)]
+"""A measurement. What is negative or beyond all measure is refused where a message is read, and stands for no answer:
+decisions are made on these.
+"""
 
 
 class Health(enum.StrEnum):
@@ -43,25 +52,25 @@ class EndpointSet(msgspec.Struct):
 class Load(msgspec.Struct):
     """A replica's load, as it reports it on every answer and in its status."""
 
-    in_flight: int = 0
-    queued: int = 0
-    requests: int = 0
-    errors: int = 0
-    rejected: int = 0
-    latency_ms: float = 0.0
-    cpu_utilization: float = 0.0
-    mem_utilization: float = 0.0
-    overloaded: int = 0
+    in_flight: Count = 0
+    queued: Count = 0
+    requests: Count = 0
+    errors: Count = 0
+    rejected: Count = 0
+    latency_ms: Figure = 0.0
+    cpu_utilization: Figure = 0.0
+    mem_utilization: Figure = 0.0
+    overloaded: Count = 0
     """Requests that failed for want of capacity: 429, 504, and a 503 that is not about another service."""
-    named: dict[str, float] = {}
+    named: dict[str, Figure] = {}
     """What the service measures itself, by name."""
 
 
 class Calls(msgspec.Struct, array_like=True):
     """What a caller saw of one replica, since it knows it: calls that ended, and those that failed by its fault."""
 
-    ended: int = 0
-    failed: int = 0
+    ended: Count = 0
+    failed: Count = 0
     out: str = ""
     """Why the caller sends it nothing now; empty where it does."""
 
@@ -116,6 +125,9 @@ class ControllerView(msgspec.Struct):
     pid: int
     started_at: float
     version: str
+    status: Health = Health.HEALTHY
+    """DEGRADED while one of its loops fails, UNHEALTHY when supervision has ended."""
+    reason: str = ""
 
 
 class FleetView(msgspec.Struct):

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import msgspec
+
+Count = Annotated[int, msgspec.Meta(ge=0, le=10**12)]
+Sentence = Annotated[str, msgspec.Meta(max_length=2048)]
 
 QUANTILES = (0.02, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99)
 ASKABLE = ("embedding", "retrieval", "generation")
@@ -14,22 +19,22 @@ GENERATOR = "load generator"
 class LoadStep(msgspec.Struct, frozen=True):
     """Requests of one rate through the gateway, sent when they were due whether or not others were answered."""
 
-    replicas: int
+    replicas: Count
     rate_rps: float
     seconds: float
-    answered: int
+    answered: Count
     """Within those seconds, and well."""
-    refused: int
+    refused: Count
     """For want of capacity: 429 and 503."""
-    failed: int
+    failed: Count
     """For any other reason."""
     mean_ms: float
-    latency_ms: list[float]
+    latency_ms: Annotated[list[float], msgspec.Meta(max_length=len(QUANTILES))]
     """At QUANTILES, counted from the time a request was due; empty where none was answered."""
     p95_ms: tuple[float, float, float] | None
     """Low, measured, high: 95 % by order statistics."""
     saturated: bool
-    cpu_s: dict[str, float] = {}
+    cpu_s: Annotated[dict[str, float], msgspec.Meta(max_length=1000)] = {}
     """Taken by the replicas of each service during the step."""
     idle_cores: float | None = None
     """Of the machine, on average."""
@@ -42,10 +47,10 @@ class LoadStep(msgspec.Struct, frozen=True):
 class Calibration(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A bounded load test of a service at one number of replicas: the body of `POST /v1/services/NAME/calibration`."""
 
-    asked: str
+    asked: Sentence
     """What was sent, as `METHOD /path`."""
     steps: list[LoadStep]
-    stopped: str
+    stopped: Sentence
     """Why it ended."""
     at: float = 0.0
     """Wall time; the controller's when it took it."""
@@ -69,7 +74,7 @@ class PlanRequest(msgspec.Struct, forbid_unknown_fields=True):
     rps: float
     p95_ms: float | None = None
     """Without it twice what a request takes while nothing else runs."""
-    service: str | None = None
+    service: Annotated[str, msgspec.Meta(max_length=128)] | None = None
 
 
 class PlanPoint(msgspec.Struct):

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import enum
+from typing import Annotated
 
 import msgspec
+
+Number = Annotated[int, msgspec.Meta(ge=0, le=100_000)]
+"""Of replicas."""
 
 
 class Action(enum.StrEnum):
@@ -97,7 +101,7 @@ class ScalingView(msgspec.Struct):
 class ScaleOrder(msgspec.Struct, forbid_unknown_fields=True):
     """The body of `POST /v1/services/{name}/scale`. Without `replicas` the policy decides again."""
 
-    replicas: int | None = None
+    replicas: Number | None = None
     expires_s: float | None = None
 
 
@@ -107,10 +111,10 @@ class ScalingChange(msgspec.Struct, forbid_unknown_fields=True):
     `thresholds` are settings of the policy in force, by the names in [services.NAME.scaling.POLICY].
     """
 
-    policy: str | None = None
+    policy: Annotated[str, msgspec.Meta(max_length=64)] | None = None
     shadow: bool | None = None
-    min_instances: int | None = None
-    max_instances: int | None = None
-    current_instances: int | None = None
+    min_instances: Number | None = None
+    max_instances: Number | None = None
+    current_instances: Number | None = None
     cooldown: float | None = None
-    thresholds: dict[str, object] | None = None
+    thresholds: Annotated[dict[str, object], msgspec.Meta(max_length=100)] | None = None

@@ -7,14 +7,15 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Iterable
 from pathlib import Path
 
 import msgspec
 
 from argosy.config.models import CustomSettings, Fleet
-from argosy.contracts.errors import NotFound
-from argosy.contracts.fleet import Endpoint, FleetView, ServiceView, StartReport
+from argosy.contracts.errors import ArgosyError, NotFound, StorageFull, SupervisionLost
+from argosy.contracts.fleet import Endpoint, FleetView, Health, ServiceView, StartReport
+from argosy.contracts.request import Clock
 from argosy.control.discovery.emptied import emptied
 from argosy.control.discovery.publisher import Publisher
 from argosy.control.events.feed import Feed
@@ -26,18 +27,22 @@ from argosy.control.planning.plans import Plans
 from argosy.control.platforms.platform import Launch, Platform, Replica
 from argosy.control.prediction.forecaster import Forecaster
 from argosy.control.prediction.series import Series
+from argosy.control.scaling.predictor import FORECASTING
 from argosy.control.scaling.reader import Reader
 from argosy.control.scaling.scaler import Scaler
 from argosy.control.startup import Startup
-from argosy.control.supervision.supervisor import Supervisor
+from argosy.control.supervision.loop_watch import LoopWatch
+from argosy.control.supervision.supervisor import MOST_FAILURES, Supervisor
 from argosy.control.supervision.watchdog import Rules
 from argosy.control.topology.waves import start_waves
+from argosy.serving.loops import Loops
 from argosy.telemetry.logs import logger
 
 FIRST_REVISION = "r1"
 STRANGER_GRACE_S = 10.0
 LITTLE_ROOM_BYTES = 16 * 2**20
 """With less of it free, a replica that ends has the disk to blame: the store alone maps files of that size."""
+PUBLISHING, TELLING = "publication of endpoints", "report of health changes"
 
 log = logger("controller")
 
@@ -53,6 +58,7 @@ class Controller:
         history: History,
         public_port: int,
         on_start: Callable[[StartReport], None] = lambda report: None,
+        clock: Clock = time.monotonic,
     ) -> None:
         self.fleet = fleet
         self.publisher = publisher
@@ -62,6 +68,10 @@ class Controller:
         self._waves = start_waves(self._services)
         self._platform = platform
         self._prober = prober
+        self._history = history
+        self._loops = Loops(self._loop_changed, clock=clock)
+        self._lost = ""
+        """Why nobody supervises the fleet any more; empty while somebody does."""
         self._observed = Observed(self._services, self._waves, time.time(), feed)
         rules = Rules(probe_interval_s=fleet.fleet.probe_interval_s)
         self._supervisor = Supervisor(
@@ -73,9 +83,17 @@ class Controller:
             self._launch,
             self._changed,
             rules,
+            clock,
             disk_is_full=lambda: _is_full(history.folder),
+            loops=self._loops,
         )
-        self.forecaster = Forecaster(self._services, history, Series(history.folder))
+        self.forecaster = Forecaster(
+            self._services,
+            history,
+            Series(history.folder),
+            clock=clock,
+            on_failed=lambda error: self._loops.failed(FORECASTING, error),
+        )
         self.scaler = Scaler(
             self._services,
             Reader(self._services, platform, self._observed, fleet.fleet.probe_interval_s),
@@ -85,17 +103,40 @@ class Controller:
             history,
             interval_s=fleet.fleet.monitoring_interval_s,
             predictor=self.forecaster,
+            clock=clock,
+            loops=self._loops,
         )
         self.advice = Advice(self._services, self.scaler, self.forecaster)
         self.plans = Plans(self._services, platform, self.scaler, self.forecaster, history)
-        self._startup = Startup(self._services, self._waves, self._supervisor.bring_up)
+        self._startup = Startup(self._services, self._waves, self._supervisor.bring_up, clock)
         self._on_start = on_start
         self._removed: set[str] = set()
         """Services that an earlier controller ran and that the fleet file no longer has."""
         self._stopping = asyncio.Event()
+        self._loop_watch = LoopWatch()
+        self._again: asyncio.TimerHandle | None = None
+        """The next try of what `_changed` could not do."""
 
     def view(self) -> FleetView:
-        return self._observed.fleet(self._platform.replicas())
+        """The fleet is DEGRADED at best while the controller is not well: nobody would notice the next failure."""
+        seen = self._observed.fleet(self._platform.replicas())
+        status, reason = self.health()
+        if status is Health.HEALTHY:
+            return seen
+        own = msgspec.structs.replace(seen.controller, status=status, reason=reason)
+        fleet = Health.DEGRADED if seen.status is Health.HEALTHY else seen.status
+        return msgspec.structs.replace(seen, controller=own, status=fleet)
+
+    def health(self) -> tuple[Health, str]:
+        """The controller's own status, and the reason where it is not HEALTHY."""
+        if self._lost:
+            return Health.UNHEALTHY, self._lost
+        reasons = self._loops.reasons()
+        return (Health.DEGRADED, "; ".join(reasons)) if reasons else (Health.HEALTHY, "")
+
+    async def keep(self, name: str, run: Callable[[], Awaitable[None]]) -> None:
+        """Run something beside the loops of the controller, as one of them; see `Loops.keep`."""
+        await self._loops.keep(name, run)
 
     def service(self, name: str) -> ServiceView:
         """Raises: NotFound, naming the services there are."""
@@ -136,26 +177,73 @@ class Controller:
         self._stopping.set()
 
     async def run(self) -> None:
-        """Adopts what lives, starts what is missing, watches until `ask_to_stop`, then stops everything in order."""
+        """Adopt what lives, start what is missing, watch until `ask_to_stop`, then stop everything in order.
+
+        Raises: SupervisionLost, nobody watches the fleet any more; its replicas are left alive.
+        """
         await self._prober.start()
         self.feed.add("controller", "controller", "absent", "running", f"pid {os.getpid()}")
         try:
-            adopted = await self._end_strangers(await self._platform.adopt())
-            for replica_id, probe in (await self._prober.probe_all(adopted)).items():
-                self._observed.saw(replica_id, probe)
-            self.scaler.restore({replica.service for replica in adopted})
-            self._publish()
-            working = asyncio.create_task(self._work())
-            await self._stopping.wait()
-            await _cancelled(working)
+            await self._adopt()
+            await self._supervise()
+            await self._loops.close()
             await self._supervisor.close()
             await self._stop_in_order()
-        finally:
             self.feed.add("controller", "controller", "running", "stopped", "asked to")
-            await self._supervisor.close()
-            await self._prober.stop()
-            await self._platform.close()
-            await self.forecaster.close()
+        except Exception as error:
+            self._lost = self._lost or f"the controller failed ({type(error).__name__})"
+            self.feed.add("controller", "controller", "running", "failed", self._lost)
+            log.error("supervision lost", reason=self._lost, exc_info=error)
+            if isinstance(error, ArgosyError):
+                raise
+            raise SupervisionLost(_lost_message(self._lost)) from error
+        finally:
+            await self._loops.close()
+            for end in (self._supervisor.close, self._prober.stop, self._platform.close, self.forecaster.close):
+                try:
+                    await end()
+                except Exception as error:
+                    log.error("not closed", exc_info=error)
+
+    async def _adopt(self) -> None:
+        adopted = await self._end_strangers(await self._platform.adopt())
+        probes = await self._prober.probe_all(adopted)
+        alive = {replica.id for replica in self._platform.replicas()}
+        for replica_id, probe in probes.items():
+            if replica_id in alive:  # what was seen of one that has ended meanwhile would be taken for the next one's
+                self._observed.saw(replica_id, probe)
+        self.scaler.restore({replica.service for replica in adopted})
+        self._publish()
+
+    async def _supervise(self) -> None:
+        """Returns when it is asked to stop. Raises: SupervisionLost."""
+        supervision = self._loops.start("supervision", self._start_and_keep, most_failures=MOST_FAILURES)
+        self._loops.start("scaling", self.scaler.run)
+        self._loops.start(FORECASTING, self.forecaster.run)
+        self._loops.start("history", self._watch_history)
+        self._loops.start("event loop", self._loop_watch.run)
+        asked = asyncio.create_task(self._stopping.wait())
+        try:
+            await asyncio.wait({supervision, asked}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            asked.cancel()
+        if not self._stopping.is_set():
+            error = None if supervision.cancelled() else supervision.exception()
+            why = (
+                "it ended" if error is None else f"{MOST_FAILURES} errors in a row, the last one {type(error).__name__}"
+            )
+            self._lost = f"supervision has ended ({why})"
+            raise SupervisionLost(_lost_message(self._lost)) from error
+
+    async def _watch_history(self) -> None:
+        """Raises: StorageFull, the history cannot be kept now; events and learnt values wait in memory."""
+        while True:
+            if self._history.problem:
+                raise StorageFull(f"control.db: {self._history.problem}")
+            await asyncio.sleep(self.fleet.fleet.probe_interval_s)
+
+    def _loop_changed(self, name: str, before: str, after: str, why: str) -> None:
+        self.feed.add("controller", "controller", f"{name} {before}", f"{name} {after}", why)
 
     async def _end_strangers(self, adopted: list[Replica]) -> list[Replica]:
         """Replicas of services that the fleet file no longer has are stopped. Returns: the others."""
@@ -163,30 +251,42 @@ class Controller:
         self._removed = {replica.service for replica in strangers}
         for replica in strangers:
             self.feed.add("replica", replica.id, "adopted", "stopping", f"{replica.service} is not in the fleet file")
-        await asyncio.gather(*(self._platform.stop(replica.id, STRANGER_GRACE_S) for replica in strangers))
+        await self._stop_all((replica.id, STRANGER_GRACE_S) for replica in strangers)
         return [replica for replica in adopted if replica not in strangers]
 
-    async def _work(self) -> None:
-        """Starts the fleet and keeps it up; what has started is scaled whatever the others still do."""
-        async with asyncio.TaskGroup() as tasks:
-            for work in (self._start_and_keep(), self.scaler.run(), self.forecaster.run()):
-                tasks.create_task(work)
-
     async def _start_and_keep(self) -> None:
-        await self._startup.run()
-        try:
-            self._on_start(self.start_report())
-        except Exception as error:  # who was to be told may be gone; the fleet is not
-            log.warning("the start was not told", reason=str(error))
+        if not self._startup.report().finished:
+            await self._startup.run()
+            try:
+                self._on_start(self.start_report())
+            except Exception as error:  # who was to be told may be gone; the fleet is not
+                log.warning("start not reported", reason=str(error))
         self._changed()
         await self._supervisor.run()
 
     def _changed(self) -> None:
-        """Who can serve may have changed: tell callers and the feed. Nothing is published before adoption is done."""
-        if self.publisher.current is not None and not self._stopping.is_set():
+        """Who can serve may have changed: tell callers and the feed. Nothing is published before adoption is done.
+
+        Never raises: it is called in the middle of decisions that must be carried out. What failed is tried again.
+        """
+        if self._stopping.is_set():
+            return
+        for name, tell in ((PUBLISHING, self._publish_again), (TELLING, self._tell_changes)):
+            try:
+                tell()
+            except Exception as error:
+                backoff_s = self._loops.failed(name, error)
+                if self._again is not None:
+                    self._again.cancel()
+                self._again = asyncio.get_running_loop().call_later(backoff_s, self._changed)
+
+    def _publish_again(self) -> None:
+        if self.publisher.current is not None:
             self._publish()
-            if self._startup.report().finished:
-                self._observed.tell_changes(self._platform.replicas())
+
+    def _tell_changes(self) -> None:
+        if self.publisher.current is not None and self._startup.report().finished:
+            self._observed.tell_changes(self._platform.replicas())
 
     def _publish(self) -> None:
         replicas, current = self._platform.replicas(), self.publisher.current
@@ -215,21 +315,23 @@ class Controller:
         """Dependants before what they depend on, so that the entrance closes first."""
         for wave in reversed(self._waves):
             stopping = [r for r in self._platform.replicas() if r.service in wave]
-            await asyncio.gather(
-                *(self._platform.stop(r.id, self._services[r.service].drain_timeout_s) for r in stopping)
-            )
+            await self._stop_all((r.id, self._services[r.service].drain_timeout_s) for r in stopping)
         log.info("all stopped")
 
+    async def _stop_all(self, replicas: Iterable[tuple[str, float]]) -> None:
+        """Stops each within its grace. One that cannot be stopped keeps nobody else running."""
+        asked = list(replicas)
+        ends = await asyncio.gather(*(self._platform.stop(*each) for each in asked), return_exceptions=True)
+        for (replica_id, _), end in zip(asked, ends, strict=True):
+            if isinstance(end, Exception):
+                log.error("not stopped", replica_id=replica_id, exc_info=end)
 
-async def _cancelled(task: asyncio.Task[None]) -> None:
-    """Whatever became of the task: stopping the fleet goes on."""
-    task.cancel()
-    try:
-        await task
-    except asyncio.CancelledError:
-        return
-    except Exception as error:
-        log.error("the controller's work had failed", exc_info=error)
+
+def _lost_message(reason: str) -> str:
+    return (
+        f"The controller ends: {reason}. Requests are still served; run 'argosy up' to have the fleet supervised again,"
+        " and see: argosy logs controller"
+    )
 
 
 def stop_waves(fleet: Fleet) -> list[list[str]]:

@@ -6,28 +6,36 @@ import asyncio
 import contextlib
 import os
 import signal
+import sqlite3
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import uvicorn
+from starlette.types import ASGIApp
 
 from argosy.config.models import Fleet
-from argosy.contracts.errors import StartError
+from argosy.contracts.errors import StartError, Unavailable
 from argosy.contracts.fleet import StartReport
 from argosy.control import record as controller_record
 from argosy.control.api.app import create_admin_app
 from argosy.control.controller import STRANGER_GRACE_S, Controller, stop_waves
 from argosy.control.discovery.publisher import Publisher
 from argosy.control.events.feed import Feed
-from argosy.control.history import History
+from argosy.control.history import History, is_damaged, set_aside
 from argosy.control.monitoring.prober import Prober
 from argosy.control.platforms.externals import WithExternals
 from argosy.control.platforms.local import LocalPlatform
+from argosy.control.prediction.series import Series
 from argosy.control.preflight import fleet_token, free_port, prepare_data_dir
 from argosy.control.record import ControllerRecord
 from argosy.serving import runfile
+from argosy.telemetry.logs import logger
 from argosy.version import VERSION
+
+ADMIN_STOP_S = 5.0
+
+log = logger("main")
 
 
 async def run(
@@ -71,7 +79,7 @@ async def _run_locked(
         fleet_json=fleet.model_dump_json(),
     )
     token = fleet_token(data_dir)
-    history = History(data_dir)
+    history = _history(data_dir)
     platform = LocalPlatform(data_dir, record.fleet_json, token, record.admin_url)
     controller = Controller(
         fleet,
@@ -83,33 +91,22 @@ async def _run_locked(
         public_port,
         on_start,
     )
-    server = _AdminServer(
-        uvicorn.Config(
-            create_admin_app(controller, token),
-            host=host,
-            port=admin_port,
-            lifespan="off",
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            timeout_graceful_shutdown=1,
-        )
-    )
+    admin = _Admin(create_admin_app(controller, token), host, admin_port)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, controller.ask_to_stop)
-    serving = asyncio.create_task(server.serve())
-    while not server.started:
-        if serving.done():
-            raise StartError(f"The admin API cannot listen on port {admin_port}. Choose another with --admin-port.")
-        await asyncio.sleep(0.01)
-    controller_record.write(data_dir, record)
-    on_listening(record)
     try:
-        await controller.run()
+        await admin.start()
+        controller_record.write(data_dir, record)
+        on_listening(record)
+        keeping = asyncio.create_task(controller.keep("admin API", admin.serve))
+        try:
+            await controller.run()
+        finally:
+            await admin.stop()
+            keeping.cancel()
+            await asyncio.gather(keeping, return_exceptions=True)
     finally:
-        server.should_exit = True
-        await serving
         history.close()
     return controller.start_report()
 
@@ -123,7 +120,12 @@ async def stop_without_controller(data_dir: Path, fleet: Fleet) -> int:
     for wave in [list(strangers), *stop_waves(fleet)]:
         stopping = [replica for replica in alive if replica.service in wave]
         grace_s = {name: settings.drain_timeout_s for name, settings in services.items()}
-        await asyncio.gather(*(platform.stop(r.id, grace_s.get(r.service, STRANGER_GRACE_S)) for r in stopping))
+        ends = await asyncio.gather(
+            *(platform.stop(r.id, grace_s.get(r.service, STRANGER_GRACE_S)) for r in stopping), return_exceptions=True
+        )
+        for replica, end in zip(stopping, ends, strict=True):
+            if isinstance(end, Exception):  # one that cannot be stopped keeps nobody else running
+                log.error("not stopped", replica_id=replica.id, exc_info=end)
     await platform.close()
     return len(alive)
 
@@ -134,6 +136,89 @@ class _AdminServer(uvicorn.Server):
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield
+
+
+class _Admin:
+    """The admin API's server, and the one after it when it ends before it is told to."""
+
+    def __init__(self, app: ASGIApp, host: str, port: int) -> None:
+        self._app = app
+        self._host = host
+        self._port = port
+        self._server = self._new()
+        self._serving: asyncio.Task[None] | None = None
+        self._stopping = False
+
+    async def start(self) -> None:
+        """Returns once it listens. Raises: StartError."""
+        self._server = self._new()
+        self._serving = serving = asyncio.create_task(self._serve(self._server))
+        while not self._server.started:
+            if serving.done():
+                serving.result()
+                raise StartError(f"The admin API ended while it started on port {self._port}.")
+            await asyncio.sleep(0.01)
+
+    async def serve(self) -> None:
+        """Serve until `stop`. Raises: StartError, it cannot listen; Unavailable, it ended by itself: call it again."""
+        if self._serving is None or self._serving.done():
+            await self.start()
+        assert self._serving is not None
+        await asyncio.wait({self._serving})
+        if not self._stopping:
+            self._serving.result()
+            raise Unavailable("The admin API has ended unasked.")
+
+    async def stop(self) -> None:
+        """Let answers that are under way end, for a moment."""
+        self._stopping = True
+        self._server.should_exit = True
+        if self._serving is not None:
+            await asyncio.wait({self._serving}, timeout=ADMIN_STOP_S)
+            self._serving.cancel()
+            await asyncio.gather(self._serving, return_exceptions=True)
+
+    async def _serve(self, server: uvicorn.Server) -> None:
+        try:
+            await server.serve()
+        except SystemExit as error:  # uvicorn's word for a port that it cannot have; as it is, it would end the process
+            raise StartError(
+                f"The admin API cannot listen on port {self._port}. Choose another with --admin-port."
+            ) from error
+
+    def _new(self) -> _AdminServer:
+        return _AdminServer(
+            uvicorn.Config(
+                self._app,
+                host=self._host,
+                port=self._port,
+                lifespan="off",
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                timeout_graceful_shutdown=1,
+            )
+        )
+
+
+def _history(data_dir: Path) -> History:
+    """What earlier controllers wrote down. A damaged file is put aside: losing it loses history, never service.
+
+    Raises: StartError, the file cannot be opened now.
+    """
+    for _ in range(2):
+        try:
+            Series(data_dir).close()
+            return History(data_dir)
+        except sqlite3.Error as error:
+            if not is_damaged(error):
+                raise StartError(
+                    f"control.db in data_dir cannot be opened: {error}. See that the disk has room and that no other "
+                    "program has the file open, then start again."
+                ) from error
+            damaged = set_aside(data_dir, time.time())
+            log.error("damaged history put aside", reason=str(error), kept_as=damaged.name)
+    raise StartError("control.db in data_dir is damaged and cannot be replaced; see that the disk is in order.")
 
 
 def _port_of(url: str) -> int:

@@ -66,6 +66,10 @@ class Startup:
                 entry.outcome = StartOutcome.STARTED
             except ArgosyError as error:
                 entry.outcome, entry.error = StartOutcome.FAILED, error.message
+            except Exception as error:  # a bug that shows in one service must not end the start of the others
+                log.error("service start failed", failed=name, exc_info=error)
+                why = f"{name} could not be started: {type(error).__name__}; see the controller's log."
+                entry.outcome, entry.error = StartOutcome.FAILED, why
             entry.seconds = self._clock() - began_s
         finally:
             log.info(

@@ -15,6 +15,7 @@ from argosy.serving.admission import Admission
 from argosy.serving.admission_metrics import AdmissionMetrics
 from argosy.serving.defences import Defences
 from argosy.serving.load import LoadTracker
+from argosy.serving.loops import Loops
 from argosy.serving.readiness import Readiness
 from argosy.serving.runfile import RunRecord
 from argosy.telemetry.metrics import ServiceMetrics
@@ -40,6 +41,8 @@ class Kit:
     """What this process saw of the replicas it calls."""
     balance: Callable[[str], BalanceExplanation | None] = lambda service: None
     """How this process balances that service; None when it does not call it."""
+    loops: Loops = field(default_factory=Loops)
+    """Background work of the process; what fails there makes the replica DEGRADED."""
     timeouts_s: Mapping[str, float] = field(default_factory=dict)
     """Default deadline by path prefix."""
     public_prefixes: tuple[str, ...] = ()
@@ -74,7 +77,7 @@ class Kit:
 
     def status(self) -> ReplicaStatus:
         reason = self.readiness.reason()
-        degraded = self.degraded()
+        degraded = "; ".join(filter(None, (self.degraded(), *self.loops.reasons())))
         health = Health.UNHEALTHY if reason else Health.DEGRADED if degraded else Health.HEALTHY
         return ReplicaStatus(
             service=self.record.service,

@@ -55,6 +55,11 @@ def lock_path(record: Path) -> Path:
     return record.with_suffix(".lock")
 
 
+def busy_path(record: Path) -> Path:
+    """Where a replica says that it is in an engine call which may block it."""
+    return record.with_suffix(".busy")
+
+
 def read(path: Path) -> RunRecord:
     """Raises: FileNotFoundError; msgspec.DecodeError for a damaged file."""
     return msgspec.json.decode(path.read_bytes(), type=RunRecord)
@@ -125,7 +130,8 @@ def is_held(path: Path) -> bool:
 
 
 def remove(record: Path) -> None:
-    """Forgets a replica that is gone, with what a writer that was killed left half written."""
-    for path in (*record.parent.glob(f"{record.stem}.*.tmp"), record, lock_path(record)):
+    """Remove the files of a replica that is gone, also those that a killed writer left half written."""
+    left = record.parent.glob(f"{record.stem}.*.tmp")
+    for path in (*left, busy_path(record), record, lock_path(record)):
         with contextlib.suppress(FileNotFoundError):
             path.unlink()

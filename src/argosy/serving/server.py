@@ -114,6 +114,7 @@ async def _run(kit: Kit, factory: ServiceFactory, path: Path) -> None:
         starting.cancel()
         await asyncio.gather(starting, return_exceptions=True)
     await service.stop()
+    await kit.loops.close()
     log.info("stopped")
 
 

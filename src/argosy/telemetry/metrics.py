@@ -79,6 +79,10 @@ class FleetMetrics:
         serving = Gauge(
             "argosy_service_replicas_serving", "Replicas that are not unhealthy.", ("service",), registry=registry
         )
+        own = Gauge(
+            "argosy_controller_health", "2 healthy, 1 degraded because one of its loops fails.", registry=registry
+        )
+        own.set(LEVELS[fleet.controller.status])
         for service in fleet.services:
             health.labels(service.name).set(LEVELS[service.status])
             desired.labels(service.name).set(service.desired)

@@ -159,3 +159,20 @@ def test_doctor_reports_a_wrong_fleet_file_beside_the_rest(argosy: Invoke, absen
     assert result.exit_code == 1
     assert "unknown key fleet.nmae" in found["fleet file"]["found"]
     assert found["python"]["outcome"] == "ok"
+
+
+def test_a_controller_with_a_failing_loop_is_said_with_its_reason(fleet: FakeFleet, argosy: Invoke) -> None:
+    seen = view(Health.DEGRADED)
+    seen["controller"] = {
+        "pid": 7,
+        "started_at": 1.0,
+        "version": "0.1.0",
+        "status": "DEGRADED",
+        "reason": "scaling failed (KeyError)",
+    }
+    fleet.answer("GET", "/v1/fleet", seen)
+
+    result = argosy("status")
+
+    assert result.exit_code == 1
+    assert "Controller DEGRADED: scaling failed (KeyError)" in result.stdout

@@ -17,6 +17,7 @@ import pytest
 from argosy.config.models import Fleet
 from argosy.contracts.errors import StartError
 from argosy.control.monitoring.prober import Prober
+from argosy.control.platforms.blocked import Blocked
 from argosy.control.platforms.local import LocalPlatform
 from argosy.control.platforms.platform import Launch, Replica, ReplicaExit
 from argosy.serving import runfile
@@ -219,3 +220,102 @@ async def test_a_failed_spawn_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(StartError, match="could not be started"):
         await platform.start(replace(LAUNCH, argv=("/does/not/exist",)))
     assert list((tmp_path / "run").iterdir()) == []
+
+
+async def test_an_end_that_cannot_be_looked_into_is_told_all_the_same(
+    platform: LocalPlatform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where no file descriptor is left: one whose end is not told is never started again."""
+    replica = await started(platform)
+
+    def failing(*arguments: object) -> None:
+        raise OSError(24, "Too many open files")
+
+    def deaf(end: ReplicaExit) -> None:
+        raise KeyError(end.replica.id)
+
+    platform.exits.callbacks.append(deaf)
+    monkeypatch.setattr(runfile, "read", failing)
+    monkeypatch.setattr(runfile, "remove", failing)
+    os.kill(replica.pid or 0, signal.SIGKILL)
+    end = await ended(platform, replica)
+    assert end.describe() == "killed by signal 9"
+    assert platform.replicas() == []
+
+
+async def test_without_a_descriptor_to_watch_it_by_an_end_is_polled_for(
+    platform: LocalPlatform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing(pid: int) -> int:
+        raise OSError(24, "Too many open files")
+
+    monkeypatch.setattr(os, "pidfd_open", failing)
+    replica = await started(platform)
+    held, tries = runfile.is_held, []
+
+    def sometimes(path: Path) -> bool:
+        tries.append(path)
+        if len(tries) == 1:
+            raise OSError(24, "Too many open files")
+        return held(path)
+
+    monkeypatch.setattr(runfile, "is_held", sometimes)
+    os.kill(replica.pid or 0, signal.SIGKILL)
+    assert (await ended(platform, replica)).describe() == "killed by signal 9"
+
+
+async def test_a_start_that_fails_half_way_holds_no_lock_and_leaves_no_process(
+    platform: LocalPlatform, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = replace(LAUNCH, argv=("sleep", "1000"), health_path="/health")
+
+    def no_port(*arguments: object) -> int:
+        raise StartError("no port is free")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("argosy.control.platforms.local.free_port", no_port)
+        with pytest.raises(StartError, match="no port"):
+            await platform.start(own)
+    write, writes = runfile.write, []
+
+    def full(path: Path, record: runfile.RunRecord) -> None:
+        writes.append(record)
+        if len(writes) == 2:  # when the process is there
+            raise OSError(28, "No space left on device")
+        write(path, record)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(runfile, "write", full)
+        with pytest.raises(StartError, match="No space left"):
+            await platform.start(own)
+    assert writes[1].pid is not None
+    assert not psutil.pid_exists(writes[1].pid)
+    replica = await platform.start(own)
+    assert replica.pid is not None
+
+
+async def test_one_run_file_that_cannot_be_read_hides_no_other_replica(platform: LocalPlatform, tmp_path: Path) -> None:
+    await started(platform)
+    (tmp_path / "run" / "a-1.json").mkdir()
+    lock = runfile.ReplicaLock(tmp_path / "run" / "a-1.lock")
+    lock.acquire()
+    later = platform_on(tmp_path)
+    assert [replica.id for replica in await later.adopt()] == ["store-1"]
+    await later.close()
+    lock.release()
+
+
+async def test_an_engine_call_is_found_and_its_file_goes_with_the_process(
+    platform: LocalPlatform, tmp_path: Path
+) -> None:
+    replica = await started(platform)
+    assert platform.blocked(replica.id) in (None, Blocked(on_disk=True))
+    path = tmp_path / "run" / "store-1.busy"
+    path.write_text(f'{{"call": "FLUSH", "since": {replica.started_at + 1}}}')
+    found = platform.blocked(replica.id)
+    assert found is not None
+    assert (found.call, found.since) == ("FLUSH", replica.started_at + 1)
+    assert platform.blocked("store-2") is None
+    os.kill(replica.pid or 0, signal.SIGKILL)
+    await ended(platform, replica)
+    assert not path.exists()

@@ -77,7 +77,7 @@ async def test_openais_client_raises_its_own_errors_from_ours(client: openai.Asy
             model="argosy/nope", messages=[{"role": "user", "content": QUESTION}], stream=True
         )
     assert caught.value.code == "collection_not_found"
-    with pytest.raises(openai.BadRequestError, match="n: input should be 1"):
+    with pytest.raises(openai.BadRequestError, match="n: must be 1"):
         await client.chat.completions.create(model="argosy", messages=[{"role": "user", "content": QUESTION}], n=2)
 
 

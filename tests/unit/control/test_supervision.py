@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from argosy.control.supervision.hang import HangRule, HangVerdict, Silence, next_silence
+from argosy.control.platforms.blocked import Blocked
+from argosy.control.supervision.hang import HangRule, HangVerdict, Silence, next_call, next_silence
 from argosy.control.supervision.restart import RestartRule, RestartState, became_ready, ended, lacked_room
 
 pytestmark = pytest.mark.unit
@@ -103,3 +104,50 @@ def test_nobody_is_hung_whose_cpu_moved_lately_unless_the_limit_passed(steps: li
             assert before.since_s is not None
             assert silence.probes >= HANG.probes
             assert used_s <= HANG.cpu_idle_s or now_s - before.since_s >= HANG.hang_limit_s
+
+
+CALL = Blocked("FLUSH", since=500.0)
+
+
+def test_an_engine_call_is_no_hang_until_it_lasts_too_long() -> None:
+    silence, call, verdicts = Silence(), None, []
+    for now_s in range(0, 80, 2):
+        call = next_call(call, CALL, float(now_s), 512.0 + now_s)
+        silence, verdict = next_silence(silence, False, float(now_s), 1.0, HANG, call)
+        verdicts.append(verdict)
+    first_hung = 2 * verdicts.index(HangVerdict.HUNG)
+    assert first_hung == 60 - 12, "the call was 12 s old when it was first seen"
+    assert set(verdicts[first_hung // 2 :]) == {HangVerdict.HUNG}
+
+
+def test_calls_one_after_another_are_no_hang_as_long_as_each_is_young() -> None:
+    silence, call = Silence(), None
+    for now_s in range(0, 300, 2):
+        found = Blocked("FLUSH", since=float(now_s - now_s % 20))
+        call = next_call(call, found, float(now_s), float(now_s))
+        silence, verdict = next_silence(silence, False, float(now_s), 1.0, HANG, call)
+        assert verdict is HangVerdict.BUSY
+
+
+@given(steps=st.lists(st.floats(-1e9, 1e9), min_size=1, max_size=40))
+def test_a_clock_that_jumps_neither_ends_a_call_early_nor_keeps_it_for_ever(steps: list[float]) -> None:
+    call = next_call(None, Blocked("FLUSH", since=1_000.0), 0.0, 1_000.0)
+    for number, step in enumerate(steps, start=1):
+        call = next_call(call, Blocked("FLUSH", since=1_000.0), float(number), 1_000.0 + step)
+        assert call is not None
+        assert call.lasts_s(float(number)) == number
+
+
+def test_a_time_in_the_future_counts_as_now() -> None:
+    call = next_call(None, Blocked("FLUSH", since=1e12), 5.0, 1_000.0)
+    assert call is not None
+    assert call.lasts_s(5.0) == 0
+    assert call.lasts_s(65.0) == 60
+
+
+def test_a_wait_for_the_disk_counts_as_work_up_to_the_limit() -> None:
+    silence, verdicts = Silence(), []
+    for now_s in range(0, 70, 2):
+        silence, verdict = next_silence(silence, False, float(now_s), 1.0, HANG, None, True)
+        verdicts.append(verdict)
+    assert verdicts.index(HangVerdict.HUNG) == 30

@@ -213,3 +213,62 @@ async def test_survivors_are_adopted_and_one_that_never_listens_is_replaced(stag
     assert "start echo-1" not in platform.log
     assert "start echo-2" in platform.log
     assert stage.told("echo-1")[0] == ("adopted", "pid 7 was alive")
+
+
+class Dying(FakePlatform):
+    """The adopted `echo-2` ends while it is waited for, as often as `deaths` says."""
+
+    deaths = 1
+
+    async def listening(self, replica: Replica, timeout_s: float) -> None:
+        if replica.id == "echo-2" and self.deaths:
+            self.deaths -= 1
+            self.kill("echo-2")
+            raise StartError("echo-2 ended before it listened.")
+        await super().listening(replica, timeout_s)
+
+
+async def test_one_adopted_that_ends_before_it_listens_leaves_its_reason_to_nobody(
+    stages: Callable[..., Stage],
+) -> None:
+    platform = Dying(survivors=(Replica("echo-2", SERVICE, "r1", pid=8),))
+    stage = stages(platform)
+    await platform.adopt()
+    with pytest.raises(ArgosyError, match="ended before it listened"):
+        await stage.supervisor.bring_up(SERVICE)
+    await stage.until(lambda: stage.told("echo-2")[-1][0] == "ready")
+    assert stage.observed.failure(SERVICE) == ""
+    assert [why for after, why in stage.told("echo-2") if after == "stopping"] == []
+    stage.platform.kill("echo-2", exit_code=-11)
+    assert stage.observed.failure(SERVICE, "echo-2") == "killed by signal 11"
+    await stage.until(lambda: stage.observed.failure(SERVICE) == "")
+
+
+async def test_why_a_slot_failed_is_forgotten_with_the_slot(stages: Callable[..., Stage]) -> None:
+    """As where an adopted replica of a high number ends before its service's start has come to it."""
+    platform = FakePlatform(survivors=(Replica("echo-7", SERVICE, "r1", pid=8, url="http://127.0.0.1:8"),))
+    stage = stages(platform)
+    await platform.adopt()
+    stage.platform.kill("echo-7")
+    assert stage.observed.failure(SERVICE) == "killed by signal 9"
+    await stage.supervisor.bring_up(SERVICE)
+    assert stage.alive == ["echo-1", "echo-2"]
+    assert stage.observed.failure(SERVICE) == ""
+
+
+async def test_a_replica_that_cannot_be_ended_at_first_is_watched_on_and_ended_later(
+    stages: Callable[..., Stage], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stage = stages()
+    await stage.supervisor.bring_up(SERVICE)
+    stop, tries = stage.platform.stop, []
+
+    async def stopping(replica_id: str, grace_s: float) -> None:
+        tries.append(replica_id)
+        if len(tries) > 1:
+            await stop(replica_id, grace_s)
+
+    monkeypatch.setattr(stage.platform, "stop", stopping)
+    stage.prober.silent.add("echo-2")
+    await stage.until(lambda: "stop echo-2" in stage.platform.log)
+    assert tries[:2] == ["echo-2", "echo-2"]

@@ -648,3 +648,24 @@ def test_work_that_is_done_elsewhere_is_bounded_by_count_alone() -> None:
     model = CostModel(BatchLimits(tokens=100_000, texts=32, seconds=inf))
     model.learn(32, 100, 5.0)
     assert model.capacity(100) == 32
+
+
+async def test_a_bug_that_shows_at_every_look_leaves_the_event_loop_to_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    looks = 0
+
+    def broken(self: object) -> Priority:
+        nonlocal looks
+        looks += 1
+        raise KeyError
+
+    monkeypatch.setattr("argosy.serving.batching.queue.WorkQueue.turn", broken)
+    batcher = Batcher(FakeEngine(), max_queue_texts=8)
+    context = RequestContext("test", Deadline.after(30), Priority.BULK)
+    with pytest.raises(Internal):
+        await batcher.embed(["tide"], PASSAGE, context)
+    for _ in range(200):
+        await asyncio.sleep(0)
+    assert looks < 10
+    with pytest.raises(Internal):
+        await batcher.embed(["tide"], PASSAGE, context)
+    await batcher.close()

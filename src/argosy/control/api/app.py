@@ -5,91 +5,107 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 
 import msgspec
-from fastapi import FastAPI, Query, Request
+from fastapi import Query
 from fastapi.exceptions import RequestValidationError
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from argosy.config.models import Fleet
 from argosy.contracts.codec import JSON
+from argosy.contracts.documents import IngestionReport
 from argosy.contracts.errors import ArgosyError, InvalidRequest, NotFound
+from argosy.contracts.events import EventPage
+from argosy.contracts.fleet import EndpointSet, FleetView, Health, ServiceView, StartReport
+from argosy.contracts.forecast import ForecastPage
+from argosy.contracts.history import HistoryPage
 from argosy.contracts.request import REQUEST_ID_HEADER
+from argosy.contracts.strict_json import printable
 from argosy.control.api.balance import add_balance_route
+from argosy.control.api.description import EVENT_STREAM, METRICS_TYPE, AdminApp, admin_description
 from argosy.control.api.plan import add_plan_routes
 from argosy.control.api.scaling import add_scaling_routes
 from argosy.control.controller import Controller
-from argosy.control.monitoring.cache import cache_analytics
+from argosy.control.monitoring.cache import CacheAnalytics, cache_analytics
 from argosy.control.monitoring.ingestion import ingestion_report, window_seconds
 from argosy.serving.defences import Defences
 from argosy.serving.errors import as_argosy_error, error_response
 from argosy.serving.middleware import request_id_of
+from argosy.serving.openapi import EVENT, TEXT
+from argosy.serving.refusal import rule_of
 from argosy.telemetry.logs import logger
 from argosy.telemetry.metrics import CONTENT_TYPE, FleetMetrics
 from argosy.version import VERSION
 
 WATCH_S = 25.0
 FOLLOW_BATCH = 200
-REQUEST_ID = "argosy.request_id"
 
 log = logger("admin")
 
 
 def create_admin_app(controller: Controller, token: str) -> ASGIApp:
-    app = FastAPI(title="Argosy admin", version=VERSION, docs_url=None, redoc_url=None)
+    api = admin_description(controller.fleet.services.by_name())
+    app = AdminApp(api, title="Argosy admin", version=VERSION, docs_url=None, redoc_url=None)
+    described = api.route
     metrics = FleetMetrics()
 
-    @app.get("/livez")
+    @app.get("/livez", openapi_extra=described({200: dict[str, str]}))
     async def livez() -> dict[str, str]:
         return {"status": "alive"}
 
-    @app.get("/readyz")
+    @app.get("/readyz", openapi_extra=described({200: dict[str, str], 503: dict[str, str]}))
     async def readyz() -> Response:
-        """Ready when the start is finished, whatever its result."""
-        finished = controller.start_report().finished
-        return _json({"status": "ready" if finished else "starting"}, 200 if finished else 503)
+        """Ready when the start is finished, whatever its result, and until supervision has ended."""
+        finished, (health, reason) = controller.start_report().finished, controller.health()
+        if health is Health.UNHEALTHY:
+            return _json({"status": "failed", "reason": reason}, 503)
+        status = "ready" if finished else "starting"
+        return _json({"status": status, **({"degraded": reason} if reason else {})}, 200 if finished else 503)
 
-    @app.get("/metrics")
+    @app.get("/metrics", response_class=PlainTextResponse, openapi_extra=described({200: {METRICS_TYPE: TEXT}}))
     async def metrics_text() -> Response:
         return Response(metrics.render(controller.view(), controller.scaler.views()), media_type=CONTENT_TYPE)
 
-    @app.get("/v1/fleet")
+    @app.get("/v1/fleet", openapi_extra=described({200: FleetView}))
     async def fleet() -> Response:
         return _json(controller.view())
 
-    @app.get("/v1/services/{name}")
+    @app.get("/v1/services/{name}", openapi_extra=described({200: ServiceView}))
     async def service(name: str) -> Response:
         return _json(controller.service(name))
 
-    @app.get("/v1/start")
+    @app.get("/v1/start", openapi_extra=described({200: StartReport}))
     async def start() -> Response:
         """How the last start went, service by service."""
         return _json(controller.start_report())
 
-    @app.get("/v1/endpoints")
+    @app.get("/v1/endpoints", openapi_extra=described({200: EndpointSet, 204: None}))
     async def endpoints(watch: str | None = Query(None, max_length=64)) -> Response:
         """The endpoint set as soon as it is not version `watch`; 204 when nothing changed for a while."""
         current = await controller.publisher.newer_than(watch, WATCH_S)
         return Response(status_code=204) if current is None else _json(current)
 
-    @app.get("/v1/events")
+    @app.get("/v1/events", openapi_extra=described({200: {JSON: EventPage, EVENT_STREAM: EVENT}}))
     async def events(
         since: int = Query(0, ge=0, le=2**62),
         limit: int = Query(200, ge=1, le=1000),
-        subject: str | None = None,
-        follow: int = 0,
+        subject: str | None = Query(None, max_length=256),
+        follow: int = Query(0, ge=0, le=1),
     ) -> Response:
         """Transitions after `since`, oldest first; with `?follow=1` as a stream of server-sent events that goes on."""
         if follow:
-            return StreamingResponse(_follow(controller, since, subject), media_type="text/event-stream")
+            return StreamingResponse(_follow(controller, since, subject), media_type=EVENT_STREAM)
         return _json(controller.feed.page(since, limit, subject))
 
-    @app.get("/v1/analytics/ingestion")
+    @app.get("/v1/analytics/ingestion", openapi_extra=described({200: IngestionReport}, (503,)))
     async def ingestion(window: str = Query("1h", max_length=16)) -> Response:
         """Documents processed within the window, errors by code, time by stage, the queue now."""
         services = {view.name: view for view in controller.view().services}
         replicas = services["documents"].replicas
         return _json(await ingestion_report(replicas, token, window_seconds(window)))
 
-    @app.post("/v1/services/{name}/replicas/{replica_id}/drain")
+    @app.post(
+        "/v1/services/{name}/replicas/{replica_id}/drain", openapi_extra=described({200: dict[str, str]}, (409, 503))
+    )
     async def drain(name: str, replica_id: str) -> Response:
         """Replaces a replica without a failed request; answers when the old one is gone."""
         if not replica_id.startswith(f"{name}-"):
@@ -97,43 +113,32 @@ def create_admin_app(controller: Controller, token: str) -> ASGIApp:
         await controller.drain(replica_id)
         return _json({"drained": replica_id})
 
-    @app.get("/v1/analytics/cache")
+    @app.get("/v1/analytics/cache", openapi_extra=described({200: CacheAnalytics}))
     async def cache() -> Response:
         """What the embedding cache did, all replicas together."""
         return _json(cache_analytics(controller.view()))
 
-    @app.get("/v1/forecast")
+    @app.get("/v1/forecast", openapi_extra=described({200: ForecastPage}, (404, 503)))
     async def forecast(service: str | None = Query(None, max_length=64)) -> Response:
         """What is expected of each service, how well that went so far, and what was learnt of its capacity."""
         return _json(await controller.forecaster.view(service))
 
-    @app.get("/v1/services/{name}/history")
+    @app.get("/v1/services/{name}/history", openapi_extra=described({200: HistoryPage}, (503,)))
     async def past(
         name: str, window: str = Query("1h", max_length=16), measure: str | None = Query(None, max_length=32)
     ) -> Response:
         """What was recorded of the service and of each of its replicas, in at most 1,440 points each."""
         return _json(await controller.forecaster.past(name, window_seconds(window), measure))
 
-    add_balance_route(app, controller, token)
-    add_scaling_routes(app, controller.scaler, controller.advice)
-    add_plan_routes(app, controller.plans)
+    add_balance_route(app, api, controller, token)
+    add_scaling_routes(app, api, controller.scaler, controller.advice)
+    add_plan_routes(app, api, controller.plans)
 
-    @app.get("/v1/config")
+    @app.get("/v1/config", openapi_extra=described({200: Fleet}))
     async def config() -> Response:
         """The settings in force. Secrets are not among them: they stay in the environment."""
         return Response(controller.fleet.model_dump_json(), media_type=JSON)
 
-    @app.exception_handler(RequestValidationError)
-    async def on_invalid(request: Request, error: RequestValidationError) -> Response:
-        first = error.errors()[0]
-        name = str(first["loc"][-1])
-        return await on_error(request, InvalidRequest(f"{name} is wrong: {first['msg']}. Correct it.", param=name))
-
-    async def on_error(request: Request, error: Exception) -> Response:
-        return error_response(as_argosy_error(error), request.scope[REQUEST_ID])
-
-    for kind in (404, 405, ArgosyError):
-        app.add_exception_handler(kind, on_error)
     return _Guard(app, token)
 
 
@@ -148,7 +153,7 @@ class _Guard:
         if scope["type"] != "http":
             return
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
-        scope[REQUEST_ID] = request_id = request_id_of(headers)
+        request_id = request_id_of(headers)
         started = False
 
         async def sending(message: Message) -> None:
@@ -164,12 +169,20 @@ class _Guard:
                 raise refusal
             await self._app(scope, receive, sending)
         except Exception as error:
-            ours = as_argosy_error(error)
+            ours = _as_ours(error)
             if ours.status >= 500:
                 log.error("admin request failed", path=scope["path"], exc_info=error)
             if started:
                 raise
             await error_response(ours, request_id)(scope, receive, sending)
+
+
+def _as_ours(error: Exception) -> ArgosyError:
+    if not isinstance(error, RequestValidationError):
+        return as_argosy_error(error)
+    first = error.errors()[0]
+    name = printable(str(first["loc"][-1]))
+    return InvalidRequest(f"{name}: {rule_of(first)}.", param=name)
 
 
 async def _follow(controller: Controller, since: int, subject: str | None) -> AsyncIterator[bytes]:

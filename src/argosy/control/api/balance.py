@@ -6,13 +6,15 @@ import msgspec
 from fastapi import FastAPI
 from starlette.responses import Response
 
+from argosy.contracts.balance import BalanceView
 from argosy.contracts.codec import JSON
 from argosy.control.controller import Controller
 from argosy.control.monitoring.balance import balance_view
+from argosy.serving.openapi import Description
 
 
-def add_balance_route(app: FastAPI, controller: Controller, token: str) -> None:
-    @app.get("/v1/services/{name}/balance")
+def add_balance_route(app: FastAPI, api: Description, controller: Controller, token: str) -> None:
+    @app.get("/v1/services/{name}/balance", openapi_extra=api.route({200: BalanceView}))
     async def balance(name: str) -> Response:
         """Why each calling process picks the service's replicas as it does."""
         service = controller.service(name)

@@ -7,25 +7,26 @@ from fastapi import FastAPI, Request
 from starlette.responses import Response
 
 from argosy.contracts.codec import JSON
-from argosy.contracts.plan import Calibration, PlanRequest
+from argosy.contracts.plan import Calibration, PlanPage, PlanRequest, UsageView
 from argosy.control.api.bodies import body_as
 from argosy.control.planning.plans import Plans
+from argosy.serving.openapi import Description
 
 
-def add_plan_routes(app: FastAPI, plans: Plans) -> None:
-    @app.post("/v1/plan")
+def add_plan_routes(app: FastAPI, api: Description, plans: Plans) -> None:
+    @app.post("/v1/plan", openapi_extra=api.route({200: PlanPage}, (404,), takes=PlanRequest))
     async def plan(request: Request) -> Response:
         """How many replicas keep a rate within a response time."""
         return Response(msgspec.json.encode(plans.plan(await body_as(request, PlanRequest))), media_type=JSON)
 
-    @app.post("/v1/services/{name}/calibration")
+    @app.post("/v1/services/{name}/calibration", openapi_extra=api.route({200: dict[str, int]}, takes=Calibration))
     async def calibration(name: str, request: Request) -> Response:
         """Keeps what a load test of the service found; plans are made from it."""
         measured = await body_as(request, Calibration)
         plans.calibrated(name, measured)
         return Response(msgspec.json.encode({"kept": len(measured.steps)}), media_type=JSON)
 
-    @app.get("/v1/usage")
+    @app.get("/v1/usage", openapi_extra=api.route({200: UsageView}))
     async def usage() -> Response:
         """CPU time used so far, by the machine and by each service."""
         return Response(msgspec.json.encode(plans.usage()), media_type=JSON)

@@ -7,25 +7,26 @@ from fastapi import FastAPI, Request
 from starlette.responses import Response
 
 from argosy.contracts.codec import JSON
-from argosy.contracts.scaling import ScaleOrder, ScalingChange
+from argosy.contracts.scaling import ScaleOrder, ScalingChange, ScalingView
 from argosy.control.api.bodies import body_as
 from argosy.control.planning.advice import Advice
 from argosy.control.scaling.scaler import Scaler
+from argosy.serving.openapi import Description
 
 
-def add_scaling_routes(app: FastAPI, scaler: Scaler, advice: Advice) -> None:
-    @app.get("/v1/services/{name}/scaling")
+def add_scaling_routes(app: FastAPI, api: Description, scaler: Scaler, advice: Advice) -> None:
+    @app.get("/v1/services/{name}/scaling", openapi_extra=api.route({200: ScalingView}))
     async def scaling(name: str) -> Response:
         """How the service is scaled, and its latest decisions."""
         return await _view(advice, name)
 
-    @app.put("/v1/services/{name}/scaling")
+    @app.put("/v1/services/{name}/scaling", openapi_extra=api.route({200: ScalingView}, (409,), takes=ScalingChange))
     async def change(name: str, request: Request) -> Response:
         """Changes bounds, policy, cooldown or thresholds of the running service."""
         scaler.change(name, await body_as(request, ScalingChange))
         return await _view(advice, name)
 
-    @app.post("/v1/services/{name}/scale")
+    @app.post("/v1/services/{name}/scale", openapi_extra=api.route({200: ScalingView}, (409,), takes=ScaleOrder))
     async def scale(name: str, request: Request) -> Response:
         """So many replicas, whatever the policy says, until `expires_s` are over; without `replicas` no longer."""
         scaler.order(name, await body_as(request, ScaleOrder))

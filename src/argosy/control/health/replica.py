@@ -26,6 +26,8 @@ class Probe:
     error: str = ""
     busy: bool = False
     """It did not answer, but its CPU time advances: saturation is not death."""
+    held_up: str = ""
+    """It did not answer because an engine call or a disk holds it up: which one, in a sentence."""
     complaint: str = ""
     """What callers or the replica itself report that no probe shows."""
 
@@ -52,12 +54,13 @@ def next_health(seen: ReplicaHealth, probe: Probe, rule: HealthRule) -> ReplicaH
     """
     if probe.status is None:
         bad = seen.bad + 1
-        fallen = (bad >= rule.failures and not probe.busy) or seen.status is Health.UNHEALTHY
+        excused = probe.busy or bool(probe.held_up)
+        fallen = (bad >= rule.failures and not excused) or seen.status is Health.UNHEALTHY
         count = f"{bad} probe{'s' if bad > 1 else ''}{', its CPU is at work' if probe.busy else ''}"
         return replace(
             seen,
             status=Health.UNHEALTHY if fallen else Health.DEGRADED,
-            reason=f"{probe.error or 'no answer'} ({count})",
+            reason=probe.held_up or f"{probe.error or 'no answer'} ({count})",
             error_count=seen.error_count + (seen.last_answer is not None),
             last_check=probe.at,
             bad=bad,

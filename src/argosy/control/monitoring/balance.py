@@ -10,7 +10,9 @@ import aiohttp
 import msgspec
 
 from argosy.contracts.balance import BalanceExplanation, BalanceView, CallerBalance, Offer, SilentCaller
+from argosy.contracts.errors import UpstreamFailed
 from argosy.contracts.fleet import Endpoint, Health, ReplicaView, ServiceView
+from argosy.control.monitoring.body import limited_body
 from argosy.control.platforms.platform import Replica
 
 TIMEOUT_S = 2.0
@@ -65,11 +67,11 @@ async def _ask(session: aiohttp.ClientSession, caller: Replica, service: str) ->
         ) as response:
             if response.status != 200:
                 return SilentCaller(caller.id, f"answered {response.status}")
-            said = msgspec.json.decode(await response.read(), type=BalanceExplanation | None)
+            said = msgspec.json.decode(await limited_body(response), type=BalanceExplanation | None)
     except TimeoutError:
         return SilentCaller(caller.id, f"no answer within {TIMEOUT_S:g} s")
     except aiohttp.ClientConnectionError:
         return SilentCaller(caller.id, "connection refused or reset")
-    except (aiohttp.ClientError, msgspec.DecodeError) as error:
+    except (aiohttp.ClientError, msgspec.DecodeError, UpstreamFailed) as error:
         return SilentCaller(caller.id, f"unusable answer ({type(error).__name__})")
     return None if said is None else _Answer(caller.id, time.monotonic(), said)

@@ -9,8 +9,9 @@ import aiohttp
 import msgspec
 
 from argosy.contracts.documents import IngestionReport
-from argosy.contracts.errors import InvalidRequest, Unavailable
+from argosy.contracts.errors import InvalidRequest, Unavailable, UpstreamFailed
 from argosy.contracts.fleet import Health, ReplicaView
+from argosy.control.monitoring.body import limited_body
 
 TIMEOUT_S = 5.0
 _WINDOW = re.compile(r"(\d{1,6})([smhd])")
@@ -37,7 +38,7 @@ async def ingestion_report(replicas: Iterable[ReplicaView], token: str, window_s
                 address = f"{replica.endpoint}/statistics?window_s={window_s}"
                 async with session.get(address, allow_redirects=False) as response:
                     if response.status == 200:
-                        return msgspec.json.decode(await response.read(), type=IngestionReport)
-            except (TimeoutError, aiohttp.ClientError, msgspec.DecodeError):
+                        return msgspec.json.decode(await limited_body(response), type=IngestionReport)
+            except (TimeoutError, aiohttp.ClientError, msgspec.DecodeError, UpstreamFailed):
                 continue
     raise Unavailable("No documents replica answers; look at: argosy status", retry_after_s=5.0)

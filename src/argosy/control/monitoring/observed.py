@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from argosy import version
@@ -106,6 +106,8 @@ class Observed:
 
     def _read_report(self, caller: str, report: dict[str, Calls]) -> None:
         for replica_id, (ended, failed) in news(self._reports.get(caller, report), report).items():
+            if replica_id not in self._health:
+                continue  # an id that no probe knows would be kept for ever
             known = self._unread.get(replica_id, (0, 0))
             self._unread[replica_id] = (known[0] + ended, known[1] + failed)
         self._reports[caller] = report
@@ -128,6 +130,12 @@ class Observed:
         """The slot is filled, or no longer wanted: why it failed is no longer the service's state."""
         self.growing[service].discard(slot)
         self._failures.get(service, {}).pop(slot, None)
+
+    def keep_failures(self, service: str, slots: Collection[str]) -> None:
+        """Forget why slots failed that the service no longer has: nothing will ever run there and clear it."""
+        reasons = self._failures.get(service, {})
+        for slot in [slot for slot in reasons if slot not in slots]:
+            del reasons[slot]
 
     def failure(self, service: str, slot: str | None = None) -> str:
         """Why nothing runs in that slot, or in the one that failed last; empty where all is well."""

@@ -10,9 +10,13 @@ import aiohttp
 import msgspec
 
 from argosy.clients.address import url_at
+from argosy.contracts.errors import UpstreamFailed
 from argosy.contracts.fleet import Health, Load, ReplicaStatus
 from argosy.control.health.replica import Probe
+from argosy.control.monitoring.body import limited_body
 from argosy.control.platforms.platform import Replica
+
+MOST_REASON_CHARS = 1000
 
 
 class Prober:
@@ -22,7 +26,12 @@ class Prober:
         self._session: aiohttp.ClientSession | None = None
 
     async def start(self) -> None:
-        self._session = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0), timeout=self._timeout)
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=0),
+            timeout=self._timeout,
+            auto_decompress=False,  # a few bytes must not become gigabytes
+            cookie_jar=aiohttp.DummyCookieJar(),
+        )
 
     async def stop(self) -> None:
         if self._session is not None:
@@ -47,24 +56,26 @@ class Prober:
                 address = url_at(replica.url, "/internal/status")
                 # A redirect is no answer, and the fleet's token must not follow one.
                 async with self._session.get(address, headers=self._headers, allow_redirects=False) as response:
-                    body = await response.read()
                     if response.status != 200:
                         return Probe(time.time(), error=f"answered {response.status}")
-                    status = msgspec.json.decode(body, type=ReplicaStatus)
+                    status = msgspec.json.decode(await limited_body(response), type=ReplicaStatus)
         except TimeoutError:
             return Probe(time.time(), error=f"no answer within {self._timeout.total:g} s")
         except aiohttp.ClientConnectionError:
             return Probe(time.time(), error="connection refused or reset")
-        except (aiohttp.ClientError, msgspec.DecodeError) as error:
+        except (msgspec.DecodeError, UpstreamFailed) as error:
+            return Probe(time.time(), error=f"unusable answer ({error})")
+        except Exception as error:  # one strange answer must not end the watch of its replica
             return Probe(time.time(), error=f"unusable answer ({type(error).__name__})")
         if status.replica != replica.id:
             return Probe(time.time(), error=f"its port now belongs to {status.replica}")
+        status.reason = status.reason[:MOST_REASON_CHARS]
         return Probe(time.time(), (time.monotonic() - started_s) * 1000, status)
 
     async def _plain(self, session: aiohttp.ClientSession, replica: Replica, path: str) -> ReplicaStatus:
         """What a service that is not built from our kit says: 200 means ready, anything else not."""
         async with session.get(f"{replica.url}{path}", allow_redirects=False) as response:
-            await response.read()
+            await limited_body(response)
             ready = response.status == 200
             return ReplicaStatus(
                 service=replica.service,

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from argosy.config.models import CustomSettings
 from argosy.contracts.errors import StartError
+from argosy.control.platforms.blocked import Blocked
 from argosy.control.platforms.platform import Capacity, Launch, Platform, Replica, Usage
 
 
@@ -37,6 +38,9 @@ class WithExternals:
 
     def usage(self, replica_id: str) -> Usage | None:
         return self._platform.usage(replica_id)
+
+    def blocked(self, replica_id: str) -> Blocked | None:
+        return self._platform.blocked(replica_id)
 
     async def listening(self, replica: Replica, timeout_s: float) -> None:
         await self._platform.listening(replica, timeout_s)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from argosy.contracts.errors import StartError
+from argosy.control.platforms.blocked import Blocked
 from argosy.control.platforms.platform import Capacity, ExitListeners, Launch, Replica, ReplicaExit, Usage
 
 
@@ -16,6 +17,8 @@ class FakePlatform:
         self.exits = ExitListeners()
         self.refuses = dict(refuses or {})
         self.log: list[str] = []
+        self.blocked_in: dict[str, Blocked] = {}
+        """Replica → what it is to be found in."""
         self._survivors = survivors
         self._cores = cores
         self._replicas: dict[str, Replica] = {}
@@ -46,6 +49,9 @@ class FakePlatform:
 
     def usage(self, replica_id: str) -> Usage | None:
         return Usage(0.0, 2**20) if replica_id in self._replicas else None
+
+    def blocked(self, replica_id: str) -> Blocked | None:
+        return self.blocked_in.get(replica_id)
 
     async def listening(self, replica: Replica, timeout_s: float) -> None:
         reason = self.refuses.get(replica.service)

@@ -21,6 +21,7 @@ import msgspec
 import psutil
 
 from argosy.contracts.errors import StartError
+from argosy.control.platforms.blocked import Blocked, blocked
 from argosy.control.platforms.cgroup import machine
 from argosy.control.platforms.platform import Capacity, ExitListeners, Launch, Replica, ReplicaExit, Usage
 from argosy.control.platforms.processes import kill_group, leader_of, leads_children, until_ended, used_by_family
@@ -79,10 +80,11 @@ class LocalPlatform:
     async def adopt(self) -> list[Replica]:
         adopted = []
         for path in sorted(self._run_dir.glob("*-*.json")):
-            if not runfile.is_held(runfile.lock_path(path)):
-                runfile.remove(path)
+            try:
+                record = await self._alive(path)
+            except OSError as error:  # one file that cannot be read must not hide the other replicas
+                log.error("not adopted", run_file=path.name, reason=str(error))
                 continue
-            record = await self._claimed(path)
             if record is None:
                 continue
             replica = Replica(
@@ -99,6 +101,13 @@ class LocalPlatform:
             adopted.append(replica)
             log.info("adopted", replica_id=record.id, pid=record.pid)
         return adopted
+
+    async def _alive(self, path: Path) -> RunRecord | None:
+        """The record of a replica that lives; None when it is gone, and then its files are removed. Raises: OSError."""
+        if not runfile.is_held(runfile.lock_path(path)):
+            runfile.remove(path)
+            return None
+        return await self._claimed(path)
 
     async def _claimed(self, path: Path) -> RunRecord | None:
         """The record with the pid of the process that holds its lock; None when it is gone.
@@ -127,25 +136,26 @@ class LocalPlatform:
         descriptor = None if replica_id in self._watched else lock.acquire()
         if descriptor is None:
             raise StartError(f"{replica_id} is alive already.")
-        replica = Replica(
-            replica_id, launch.service, launch.revision, started_at=time.time(), health_path=launch.health_path
-        )
-        record = RunRecord(
-            id=replica_id,
-            service=launch.service,
-            revision=launch.revision,
-            token=self._token,
-            data_dir=str(self._data_dir),
-            controller_url=self._controller_url,
-            fleet_json=self._fleet_json,
-            cpu_share=launch.cpu_share,
-            public_host=launch.public_host,
-            public_port=launch.public_port,
-            created_at=replica.started_at,
-            port=free_port("127.0.0.1", 0, "PORT") if launch.health_path else None,
-            health_path=launch.health_path,
-        )
+        process = None
         try:
+            replica = Replica(
+                replica_id, launch.service, launch.revision, started_at=time.time(), health_path=launch.health_path
+            )
+            record = RunRecord(
+                id=replica_id,
+                service=launch.service,
+                revision=launch.revision,
+                token=self._token,
+                data_dir=str(self._data_dir),
+                controller_url=self._controller_url,
+                fleet_json=self._fleet_json,
+                cpu_share=launch.cpu_share,
+                public_host=launch.public_host,
+                public_port=launch.public_port,
+                created_at=replica.started_at,
+                port=free_port("127.0.0.1", 0, "PORT") if launch.health_path else None,
+                health_path=launch.health_path,
+            )
             runfile.write(path, record)
             process = self._spawn(path, launch, record.port, descriptor)
             if launch.health_path is not None:
@@ -153,6 +163,9 @@ class LocalPlatform:
                 record.pid = process.pid
                 runfile.write(path, record)
         except OSError as error:
+            if process is not None:  # alive, and in no record: nobody would find it again
+                kill_group(process.pid)
+                process.wait()
             runfile.remove(path)
             raise StartError(f"{replica_id} could not be started: {error.strerror}.") from error
         finally:
@@ -171,8 +184,15 @@ class LocalPlatform:
             if watched.meter is None:
                 watched.meter = psutil.Process(watched.replica.pid)
             return Usage(*used_by_family(watched.meter))
-        except psutil.Error:
+        except (psutil.Error, OSError):
             return None
+
+    def blocked(self, replica_id: str) -> Blocked | None:
+        watched = self._watched.get(replica_id)
+        if watched is None or watched.replica.pid is None:
+            return None
+        replica = watched.replica
+        return blocked(runfile.busy_path(watched.record_path), watched.replica.pid, replica.started_at)
 
     def _spawn(self, path: Path, launch: Launch, port: int | None, lock_descriptor: int) -> subprocess.Popen[bytes]:
         """The child inherits the lock's descriptor, so the lock is held without a gap from before it exists."""
@@ -256,34 +276,49 @@ class LocalPlatform:
     async def _until_gone(self, watched: _Watched) -> None:
         assert watched.replica.pid is not None
         try:
-            descriptor = os.pidfd_open(watched.replica.pid)
-        except (OSError, AttributeError):
-            while runfile.is_held(runfile.lock_path(watched.record_path)):  # noqa: ASYNC110 - a lock has no event
+            await until_ended(os.pidfd_open(watched.replica.pid))
+        except Exception as error:  # no pidfd here, or no descriptor left: an end that nobody sees is never mended
+            log.info("end is polled for", replica_id=watched.replica.id, reason=str(error))
+            while self._holds_lock(watched):  # noqa: ASYNC110 - a lock has no event
                 await asyncio.sleep(LOCK_POLL_S)
-        else:
-            await until_ended(descriptor)
         self._ended(watched)
 
+    def _holds_lock(self, watched: _Watched) -> bool:
+        try:
+            return runfile.is_held(runfile.lock_path(watched.record_path))
+        except OSError:  # it cannot be told now: ask again
+            return True
+
     def _ended(self, watched: _Watched) -> None:
+        """Whatever fails on the way, the replica is gone and its end is told."""
         exit_code: int | None = None
-        if watched.process is not None:
-            # Helpers share its process group; until it is reaped, its number cannot be anybody else's.
-            kill_group(watched.process.pid)
-            exit_code = watched.process.wait()
-        elif watched.replica.pid is not None and leads_children(watched.replica.pid):
-            kill_group(watched.replica.pid)
-        error = None
-        with contextlib.suppress(FileNotFoundError, msgspec.DecodeError):
-            error = runfile.read(watched.record_path).error
-        if error is None and exit_code:
-            error = _last_words(self._log_dir / f"{watched.replica.id}.log", exit_code)
+        error: str | None = None
+        try:
+            exit_code = _reap(watched)
+            with contextlib.suppress(OSError, msgspec.DecodeError):
+                error = runfile.read(watched.record_path).error
+            if error is None and exit_code:
+                error = _last_words(self._log_dir / f"{watched.replica.id}.log", exit_code)
+            runfile.remove(watched.record_path)
+        except Exception as failed:
+            log.error("end not looked into", replica_id=watched.replica.id, exc_info=failed)
         ended = ReplicaExit(watched.replica, exit_code, error, watched.asked)
         self._ended_with[watched.replica.id] = ended.describe()
-        runfile.remove(watched.record_path)
         self._watched.pop(watched.replica.id, None)
         watched.gone.set()
         log.info("ended", replica_id=watched.replica.id, reason=ended.describe(), asked=watched.asked)
         self.exits.notify(ended)
+
+
+def _reap(watched: _Watched) -> int | None:
+    """Ends what the replica left running. Returns: its exit code, where this process is its parent."""
+    if watched.process is not None:
+        # Helpers share its process group; until it is reaped, its number cannot be anybody else's.
+        kill_group(watched.process.pid)
+        return watched.process.wait()
+    if watched.replica.pid is not None and leads_children(watched.replica.pid):
+        kill_group(watched.replica.pid)
+    return None
 
 
 def _last_words(log_path: Path, exit_code: int) -> str | None:

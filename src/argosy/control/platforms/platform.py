@@ -6,6 +6,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from argosy.control.platforms.blocked import Blocked
+from argosy.telemetry.logs import logger
+
+log = logger("platform")
+
 
 @dataclass(slots=True)
 class Replica:
@@ -86,8 +91,12 @@ class ExitListeners:
     callbacks: list[Callable[[ReplicaExit], None]] = field(default_factory=list)
 
     def notify(self, ended: ReplicaExit) -> None:
+        """Never raises: one listener that fails must not keep the others in the dark."""
         for callback in self.callbacks:
-            callback(ended)
+            try:
+                callback(ended)
+            except Exception as error:
+                log.error("end of a replica not taken note of", replica_id=ended.replica.id, exc_info=error)
 
 
 class Platform(Protocol):
@@ -112,6 +121,10 @@ class Platform(Protocol):
 
     def usage(self, replica_id: str) -> Usage | None:
         """None when it is gone or the platform cannot tell."""
+        ...
+
+    def blocked(self, replica_id: str) -> Blocked | None:
+        """What keeps it from answering without being its fault; None when nothing does or the platform cannot tell."""
         ...
 
     async def listening(self, replica: Replica, timeout_s: float) -> None:

@@ -45,8 +45,8 @@ async def until_ended(descriptor: int) -> None:
     """Returns when the process of this pidfd has ended; closes the descriptor."""
     loop = asyncio.get_running_loop()
     ended = asyncio.Event()
-    loop.add_reader(descriptor, ended.set)
     try:
+        loop.add_reader(descriptor, ended.set)
         await ended.wait()
     finally:
         loop.remove_reader(descriptor)

@@ -55,7 +55,9 @@ class Forecaster:
         clock: Clock = time.monotonic,
         wall: Callable[[], float] = time.time,
         fitter: Callable[[], Fitter] = Fitter,
+        on_failed: Callable[[Exception], object] = lambda error: None,
     ) -> None:
+        """Create a predictor. `on_failed` is called with the error of every failed fit and failed write."""
         self._services = services
         self._data_dir = history.folder
         self._history = history
@@ -63,6 +65,7 @@ class Forecaster:
         self._clock = clock
         self._ahead_s = wall() - clock()
         self._fitter = fitter
+        self._on_failed = on_failed
         self._disk = DiskThread()
         self._restored = False
         self._late: collections.deque[tuple[str, Observation, float]] = collections.deque(maxlen=MOST_LATE)
@@ -90,7 +93,7 @@ class Forecaster:
             kept = self._history.recall(_key(name))
             outlook.restore(None if kept is None else kept[1], self._series, wall_s)
         except Exception as error:
-            log.warning("restoring the forecast failed", forecast=name, reason=str(error))
+            log.warning("forecast state not restored", forecast=name, reason=str(error))
         return outlook
 
     def _new_outlook(self, name: str) -> Outlook:
@@ -128,7 +131,8 @@ class Forecaster:
 
     async def run(self) -> None:
         """Restore the history, then write completed ticks and fit, until cancelled."""
-        await self.restore()
+        if not self._restored:
+            await self.restore()
         fitted_s = self._clock() - FIT_EVERY_S + SAVE_EVERY_S
         while True:
             await asyncio.sleep(TICK_S / 3)
@@ -145,7 +149,9 @@ class Forecaster:
             kept = self._memories()
         ticks, wall_s = self._taken(), self._wall_s(self._clock())
         if ticks or kept:
-            await self._disk.do(lambda: self._put(ticks, kept, wall_s))
+            error = await self._disk.do(lambda: self._put(ticks, kept, wall_s))
+            if error is not None:
+                self._on_failed(error)
 
     async def fit(self) -> None:
         """Run one round of fits over all services that have data to fit. Never raises."""
@@ -161,6 +167,7 @@ class Forecaster:
                         outlook.take(reply)
         except Exception as error:
             log.error("fitting round failed", exc_info=error)
+            self._on_failed(error)
 
     async def view(self, service: str | None = None) -> ForecastPage:
         """Return the forecasts of one service or of all.
@@ -238,8 +245,8 @@ class Forecaster:
 
     def _put(
         self, ticks: Sequence[tuple[tuple[int, int], dict[str, float]]], kept: Mapping[str, bytes], wall_s: float
-    ) -> None:
-        """Write ticks and state, in the disk thread. Never raises."""
+    ) -> Exception | None:
+        """Write ticks and state, in the disk thread, and return the error if one occurred. Never raises."""
         try:
             for (step_s, number), values in ticks:
                 self._series.record(step_s, number, values)
@@ -247,6 +254,8 @@ class Forecaster:
                 self._history.remember(name, wall_s, memory)
         except Exception as error:
             log.error("writing the history failed", reason=str(error))
+            return error
+        return None
 
     def _wall_s(self, now_s: float) -> float:
         return now_s + self._ahead_s

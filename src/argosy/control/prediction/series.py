@@ -62,10 +62,14 @@ class Series:
         os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
         self._levels = {level.step_s: level for level in levels}
         self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-        self._db.execute("PRAGMA journal_mode=WAL")
-        self._db.execute("PRAGMA synchronous=NORMAL")
-        self._db.executescript(SCHEMA)
-        self._ids: dict[str, int] = dict(self._db.execute("SELECT name, id FROM series"))
+        try:
+            self._db.execute("PRAGMA journal_mode=WAL")
+            self._db.execute("PRAGMA synchronous=NORMAL")
+            self._db.executescript(SCHEMA)
+            self._ids: dict[str, int] = dict(self._db.execute("SELECT name, id FROM series"))
+        except sqlite3.Error:
+            self._db.close()
+            raise
 
     @classmethod
     def reading(cls, data_dir: Path) -> Series:

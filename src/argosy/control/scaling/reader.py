@@ -24,9 +24,21 @@ class Reader:
         self._meters: dict[str, Meter] = {}
 
     def look(self, now_s: float, wall_s: float) -> None:
-        """Take a sample of every replica."""
+        """Take a sample of every replica.
+
+        Raises: the first error, after all replicas were read. Samples of replicas that could not be read become stale.
+        """
         replicas = [replica for replica in self._platform.replicas() if not replica.external]
-        self._meters = {replica.id: self._next(replica, now_s, wall_s) for replica in replicas}
+        meters, errors = {}, []
+        for replica in replicas:
+            try:
+                meters[replica.id] = self._next(replica, now_s, wall_s)
+            except Exception as error:
+                meters[replica.id] = self._meters.get(replica.id, Meter())
+                errors.append(error)
+        self._meters = meters
+        if errors:
+            raise errors[0]
 
     def _next(self, replica: Replica, now_s: float, wall_s: float) -> Meter:
         meter, health = self._meters.get(replica.id, Meter()), self._observed.health(replica.id)

@@ -16,15 +16,19 @@ from argosy.config.models import CustomSettings, ServiceSettings
 from argosy.config.scaling import ScalingSettings
 from argosy.contracts.errors import Conflict, InvalidRequest
 from argosy.contracts.scaling import Decision, DecisionRecord, Reason, ScalingChange
+from argosy.contracts.strict_json import printable
 from argosy.control.scaling.decision import Rule
 from argosy.control.scaling.override import Override
 from argosy.control.scaling.payoff import Payoff
 from argosy.control.scaling.policies.policy import Policy, State, gap_s
 from argosy.control.scaling.policies.table import POLICIES
+from argosy.serving.refusal import rule_of
 
 KEPT_DECISIONS, WRITTEN_DECISIONS = 200, 20
 MOST_REPLICAS = 256
 LONGEST_AGE_S = 86_400.0
+MAX_THRESHOLDS_BYTES = 4096
+"""Limit of the JSON size of the settings that one order changes."""
 BEGINS_AFTER_S = 300.0
 
 
@@ -186,18 +190,30 @@ def _merged(settings: ScalingSettings, change: ScalingChange) -> ScalingSettings
         tree["shadow"] = change.shadow
     if policy in POLICIES:
         given = dict(change.thresholds or {})
+        known = list(tree[policy])
+        _check_size(given)
         if change.cooldown is not None:
             given["cooldown_s"] = change.cooldown
         _lay_over(tree[policy], given)
     try:
         return ScalingSettings.model_validate(tree)
     except ValidationError as error:
-        first = error.errors()[0]
-        name = ".".join(str(part) for part in first["loc"]) or "thresholds"
-        message = first["msg"].removeprefix("Value error, ")
+        first = error.errors(include_url=False)[0]
+        name = ".".join(printable(str(part)) for part in first["loc"]) or "thresholds"
+        message = rule_of(first)
         if first["type"] == "extra_forbidden":
-            message = f"{policy} has no such setting; it has {', '.join(tree[policy])}"
+            message = f"{policy} has no such setting; it has {', '.join(known)}"
         raise InvalidRequest(f"{name} is wrong: {message}. Correct it.", param=name) from error
+
+
+def _check_size(thresholds: dict[str, object]) -> None:
+    """Refuse settings that are too long to be validated, because each wrong setting would be an error of its own."""
+    size = len(msgspec.json.encode(thresholds))
+    if size > MAX_THRESHOLDS_BYTES:
+        raise InvalidRequest(
+            f"thresholds has {size} bytes of JSON, the limit is {MAX_THRESHOLDS_BYTES}. Send the settings to change.",
+            param="thresholds",
+        )
 
 
 def _lay_over(tree: dict[str, object], given: dict[str, object]) -> None:

@@ -12,7 +12,6 @@ from dataclasses import replace
 from typing import Protocol
 
 import msgspec
-from pydantic import ValidationError
 
 from argosy.config.models import ServiceSettings
 from argosy.contracts.errors import Conflict, NotFound
@@ -34,12 +33,14 @@ from argosy.control.scaling.guard import limited, overridden, restrained, toward
 from argosy.control.scaling.observation import Observation
 from argosy.control.scaling.override import Override
 from argosy.control.scaling.payoff import judged, stepped_up
-from argosy.control.scaling.predictor import NoPredictor, Predictor
+from argosy.control.scaling.predictor import GuardedPredictor, NoPredictor, Predictor
 from argosy.control.scaling.reader import Reader
 from argosy.control.scaling.registration import Registration
+from argosy.serving.loops import Loops
 from argosy.telemetry.logs import logger
 
 SAVE_EVERY_S = 10.0
+LOOKING = "reading of replicas"
 
 KEPT_FROM_GROWING = (Reason.AT_MAXIMUM, Reason.HOST_FULL, Reason.START_FAILING, Reason.STEP_DID_NOT_HELP)
 """Reasons that need action by the operator. Decisions with these reasons are also published as events."""
@@ -69,7 +70,9 @@ class Scaler:
         predictor: Predictor | None = None,
         clock: Clock = time.monotonic,
         wall: Callable[[], float] = time.time,
+        loops: Loops | None = None,
     ) -> None:
+        """Create a scaler. Every failed look and failed decision is reported to `loops`."""
         self._registrations = {name: Registration.of(name, settings, interval_s) for name, settings in services.items()}
         self._reader = reader
         self._observed = observed
@@ -77,7 +80,8 @@ class Scaler:
         self._feed = feed
         self._history = history
         self._interval_s = interval_s
-        self._predictor = predictor or NoPredictor()
+        self._loops = loops or Loops(clock=clock)
+        self._predictor: Predictor = GuardedPredictor(predictor or NoPredictor(), self._loops)
         self._clock = clock
         self._wall = wall
         self._saved_s = clock()
@@ -89,13 +93,15 @@ class Scaler:
         """
         for name in alive:
             registration = self._registrations.get(name)
-            kept = self._history.recall(_key(name))
-            if registration is None or registration.fixed or kept is None:
+            if registration is None or registration.fixed:
                 continue
             try:
+                kept = self._history.recall(_key(name))
+                if kept is None:
+                    continue
                 desired = registration.restore(kept[1], self._wall() - kept[0], self._clock())
-            except (msgspec.DecodeError, ValidationError, KeyError) as error:
-                log.warning("restoring the scaling state failed", scaled=name, reason=str(error))
+            except Exception as error:  # the state can be learnt again; the controller must start all the same
+                log.warning("scaling state not restored", scaled=name, reason=str(error) or type(error).__name__)
                 continue
             self._observed.desired[name] = desired
 
@@ -111,8 +117,8 @@ class Scaler:
         try:
             self._reader.look(now_s, self._wall())
         except Exception as error:
-            # Without a look, the last observation becomes stale, and then policies hold.
-            log.error("reading the replicas failed", exc_info=error)
+            # Samples that were not read become stale, and then policies hold.
+            self._loops.failed(LOOKING, error)
         for name, registration in self._registrations.items():
             try:
                 if registration.fixed or not self._crew.keeps(name):
@@ -120,7 +126,7 @@ class Scaler:
                 else:
                     self._attend(registration, now_s)
             except Exception as error:
-                log.error("scaling decision failed", scaled=name, exc_info=error)
+                self._loops.failed(f"scaling of {name}", error)
                 current = self._observed.desired[name]
                 failed = Decision(Action.NONE, current, Reason.POLICY_FAILED, {}, 0.0, type(error).__name__)
                 registration.record(self._wall(), failed, False)

@@ -18,9 +18,11 @@ from argosy.control.monitoring.observed import Observed
 from argosy.control.monitoring.prober import Prober
 from argosy.control.platforms.platform import Launch, Platform, Replica, ReplicaExit
 from argosy.control.supervision.attempts import NEVER_TRIED, Attempts
+from argosy.control.supervision.guards import Guards
 from argosy.control.supervision.places import PLACE_S, free_places
 from argosy.control.supervision.slots import free_slot, number_of
 from argosy.control.supervision.watchdog import Rules, Watchdog
+from argosy.serving.loops import Loops
 from argosy.telemetry.logs import logger
 
 HUNG_GRACE_S = 1.0
@@ -28,6 +30,8 @@ EXTERNAL_WAIT_S = 5.0
 """What runs elsewhere is not being started: it answers now or is not there."""
 DRAIN_NOTICE_S = 0.1
 """Between leaving the endpoint set and being told to drain: callers learn of it first."""
+MOST_FAILURES = 8
+"""Errors in a row of the loop that restarts replicas, after which it gives up: they take about a minute."""
 
 log = logger("supervisor")
 
@@ -45,8 +49,11 @@ class Supervisor:
         rules: Rules | None = None,
         clock: Clock = time.monotonic,
         disk_is_full: Callable[[], bool] = lambda: False,
+        loops: Loops | None = None,
     ) -> None:
-        """`launch` says how to start a slot of a service; `on_change` is called when who can serve may have changed."""
+        """`launch` says how to start a slot of a service; `on_change` is called when who can serve may have changed;
+        `loops` runs the tasks and reports what fails in them.
+        """
         self._services = services
         self._platform = platform
         self._observed = observed
@@ -55,8 +62,10 @@ class Supervisor:
         self._on_change = on_change
         self._rules = rules or Rules()
         self._clock = clock
+        self._loops = loops or Loops(clock=clock)
         self._attempts = Attempts(observed, feed, self._rules.restart, clock, disk_is_full)
         self._watchdog = Watchdog(services, platform, prober, observed, on_change, self._rules, clock)
+        self._guards = Guards(self._loops, self._guard, lambda: self._wake.set())
         self._slots: dict[str, set[str]] = {name: set() for name in services}
         self._starting: dict[str, float] = {}
         """Slot → since when it is being filled."""
@@ -64,6 +73,8 @@ class Supervisor:
         self._condemned: dict[str, str] = {}
         self._kept: set[str] = set()
         """Services whose slots are filled again when they empty."""
+        self._adopting: set[str] = set()
+        """Adopted replicas that do not listen yet."""
         self._keeping: asyncio.Task[None] | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._wake = asyncio.Event()
@@ -86,6 +97,7 @@ class Supervisor:
         alive = {r.id for r in self._platform.replicas() if r.service == service}
         while len(self._slots[service] - leaving) < self._observed.desired[service]:
             self._slots[service].add(self._free_slot(service))
+        self._observed.keep_failures(service, self._slots[service])
         if any(replica.adopted for replica in self._platform.replicas()):
             self._attempts.recall(self._slots[service], alive)  # a fleet of which nothing was left alive starts anew
         surplus = self._surplus(service, running)
@@ -118,7 +130,10 @@ class Supervisor:
         return sorted(running, key=lambda r: (self._observed.is_ready(r), r.started_at))[:count]
 
     async def run(self) -> None:
-        """From now on keeps every service up, also one whose start was not tried. Returns when closed."""
+        """Keep every service up, also one whose start was not tried. Returns when closed.
+
+        Raises: the last error, when restarts failed too often in a row.
+        """
         await asyncio.gather(*(self._keep(service) for service in self._services))
 
     def keeps(self, service: str) -> bool:
@@ -128,8 +143,8 @@ class Supervisor:
     def _keep(self, service: str) -> asyncio.Task[None]:
         self._kept.add(service)
         self._wake.set()
-        if self._keeping is None:
-            self._keeping = self._spawn(self._restart_what_is_due())
+        if self._keeping is None or self._keeping.done():
+            self._keeping = self._loops.start("restarts", self._restart_what_is_due, most_failures=MOST_FAILURES)
         return self._keeping
 
     async def _restart_what_is_due(self) -> None:
@@ -143,28 +158,48 @@ class Supervisor:
                 continue
 
     def _reconcile(self) -> float | None:
-        """Starts filling every slot that is empty and due. Returns: seconds until the next one is; None for never."""
-        alive = {replica.id for replica in self._platform.replicas()}
+        """Start filling every slot that is empty and due, and watch every replica that nobody watches.
+
+        Returns: seconds until the next slot is due; None for never.
+        """
+        replicas = self._platform.replicas()
         waits = []
-        for service in self._kept:
-            slots = self._slots[service]
-            while len(slots) < self._observed.desired[service]:
-                slots.add(self._free_slot(service))
-            began_s = [self._starting[slot] for slot in slots & self._starting.keys()]
-            places = free_places(began_s, self._clock(), self._platform.capacity().cores)
-            for slot in sorted(slots - alive - self._starting.keys(), key=number_of):
-                state = self._attempts.of(slot)
-                if not state.is_due(self._clock()):
-                    waits.append(state.due_s - self._clock())
-                elif state == NEVER_TRIED and self._missing(service):
-                    waits.append(self._rules.probe_interval_s)
-                elif places <= 0:
-                    waits.append(PLACE_S)
-                else:
-                    places -= 1
-                    self._starting[slot] = self._clock()
-                    self._spawn(self._refill(service, slot))
+        for service in sorted(self._kept):
+            try:
+                waits += self._reconcile_service(service, [r for r in replicas if r.service == service])
+            except Exception as error:  # trouble with one service must not keep the others down
+                waits.append(self._loops.failed(f"restarts of {service}", error))
         return max(0.01, min(waits)) if waits else None
+
+    def _reconcile_service(self, service: str, replicas: Sequence[Replica]) -> list[float]:
+        """Returns: seconds until something of the service is due, in any order."""
+        slots, alive = self._slots[service], {replica.id for replica in replicas}
+        for replica in replicas:
+            if replica.id in slots and not self._is_on_its_way(replica.id):
+                self._guards.ensure(replica)
+        while len(slots) < self._observed.desired[service]:
+            slots.add(self._free_slot(service))
+        began_s = [self._starting[slot] for slot in slots & self._starting.keys()]
+        places = free_places(began_s, self._clock(), self._platform.capacity().cores)
+        waits = []
+        for slot in sorted(slots - alive - self._starting.keys(), key=number_of):
+            state = self._attempts.of(slot)
+            if not state.is_due(self._clock()):
+                waits.append(state.due_s - self._clock())
+            elif state == NEVER_TRIED and self._missing(service):
+                waits.append(self._rules.probe_interval_s)
+            elif places <= 0:
+                waits.append(PLACE_S)
+            else:
+                places -= 1
+                self._starting[slot] = self._clock()
+                self._spawn(self._refill(service, slot))
+        return waits
+
+    def _is_on_its_way(self, replica_id: str) -> bool:
+        """Whether the replica starts or goes: then its silence says nothing."""
+        coming = replica_id in self._starting or replica_id in self._adopting
+        return coming or replica_id in self._leaving or replica_id in self._observed.draining
 
     def _missing(self, service: str) -> list[str]:
         """What a service that never ran requires and nobody serves yet."""
@@ -175,20 +210,28 @@ class Supervisor:
             await self._fill(service, slot)
         except ArgosyError as error:
             log.warning("not started", slot=slot, reason=error.message)
+        except Exception as error:
+            self._loops.failed(f"start of {slot}", error)
+        finally:
+            self._starting.pop(slot, None)  # a slot that is left in here is never filled again
+            self._wake.set()
 
     async def _fill(self, service: str, slot: str) -> None:
-        """Starts one slot and waits until it is ready. Raises: StartError; the failure is counted then."""
+        """Start one slot and wait until it is ready. Raises: StartError; the failure is counted then."""
         self._starting[slot] = self._clock()
         timeout_s = self._services[service].start_timeout_s
         until_s = self._clock() + timeout_s
-        self._attempts.begins(slot)
         try:
+            self._attempts.begins(slot)
             replica = await self._platform.start(self._launch(service, slot))
             await self._platform.listening(replica, timeout_s)
             await self._watchdog.until_ready(replica, until_s)
-        except (ArgosyError, OSError) as error:
-            reason = error.message if isinstance(error, ArgosyError) else f"{slot} could not be started: {error}."
-            await self._platform.stop(slot, HUNG_GRACE_S)
+        except Exception as error:
+            reason = self._why_not_started(slot, error)
+            try:
+                await self._platform.stop(slot, HUNG_GRACE_S)
+            except Exception as unstopped:  # the failure is counted all the same, or the slot is never tried again
+                self._loops.failed(f"start of {slot}", unstopped)
             if slot in self._slots[service]:
                 self._attempts.failed(service, slot, "starting", reason)
             raise StartError(reason) from error
@@ -199,9 +242,18 @@ class Supervisor:
         self._observed.cold_start_s[service] = self._clock() - (until_s - timeout_s)
         self._observed.recovered(service, slot)
         self._feed.add("replica", slot, "starting", "ready", f"pid {replica.pid}")
-        self._watch(replica)
-        if slot not in self._slots[service]:
-            self._spawn(self._retire(replica, "no longer wanted"))
+        if slot in self._slots[service]:
+            self._guards.ensure(replica)
+        else:
+            self._let_go(replica, "no longer wanted")
+
+    def _why_not_started(self, slot: str, error: Exception) -> str:
+        if isinstance(error, ArgosyError):
+            return error.message
+        if isinstance(error, OSError):
+            return f"{slot} could not be started: {error}."
+        self._loops.failed(f"start of {slot}", error)
+        return f"{slot} could not be started: {type(error).__name__}; see the controller's log."
 
     async def _await_adopted(self, replica: Replica, timeout_s: float) -> None:
         why = f"runs at {replica.url}" if replica.external else f"pid {replica.pid} was alive"
@@ -209,20 +261,20 @@ class Supervisor:
         until_s = self._clock() + timeout_s
         if replica.url is None:
             await self._listens(replica, timeout_s)
-        self._watch(replica)
+        self._guards.ensure(replica)
         await self._watchdog.until_ready(replica, until_s)
         self._attempts.succeeded(replica.id)
 
     async def _listens(self, replica: Replica, timeout_s: float) -> None:
         """For one that was still starting when its controller died. Raises: StartError; it is ended then."""
+        self._adopting.add(replica.id)
         try:
             await self._platform.listening(replica, timeout_s)
         except StartError as error:
             await self._end(replica, error.message)
             raise
-
-    def _watch(self, replica: Replica) -> None:
-        self._spawn(self._guard(replica))
+        finally:
+            self._adopting.discard(replica.id)
 
     async def _guard(self, replica: Replica) -> None:
         reason = await self._watchdog.watch(replica)
@@ -230,7 +282,9 @@ class Supervisor:
             await self._end(replica, reason)
 
     async def _end(self, replica: Replica, reason: str) -> None:
-        """Ends a replica that does harm; its slot is filled again like one that crashed."""
+        """End a replica that does harm; its slot is filled again like one that crashed."""
+        if replica not in self._platform.replicas():
+            return  # its end has been counted; a reason kept for it would be taken for that of the next one
         self._condemned[replica.id] = reason
         self._feed.add("replica", replica.id, "ready", "stopping", reason)
         self._observed.draining.add(replica.id)
@@ -241,6 +295,15 @@ class Supervisor:
             self._observed.draining.discard(replica.id)
 
     def _on_exit(self, end: ReplicaExit) -> None:
+        try:
+            self._count_exit(end)
+            self._on_change()
+        except Exception as error:
+            self._loops.failed(f"supervision of {end.replica.id}", error)
+        finally:
+            self._wake.set()
+
+    def _count_exit(self, end: ReplicaExit) -> None:
         slot, service = end.replica.id, end.replica.service
         condemned = self._condemned.pop(slot, None)
         unasked = condemned or (None if end.asked else end.describe())
@@ -251,8 +314,6 @@ class Supervisor:
             else:
                 was = "draining" if slot in self._observed.draining else "ready"
                 self._feed.add("replica", slot, was, "stopped", "asked to")
-        self._on_change()
-        self._wake.set()
 
     def scale(self, service: str, replicas: int, why: str) -> None:
         """From now on that many: starts what is missing, drains what is too many. Returns before that is done.
@@ -292,8 +353,9 @@ class Supervisor:
         self._spawn(self._leave(replica, why))
 
     async def _leave(self, replica: Replica, why: str) -> None:
+        """Try until the replica is gone: one that nobody drains and nobody keeps would run for ever."""
         try:
-            await self._retire(replica, why)
+            await self._loops.keep(f"drain of {replica.id}", lambda: self._retire(replica, why))
         finally:
             self._leaving.discard(replica.id)
 
@@ -356,14 +418,17 @@ class Supervisor:
 
     def _ended_task(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
-        if not task.cancelled() and task.exception() is not None:
-            log.error("task failed", exc_info=task.exception())
+        error = None if task.cancelled() else task.exception()
+        if isinstance(error, Exception):
+            self._loops.failed("supervision", error)
+            self._wake.set()
 
     async def close(self) -> None:
         """Starts nothing any more and stops watching; leaves replicas as they are."""
         self._closed = True
         self._wake.set()
-        tasks = list(self._tasks)
+        await self._guards.close()
+        tasks = [*self._tasks, *([] if self._keeping is None else [self._keeping])]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)

@@ -14,7 +14,7 @@ from argosy.contracts.request import Clock
 from argosy.control.monitoring.observed import Observed
 from argosy.control.monitoring.prober import Prober
 from argosy.control.platforms.platform import Platform, Replica
-from argosy.control.supervision.hang import HangRule, HangVerdict, Silence, next_silence
+from argosy.control.supervision.hang import EngineCall, HangRule, HangVerdict, Silence, next_call, next_silence
 from argosy.control.supervision.restart import RestartRule
 
 READY_POLL_S = 0.05
@@ -39,6 +39,7 @@ class Watchdog:
         on_change: Callable[[], None],
         rules: Rules,
         clock: Clock = time.monotonic,
+        wall: Callable[[], float] = time.time,
     ) -> None:
         """`on_change` is called when who can serve may have changed."""
         self._services = services
@@ -48,6 +49,7 @@ class Watchdog:
         self._on_change = on_change
         self._rules = rules
         self._clock = clock
+        self._wall = wall
 
     async def until_ready(self, replica: Replica, until_s: float) -> None:
         """Raises: StartError with the replica's own reason when it ends, or when it is not ready in time."""
@@ -82,12 +84,19 @@ class Watchdog:
                 break
             usage = self._platform.usage(replica.id)
             answered = probe.status is not None or replica.external
-            silence, verdict = next_silence(silence, answered, self._clock(), usage.cpu_s if usage else None, rule)
-            at_work = verdict is HangVerdict.BUSY and silence.probes >= rule.probes
-            if self._observed.saw(replica.id, replace(probe, busy=at_work)):
+            now_s = self._clock()
+            found = None if answered else self._platform.blocked(replica.id)
+            call, on_disk = next_call(silence.call, found, now_s, self._wall()), found is not None and found.on_disk
+            cpu_s = usage.cpu_s if usage else None
+            silence, verdict = next_silence(silence, answered, now_s, cpu_s, rule, call, on_disk)
+            busy = verdict is HangVerdict.BUSY
+            at_work = busy and silence.probes >= rule.probes
+            held_up = _held_up(replica.id, call, on_disk, now_s) if busy else ""
+            if self._observed.saw(replica.id, replace(probe, busy=at_work, held_up=held_up)):
                 self._on_change()
             if verdict is HangVerdict.HUNG:
-                return f"hung: {probe.error}, {silence.probes} probes in a row"
+                in_call = f", in {call.name} for {call.lasts_s(now_s):.0f} s" if call is not None else ""
+                return f"hung: {probe.error}, {silence.probes} probes in a row{in_call}"
             limit_bytes = settings.memory_limit_bytes
             if usage is not None and limit_bytes and usage.memory_bytes > limit_bytes:
                 return f"used {usage.memory_bytes >> 20} MiB, its limit is {limit_bytes >> 20} MiB"
@@ -97,3 +106,10 @@ class Watchdog:
 
     def _stays(self, replica: Replica) -> bool:
         return replica in self._platform.replicas() and replica.id not in self._observed.draining
+
+
+def _held_up(replica_id: str, call: EngineCall | None, on_disk: bool, now_s: float) -> str:
+    """Why it cannot answer, for the operator; empty where nothing is known to hold it up."""
+    if call is not None:
+        return f"{replica_id} is in {call.name} for {call.lasts_s(now_s):.0f} s; the disk is slow"
+    return f"{replica_id} waits for the disk" if on_disk else ""

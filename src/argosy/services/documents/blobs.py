@@ -14,7 +14,7 @@ from pathlib import Path
 
 from argosy.contracts.errors import NotFound, StorageFull
 
-_NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _HASH = re.compile(r"[0-9a-f]{64}")
 _TEMPORARY = ".writing-"
 
@@ -48,7 +48,7 @@ class BlobStore:
         try:
             self._write(path, data)
         except OSError as error:
-            if error.errno in _NO_SPACE:
+            if error.errno in NO_SPACE:
                 raise StorageFull("The disk is full: nothing was accepted. Free some space and try again.") from error
             raise
         return key

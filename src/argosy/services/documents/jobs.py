@@ -18,7 +18,7 @@ from argosy.services.documents.database import Database
 from argosy.services.documents.job_rules import JobRules
 from argosy.services.documents.queueing import unreferenced
 from argosy.services.documents.schema import DELETED, JobKind, JobState, documents, jobs, lanes
-from argosy.services.documents.turns import due, expired, whose_turn
+from argosy.services.documents.turns import another_is_due, due, expired, whose_turn
 
 WORKER_DIED = DocumentFault("worker_died", "Processing ended abruptly each time it was tried.")
 
@@ -37,6 +37,8 @@ class Job:
     attempts: int
     """This one included."""
     fence: int
+    lane: str | None
+    """Who sent it; see `turns`."""
     name: str
     source: str
     title: str | None
@@ -126,6 +128,7 @@ class Jobs:
             version=row.version,
             attempts=row.attempts,
             fence=row.fence,
+            lane=row.lane,
             name=document.name,
             source=document.source,
             title=document.given_title,
@@ -213,6 +216,15 @@ class Jobs:
         with self._database.read() as connection:
             waits = connection.execute(select(jobs.c.waits).where(jobs.c.id == job.id)).scalar() or 0
         self._again(job, fault, self.rules.wait_after_s(waits + 1), attempts=job.attempts - 1, waits=waits + 1)
+
+    def postpone(self, job: Job, delay_s: float) -> None:
+        """Hands the job back untouched, due after a pause: others go first. Raises: LeaseLost."""
+        self._again(job, None, delay_s, attempts=job.attempts - 1)
+
+    def others_wait(self, job: Job) -> bool:
+        """Whether another sender has a job that is due."""
+        with self._database.read() as connection:
+            return another_is_due(connection, job.lane, self._database.now(connection))
 
     def release(self, job: Job) -> None:
         """Hands the job back untouched, due at once: the worker stops. Raises: LeaseLost."""

@@ -15,6 +15,7 @@ from typing import Protocol
 
 from argosy.contracts.embedding import EmbedResponse, ModelInfo, TextKind
 from argosy.contracts.errors import (
+    ArgosyError,
     CollectionNotFound,
     EmptyDocument,
     NotFound,
@@ -27,6 +28,7 @@ from argosy.services.documents.chunking import ChunkDraft, ChunkLimits, cut
 from argosy.services.documents.enrichment import enrich
 from argosy.services.documents.jobs import Indexed, Job, Jobs
 from argosy.services.documents.parsed import ParsedDocument
+from argosy.services.documents.reading import Place, Reading
 from argosy.services.documents.room import Room
 from argosy.services.documents.schema import JobKind
 from argosy.services.documents.stored_chunk import as_chunk
@@ -80,6 +82,8 @@ class PipelineSettings:
     """Of documents that wait for vectors or are stored: each holds some six times its text. A larger one goes alone."""
     batch_chunks: int = 64
     """Chunks embedded and stored in one call each; the store takes at most 200."""
+    parse_turn_s: float = 20.0
+    """Time after which a document that is being parsed makes room for another sender's, see `reading`."""
     vectors: str = ""
     """How vectors are made, see `processing.vectors_key`; those made in another way are not taken again."""
 
@@ -115,7 +119,7 @@ class Pipeline:
         self._settings = settings or PipelineSettings()
         self._clock = clock
         self._on_indexed = on_indexed
-        self._reading = asyncio.Semaphore(self._settings.readers)
+        self._reading = Reading(self._settings.readers, self._settings.parse_turn_s)
         self._room = Room(self._settings.chars_in_work)
         self._noted_s: dict[int, float] = {}
         """When the stage of each job in work was last written."""
@@ -123,7 +127,8 @@ class Pipeline:
     async def run(self, job: Job) -> None:
         """Does the job and records that it is done.
 
-        Raises: ArgosyError; LeaseLost, somebody else has it now and nothing more may be done.
+        Raises: ArgosyError; LeaseLost, somebody else has it now and nothing more may be done; GaveWay, the job is to
+        be done later.
         """
         self._noted_s[job.id] = self._clock()
         try:
@@ -139,8 +144,9 @@ class Pipeline:
 
     async def _index_within(self, job: Job, room: contextlib.AsyncExitStack) -> list[str]:
         times = StageTimes(self._clock)
-        async with self._reading:  # bounds the processor time and the memory that reading takes
-            parsed, drafts = await self._read(job, times)
+        sender = job.lane or f"document:{job.document_id}"
+        async with self._reading.place(sender) as place:  # bounds the processor time and memory that reading takes
+            parsed, drafts = await self._read(job, times, place)
             await room.enter_async_context(self._room.held(len(parsed.text)))
         with times.measured("enrich"):
             enriched = enrich(parsed, job.title, job.metadata)
@@ -162,14 +168,15 @@ class Pipeline:
         indexed = Indexed(len(drafts), pages, title, text_key, vectors_key, embedded, times.seconds, left_out)
         return await asyncio.to_thread(self._jobs.done, job, indexed)
 
-    async def _read(self, job: Job, times: StageTimes) -> tuple[ParsedDocument, list[ChunkDraft]]:
+    async def _read(self, job: Job, times: StageTimes, place: Place) -> tuple[ParsedDocument, list[ChunkDraft]]:
         await self._stage(job, "parse", 0.0)
         if job.content_hash is None:
             raise EmptyDocument(f"{job.name} has no stored content. Add it again.")
         with times.measured("parse"):
             data = await asyncio.to_thread(self._blobs.get, job.content_hash)
             limit_s = self._settings.parse_limit_s(len(data))
-            parsed = await self._parser.parse(data, job.name, limit_s, job.content_type)
+            parsing = self._parser.parse(data, job.name, limit_s, job.content_type)
+            parsed = await place.run(parsing, lambda: self._others_wait(job))
         times.split("parse", "clean", parsed.stage_s.get("clean", 0.0))
         await self._stage(job, "chunk", 0.2)
         with times.measured("chunk"):
@@ -177,6 +184,12 @@ class Pipeline:
         if not drafts:
             raise EmptyDocument(f"{job.name} holds no text.")
         return parsed, drafts
+
+    async def _others_wait(self, job: Job) -> bool:
+        try:
+            return await asyncio.to_thread(self._jobs.others_wait, job)
+        except ArgosyError:  # the database is away for a moment: no reason to stop what is under way
+            return False
 
     async def _embed_all(
         self, job: Job, drafts: list[ChunkDraft], title: str | None, times: StageTimes

@@ -43,6 +43,13 @@ def whose_turn(connection: Connection, now: float) -> int | None:
     return None
 
 
+def another_is_due(connection: Connection, lane: str | None, now: float) -> bool:
+    """Whether there is a job to do of another lane than this one."""
+    waits = exists().where(jobs.c.lane == lanes.c.id, jobs.c.state == JobState.QUEUED, jobs.c.run_at <= now)
+    other = select(lanes.c.id).where(waits) if lane is None else select(lanes.c.id).where(lanes.c.id != lane, waits)
+    return connection.execute(other.limit(1)).first() is not None
+
+
 def due(now: float) -> Any:
     return and_(jobs.c.state == JobState.QUEUED, jobs.c.run_at <= now)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Callable
 
 from argosy.contracts.errors import ArgosyError
@@ -13,26 +12,31 @@ from argosy.services.documents.database import Database
 from argosy.services.documents.housekeeping import sweep
 from argosy.services.documents.meters import IngestionMeters
 from argosy.services.documents.queueing import queue_size
-from argosy.telemetry.logs import logger
+from argosy.serving.loops import Loops
 
 QUEUE_WATCH_S = 2.0
 HOUSEKEEPING_S = 3600.0
-
-log = logger("documents")
 
 
 class Upkeep:
     """`run` goes on until it is cancelled."""
 
     def __init__(
-        self, database: Database, catalog: Catalog, blobs: BlobStore, meters: IngestionMeters, busy: Callable[[], int]
+        self,
+        database: Database,
+        catalog: Catalog,
+        blobs: BlobStore,
+        meters: IngestionMeters,
+        busy: Callable[[], int],
+        loops: Loops,
     ) -> None:
-        """`busy` says how many documents this replica works on."""
+        """`busy` says how many documents this replica works on; `loops` is told of every round that fails."""
         self._database = database
         self._catalog = catalog
         self._blobs = blobs
         self._meters = meters
         self._busy = busy
+        self._loops = loops
         self.queued = 0
         """Documents waiting or in work, all replicas together, when last looked."""
 
@@ -42,10 +46,14 @@ class Upkeep:
     async def _watch_queue(self) -> None:
         """Also while other replicas change it."""
         while True:
-            with contextlib.suppress(ArgosyError):
+            try:
                 documents, size = await asyncio.to_thread(self._queue)
                 self._meters.saw_queue(documents, size, self._busy())
                 self.queued = documents
+            except ArgosyError:
+                pass  # the database is away for a moment, and requests say so
+            except Exception as error:  # scaling follows this figure: it must not stand still for ever
+                self._loops.failed("watch of the queue", error)
             await asyncio.sleep(QUEUE_WATCH_S)
 
     def _queue(self) -> tuple[int, int]:
@@ -57,5 +65,5 @@ class Upkeep:
             try:
                 await asyncio.to_thread(sweep, self._catalog, self._blobs)
             except Exception as error:
-                log.error("housekeeping failed", exc_info=error)
+                self._loops.failed("housekeeping", error)
             await asyncio.sleep(HOUSEKEEPING_S)

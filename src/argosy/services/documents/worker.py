@@ -14,17 +14,21 @@ from argosy.contracts.errors import ArgosyError, Internal, StorageFull, Unavaila
 from argosy.contracts.request import Clock
 from argosy.services.documents.heartbeat import Heartbeat
 from argosy.services.documents.jobs import Job, Jobs, LeaseLost
+from argosy.services.documents.reading import GaveWay
 from argosy.services.documents.settling import settle
+from argosy.serving.loops import Loops
 from argosy.telemetry.logs import logger
 
 RECORD_AGAIN_S = 0.25
+GIVE_WAY_S = 10.0
+"""Until a document that gave way to another sender's is due again."""
 
 log = logger("documents")
 
 
 class Runner(Protocol):
     async def run(self, job: Job) -> None:
-        """Does the job and records it as done. Raises: ArgosyError, LeaseLost."""
+        """Does the job and records it as done. Raises: ArgosyError, LeaseLost, GaveWay."""
         ...
 
 
@@ -41,11 +45,13 @@ class Worker:
         name: str | None = None,
         clock: Clock = time.monotonic,
         on_failed: Callable[[str], None] = lambda code: None,
+        loops: Loops | None = None,
     ) -> None:
-        """`on_failed` hears the code of each try that went wrong."""
+        """`on_failed` hears the code of each try that went wrong; `loops` keeps the slots going."""
         self._jobs = jobs
         self._clock = clock
         self._on_failed = on_failed
+        self._loops = loops or Loops()
         self._heartbeat = Heartbeat(jobs)
         self._runner = runner
         self._slots = slots
@@ -59,7 +65,7 @@ class Worker:
 
     def start(self) -> None:
         self._heartbeat.start()
-        self._tasks = [asyncio.create_task(self._slot(), name=f"documents-worker-{n}") for n in range(self._slots)]
+        self._tasks = [self._loops.start(f"worker {n}", self._slot) for n in range(1, self._slots + 1)]
 
     def wake(self) -> None:
         """Something was accepted: look for it now rather than at the next poll."""
@@ -121,6 +127,9 @@ class Worker:
             raise
         except LeaseLost:
             log.info("job taken over", **fields)
+        except GaveWay:
+            log.info("job postponed for another sender", **fields)
+            await self._record(self._jobs.postpone, job, GIVE_WAY_S)
         except ArgosyError as error:
             log.warning("job failed", **fields, code=error.code)
             self._on_failed(error.code)

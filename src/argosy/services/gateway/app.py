@@ -18,6 +18,7 @@ from argosy.services.gateway.schema import describe, page
 from argosy.serving.app import health_routes
 from argosy.serving.kit import Kit
 from argosy.serving.middleware import ServiceMiddleware
+from argosy.serving.openapi import Description
 from argosy.version import VERSION
 
 PUBLIC_PREFIXES = ("/",)
@@ -27,11 +28,15 @@ PAGE_HEADERS = {"content-security-policy": "default-src 'none'; style-src 'unsaf
 class PublicApp(FastAPI):
     """Routes and their description: errors pass through to `ServiceMiddleware`, which turns them into responses."""
 
+    def __init__(self, api: Description, **settings: Any) -> None:
+        super().__init__(**settings)
+        self._api = api
+
     def build_middleware_stack(self) -> ASGIApp:
         return AsyncExitStackMiddleware(self.router)
 
     def openapi(self) -> dict[str, Any]:
-        return describe(self)
+        return describe(self, self._api)
 
 
 def create_gateway_app(gateway: Gateway) -> ASGIApp:
@@ -43,6 +48,7 @@ def create_gateway_app(gateway: Gateway) -> ASGIApp:
         gateway.settings.allowed_hosts, gateway.settings.allowed_origins, gateway.settings.max_body_bytes
     )
     app = PublicApp(
+        gateway.api,
         title="Argosy",
         version=VERSION,
         description="Questions to your documents, answered with citations.",

@@ -2,22 +2,51 @@
 
 The chat and embeddings bodies take OpenAI's names, so that its own clients work; what we do not act on is
 accepted where ignoring it is harmless and refused where it would change the answer's meaning.
+
+Pydantic gathers an error for each wrong item. So lengths are checked before items, and a list stops at its first
+wrong item: a body of a million wrong items costs little more than reading it.
 """
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    field_validator,
+    model_validator,
+)
 
+from argosy.contracts.documents import MAX_METADATA_KEY_CHARS, MAX_METADATA_VALUE_CHARS
 from argosy.contracts.embedding import MAX_TEXTS
 from argosy.contracts.retrieval import SearchMode
 
 MAX_TOP_K = 50
-
-Scalar = str | bool | int | float | None
+MAX_FILTERS = 32
+MAX_MESSAGES = 1000
+MAX_PARTS = 100
+MAX_BIASES = 1024
+MAX_LABEL_CHARS = 512
 MAX_INTEGER = 2**53
 """Beyond it, JSON readers disagree about the number."""
+MAX_COUNT = 2**31 - 1
+
+T = TypeVar("T")
+
+
+def _at_most(limit: int) -> BeforeValidator:
+    """Check an object's length before its members are validated; pydantic itself does so afterwards."""
+
+    def check(value: object) -> object:
+        if isinstance(value, dict) and len(value) > limit:
+            raise ValueError(f"holds {len(value)} members, the limit is {limit}; send fewer")
+        return value
+
+    return BeforeValidator(check)
 
 
 def _within_reach(filters: dict[str, Scalar]) -> dict[str, Scalar]:
@@ -27,17 +56,34 @@ def _within_reach(filters: dict[str, Scalar]) -> dict[str, Scalar]:
     return filters
 
 
+Label = Annotated[str, Field(max_length=MAX_LABEL_CHARS)]
+Scalar = Annotated[str, Field(max_length=MAX_METADATA_VALUE_CHARS)] | bool | int | float | None
+Key = Annotated[str, Field(min_length=1, max_length=MAX_METADATA_KEY_CHARS)]
 Filters = Annotated[
-    dict[str, Scalar],
+    dict[Key, Scalar],
     AfterValidator(_within_reach),
-    Field(max_length=32, description="Equality on document_id, source, name, title or a metadata key."),
+    Field(max_length=MAX_FILTERS, description="Equality on document_id, source, name, title or a metadata key."),
+    _at_most(MAX_FILTERS),
 ]
 TopK = Annotated[int, Field(ge=1, le=MAX_TOP_K, description="Chunks to use, best first.")]
 CollectionName = Annotated[str, Field(min_length=1, max_length=128)]
+Count = Annotated[int, Field(ge=1, le=MAX_COUNT)]
+Nothing = Annotated[list[object], Field(max_length=0)]
+Stop = Annotated[str, Field(max_length=MAX_LABEL_CHARS)]
 
 
 class Body(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _first_unknown(cls, value: object) -> object:
+        """Keep one unknown field to be reported; each would be an error of its own."""
+        if not isinstance(value, dict) or value.keys() <= cls.model_fields.keys():
+            return value
+        unknown = next(name for name in value if name not in cls.model_fields)
+        known = {name: value[name] for name in cls.model_fields if name in value}
+        return {**known, unknown: value[unknown]}
 
 
 class SearchBody(Body):
@@ -60,13 +106,13 @@ class ChatMessage(Body):
     """`content` may be null in an assistant's turn. The fields after `name` are what OpenAI's clients send back."""
 
     role: Literal["system", "developer", "user", "assistant"]
-    content: str | list[TextPart] | None = None
-    name: str | None = None
+    content: str | Annotated[list[TextPart], Field(fail_fast=True, max_length=MAX_PARTS)] | None = None
+    name: Label | None = None
     refusal: str | None = None
-    annotations: list[object] | None = None
+    annotations: Annotated[list[object], Field(max_length=1000)] | None = None
     audio: None = None
     function_call: None = None
-    tool_calls: Annotated[list[object], Field(max_length=0)] | None = None
+    tool_calls: Nothing | None = None
 
     def text(self) -> str:
         if isinstance(self.content, list):
@@ -86,13 +132,13 @@ class ResponseFormat(Body):
 class ChatBody(Body):
     """`POST /v1/chat/completions`: OpenAI's shape, and `collection`, `top_k`, `mode`, `filters`."""
 
-    model: str = Field(description="argosy, or argosy/COLLECTION.")
-    messages: list[ChatMessage] = Field(min_length=1)
+    model: Label = Field(description="argosy, or argosy/COLLECTION.")
+    messages: Annotated[list[ChatMessage], Field(fail_fast=True, min_length=1, max_length=MAX_MESSAGES)]
     stream: bool | None = False
     stream_options: StreamOptions | None = None
     temperature: Annotated[float, Field(ge=0, le=2)] | None = None
-    max_tokens: Annotated[int, Field(ge=1)] | None = None
-    max_completion_tokens: Annotated[int, Field(ge=1)] | None = None
+    max_tokens: Count | None = None
+    max_completion_tokens: Count | None = None
 
     collection: CollectionName | None = None
     top_k: TopK | None = None
@@ -101,44 +147,47 @@ class ChatBody(Body):
 
     n: Literal[1] | None = 1
     response_format: ResponseFormat | None = None
-    modalities: list[Literal["text"]] | None = None
+    modalities: Annotated[list[Literal["text"]], Field(fail_fast=True, max_length=8)] | None = None
     logprobs: Literal[False] | None = None
-    tools: Annotated[list[object], Field(max_length=0)] | None = None
+    tools: Nothing | None = None
     tool_choice: Literal["none", "auto"] | None = None
 
     top_p: Annotated[float, Field(ge=0, le=1)] | None = None
     presence_penalty: Annotated[float, Field(ge=-2, le=2)] | None = None
     frequency_penalty: Annotated[float, Field(ge=-2, le=2)] | None = None
-    stop: str | list[str] | None = None
-    seed: int | None = None
-    logit_bias: dict[str, float] | None = None
-    user: str | None = None
-    metadata: dict[str, str] | None = None
+    stop: Stop | Annotated[list[Stop], Field(fail_fast=True, max_length=16)] | None = None
+    seed: Annotated[int, Field(ge=-(2**63), lt=2**63)] | None = None
+    logit_bias: Annotated[dict[Key, float], Field(max_length=MAX_BIASES), _at_most(MAX_BIASES)] | None = None
+    user: Label | None = None
+    metadata: Annotated[dict[Key, Label], Field(max_length=64), _at_most(64)] | None = None
     store: bool | None = None
-    service_tier: str | None = None
+    service_tier: Label | None = None
     parallel_tool_calls: bool | None = None
-    reasoning_effort: str | None = None
-    verbosity: str | None = None
-    safety_identifier: str | None = None
-    prompt_cache_key: str | None = None
+    reasoning_effort: Label | None = None
+    verbosity: Label | None = None
+    safety_identifier: Label | None = None
+    prompt_cache_key: Label | None = None
 
 
 class EmbeddingsBody(Body):
     """`POST /v1/embeddings`: OpenAI's shape, texts only."""
 
-    model: str = Field(description="argosy, or the embedding model's own name.")
-    input: str | list[str] = Field(description=f"One text, or up to {MAX_TEXTS}.")
+    model: Label = Field(description="argosy, or the embedding model's own name.")
+    input: str | Annotated[list[str], Field(fail_fast=True, min_length=1, max_length=MAX_TEXTS)] = Field(
+        description=f"One text, or up to {MAX_TEXTS}."
+    )
     encoding_format: Literal["float", "base64"] | None = "float"
-    dimensions: Annotated[int, Field(ge=1)] | None = Field(None, description="Only the model's own number.")
-    user: str | None = None
+    dimensions: Count | None = Field(None, description="Only the model's own number.")
+    user: Label | None = None
 
     @field_validator("input", mode="before")
     @classmethod
     def _texts(cls, value: object) -> object:
-        """Before pydantic looks at each item: a hundred thousand wrong ones would be as many errors."""
         if not isinstance(value, list):
             return value
-        if value and isinstance(value[0], int | list):
+        if not value:
+            raise ValueError("holds no text; send at least one")
+        if isinstance(value[0], int | list):
             raise ValueError("arrays of tokens are not accepted; send the texts themselves")
         if len(value) > MAX_TEXTS:
             raise ValueError(

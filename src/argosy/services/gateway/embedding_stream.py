@@ -13,7 +13,6 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 import msgspec
-from pydantic import Field
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
@@ -30,7 +29,7 @@ from argosy.contracts.errors import (
     UpstreamFailed,
 )
 from argosy.contracts.request import Deadline, Priority, RequestContext
-from argosy.services.gateway.bodies import Body
+from argosy.services.gateway.bodies import Body, Count, Label
 from argosy.services.gateway.embedding_vectors import text_fault, vectors
 from argosy.services.gateway.question import CHAT_MODEL
 from argosy.services.gateway.shapes import EmbeddingLine
@@ -50,9 +49,9 @@ STALLED_S = 60.0
 class LineOptions(Body):
     """The query of a streamed request; the lines carry nothing but texts."""
 
-    model: str = CHAT_MODEL
+    model: Label = CHAT_MODEL
     encoding_format: Literal["float", "base64"] = "float"
-    dimensions: int | None = Field(None, ge=1)
+    dimensions: Count | None = None
 
 
 class _Line(msgspec.Struct, forbid_unknown_fields=True):

@@ -11,13 +11,18 @@ from argosy.config.models import GatewaySettings
 from argosy.contracts.codec import JSON
 from argosy.contracts.errors import Unavailable
 from argosy.contracts.request import DEGRADED_HEADER
+from argosy.services.gateway.schema import public_description
 from argosy.services.gateway.upstream import Upstream
 from argosy.serving.kit import Kit
+from argosy.serving.openapi import TEXT, header
+
+DEGRADED = header(DEGRADED_HEADER, TEXT, "Services whose fallback served this answer.")
 
 
 class Gateway:
     def __init__(self, kit: Kit) -> None:
         self.kit = kit
+        self.api = public_description()
         self._upstream: Upstream | None = None
 
     @property

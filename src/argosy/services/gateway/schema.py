@@ -1,4 +1,4 @@
-"""The API's description: our body models in `/openapi.json`, and a page at `/docs` that loads nothing else."""
+"""The API's description: `/openapi.json`, and a page at `/docs` that loads nothing else."""
 
 from __future__ import annotations
 
@@ -8,28 +8,37 @@ from typing import Any
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
-from pydantic import BaseModel
-from pydantic.json_schema import models_json_schema
 
-from argosy.services.gateway.bodies import ChatBody, EmbeddingsBody, SearchBody
+from argosy.contracts.embedding import MAX_TEXT_CHARS
+from argosy.serving.openapi import FOR_SERVICES, TEXT, Description, Schema, text
+from argosy.telemetry.metrics import CONTENT_TYPE
 
-MODELS: tuple[type[BaseModel], ...] = (ChatBody, EmbeddingsBody, SearchBody)
-REFERENCE = "#/components/schemas/{model}"
 STYLE = (
     "body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color:#123}"
     "code{background:#eef2f5;padding:.1rem .3rem;border-radius:.2rem}dt{margin-top:1rem}dd{margin:0 0 0 1rem}"
 )
+EVENT_STREAM = "text/event-stream"
+PROXIED = "/services/{name}/{path}"
+PROBES: dict[str, tuple[str, dict[int, Any]]] = {
+    "/livez": ("Answers while the process lives.", {200: dict[str, str]}),
+    "/readyz": ("Answers 503 with the reason while this gateway is not ready.", {200: dict[str, str]}),
+    "/metrics": ("Metrics in Prometheus' text format.", {200: {CONTENT_TYPE.partition(";")[0]: TEXT}}),
+}
 
 
-def takes(*models: type[BaseModel]) -> dict[str, Any]:
-    """`openapi_extra` of a route that reads one of `models` itself."""
-    schemas = [{"$ref": REFERENCE.format(model=model.__name__)} for model in models]
-    schema = schemas[0] if len(schemas) == 1 else {"oneOf": schemas}
-    return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}
+def public_description() -> Description:
+    """Return the description to which the routers add their routes."""
+    return Description(
+        always=(400, 403, 421, 429, 500, 502, 503, 504),
+        on_write=(413, 415),
+        headers=FOR_SERVICES,
+        reports_load=True,
+        path_parameters={name: text(512, minLength=1) for name in ("document_id", "batch_id", "name", "path")},
+    )
 
 
-def describe(app: FastAPI) -> dict[str, Any]:
-    """The OpenAPI document: FastAPI's for the routes, with the schemas of the bodies that routes read themselves."""
+def describe(app: FastAPI, api: Description) -> dict[str, Any]:
+    """Return the OpenAPI document, made once."""
     if app.openapi_schema is None:
         document = get_openapi(
             title=app.title,
@@ -38,10 +47,39 @@ def describe(app: FastAPI) -> dict[str, Any]:
             routes=app.routes,
             openapi_version=app.openapi_version,
         )
-        _, schemas = models_json_schema([(model, "validation") for model in MODELS], ref_template=REFERENCE)
-        document.setdefault("components", {}).setdefault("schemas", {}).update(schemas.get("$defs", {}))
-        app.openapi_schema = document
+        document["paths"] |= {path: {"get": _probe(api, path)} for path in PROBES}
+        document["paths"][PROXIED] = {
+            method: _proxied(api) for method in ("get", "post", "put", "patch", "delete", "options")
+        }
+        app.openapi_schema = api.complete(document)
     return app.openapi_schema
+
+
+def _probe(api: Description, path: str) -> Schema:
+    said, answers = PROBES[path]
+    probe = {"tags": ["fleet"], "summary": path[1:].capitalize(), "description": said, **api.route(answers)}
+    if path == "/readyz":
+        probe["responses"]["503"] = {**probe["responses"]["200"], "description": "Not ready."}
+    return probe
+
+
+def _proxied(api: Description) -> Schema:
+    """A service of the user's own: it answers what it likes."""
+    described = api.route({})
+    described["responses"]["default"] = {"description": "The service's answer, as it came."}
+    described["parameters"] = [
+        {"in": "path", "name": name, "required": True, "schema": TEXT} for name in ("name", "path")
+    ]
+    said = "Passes the request on to a service of your own; its answer comes back as it is."
+    return {"tags": ["services"], "summary": "Pass on", "description": said, **described}
+
+
+LINES: dict[str, Any] = {
+    "type": "string",
+    "description": 'One JSON string, or {"input": "a text"}, on each line. A text may have '
+    f"{MAX_TEXT_CHARS} characters.",
+}
+"""The body of a streamed embeddings request."""
 
 
 def page(document: dict[str, Any]) -> str:

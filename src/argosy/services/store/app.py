@@ -25,17 +25,15 @@ from argosy.contracts.store import (
 from argosy.services.store.engine import StoreEngine
 from argosy.serving.app import create_app, typed
 from argosy.serving.kit import Details, Kit
-from argosy.telemetry.logs import logger
 
 M = TypeVar("M")
 R = TypeVar("R")
 SWEEP_POINTS = 200
 SWEEP_PAUSE_S = 0.05
 IDLE_SWEEP_S = 5.0
+SWEEPING = "sweep of old points"
 DEFAULT_COLLECTION = "default"
 """Always there, so that a search of a new fleet finds nothing rather than an error."""
-
-log = logger("store")
 
 
 class StoreService:
@@ -48,6 +46,7 @@ class StoreService:
         self._waiting = 0
         self._stale = asyncio.Event()
         self._sweeping: asyncio.Task[None] | None = None
+        self._loops = kit.loops
         self._upstreams = Upstreams.of(kit)
         kit.load.queued = lambda: self._waiting
         kit.details = self._details
@@ -69,7 +68,7 @@ class StoreService:
         loop = asyncio.get_running_loop()
         self._engine = await loop.run_in_executor(self._thread, StoreEngine, self._folder)
         await loop.run_in_executor(self._thread, self._engine.ensure, EnsureCollection(DEFAULT_COLLECTION))
-        self._sweeping = asyncio.create_task(self._sweep())
+        self._sweeping = self._loops.start(SWEEPING, self._sweep)
         await self._upstreams.start()
 
     async def stop(self) -> None:
@@ -121,7 +120,7 @@ class StoreService:
             try:
                 deleted = await loop.run_in_executor(self._thread, self._engine.sweep, SWEEP_POINTS)
             except Exception as error:
-                log.error("sweep failed", exc_info=error)
+                self._loops.failed(SWEEPING, error)
                 continue
             if deleted:
                 self._stale.set()

@@ -41,6 +41,9 @@ WINDOW_TEXTS = 64
 MEASURED_CHARS = 100_000
 """How much is tokenised at once, if it is more than one text: it takes less time than a batch."""
 
+BROKEN_PAUSE_S = 0.05
+"""Pause after a bug in the dispatcher: one that shows at every look must not keep the event loop to itself."""
+
 ENGINE_FAILURES = (Unavailable, Overloaded, DeadlineExceeded)
 """Not the fault of any text: trying them one by one would only cost more."""
 
@@ -139,7 +142,7 @@ class Batcher:
             for work in caller.works:
                 self._queue.promote(work)
         self._callers.add(caller)
-        if self._dispatcher is None:
+        if self._dispatcher is None or self._dispatcher.done():
             self._dispatcher = asyncio.create_task(self._dispatch())
         self._wake.set()
 
@@ -180,6 +183,7 @@ class Batcher:
                 await self._step()
             except Exception:
                 self._break([])
+                await asyncio.sleep(BROKEN_PAUSE_S)
 
     async def _step(self) -> None:
         """Measure, or start one batch when a thread is free, then let the caller look again: a query may have come."""

@@ -10,30 +10,35 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
+from argosy.contracts.codec import JSON
 from argosy.services.gateway.bodies import ChatBody
 from argosy.services.gateway.engine import AnswerEngine, BegunAnswer, WholeAnswer
 from argosy.services.gateway.fallback import extractive_answer
-from argosy.services.gateway.gateway import Gateway, degraded_header
-from argosy.services.gateway.question import question_of
-from argosy.services.gateway.reading import read
-from argosy.services.gateway.schema import takes
+from argosy.services.gateway.gateway import DEGRADED, Gateway, degraded_header
+from argosy.services.gateway.question import HISTORY_QUESTIONS, question_of
+from argosy.services.gateway.reading import limit_bytes, read
+from argosy.services.gateway.schema import EVENT_STREAM
 from argosy.services.gateway.shapes import AssistantMessage, Choice, Completion, CompletionChunk, Usage
 from argosy.services.gateway.sse import CompletionStream, EventStream
 from argosy.serving.app import until_gone
 from argosy.serving.middleware import context_of
+from argosy.serving.openapi import EVENT
 
 
 def router(gateway: Gateway) -> APIRouter:
     routes = APIRouter(tags=["chat"])
     settings = gateway.settings
+    answers = {200: {JSON: Completion, EVENT_STREAM: EVENT}}
+    described = gateway.api.route(answers, (404,), takes=ChatBody, headers=[DEGRADED])
+    most_bytes = limit_bytes((HISTORY_QUESTIONS + 1) * settings.max_question_chars)
     max_sentences = gateway.kit.fleet.services.generation.max_sentences
 
-    @routes.post("/v1/chat/completions", openapi_extra=takes(ChatBody))
+    @routes.post("/v1/chat/completions", openapi_extra=described)
     async def chat(request: Request) -> Response:
         """An answer from the documents, with markers like [1] and the citations beside it."""
         context = context_of(request.scope)
         started_s = time.perf_counter()
-        body = await read(request, ChatBody)
+        body = await read(request, ChatBody, most_bytes)
         question = question_of(body, settings.max_question_chars, settings.context_passages)
         upstream = gateway.upstream
         engine = AnswerEngine(

@@ -12,80 +12,135 @@ from starlette.responses import Response
 
 from argosy.clients.exchange import RawResponse
 from argosy.contracts.codec import JSON
+from argosy.contracts.documents import (
+    MAX_TEXTS_BYTES,
+    Accepted,
+    BatchView,
+    Cancelled,
+    CollectionCreate,
+    CollectionList,
+    CollectionView,
+    DocumentPage,
+    DocumentView,
+    Dropped,
+    Forgotten,
+    JobPage,
+    RefusedUpload,
+    TextUpload,
+)
 from argosy.contracts.errors import InvalidRequest, NotFound, UnsupportedType
 from argosy.contracts.request import Deadline
+from argosy.contracts.strict_json import printable
 from argosy.services.gateway.batches import follow
 from argosy.services.gateway.caller_stream import CallerStream
 from argosy.services.gateway.gateway import Gateway
+from argosy.services.gateway.routes.parameters import (
+    DOCUMENT_FILTERS,
+    FILES,
+    FORM,
+    JOB_FILTERS,
+    LONGEST_WAIT_S,
+    MAX_PARAMETER_CHARS,
+    WAITING,
+)
 from argosy.services.gateway.sse import MEDIA_TYPE, EventStream
 from argosy.serving.app import until_gone
+from argosy.serving.bodies import bounded, media_type
 from argosy.serving.middleware import context_of
+from argosy.serving.openapi import EVENT, number, query
 
 PASSED_ON = ("content-type", "content-length")
-UPLOAD_TYPES = (JSON, "multipart/form-data")
-LONGEST_WAIT_S = 3600.0
+UPLOAD_TYPES = (JSON, FORM)
+MAX_REFUSED_BYTES = 4 * 2**20
+MAX_NAME_BYTES = 16 * 2**10
 WAIT_MARGIN_S = 2.0
 """What a long poll leaves of its deadline to answer in."""
 
 
 def router(gateway: Gateway) -> APIRouter:
     routes = APIRouter(tags=["documents"])
+    described = gateway.api.route
+    listed = (query("limit", number(1, 1000), "Entries of one page."),)
 
     async def forward(request: Request, path: str, params: Mapping[str, str] | None = None) -> Response:
         context = context_of(request.scope)
         sent = gateway.upstream.documents.forward(
-            request.method, path, context, params=dict(request.query_params) if params is None else params
+            request.method, path, context, params=_query(request) if params is None else params
         )
         return _as_it_came(await until_gone(request, sent, context))
 
-    async def upload(request: Request, path: str, types: tuple[str, ...]) -> Response:
-        kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    async def upload(request: Request, path: str, types: tuple[str, ...], json_bytes: int) -> Response:
+        kind = media_type(request)
         if kind not in types:
-            raise UnsupportedType(f"Content-Type {kind or '(none)'} is not accepted here. Send {' or '.join(types)}.")
+            shown = kind[:100] or "(none)"
+            raise UnsupportedType(f"Content-Type {shown} is not accepted here. Send {' or '.join(types)}.")
         context = context_of(request.scope)
-        body = CallerStream(request.receive).pieces()
+        most_bytes = gateway.settings.max_body_bytes
+        body = bounded(
+            request,
+            min(json_bytes, most_bytes) if kind == JSON else most_bytes,
+            CallerStream(request.receive).pieces(),
+        )
         headers = {name: request.headers[name] for name in PASSED_ON if name in request.headers}
         answer = await gateway.upstream.documents.forward(
-            "POST", path, context, body=body, headers=headers, params=dict(request.query_params)
+            "POST", path, context, body=body, headers=headers, params=_query(request)
         )
         return _as_it_came(answer)
 
-    @routes.post("/v1/documents", status_code=202)
+    @routes.post(
+        "/v1/documents",
+        status_code=202,
+        openapi_extra=described({202: Accepted}, (422, 507), takes={JSON: TextUpload, FORM: FILES}),
+    )
     async def add(request: Request) -> Response:
         """Takes files (multipart) or texts (JSON); answers 202 once all of them are on disk."""
-        return await upload(request, "/documents", UPLOAD_TYPES)
+        return await upload(request, "/documents", UPLOAD_TYPES, MAX_TEXTS_BYTES)
 
-    @routes.post("/v1/documents/refused", status_code=202)
+    @routes.post(
+        "/v1/documents/refused",
+        status_code=202,
+        openapi_extra=described({202: Accepted}, (422, 507), takes=RefusedUpload),
+    )
     async def refused(request: Request) -> Response:
         """Keeps documents that their sender was refused, or could not read, as failed ones with the reason."""
-        return await upload(request, "/documents/refused", (JSON,))
+        return await upload(request, "/documents/refused", (JSON,), MAX_REFUSED_BYTES)
 
-    @routes.get("/v1/documents")
+    @routes.get(
+        "/v1/documents",
+        openapi_extra=described({200: DocumentPage}, (404,), parameters=[*listed, *DOCUMENT_FILTERS]),
+    )
     async def documents(request: Request) -> Response:
         """A page of documents and their status."""
         return await forward(request, "/documents")
 
-    @routes.get("/v1/documents/{document_id}")
+    @routes.get("/v1/documents/{document_id}", openapi_extra=described({200: DocumentView}))
     async def document(request: Request, document_id: str) -> Response:
         """One document and its status."""
         return await forward(request, f"/documents/{_segment(document_id)}")
 
-    @routes.delete("/v1/documents/{document_id}")
+    @routes.delete("/v1/documents/{document_id}", openapi_extra=described({200: Forgotten}, (507,)))
     async def forget(request: Request, document_id: str) -> Response:
         """Forgets a document; no search finds it from now on."""
         return await forward(request, f"/documents/{_segment(document_id)}")
 
-    @routes.post("/v1/documents/{document_id}/retry")
+    @routes.post(
+        "/v1/documents/{document_id}/retry",
+        status_code=202,
+        openapi_extra=described({202: DocumentView}, (409, 507)),
+    )
     async def retry(request: Request, document_id: str) -> Response:
         """Tries a failed or dead document again."""
         return await forward(request, f"/documents/{_segment(document_id)}/retry")
 
-    @routes.post("/v1/documents/{document_id}/cancel")
+    @routes.post("/v1/documents/{document_id}/cancel", openapi_extra=described({200: DocumentView}, (409, 507)))
     async def call_off(request: Request, document_id: str) -> Response:
         """Calls off a document that waits or is in work; what is indexed of it stays."""
         return await forward(request, f"/documents/{_segment(document_id)}/cancel")
 
-    @routes.get("/v1/batches/{batch_id}")
+    @routes.get(
+        "/v1/batches/{batch_id}",
+        openapi_extra=described({200: {JSON: BatchView, MEDIA_TYPE: EVENT}}, parameters=WAITING),
+    )
     async def batch(request: Request, batch_id: str) -> Response:
         """How far an upload is; `wait_s` waits that long for a change, `follow=1` streams all of them."""
         path = f"/batches/{_segment(batch_id)}"
@@ -107,32 +162,36 @@ def router(gateway: Gateway) -> APIRouter:
 
         return EventStream(follow(first, poll, Deadline.after(LONGEST_WAIT_S)), {})
 
-    @routes.delete("/v1/batches/{batch_id}")
+    @routes.delete("/v1/batches/{batch_id}", openapi_extra=described({200: Cancelled}, (507,)))
     async def cancel(request: Request, batch_id: str) -> Response:
         """Calls off what has not ended of an upload; what is indexed stays."""
         return await forward(request, f"/batches/{_segment(batch_id)}")
 
-    @routes.post("/v1/batches/{batch_id}/cancel")
+    @routes.post("/v1/batches/{batch_id}/cancel", openapi_extra=described({200: Cancelled}, (507,)))
     async def cancel_too(request: Request, batch_id: str) -> Response:
         """The same as deleting it."""
         return await forward(request, f"/batches/{_segment(batch_id)}/cancel")
 
-    @routes.get("/v1/jobs")
+    @routes.get("/v1/jobs", openapi_extra=described({200: JobPage}, parameters=[*listed, *JOB_FILTERS]))
     async def jobs(request: Request) -> Response:
         """A page of jobs, newest first; `state=dead` lists those that ran out of attempts."""
         return await forward(request, "/jobs")
 
-    @routes.get("/v1/collections")
+    @routes.get("/v1/collections", openapi_extra=described({200: CollectionList}))
     async def collections(request: Request) -> Response:
         """All collections."""
         return await forward(request, "/collections")
 
-    @routes.post("/v1/collections")
+    @routes.post(
+        "/v1/collections",
+        status_code=201,
+        openapi_extra=described({201: CollectionView}, (409, 507), takes=CollectionCreate),
+    )
     async def create(request: Request) -> Response:
         """Creates a collection: `{"name": …}`."""
-        return await upload(request, "/collections", (JSON,))
+        return await upload(request, "/collections", (JSON,), MAX_NAME_BYTES)
 
-    @routes.delete("/v1/collections/{name}")
+    @routes.delete("/v1/collections/{name}", openapi_extra=described({200: Dropped}, (409, 507)))
     async def drop(request: Request, name: str) -> Response:
         """Deletes a collection and every document in it."""
         return await forward(request, f"/collections/{_segment(name)}")
@@ -147,14 +206,29 @@ def _as_it_came(answer: RawResponse) -> Response:
 
 def _segment(name: str) -> str:
     """`name` as one part of a path. Raises: NotFound for what would lead to another path."""
-    if name in ("", ".", ".."):
+    if name in ("", ".", "..") or len(name) > MAX_PARAMETER_CHARS or "\0" in name:
         raise NotFound("There is nothing of that name.")
     return quote(name, safe="")
 
 
+def _query(request: Request) -> dict[str, str]:
+    """Return the query to pass on. Raises: InvalidRequest."""
+    params: dict[str, str] = {}
+    for name, value in request.query_params.multi_items():
+        shown = printable(name)
+        if name in params:
+            raise InvalidRequest(f"The query holds {shown} twice. Send it once.", param=shown)
+        if "\0" in value or len(value) > MAX_PARAMETER_CHARS:
+            raise InvalidRequest(
+                f"{shown} has more than {MAX_PARAMETER_CHARS} characters, or a NUL among them. Correct it.", param=shown
+            )
+        params[name] = value
+    return params
+
+
 def _waiting(request: Request) -> dict[str, str]:
     """The query of a long poll: it waits no longer than leaves time to answer."""
-    params = dict(request.query_params)
+    params = _query(request)
     if "wait_s" not in params:
         return params
     try:

@@ -10,35 +10,51 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
-from argosy.contracts.codec import NDJSON
+from argosy.contracts.codec import JSON, NDJSON
 from argosy.contracts.embedding import EmbedResponse, TextKind
 from argosy.contracts.errors import ArgosyError, InvalidRequest, ModelNotFound
 from argosy.contracts.request import CACHE_HEADER
-from argosy.services.gateway.bodies import EmbeddingsBody
+from argosy.services.gateway.bodies import MAX_COUNT, MAX_LABEL_CHARS, EmbeddingsBody
 from argosy.services.gateway.embedding_stream import EmbeddingStream, LineOptions
 from argosy.services.gateway.embedding_vectors import text_fault, vectors
 from argosy.services.gateway.gateway import Gateway
 from argosy.services.gateway.question import CHAT_MODEL
-from argosy.services.gateway.reading import media_type, read, read_query
-from argosy.services.gateway.schema import takes
+from argosy.services.gateway.reading import read, read_query
+from argosy.services.gateway.schema import LINES
 from argosy.services.gateway.shapes import Embedding, Embeddings, EmbeddingUsage
 from argosy.serving.app import until_gone
+from argosy.serving.bodies import media_type
 from argosy.serving.middleware import context_of
+from argosy.serving.openapi import TEXT, Schema, header, number, query, text
 
+MAX_BODY_BYTES = 32 * 2**20
+"""A longer list goes line by line."""
+LINE_PARAMETERS: tuple[tuple[str, Schema, str], ...] = (
+    ("model", text(MAX_LABEL_CHARS), "Of a request line by line: as in the body."),
+    ("encoding_format", {"type": "string", "enum": ["float", "base64"]}, "Of a request line by line: as in the body."),
+    ("dimensions", number(1, MAX_COUNT), "Of a request line by line: as in the body."),
+)
 _POSITION = re.compile(r"texts\[([0-9]{1,9})\]")
 
 
 def router(gateway: Gateway) -> APIRouter:
     routes = APIRouter(tags=["embeddings"])
     model = gateway.kit.fleet.services.embedding.model
+    described = gateway.api.route(
+        {200: {JSON: Embeddings, NDJSON: TEXT}},
+        (404,),
+        takes={JSON: EmbeddingsBody, NDJSON: LINES},
+        parameters=[query(*parameter) for parameter in LINE_PARAMETERS],
+        headers=[header(CACHE_HEADER, TEXT, "How many texts came from the cache, and how many did not.")],
+    )
 
-    @routes.post("/v1/embeddings", openapi_extra=takes(EmbeddingsBody))
+    @routes.post("/v1/embeddings", openapi_extra=described)
     async def embeddings(request: Request) -> Response:
         """One vector of unit length for each text; with `application/x-ndjson`, one line for each line."""
         if media_type(request) == NDJSON:
             return _streamed(request)
         context = context_of(request.scope)
-        body = await read(request, EmbeddingsBody)
+        body = await read(request, EmbeddingsBody, MAX_BODY_BYTES)
         _check_model(body.model, model)
         texts = _texts(body)
         try:
@@ -87,10 +103,8 @@ def _check_dimensions(asked: int | None, model: str, embedded: EmbedResponse) ->
 
 def _texts(body: EmbeddingsBody) -> list[str]:
     texts = [body.input] if isinstance(body.input, str) else body.input
-    if not texts:
-        raise InvalidRequest("input holds no text; send at least one.", param="input")
-    for position, text in enumerate(texts):
-        fault = text_fault(text)
+    for position, one in enumerate(texts):
+        fault = text_fault(one)
         if fault:
             raise InvalidRequest(f"The text at position {position} of input {fault}.", param="input")
     return texts

@@ -10,10 +10,10 @@ from starlette.responses import Response
 from argosy.contracts.errors import SERVICE_FAILURES, UpstreamFailed
 from argosy.contracts.request import RequestContext
 from argosy.services.gateway.fleet_health import report
-from argosy.services.gateway.gateway import Gateway
+from argosy.services.gateway.gateway import DEGRADED, Gateway
 from argosy.services.gateway.question import CHAT_MODEL
 from argosy.services.gateway.routes.embeddings import public_name
-from argosy.services.gateway.shapes import Model, Models
+from argosy.services.gateway.shapes import HealthReport, Model, Models
 from argosy.serving.app import until_gone
 from argosy.serving.middleware import context_of
 
@@ -32,7 +32,7 @@ class _Collections(msgspec.Struct):
 def router(gateway: Gateway) -> APIRouter:
     routes = APIRouter(tags=["fleet"])
 
-    @routes.get("/v1/models")
+    @routes.get("/v1/models", openapi_extra=gateway.api.route({200: Models}, headers=[DEGRADED]))
     async def models(request: Request) -> Response:
         """What `model` may be: argosy, argosy/COLLECTION for each collection, and the embedding model."""
         context = context_of(request.scope)
@@ -49,7 +49,7 @@ def router(gateway: Gateway) -> APIRouter:
         ]
         return gateway.json(Models(known, degraded), degraded)
 
-    @routes.get("/v1/health")
+    @routes.get("/v1/health", openapi_extra=gateway.api.route({200: HealthReport}))
     async def health(request: Request) -> Response:
         """The fleet, its services and their replicas."""
         context = context_of(request.scope)

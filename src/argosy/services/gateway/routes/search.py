@@ -8,10 +8,9 @@ from starlette.responses import Response
 
 from argosy.contracts.retrieval import RetrievalRequest
 from argosy.services.gateway.bodies import SearchBody
-from argosy.services.gateway.gateway import Gateway
+from argosy.services.gateway.gateway import DEGRADED, Gateway
 from argosy.services.gateway.question import check_text
-from argosy.services.gateway.reading import read
-from argosy.services.gateway.schema import takes
+from argosy.services.gateway.reading import limit_bytes, read
 from argosy.services.gateway.shapes import SearchAnswer, SearchResult
 from argosy.serving.app import until_gone
 from argosy.serving.middleware import context_of
@@ -19,12 +18,14 @@ from argosy.serving.middleware import context_of
 
 def router(gateway: Gateway) -> APIRouter:
     routes = APIRouter(tags=["search"])
+    described = gateway.api.route({200: SearchAnswer}, (404,), takes=SearchBody, headers=[DEGRADED])
+    most_bytes = limit_bytes(gateway.settings.max_question_chars)
 
-    @routes.post("/v1/search", openapi_extra=takes(SearchBody))
+    @routes.post("/v1/search", openapi_extra=described)
     async def search(request: Request) -> Response:
         """Ranked passages for a query, without an answer."""
         context = context_of(request.scope)
-        body = await read(request, SearchBody)
+        body = await read(request, SearchBody, most_bytes)
         check_text(body.query, "query", gateway.settings.max_question_chars)
         asked = RetrievalRequest(
             query=body.query, collection=body.collection, top_k=body.top_k, mode=body.mode, filters=body.filters

@@ -1,0 +1,101 @@
+"""Events and memories on their way to `control.db`, written by a thread so that no disk stops the event loop.
+
+Rows stay here until they are written: while the disk is full, slow or locked, nothing is lost up to a bound, and
+readers find them here.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from typing import TypeAlias
+
+from argosy.contracts.events import Event
+from argosy.telemetry.logs import logger
+
+MAX_EVENTS = 5_000
+"""Unwritten events beyond that are dropped, the oldest first."""
+RETRY_S = 1.0
+
+Memory: TypeAlias = tuple[float, bytes]
+Write = Callable[[Sequence[Event], Sequence[tuple[str, Memory]]], None]
+
+log = logger("history")
+
+
+class Unwritten:
+    """Thread-safe. Its thread lives only while something waits to be written."""
+
+    def __init__(self, write: Write, retry_s: float = RETRY_S) -> None:
+        """`write` writes everything in one step or raises; it is called in the thread."""
+        self._write = write
+        self._retry_s = retry_s
+        self._lock = threading.Lock()
+        self._events: dict[int, Event] = {}
+        self._memories: dict[str, Memory] = {}
+        self._thread: threading.Thread | None = None
+        self._closing = threading.Event()
+        self.problem = ""
+        """Why the last try failed; empty when it did not."""
+
+    def add_events(self, events: Sequence[Event]) -> None:
+        with self._lock:
+            self._events.update((event.seq, event) for event in events)
+            while len(self._events) > MAX_EVENTS:
+                del self._events[next(iter(self._events))]
+            self._begin()
+
+    def add_memory(self, name: str, memory: Memory) -> None:
+        with self._lock:
+            self._memories[name] = memory
+            self._begin()
+
+    def events(self) -> list[Event]:
+        with self._lock:
+            return list(self._events.values())
+
+    def memory(self, name: str) -> Memory | None:
+        with self._lock:
+            return self._memories.get(name)
+
+    def close(self, timeout_s: float) -> None:
+        """Try once more to write what is left, and end the thread."""
+        with self._lock:
+            self._closing.set()
+            thread = self._thread
+        if thread is not None:
+            thread.join(timeout_s)
+
+    def _begin(self) -> None:
+        """Under the lock."""
+        if self._thread is None and not self._closing.is_set():
+            self._thread = threading.Thread(target=self._run, name="history-writer", daemon=True)
+            self._thread.start()
+
+    def _run(self) -> None:
+        last = False
+        while True:
+            with self._lock:
+                events, memories = list(self._events.values()), list(self._memories.items())
+                if not (events or memories) or last:
+                    self._thread = None
+                    return
+            last = self._closing.is_set()
+            try:
+                self._write(events, memories)
+            except Exception as error:
+                if not self.problem:
+                    log.error("history not written", reason=str(error) or type(error).__name__)
+                self.problem = str(error) or type(error).__name__
+                self._closing.wait(self._retry_s)
+            else:
+                self.problem = ""
+                self._forget(events, memories)
+
+    def _forget(self, events: Sequence[Event], memories: Sequence[tuple[str, Memory]]) -> None:
+        with self._lock:
+            for event in events:
+                self._events.pop(event.seq, None)
+            for name, memory in memories:
+                if self._memories.get(name) is memory:
+                    del self._memories[name]
