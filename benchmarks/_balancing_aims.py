@@ -1,4 +1,4 @@
-"""What `adaptive` is to reach in the simulated regimes, held against the runs there are."""
+"""Aims of `adaptive` in the simulated regimes, compared with the finished runs."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from benchmarks._balancing_cells import Cells
 OURS = "adaptive"
 RIVALS = tuple(name for name in ALL if name != OURS)
 SEEDS_LEAST = 10
-"""With fewer, a figure is a first one and no claim."""
+"""Number of seeds below which a figure is only preliminary."""
 Runs: TypeAlias = Mapping[str, Sequence[Summary]]
 
 
@@ -22,10 +22,10 @@ Runs: TypeAlias = Mapping[str, Sequence[Summary]]
 class Figure:
     value: float
     low: float
-    """The 95 % interval."""
+    """Lower end of the 95 % interval."""
     high: float
     of: str = ""
-    """The strategy that it turned out to be about."""
+    """Best rival, which the figure compares with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,15 +33,15 @@ class Aim:
     case: str
     what: str
     figure: Callable[[Runs], Figure | None]
-    """None where a strategy that it needs was unstable, or has no runs."""
+    """Function that returns the figure; None when a strategy that it needs was unstable or has no runs."""
     bound: float
     at_most: bool
     rivals: tuple[str, ...] = ()
-    """Others whose runs it needs; of several, those that there are."""
+    """Strategies whose runs the figure needs; of several, those with runs."""
     callers: tuple[int, ...] = BOTH
 
     def verdict(self, figure: Figure) -> str:
-        """Met by the whole interval, by the mean alone, or not."""
+        """Return whether the aim is met by the whole interval, by the mean alone, or missed."""
         worst = figure.high if self.at_most else figure.low
         if worst <= self.bound if self.at_most else worst >= self.bound:
             return "met"
@@ -66,7 +66,7 @@ def _stable(runs: Runs, subject: str) -> bool:
 
 
 def _over(name: str, *, theirs_first: bool, least_is_best: bool = True) -> Callable[[Runs], Figure | None]:
-    """The ratio of ours and the best rival's, by means over the same seeds."""
+    """Return the ratio of ours and the best rival's figure, by means over the same seeds."""
 
     def of(runs: Runs) -> Figure | None:
         ours = _column(runs, OURS, name)
@@ -127,7 +127,8 @@ def print_aims(seeds: int, requests: int | None) -> None:
             length = requests or CASES[aim.case].regime.requests
             done = {rival: len(known.seeds(rival, callers, length, seeds)) for rival in aim.rivals}
             most = max(done.values(), default=0)
-            # Rivals that were run with fewer seeds, to be shown, are not to shorten the comparison with the close ones.
+            # Rivals that were run with fewer seeds, for display only, must not shorten the comparison with close
+            # rivals.
             rivals = [rival for rival, count in done.items() if count == most]
             runs = known.paired((OURS, *rivals), callers, length, seeds)
             figure = aim.figure(runs)

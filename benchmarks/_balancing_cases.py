@@ -1,4 +1,4 @@
-"""What benchmarks/balancing.py runs: regimes and their variants, each with the strategies that its aim needs."""
+"""Cases of benchmarks/balancing.py: regimes and their variants, each with the strategies that its aim needs."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ AIMED: Mapping[str, Case] = {
     "retry_storm": Case("a brownout and eager retries", retry_storm(), STORM),
     "flash_crowd": Case("ten times the load for a minute", flash_crowd(), STORM),
 }
-"""The cases that an aim is about."""
+"""Cases that have an aim."""
 
 VARIANTS: Mapping[str, Case] = {
     "slow_1": Case("1 slow replica of 16", unequal(slow=1), NAMED),
@@ -67,7 +67,7 @@ VARIANTS: Mapping[str, Case] = {
     "rps_2000": Case("2,000 rps", unequal(rate_rps=2000), NAMED),
     "fixed": Case("every request takes 10 ms", replace(unequal(), work=Fixed(0.01)), NAMED),
 }
-"""`unequal` with one thing changed."""
+"""Variants of `unequal` with one value changed."""
 
 OTHERS: Mapping[str, Case] = {
     "hot_prefix": Case("cold caches", hot_prefix(), (*NAMED, "consistent_hash"), (1,)),

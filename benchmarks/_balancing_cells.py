@@ -14,7 +14,7 @@ FOLDER = Path(__file__).parent / "results" / "balancing"
 
 
 class Key(msgspec.Struct, frozen=True):
-    """Which run it was."""
+    """Key of a run."""
 
     subject: str
     callers: int
@@ -29,7 +29,7 @@ class Cell(msgspec.Struct, frozen=True):
 
     @classmethod
     def of(cls, key: Key, summary: Summary) -> Cell:
-        # JSON knows no NaN: a figure that the run has none of is null.
+        # JSON cannot express NaN: a figure that the run does not have is null.
         figures = {name: None if value != value else value for name, value in summary.figures.items()}
         return cls(key, figures, summary.stable)
 
@@ -40,19 +40,19 @@ class Cell(msgspec.Struct, frozen=True):
 
 
 class Cells(Journal[Cell]):
-    """Those of one case."""
+    """Finished runs of one case."""
 
     def __init__(self, case: str) -> None:
         super().__init__(FOLDER / f"{case}.jsonl", Cell)
 
     def seeds(self, subject: str, callers: int, requests: int, most: int) -> set[int]:
-        """The seeds below `most` that it was run with."""
+        """Return the seeds below `most` that the subject was run with."""
         wanted = (subject, callers, requests)
         keys = (cell.key for cell in self)
         return {k.seed for k in keys if (k.subject, k.callers, k.requests) == wanted and k.seed < most}
 
     def paired(self, subjects: Iterable[str], callers: int, requests: int, seeds: int) -> dict[str, Sequence[Summary]]:
-        """Of each subject that has any, the runs with those of the first `seeds` seeds that all of these have."""
+        """Return the runs of each subject that has any, with those of the first `seeds` seeds that all of them have."""
         done = {subject: self.seeds(subject, callers, requests, seeds) for subject in subjects}
         done = {subject: seen for subject, seen in done.items() if seen}
         common = sorted(set.intersection(*done.values())) if done else []

@@ -1,7 +1,7 @@
 """Passages and queries from a seeded generator: no data set is needed, and every machine measures the same text.
 
-Words are drawn by Zipf's law. The most frequent ones are English function words, the rest are made of
-two syllables: that makes about 1.6 tokens a word, where English prose has 1.3.
+Words are drawn by Zipf's law. The most frequent ones are English function words; the rest are made of two syllables.
+This makes about 1.6 tokens per word, while English prose has 1.3.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ SYLLABLES = [consonant + vowel for consonant in (*"bcdfghklmnprstvw", "st", "tr"
 
 
 class Corpus:
-    """The same vocabulary for the same `seed`; passages are drawn from it, queries from a seed of their own."""
+    """Corpus with a vocabulary that depends on `seed`. Passages are drawn from it; queries have a seed of their own."""
 
     def __init__(self, seed: int) -> None:
         self._seed = seed
@@ -38,12 +38,12 @@ class Corpus:
         self._cumulated = np.cumsum(shares / shares.sum())
 
     def passages(self, count: int) -> list[str]:
-        """`count` passages of about 60 words, in sentences; the first n are the same whatever `count` is."""
+        """Return `count` passages of about 60 words, in sentences. The first n are the same whatever `count` is."""
         draw = np.random.default_rng([self._seed, 1])
         return [self._passage(draw) for _ in range(count)]
 
     def queries(self, seed: int) -> Iterator[str]:
-        """Queries of 6 to 12 words without end, each a different one."""
+        """Yield queries of 6 to 12 words without end, all different."""
         draw = np.random.default_rng([self._seed, 2, seed])
         seen: set[str] = set()
         while True:

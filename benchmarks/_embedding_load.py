@@ -1,7 +1,7 @@
-"""Load from a process of its own, so that what it costs is not counted with the server: `LoadGenerator` starts it.
+"""Load from a separate process, so that its cost is not counted with the server. `LoadGenerator` starts the process.
 
-It speaks bare HTTP/1.1 over connections that are kept open, with bodies made before the clock starts, and keeps
-what was answered only where it is asked to. One request costs it about 0.1 ms.
+It sends plain HTTP/1.1 over connections that are kept open, with bodies prepared before the clock starts, and keeps
+answers only on request. One request costs it about 0.1 ms.
 """
 
 from __future__ import annotations
@@ -22,7 +22,10 @@ LIMIT_BYTES = 2**26
 
 
 class Plan(msgspec.Struct):
-    """`clients` take the bodies in order, each waiting `pause_s` after an answer; `at_most_s` ends them early."""
+    """Plan of a load.
+
+    `clients` take the bodies in order, each waiting `pause_s` after an answer; `at_most_s` ends the load early.
+    """
 
     url: str
     headers: dict[str, str]
@@ -34,7 +37,11 @@ class Plan(msgspec.Struct):
 
 
 class Outcome(msgspec.Struct):
-    """`latencies_ms` in order of completion; `statuses` counts what is not 200; `answers` in the order of bodies."""
+    """Result of a load.
+
+    `latencies_ms` are in order of completion; `statuses` counts statuses other than 200; `answers` are in the order of
+    bodies.
+    """
 
     wall_s: float
     cpu_s: float
@@ -45,7 +52,7 @@ class Outcome(msgspec.Struct):
 
 
 class LoadGenerator:
-    """The other end of the process. One plan at a time; several generators may run at once."""
+    """Client of the load process. It runs one plan at a time; several generators may run at once."""
 
     def __init__(self) -> None:
         self._process = subprocess.Popen(
@@ -64,7 +71,10 @@ class LoadGenerator:
         _write(self._process.stdin, msgspec.msgpack.encode(plan))
 
     def finish(self) -> Outcome:
-        """Raises: SystemExit when a request was refused, for a refused one costs nothing and would look fast."""
+        """Wait for the end of the plan and return the outcome.
+
+        Raises: SystemExit when a request was refused, because a refused request costs nothing and would look fast.
+        """
         assert self._process.stdout is not None
         message = _read(self._process.stdout)
         if message is None:

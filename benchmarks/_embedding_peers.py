@@ -1,4 +1,4 @@
-"""The other engines, each in an environment of its own that is built with plain pip where it is missing."""
+"""Other embedding engines, each in its own environment, which is built with plain pip when it is missing."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from benchmarks._running import environment
 WORKER = Path(__file__).with_name("_embedding_worker.py")
 START_TIMEOUT_S = 180.0
 TORCH = ("torch==2.13.0+cpu", "torch")
-"""The build for processors alone where pip knows a place that has it; else the default one, several gigabytes."""
+"""Requirements of torch in order: the CPU build where pip finds it, else the default build of several gigabytes."""
 REQUIREMENTS: Mapping[str, tuple[str, ...]] = {
     "venv-st": ("sentence-transformers", "fastapi", "uvicorn[standard]"),
     "venv-infinity": ("infinity-emb[torch,server]==0.0.78",),
@@ -34,7 +34,7 @@ MODULES = [
 
 
 def environments(folder: Path) -> dict[str, Path]:
-    """The Python of each peer's environment."""
+    """Return the Python of each peer's environment, after building missing ones."""
     pythons = {}
     for name, requirements in REQUIREMENTS.items():
         python = folder / name / "bin" / "python"
@@ -49,7 +49,7 @@ def environments(folder: Path) -> dict[str, Path]:
 
 
 def versions(python: Path) -> str:
-    """`name version` of what counts in that environment."""
+    """Return `name version` of the relevant packages in that environment."""
     code = (
         "import importlib.metadata as m, sys\n"
         f"print(', '.join(f'{{d.name}} {{d.version}}' for n in {NAMED!r} for d in m.distributions(name=n)))"
@@ -58,7 +58,7 @@ def versions(python: Path) -> str:
 
 
 def peer_folder(model: Path, parent: Path) -> Path:
-    """A copy of the model with the files that sentence-transformers reads, added where they are missing."""
+    """Return a copy of the model with the files that sentence-transformers reads, adding missing ones."""
     copy = parent / model.name
     shutil.copytree(model, copy)
     if not (copy / "modules.json").exists():
@@ -73,7 +73,7 @@ def peer_folder(model: Path, parent: Path) -> Path:
 
 @dataclass(frozen=True, slots=True)
 class PeerServer:
-    """`url` takes OpenAI's body; `pid` is the root of all its processes."""
+    """Running peer. `url` takes OpenAI's body; `pid` is the root of all its processes."""
 
     url: str
     pid: int
@@ -99,7 +99,7 @@ def infinity_server(python: Path, folder: Path, log: Path) -> Iterator[PeerServe
 
 
 class Library:
-    """One engine in a process of its own, on one core and one thread."""
+    """Engine in a separate process, on one core and one thread."""
 
     def __init__(self, python: Path, engine: str, folder: Path) -> None:
         self._process = subprocess.Popen(
@@ -113,7 +113,7 @@ class Library:
         self._answer()
 
     def encode(self, texts: Sequence[str], out: Path | None = None) -> dict[str, float]:
-        """`wall_s` and `cpu_s`; the vectors go to `out`."""
+        """Embed the texts and return `wall_s` and `cpu_s`. The vectors are written to `out`."""
         assert self._process.stdin is not None
         print(json.dumps({"texts": texts, **({"out": str(out)} if out else {})}), file=self._process.stdin, flush=True)
         return self._answer()
@@ -165,7 +165,7 @@ def _open(port: int) -> bool:
 
 
 def _environment() -> dict[str, str]:
-    """Nobody reaches for a hub or tells anyone of the run."""
+    """Return an environment in which no library contacts a hub or sends telemetry."""
     offline = dict.fromkeys(("HF_HUB_OFFLINE", "DO_NOT_TRACK", "HF_HUB_DISABLE_TELEMETRY"), "1")
     return {**environment(), **offline, "INFINITY_ANONYMOUS_USAGE_STATS": "0", "PYTHONWARNINGS": "ignore"}
 

@@ -32,7 +32,7 @@ LEVELS = ("memory", "disk")
 
 
 class Endpoints:
-    """What a controller tells its followers, and nothing else of one."""
+    """Server of the endpoint sets that a controller sends to its followers, without the rest of a controller."""
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
@@ -60,7 +60,7 @@ class Endpoints:
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
 
     def newer_than(self, known: str) -> bytes:
-        """The set in force once it is not version `known`; nothing after a while."""
+        """Return the current set once its version differs from `known`; nothing after a timeout."""
         with self._changed:
             self._changed.wait_for(lambda: known != f"1.{self._version}", HOLD_S)
             if known == f"1.{self._version}":
@@ -79,7 +79,7 @@ class Endpoints:
 
 
 class Replica:
-    """One service process. `ready_s` is from the spawn to the first `/readyz` that says yes."""
+    """Service process. `ready_s` is the time from the spawn to the first successful `/readyz`."""
 
     def __init__(self, service: str, fleet: Fleet, data_dir: Path, endpoints: Endpoints) -> None:
         run = data_dir / "run"
@@ -117,7 +117,7 @@ class Replica:
         endpoints.publish(service, Endpoint(f"{service}-1", self.url))
 
     def hits(self) -> dict[str, int]:
-        """Texts found in the cache so far, by its level; nothing of a replica that has no cache."""
+        """Return the number of texts found in the cache so far, by level; empty for a replica without a cache."""
         request = urllib.request.Request(f"{self.url}/internal/status", headers={"authorization": f"Bearer {TOKEN}"})
         with urllib.request.urlopen(request) as response:
             details = json.load(response)["details"]

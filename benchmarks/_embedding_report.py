@@ -1,4 +1,4 @@
-"""The tables of the embedding benchmark: medians with their range, ratios of the same repeat, targets met or missed."""
+"""Tables of the embedding benchmark: medians with ranges, ratios within the same repeat, targets met or missed."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ RATIOS = {
     ("http", "1 client, 1 short text", "infinity"): (2.5, 3.0),
     ("http", "64 clients, 1 mixed text", "infinity"): (2.6, 4.0),
 }
-"""Least ratio and goal, by measure, row and peer; everywhere else it is LEAST_ANYWHERE."""
+"""Least ratio and goal, by measure, row and peer. Everywhere else the goal is LEAST_ANYWHERE."""
 COSINE, START_S, MEMORY_MB, CACHED_RATIO, CACHED_CPU_MS = 0.9999, 2.0, 300.0, 50.0, 1.0
 OURS = "argosy"
 

@@ -1,6 +1,6 @@
-"""Texts of exactly known token counts, cut out of prose, and none of them twice: no cache knows one by accident.
+"""Texts of exactly known token counts, cut out of prose. No text occurs twice, so no cache knows a text by accident.
 
-The words come from collections in BEIR layout where a folder holds any, else from a seeded generator.
+The words come from collections in BEIR layout if a folder holds any, else from a seeded generator.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ GENERATED_PASSAGES = 3_000
 LENGTHS: dict[str, tuple[int, int]] = {
     "short": (6, 14),  # mean 10: a query
     "passage": (90, 146),  # mean 118: a chunk
-    "long": (230, 256),  # mean 243: what just fits the model's window
+    "long": (230, 256),  # mean 243: nearly the model's window
 }
-"""Tokens of a text, special tokens included: both bounds are drawn alike."""
+"""Range of the token counts, special tokens included. All counts in a range are equally likely."""
 
 
 class Texts:
-    """The same `seed` draws the same texts from the same words."""
+    """Source of texts. The same `seed` draws the same texts from the same words."""
 
     def __init__(self, tokenizer: Path, data: Path | None, seed: int) -> None:
         folders = sorted(path.parent for path in data.glob("*/corpus.jsonl")) if data else []
@@ -35,7 +35,7 @@ class Texts:
         encoder = tokenizers.Tokenizer.from_file(str(tokenizer))
         encoder.no_padding()
         encoder.no_truncation()
-        # BERT splits at white space before anything else, so the tokens of a text are those of its words.
+        # BERT splits at white space before anything else, so the tokens of a text are the tokens of its words.
         vocabulary = list(dict.fromkeys(self._words))
         encodings = encoder.encode_batch(vocabulary, add_special_tokens=False)
         counts = dict(zip(vocabulary, (len(encoding.ids) for encoding in encodings), strict=True))
@@ -44,7 +44,7 @@ class Texts:
         self._seen: set[str] = set()
 
     def take(self, kind: str, count: int) -> list[str]:
-        """`count` texts of a length in LENGTHS, or `mixed`: a third of each, in turns."""
+        """Return `count` texts with a length in LENGTHS, or `mixed`: a third of each length, in turn."""
         if kind == "mixed":
             kinds = list(LENGTHS)
             return [self._one(kinds[number % len(kinds)]) for number in range(count)]
@@ -62,7 +62,7 @@ class Texts:
 
 
 def judged(data: Path | None, texts: Texts, documents: int, queries: int) -> tuple[list[str], list[str]]:
-    """Passages, and real questions where there are any."""
+    """Return passages and queries; the queries are real questions when the folder has any."""
     asked: list[str] = []
     for path in sorted(data.glob("*/queries.jsonl")) if data else []:
         lines = path.read_text().splitlines()

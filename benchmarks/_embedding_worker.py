@@ -1,7 +1,8 @@
-"""Runs inside one engine's own environment, by path: nothing of Argosy's is imported unless Argosy is asked for.
+"""Worker that runs inside one engine's own environment, by path. It imports Argosy only for the engine `argosy`.
 
-`library ENGINE FOLDER`: one list of texts a line on standard input, embedded on one thread; answers seconds, and
-with `"out"` writes the vectors there. `server FOLDER PORT`: sentence-transformers behind FastAPI, as one writes it.
+`library ENGINE FOLDER`: reads one list of texts per line from standard input, embeds it on one thread, and answers
+seconds; with `"out"` it writes the vectors there. `server FOLDER PORT`: sentence-transformers behind FastAPI, written
+in the usual way.
 """
 
 from __future__ import annotations
@@ -20,14 +21,14 @@ THREADS = 1
 
 
 def sentence_transformers(folder: str) -> Encode:
-    """Its defaults: torch in fp32, batches of 32, sorted by length."""
+    """Return sentence-transformers with its defaults: torch in fp32, batches of 32, sorted by length."""
     importlib.import_module("torch").set_num_threads(THREADS)
     model = importlib.import_module("sentence_transformers").SentenceTransformer(folder, device="cpu")
     return lambda texts: model.encode(list(texts), show_progress_bar=False)
 
 
 def argosy(folder: str) -> Encode:
-    """The engine alone, batches sorted by length under the default token budget."""
+    """Return the engine alone, with batches sorted by length under the default token budget."""
     numpy = importlib.import_module("numpy")
     resolver = importlib.import_module("argosy.models.resolver")
     backend = importlib.import_module("argosy.services.embedding.backends.onnx")
@@ -66,7 +67,7 @@ def server(folder: str, port: int) -> None:
     app = fastapi.FastAPI()
 
     async def embeddings(body: dict[str, Any]) -> dict[str, Any]:
-        # One at a time: encoding on a thread for each request makes torch's threads fight for the cores.
+        # One text at a time: encoding on a thread per request makes torch's threads compete for the cores.
         vectors = model.encode(body["input"], show_progress_bar=False)
         data = [
             {"object": "embedding", "index": n, "embedding": base64.b64encode(vector.tobytes()).decode()}

@@ -1,4 +1,4 @@
-"""The plainest band there is: quantiles of an expert's errors of the last day."""
+"""The simplest band: quantiles of an expert's errors of the last day."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from argosy.control.prediction.conformal import COVERAGE, KEPT, LEAST, SIDE
 
 
 class PlainBand:
-    """Of one expert and horizon."""
+    """Band of one expert and horizon."""
 
     def __init__(self) -> None:
         self._open: collections.deque[tuple[int, float]] = collections.deque()
@@ -18,7 +18,7 @@ class PlainBand:
         self._ordered: list[float] = []
 
     def next(self, bin_number: int, value: float, ahead: int, point: float) -> tuple[float, float]:
-        """Takes the minute that is over, then says the band of the one `ahead`; NaN while too little is known."""
+        """Add the minute that is over, then return the band of the one `ahead`; NaN while too little is known."""
         while self._open and self._open[0][0] <= bin_number:
             then, said = self._open.popleft()
             if then == bin_number:

@@ -1,4 +1,4 @@
-"""The series that the load forecast is judged on: traces by minute, and made-up ones of different character."""
+"""Series on which the load forecast is judged: traces by minute, and synthetic series of different kinds."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ Floats = npt.NDArray[np.float64]
 
 
 def recorded(path: Path) -> Floats | None:
-    """Requests a second, by minute; None where the trace is too short to test coverage on.
+    """Return requests per second by minute; None when the trace is too short to test coverage.
 
-    Raises: ConfigError, it is no trace.
+    Raises: ConfigError when the file is not a trace.
     """
     arrivals = read_trace(path, EVERY_REQUEST).arrivals
     if not isinstance(arrivals, Counted):
@@ -41,7 +41,10 @@ def recorded(path: Path) -> Floats | None:
 
 
 def made_up(kind: str, seed: int) -> Floats:
-    """Twelve days of Poisson counts (three weeks of a week's profile), 120 a minute on average but for low counts."""
+    """Return twelve days of Poisson counts, or three weeks for a weekly profile.
+
+    The counts are 120 per minute on average, except for the series of low counts.
+    """
     rng = np.random.default_rng(seed)
     time_min = np.arange((21 if kind == "weekly" else 12) * 1440)
     day = 1 + 0.6 * np.sin(2 * np.pi * time_min / 1440) + 0.2 * np.sin(4 * np.pi * time_min / 1440)
@@ -66,7 +69,7 @@ def _bursts(rng: np.random.Generator, count: int) -> Floats:
 
 
 def _regimes(rng: np.random.Generator, count: int) -> Floats:
-    """Levels that hold for two hours on average, and tell nothing of when they end or what comes next."""
+    """Return levels that last two hours on average. They do not show when they end or which level follows."""
     switches = np.cumsum(rng.random(count) < 1 / 120)
     levels: Floats = rng.choice([0.3, 1.0, 2.0, 4.0], count)[switches]
     return levels

@@ -1,6 +1,6 @@
-"""Finished runs, kept one by one: a benchmark of an hour that is stopped goes on where it was.
+"""Journal of finished runs, saved one by one, so that a benchmark of an hour that was stopped continues where it was.
 
-A file for each case, a line for each run. Lines are appended whole, so several processes may write at once.
+Each case has a file and each run a line. Lines are appended whole, so several processes may write at once.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ K = TypeVar("K", bound=Hashable, covariant=True)
 class Keyed(Protocol[K]):
     @property
     def key(self) -> K:
-        """Which run it was."""
+        """Key of the run."""
         ...
 
 
@@ -25,7 +25,7 @@ E = TypeVar("E", bound=Keyed[Hashable])
 
 
 class Journal(Generic[E]):
-    """The entries of one file; of those with the same key the last."""
+    """Entries of one file. When several have the same key, the last one counts."""
 
     def __init__(self, path: Path, kind: type[E]) -> None:
         self._path = path

@@ -1,8 +1,8 @@
-"""One backend of benchmarks/balancing_live.py: a process that waits rather than computes, with a number of slots.
+"""Backend of benchmarks/balancing_live.py: a process with a number of slots that waits instead of computing.
 
-`GET /work?ms=12` takes a slot, the oldest waiting request first, and keeps it for that long. `/now` answers at once.
-`/control?reports=1` says how many `/work` there were since the last such call; from then on answers carry a load
-report, or with 0 none. Anything else is answered at once with 200: health.
+`GET /work?ms=12` takes a slot, oldest waiting request first, and keeps it for that time. `/now` answers at once.
+`/control?reports=1` answers the number of `/work` requests since the last such call; from then on, answers carry a load
+report, or with 0 none. Every other path is answered at once with 200, as a health check.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ START_TIMEOUT_S = 30.0
 
 
 class Backend:
-    """The ASGI application."""
+    """ASGI application of the backend."""
 
     def __init__(self, slots: int) -> None:
         self._free = asyncio.Semaphore(slots)
@@ -68,7 +68,7 @@ class Running:
     process: subprocess.Popen[bytes]
 
     def control(self, *, reports: bool) -> int:
-        """Requests for work since the last call; load reports on or off from now on."""
+        """Return the requests for work since the last call, and switch load reports on or off from now on."""
         status, worked = Caller(self.url).call("GET", f"/control?reports={int(reports)}")
         assert status == 200
         return int(worked)
@@ -76,7 +76,7 @@ class Running:
 
 @contextmanager
 def running(slots: Sequence[int]) -> Iterator[list[Running]]:
-    """A process for each, ready."""
+    """Run a ready process for each number of slots."""
     with ExitStack() as stack:
         backends = []
         for number in slots:
@@ -91,7 +91,10 @@ def running(slots: Sequence[int]) -> Iterator[list[Running]]:
 
 
 def await_ready(url: str, process: subprocess.Popen[bytes]) -> None:
-    """Returns once it answers. Raises: SystemExit, it ended or does not answer in time."""
+    """Wait until the process answers.
+
+    Raises: SystemExit when it ended or does not answer in time.
+    """
     until_s = time.monotonic() + START_TIMEOUT_S
     while time.monotonic() < until_s and process.poll() is None:
         try:
@@ -100,7 +103,7 @@ def await_ready(url: str, process: subprocess.Popen[bytes]) -> None:
             time.sleep(0.05)
         else:
             return
-    raise SystemExit(f"Nobody answers at {url}: {process.args!r}")
+    raise SystemExit(f"No process answers at {url}: {process.args!r}")
 
 
 def main() -> None:

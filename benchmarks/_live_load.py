@@ -1,8 +1,8 @@
-"""Open-loop load from a process of its own: requests leave when they are due, whether or not others were answered.
+"""Open-loop load from a separate process: requests are sent when they are due, whether or not others were answered.
 
 Latency counts from the time a request was due, so that a generator or a proxy that falls behind does not hide it.
-Arrivals are Poisson and each request brings the work it needs; both come from the seed, so whatever stands in front of
-the backends meets the same requests.
+Arrivals are Poisson and each request brings the work it needs. Both come from the seed, so every proxy in front of the
+backends gets the same requests.
 """
 
 from __future__ import annotations
@@ -20,30 +20,30 @@ import numpy as np
 
 ROOT = Path(__file__).resolve().parents[1]
 OPENED = 16
-"""Connections to each address before the clock starts; more are opened when all are in use."""
+"""Connections to each address that are opened before the clock starts. More are opened when all are in use."""
 TIMEOUT_S = 30.0
 
 
 class Plan(msgspec.Struct, frozen=True):
     urls: list[str]
-    """Asked in turn. Without the query."""
+    """Addresses without the query, used in turn."""
     rate: float
-    """Requests a second."""
+    """Requests per second."""
     seconds: float
     skipped_s: float
-    """Of these, at the beginning, what is not counted."""
+    """Seconds at the beginning that are not counted."""
     seed: int
     work_ms: float = 0.0
-    """Mean; lognormal. 0 asks for none."""
+    """Mean of the lognormal work; 0 requests none."""
     sigma: float = 0.0
 
 
 class Outcome(msgspec.Struct):
     latencies_ms: list[float]
-    """Of requests that were answered with 200, in order of completion."""
+    """Latencies of the requests that were answered with 200, in order of completion."""
     failed: int
     requests: int
-    """All of them, the skipped ones too."""
+    """Number of all requests, including skipped ones."""
     sent_late_ms: float
     """99th percentile of the time by which the generator itself was late."""
 
@@ -70,7 +70,7 @@ class _Address:
         return await asyncio.open_connection(self._host, self._port)
 
     def _kept(self) -> Connection | None:
-        """The connection used last, unless the other side has closed it for being idle."""
+        """Return the most recently used connection, unless the other side has closed it as idle."""
         while self._free:
             reader, writer = self._free.pop()
             if not reader.at_eof():
@@ -79,7 +79,7 @@ class _Address:
         return None
 
     async def get(self, query: str) -> bool:
-        """Whether it was answered with 200. A connection that failed is not used again."""
+        """Return whether the request was answered with 200. A connection that failed is not used again."""
         try:
             async with asyncio.timeout(TIMEOUT_S):
                 reader, writer = self._kept() or await self._connected()

@@ -1,8 +1,8 @@
-"""What stands in front of the backends of benchmarks/balancing_live.py, each started anew for every measurement.
+"""Proxies in front of the backends of benchmarks/balancing_live.py, each started anew for every measurement.
 
-None is told anything of the backends but their addresses. nginx and HAProxy run unprivileged on loopback with the
-configurations below; what is not named there is at its default (nginx tries the next server after an error or a
-timeout, HAProxy three times to connect). Argosy is a fleet as `argosy up` starts it, asked at its gateway.
+Each proxy is told only the addresses of the backends. nginx and HAProxy run unprivileged on loopback with the
+configurations below; all other options have their defaults (nginx tries the next server after an error or a timeout,
+HAProxy tries three times to connect). Argosy is a fleet as `argosy up` starts it, called at its gateway.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from benchmarks._running import RunningFleet
 
 INSTALL = "apt-get install nginx-light haproxy"
 PLACES = "/usr/sbin:/usr/local/sbin:/usr/bin:/usr/local/bin"
-"""Debian keeps both where only root looks."""
+"""Search path for both programs, which Debian installs in folders that only root searches."""
 
 # One count of connections for both workers (zone), kept-open connections to the backends, no log on disk.
 NGINX = """
@@ -92,9 +92,9 @@ hedging = {hedging}
 @dataclass(frozen=True, slots=True)
 class Front:
     url: str
-    """Of the backends' root behind it."""
+    """Address of the backends' root behind the proxy."""
     pids: tuple[int, ...]
-    """Of the processes that carry requests."""
+    """Processes that carry requests."""
 
     def cpu_s(self) -> float:
         return sum(cpu_s(pid) for pid in self.pids)

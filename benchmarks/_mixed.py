@@ -1,4 +1,4 @@
-"""Files of many kinds, written by hand: libraries for them are not among our dependencies."""
+"""Files of many kinds, written without libraries, because none for them are among our dependencies."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from html import escape
 from benchmarks._corpus import Corpus
 
 LONGEST = 40
-"""Passages of about 60 words in one file."""
+"""Largest number of passages of about 60 words in one file."""
 SCRIPT_SHARE = (1.0, 8.0)
-"""Of a page's text: what its scripts and styles come to."""
+"""Size of a page's scripts and styles, in multiples of its text."""
 _W = 'xmlns:w="http://schemas.openxmlformats.org/wordprocessingml/2006/main"'
 _OPC = "http://schemas.openxmlformats.org/package/2006"
 _WORD = {
@@ -32,7 +32,7 @@ def markdown(passages: Sequence[str], _: random.Random) -> bytes:
 
 
 def html(passages: Sequence[str], draw: random.Random) -> bytes:
-    """A page as sites serve it: a menu, scripts and styles around the text."""
+    """Return a page as sites serve it, with a menu, scripts and styles around the text."""
     body = "".join(f"<h2>Section {at}</h2><p>{escape(text)}</p>" for at, text in enumerate(passages))
     lines = int(len(body) * draw.uniform(*SCRIPT_SHARE)) // 40
     script = "".join(f"var v{draw.randrange(10**6)}=f({draw.randrange(10**9)});g();\n" for _ in range(lines))
@@ -59,7 +59,7 @@ def document(passages: Sequence[str], _: random.Random) -> bytes:
 
 
 def mail(passages: Sequence[str], draw: random.Random) -> bytes:
-    """With half of its text in an attachment."""
+    """Return a message with half of its text in an attachment."""
     message = email.message.EmailMessage()
     message["Subject"], message["From"], message["To"] = "Report", "a@example.org", "b@example.org"
     half = max(1, len(passages) // 2)
@@ -74,12 +74,12 @@ def notes(passages: Sequence[str], _: random.Random) -> bytes:
 
 
 def pdf(passages: Sequence[str], _: random.Random) -> bytes:
-    """Four passages on a page."""
+    """Return a file with four passages per page."""
     return pdf_of(["\n".join(passages[at : at + 4]) for at in range(0, len(passages), 4)])
 
 
 def pdf_of(pages: Sequence[str]) -> bytes:
-    """A page of ten words a line for each text. Its streams are not compressed."""
+    """Return a file with a page for each text, ten words per line. Its streams are not compressed."""
     objects = ["<< /Type /Catalog /Pages 2 0 R >>", ""]
     objects.append("<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica >>")
     kids = []
@@ -119,7 +119,10 @@ KINDS: Mapping[str, Callable[[Sequence[str], random.Random], bytes]] = {
 
 
 def mixed_files(seed: int, count: int) -> dict[str, bytes]:
-    """Files by name, as many of each kind and of 1 to LONGEST passages, most of them short; in order of kind."""
+    """Return files by name in order of kind, the same number of each kind.
+
+    The files have 1 to LONGEST passages, and most of them are short.
+    """
     draw = random.Random(seed)
     lengths = [max(1, round(LONGEST ** draw.random())) for _ in range(count)]
     passages = iter(Corpus(seed).passages(sum(lengths)))

@@ -1,4 +1,4 @@
-"""What the processes of a fleet cost, read from /proc: memory and processor time."""
+"""Cost of a fleet's processes, read from /proc: memory and processor time."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """Mebibytes. PSS shares what several processes map among them, so that it may be summed; RSS counts it in each."""
+    """Memory in MiB. PSS divides shared pages among the processes, so it may be summed; RSS counts them in each."""
 
     pss: float
     rss: float
@@ -22,7 +22,7 @@ class Memory:
 
 
 def fleet_processes(data_dir: Path) -> dict[int, str]:
-    """Name by pid: the controller, each replica by its id, and every process below one of them."""
+    """Return names by pid: the controller, each replica by its id, and every process below one of them."""
     run = data_dir / "run"
     roots = {path.stem: json.loads(path.read_bytes()).get("pid") for path in sorted(run.glob("*.json"))}
     names: dict[int, str] = {pid: name for name, pid in roots.items() if pid is not None and psutil.pid_exists(pid)}
@@ -43,13 +43,13 @@ def memory(pid: int) -> Memory:
 
 
 def cpu_s(pid: int) -> float:
-    """User and system time of all threads so far, in steps of 10 ms. Children that ended count in none."""
+    """Return user and system time of all threads so far, in steps of 10 ms. Ended children are not counted."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / TICKS_PER_S
 
 
 def fleet_cpu_s(processes: dict[int, str]) -> dict[str, float]:
-    """Seconds by process name; a process that has ended is left out."""
+    """Return seconds by process name; a process that has ended is left out."""
     seconds: dict[str, float] = {}
     for pid, name in processes.items():
         try:
@@ -60,7 +60,7 @@ def fleet_cpu_s(processes: dict[int, str]) -> dict[str, float]:
 
 
 def machine_cpu_s() -> float:
-    """Busy seconds of all cores since boot, whoever used them, those the hypervisor took included."""
+    """Return the busy seconds of all cores since boot, whoever used them, including those taken by the hypervisor."""
     fields = [int(value) for value in Path("/proc/stat").read_text().splitlines()[0].split()[1:9]]
     user, nice, system, _idle, _iowait, irq, softirq, steal = fields
     return (user + nice + system + irq + softirq + steal) / TICKS_PER_S

@@ -1,4 +1,4 @@
-"""The reactive rule that a forecast has to beat: in flight ÷ (slots × target), backlog, bursts, and a hold."""
+"""Reactive rule that a forecast has to beat: in flight ÷ (slots × target), backlog, bursts, and a hold."""
 
 from __future__ import annotations
 
@@ -16,8 +16,11 @@ SIGMA = 3.0
 
 
 class Reactive:
-    """Wants the most that was asked for within the hold, and at least what `known` says of the coming window, if given:
-    the future inside the rule, a bound."""
+    """Rule that wants the highest count of the hold.
+
+    When `known` is given, the rule also wants at least the count for the coming window. With the true future, this is a
+    bound.
+    """
 
     interval_s = LOOK_S
 

@@ -1,4 +1,4 @@
-"""A fleet started and stopped with the real command line, and called over HTTP like any other caller does."""
+"""Fleet that is started and stopped with the real command line, and called over HTTP as any other caller does."""
 
 from __future__ import annotations
 
@@ -18,12 +18,15 @@ REQUEST_TIMEOUT_S = 120.0
 
 
 def environment() -> dict[str, str]:
-    """Ours without what would change the fleet: its own variables, and the BLAS kernel that some machines force."""
+    """Return our environment without variables that would change the fleet: Argosy's own, and a forced BLAS kernel."""
     return {name: value for name, value in os.environ.items() if name != UNSET and not name.startswith("ARGOSY_")}
 
 
 def argosy(*arguments: str, folder: Path) -> float:
-    """Seconds that a command took. Raises: SystemExit with what it printed when it fails."""
+    """Run a command and return its seconds.
+
+    Raises: SystemExit with the command's output when it fails.
+    """
     began_s = time.perf_counter()
     done = subprocess.run([ARGOSY, *arguments], cwd=folder, env=environment(), capture_output=True, text=True)
     if done.returncode:
@@ -32,7 +35,7 @@ def argosy(*arguments: str, folder: Path) -> float:
 
 
 class Caller:
-    """One client with one connection that is kept open."""
+    """Client with one connection that is kept open."""
 
     def __init__(self, url: str, token: str | None = None) -> None:
         address = urlsplit(url)
@@ -43,13 +46,13 @@ class Caller:
             self._headers["authorization"] = f"Bearer {token}"
 
     def call(self, method: str, path: str, message: object = None) -> tuple[int, Any]:
-        """Status and decoded answer."""
+        """Send a message and return the status and the decoded answer."""
         return self.send(method, path, None if message is None else json.dumps(message).encode())
 
     def send(
         self, method: str, path: str, body: bytes | None, content_type: str = "application/json"
     ) -> tuple[int, Any]:
-        """The same with a body that is encoded already."""
+        """Send a body that is already encoded and return the status and the decoded answer."""
         self._connection.request(method, path, body, self._headers | {"content-type": content_type})
         response = self._connection.getresponse()
         return response.status, json.loads(response.read())
@@ -62,7 +65,7 @@ class Caller:
 
 
 class Afresh(Caller):
-    """The same with a connection for each request: between measurements the other side closes those that idle."""
+    """Client with a new connection for each request, because the other side closes idle ones between measurements."""
 
     def call(self, method: str, path: str, message: object = None) -> tuple[int, Any]:
         self._connection.close()
@@ -70,7 +73,7 @@ class Afresh(Caller):
 
 
 class RunningFleet:
-    """`argosy up --detach` on free ports; a context that stops it at the end."""
+    """Context of `argosy up --detach` on free ports, which stops the fleet at the end."""
 
     def __init__(self, data_dir: Path, *options: str) -> None:
         self.data_dir = data_dir

@@ -1,4 +1,4 @@
-"""What `predictive` is to reach, held against the runs there are."""
+"""Aims of `predictive`, compared with the finished runs."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def print_aims(seeds: int) -> None:
 
 
 def _figures(cases: Sequence[Case], peer: str, seeds: int, of: Callable[[Runs, Runs], float]) -> dict[str, float]:
-    """By cell; those where both were run and can be compared."""
+    """Return the figures by cell, for the cells in which both policies were run and can be compared."""
     found = {}
     for case in cases:
         sweeps = Sweeps(case.name)
@@ -58,6 +58,6 @@ def _print(what: str, figures: Mapping[str, float], bound: float, *, least: floa
 
 
 def _reversals(runs: Runs) -> float:
-    """Mean over all targets and seeds."""
+    """Return the mean number of reversals over all targets and seeds."""
     counts = [outcome.reversals for outcomes in runs for outcome in outcomes]
     return sum(counts) / len(counts) if counts else math.nan

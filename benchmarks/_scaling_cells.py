@@ -1,4 +1,4 @@
-"""The cells of the benchmark of scaling (trace, service, size, cold start), and the runs of each that there are."""
+"""Cells of the scaling benchmark (trace, service, size, cold start), and their finished runs."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from benchmarks._journal import Journal
 
 FOLDER = Path(__file__).parent / "results" / "scaling"
 MOST = {7: 20, 28: 80}
-"""Replicas that the busiest minute keeps busy → the most there may be."""
+"""Maximum number of replicas, by the number that the busiest minute keeps busy."""
 COLD_STARTS_S = (10, 2, 30, 120)
 SHORT_COLD_STARTS_S = (2, 10, 30)
-"""Those that the aims are about."""
+"""Cold starts that the aims cover."""
 STEADY_S = 4 * 3600
 EVERY_REQUEST = 10**9
 
@@ -58,7 +58,7 @@ class Case:
         return f"{title}, {self.service}, {self.busy} busy replicas at the peak, cold start {self.cold_start_s} s"
 
     def cell(self, data: Path | None) -> Cell:
-        """`data` may be None for steady load."""
+        """Return the simulated cell. `data` may be None for steady load."""
         return _cell(self, data)
 
 
@@ -76,7 +76,7 @@ def _cell(case: Case, data: Path | None) -> Cell:
 
 
 def cases() -> Iterator[Case]:
-    """The most telling first."""
+    """Yield the cases, the most informative ones first."""
     for sources, services in (
         (("code",), tuple(SERVICES)),
         (("nasa",), ("generation",)),
@@ -101,20 +101,20 @@ class Key(msgspec.Struct, frozen=True):
 
 
 class Sweep(msgspec.Struct, frozen=True):
-    """One policy over its targets, with one seed."""
+    """Outcomes of one policy over its targets, with one seed."""
 
     key: Key
     outcomes: list[Outcome]
 
 
 class Sweeps(Journal[Sweep]):
-    """Those of one case."""
+    """Finished sweeps of one case."""
 
     def __init__(self, case: str) -> None:
         super().__init__(FOLDER / f"{case}.jsonl", Sweep)
 
     def runs(self, policy: str, seeds: int) -> list[list[Outcome]]:
-        """Of the seeds 0, 1, … up to the first that is missing."""
+        """Return the outcomes for the seeds 0, 1, … up to the first missing one."""
         found = []
         for seed in range(seeds):
             key = Key(policy, seed)

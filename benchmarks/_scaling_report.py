@@ -1,4 +1,4 @@
-"""Tables and pictures of the runs that there are."""
+"""Tables and pictures of the finished runs."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from benchmarks._scaling_cells import MOST, Case, Sweeps
 
 
 def comparison(case: Case, seeds: int) -> ScalingComparison | None:
-    """Of the seeds that all policies were run with that were run with any; None where ours was not."""
+    """Compare the policies that have runs, over the seeds that all of them have; None when ours has no runs."""
     sweeps = Sweeps(case.name)
     found = {name: sweeps.runs(name, seeds) for name in (OURS, *(name for name in CONTENDERS if name != OURS))}
     found = {name: runs for name, runs in found.items() if runs}
@@ -30,7 +30,7 @@ def comparison(case: Case, seeds: int) -> ScalingComparison | None:
 
 
 def print_cells(cases: Sequence[Case], seeds: int) -> None:
-    """A row for each cell: how many times the late requests of ours each policy has at equal replica-hours."""
+    """Print a row per cell: how many times our late requests each policy has at equal replica-hours."""
     others = [name for name in CONTENDERS if name not in (OURS, "oracle")]
     heads = ["trace", "service", "busy", "cold start", "seeds", *(f"`{name}`" for name in others), "regret"]
     print(f"\n| {' | '.join(heads)} |\n|{'---|' * len(heads)}")
@@ -48,7 +48,7 @@ def print_cells(cases: Sequence[Case], seeds: int) -> None:
 
 
 def print_case(case: Case, seeds: int) -> None:
-    """Every point of one cell."""
+    """Print every point of one cell."""
     found = comparison(case, seeds)
     if found is None:
         return

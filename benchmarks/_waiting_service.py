@@ -1,4 +1,4 @@
-"""A service of one's own whose replicas serve SLOTS at a time and wait WORK_S for each: more of them do more."""
+"""Custom service whose replicas serve SLOTS requests at a time and wait WORK_S for each: more replicas serve more."""
 
 from __future__ import annotations
 

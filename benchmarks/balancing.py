@@ -1,13 +1,13 @@
-"""The tables of docs/benchmarks-balancing.md: strategies in simulated regimes, on the same requests.
+"""Tables of docs/benchmarks-balancing.md: strategies in simulated regimes, on the same requests.
 
-    python -m benchmarks.balancing run --seeds 10 --jobs 2   # goes on where it was stopped
+    python -m benchmarks.balancing run --seeds 10 --jobs 2   # continues where it was stopped
     python -m benchmarks.balancing run --only unequal mixed --callers 1
-    python -m benchmarks.balancing report                    # tables and pictures of the runs there are
-    python -m benchmarks.balancing aims                      # what adaptive is to reach: met or missed
+    python -m benchmarks.balancing report                    # tables and pictures of the finished runs
+    python -m benchmarks.balancing aims                      # aims of adaptive: met or missed
 
-`run` keeps every single run in benchmarks/results/balancing/; a change of the code under test is not noticed: delete
-what is there then. `adaptive` runs as it ships, with ejection; every other strategy alone, as its source defines it,
-unless `:guarded`. One run is 3 to 15 s of processor time.
+`run` keeps every single run in benchmarks/results/balancing/. It does not notice changes of the code under test: delete
+the results after a change. `adaptive` runs as it ships, with ejection; every other strategy runs alone, as its source
+defines it, unless `:guarded`. One run takes 3 to 15 s of processor time.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def simulate(case: str, key: Key) -> Cell:
 
 
 def missing(given: argparse.Namespace) -> Iterator[tuple[str, Key]]:
-    """The runs that are not there yet, case after case and seed after seed."""
+    """Yield the runs that are missing, case after case and seed after seed."""
     for name in given.only:
         case, known = CASES[name], Cells(name)
         requests = given.requests or case.regime.requests
@@ -118,7 +118,7 @@ def report(given: argparse.Namespace) -> None:
 
 
 def _by_seeds(case: Case, known: Cells, callers: int, requests: int, seeds: int) -> list[list[str]]:
-    """The subjects in tables of their own by how often they were run, each with the one that is compared with."""
+    """Return groups of subjects with the same number of seeds, each with the subject that they are compared with."""
     done = {s: len(known.seeds(s, callers, requests, seeds)) for s in case.subjects}
     first = case.subjects[0]
     counts = sorted({count for subject, count in done.items() if count and subject != first}, reverse=True)
@@ -128,14 +128,14 @@ def _by_seeds(case: Case, known: Cells, callers: int, requests: int, seeds: int)
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", nargs="?", choices=("run", "report", "aims"), help="without it, all three")
+    parser.add_argument("what", nargs="?", choices=("run", "report", "aims"), help="default: all three")
     parser.add_argument("--only", nargs="+", choices=tuple(CASES), default=tuple(CASES))
-    parser.add_argument("--strategies", nargs="+", default=(), help="of the case's own, only these")
-    parser.add_argument("--without", nargs="+", default=(), help="of the case's own, not these")
-    parser.add_argument("--callers", type=int, nargs="+", help="instead of the case's own")
+    parser.add_argument("--strategies", nargs="+", default=(), help="run only these of the case's strategies")
+    parser.add_argument("--without", nargs="+", default=(), help="leave out these of the case's strategies")
+    parser.add_argument("--callers", type=int, nargs="+", help="numbers of callers, in place of the case's")
     parser.add_argument("--seeds", type=int, default=10)
-    parser.add_argument("--requests", type=int, help="instead of the regime's own number")
-    parser.add_argument("--pictures", type=Path, default=FOLDER, help="folder for them")
+    parser.add_argument("--requests", type=int, help="number of requests, in place of the regime's")
+    parser.add_argument("--pictures", type=Path, default=FOLDER, help="folder for the pictures")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
     given = parser.parse_args()
     if given.what in (None, "run"):

@@ -1,11 +1,11 @@
-"""The tail behind Argosy, nginx `least_conn` and HAProxy `leastconn`, before the same real backends.
+"""Tail latency behind Argosy, nginx `least_conn` and HAProxy `leastconn`, in front of the same real backends.
 
 `python benchmarks/balancing_live.py` prints two Markdown tables and takes about eight minutes. nginx and HAProxy are
-Debian's: `apt-get install nginx-light haproxy`; one that is missing is left out, with a word on it.
+Debian's: `apt-get install nginx-light haproxy`. A missing one is reported and left out.
 
-Eight processes that wait rather than compute: one has an eighth of the others' slots, another one is stopped for 200 ms
-in every second. Each front is started anew for every measurement, all take turns, and within a round all meet the same
-arrivals and work.
+The backends are eight processes that wait instead of computing: one has an eighth of the others' slots, another is
+stopped for 200 ms in every second. Each proxy is started anew for every measurement. All proxies take turns, and within
+a round all get the same arrivals and work.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ HOP_RATE, HOP_S, HOP_WARM_S = 150.0, 2.5, 0.5
 DIRECT = "no proxy"
 OURS = "Argosy"
 AIM = 3.0
-"""Times Argosy's p99, that of what is not Argosy."""
+"""Least ratio of the p99 of other proxies to that of Argosy."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,9 +49,12 @@ class Subject:
     reports: bool = False
     """Whether the backends' answers carry a load report."""
     program: str | None = None
-    """What has to be installed."""
+    """Program that has to be installed."""
     variant: bool = False
-    """Of another subject: asked at the first rate only, and not for the latency that it adds."""
+    """Whether this is a variant of another subject.
+
+    A variant runs at the first rate only, and its added latency is not measured.
+    """
 
 
 SUBJECTS = (
@@ -65,7 +68,7 @@ SUBJECTS = (
 
 @dataclass(slots=True)
 class Tail:
-    """Of one subject at one rate; a figure for each round."""
+    """Measurements of one subject at one rate, one figure per round."""
 
     p50_ms: list[float] = field(default_factory=list)
     p99_ms: list[float] = field(default_factory=list)
@@ -74,7 +77,7 @@ class Tail:
     late_ms: list[float] = field(default_factory=list)
     failed: int = 0
     latencies_ms: list[float] = field(default_factory=list)
-    """Of all rounds."""
+    """Latencies of all rounds."""
 
     def add(self, outcome: Outcome, attempts: int, cpu_s: float) -> None:
         self.p50_ms.append(float(np.quantile(outcome.latencies_ms, 0.5)))
@@ -88,7 +91,7 @@ class Tail:
 
 @dataclass(slots=True)
 class Hop:
-    """Through one subject, or past all of them, to backends that answer at once; a figure for each round."""
+    """Latency through one subject, or without a proxy, to backends that answer at once, one figure per round."""
 
     p50_ms: list[float] = field(default_factory=list)
     p99_ms: list[float] = field(default_factory=list)
@@ -100,7 +103,7 @@ class Hop:
 
 
 class Seen:
-    """All of it, by the subject's name."""
+    """All measurements, by the subject's name."""
 
     def __init__(self, subjects: Sequence[Subject], rates: Sequence[float]) -> None:
         first = rates[0]
@@ -110,7 +113,7 @@ class Seen:
 
 @contextmanager
 def stopped_now_and_then(pid: int) -> Iterator[None]:
-    """SIGSTOP for the first STOPPED_S of every PERIOD_S, until the block is left."""
+    """Stop the process for the first STOPPED_S of every PERIOD_S, until the block is left."""
     over = threading.Event()
 
     def run() -> None:
@@ -186,7 +189,10 @@ def tail_row(name: str, tail: Tail, ours: Tail | None) -> list[str]:
 
 
 def aims(tails: Mapping[str, Tail]) -> Iterator[str]:
-    """Met only where the whole interval is at the aim or above it, missed only where all of it is below."""
+    """Yield the verdict of each aim.
+
+    An aim is met only when the whole interval reaches it, and missed only when the whole interval is below.
+    """
     for name, tail in tails.items():
         if OURS in tails and not name.startswith(OURS):
             low, high = ratio_interval(tail.p99_ms, tails[OURS].p99_ms)
@@ -215,12 +221,12 @@ def report(seen: Seen, rounds: int, requests: int) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--requests", type=int, default=600, help="counted, of each measurement")
-    parser.add_argument("--rates", type=float, nargs="+", default=(60.0, 200.0), help="requests a second")
+    parser.add_argument("--requests", type=int, default=600, help="counted requests of each measurement")
+    parser.add_argument("--rates", type=float, nargs="+", default=(60.0, 200.0), help="requests per second")
     parser.add_argument("--only", nargs="+", default=(), choices=("nginx", "haproxy", "argosy"))
-    parser.add_argument("--seed", type=int, default=1, help="of the first round")
+    parser.add_argument("--seed", type=int, default=1, help="seed of the first round")
     given = parser.parse_args()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # what was started is ended then, too
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # the exit also ends the started processes
     subjects = installed(given.only)
     seen = Seen(subjects, given.rates)
     with running(SLOTS) as backends:

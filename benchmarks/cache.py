@@ -1,7 +1,7 @@
-"""Measures the embedding cache: the hit rate of level 1 against other caches, and what a hit costs.
+"""Benchmark of the embedding cache: the hit rate of level 1 against other caches, and the cost of a hit.
 
-`python benchmarks/cache.py` prints Markdown tables and writes benchmarks/results/cache-TIME.json. The other caches
-are used when they are installed (`pip install theine cachebox`), each with the entries that fit the same bytes.
+`python benchmarks/cache.py` prints Markdown tables and writes benchmarks/results/cache-TIME.json. The other caches are
+used when they are installed (`pip install theine cachebox`), each with the number of entries that fit the same bytes.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ Rate = Callable[[Sequence[int], int], float]
 
 
 def zipf(exponent: float, *, scans: bool) -> list[int]:
-    """Keys asked for: popularity ~ rank^-exponent; with scans, runs of keys seen once are mixed in."""
+    """Return requested keys with popularity ~ rank^-exponent. With `scans`, runs of keys seen once are mixed in."""
     rng = np.random.default_rng(SEED)
     weights = np.arange(1, KEYS + 1, dtype=np.float64) ** -exponent
     drawn = rng.choice(KEYS, size=REQUESTS, p=weights / weights.sum())
@@ -135,14 +135,14 @@ def hit_rates() -> dict[str, list[float]]:
 
 
 def sizes() -> dict[float, list[float]]:
-    """Exponent to the hit rate at each of SHARES."""
+    """Return the hit rate at each of SHARES by exponent."""
     return {
         exponent: [own(zipf(exponent, scans=False), int(KEYS * share)) for share in SHARES] for exponent in (0.9, 1.1)
     }
 
 
 def costs() -> dict[str, float]:
-    """Microseconds a key, median of ROUNDS over distinct batches of 64."""
+    """Return microseconds per key, median of ROUNDS over distinct batches of 64."""
     rng = np.random.default_rng(SEED)
     vectors = rng.standard_normal((20_000, DIMENSIONS)).astype(np.float32)
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
@@ -172,7 +172,10 @@ def costs() -> dict[str, float]:
 
 
 def precision() -> dict[str, float]:
-    """What float16 on disk changes: the least cosine to the original, and the top 10 of 500 searches over 20,000."""
+    """Return the effect of float16 on disk.
+
+    The figures are the least cosine to the original, and the agreement of the top 10 of 500 searches over 20,000.
+    """
     rng = np.random.default_rng(SEED)
     centres = rng.standard_normal((200, DIMENSIONS))
     drawn = centres[rng.integers(0, 200, 20_500)] + rng.standard_normal((20_500, DIMENSIONS))

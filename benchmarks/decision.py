@@ -1,8 +1,8 @@
-"""What one decision costs: a tick of the scaler for a service with many replicas, by the thread's own time.
+"""Cost of one decision: a tick of the scaler for a service with many replicas, by the thread's own time.
 
-`python benchmarks/decision.py` prints a Markdown table and takes half a minute. Samples of every replica, the
-observation, forecast on a week of load, and the policy are all in it; only the probes and the start of replicas are
-not. The capacity model is learnt, so that no rule is left out.
+`python benchmarks/decision.py` prints a Markdown table and takes half a minute. The cost includes samples of every
+replica, the observation, the forecast on a week of load, and the policy; it excludes only the probes and the start of
+replicas. The capacity model is learnt, so that no rule is left out.
 """
 
 from __future__ import annotations
@@ -43,10 +43,10 @@ SPREAD = tuple((0.1, 5.0 + share) for share in range(10))
 
 
 class Learnt(Forecaster):
-    """All of the forecaster's work, on a week of load; answers as a service of so many replicas would get."""
+    """Forecaster that does all its work on a week of load, and answers as for a service with so many replicas."""
 
     def take_up(self, service: str, wall_s: float) -> None:
-        """A week of load, a regression fitted to it, and days of the rate."""
+        """Restore a week of load, a regression fitted to it, and days of the rate."""
         outlook, rng = self._outlooks[service], np.random.default_rng(0)
         last = int(wall_s // BIN_S) - 1
         clock = np.arange(last - RING + 1, last + 1) * BIN_S / 86_400
@@ -66,7 +66,7 @@ class Learnt(Forecaster):
 
 
 class Idle:
-    """A crew that notes what is wanted and starts nothing."""
+    """Crew that records the desired replicas and starts none."""
 
     def __init__(self, observed: Observed) -> None:
         self._observed = observed
@@ -87,7 +87,7 @@ class Time:
 
 
 def costs(policy: str, replicas: int, ticks: int) -> list[float]:
-    """Milliseconds of each tick."""
+    """Return the milliseconds of each tick."""
     clock = Time()
     settings = CustomSettings(
         module="acme:app",

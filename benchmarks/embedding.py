@@ -1,11 +1,11 @@
-"""Measures the embedding service against sentence-transformers and infinity-emb in one interleaved run.
+"""Benchmark of the embedding service against sentence-transformers and infinity-emb in one interleaved run.
 
 `python benchmarks/embedding.py --peers DIR` prints Markdown tables and writes benchmarks/results/embedding-TIME.json.
-DIR holds the peers' environments and is filled with plain pip where they are missing; without it Argosy is measured
-alone. `--data DIR` takes words from collections in BEIR layout there. `--quick` takes about two minutes.
+DIR holds the peers' environments, which are built with plain pip when they are missing; without `--peers`, Argosy is
+measured alone. `--data DIR` takes words from collections in BEIR layout in DIR. `--quick` takes about two minutes.
 
-No text is sent twice to a process that caches, but where the table says "cached". All engines load the same model
-folder, use every core for HTTP and one core as a library. Processor time is that of the server's process tree.
+No text is sent twice to a process that caches, except where the table says "cached". All engines load the same model
+folder, and use every core for HTTP and one core as a library. Processor time is that of the server's process tree.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ FULL_MODEL = "sentence-transformers/all-MiniLM-L6-v2"
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """`requests` of `texts` texts each in one repeat, by `clients` at once."""
+    """Load of `requests` requests with `texts` texts each in one repeat, by `clients` at once."""
 
     name: str
     kind: str
@@ -86,7 +86,7 @@ LOADS = (
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """How to ask one engine over HTTP, and whose processor time that costs."""
+    """Server of one engine over HTTP, with the processes whose time its requests cost."""
 
     url: str
     headers: dict[str, str]
@@ -107,7 +107,7 @@ class Server:
 
 
 class Bench:
-    """One run: what every measure needs."""
+    """State that every measurement of a run needs."""
 
     def __init__(self, options: argparse.Namespace, folder: Path, stack: contextlib.ExitStack) -> None:
         self.repeats = QUICK_REPEATS if options.quick else options.repeats
@@ -130,7 +130,10 @@ class Bench:
 
     @contextlib.contextmanager
     def block(self, what: str) -> Iterator[None]:
-        """Measures nothing while another benchmark that minds the same lock runs; lets others in between blocks."""
+        """Run one block of measurements, after waiting until no other benchmark holds the same lock.
+
+        The lock is released between blocks, so that others can run.
+        """
         if self.lock is not None and self.held is None:
             file = self.lock.open("w")
             fcntl.flock(file, fcntl.LOCK_EX)
@@ -176,14 +179,14 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--data", type=Path, help="Folder of collections in BEIR layout; else texts are generated.")
     parser.add_argument("--quick", action="store_true", help="Two repeats instead of five.")
     parser.add_argument("--repeats", type=int, default=REPEATS)
-    parser.add_argument("--only", nargs="+", choices=tuple(MEASURES), help="These measures alone.")
-    parser.add_argument("--seed", type=int, default=time.time_ns() % 2**32, help="Draws the texts; a new one each run.")
+    parser.add_argument("--only", nargs="+", choices=tuple(MEASURES), help="Run only these measures.")
+    parser.add_argument("--seed", type=int, default=time.time_ns() % 2**32, help="Seed of the texts; new in each run.")
     parser.add_argument("--lock", type=Path, help="File whose lock (flock) is held while something is measured.")
     return parser.parse_args()
 
 
 def measure_start(bench: Bench) -> dict[str, Any]:
-    """A replica whose graph is cached, on an empty data folder; its memory as soon as it is ready."""
+    """Measure the start of a replica with a cached graph and an empty data folder, and its memory when it is ready."""
     with bench.replica("warm"):
         pass
     starts = []
@@ -198,7 +201,7 @@ def measure_start(bench: Bench) -> dict[str, Any]:
 
 
 def measure_library(bench: Bench) -> dict[str, Any]:
-    """One core and one thread each, nothing between the texts and the engine."""
+    """Measure engines as libraries: one core and one thread each, with nothing between the texts and the engine."""
     found: dict[str, list[dict[str, Any]]] = {}
     with contextlib.ExitStack() as stack:
         engines = {"argosy": peers.Library(Path(sys.executable), "argosy", bench.model.path)}
@@ -225,7 +228,7 @@ def measure_library(bench: Bench) -> dict[str, Any]:
 
 
 def measure_http(bench: Bench) -> dict[str, Any]:
-    """Every load on every engine in turns; each asked over HTTP for base64 or raw bytes, never for numbers."""
+    """Measure every load on every engine in turn, each over HTTP with base64 or raw bytes, never numbers."""
     found: dict[str, list[dict[str, Any]]] = {load.name: [] for load in LOADS}
     with contextlib.ExitStack() as stack:
         ours = stack.enter_context(bench.replica("http"))
@@ -264,7 +267,7 @@ def _servers(bench: Bench, ours: Replica, stack: contextlib.ExitStack) -> tuple[
 
 
 def _one_load(bench: Bench, servers: dict[str, Server], load: Load, number: int) -> dict[str, Any]:
-    """The same texts for all but the gateway: it shares a cache with the replica asked directly."""
+    """Measure one load with the same texts for all servers except the gateway, whose replica shares its cache."""
 
     def draw() -> list[list[str]]:
         texts = bench.texts.take(load.kind, load.requests * load.texts)
@@ -291,7 +294,7 @@ def _costed(load: LoadGenerator, server: Server, plan: Plan, texts: int) -> dict
 
 
 def measure_agreement(bench: Bench) -> dict[str, Any]:
-    """The service's vectors against torch's in fp32: the smallest cosine, and the ten nearest of each query."""
+    """Compare the service's vectors with torch's in fp32: the smallest cosine, and the ten nearest of each query."""
     if not bench.pythons:
         return {}
     documents, queries = judged(bench.data, bench.texts, AGREEMENT_TEXTS, AGREEMENT_QUERIES)
@@ -316,7 +319,7 @@ def measure_agreement(bench: Bench) -> dict[str, Any]:
 
 
 def measure_cached(bench: Bench) -> dict[str, Any]:
-    """Passages new, then again, then after a restart; one short text again and again."""
+    """Measure passages that are new, repeated, and repeated after a restart, and one short text repeatedly."""
     rows: list[dict[str, Any]] = []
     with bench.block("cached"):
         for number in range(bench.repeats):
@@ -342,7 +345,7 @@ def measure_cached(bench: Bench) -> dict[str, Any]:
 
 
 def measure_priority(bench: Bench) -> dict[str, Any]:
-    """One client asks queries at rest and while bulk clients keep the service full; rounds of both take turns."""
+    """Measure queries of one client at rest, and while bulk clients keep the service full, in alternating rounds."""
     found: dict[str, list[list[float]]] = {"idle": [], "bulk": []}
     bulk_texts_s: list[float] = []
     with bench.replica("priority") as ours:
@@ -387,7 +390,7 @@ def _openai(model: str) -> Callable[[Sequence[str]], bytes]:
 
 
 def _own_cpu_s() -> float:
-    """Of this process and everything it started, what has ended and been waited for included."""
+    """Return the processor time of this process and its descendants, including ended ones that were waited for."""
     return sum(os.times()[:4]) + sum(fleet_cpu_s({pid: str(pid) for pid in _below(os.getpid())}).values())
 
 

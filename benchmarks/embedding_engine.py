@@ -1,9 +1,9 @@
-"""Measures the embedding engine alone, on one thread: how near it comes to the processor's matrix products.
+"""Benchmark of the embedding engine alone, on one thread: how close it comes to the speed of the matrix products.
 
-`python benchmarks/embedding_engine.py [FOLDER …]` prints Markdown tables. FOLDERs in BEIR layout (`corpus.jsonl`,
-`queries.jsonl`) are what int8 is compared on; without one it is a generated corpus, whose near-random texts are
-easier. Variants take turns within one run; figures are medians over `--rounds` of CPU time, with the quartiles.
-`--only products operators batches layout precision` picks tables.
+`python benchmarks/embedding_engine.py [FOLDER …]` prints Markdown tables. int8 is compared on FOLDERs in BEIR layout
+(`corpus.jsonl`, `queries.jsonl`), or on a generated corpus, whose near-random texts are easier. Variants take turns
+within one run. Figures are medians over `--rounds` of CPU time, with the quartiles. `--only products operators batches
+layout precision` picks tables.
 """
 
 from __future__ import annotations
@@ -43,13 +43,13 @@ from benchmarks._corpus import Corpus
 LONG_TOKENS, BUDGET_TOKENS = 243, 1024
 SEED = 11
 MIXED_TOKENS = (10, 118, 243)
-"""A short query, a passage, a long passage; spread by a fifth."""
+"""Tokens of a short query, a passage and a long passage; each length varies by a fifth."""
 
 Run = Callable[[], object]
 
 
 def cpu_times(runs: Mapping[str, Run], rounds: int) -> dict[str, list[float]]:
-    """CPU seconds of each, taking turns; one round first that does not count."""
+    """Return the CPU seconds of each run, in turn, after one round that does not count."""
     found: dict[str, list[float]] = {name: [] for name in runs}
     for number in range(rounds + 1):
         for name, run in runs.items():
@@ -61,7 +61,7 @@ def cpu_times(runs: Mapping[str, Run], rounds: int) -> dict[str, list[float]]:
 
 
 def spread(values: Sequence[float], factor: float = 1.0, digits: int = 1) -> str:
-    """Median and quartiles."""
+    """Return the median and quartiles as text."""
     low, middle, high = statistics.quantiles(values, n=4)
     return f"{middle * factor:.{digits}f} ({low * factor:.{digits}f}–{high * factor:.{digits}f})"
 
@@ -71,7 +71,7 @@ def ratios(over: Sequence[float], under: Sequence[float]) -> list[float]:
 
 
 def session(graph: str | bytes, profile: str | None = None, **changes: object) -> onnxruntime.InferenceSession:
-    """As the engine's own, but for `changes` to its options."""
+    """Return a session like the engine's own, except for `changes` to its options."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.enable_mem_pattern = False
@@ -131,7 +131,7 @@ class Bench:
         return int(config["intermediate_size"])
 
     def _dense(self) -> onnx.ModelProto:
-        """All products of the model with its weights' shapes, one after another, and nothing else."""
+        """Return a graph with only the products of the model, one after another, with its weights' shapes."""
         hidden, inner = self.about.hidden_size, self._inner()
         nodes, tokens = Nodes(), "x"
 
@@ -257,7 +257,7 @@ def _rows(file: Path) -> list[dict[str, str]]:
 
 
 def _budgeted(ids: Sequence[list[int]], budget: int) -> Iterator[list[list[int]]]:
-    """Consecutive texts whose padded size stays within the budget; `ids` sorted by length."""
+    """Yield groups of consecutive texts whose padded size is within the budget; `ids` are sorted by length."""
     group: list[list[int]] = []
     for text in ids:
         if group and (len(group) + 1) * len(text) > budget:
@@ -268,7 +268,7 @@ def _budgeted(ids: Sequence[list[int]], budget: int) -> Iterator[list[list[int]]
 
 
 def _padded(ids: Sequence[Sequence[int]], feed: Feed) -> Feed:
-    """The same batch with padding computed like tokens, as graphs over [batch, sequence] do."""
+    """Return the same batch with padding computed like tokens, as graphs over [batch, sequence] do."""
     longest = max(map(len, ids))
     flat = np.zeros((len(ids), longest), np.int64)
     pool = np.zeros((len(ids), len(ids), longest), np.float32)
@@ -290,7 +290,7 @@ def _padded(ids: Sequence[Sequence[int]], feed: Feed) -> Feed:
 def _interleaved(
     engines: Mapping[str, OnnxEngine], texts: Sequence[str], kind: TextKind, times: dict[str, float]
 ) -> dict[str, Vectors]:
-    """Every batch with each engine in turn; adds each one's CPU seconds to `times`."""
+    """Run every batch with each engine in turn and add each one's CPU seconds to `times`."""
     lengths = next(iter(engines.values())).count_tokens(texts, kind)
     order = sorted(range(len(texts)), key=lengths.__getitem__)
     found = {name: np.empty((len(texts), engine.info.dimensions), np.float32) for name, engine in engines.items()}

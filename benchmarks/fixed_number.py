@@ -1,10 +1,10 @@
-"""The fixed number that a running fleet recommends, against the least that the simulator finds to be enough.
+"""Comparison of the fixed number that a running fleet recommends with the least that the simulator finds sufficient.
 
     python -m benchmarks.fixed_number --data DIR
 
-For each cell of the benchmark of scaling: `argosy scale` would recommend, from ticks of 15 s and a capacity model that
-knows the service, so many replicas; with so many the simulator counts so many late requests. The model is given, not
-fitted: a running fleet that has never seen a replica full knows less, and recommends more.
+The table has a row per cell of the scaling benchmark: the number that `argosy scale` would recommend, from ticks of 15
+s and a capacity model that knows the service, and the late requests that the simulator counts with that number. The
+model is given and not fitted: a running fleet that has never seen a full replica knows less and recommends more.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ STATIC = CONTENDERS["static"]
 
 
 def rates(given: World) -> Floats:
-    """Requests a second in each whole tick of the load, and as often again until a day is full."""
+    """Return the requests per second in each whole tick of the load, repeated until a day is full."""
     arrived = given.load.arrived
     ticks: Floats = arrived[: len(arrived) // TICK_S * TICK_S].reshape(-1, TICK_S).mean(1)
     return np.tile(ticks, -(-LEAST_RECORDED_S // (len(ticks) * TICK_S)))
@@ -56,7 +56,7 @@ def late(given: World, replicas: int) -> float:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, help="folder that holds traces/; without it nothing is measured")
+    parser.add_argument("--data", type=Path, help="folder with traces/; nothing is measured without it")
     given = parser.parse_args()
     if given.data is None:
         print("Nothing is measured: give --data DIR, a folder that holds traces/.", file=sys.stderr)
@@ -68,7 +68,7 @@ def main() -> None:
     )
     for case in CASES.values():
         if case.cold_start_s != 30 or case.trace == STEADY:
-            continue  # a fixed number starts nothing: its cold start matters to nobody
+            continue  # a fixed number starts no replicas, so the cold start has no effect
         circumstances = world(case.cell(given.data), 0, forecast=False)
         number = recommended(circumstances)
         least = next(n for n in range(1, case.cell(given.data).max_replicas + 1) if late(circumstances, n) <= LATE)

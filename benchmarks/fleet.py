@@ -1,7 +1,7 @@
-"""Measures what a whole fleet costs on this machine: its start, its memory at rest, and one search.
+"""Benchmark of a whole fleet's cost on this machine: its start, its memory at rest, and one search.
 
-`python benchmarks/fleet.py` prints a Markdown table and writes benchmarks/results/fleet-TIME.json. Processor
-time is the figure to trust on a machine that others use; `others` says how many cores they took meanwhile.
+`python benchmarks/fleet.py` prints a Markdown table and writes benchmarks/results/fleet-TIME.json. Processor time is
+the reliable figure on a machine that others use; `others` is the number of cores that they used during the measurement.
 """
 
 from __future__ import annotations
@@ -86,9 +86,12 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--only", choices=("start", "memory", "search"))
     parser.add_argument("--data-dir", type=Path, help="Keep the fleet's data here; chunks found here are not added.")
     parser.add_argument("--chunks", type=int, default=10_000)
-    parser.add_argument("--queries", type=int, default=QUERIES, help="Queries of each mode.")
+    parser.add_argument("--queries", type=int, default=QUERIES, help="Number of queries per mode.")
     parser.add_argument(
-        "--query-seed", type=int, default=time.time_ns() % 2**32, help="A new one each run: no cache may know a query."
+        "--query-seed",
+        type=int,
+        default=time.time_ns() % 2**32,
+        help="Seed of the queries; new in each run, so that no cache knows a query.",
     )
     return parser.parse_args()
 
@@ -106,12 +109,12 @@ def machine() -> dict[str, Any]:
 
 
 def measure_start(data_dir: Path) -> dict[str, Any]:
-    """`command_s` is the whole of `argosy up --detach`; `report_s` is the controller's own clock."""
+    """Measure a start. `command_s` is the whole `argosy up --detach`; `report_s` is by the controller's own clock."""
     runs = []
     for number in range(1, STARTS + 1):
         with others() as aside, RunningFleet(data_dir) as fleet:
             started = fleet.start_report()
-            # No process of this fleet is older than the command, so this is all that the start has cost.
+            # No process of this fleet is older than the command, so this is the whole cost of the start.
             cpu_s = fleet_cpu_s(fleet_processes(data_dir))
             aside.append(sum(cpu_s.values()))
         services = {entry["service"]: entry["seconds"] for entry in started["services"]}
@@ -144,7 +147,7 @@ def measure_memory(fleet: RunningFleet) -> dict[str, Any]:
 
 
 def measure_search(fleet: RunningFleet, chunks: int, queries: int, query_seed: int) -> dict[str, Any]:
-    """Rounds of each mode take turns, so that what else happens on the machine meets all of them alike."""
+    """Measure searches in each mode. Rounds of the modes take turns, so that other work affects all of them alike."""
     corpus, caller = Corpus(CORPUS_SEED), fleet.caller()
     ingest = add_passages(caller, corpus, chunks)
     fresh = corpus.queries(query_seed)
@@ -169,7 +172,7 @@ def measure_search(fleet: RunningFleet, chunks: int, queries: int, query_seed: i
 
 
 def add_passages(caller: Caller, corpus: Corpus, count: int) -> dict[str, Any] | None:
-    """One document and one chunk each, through the public API; returns when all are indexed."""
+    """Add documents of one chunk each through the public API, and return when all are indexed."""
     known = {item["name"]: item["documents"] for item in caller.get("/v1/collections")["collections"]}
     if known.get(COLLECTION, 0) == count:
         note(f"{count} chunks are here already")
@@ -180,7 +183,7 @@ def add_passages(caller: Caller, corpus: Corpus, count: int) -> dict[str, Any] |
     indexed = shown = 0
     for first in range(0, count, UPLOAD_DOCUMENTS):
         waiting.append(_add(caller, documents[first : first + UPLOAD_DOCUMENTS]))
-        # A short queue, because taking a document from a long one is slow and batches take turns.
+        # Keep the queue short, because taking a document from a long one is slow and batches take turns.
         while len(waiting) > (QUEUED_BATCHES if first + UPLOAD_DOCUMENTS < count else 0):
             indexed += _finished(caller, waiting.popleft())
             if indexed - shown >= NOTE_EVERY or not waiting:
@@ -190,7 +193,7 @@ def add_passages(caller: Caller, corpus: Corpus, count: int) -> dict[str, Any] |
 
 
 def _finished(caller: Caller, batch_id: str) -> int:
-    """How many documents the batch had, once each of them is one indexed chunk."""
+    """Return the number of documents in the batch, once each of them is one indexed chunk."""
     while not (batch := caller.get(f"/v1/batches/{batch_id}?wait_s={BATCH_WAIT_S}"))["done"]:
         pass
     wrong = [view for view in batch["documents"] if view["status"] != "indexed" or view["chunks"] != 1]
@@ -210,7 +213,7 @@ def _add(caller: Caller, documents: list[dict[str, str]]) -> str:
 
 
 def search(caller: Caller, query: str, mode: str) -> tuple[float, dict[str, float]]:
-    """Milliseconds for the caller, and what the answer says of its stages."""
+    """Return the milliseconds for the caller, and the stages that the answer reports."""
     began_s = time.perf_counter()
     status, answer = caller.call("POST", "/v1/search", {"query": query, "mode": mode})
     elapsed_ms = (time.perf_counter() - began_s) * 1000
@@ -248,7 +251,10 @@ def _summary(rounds: list[dict[str, Any]]) -> dict[str, Any]:
 
 @contextlib.contextmanager
 def others() -> Iterator[list[float]]:
-    """Cores that neither the fleet nor this process used. The body appends the fleet's seconds; this, the result."""
+    """Measure the cores that neither the fleet nor this process used.
+
+    The body appends the fleet's seconds; this function appends the result.
+    """
     aside: list[float] = []
     wall_s, busy_s, own_s = time.perf_counter(), machine_cpu_s(), time.process_time()
     yield aside

@@ -1,10 +1,10 @@
-"""Measures the load forecast on recorded and made-up series: coverage, and pinball loss against each expert alone.
+"""Benchmark of the load forecast on recorded and synthetic series: coverage, and pinball loss against each expert.
 
 `python benchmarks/forecast.py --data DIR` reads DIR/traces, prints Markdown tables with each aim as met or missed, and
-writes benchmarks/results/forecast-TIME.jsonl. Every minute is forecast from what was over by then and scored when it
-has come; fits are made every hour from the past alone. A point's loss is half its absolute error; the band's is the
-mean of that and the losses of its two ends. Each expert alone is judged in adaptive bands of its own, and in the plain
-quantiles of its errors of the last day.
+writes benchmarks/results/forecast-TIME.jsonl. Every minute is forecast from the minutes over by then, and scored when
+it is over; fits are made every hour from the past alone. The loss of a point is half its absolute error; that of a band
+is the mean of the point's loss and the losses of its two ends. Each expert alone is judged in its own adaptive bands,
+and in the plain quantiles of its errors of the last day.
 """
 
 from __future__ import annotations
@@ -43,15 +43,15 @@ WHAT = {"point": "point", "band": "band", "plain": "band, experts in plain ones,
 
 @dataclass
 class Scores:
-    """Of one horizon."""
+    """Scores of one horizon."""
 
     scored: int = 0
     covered: int = 0
     mixture: Floats = field(default_factory=lambda: np.zeros(len(QUANTILES)))
-    """Summed losses of QUANTILES."""
+    """Summed losses at QUANTILES."""
     experts: Floats = field(default_factory=lambda: np.zeros((len(QUANTILES), len(NAMES))))
     plain: Floats = field(default_factory=lambda: np.zeros((len(QUANTILES), len(NAMES))))
-    """In plain bands."""
+    """Summed losses in plain bands."""
     seen: Floats = field(default_factory=lambda: np.zeros((len(QUANTILES), len(NAMES))))
 
     def take(self, said: Said, plain: Floats, value: float) -> None:
@@ -69,21 +69,21 @@ class Scores:
 
 @dataclass(frozen=True)
 class Row:
-    """What one series says of one horizon. Losses of the mixture are multiples of an expert's."""
+    """Results of one series and horizon. Losses of the mixture are multiples of an expert's."""
 
     series: str
     horizon_min: int
     scored: int
     coverage: float
     best: Mapping[str, str]
-    """The expert with the least loss in hindsight, of the point, of the band, and of the plain band."""
+    """Expert with the least loss in hindsight: of the point, of the band, and of the plain band."""
     against_best: Mapping[str, float]
     against_last: Mapping[str, float]
     losses: Mapping[str, Sequence[float]]
-    """Mean losses of QUANTILES, of the mixture and of each expert that spoke nearly always."""
+    """Mean losses at QUANTILES of the mixture and of each expert that nearly always had a forecast."""
 
     def missed(self) -> list[str]:
-        """The aims that are; none where too few minutes were scored."""
+        """Return the aims that are missed; none when too few minutes were scored."""
         if self.scored < LEAST_SCORED:
             return []
         missed = [] if COVERED[0] <= self.coverage <= COVERED[1] else ["coverage"]
@@ -94,7 +94,10 @@ class Row:
 
 
 def cost_ms(values: Floats) -> float:
-    """Mean processor time of a minute's forecasts for all horizons of the product, over a day, two days known."""
+    """Return the mean processor time of a minute's forecasts for all horizons of the product.
+
+    The mean is over a day, with two days known.
+    """
     forecast = LoadForecast()
     forecast.fill(0, values[:1440])
     forecast.fit = fit_load(values[:1440], 0, forecast.horizons_min)
@@ -107,7 +110,7 @@ def cost_ms(values: Floats) -> float:
 
 
 def replay(values: Floats) -> list[Scores]:
-    """Scores of each of HORIZONS_MIN."""
+    """Return the scores of each of HORIZONS_MIN."""
     scores, forecast = [Scores() for _ in HORIZONS_MIN], LoadForecast(HORIZONS_MIN)
     plain = [[PlainBand() for _ in NAMES] for _ in HORIZONS_MIN]
     for bin_number, value in enumerate(values.tolist()):
@@ -169,7 +172,7 @@ def table(rows: Sequence[Row]) -> None:
 
 
 def aims(rows: Sequence[Row]) -> None:
-    """Each aim over all series and horizons that it is of."""
+    """Print each aim over all series and horizons that it covers."""
     judged = [one for one in rows if one.scored >= LEAST_SCORED]
     later = [one for one in judged if one.horizon_min >= FIRST_AGAINST_LAST_MIN]
     if not later:
@@ -212,9 +215,9 @@ def series(data: Path | None, seeds: int) -> dict[str, Floats]:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, help="folder that holds traces/; without it, series made up only")
-    parser.add_argument("--days", type=int, help="only so many days of each series")
-    parser.add_argument("--seeds", type=int, default=1, help="so many of each kind of made-up series")
+    parser.add_argument("--data", type=Path, help="folder with traces/; default: synthetic series only")
+    parser.add_argument("--days", type=int, help="number of days of each series")
+    parser.add_argument("--seeds", type=int, default=1, help="number of synthetic series of each kind")
     parser.add_argument("--only", nargs="+", default=[""], help="series whose names contain one of these")
     options = parser.parse_args(arguments)
     RESULTS.mkdir(exist_ok=True)

@@ -1,8 +1,8 @@
-"""Measures the forecast of a window's highest load against what needs no model.
+"""Benchmark of the forecast of a window's highest load against forecasts without a model.
 
-`python benchmarks/forecast_peak.py --data DIR` reads DIR/traces and prints a Markdown table. Load is the requests of
-5 s; of five days, the last quarter of what is known is forecast from a fit on the rest. A figure is the pinball loss at
-98 % of the regression, as a multiple of what the highest 15 s mean of so many windows past would have lost.
+`python benchmarks/forecast_peak.py --data DIR` reads DIR/traces and prints a Markdown table. Load is requests in 5 s.
+Of five days, the last quarter of the known data is forecast from a fit on the rest. A figure is the pinball loss at 98
+% of the regression, as a multiple of the loss of the highest 15 s mean of so many past windows.
 """
 
 from __future__ import annotations
@@ -31,7 +31,10 @@ EVERY_REQUEST = 10**9
 
 
 def recorded(path: Path) -> dict[str, Floats]:
-    """The first days of it and those in the middle; none where it is shorter. Raises: ConfigError, it is no trace."""
+    """Return the first days of a trace and days from its middle; none when the trace is too short.
+
+    Raises: ConfigError when the file is not a trace.
+    """
     arrivals = read_trace(path, EVERY_REQUEST).arrivals
     if not isinstance(arrivals, Counted):
         return {}
@@ -55,7 +58,7 @@ def made_up(seed: int = 1) -> dict[str, Floats]:
 
 
 def naive_losses(loads: Floats, window: int) -> list[float]:
-    """Of the last value, then of SHOWN_WINDOWS; over the windows that the regression is judged on."""
+    """Return the losses of the last value and of SHOWN_WINDOWS, over the windows on which the regression is judged."""
     at = np.arange(len(loads) - window - 2, 0, -EVERY)[::-1]
     came = targets(loads, at, window) ** 2
     at, came = at[np.isfinite(came)], came[np.isfinite(came)]
@@ -68,7 +71,7 @@ def naive_losses(loads: Floats, window: int) -> list[float]:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, help="folder that holds traces/; without it, series made up only")
+    parser.add_argument("--data", type=Path, help="folder with traces/; default: synthetic series only")
     options = parser.parse_args(arguments)
     series = made_up()
     for path in sorted((options.data / "traces").iterdir()) if options.data else ():

@@ -1,10 +1,10 @@
-"""Measures what the forecast is worth to scaling: policy `predictive` with it, and without, on the same requests.
+"""Benchmark of the value of the forecast for scaling: policy `predictive` with and without it, on the same requests.
 
 `python benchmarks/forecast_value.py --data DIR` reads DIR/traces, prints a Markdown table and writes
-benchmarks/results/forecast-value-TIME.json. Both are held against the best reactive rule in hindsight: all of 7 holds ×
-5 targets are run over the days that count, and their lower envelope is chosen afterwards. The forecast learns from the
-days before and from what has passed. Ratios above 1 are in favour of `predictive`: how many times fewer answers are
-late at equal replica-hours.
+benchmarks/results/forecast-value-TIME.json. Both variants are compared with the best reactive rule in hindsight: all of
+7 holds × 5 targets are run over the days that count, and their lower envelope is chosen afterwards. The forecast learns
+from the days before and from the elapsed part. Ratios above 1 favour `predictive`: they tell how many times fewer
+answers are late at equal replica-hours.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ LEARNT_DAYS = 7
 HOLDS_S = (30.0, 60.0, 120.0, 300.0, 600.0, 1200.0, 3600.0)
 TARGETS = (0.35, 0.5, 0.65, 0.8, 0.95)
 MOST = 20 / 7
-"""Replicas that may run, for each that the busiest minute keeps busy."""
+"""Maximum number of replicas, per replica that the busiest minute keeps busy."""
 PIECE_MIN = 120
 SERVICE = SERVICES["generation"]
 
@@ -80,8 +80,10 @@ class Row:
 
 
 def cell(counts: Floats, bin_s: int, replicas: float, cold_start_s: float, name: str) -> Cell:
-    """The days after LEARNT_DAYS, those before them as history; scaled so that the busiest minute of all keeps so many
-    replicas busy. Within a bin arrivals are Poisson."""
+    """Return a cell of the days after LEARNT_DAYS, with the days before as history.
+
+    The load is scaled so that the busiest minute of all keeps `replicas` busy. Within a bin arrivals are Poisson.
+    """
     whole = len(counts) // 60 * 60
     minutes = Demand(name, 60, counts[:whole].reshape(-1, 60).sum(1) / 60, np.empty(0))
     factor = busy(minutes, SERVICE, replicas).busiest_rps / minutes.busiest_rps
@@ -114,7 +116,7 @@ def measured(
 
 
 def off_the_clock(counts: Floats, seed: int = 7) -> Floats:
-    """Each piece of two hours turned round by a time of its own: its bursts stay, their clock goes."""
+    """Rotate each piece of two hours by a random time: its bursts stay, but their times of day change."""
     rng, length = np.random.default_rng(seed), PIECE_MIN * 60
     moved = counts.copy()
     for begin in range(0, len(counts) - length, length):
@@ -124,18 +126,18 @@ def off_the_clock(counts: Floats, seed: int = 7) -> Floats:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, help="folder that holds traces/; without it nothing is measured")
-    parser.add_argument("--trace", default="nasa", help="file names of the traces begin like that")
-    parser.add_argument("--from-day", type=int, default=0, help="the first day that is read")
-    parser.add_argument("--days", type=int, default=2, help="days that count, after the first 7")
+    parser.add_argument("--data", type=Path, help="folder with traces/; nothing is measured without it")
+    parser.add_argument("--trace", default="nasa", help="prefix of the traces' file names")
+    parser.add_argument("--from-day", type=int, default=0, help="first day to read")
+    parser.add_argument("--days", type=int, default=2, help="days to measure, after the first 7")
     parser.add_argument("--bins", type=int, nargs="+", default=[60, 1], help="seconds")
     parser.add_argument("--cold-starts", type=float, nargs="+", default=[10, 30, 120], help="seconds")
     parser.add_argument("--busy", type=float, nargs="+", default=[7], help="busy replicas in the busiest minute")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument(
-        "--bound", action="store_true", help="also the reactive rule told each window's true highest load"
+        "--bound", action="store_true", help="also run the reactive rule with each window's true highest load"
     )
-    parser.add_argument("--shuffled", action="store_true", help="with bursts moved off the clock")
+    parser.add_argument("--shuffled", action="store_true", help="move bursts to random times of day")
     options = parser.parse_args(arguments)
     if options.data is None:
         print("Nothing is measured: give --data DIR, a folder that holds traces/.", file=sys.stderr)

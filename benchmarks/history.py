@@ -1,8 +1,8 @@
-"""What the controller's history costs: bytes of `control.db` once everything is kept that ever is, and time of a tick.
+"""Cost of the controller's history: the size of a full `control.db`, and the time of a tick.
 
 `python benchmarks/history.py` takes a minute. Ninety days are recorded through `Series.record`, as the controller does:
 the first 87 as means of five minutes, the last three in ticks of 15 s, all series at once. Loads of 5 s of each service
-for seven days come on top, as in a fleet. Values are random, so that nothing is small by luck.
+for seven days are added, as in a fleet. Values are random, so that nothing is small by chance.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ FINE_DAYS, DAYS, LOAD_DAYS = 3, 90, 7
 
 
 def filled(folder: Path, replicas: int) -> list[float]:
-    """Seconds of each tick of 15 s."""
+    """Record the history and return the seconds of each tick of 15 s."""
     rng, series = np.random.default_rng(0), Series(folder)
     names = [f"work/work-{n + 1}/{measure}" for n in range(replicas) for measure in MEASURES]
     loads = [f"service-{n}/load" for n in range(SERVICES)]

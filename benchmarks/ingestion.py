@@ -1,5 +1,7 @@
-"""Ingestion of a fleet: throughput beside what the embedding service alone does, documents of one chunk and searches
-meanwhile, acceptance while it is busy, a second run over what is unchanged, memory, and how true the estimates are.
+"""Benchmark of ingestion into a fleet.
+
+It measures throughput against the embedding service alone, documents of one chunk and searches meanwhile, acceptance
+while the fleet is busy, a second run over unchanged files, memory, and the accuracy of the estimates.
 
 Run: python benchmarks/ingestion.py [throughput|small|acceptance|unchanged|memory|estimates ...]
 """
@@ -38,10 +40,10 @@ from benchmarks._running import Caller, RunningFleet, argosy
 
 REPEATS = 3
 DISTURBED_SHARE = 1.1
-"""Nothing is faster with more to do: past this, the two sides did not have the same machine."""
+"""Ratio that shows a disturbance. More work cannot be faster, so above this the two sides had unequal machines."""
 DOCUMENTS = 60
 PASSAGES = 20
-"""In one document: about 1,200 words."""
+"""Passages in one document: about 1,200 words."""
 REQUEST_DOCUMENTS = 32
 EMBED_TEXTS = 64
 EMBED_CALLERS = 4
@@ -73,7 +75,7 @@ ESTIMATE_AIM = 0.3
 
 
 def documents(seed: int, count: int, passages: int) -> dict[str, str]:
-    """Text by file name; other text for each seed."""
+    """Return texts by file name; each seed has other texts."""
     corpus = Corpus(seed)
     texts = corpus.passages(count * passages)
     made = {}
@@ -85,7 +87,7 @@ def documents(seed: int, count: int, passages: int) -> dict[str, str]:
 
 
 def upload(caller: Caller, texts: dict[str, str]) -> list[str]:
-    """Returns: the batches."""
+    """Upload the texts and return the batches."""
     names = list(texts)
     batches = []
     for at in range(0, len(names), REQUEST_DOCUMENTS):
@@ -112,7 +114,7 @@ def wait(caller: Caller, batches: Sequence[str]) -> list[Any]:
 
 
 class Embedding:
-    """The embedding service of a running fleet, called like a pipeline calls it and by nobody else."""
+    """Embedding service of a running fleet, called like a pipeline calls it and by no other caller."""
 
     def __init__(self, fleet: RunningFleet) -> None:
         token = (fleet.data_dir / "token").read_text().strip()
@@ -160,7 +162,7 @@ def chunks_of(texts: dict[str, str]) -> list[str]:
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """Chunks that were through, in how many seconds, and the embedding service's processor seconds for them."""
+    """Chunks that were processed, the seconds for them, and the embedding service's processor seconds for them."""
 
     chunks: int
     wall_s: float
@@ -194,10 +196,11 @@ def embedded_alone(fleet: RunningFleet, texts: dict[str, str]) -> Rate:
 
 
 def throughput(folder: Path) -> None:
-    """Interleaved, in turning order, each run on text of its own, so that no cache can answer.
+    """Measure throughput in interleaved runs of alternating order, each on its own text, so that no cache can answer.
 
-    Both sides should cost the embedding service the same processor time a chunk, and alone can hardly be slower than
-    end to end: a row where that is not so was disturbed by other work on the machine, and its share means nothing.
+    Both sides should cost the embedding service the same processor time per chunk, and the service alone can hardly be
+    slower than end to end. A row where this does not hold was disturbed by other work on the machine, and its share is
+    not valid.
     """
     shares = []
     print(f"\nThroughput, {DOCUMENTS} documents of {PASSAGES} passages, {REPEATS} interleaved repeats\n")
@@ -242,7 +245,7 @@ def statistics_of(fleet: RunningFleet) -> Any:
 
 
 def acceptance(folder: Path) -> None:
-    """1 MB uploads while workers are saturated and the queue is kept half full; then one upload more than it takes."""
+    """Measure uploads of 1 MB while workers are saturated and the queue is kept half full, then one upload too many."""
     words = " ".join(Corpus(7).passages(400))
     spent_ms, full_ms, queued = [], [], []
     with RunningFleet(folder / "acceptance", "--set", f"services.documents.max_queued_documents={QUEUE}") as fleet:
@@ -302,14 +305,17 @@ def unchanged(folder: Path) -> None:
 
 
 def peak_rss(pid: int) -> float:
-    """MiB, as the kernel counts it: no peak is too short. Raises: OSError, StopIteration when it has gone."""
+    """Return the peak in MiB, as the kernel counts it, which misses no short peak.
+
+    Raises: OSError or StopIteration when the process is gone.
+    """
     lines = Path(f"/proc/{pid}/status").read_text().splitlines()
     return int(next(line for line in lines if line.startswith("VmHWM")).split()[1]) / 1024
 
 
 @contextlib.contextmanager
 def watched(fleet: RunningFleet) -> Iterator[Callable[[], dict[str, float]]]:
-    """The most that each process of the documents service held at once, in MiB, in its whole life."""
+    """Watch the peak memory of each process of the documents service over its whole life, in MiB."""
     most: dict[str, float] = {}
     ending = threading.Event()
 
@@ -330,7 +336,7 @@ def watched(fleet: RunningFleet) -> Iterator[Callable[[], dict[str, float]]]:
 
 
 def memory_used(folder: Path) -> None:
-    """With the embedding that costs nothing: memory does not depend on it."""
+    """Measure memory with the fake embedding, because memory does not depend on it."""
     home = folder / "large"
     home.mkdir()
     (home / "pages.pdf").write_bytes(pdf_of([" ".join([text] * 4) for text in Corpus(41).passages(PDF_PAGES)]))
@@ -353,7 +359,7 @@ def memory_used(folder: Path) -> None:
 
 
 def _print_memory(what: str, most: dict[str, float]) -> float:
-    """Returns: the most of any process, MiB."""
+    """Print the peaks and return the highest of any process, in MiB."""
     own = max((mib for name, mib in most.items() if not name.endswith("helper")), default=0.0)
     parser = max((mib for name, mib in most.items() if name.endswith("helper")), default=0.0)
     if not own or not parser:
@@ -363,7 +369,7 @@ def _print_memory(what: str, most: dict[str, float]) -> float:
 
 
 def estimates(folder: Path) -> None:
-    """The estimate at a quarter of the work, against the time it then took."""
+    """Compare the estimate at a quarter of the work with the time that it then took."""
     with RunningFleet(folder / "estimates") as fleet:
         caller = fleet.caller()
         wait(caller, upload(caller, documents(51, 8, PASSAGES)))
@@ -383,7 +389,7 @@ def estimates(folder: Path) -> None:
 
 
 def estimate_error(caller: Caller, files: dict[str, bytes]) -> float:
-    """Relative, of `eta_s` once a quarter of the batch is done."""
+    """Return the relative error of `eta_s` once a quarter of the batch is done."""
     batch = send_files(caller, files)
     while (view := caller.get(f"/v1/batches/{batch}?wait_s=0"))["progress"] < 0.25 or view["eta_s"] is None:
         time.sleep(LOOK_S)
@@ -395,7 +401,7 @@ def estimate_error(caller: Caller, files: dict[str, bytes]) -> float:
 
 
 def send_files(caller: Caller, files: dict[str, bytes]) -> str:
-    """Returns: the batch."""
+    """Send the files and return the batch."""
     body = b""
     for name, data in files.items():
         body += f'--{BOUNDARY}\r\ncontent-disposition: form-data; name="files"; filename="{name}"\r\n\r\n'.encode()
@@ -422,7 +428,7 @@ PARTS = {
 
 
 def main(wanted: Sequence[str]) -> None:
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # the fleet that was started is ended then, too
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # the exit also ends the fleet
     for name in wanted or PARTS:
         with tempfile.TemporaryDirectory() as folder:
             PARTS[name](Path(folder))

@@ -1,10 +1,10 @@
-"""The cost of choosing: median microseconds of processor time for a pick and its end, by strategy and replicas.
+"""Cost of a pick: median microseconds of processor time for a pick and its end, by strategy and replicas.
 
 `python benchmarks/pick.py` prints a Markdown table; `--only adaptive peak_ewma` chooses strategies. Strategies take
-turns, round by round, so that whatever else the machine does meets all of them; time that the process waited for a
-processor does not count. Every pick is one as callers make it: with ejection, among replicas that have answered before,
-with a load report on every answer and four requests in flight. `--poorly` puts one replica out and makes another
-one slow, so that nothing can be passed over.
+turns, round by round, so that other work on the machine affects all of them alike; time that the process waited for a
+processor does not count. Every pick is as callers make it: with ejection, among replicas that have answered before,
+with a load report on every answer and four requests in flight. `--poorly` ejects one replica and makes another one
+slow, so that no check can be skipped.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ REPORT = LoadReport(
 
 
 class Bench:
-    """One strategy with a number of replicas, warmed up. Its clock stands still but between picks."""
+    """Benchmark of one strategy with a number of replicas, warmed up. Its clock advances only between picks."""
 
     def __init__(self, strategy: str, replicas: int, poorly: bool) -> None:
         self._now_s = 0.0
@@ -57,7 +57,7 @@ class Bench:
             self._step(n)
 
     def round_us(self) -> float:
-        """Of PICKS of them, the processor time that one took."""
+        """Return the mean processor time of a pick over PICKS picks."""
         began_s = time.thread_time()
         for n in range(PICKS):
             self._step(n)
@@ -87,6 +87,6 @@ def main(strategies: Sequence[str], poorly: bool) -> None:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", nargs="+", choices=sorted(STRATEGIES), default=sorted(STRATEGIES), metavar="STRATEGY")
-    parser.add_argument("--poorly", action="store_true", help="one replica is out, another slow")
+    parser.add_argument("--poorly", action="store_true", help="eject one replica and slow down another")
     given = parser.parse_args()
     main(given.only, given.poorly)

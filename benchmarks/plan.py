@@ -1,9 +1,9 @@
-"""`argosy plan` against reality on this machine.
+"""Comparison of `argosy plan` with reality on this machine.
 
 `python benchmarks/plan.py` prints two Markdown tables and takes about seven minutes. A fleet with a service that waits
-and the embedding service is calibrated first. Then each is loaded five times, all in turn: beyond saturation, and at 50
-and 70 % of the saturation that the plan says. The truth is the median of the five. At the end the embedding service
-gets a second replica, which on a machine that one fills must not double the plan.
+and the embedding service is calibrated first. Then each is loaded five times, in turn: beyond saturation, and at 50 and
+70 % of the planned saturation. The truth is the median of the five. At the end the embedding service gets a second
+replica; on a machine that one replica fills, this must not double the plan.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ MOST_WAIT_S = 90.0
 
 @dataclass(slots=True)
 class Truth:
-    """A figure for each round."""
+    """Measured values, one figure per round."""
 
     saturation_rps: list[float] = field(default_factory=list)
     p95_ms: dict[float, list[float]] = field(default_factory=lambda: {share: [] for share in SHARES})
@@ -134,7 +134,7 @@ def _seen(seen: Sequence[float], said: float) -> list[str]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--seconds", type=float, default=7.0, help="of each measurement")
+    parser.add_argument("--seconds", type=float, default=7.0, help="seconds of each measurement")
     parser.add_argument("--calibration", type=float, default=60.0, help="seconds of each service's calibration")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="argosy-plan-") as folder:

@@ -1,7 +1,7 @@
-"""Measures what faults cost: requests that fail, time until it serves again, time to notice, and the watch itself.
+"""Benchmark of faults: failed requests, time to recovery, time to detection, and the cost of the watch itself.
 
 `python benchmarks/resilience.py` prints a Markdown table; `--only kill store controller hang idle` picks rows.
-Embeddings are fake: what is measured here does not depend on the model.
+Embeddings are fake, because the results do not depend on the model.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ T = TypeVar("T")
 
 
 class Subject:
-    """A fleet of its own in a temporary folder, and what is done to it."""
+    """Fleet in its own temporary folder, with the faults that can be caused in it."""
 
     def __init__(self, home: Path, settings: str) -> None:
         self._home = home
@@ -104,14 +104,14 @@ class Subject:
         return sum(int(replica["restarts"]) for service in services for replica in service["replicas"])
 
     def signal(self, replica: str, number: signal.Signals) -> float:
-        """Returns: wall time of it."""
+        """Send a signal to the replica and return the wall time."""
         pid = self.replica(replica)["pid"]
         at = time.time()
         os.kill(pid, number)
         return at
 
     def event(self, replica: str, after: str, since: float) -> float:
-        """Wall time of the replica's first such transition after `since`, waited for."""
+        """Wait for the replica's first such transition after `since` and return its wall time."""
 
         def found() -> float | None:
             events = self.admin(f"/v1/events?limit=1000&subject={replica}")["events"]
@@ -132,7 +132,7 @@ def waited(look: Callable[[], T | None], what: str) -> T:
     deadline_s = time.monotonic() + WAIT_S
     while not (found := look()):
         if time.monotonic() > deadline_s:
-            raise SystemExit(f"{what}: not within {WAIT_S:.0f} s")
+            raise SystemExit(f"{what} was not reached within {WAIT_S:.0f} s")
         time.sleep(POLL_S)
     return found
 
@@ -149,7 +149,7 @@ def subject(settings: str) -> Iterator[Subject]:
 
 
 class Traffic:
-    """REQUESTS requests from CALLERS callers. A connection that is reset is tried again once."""
+    """Traffic of REQUESTS requests from CALLERS callers. A reset connection is retried once."""
 
     def __init__(self, url: str, path: str, message: Mapping[str, Any]) -> None:
         self._url, self._path, self._message = url, path, message
@@ -157,7 +157,7 @@ class Traffic:
         self.begun = self.failed = self.degraded = self.resets = 0
 
     def run(self, fault: Callable[[], object]) -> None:
-        """`fault` happens when a quarter has been asked."""
+        """Send the traffic. `fault` is called when a quarter of the requests are sent."""
         with ThreadPoolExecutor(CALLERS) as callers:
             running = [callers.submit(self._call) for _ in range(CALLERS)]
             waited(lambda: self.begun >= REQUESTS // 4, "the first quarter")

@@ -1,12 +1,12 @@
-"""The tables of docs/benchmarks-scaling.md: scaling policies on recorded load, cost against violations.
+"""Tables of docs/benchmarks-scaling.md: scaling policies on recorded load, cost against violations.
 
-    python -m benchmarks.scaling run --data DIR --seeds 5    # goes on where it was stopped
+    python -m benchmarks.scaling run --data DIR --seeds 5    # continues where it was stopped
     python -m benchmarks.scaling run --data DIR --only code-generation-7-10 --policies predictive hpa_cpu
-    python -m benchmarks.scaling report                      # tables and pictures of the runs there are
-    python -m benchmarks.scaling aims                        # what predictive is to reach: met or missed
+    python -m benchmarks.scaling report                      # tables and pictures of the finished runs
+    python -m benchmarks.scaling aims                        # aims of predictive: met or missed
 
-`run` reads DIR/traces and keeps every sweep in benchmarks/results/scaling/; a change of the code under test is not
-noticed: delete what is there then, or `run --again --policies predictive`.
+`run` reads DIR/traces and keeps every sweep in benchmarks/results/scaling/. It does not notice changes of the code
+under test: delete the results after a change, or use `run --again --policies predictive`.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from benchmarks._scaling_report import print_case, print_cells, write_picture
 
 
 def missing(given: argparse.Namespace) -> Iterator[tuple[Case, Key]]:
-    """The sweeps that are not there yet, case after case and seed after seed."""
+    """Yield the sweeps that are missing, case after case and seed after seed."""
     for name in given.only:
         if given.data is None and CASES[name].trace != STEADY:
             continue
@@ -50,15 +50,15 @@ def run_missing(given: argparse.Namespace) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", nargs="?", choices=("run", "report", "aims"), help="without it, all three")
-    parser.add_argument("--data", type=Path, help="folder that holds traces/; without it, steady load only")
+    parser.add_argument("what", nargs="?", choices=("run", "report", "aims"), help="default: all three")
+    parser.add_argument("--data", type=Path, help="folder with traces/; default: steady load only")
     parser.add_argument("--only", nargs="+", choices=tuple(CASES), default=tuple(CASES), metavar="CASE")
     parser.add_argument("--policies", nargs="+", choices=tuple(CONTENDERS), default=tuple(CONTENDERS))
-    parser.add_argument("--since", type=int, default=0, help="the first seed")
+    parser.add_argument("--since", type=int, default=0, help="first seed")
     parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--again", action="store_true", help="also what is there already")
+    parser.add_argument("--again", action="store_true", help="also repeat finished runs")
     parser.add_argument("--points", action="store_true", help="report every point of the curves too")
-    parser.add_argument("--pictures", type=Path, default=FOLDER, help="folder for them")
+    parser.add_argument("--pictures", type=Path, default=FOLDER, help="folder for the pictures")
     given = parser.parse_args()
     chosen = [CASES[name] for name in given.only]
     if given.what in (None, "run"):

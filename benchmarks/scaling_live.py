@@ -1,9 +1,9 @@
-"""Scaling of a live fleet: a step from 1 to 8 times the load, and how long answers stay above their SLO by each policy.
+"""Scaling of a live fleet: a step from 1 to 8 times the load, and how long each policy leaves answers above their SLO.
 
-`python benchmarks/scaling_live.py` prints two Markdown tables and takes six minutes. Replicas of the services
-work on 4 requests at a time and wait 50 ms for each, so that capacity grows with replicas; each policy scales a service
-of its own, one after the other, with its default settings. What was refused (429 and 503), what failed in any other
-way, and what was answered too late are told apart. The embedding service follows at 1 and 2 replicas.
+`python benchmarks/scaling_live.py` prints two Markdown tables and takes six minutes. Replicas of the services work on 4
+requests at a time and wait 50 ms for each, so that capacity grows with replicas. Each policy scales its own service,
+one after the other, with its default settings. Refused requests (429 and 503), other failures, and late answers are
+counted separately. The embedding service follows at 1 and 2 replicas.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ WATCH_S = 0.5
 MOST_WAIT_S = 90.0
 CALM_S = 10.0
 MOST_OPEN = 4096
-"""More than are ever open: users do not wait for one another, and what is refused is to be refused by the fleet."""
+"""Limit of open requests that is never reached, because users do not wait for one another."""
 EMBEDDING_S = 10.0
 RATES = (20.0, 40.0, 80.0, 160.0)
 
@@ -62,7 +62,7 @@ share = {SLO_SHARE}
 
 @dataclass(slots=True)
 class Watch:
-    """What ran while the load was on."""
+    """Record of the replicas that ran during the load."""
 
     ready: list[tuple[float, int]] = field(default_factory=list)
     replica_s: float = 0.0
@@ -93,7 +93,7 @@ def watched(admin: Caller, service: str) -> Iterator[Watch]:
 
 
 def seconds_above(outcome: Outcome, seconds: int) -> list[int]:
-    """Seconds in which fewer than SLO_SHARE of the requests that were due in them were answered within SLO_MS."""
+    """Return the seconds in which fewer than SLO_SHARE of the requests due were answered within SLO_MS."""
     good, due = np.zeros(seconds), np.zeros(seconds)
     for at_s, took_ms in zip(outcome.due_s, outcome.latencies_ms, strict=True):
         due[int(at_s)] += 1
@@ -109,8 +109,10 @@ def measure(fleet: RunningFleet, admin: Caller, policy: str, seconds: int, seed:
     with watched(admin, policy) as watch:
         outcome = open_loop(fleet.gateway_url, ask, CALM_RPS * FACTOR, seconds, seed + 1, MOST_OPEN)
     decisions = admin.get(f"/v1/services/{policy}/scaling")["decisions"][:40]
-    set_replicas(admin, policy, 1)  # what runs idle takes from the next one
-    wanted = int(CALM_RPS * FACTOR * _waiting_service.WORK_S / _waiting_service.SLOTS) + 1  # less would only just do
+    set_replicas(admin, policy, 1)  # idle replicas would take CPU from the next policy
+    wanted = (
+        int(CALM_RPS * FACTOR * _waiting_service.WORK_S / _waiting_service.SLOTS) + 1
+    )  # one more than the bare minimum
     at_s, above = watch.first(wanted), seconds_above(outcome, seconds)
     sent = outcome.sent + outcome.withheld
     row = [
@@ -131,7 +133,7 @@ def measure(fleet: RunningFleet, admin: Caller, policy: str, seconds: int, seed:
 
 
 def set_replicas(admin: Caller, service: str, replicas: int) -> str:
-    """By hand. Returns: why it was not reached; empty where it was."""
+    """Set the number by an order and wait for it. Return why it was not reached; empty when it was."""
     status, answer = admin.call("POST", f"/v1/services/{service}/scale", {"replicas": replicas, "expires_s": 600})
     if status != 200:
         raise SystemExit(f"{service} could not be set to {replicas}: {answer}")
@@ -166,10 +168,10 @@ def table(heads: list[str], rows: list[list[str]]) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seconds", type=int, default=75, help="of the high load, for each policy")
+    parser.add_argument("--seconds", type=int, default=75, help="seconds of the high load, for each policy")
     parser.add_argument("--only", nargs="+", default=POLICIES, choices=POLICIES)
     parser.add_argument("--no-embedding", action="store_true")
-    parser.add_argument("--decisions", action="store_true", help="print what was decided")
+    parser.add_argument("--decisions", action="store_true", help="print the decisions")
     parser.add_argument("--seed", type=int, default=1)
     given = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="argosy-scaling-") as folder:

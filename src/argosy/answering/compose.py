@@ -1,4 +1,4 @@
-"""Selected sentences as an answer: quoted word for word, each followed by the number of the passage it is from."""
+"""Composition of an answer: sentences quoted word for word, each followed by the number of its passage."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ NOTHING_SAID = "The indexed documents do not say."
 
 @dataclass(frozen=True, slots=True)
 class Composed:
-    """`pieces` joined are the answer; each piece is worth a delta of a stream."""
+    """Answer text and its citations. The joined `pieces` are the answer; in a stream, each piece is one delta."""
 
     pieces: list[str]
     citations: list[Citation] = field(default_factory=list)
@@ -25,10 +25,10 @@ class Composed:
 
 
 def compose(selected: Sequence[Selected], passages: Sequence[Passage]) -> Composed:
-    """The answer that quotes `selected` in the order given, or NOTHING_SAID when there is none.
+    """Compose the answer that quotes `selected` in the given order, or NOTHING_SAID when nothing is selected.
 
-    Passages are numbered from 1 by first appearance, and `citations[n - 1]` belongs to `[n]`: its quote is the
-    slice of the passage from the first to the last sentence taken from it, its score that of the best of them.
+    Passages are numbered from 1 by first appearance, and `citations[n - 1]` belongs to `[n]`. Its quote is the slice of
+    the passage from the first to the last sentence taken from it, and its score is that of the best of them.
     """
     if not selected:
         return Composed([NOTHING_SAID])
@@ -49,7 +49,7 @@ def compose(selected: Sequence[Selected], passages: Sequence[Passage]) -> Compos
 
 
 def _stands_alone(text: str) -> bool:
-    """Code blocks and table rows keep their meaning only on lines of their own."""
+    """Return whether the text is a code block or a table row, which need lines of their own."""
     return text.startswith(("```", "~~~", "|"))
 
 

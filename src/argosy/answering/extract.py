@@ -1,4 +1,4 @@
-"""One extractive answer from beginning to end: what may be quoted, then which of it is, or that nothing says it."""
+"""Extractive answer: candidates, selection, and the decision whether the passages answer the question."""
 
 from __future__ import annotations
 
@@ -10,15 +10,20 @@ from argosy.answering.ranker import Candidate, ScoredText, SentenceVectors, Stop
 from argosy.contracts.retrieval import Passage
 
 LEAST_CONFIDENCE = 0.30
-"""Half of cosine plus coverage: below it 1.2 % of XQuAD's answerable questions fall, and 77 % of those whose article
-is absent."""
+"""Least mean of cosine and coverage for an answer.
+
+1.2 % of XQuAD's answerable questions are below it, and 77 % of the questions whose article is absent.
+"""
 LEAST_CONFIDENCE_BY_WORDS = 0.25
-"""Coverage alone, without vectors."""
+"""Least coverage for an answer when there are no vectors."""
 
 
 @dataclass(frozen=True, slots=True)
 class Extraction:
-    """A question to passages, best first. `among` is what may be quoted; its texts may be embedded for `compose`."""
+    """Question, its passages (best first) and the candidates to quote.
+
+    The texts of `among` may be embedded for `compose`.
+    """
 
     question: str
     passages: Sequence[Passage]
@@ -32,11 +37,11 @@ class Extraction:
 
     @property
     def texts(self) -> list[str]:
-        """The text of each candidate, in the order `SentenceVectors.sentences` has."""
+        """Texts of the candidates, in the order that `SentenceVectors.sentences` has."""
         return [candidate.sentence.text for candidate in self.among]
 
     def compose(self, max_sentences: int, vectors: SentenceVectors | None = None) -> Composed:
-        """The answer; without `vectors` the words alone decide."""
+        """Return the answer. Without `vectors`, only words decide."""
         rule = StopRule(max_sentences=max_sentences)
         selection = select(self.question, self.scored, self.among, vectors=vectors, rule=rule)
         least = LEAST_CONFIDENCE_BY_WORDS if vectors is None else LEAST_CONFIDENCE

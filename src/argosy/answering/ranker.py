@@ -1,8 +1,8 @@
-"""The sentences that answer a question, chosen from passages by a small logistic formula.
+"""Selection of the sentences that answer a question, by a small logistic formula.
 
-The best sentence is the one that is near the question, has its rare words, and stands in a good passage. Sentences
-are taken until their share of all probability says that the answer is among them. The weights were set on XQuAD-en,
-where the selection holds the gold answer for 93 % of the questions in 55 words (92 % in 50 without vectors).
+The best sentence is similar to the question, contains its rare words, and comes from a good passage. Sentences are
+taken until their share of the total probability suggests that the answer is among them. The weights were set on
+XQuAD-en, where the selection holds the gold answer for 93 % of the questions in 55 words (92 % in 50 without vectors).
 """
 
 from __future__ import annotations
@@ -16,21 +16,21 @@ from argosy.answering.words import Idf, coverage, idf, stems
 from argosy.contracts.vectors import Vectors
 
 PASSAGES = 3
-"""How many of the best passages are looked into."""
+"""Number of best passages that are searched."""
 
 COSINE_WEIGHT, COVERAGE_WEIGHT = 3.0, 8.0
 COVERAGE_WEIGHT_ALONE = 7.0
-"""Without vectors."""
+"""Weight of coverage when there are no vectors."""
 
 PASSAGE_WEIGHT = 10.0
-"""Times how far a passage's score is behind the best one's."""
+"""Weight of the distance between a passage's score and the best score."""
 
 OFFSET = 5.0
 
 
 @dataclass(frozen=True, slots=True)
 class ScoredText:
-    """A passage; its score is in [0, 1], comparable among the passages of one question."""
+    """Passage with a score in [0, 1] that is comparable among the passages of one question."""
 
     text: str
     score: float
@@ -44,7 +44,10 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class StopRule:
-    """Sentences are added until `mass` of the probability is covered, within both limits; one is always taken."""
+    """Rule that ends the selection: `mass` of the probability is covered, or a limit is reached.
+
+    At least one sentence is always taken.
+    """
 
     mass: float = 0.8
     max_sentences: int = 4
@@ -53,7 +56,7 @@ class StopRule:
 
 @dataclass(frozen=True, slots=True)
 class Selected:
-    """`text` equals `passages[passage_index].text[start:end]`; `score` is in (0, 1)."""
+    """Selected sentence. `text` equals `passages[passage_index].text[start:end]`; `score` is in (0, 1)."""
 
     passage_index: int
     start: int
@@ -64,8 +67,11 @@ class Selected:
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """`selected` best first. `confidence` in [0, 1]: how close the best sentence is to the question, whatever the
-    other sentences; 0 without any."""
+    """Selected sentences, best first, and the confidence in them.
+
+    `confidence` in [0, 1] is how close the best sentence is to the question, whatever the other sentences; it is 0 when
+    there is none.
+    """
 
     selected: list[Selected]
     confidence: float
@@ -80,9 +86,9 @@ class SentenceVectors:
 
 
 def candidates(passages: Sequence[ScoredText], top: int = PASSAGES) -> list[Candidate]:
-    """What may be quoted from the `top` best passages, each sentence once however many passages hold it.
+    """Return what may be quoted from the `top` best passages, each sentence once even if several passages hold it.
 
-    The caller may embed their texts for `select`.
+    The caller may embed the texts for `select`.
     """
     order = sorted(range(len(passages)), key=lambda index: -passages[index].score)[:top]
     found: dict[str, Candidate] = {}
@@ -102,9 +108,10 @@ def select(
     vectors: SentenceVectors | None = None,
     rule: StopRule | None = None,
 ) -> Selection:
-    """The best of `among`, which `candidates(passages)` made, by the stop rule.
+    """Select the best of `among`, which `candidates(passages)` returned, by the stop rule.
 
-    `weights`: idf to use; without it that of the candidates, which tells them apart better than a collection's.
+    `weights` is the idf to use; the default is that of the candidates, which distinguishes them better than a
+    collection's.
     """
     if not among:
         return Selection([], 0.0)

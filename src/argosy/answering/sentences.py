@@ -1,4 +1,4 @@
-"""A passage of Markdown-like text, cut into what an answer may quote; every piece is an exact slice of the passage."""
+"""Splitting of Markdown-like text into units that an answer may quote. Each unit is an exact slice of the passage."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 MAX_ITEM_WORDS = 60
-"""A list item is one unit up to here; a longer one is cut into its sentences."""
+"""Longest list item, in words, that is one unit. A longer item is split into sentences."""
 
-# Passages come from documents made by anybody: no pattern may try a place twice.
+# Passages come from untrusted documents, so no pattern may backtrack over the same text.
 _FENCE = re.compile(r" {0,3}(`{3,}|~{3,})")
 _HEADING = re.compile(r" {0,3}#{1,6}[ \t]+")
 _UNDERLINE = re.compile(r" {0,3}(=+|-+)[ \t]*$")
@@ -21,7 +21,7 @@ _QUOTE = re.compile(r" {0,3}>[ \t]?")
 _END = re.compile(r"(?<![.!?…])[.!?…]++[\"'”’»)\]*_]*+(?=\s)|[。！？]++[」』”）]*+")
 _BEFORE_WORD = "([\"“‘'"
 MAX_WORD_CHARS = 64
-"""A longer word before a full stop is no abbreviation."""
+"""Longest word before a full stop that may be an abbreviation."""
 _NEXT_WORD = re.compile(r"[\s\"'“‘«(\[*_]*(\w+)?")
 _ACRONYM = re.compile(r"(?:[^\W\d_]\.)+$")
 
@@ -29,7 +29,7 @@ _NEVER_LAST = (
     "dr mr mrs ms prof st rev hon gen col capt lt sgt sen rep gov pres messrs vs cf e.g i.e viz al ca approx "
     "fig figs eq eqs sec ch vol pp ed eds mt ft op"
 )
-"""Abbreviations that something always follows."""
+"""Abbreviations that never end a sentence."""
 
 _SELDOM_LAST = (
     "etc inc ltd co corp jr sr a.m p.m dept est ave blvd univ assn bros jan feb mar apr jun jul aug sep sept oct nov "
@@ -40,7 +40,7 @@ _STARTERS = (
     "the a an it its this that these those he she they we you i his her their our in on at by for from with as but "
     "and or if when while after before since although however there here what who why how to"
 )
-"""Words that, capitalised, begin a sentence rather than continue a name."""
+"""Words that begin a sentence when capitalised, rather than continue a name."""
 
 _NEVER_LAST_WORDS = frozenset(_NEVER_LAST.split())
 _SELDOM_LAST_WORDS = frozenset(_SELDOM_LAST.split())
@@ -54,12 +54,12 @@ class Kind(enum.StrEnum):
     ROW = "row"
     CODE = "code"
     HEADING = "heading"
-    """A heading or the head of a table: known, never an answer by itself."""
+    """Heading, or head row of a table. It is recognised, but is never an answer by itself."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sentence:
-    """`text` equals `passage[start:end]`, is not empty and has no white space at its ends."""
+    """Unit of a passage. `text` equals `passage[start:end]`, is not empty and has no white space at its ends."""
 
     start: int
     end: int
@@ -68,7 +68,7 @@ class Sentence:
 
 
 def split(passage: str) -> list[Sentence]:
-    """The sentences, list items, table rows, code blocks and headings of `passage`, in order, not overlapping."""
+    """Return the sentences, list items, table rows, code blocks and headings of `passage` in order, without overlap."""
     found: list[Sentence] = []
     for start, end, kind in _blocks(passage):
         pieces: Iterator[tuple[int, int]] = iter([(start, end)])
@@ -93,7 +93,7 @@ def _lines(passage: str) -> list[tuple[int, int]]:
 
 
 def _blocks(passage: str) -> Iterator[tuple[int, int, Kind]]:
-    """Start, end and kind of each block; paragraphs and list items reach over their continuation lines."""
+    """Yield the start, end and kind of each block. Paragraphs and list items include their continuation lines."""
     lines = _lines(passage)
     open_block: tuple[int, int, Kind] | None = None
     number = 0
@@ -136,14 +136,20 @@ def _blocks(passage: str) -> Iterator[tuple[int, int, Kind]]:
 
 
 def _may_be_title(passage: str, block: tuple[int, int, Kind]) -> bool:
-    """One line of its own, not quoted: what an underline makes a heading. Below anything else the line is a rule."""
+    """Return whether a following underline makes the block a heading: it must be a single line and not quoted.
+
+    Below any other block, the underline is a rule.
+    """
     start, end, kind = block
     begins_line = start == 0 or passage[start - 1] in "\r\n"
     return kind is Kind.PROSE and begins_line and "\n" not in passage[start:end]
 
 
 def _code_end(passage: str, lines: list[tuple[int, int]], number: int, fence: str) -> tuple[int, int]:
-    """The line after the block that `fence` opened, and the block's last offset; an unclosed one reaches the end."""
+    """Return the number of the line after the block that `fence` opened, and the end offset of the block.
+
+    An unclosed block reaches the end of the passage.
+    """
     while number < len(lines):
         line = passage[slice(*lines[number])].strip()
         number += 1
@@ -179,7 +185,7 @@ def _ends_here(passage: str, first: int, match: re.Match[str], end: int) -> bool
         return not following[:1].isdigit()
     if bare in _SELDOM_LAST_WORDS or (_ACRONYM.fullmatch(word + ".") and len(word) > 1):
         return starter or not following
-    # A single capital is an initial, unless what follows clearly begins anew; digits before are a numbered line.
+    # A single capital is an initial, unless a clear sentence start follows. Digits at the start are a line number.
     if len(word) == 1 and word.isalpha() and word != "I":
         return starter
     return not (word.isdigit() and first == match.start() - len(word))

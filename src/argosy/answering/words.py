@@ -1,4 +1,4 @@
-"""Words as they are compared: lower case, without stop words, reduced to their stems."""
+"""Normalised words for comparison: lower case, without stop words, reduced to their stems."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import Stemmer
 
 Idf = Mapping[str, float]
-"""Stem to weight, positive; rarer is heavier."""
+"""Mapping of stems to positive weights. Rarer stems weigh more."""
 
 _WORD = re.compile(r"\d+(?:[.,]\d+)+|[^\W_]+(?:['’][^\W_]+)*")
 _POSSESSIVE = re.compile(r"['’]s?$")
@@ -29,7 +29,7 @@ _local = threading.local()
 
 
 def _stemmer() -> Stemmer.Stemmer:
-    # A stemmer keeps state while it works, so threads do not share one.
+    # A stemmer keeps state while it works, so each thread has its own.
     if not hasattr(_local, "stemmer"):
         _local.stemmer = Stemmer.Stemmer("english")
     stemmer: Stemmer.Stemmer = _local.stemmer
@@ -37,23 +37,23 @@ def _stemmer() -> Stemmer.Stemmer:
 
 
 def stems(text: str) -> list[str]:
-    """The stems of the words of `text` in order, repeated ones included, stop words left out."""
+    """Return the stems of the words of `text` in order, including repeated ones, without stop words."""
     lowered = (match.lower().replace("’", "'") for match in _WORD.findall(text))
     bare = (_POSSESSIVE.sub("", word) for word in lowered)
     return list(_stemmer().stemWords([word for word in bare if word and word not in _STOP_WORDS]))
 
 
 def idf(texts: Iterable[str]) -> dict[str, float]:
-    """BM25's weight of each stem over `texts`: ln(1 + (N - n + 0.5) / (n + 0.5))."""
+    """Return BM25's weight of each stem over `texts`: ln(1 + (N - n + 0.5) / (n + 0.5))."""
     seen = [set(stems(text)) for text in texts]
     counts = Counter(stem for own in seen for stem in own)
     return {stem: math.log(1 + (len(seen) - n + 0.5) / (n + 0.5)) for stem, n in counts.items()}
 
 
 def coverage(question: Sequence[str], words: Iterable[str], weights: Idf) -> float:
-    """The share in [0, 1] of the question's distinct stems, by weight, that are among `words`.
+    """Return the weighted share in [0, 1] of the question's distinct stems that are among `words`.
 
-    A stem without a weight counts as the heaviest known one. A question without stems is covered by nothing.
+    A stem without a weight counts as the heaviest known one. The coverage of a question without stems is 0.
     """
     heaviest = max(weights.values(), default=1.0)
     asked = {stem: weights.get(stem, heaviest) for stem in question}

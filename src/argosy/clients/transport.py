@@ -20,6 +20,7 @@ from argosy.clients.directory import Directory
 from argosy.clients.exchange import RawResponse, answer, error_of, lines
 from argosy.clients.guard import Guard
 from argosy.clients.hedging import Losers
+from argosy.clients.proven import Sessions
 from argosy.clients.request_body import RequestBody
 from argosy.contracts.codec import JSON, MSGPACK, decode, encode
 from argosy.contracts.request import Clock, RequestContext
@@ -47,6 +48,7 @@ class Transport:
         token: str,
         *,
         clock: Clock = time.monotonic,
+        sessions: Sessions | None = None,
         budget: Callable[[], RetryBudget | None] = lambda: None,
     ) -> None:
         self._directory = directory
@@ -56,12 +58,13 @@ class Transport:
         }
         """By service: what this process holds itself back with, and what that came to."""
         self._losers = Losers()
-        self._session = session
+        self._sessions = sessions or Sessions(session, token)
         self._authorization = {"authorization": f"Bearer {token}"}
 
     async def aclose(self) -> None:
-        """After the last call: breaks off what nobody waits for. The session is its owner's to close."""
+        """After the last call: break off what nobody waits for. The plain session is its owner's to close."""
         await self._losers.drop()
+        await self._sessions.aclose()
 
     async def call(
         self,
@@ -180,7 +183,7 @@ class Transport:
         framing = [] if body is None or length is None else [("content-length", str(length))]
 
         async def once(lease: Lease, _: RequestContext, stack: contextlib.AsyncExitStack) -> aiohttp.ClientResponse:
-            opened = self._session.request(
+            opened = self._sessions.to(lease.endpoint).request(
                 method,
                 url_at(lease.endpoint.url, path, query),
                 data=streamed,
@@ -205,7 +208,7 @@ class Transport:
         left_s: float,
         params: Mapping[str, str] | None = None,
     ) -> contextlib.AbstractAsyncContextManager[aiohttp.ClientResponse]:
-        return self._session.request(
+        return self._sessions.to(lease.endpoint).request(
             method,
             url_at(lease.endpoint.url, path),
             data=body,

@@ -1,4 +1,4 @@
-"""How well the vectors of a quantised graph agree with the exact ones; kept beside the graph in the cache."""
+"""Agreement between the vectors of a quantised graph and the exact ones, kept beside the graph in the cache."""
 
 from __future__ import annotations
 
@@ -13,7 +13,10 @@ AGREEMENT_FILE = "agreement.json"
 
 
 class Agreement(msgspec.Struct, frozen=True):
-    """`top1` is the share of queries whose nearest passage is the same; `cosine` the mean over the passages."""
+    """Measured agreement.
+
+    `top1` is the share of queries with the same nearest passage; `cosine` is the mean over the passages.
+    """
 
     top1: float
     cosine: float
@@ -28,7 +31,7 @@ class Agreement(msgspec.Struct, frozen=True):
 
 
 def agreement(exact: Sequence[Vectors], other: Sequence[Vectors]) -> Agreement:
-    """Of (passages, queries) embedded exactly and otherwise, in the same order."""
+    """Compare (passages, queries) embedded exactly and otherwise, in the same order."""
     (passages, queries), (passages2, queries2) = exact, other
     nearest, nearest2 = (queries @ passages.T).argmax(axis=1), (queries2 @ passages2.T).argmax(axis=1)
     cosines = (passages * passages2).sum(axis=1)
@@ -36,7 +39,7 @@ def agreement(exact: Sequence[Vectors], other: Sequence[Vectors]) -> Agreement:
 
 
 def read_agreement(graph: Path) -> Agreement | None:
-    """What was measured when this graph was built; None for an exact one."""
+    """Return the agreement measured when this graph was built; None for an exact graph."""
     try:
         return msgspec.json.decode((graph.parent / AGREEMENT_FILE).read_bytes(), type=Agreement)
     except (OSError, ValueError, msgspec.DecodeError):

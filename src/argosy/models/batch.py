@@ -1,4 +1,4 @@
-"""Token ids of a batch as the arrays a graph takes: packed without padding, or padded as exported graphs want them."""
+"""Token ids of a batch as input arrays of a graph: packed without padding, or padded for exported graphs."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from argosy.models.description import Pooling
 Feed = Mapping[str, npt.NDArray[np.generic]]
 
 MASKED = -1e9
-"""Added to the attention score of a place without a token: its share underflows to exactly 0."""
+"""Value added to the attention score of an empty place, so that its share underflows to exactly 0."""
 
 
 def packed(texts: Sequence[Sequence[int]], pooling: Pooling) -> Feed:
-    """All texts one after another, so that nothing is computed for padding but attention itself.
+    """Pack all texts one after another, so that only attention computes on padding.
 
     With b texts, t tokens in all and l in the longest: `ids` and `positions` [t]; `rows` [b, l], the row among t of
     every place, 0 where there is no token; `places` [t], the flat place of every row; `bias` [b, 1, 1, l], added to
-    attention's scores; `pool` [b, t], the share of every token in its text's vector. Every text has a token.
+    attention's scores; `pool` [b, t], the share of every token in its text's vector. Every text must have a token.
     """
     lengths = np.fromiter(map(len, texts), np.int64, len(texts))
     starts = np.cumsum(lengths) - lengths
@@ -45,7 +45,7 @@ def packed(texts: Sequence[Sequence[int]], pooling: Pooling) -> Feed:
 
 
 def padded(texts: Sequence[Sequence[int]], names: Sequence[str]) -> Feed:
-    """[batch, sequence] arrays under the names of the inputs the graph has; one type of token, 0 for padding."""
+    """Return [batch, sequence] arrays under the names of the graph's inputs; one token type, 0 for padding."""
     ids = np.zeros((len(texts), max(map(len, texts))), np.int64)
     mask = np.zeros_like(ids)
     for row, tokens in enumerate(texts):

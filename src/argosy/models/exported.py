@@ -1,5 +1,6 @@
-"""A folder's own ONNX graph, with pooling and normalisation put behind it. Only operators that are the same in
-every version of the standard are added, so the graph's own version does not matter.
+"""Adaptation of a folder's own ONNX graph, to which pooling and normalisation are appended.
+
+Only operators that are the same in every version of the standard are added, so the graph's own version does not matter.
 
 Importing this module imports `onnx`: `argosy.models.graph` does so only to build.
 """
@@ -26,19 +27,19 @@ TOKENS, SENTENCE = ("last_hidden_state", "token_embeddings"), "sentence_embeddin
 """Names of outputs: vectors of tokens [batch, sequence, hidden], or of texts [batch, hidden]."""
 
 DOMAINS = ("", "ai.onnx", "com.microsoft")
-"""Whose operators ONNX Runtime carries itself; any other would load code from elsewhere."""
+"""Domains whose operators ONNX Runtime contains. Any other domain would load code from elsewhere."""
 
 
 def adapt(folder: Path, file: Path, description: ModelDescription) -> onnx.ModelProto:
-    """The graph in `file` with the one output `embedding`.
+    """Return the graph in `file` with the single output `embedding`.
 
-    Raises: UnsupportedModel for inputs, outputs or operators that are not known, and for tensors kept in files
-    outside the folder or not named after `file`; ModelMissing for a file that cannot be read.
+    Raises: UnsupportedModel when inputs, outputs or operators are unknown, or when tensors are in files outside the
+    folder or not named after `file`; ModelMissing when a file cannot be read.
     """
     try:
         model = onnx.load(file, load_external_data=False)
-    except Exception as error:  # protobuf's errors and the library's share no other base
-        raise unreadable(file, "it is no ONNX graph") from error
+    except Exception as error:  # protobuf's errors and the library's have no other common base
+        raise unreadable(file, "it is not an ONNX graph") from error
     _check_tensors(folder, file, model.graph)
     _check_operators(model)
     try:
@@ -85,7 +86,7 @@ def _check_operators(model: onnx.ModelProto) -> None:
             raise UnsupportedModel(f"The operator {node.domain}.{node.op_type} of the ONNX graph is not supported.")
     unknown = [value.name for value in model.graph.input if value.name not in INPUTS]
     if unknown:
-        raise UnsupportedModel(f"The ONNX graph wants the inputs {', '.join(unknown)}; only {', '.join(INPUTS)} exist.")
+        raise UnsupportedModel(f"The ONNX graph needs the inputs {', '.join(unknown)}; only {', '.join(INPUTS)} exist.")
 
 
 def _pool(model: onnx.ModelProto, description: ModelDescription) -> None:
@@ -94,13 +95,13 @@ def _pool(model: onnx.ModelProto, description: ModelDescription) -> None:
     found = next((name for name in (SENTENCE, *TOKENS) if name in outputs), None)
     if found is None:
         raise UnsupportedModel(
-            f"The ONNX graph gives {', '.join(outputs)}; one of {', '.join((SENTENCE, *TOKENS))} is needed."
+            f"The ONNX graph has the outputs {', '.join(outputs)}; it needs one of {', '.join((SENTENCE, *TOKENS))}."
         )
     ours = _Tail(graph)
     vectors = ours.op("Cast", found, to=TensorProto.FLOAT)
     if found != SENTENCE:
         if "attention_mask" not in {value.name for value in graph.input}:
-            raise ModelMissing("The ONNX graph takes no attention_mask, so its tokens cannot be pooled.")
+            raise ModelMissing("The ONNX graph has no input attention_mask, so its tokens cannot be pooled.")
         vectors = ours.pooled(vectors, description.pooling)
     if description.normalise:
         graph.node.append(helper.make_node("LpNormalization", [vectors], ["embedding"], axis=-1, p=2))
@@ -130,7 +131,7 @@ class _Tail:
         return name
 
     def pooled(self, tokens: str, pooling: Pooling) -> str:
-        """[batch, sequence, hidden] to [batch, hidden]."""
+        """Append the pooling of [batch, sequence, hidden] to [batch, hidden]."""
         if pooling is Pooling.CLS:
             return self.op("Gather", tokens, self.const(0, np.int64), axis=1)
         mask = self.op("Cast", "attention_mask", to=TensorProto.FLOAT)
@@ -142,5 +143,5 @@ class _Tail:
         else:
             row = self.op("Reshape", mask, self.const([0, 1, -1], np.int64))
             total = self.op("MatMul", row, tokens)
-            pooled = self.op("Div", total, self.op("MatMul", row, column))  # of ones and zeros: their number
+            pooled = self.op("Div", total, self.op("MatMul", row, column))  # the product counts the tokens
         return self.op("Reshape", pooled, self.const([0, -1], np.int64))

@@ -1,7 +1,7 @@
-"""The ONNX graph of a model: built once from its weights, then kept in the cache by what went into it.
+"""ONNX graph of a model: built once from its weights, then cached by a hash of its inputs.
 
-The weights lie in a second file, which ONNX Runtime maps instead of copying: a quarter of the load time
-and 30 MB less memory than one file. A ledger beside them tells a graph that was damaged since.
+The weights are in a second file, which ONNX Runtime maps instead of copying: a quarter of the load time and 30 MB less
+memory than with one file. A ledger beside them shows whether a graph was damaged later.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from argosy.models.resolver import ModelFolder
 from argosy.models.weights import load_weights
 
 GRAPH_VERSION = 2
-"""Part of the cache's key: raise it with every change to what the builders build."""
+"""Part of the cache's key. Increase it with every change to the output of the builders."""
 
 GRAPH_FILE, WEIGHTS_FILE = "graph.onnx", "weights.bin"
 Precision = Literal["fp32", "int8"]
@@ -32,12 +32,14 @@ Precision = Literal["fp32", "int8"]
 def graph_for(
     model: ModelFolder, description: ModelDescription, precision: Precision = "fp32", *, anew: bool = False
 ) -> Path:
-    """Path of the model's graph, built now if the cache does not hold it whole, or in any case if `anew`.
+    """Return the path of the model's graph. It is built if the cache has no intact one, or always when `anew` is set.
 
-    Replicas that start together build once: the others wait. The graph takes what `argosy.models.batch` makes,
-    padded arrays if the folder brought it, packed ones otherwise, and gives `embedding` (float32,
-    [batch, hidden_size]). Raises: ModelMissing when the weights do not fit the description or the cache cannot be
-    written; UnsupportedModel when the model cannot be had in this precision.
+    When replicas start together, one builds and the others wait. The graph takes the arrays of `argosy.models.batch`:
+    padded ones if the folder brought the graph, packed ones otherwise. Its output is `embedding` (float32, [batch,
+    hidden_size]).
+
+    Raises: ModelMissing when the weights do not fit the description or the cache cannot be written; UnsupportedModel
+    when the model is not available in this precision.
     """
     if precision == "int8" and model.exported:
         raise UnsupportedModel('int8 is built from model.safetensors only; use precision = "fp32" with an ONNX file.')
@@ -53,7 +55,7 @@ def graph_for(
 
 
 def graph_folder(model: ModelFolder, description: ModelDescription, precision: Precision = "fp32") -> Path:
-    """Where the cache keeps this graph: named by the weights, the description and the builder's version."""
+    """Return the cache folder of this graph, named by the weights, the description and the builder's version."""
     inputs = (GRAPH_VERSION, model.weights_sha256, model.exported, description, precision)
     return model.cache / "graphs" / hashlib.sha256(repr(inputs).encode()).hexdigest()[:24]
 
@@ -81,7 +83,7 @@ def _only_builder(folder: Path) -> Iterator[None]:
 
 def _build(model: ModelFolder, description: ModelDescription, precision: Precision, folder: Path) -> None:
     prefix = f".building-{folder.name}-"
-    for left in folder.parent.glob(f"{prefix}*"):  # by a builder that was killed: the lock says nobody else builds this
+    for left in folder.parent.glob(f"{prefix}*"):  # left by a killed builder: the lock excludes others
         shutil.rmtree(left, ignore_errors=True)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=prefix) as temporary:
         staged = Path(temporary, "graph")
@@ -89,7 +91,7 @@ def _build(model: ModelFolder, description: ModelDescription, precision: Precisi
         _write(model, description, precision, staged)
         files = sorted(file.name for file in staged.iterdir())
         write_ledger(staged / LEDGER, Ledger(model.name, "built", record(staged, files)))
-        if folder.exists():  # damaged: whoever has it mapped keeps it, nobody opens it again
+        if folder.exists():  # damaged: processes keep their mapping of the old files
             folder.rename(Path(temporary, "replaced"))
         staged.rename(folder)
 

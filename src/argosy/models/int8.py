@@ -1,10 +1,10 @@
-"""The same encoder with its products in 8-bit integers: weights once, activations as they come.
+"""Encoder with products in 8-bit integers: weights are quantised once, activations at run time.
 
-What keeps the error small: a channel that is large in the activations hands half of its size (on a log scale) to
-its weights (SmoothQuant, Xiao et al. 2022); a weight's rounding error is made good by the weights not rounded yet
-(GPTQ, Frantar et al. 2022); both are tuned on a sample of texts at build time. Every token has a scale of
-its own instead of one for the batch, so a text's vector does not depend on its company. Weights have 7 bits,
-because processors without VNNI add pairs of products in 16 bits, which 8 would overflow.
+Three methods keep the error small. A channel that is large in the activations passes half of its size (on a log scale)
+to its weights (SmoothQuant, Xiao et al. 2022). The rounding error of a weight is compensated by the weights not yet
+rounded (GPTQ, Frantar et al. 2022). Both are tuned on a sample of texts at build time. Every token has its own scale
+instead of one per batch, so a text's vector does not depend on the other texts. Weights have 7 bits, because processors
+without VNNI add pairs of products in 16 bits, which 8 bits would overflow.
 
 Importing this module imports `onnx` and `onnxruntime`: `argosy.models.graph` does so only to build.
 """
@@ -28,18 +28,23 @@ from argosy.models.tokenizer import TextTokenizer
 from argosy.models.weights import Floats, Weights
 
 _EXACT = ".output.dense"
-"""The product behind GELU stays in float32: it made up half of the error, and rounding its wide input cost as much
-time as integers saved."""
+"""Suffix of the product behind GELU, which stays in float32.
+
+It caused half of the error, and rounding its wide input cost as much time as integers saved.
+"""
 
 _MIDDLE, _STEPS, _WEIGHT_LIMIT = 128, 127, 63
-"""Activations are 1 to 255 around 128, weights −63 to 63: two products added stay below 2¹⁵."""
+"""Activations are 1 to 255 around 128, weights −63 to 63, so the sum of two products stays below 2¹⁵."""
 
 _DAMPING = 0.01
 _ROWS_AT_ONCE = 64
 
 
 def build(weights: Weights, description: ModelDescription, folder: Path) -> tuple[onnx.ModelProto, Agreement]:
-    """The graph, and how its passages agree with the exact ones under exact queries. Raises: ModelMissing."""
+    """Return the graph, and how its passage vectors agree with the exact ones under exact queries.
+
+    Raises: ModelMissing when the weights do not fit the description.
+    """
     tokenizer = TextTokenizer.load(folder, description.max_tokens)
     watch = Watch(in_integers)
     reference = Trial(build_exact(weights, description, watch, watched=watch.inputs), description, tokenizer)
@@ -73,22 +78,22 @@ class _Quantised:
 
 
 def in_integers(name: str) -> bool:
-    """Whether this product is computed in integers."""
+    """Return whether this product is computed in integers."""
     return not name.endswith(_EXACT) or name.endswith("attention" + _EXACT)
 
 
 def shares(peaks: Floats, weight: Floats) -> Floats:
-    """What each input channel is divided by, and its weights multiplied with; 1 in the geometric mean."""
+    """Return the divisor of each input channel, by which its weights are multiplied. The geometric mean is 1."""
     raw = np.sqrt(np.maximum(peaks, 1e-3) / np.maximum(np.abs(weight).max(axis=1), 1e-5))
     even: Floats = (raw / np.exp(np.log(raw).mean())).astype(np.float32)
     return even
 
 
 def round_weights(weight: Floats, moments: Floats, limit: int) -> tuple[Floats, Floats]:
-    """Whole numbers of at most `limit`, and the scale of each column that makes weights of them again.
+    """Return whole numbers of magnitude at most `limit`, and the scale of each column that restores the weights.
 
     `weight` is [inputs, outputs], `moments` the inputs' second moments [inputs, inputs]. Rows are rounded in turn,
-    strongest input first; what each loses is spread over the rows to come, as far as their inputs go together.
+    strongest input first. The error of each row is spread over the remaining rows, as far as their inputs correlate.
     """
     scale = (np.maximum(np.abs(weight).max(axis=0), 1e-12) / limit).astype(np.float32)
     strengths = np.diag(moments)

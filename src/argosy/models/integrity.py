@@ -1,7 +1,7 @@
-"""Is a file still the one that was checked? Hashes once, then trusts size and time of change.
+"""Integrity of files: a file is hashed once, and then its size and time of change are trusted.
 
-The ledger is a small JSON file. A file whose size and `mtime_ns` stand in it is not read again, so that
-a start does not hash 90 MB; any other file is hashed and compared with what was recorded.
+The ledger is a small JSON file. A file with the recorded size and `mtime_ns` is not read again, so that a start does
+not hash 90 MB. Any other file is hashed and compared with the record.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class FileRecord(msgspec.Struct, frozen=True):
 
 
 class Ledger(msgspec.Struct):
-    """What was found in a folder when its files were last read. `files` is keyed by path relative to the folder."""
+    """Record of a folder's files when they were last read. `files` is keyed by path relative to the folder."""
 
     model: str
     source: str
@@ -35,7 +35,7 @@ class Ledger(msgspec.Struct):
 
 
 class Damaged(Exception):
-    """A file is not what it must be. `str()` names it with the expected and the actual hash."""
+    """A file is damaged or missing. `str()` names it with the expected and the actual hash."""
 
     def __init__(self, file: str, expected: str, actual: str) -> None:
         super().__init__(f"{file} is damaged (expected sha256 {expected}, found {actual})")
@@ -45,7 +45,10 @@ class Damaged(Exception):
 
 
 def sha256_of(path: Path) -> str:
-    """The file's sha256 in hex. Raises: OSError."""
+    """Return the file's sha256 in hex.
+
+    Raises: OSError when the file cannot be read.
+    """
     digest = hashlib.sha256()
     with path.open("rb") as file:
         while block := file.read(_BLOCK_BYTES):
@@ -54,16 +57,16 @@ def sha256_of(path: Path) -> str:
 
 
 def unreadable(path: Path, why: str) -> ModelMissing:
-    """The error for a file of a model that cannot be used: names it with its hash, to be compared with its origin's."""
+    """Return the error for a model file that cannot be used, with its hash, for comparison with the original's."""
     try:
         found = f"found sha256 {sha256_of(path)}"
     except OSError:
-        found = "no readable file"
-    return ModelMissing(f"The model's {path.name} cannot be read ({found}; compare it with its origin's): {why}")
+        found = "it cannot be read"
+    return ModelMissing(f"The model's {path.name} cannot be used ({found}; compare it with the original's): {why}")
 
 
 def read_ledger(path: Path) -> Ledger | None:
-    """The ledger at `path`; None when there is none or it cannot be read (everything is then hashed anew)."""
+    """Return the ledger at `path`; None when it is absent or cannot be read, and then all files are hashed again."""
     try:
         return msgspec.json.decode(path.read_bytes(), type=Ledger)
     except (OSError, ValueError, msgspec.DecodeError):
@@ -71,7 +74,7 @@ def read_ledger(path: Path) -> Ledger | None:
 
 
 def write_ledger(path: Path, ledger: Ledger) -> None:
-    """Replace the ledger in one step. A folder that cannot be written is no error: the next start hashes again."""
+    """Replace the ledger in one step. A folder that cannot be written is not an error: the next start hashes again."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
@@ -86,15 +89,19 @@ def write_ledger(path: Path, ledger: Ledger) -> None:
 
 
 def record(folder: Path, files: Iterable[str]) -> dict[str, FileRecord]:
-    """Hash every file. Raises: OSError."""
+    """Hash every file.
+
+    Raises: OSError when a file cannot be read.
+    """
     return {name: _measure(folder / name) for name in files}
 
 
 def recheck(folder: Path, ledger: Ledger, pins: dict[str, str]) -> Ledger:
-    """`ledger` brought up to date, reading only files whose size or time of change differs.
+    """Return `ledger` brought up to date. Only files whose size or time of change differs are read.
 
-    `pins` are hashes that hold whatever the ledger says. Raises: Damaged for the first file that is
-    missing or differs from its pin or its record.
+    `pins` are hashes that take precedence over the ledger.
+
+    Raises: Damaged for the first file that is missing or differs from its pin or its record.
     """
     fresh: dict[str, FileRecord] = {}
     for name, old in ledger.files.items():

@@ -1,4 +1,4 @@
-"""From a model's name to a verified folder of files: a given folder, the cache, the hub, a wheel; in this order."""
+"""Resolution of a model's name to a verified folder: a given folder, the cache, the hub, or a wheel, in this order."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _PATH_STARTS = ("/", "./", "../", "~")
 
 @dataclass(frozen=True, slots=True)
 class ModelFolder:
-    """Files that were found and checked. `cache` is where things derived from them may be kept."""
+    """Verified model files. `cache` is the folder for files derived from them."""
 
     name: str
     path: Path
@@ -44,18 +44,18 @@ class ModelFolder:
 
     @property
     def weights(self) -> Path:
-        """The safetensors, or the ONNX file of a folder without them."""
+        """Path of the safetensors file, or of the ONNX file in a folder without safetensors."""
         return self.path / weights_files(self.path)[0]
 
     @property
     def exported(self) -> bool:
-        """Whether the model comes as an ONNX graph of someone else's making."""
+        """Whether the model's ONNX graph was exported by others."""
         return self.weights.name != WEIGHTS
 
 
 @dataclass(frozen=True, slots=True)
 class ModelListing:
-    """A model of the catalogue or of the cache. `path` is None where nothing is cached; `fault` says what is wrong."""
+    """Model of the catalogue or of the cache. `path` is None when nothing is cached; `fault` says what is wrong."""
 
     name: str
     pinned: bool
@@ -66,7 +66,7 @@ class ModelListing:
 
 
 def default_cache() -> Path:
-    """`$ARGOSY_MODEL_DIR`, or the user's cache folder."""
+    """Return `$ARGOSY_MODEL_DIR`, or the user's cache folder."""
     chosen = os.environ.get(MODEL_DIR_VARIABLE)
     return Path(chosen).expanduser() if chosen else Path.home() / ".cache" / "argosy" / "models"
 
@@ -79,16 +79,19 @@ def resolve(
     cache: Path | None = None,
     sources: Mapping[str, Source] = SOURCES,
 ) -> ModelFolder:
-    """The model's folder, verified. Uses no network when the cache holds it, and none at all unless `fetch`.
+    """Return the model's folder, verified.
+
+    The network is used only with `fetch`, and only when the cache lacks the model.
 
     `model` is a name (`org/model`) or a folder (`/…`, `./…`, `../…`, `~…`).
-    Raises: ModelMissing saying what was tried and what to do; InvalidRequest when it can be no model's name.
+
+    Raises: ModelMissing, with the places tried and what to do; InvalidRequest when the name cannot be a model's.
     """
     root = cache or default_cache()
     if model.startswith(_PATH_STARTS):
         return _local(Path(model).expanduser(), root)
     if not _NAME.fullmatch(model):
-        raise InvalidRequest("A model is named like org/model, or given as a folder path.", param="model")
+        raise InvalidRequest("The model is neither a name like org/model nor a folder path; correct it.", param="model")
     tell = progress or (lambda _: None)
     pinned = CATALOG.get(model)
     folder = _cached_path(root, model)
@@ -102,11 +105,11 @@ def resolve(
     if not fetch:
         raise _missing(model, tried)
     with _only_fetcher(folder):
-        with contextlib.suppress(Damaged):  # another process may have fetched it while this one waited
+        with contextlib.suppress(Damaged):  # another process may have fetched it meanwhile
             if found := _cached(model, pinned, folder, root):
                 return found
         for place, source in sources.items():
-            tell(f"{model} not used from {tried[-1]}")
+            tell(f"{model} is not available from {tried[-1]}")
             try:
                 return _fetch(model, pinned, folder, root, source, tell)
             except (SourceFailed, Damaged) as error:
@@ -117,7 +120,7 @@ def resolve(
 
 
 def list_models(cache: Path | None = None) -> list[ModelListing]:
-    """The catalogue's models and whatever else is cached, by name. Reads no network and hashes only changed files."""
+    """Return the catalogue's models and other cached ones, by name. Uses no network and hashes only changed files."""
     root = cache or default_cache()
     ledgers = {ledger.model: path.parent for path in root.glob(f"*/{LEDGER}") if (ledger := read_ledger(path))}
     return [_listing(name, root, ledgers.get(name)) for name in sorted({*CATALOG, *ledgers})]
@@ -136,7 +139,7 @@ def _listing(name: str, root: Path, folder: Path | None) -> ModelListing:
 
 
 def _local(path: Path, root: Path) -> ModelFolder:
-    """A folder of the user's: nothing is written into it, its hash is remembered in the cache."""
+    """Return a folder of the user. Nothing is written into the folder; its hash is kept in the cache."""
     path = path.resolve()
     if absent := _absent(path):
         raise _missing(str(path), [f"the folder: no {', '.join(absent)}"])
@@ -146,7 +149,7 @@ def _local(path: Path, root: Path) -> ModelFolder:
     try:
         ledger = recheck(path, ledger, {}) if ledger else None
     except Damaged:
-        ledger = None  # the owner of the folder may change it
+        ledger = None  # the folder's owner may change it
     if ledger is None or set(ledger.files) != set(weights):
         try:
             ledger = Ledger(path.name, "folder", record(path, weights))
@@ -157,7 +160,10 @@ def _local(path: Path, root: Path) -> ModelFolder:
 
 
 def _cached(model: str, pinned: PinnedModel | None, folder: Path, root: Path) -> ModelFolder | None:
-    """The cached folder, or None when there is none. Raises: Damaged."""
+    """Return the cached folder, or None when there is none.
+
+    Raises: Damaged when a file is missing or differs from its record.
+    """
     if not folder.is_dir():
         return None
     known = read_ledger(folder / LEDGER)
@@ -199,13 +205,18 @@ def _fetch(
 
 @contextlib.contextmanager
 def _only_fetcher(folder: Path) -> Iterator[None]:
-    """Replicas that start together fetch once: the others wait here, then find the cache filled."""
+    """Let one process fetch while other replicas wait and then find the model in the cache.
+
+    Raises: ModelMissing when the cache cannot be written.
+    """
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         lock = folder.with_name(f".{folder.name}.lock").open("w")
     except OSError as error:
         why = error.strerror or type(error).__name__
-        raise ModelMissing(f"The model cache cannot be written: {why}. Set {MODEL_DIR_VARIABLE}.") from error
+        raise ModelMissing(
+            f"The model cache cannot be written: {why}. Set {MODEL_DIR_VARIABLE} to a writable folder."
+        ) from error
     with lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
@@ -221,19 +232,19 @@ def _files(folder: Path) -> list[str]:
 
 
 def _absent(folder: Path) -> list[str]:
-    """The files without which the folder is no model, by the name under which they are missed."""
+    """Return the required files that the folder lacks, by name."""
     absent = [name for name in REQUIRED if not (folder / name).is_file()]
     return absent if weights_files(folder) else [*absent, WEIGHTS]
 
 
 def _weights_sha256(folder: Path, ledger: Ledger) -> str:
-    """One hash for all that decides the vectors: the file's own where there is only one."""
+    """Return one hash of everything that determines the vectors: the file's own hash when there is only one file."""
     found = [ledger.files[name].sha256 for name in weights_files(folder)]
     return found[0] if len(found) == 1 else hashlib.sha256(" ".join(found).encode()).hexdigest()
 
 
 def _missing(model: str, tried: list[str]) -> ModelMissing:
     return ModelMissing(
-        f"No usable files of the model {model}. Tried {'; '.join(tried)}. "
+        f"No usable files of the model {model} were found. Tried {'; '.join(tried)}. "
         "Fetch it with `argosy models fetch`, or give the path of a folder that holds it."
     )

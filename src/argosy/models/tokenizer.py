@@ -1,4 +1,4 @@
-"""Text to token ids, lengths and offsets: one tokeniser for the embedding service and the chunker."""
+"""Tokeniser of the embedding service and the chunker: text to token ids, lengths and offsets."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from argosy.contracts.errors import InvalidRequest, ModelMissing
 from argosy.models.integrity import unreadable
 
 Offsets = list[tuple[int, int]]
-"""(start, end) of each token in characters of the text, end exclusive."""
+"""Pairs of (start, end) of each token in characters of the text, end exclusive."""
 
-NOT_UNICODE = "A text is not valid Unicode (it holds half of a surrogate pair)."
+NOT_UNICODE = "A text is not valid Unicode: it contains half of a surrogate pair. Remove it."
 
 
 class TextTokenizer:
-    """Never changes after construction, so threads may share one.
+    """Tokeniser that never changes after construction, so threads may share it.
 
-    The padding and truncation inside tokenizer.json are switched off: they are leftovers of training.
-    Truncation to `max_tokens` (special tokens included) happens here.
+    The padding and truncation in tokenizer.json are switched off, because they are left over from training. Truncation
+    to `max_tokens` (special tokens included) happens here.
     """
 
     def __init__(self, tokenizer: tokenizers.Tokenizer, max_tokens: int) -> None:
@@ -30,33 +30,46 @@ class TextTokenizer:
         self._tokenizer = tokenizer
         self.max_tokens = max_tokens
         self.special_tokens: int = tokenizer.num_special_tokens_to_add(False)
-        """How many tokens the model adds to every text."""
+        """Number of tokens that the model adds to every text."""
         self.vocabulary: int = tokenizer.get_vocab_size()
-        """Ids are below this."""
+        """Size of the vocabulary; ids are below it."""
         if max_tokens <= self.special_tokens:
             raise ModelMissing(f"The model reads {max_tokens} tokens, which leaves no room beside its special tokens.")
         self.splits_at_space = isinstance(tokenizer.pre_tokenizer, tokenizers.pre_tokenizers.BertPreTokenizer)
-        """Whether a slice that is cut at white space has the tokens it had inside the whole text."""
+        """Whether a slice cut at white space has the same tokens as inside the whole text."""
 
     @classmethod
     def load(cls, folder: Path, max_tokens: int) -> TextTokenizer:
-        """From the folder's tokenizer.json. Raises: ModelMissing."""
+        """Load the folder's tokenizer.json.
+
+        Raises: ModelMissing when it is absent or broken.
+        """
         try:
             tokenizer = tokenizers.Tokenizer.from_file(str(folder / "tokenizer.json"))
-        except Exception as error:  # the library raises plain Exception for a missing and for a broken file
-            raise unreadable(folder / "tokenizer.json", "it is no tokenizer") from error
+        except Exception as error:  # the library raises plain Exception for both cases
+            raise unreadable(folder / "tokenizer.json", "it is not a tokenizer") from error
         return cls(tokenizer, max_tokens)
 
     def fingerprint(self) -> str:
-        """16 hex digits of everything in tokenizer.json but its padding and truncation, which are not used."""
+        """Return 16 hex digits of all of tokenizer.json except padding and truncation, which are not used."""
         return hashlib.sha256(self._tokenizer.to_str().encode()).hexdigest()[:16]
 
     def lengths(self, texts: Sequence[str]) -> list[int]:
-        """Tokens of each text with special tokens and before truncation: more than `max_tokens` means truncated."""
+        """Return the number of tokens of each text, with special tokens and before truncation.
+
+        A text of more than `max_tokens` will be truncated.
+
+        Raises: InvalidRequest when a text is not valid Unicode.
+        """
         return [len(encoding.ids) + self.special_tokens for encoding in self._encode(texts)]
 
     def ids(self, texts: Sequence[str]) -> list[list[int]]:
-        """Token ids of each text as the model sees it: with special tokens, at most `max_tokens`, not padded."""
+        """Return the token ids of each text as the model sees it, without padding.
+
+        They include special tokens and are at most `max_tokens`.
+
+        Raises: InvalidRequest when a text is not valid Unicode.
+        """
         room = self.max_tokens - self.special_tokens
         encodings = self._encode(texts)
         for encoding in encodings:
@@ -65,17 +78,17 @@ class TextTokenizer:
         return [self._tokenizer.post_process(encoding).ids for encoding in encodings]
 
     def windows(self, text: str, room: int) -> list[str]:
-        """The text in consecutive pieces of at most `room` tokens each (special tokens not counted), nothing left out.
+        """Split the text into consecutive pieces of at most `room` tokens each, special tokens not counted.
 
-        Cut where a word begins, so that a piece has the tokens it had in the text; inside only where one word alone
-        is too long. A single character of more than `room` tokens stays whole.
+        The pieces cover the whole text. Cuts are where a word begins, so that a piece has the same tokens as in the
+        text; a word is cut only when it alone is too long. A single character of more than `room` tokens stays whole.
         """
         (encoding,) = self._encode_with_offsets([text])
         starts, words = [start for start, _ in encoding.offsets], encoding.word_ids
         pieces, begin, first = [], 0, 0
         while len(starts) - first > room:
             cut = _word_start(words, first, first + room)
-            while cut < len(starts) and starts[cut] <= begin:  # tokens of one character: they stay together
+            while cut < len(starts) and starts[cut] <= begin:  # tokens of one character stay together
                 cut += 1
             if cut == len(starts):
                 break
@@ -92,11 +105,11 @@ class TextTokenizer:
         ]
 
     def encode_offsets(self, text: str) -> Offsets:
-        """Offsets of every token of the text, in order: no special tokens, no truncation."""
+        """Return the offsets of every token of the text, in order, without special tokens and truncation."""
         return self.encode_offsets_batch([text])[0]
 
     def encode_offsets_batch(self, texts: Sequence[str]) -> list[Offsets]:
-        """`encode_offsets` of each text, in parallel over the processor's cores."""
+        """Return `encode_offsets` of each text, computed in parallel over the processor's cores."""
         return [encoding.offsets for encoding in self._encode_with_offsets(texts)]
 
     def _encode_with_offsets(self, texts: Sequence[str]) -> list[tokenizers.Encoding]:
@@ -113,7 +126,7 @@ class TextTokenizer:
 
 
 def _word_start(words: Sequence[int | None], after: int, until: int) -> int:
-    """The last token in (after, until] that begins a word; `until` when one word spans them all."""
+    """Return the last token in (after, until] that begins a word, or `until` when one word spans them all."""
     for token in range(until, after, -1):
         if words[token] != words[token - 1]:
             return token

@@ -1,4 +1,4 @@
-"""The files a model's weights lie in, and the tensors of a safetensors file as float32."""
+"""Weight files of a model, and the tensors of a safetensors file as float32."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ _BFLOAT16 = "BF16"
 
 
 def weights_files(folder: Path) -> tuple[str, ...]:
-    """Paths relative to the folder of the files that decide the vectors, the one to open first; empty if none.
+    """Return the files that determine the vectors, relative to the folder; empty when there are none.
 
-    Safetensors go before ONNX where both are: the graph built from them is packed and measures faster. An ONNX
-    file may keep its tensors in others beside it, which are named after it.
+    The first file is the one to open. Safetensors take precedence over ONNX, because the graph built from them is
+    packed and measured faster. An ONNX file may keep its tensors in other files beside it, which are named after it.
     """
     if (folder / WEIGHTS).is_file():
         return (WEIGHTS,)
@@ -37,9 +37,11 @@ def weights_files(folder: Path) -> tuple[str, ...]:
 
 
 def load_weights(file: Path) -> dict[str, Floats]:
-    """All tensors of floating point as float32, without the `bert.` that some files put before every name.
+    """Return all floating-point tensors as float32, without the prefix `bert.` that some files use.
 
-    float16 and bfloat16 are widened. Raises: ModelMissing naming the file and its hash.
+    float16 and bfloat16 are widened.
+
+    Raises: ModelMissing, naming the file and its hash, when it cannot be read or holds values that are not finite.
     """
     try:
         tensors: list[tuple[str, Mapping[str, object]]] = safetensors.deserialize(file.read_bytes())  # type: ignore[no-untyped-call]
@@ -48,7 +50,7 @@ def load_weights(file: Path) -> dict[str, Floats]:
     found = {name.removeprefix("bert."): _float32(tensor) for name, tensor in tensors if _is_float(tensor)}
     for name, tensor in found.items():
         if not np.isfinite(tensor).all():
-            raise unreadable(file, f"the tensor {name} holds values that are no finite numbers")
+            raise unreadable(file, f"the tensor {name} holds values that are not finite")
     return found
 
 
@@ -59,7 +61,7 @@ def _is_float(tensor: Mapping[str, object]) -> bool:
 def _float32(tensor: Mapping[str, object]) -> Floats:
     data, shape = tensor["data"], tensor["shape"]
     if not isinstance(data, (bytes, bytearray)) or not isinstance(shape, list):
-        raise ModelMissing("The installed safetensors answers in a form that is not known.")
+        raise ModelMissing("The installed safetensors library returns an unknown form; install a supported version.")
     if tensor["dtype"] == _BFLOAT16:  # the upper half of a float32
         upper = np.frombuffer(data, "<u2").astype(np.uint32) << np.uint32(16)
         return upper.view(np.float32).reshape(shape)

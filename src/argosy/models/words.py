@@ -1,4 +1,4 @@
-"""A tokenizer without a model: a word is a token. Goes with the fake embedder."""
+"""Tokeniser without a model, for the fake embedder: each word is a token."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ WORD = re.compile(r"\w+")
 
 class WordTokenizer:
     splits_at_space = True
-    """A slice that is cut at white space has the tokens it had inside the whole text."""
+    """Whether a slice cut at white space has the same tokens as inside the whole text."""
 
     def encode_offsets(self, text: str) -> list[tuple[int, int]]:
-        """(start, end) of each word in characters of the text, end exclusive."""
+        """Return (start, end) of each word in characters of the text, end exclusive."""
         return [match.span() for match in WORD.finditer(text)]

@@ -20,7 +20,7 @@ from argosy.contracts.request import (
     Priority,
     RequestContext,
 )
-from argosy.serving.defences import OPEN_PATHS
+from argosy.serving.defences import OPEN_PATHS, headers_of
 from argosy.serving.errors import as_argosy_error, error_response
 from argosy.serving.held_bytes import HeldBytes
 from argosy.serving.kit import Kit
@@ -71,7 +71,7 @@ class ServiceMiddleware:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+        headers = headers_of(scope["headers"])
         request_id = request_id_of(headers)
         path: str = scope["path"]
         counted = path not in UNCOUNTED

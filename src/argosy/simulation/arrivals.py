@@ -1,4 +1,7 @@
-"""When requests arrive. Every process is drawn whole and beforehand, so that all strategies see the same one."""
+"""Arrival processes: the moments at which requests arrive.
+
+Each process is drawn completely before the run, so that all strategies see the same arrivals.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +22,7 @@ class Arrivals(Protocol):
         ...
 
     def draw(self, count: int, rng: np.random.Generator) -> FloatArray:
-        """`count` moments in seconds, ascending from 0."""
+        """Return `count` arrival moments in seconds, ascending from 0."""
         ...
 
 
@@ -37,7 +40,7 @@ class Poisson:
 
 @dataclass(frozen=True, slots=True)
 class Regular:
-    """At equal intervals."""
+    """Arrivals at equal intervals."""
 
     rate_rps: float
 
@@ -51,10 +54,10 @@ class Regular:
 
 @dataclass(frozen=True, slots=True)
 class Phases:
-    """Poisson at a rate that changes in steps; the last step lasts for ever."""
+    """Poisson arrivals at a rate that changes in steps. The last step has no end."""
 
     steps: tuple[tuple[float, float], ...]
-    """(how long in seconds, requests per second)."""
+    """Pairs of step length in seconds and rate in requests per second."""
 
     @property
     def mean_rps(self) -> float:
@@ -67,7 +70,7 @@ class Phases:
 
 @dataclass(frozen=True, slots=True)
 class Bursty:
-    """Calm and bursts in turn, each of exponential length: a Markov-modulated Poisson process."""
+    """Markov-modulated Poisson arrivals: calm periods and bursts alternate, each of exponential length."""
 
     calm_rps: float
     burst_rps: float
@@ -86,7 +89,7 @@ class Bursty:
 
 @dataclass(frozen=True, slots=True)
 class Diurnal:
-    """Poisson at a rate that follows a sine: a day, shortened to `period_s`."""
+    """Poisson arrivals at a rate that follows a sine: a day, shortened to `period_s`."""
 
     mean_rps: float
     swing: float
@@ -103,10 +106,10 @@ class Diurnal:
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """The moments of a trace, over again when it is shorter than the run. The generator changes nothing."""
+    """Arrival moments of a trace, repeated when the trace is shorter than the run. The generator is not used."""
 
     moments_s: tuple[float, ...]
-    """Ascending."""
+    """Moments in seconds, ascending."""
 
     @property
     def mean_rps(self) -> float:
@@ -126,7 +129,7 @@ class Recorded:
 
 @dataclass(frozen=True, slots=True)
 class Counted:
-    """So many in each second, at random moments of it; over again when that is shorter than the run."""
+    """Given counts of arrivals in each second, at random moments of the second, repeated when shorter than the run."""
 
     counts: tuple[int, ...]
 
@@ -142,7 +145,7 @@ class Counted:
 
 
 def _inhomogeneous(lengths_s: FloatArray, rates_rps: FloatArray, count: int, rng: np.random.Generator) -> FloatArray:
-    """Poisson by inversion: unit-rate arrivals, mapped through the inverse of the cumulative rate."""
+    """Draw a Poisson process by inversion: map unit-rate arrivals through the inverse of the cumulative rate."""
     expected = np.concatenate(((0.0,), np.cumsum(lengths_s * rates_rps)))
     times_s = np.concatenate(((0.0,), np.cumsum(lengths_s)))
     units = np.cumsum(rng.exponential(1.0, count))

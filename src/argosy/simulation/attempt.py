@@ -1,4 +1,4 @@
-"""One try of one request at one replica."""
+"""An attempt: one try of one request at one replica."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class Attempt:
-    """What a server works on, and whom the answer goes to."""
+    """Job of a simulated server, with the caller that receives the answer."""
 
     __slots__ = (
         "abandoned",

@@ -1,4 +1,7 @@
-"""95 % intervals by resampling seeds. All subjects are resampled alike, because they met the same requests."""
+"""Bootstrap intervals of 95 %, resampled over seeds.
+
+All subjects are resampled with the same seeds, because they received the same requests.
+"""
 
 from __future__ import annotations
 
@@ -14,13 +17,13 @@ Interval = tuple[float, float]
 
 
 def mean_interval(values: Sequence[float]) -> Interval:
-    """Of the mean over seeds."""
+    """Return the interval of the mean over seeds."""
     means = np.array(values)[_chosen(len(values))].mean(axis=1)
     return _bounds(means)
 
 
 def ratio_interval(numerators: Sequence[float], denominators: Sequence[float]) -> Interval:
-    """Of the ratio of the means over the same seeds."""
+    """Return the interval of the ratio of the means over the same seeds."""
     chosen = _chosen(len(numerators))
     return _bounds(np.array(numerators)[chosen].mean(axis=1) / np.array(denominators)[chosen].mean(axis=1))
 

@@ -1,4 +1,4 @@
-"""A calling process: its own balancer, which knows only what it saw and was told, and its patience."""
+"""A calling process with its own balancer, which knows only its own requests and the reports it received."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from argosy.simulation.replica import Replica
 from argosy.simulation.workload import Columns
 
 PROBE_TIME_S = 0.001
-"""From asking a replica for its load to knowing it."""
+"""Time between asking a replica for its load report and receiving it."""
 
 
 class Caller:
-    """Sends each request once, and again as its `Retries` say. Every request ends exactly once."""
+    """Client that sends each request and retries it as its `Retries` say. Each request ends exactly once."""
 
     __slots__ = ("_columns", "_kernel", "_protection", "_record", "_replicas", "_reports", "_retries", "balancer")
 

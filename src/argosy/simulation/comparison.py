@@ -1,4 +1,4 @@
-"""Several strategies on the same requests: one run for each strategy and seed, spread over processes."""
+"""Comparison of several strategies on the same requests: one run per strategy and seed, spread over processes."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ Task = tuple[Subject, int]
 Mapped = Callable[[Callable[[Task], Summary], list[Task]], Iterator[Summary]]
 
 STABLE_SHARE = 0.5
-"""A strategy counts as stable when it was in more than this share of its runs."""
+"""A strategy counts as stable when more than this share of its runs were stable."""
 
 
 class Row(msgspec.Struct):
-    """Means over the seeds. A figure is None where a run has none of it."""
+    """Means over the seeds. A figure is None when any run lacks it."""
 
     strategy: str
     p50_ms: float | None
@@ -43,7 +43,10 @@ class Row(msgspec.Struct):
 
 
 class Comparison(msgspec.Struct, omit_defaults=True):
-    """`versus`: the p99 of each other strategy divided by the first one's; None where either was unstable."""
+    """Result of a comparison.
+
+    `versus` is the p99 of each other strategy divided by that of the first; None when either strategy was unstable.
+    """
 
     rows: list[Row]
     callers: int
@@ -64,7 +67,10 @@ def compare(
     jobs: int = 1,
     progress: Callable[[int, int], None] = lambda done, of: None,
 ) -> Comparison:
-    """The first subject is the one that the others are compared with."""
+    """Run all subjects on the same requests and compare the others with the first.
+
+    Args: `jobs` is the number of processes; `progress` is called with the runs done and the total after each run.
+    """
     tasks = [(subject, seed) for seed in range(seeds) for subject in subjects]
     summaries: dict[str, list[Summary]] = {subject.label: [] for subject in subjects}
     with _mapping(min(jobs, len(tasks))) as mapped:
@@ -76,7 +82,11 @@ def compare(
 
 
 def compared(regime: Regime, summaries: Mapping[str, Sequence[Summary]], callers: int) -> Comparison:
-    """Runs that are already made. By label, the same seeds in the same order; the first is compared with the others."""
+    """Compare finished runs.
+
+    Args: `summaries` maps each label to its runs, with the same seeds in the same order. The first label is compared
+    with the others.
+    """
     rows = {label: _row(label, column) for label, column in summaries.items()}
     versus, versus_ci95 = _versus(summaries, rows)
     seeds = len(next(iter(summaries.values())))
@@ -129,5 +139,5 @@ def _versus(
 
 
 def _plain(value: float) -> float | None:
-    """JSON knows no NaN."""
+    """Return None for NaN, which JSON cannot express."""
     return None if math.isnan(value) else value

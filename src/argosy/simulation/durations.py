@@ -1,4 +1,4 @@
-"""How long the work of one request takes alone at normal speed."""
+"""Distributions of work: the time a request takes alone at normal speed."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Fixed:
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """Those of a trace, in its order and over again. The generator changes nothing."""
+    """Durations of a trace, in its order and repeated as needed. The generator is not used."""
 
     work_s: tuple[float, ...]
 

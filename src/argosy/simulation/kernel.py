@@ -1,4 +1,4 @@
-"""The virtual clock: events happen in the order of their times, those of the same time in the order they were set."""
+"""Virtual clock: events run in order of time, and events of the same time in the order in which they were scheduled."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from collections.abc import Callable
 from typing import Any
 
 Act = Callable[[Any], None]
-"""Called with its subject when its time has come. The subject spares a closure per event."""
+"""Callback of an event, called with its subject at its time. Passing the subject avoids one closure per event."""
 
 
 class Kernel:
-    """Time passes only from one event to the next. `now_s` is for reading."""
+    """Event loop in which time advances only from one event to the next. Other code only reads `now_s`."""
 
     __slots__ = ("_events", "_order", "now_s")
 
@@ -23,15 +23,15 @@ class Kernel:
         self._order = itertools.count()
 
     def clock(self) -> float:
-        """`now_s` as the `Clock` that the code under simulation is given."""
+        """Return `now_s`; this method is the `Clock` of the code under simulation."""
         return self.now_s
 
     def at(self, when_s: float, act: Act, subject: object = None) -> None:
-        """Sets an event. `when_s` must not lie in the past."""
+        """Schedule an event. `when_s` must not lie in the past."""
         heapq.heappush(self._events, (when_s, next(self._order), act, subject))
 
     def run(self, until_s: float = math.inf) -> None:
-        """Until nothing is left to happen, or the next event lies after `until_s`."""
+        """Run events until none is left or the next one lies after `until_s`."""
         events, pop = self._events, heapq.heappop
         while events and events[0][0] <= until_s:
             self.now_s, _, act, subject = pop(events)

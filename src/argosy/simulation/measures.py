@@ -1,6 +1,6 @@
-"""Figures of a run beside its quantiles: how fast a balancer notices, and how fast it forgives.
+"""Figures of a run beyond its latency quantiles, such as how fast a balancer detects a failure and a repair.
 
-Classes rather than closures, because a regime travels to other processes.
+They are classes and not closures because a regime is pickled and sent to other processes.
 """
 
 from __future__ import annotations
@@ -20,7 +20,10 @@ WELL_SHARE = 0.95
 
 @dataclass(frozen=True, slots=True)
 class ShareOfFair:
-    """Share of the picks in the WINDOW_S that end NOTICED_S after `since_s`, over the fair share. 1 is fair."""
+    """Share of picks divided by the fair share (1 is fair).
+
+    The picks are those in the window of WINDOW_S that ends NOTICED_S after `since_s`.
+    """
 
     name: str
     replicas: tuple[int, ...]
@@ -34,7 +37,7 @@ class ShareOfFair:
 
 @dataclass(frozen=True, slots=True)
 class PicksWithin:
-    """How many picks went to these in the NOTICED_S after `since_s`."""
+    """Number of picks that went to the given replicas within NOTICED_S after `since_s`."""
 
     name: str
     replicas: tuple[int, ...]
@@ -46,7 +49,7 @@ class PicksWithin:
 
 @dataclass(frozen=True, slots=True)
 class BackInService:
-    """Seconds after `since_s` until the replica has half its fair share in a window; NaN if never."""
+    """Seconds after `since_s` until the replica has half its fair share in a window; NaN when it never does."""
 
     name: str
     replica: int
@@ -63,7 +66,7 @@ class BackInService:
 
 @dataclass(frozen=True, slots=True)
 class GoodputFloor:
-    """The least goodput of any GOODPUT_BIN_S between two moments, over the capacity of that time."""
+    """Lowest goodput of any GOODPUT_BIN_S between two moments, divided by the capacity in that time."""
 
     name: str
     since_s: float
@@ -71,14 +74,17 @@ class GoodputFloor:
     capacity_rps: float
 
     def of(self, record: Record) -> float:
-        # The first bin is left out: what is served in it was asked, and queued, before.
+        # Skip the first bin: requests served in it arrived and queued before the period.
         bins = record.goodput_rps(self.since_s + GOODPUT_BIN_S, self.until_s, GOODPUT_BIN_S)
         return float(bins.min()) / self.capacity_rps
 
 
 @dataclass(frozen=True, slots=True)
 class Recovery:
-    """Seconds after `since_s` from which on WELL_SHARE of every second's arrivals are served; NaN if never."""
+    """Seconds until the service has recovered; NaN when it never does.
+
+    From then on, at least WELL_SHARE of the arrivals of every second are served. The time starts at `since_s`.
+    """
 
     name: str
     since_s: float

@@ -1,4 +1,4 @@
-"""The comparison as an SVG picture: p50, p99 and p99.9 of each strategy with intervals, on a log axis."""
+"""SVG picture of a comparison: p50, p99 and p99.9 of each strategy with intervals, on a log axis."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ WIDTH, LEFT, RIGHT, TOP, ROW, BOTTOM = 860, 190, 30, 64, 34, 44
 
 
 class _Axis:
-    """Milliseconds to pixels, from one power of ten to another."""
+    """Horizontal axis that maps milliseconds to pixels, from one power of ten to another."""
 
     def __init__(self, values: Sequence[float]) -> None:
         self.low = math.floor(math.log10(min(values)))
@@ -25,7 +25,7 @@ class _Axis:
 
 
 def draw(comparison: Comparison, about: str) -> str:
-    """The text of an SVG file. Unstable strategies are named but get no marks."""
+    """Return the text of an SVG file. Unstable strategies are named but have no marks."""
     axis = _Axis(
         [value for row in comparison.rows for name, _, _ in QUANTILES if (value := _value(row, name))] or [1.0]
     )

@@ -1,4 +1,4 @@
-"""Which prefix each request begins with, as a number."""
+"""Distributions of prompt prefixes. Each prefix is a number."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Prefixing(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Zipf:
-    """The k-th most popular of `count` prefixes is met in proportion to 1 / k^exponent."""
+    """Zipf popularity: the k-th most popular of `count` prefixes is drawn in proportion to 1 / k^exponent."""
 
     count: int
     exponent: float
@@ -29,7 +29,7 @@ class Zipf:
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """Those of a trace, in its order and over again. The generator changes nothing."""
+    """Prefixes of a trace, in its order and repeated as needed. The generator is not used."""
 
     prefixes: tuple[int, ...]
 

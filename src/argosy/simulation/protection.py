@@ -1,4 +1,4 @@
-"""What a guarded caller holds its own eagerness back with: the classes that clients use in production."""
+"""Limits that a guarded caller puts on its requests and retries, with the classes that clients use in production."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from argosy.balancing.throttle import ClientThrottle
 
 
 class Protection:
-    """One per caller and service."""
+    """Retry budget and throttle of one caller for one service."""
 
     __slots__ = ("_budget", "_throttle")
 
@@ -17,14 +17,14 @@ class Protection:
         self._throttle = ClientThrottle()
 
     def admits(self, chance: float, now_s: float) -> bool:
-        """Whether a new request is sent at all."""
+        """Return whether a new request may be sent. An admitted request adds to the retry budget."""
         if self._throttle.rejects(chance, now_s):
             return False
         self._budget.request(now_s)
         return True
 
     def retries(self, now_s: float) -> bool:
-        """Whether a second attempt may be made; then it is paid for."""
+        """Return whether another attempt may be made, and charge it to the budget if so."""
         return self._budget.take(now_s)
 
     def ended(self, kind: Kind, now_s: float) -> None:

@@ -1,4 +1,4 @@
-"""What a run leaves behind: when each request ended and how, and where every attempt went."""
+"""Record of a run: when and how each request ended, and which replica each attempt went to."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ import numpy.typing as npt
 from argosy.simulation.arrivals import FloatArray
 
 WARM_UP_SHARE = 0.1
-"""The first part of a run, which no quantile counts."""
+"""Share of the requests at the start of a run that quantiles leave out."""
 
 
 class Recorder:
-    """Written by callers while the run goes on."""
+    """Record under construction. Callers write to it during the run."""
 
     __slots__ = ("ended_s", "pick_replica", "pick_s", "served")
 
@@ -31,7 +31,10 @@ class Recorder:
         self.pick_s.append(now_s)
 
     def end(self, request: int, now_s: float, served: bool) -> None:
-        """Raises: RuntimeError, the request has ended before: a fault of the simulator."""
+        """Record the end of a request.
+
+        Raises: RuntimeError when the request has already ended, which is a bug in the simulator.
+        """
         if not math.isnan(self.ended_s[request]):
             raise RuntimeError(f"Request {request} ended twice.")
         self.ended_s[request] = now_s
@@ -40,13 +43,13 @@ class Recorder:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One run. Arrays over requests in the order of arrival, and over picks in the order of time."""
+    """Record of one run: arrays over requests in order of arrival, and over picks in order of time."""
 
     arrivals_s: FloatArray
     ended_s: FloatArray
-    """NaN for a request that never ended, which is a fault of the simulator."""
+    """End times. NaN marks a request that never ended, which is a bug in the simulator."""
     served: npt.NDArray[np.bool_]
-    """Whether it was answered in time."""
+    """Whether each request was answered in time."""
     pick_s: FloatArray
     pick_replica: npt.NDArray[np.int32]
     replicas: int
@@ -57,11 +60,11 @@ class Record:
 
     @property
     def latency_s(self) -> FloatArray:
-        """Of the requests that were served, after the warm-up."""
+        """Latencies of the requests served after the warm-up."""
         return (self.ended_s - self.arrivals_s)[self.warm][self.served[self.warm]]
 
     def share(self, replicas: tuple[int, ...], since_s: float, until_s: float = math.inf) -> float:
-        """Share of the picks of that time that went to these replicas; NaN where there were none."""
+        """Return the share of the picks in the period that went to these replicas; NaN when there were no picks."""
         chosen = self.pick_replica[(self.pick_s >= since_s) & (self.pick_s < until_s)]
         return float(np.isin(chosen, replicas).mean()) if len(chosen) else math.nan
 
@@ -69,6 +72,6 @@ class Record:
         return int(np.isin(self.pick_replica[(self.pick_s >= since_s) & (self.pick_s < until_s)], replicas).sum())
 
     def goodput_rps(self, since_s: float, until_s: float, bin_s: float = 1.0) -> FloatArray:
-        """Requests answered in time, per second of each bin."""
+        """Return the requests answered in time, per second of each bin."""
         edges = np.arange(since_s, until_s + bin_s / 2, bin_s)
         return np.histogram(self.ended_s[self.served], edges)[0] / bin_s

@@ -1,4 +1,7 @@
-"""A regime: who serves, what arrives, what goes wrong and when. A frozen value; the same seed gives the same run."""
+"""A regime: the replicas, the arrivals, and the failures with their times.
+
+A regime is a frozen value; the same seed gives the same run.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +22,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """From `since_s` until `until_s` a request fails with `probability`, after `after_s` and without any work."""
+    """Failure of a replica for a time.
+
+    From `since_s` until `until_s`, a request fails with `probability` after `after_s`, without any work.
+    """
 
     probability: float
     since_s: float = 0.0
@@ -34,9 +40,9 @@ class ReplicaModel:
     failure: Failure | None = None
     antagonist: Antagonist | None = None
     joins_s: float = 0.0
-    """When balancers first hear of it."""
+    """Time at which balancers first learn of the replica."""
     drains_s: float = math.inf
-    """When balancers are told to leave it; it finishes what it has."""
+    """Time at which balancers are told to stop using the replica. It finishes the requests it has."""
 
     def unprotected(self) -> ReplicaModel:
         return replace(self, server=self.server.unprotected())
@@ -44,33 +50,33 @@ class ReplicaModel:
 
 @dataclass(frozen=True, slots=True)
 class Prefixes:
-    """What requests begin with. A replica remembers the `kept` prefixes that it met last."""
+    """Prompt prefixes of requests. A replica caches the `kept` prefixes that it used most recently."""
 
     drawn: Prefixing
     kept: int
     hit_share: float
-    """Share of the work that is left when the replica knows the prefix."""
+    """Share of the work that remains when the replica has cached the prefix."""
 
 
 @dataclass(frozen=True, slots=True)
 class Retries:
-    """What callers do about slow and failed answers: sheer eagerness, which a guarded subject holds back."""
+    """Retry behaviour of callers on slow and failed answers. A guarded subject limits these retries."""
 
     timeout_s: float
-    """An attempt without an answer by then is given up."""
+    """Time after which an attempt without an answer is given up."""
     attempts: int = 3
     deadline_s: float = math.inf
-    """A request without an answer by then has failed, and an answer after it is worth nothing."""
+    """Time after which a request without an answer has failed. A later answer does not count."""
 
 
 class Measure(Protocol):
-    """A figure of one run beside the quantiles, that a regime is about."""
+    """Figure of one run, beyond the quantiles, that a regime is designed to show."""
 
     @property
     def name(self) -> str: ...
 
     def of(self, record: Record) -> float:
-        """NaN where the run has none."""
+        """Return the figure; NaN when the run does not have it."""
         ...
 
 
@@ -86,4 +92,4 @@ class Regime:
     retries: Retries | None = None
     measures: tuple[Measure, ...] = ()
     slow: tuple[int, ...] = ()
-    """The replicas whose share of the picks the table shows."""
+    """Replicas whose share of the picks is shown in the table."""

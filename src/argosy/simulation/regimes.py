@@ -1,4 +1,4 @@
-"""The regimes by name. What is not said here is the default of `Regime`: 200,000 requests."""
+"""Table of regimes by name. Values not given here are the defaults of `Regime`, such as 200,000 requests."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ CORE = Sharing(cores=1)
 
 
 def unequal(*, slow: int = 2, times: float = 16, rate_rps: float = 500, work_mean_s: float = MEAN_S) -> Regime:
-    """16 replicas of unlimited concurrency, `slow` of them `times` slower."""
+    """Return a regime of 16 replicas with unlimited concurrency, `slow` of them `times` slower."""
     lame = ReplicaModel(speed=Speed.constant(1 / times))
     return Regime(
         name="unequal",
@@ -33,7 +33,7 @@ def unequal(*, slow: int = 2, times: float = 16, rate_rps: float = 500, work_mea
 
 
 def equal(*, server: ServerModel = CORE) -> Regime:
-    """4 replicas of one core each at load 0.8, with a heavy tail of work."""
+    """Return a regime of 4 replicas of one core each at load 0.8, with a heavy tail of work."""
     return Regime(
         name="equal",
         about="4 equal replicas of one core each at load 0.8, work lognormal with sigma 1",
@@ -44,7 +44,11 @@ def equal(*, server: ServerModel = CORE) -> Regime:
 
 
 def mixed() -> Regime:
-    """Every strategy that gives each replica the same is unstable here: the slow ones can take 33 rps."""
+    """Return a regime with 2 normal and 2 slow replicas.
+
+    Every strategy that sends each replica the same rate is unstable: each replica gets 40 rps and a slow one handles 33
+    rps.
+    """
     lame = ReplicaModel(CORE, Speed.constant(1 / 3))
     return Regime(
         name="mixed",
@@ -86,7 +90,7 @@ def brownout() -> Regime:
 
 
 def churn() -> Regime:
-    """Every 20 s one replica drains and another, cold for 10 s, takes its place."""
+    """Return a regime in which every 20 s one replica drains and a cold one joins, at half speed for 10 s."""
     joining = [
         ReplicaModel(CORE, Speed((0.0, at_s + 10), (0.5, 1.0)), joins_s=at_s, drains_s=at_s + 160)
         for at_s in range(20, 420, 20)
@@ -144,7 +148,10 @@ def antagonists() -> Regime:
 
 
 BOUNDED = Slots(slots=2, queue_limit=6, drops_abandoned=True)
-"""What it takes in is done before the caller gives up, in a brownout too. Unprotected, its queue has no bound."""
+"""Server that finishes accepted work before the caller gives up, even in a brownout.
+
+Unprotected, its queue has no bound.
+"""
 BOUNDED_MEAN_S = 0.032
 FLEET_RPS = 8 * 2 / BOUNDED_MEAN_S
 CROWDED_RPS = FLEET_RPS / 2
@@ -152,7 +159,11 @@ EAGER = Retries(timeout_s=1.0, attempts=3, deadline_s=3.0)
 
 
 def retry_storm() -> Regime:
-    """Offered 0.8 of the capacity and, while all are slow, 3.2 of it; with retries, 2.4 of it for ever after."""
+    """Return a regime in which a brownout sets off a storm of retries.
+
+    The offered load is 0.8 of the capacity and, while all replicas are slow, 3.2 of it. Unguarded
+    retries keep it at 2.4 of the capacity for ever after.
+    """
     slow_s, well_s, factor = 60.0, 80.0, 0.25
     return Regime(
         name="retry_storm",

@@ -1,4 +1,4 @@
-"""A regime made of a trace: its arrivals as they were, its work scaled to the load that is asked for."""
+"""Regime built from a trace, with its recorded arrivals and its work scaled to the requested load."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from argosy.simulation.servers.sharing import Sharing
 from argosy.simulation.traces import Trace
 
 SIGMA = 1.0
-"""Of the work where the trace does not say it."""
+"""Standard deviation of the logarithm of the work, used when the trace does not record work."""
 KEPT_PREFIXES = 200
 HIT_SHARE = 0.5
 
 
 def replay(trace: Trace, *, replicas: int, load: float) -> Regime:
-    """`replicas` of one core each, busy for the share `load` of the time on average."""
+    """Return a regime of `replicas` one-core replicas, each busy for the share `load` of the time on average."""
     mean_s = load * replicas / trace.arrivals.mean_rps
     work: Durations = Lognormal(mean_s, SIGMA)
     if trace.work is not None:

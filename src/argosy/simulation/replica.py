@@ -1,4 +1,4 @@
-"""A simulated replica: a server, what goes wrong with it, what it has cached, and what it reports of its load."""
+"""A simulated replica: its server, failures, prefix cache and load reports."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from argosy.simulation.speed import Speed
 UTILIZATION_WINDOW_S = 1.0
 NEAR_KEPT_S = 0.1
 REFUSAL_S = 0.001
-"""What it takes to say no."""
+"""Time that a refusal takes."""
 ADMITTED = 64.0
-"""What a replica without a limit of its own divides its requests in flight by to report a utilisation."""
+"""Divisor of the requests in flight in the reported utilisation, for a replica without a concurrency limit."""
 
 
 class Replica:
-    """Answers every attempt once by `attempt.caller.answered`, also those whose caller has gone."""
+    """Replica that answers every attempt once through `attempt.caller.answered`, including abandoned attempts."""
 
     __slots__ = (
         "_eps", "_failure", "_kernel", "_known", "_latency", "_near", "_parallel", "_prefixes", "_reports", "_rps",
@@ -38,7 +38,7 @@ class Replica:
         *,
         reports: bool = True,
     ) -> None:
-        """Unless it `reports`, it keeps no account of its load: nobody will ask."""
+        """Create a replica. Without `reports`, it does not track its load, because no strategy reads its reports."""
         self.index = index
         self._reports = reports
         self.in_flight = 0
@@ -93,7 +93,7 @@ class Replica:
         self._utilization += (1 - window) * (min(1.0, (self._server.busy + 1) / self._parallel) - self._utilization)
 
     def _pass(self, now_s: float) -> float:
-        """Share of the window that is left of what was counted before."""
+        """Age the rate counts to `now_s` and return the share of the window that remains of earlier counts."""
         window = math.exp((self._seen_s - now_s) / UTILIZATION_WINDOW_S)
         self._rps *= window
         self._eps *= window
@@ -113,7 +113,10 @@ class Replica:
         attempt.caller.answered(attempt, Kind.OVERLOADED)
 
     def report(self) -> LoadReport:
-        """What it says of its load on an answer. The latency is of answers at about the present number in flight."""
+        """Return the load report sent with an answer.
+
+        Its latency is that of answers at about the present number in flight.
+        """
         latency_s = self._near_s()
         lately = math.exp((self._seen_s - self._kernel.now_s) / UTILIZATION_WINDOW_S)
         return LoadReport(
@@ -127,7 +130,10 @@ class Replica:
         )
 
     def _near_s(self) -> float | None:
-        """`NearLatency.at`, kept while nothing new is known: probes ask several times between two answers."""
+        """Return `NearLatency.at`, cached for NEAR_KEPT_S or until the next answer.
+
+        The cache helps because probes ask several times between two answers.
+        """
         now_s, level = self._kernel.now_s, self.in_flight.bit_length()
         known = self._near.get(level)
         if known is None or now_s - known[0] > NEAR_KEPT_S:

@@ -1,4 +1,4 @@
-"""One run: a regime, a strategy, a seed and a number of callers in, a `Record` out."""
+"""Simulation run: takes a regime, a strategy, a seed and a number of callers, and returns a `Record`."""
 
 from __future__ import annotations
 
@@ -25,7 +25,10 @@ from argosy.simulation.workload import draw
 
 
 def run(regime: Regime, subject: Subject, seed: int, callers: int = 1) -> Record:
-    """Every chance but the strategy's own is drawn from the seed and the same for every strategy."""
+    """Run one simulation.
+
+    All randomness except the strategy's own is drawn from the seed and is the same for every strategy.
+    """
     workload = draw(regime, seed, callers)
     kernel = Kernel()
     recorder = Recorder(regime.requests)
@@ -73,7 +76,7 @@ def run(regime: Regime, subject: Subject, seed: int, callers: int = 1) -> Record
 
 
 class _Arrivals:
-    """Sets one arrival at a time, so that the heap of events holds only what is under way."""
+    """Source of arrivals. It schedules one arrival at a time, so that the event heap holds only what is in progress."""
 
     def __init__(self, kernel: Kernel, callers: list[Caller], arrivals_s: list[float], whose: list[int]) -> None:
         self._kernel = kernel
@@ -92,7 +95,7 @@ class _Arrivals:
 
 
 class _Discovery:
-    """Tells every caller at once who there is, at the start and after each change."""
+    """Service discovery that gives every caller the current endpoints at the start and after each change."""
 
     def __init__(self, kernel: Kernel, callers: list[Caller], regime: Regime) -> None:
         self._kernel = kernel
@@ -122,7 +125,7 @@ def _name(index: int) -> str:
 
 @contextmanager
 def _undisturbed() -> Iterator[None]:
-    """Without the collector, which would walk every waiting event, and without the balancers' log lines."""
+    """Pause the garbage collector, which would walk every pending event, and silence the balancers' log lines."""
     collecting, log = gc.isenabled(), logging.getLogger("argosy.balancer")
     level = log.level
     gc.disable()

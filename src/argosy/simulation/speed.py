@@ -1,4 +1,4 @@
-"""How fast a replica works over time: brownouts, repairs and antagonists are changes of speed."""
+"""Speed of a replica over time. Brownouts, repairs and antagonists are changes of speed."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 
 @dataclass(frozen=True, slots=True)
 class Speed:
-    """Piecewise constant. `factors[i]` holds from `since_s[i]` on; 1 is normal, 1/16 sixteen times slower."""
+    """Piecewise constant speed. `factors[i]` holds from `since_s[i]` on; 1 is normal, 1/16 is sixteen times slower."""
 
     since_s: tuple[float, ...] = (0.0,)
     factors: tuple[float, ...] = (1.0,)
@@ -27,19 +27,22 @@ class Speed:
 
     @property
     def changes(self) -> list[tuple[float, float]]:
-        """(when, new factor) of every change after the start."""
+        """Pairs of time and new factor of every change after the start."""
         return list(zip(self.since_s[1:], self.factors[1:], strict=True))
 
     def at(self, when_s: float) -> float:
         return self.factors[bisect_right(self.since_s, when_s) - 1]
 
     def times(self, other: Speed) -> Speed:
-        """Both slowdowns at once."""
+        """Return the speed with both slowdowns at once."""
         since_s = tuple(sorted({*self.since_s, *other.since_s}))
         return Speed(since_s, tuple(self.at(s) * other.at(s) for s in since_s))
 
     def finish_s(self, start_s: float, work_s: float) -> float:
-        """When work that takes `work_s` at normal speed is done if it starts then and is never interrupted."""
+        """Return when work that takes `work_s` at normal speed ends.
+
+        The work starts at `start_s` and is never interrupted.
+        """
         factors = self.factors
         if len(factors) == 1:
             return start_s + work_s / factors[0]
@@ -57,15 +60,15 @@ class Speed:
 
 @dataclass(frozen=True, slots=True)
 class Antagonist:
-    """A neighbour that takes the machine away now and then. Gaps and visits are exponential."""
+    """Neighbour that takes part of the machine at intervals. Gaps and visits have exponential lengths."""
 
     every_s: float
     lasts_s: float
     factor: float
-    """The speed that is left during a visit."""
+    """Share of the speed that remains during a visit."""
 
     def over(self, speed: Speed, until_s: float, rng: np.random.Generator) -> Speed:
-        """`speed` with visits until `until_s`."""
+        """Return `speed` with visits until `until_s`."""
         edges, at_s = [(0.0, 1.0)], 0.0
         while at_s < until_s:
             begins_s = at_s + float(rng.exponential(self.every_s))

@@ -1,4 +1,4 @@
-"""What is compared: a strategy, alone as its source defines it, or with what Argosy puts around it."""
+"""Subject of a comparison: a strategy, either alone as its source defines it, or with Argosy's protection around it."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ OURS = "adaptive"
 WITHOUT_REPORTS = frozenset(
     ("consistent_hash", "least_connections", "peak_ewma", "power_of_two", "response_time", "round_robin")
 )
-"""Strategies that never look at a load report: composing none for them saves a third of the time."""
+"""Strategies that never read a load report. Composing no reports for them saves a third of the time."""
 PROBES_ALONE = frozenset(("adaptive",))
-"""Strategies that look at a report only when a probe brought it: those on answers would change nothing."""
+"""Strategies that read reports only from probes, so reports on answers would change nothing."""
 GUARDED, ALONE = "guarded", "alone"
 
 
@@ -21,19 +21,19 @@ GUARDED, ALONE = "guarded", "alone"
 class Subject:
     strategy: str
     guarded: bool
-    """With ejection and slow start, and with retry budget, throttling and limits where there are retries."""
+    """Whether ejection and slow start are on and, where there are retries, retry budget, throttling and limits too."""
 
     @classmethod
     def parse(cls, text: str) -> Subject:
-        """`NAME`, `NAME:guarded` or `NAME:alone`. Only `adaptive` is guarded unless told otherwise.
+        """Parse `NAME`, `NAME:guarded` or `NAME:alone`. Without a suffix, only `adaptive` is guarded.
 
-        Raises: ConfigError, naming the strategies there are.
+        Raises: ConfigError when the strategy or the suffix is unknown; the message lists the choices.
         """
         name, _, how = text.strip().partition(":")
         if name not in STRATEGIES:
-            raise ConfigError(f"There is no balancing strategy {name!r}; choose of {', '.join(sorted(STRATEGIES))}.")
+            raise ConfigError(f"There is no balancing strategy {name!r}; choose from {', '.join(sorted(STRATEGIES))}.")
         if how not in ("", GUARDED, ALONE):
-            raise ConfigError(f"{text}: after the colon stands {GUARDED} or {ALONE}.")
+            raise ConfigError(f"{text}: write {GUARDED} or {ALONE} after the colon.")
         return cls(name, how == GUARDED or (not how and name == OURS))
 
     @property

@@ -1,4 +1,4 @@
-"""What one run comes to: a few figures, and whether the fleet kept up at all."""
+"""Summary of one run: a few figures, and whether the fleet kept up with the load."""
 
 from __future__ import annotations
 
@@ -19,9 +19,12 @@ SAMPLES = 200
 @dataclass(frozen=True, slots=True)
 class Summary:
     figures: dict[str, float]
-    """`p50_ms`, `p99_ms`, `p999_ms` of the requests served, after the warm-up; `goodput`: served a second, after the
-    warm-up and until the last arrival; `failed`: requests not served in time, in the whole run; `attempts` a request;
-    `slow_share` of the picks, NaN where the regime has no slow replicas; then the regime's own measures."""
+    """Figures of the run by name.
+
+    `p50_ms`, `p99_ms`, `p999_ms` of the requests served, after the warm-up; `goodput`: requests served per second,
+    after the warm-up and until the last arrival; `failed`: requests not served in time, in the whole run; `attempts`
+    per request; `slow_share` of the picks, NaN when the regime has no slow replicas; then the regime's own measures.
+    """
     stable: bool
 
 
@@ -44,9 +47,9 @@ def summarize(regime: Regime, record: Record) -> Summary:
 
 
 def grows(record: Record) -> bool:
-    """Whether the number of requests in the system grew from quarter to quarter and doubled.
+    """Return whether the number of requests in the system grew from quarter to quarter and more than doubled.
 
-    Then the run shows how long it was and not how good the strategy is: no quantile of it may be compared.
+    The quantiles of such a run depend on its length and not on the strategy, so they must not be compared.
     """
     since_s, until_s = record.arrivals_s[record.warm.start], record.arrivals_s[-1]
     moments_s = np.linspace(since_s, until_s, SAMPLES)

@@ -1,4 +1,4 @@
-"""Recorded arrivals: Azure's LLM traces (CSV), Mooncake's (JSONL), and plain counts a second; packed or not.
+"""Recorded arrivals: Azure's LLM traces (CSV), Mooncake's (JSONL), and plain counts per second, compressed or not.
 
 Sources: https://github.com/Azure/AzurePublicDataset, https://github.com/kvcache-ai/Mooncake.
 """
@@ -22,7 +22,7 @@ from argosy.simulation.arrivals import Arrivals, Counted, Recorded
 
 PREFILL_TOKENS_PER_S = 8_000
 DECODE_TOKENS_PER_S = 800
-"""Only the proportion matters: a token that is written costs as much as ten that are read."""
+"""Only the proportion matters: a written token costs as much as ten read tokens."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,12 +30,12 @@ class Trace:
     name: str
     arrivals: Arrivals
     work: tuple[float, ...] | None
-    """Of each request, in units that mean nothing by themselves; None where the trace only counts."""
+    """Work of each request, in arbitrary units; None when the trace only counts."""
     prefixes: tuple[int, ...] | None
-    """What the request's prompt begins with, as a number; None where the trace does not say."""
+    """Prefix of each request's prompt, as a number; None when the trace does not record it."""
     requests: int
     written: tuple[int, ...] | None = None
-    """Tokens that each request was answered with; None where the trace does not say."""
+    """Number of tokens in each answer; None when the trace does not record it."""
 
 
 class _MooncakeLine(msgspec.Struct):
@@ -46,9 +46,9 @@ class _MooncakeLine(msgspec.Struct):
 
 
 def read_trace(path: Path, most: int) -> Trace:
-    """The first `most` requests of the file.
+    """Read the first `most` requests of the file.
 
-    Raises: ConfigError, it cannot be read, or is none of the known kinds; the message names file and line.
+    Raises: ConfigError when the file cannot be read or is of no known kind; the message names the file and the line.
     """
     try:
         text = _text(path)
@@ -69,7 +69,7 @@ def _text(path: Path) -> str:
                 content = archive.extractfile(member) if member.isfile() else None
                 if content is not None:
                     return content.read().decode()
-        raise ConfigError(f"{path}: the archive holds no file.", param="trace")
+        raise ConfigError(f"{path}: the archive holds no file; give one with a trace.", param="trace")
     packed = path.read_bytes()
     if packed[:2] == b"\x1f\x8b":
         return gzip.decompress(packed).decode()
@@ -102,7 +102,7 @@ def _mooncake(path: Path, text: str, most: int) -> Trace:
             moments_s.append(entry.timestamp / 1000)
             written.append(entry.output_length)
             work.append(_work(entry.input_length, entry.output_length))
-            # The first block is the same system prompt for nearly all; the second tells conversations apart.
+            # The first block is the same system prompt for nearly all requests; the second distinguishes conversations.
             prefixes.append(entry.hash_ids[min(1, len(entry.hash_ids) - 1)])
         except (msgspec.MsgspecError, IndexError) as error:
             raise _wrong(path, number, '{"timestamp", "input_length", "output_length", "hash_ids"}') from error
@@ -118,13 +118,13 @@ def _counts(path: Path, text: str, most: int) -> Trace:
             raise ValueError(f"{min(counts)} is negative")
     except ValueError as error:
         raise ConfigError(
-            f"{path} is no trace: {error}. It may be CSV of the Azure LLM traces (TIMESTAMP, ContextTokens, "
-            "GeneratedTokens), Mooncake's JSONL, or whole numbers, the requests of each second; also .gz or .bz2.",
+            f"{path} is not a trace: {error}. Give CSV of the Azure LLM traces (TIMESTAMP, ContextTokens, "
+            "GeneratedTokens), Mooncake's JSONL, or whole numbers, the requests of each second; .gz and .bz2 work too.",
             param="trace",
         ) from error
     total = sum(counts)
     if not total:
-        raise ConfigError(f"{path}: the trace holds no request.", param="trace")
+        raise ConfigError(f"{path}: the trace holds no request; give another one.", param="trace")
     through = int(np.searchsorted(np.cumsum(counts), min(most, total))) + 1
     return Trace(path.name, Counted(counts[:through]), None, None, min(most, total))
 
@@ -137,9 +137,11 @@ def _recorded(
     path: Path, moments_s: list[float], work: list[float], prefixes: tuple[int, ...] | None, written: list[int]
 ) -> Trace:
     if len(moments_s) < 2 or moments_s != sorted(moments_s):
-        raise ConfigError(f"{path}: a trace needs two requests or more, in the order of their times.", param="trace")
+        raise ConfigError(
+            f"{path}: a trace needs at least two requests in order of time; give a sorted one.", param="trace"
+        )
     return Trace(path.name, Recorded(tuple(moments_s)), tuple(work), prefixes, len(moments_s), tuple(written))
 
 
 def _wrong(path: Path, line: int, shape: str) -> ConfigError:
-    return ConfigError(f"{path}, line {line}: not of the shape {shape}.", param="trace")
+    return ConfigError(f"{path}, line {line}: the line must have the form {shape}.", param="trace")

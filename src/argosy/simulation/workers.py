@@ -1,4 +1,4 @@
-"""Processes that runs are spread over: they end with the one that started them, also when that is killed."""
+"""Worker processes of simulation runs. A worker ends with the process that started it, even when that one is killed."""
 
 from __future__ import annotations
 
@@ -10,7 +10,10 @@ LOOK_S = 2.0
 
 
 def end_with(parent: int) -> None:
-    """The first thing a worker does. Its pool's queue would keep it waiting for ever."""
+    """End this process when its parent is gone.
+
+    A worker calls this first; otherwise its pool's queue would block it for ever.
+    """
 
     def watch() -> None:
         while os.getppid() == parent:

@@ -1,4 +1,4 @@
-"""All that chance decides in a run, drawn beforehand from its seed: every strategy meets the same requests."""
+"""Random inputs of a run, drawn from its seed before the run, so that every strategy gets the same requests."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from argosy.simulation.speed import Speed
 
 @dataclass(frozen=True, slots=True)
 class Workload:
-    """Arrays with one entry a request."""
+    """Arrays with one entry per request."""
 
     arrivals_s: FloatArray
     work_s: FloatArray
     callers: IntArray
-    """Which caller it comes from."""
+    """Caller that each request comes from."""
     luck: FloatArray
-    """In [0, 1): a request fails on a replica that fails more often than this."""
+    """Number in [0, 1): a request fails on a replica whose failure probability exceeds it."""
     prefixes: IntArray
-    """Empty where the regime has none."""
+    """Prefix of each request; empty when the regime has no prefixes."""
     speeds: tuple[Speed, ...]
-    """One a replica, antagonists included."""
+    """Speed of each replica, antagonists included."""
 
     def columns(self) -> Columns:
         prefixes = self.prefixes.tolist() or [0] * len(self.arrivals_s)
@@ -41,7 +41,7 @@ class Workload:
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """The same as lists of plain numbers, which the event loop reads several times faster than arrays."""
+    """The same values as lists of plain numbers, which the event loop reads several times faster than arrays."""
 
     arrivals_s: list[float]
     work_s: list[float]
@@ -52,7 +52,10 @@ class Columns:
 
 
 def draw(regime: Regime, seed: int, callers: int) -> Workload:
-    """Each kind of chance has its own stream: a change of one leaves the others as they were."""
+    """Draw the workload of a seed.
+
+    Each kind of randomness has its own stream, so a change of one leaves the others unchanged.
+    """
     streams = [np.random.default_rng(child) for child in np.random.SeedSequence(seed).spawn(6)]
     arriving, working, calling, lucky, beginning, disturbing = streams
     count = regime.requests

@@ -1,6 +1,6 @@
-"""Structured logs: a constant message, variables as fields, one JSON object a line.
+"""Structured logs: a constant message, variables as fields, one JSON object per line.
 
-Built on the standard library's logging, so that the logs of libraries come out in the same form.
+They are built on the standard library's logging, so that the logs of libraries have the same form.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ FIELDS = "argosy_fields"
 
 
 class Logger:
-    """Logs events with fields. `exc_info` is an exception whose traceback belongs to the line."""
+    """Logger of events with fields. `exc_info` is an exception whose traceback is added to the line."""
 
     def __init__(self, component: str) -> None:
         self._logger = logging.getLogger(f"{ROOT}.{component}")
@@ -34,7 +34,7 @@ class Logger:
         self._log(logging.ERROR, event, exc_info, fields)
 
     def exception(self, event: str, **fields: object) -> None:
-        """For the `except` block of what must not happen: the traceback of the exception in work belongs to it."""
+        """Log an error with the traceback of the current exception. Call in an `except` block for unexpected errors."""
         self._log(logging.ERROR, event, sys.exc_info()[1], fields)
 
     def _log(self, level: int, event: str, error: BaseException | None, fields: dict[str, object]) -> None:
@@ -43,7 +43,7 @@ class Logger:
 
 
 class JsonLines(logging.Formatter):
-    """One JSON object for each record; `identity` stands in every one."""
+    """Formatter that writes one JSON object per record, with `identity` in each."""
 
     def __init__(self, identity: dict[str, str]) -> None:
         super().__init__()
@@ -64,7 +64,7 @@ class JsonLines(logging.Formatter):
 
 
 def configure(service: str, replica: str = "", *, sink: Path | None = None) -> None:
-    """Sends this process's logs, those of libraries included, to `sink`, or to standard output."""
+    """Send the logs of this process, including those of libraries, to `sink`, or to standard output."""
     stream = (
         sys.stdout if sink is None else os.fdopen(os.open(sink, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "a")
     )
@@ -77,5 +77,5 @@ def configure(service: str, replica: str = "", *, sink: Path | None = None) -> N
 
 
 def logger(component: str) -> Logger:
-    """A logger whose lines carry `component`."""
+    """Return a logger whose lines carry `component`."""
     return Logger(component)

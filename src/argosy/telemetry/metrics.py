@@ -1,4 +1,4 @@
-"""The metrics of one process, rendered as Prometheus text. Labels are bounded: never a query, a user, a document."""
+"""Metrics of one process, rendered as Prometheus text. Labels are bounded: never a query, a user or a document."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ LATENCY_BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.
 
 
 class ServiceMetrics:
-    """What every service process counts."""
+    """Metrics that every service process keeps."""
 
     def __init__(self, service: str) -> None:
         self.registry = CollectorRegistry()
@@ -26,11 +26,11 @@ class ServiceMetrics:
             buckets=LATENCY_BUCKETS_S,
         )
         self.in_flight = Gauge(
-            "argosy_requests_in_flight", "Requests in work.", ("service",), registry=self.registry
+            "argosy_requests_in_flight", "Requests in flight.", ("service",), registry=self.registry
         ).labels(service)
         self.rejected = Counter(
             "argosy_requests_rejected_total",
-            "Requests refused before any work.",
+            "Requests rejected before any work.",
             ("service", "code"),
             registry=self.registry,
         )
@@ -42,13 +42,13 @@ class ServiceMetrics:
         )
         self.broken_streams = Counter(
             "argosy_broken_streams_total",
-            "Answers that broke off after they began and ended with an error event.",
+            "Answers that failed after they began and ended with an error event.",
             ("service",),
             registry=self.registry,
         ).labels(service)
         self._service = service
         self._durations: dict[tuple[str, int], Histogram] = {}
-        """By route and status: every request looks one up, and `labels` takes a lock to do so."""
+        """Histograms by route and status. Every request needs one, and `labels` takes a lock."""
 
     def count_broken_stream(self) -> None:
         self.broken_streams.inc()
@@ -70,24 +70,38 @@ class ServiceMetrics:
 
 
 class FleetMetrics:
-    """The fleet as the controller sees it, made anew for each scrape."""
+    """Metrics of the fleet as the controller sees it, built anew for each scrape."""
 
     def render(self, fleet: FleetView, scaling: Iterable[ScalingView] = ()) -> bytes:
         registry = CollectorRegistry()
         health = Gauge("argosy_service_health", "2 healthy, 1 degraded, 0 unhealthy.", ("service",), registry=registry)
-        desired = Gauge("argosy_service_replicas_desired", "Replicas wanted.", ("service",), registry=registry)
-        serving = Gauge("argosy_service_replicas_serving", "Replicas that serve.", ("service",), registry=registry)
-        own = Gauge("argosy_controller_health", "2 healthy, 1 one of its loops fails.", registry=registry)
+        desired = Gauge("argosy_service_replicas_desired", "Desired replicas.", ("service",), registry=registry)
+        serving = Gauge(
+            "argosy_service_replicas_serving", "Replicas that are not unhealthy.", ("service",), registry=registry
+        )
+        own = Gauge(
+            "argosy_controller_health", "2 healthy, 1 degraded because one of its loops fails.", registry=registry
+        )
         own.set(LEVELS[fleet.controller.status])
         for service in fleet.services:
             health.labels(service.name).set(LEVELS[service.status])
             desired.labels(service.name).set(service.desired)
             serving.labels(service.name).set(sum(r.status is not Health.UNHEALTHY for r in service.replicas))
-        most = Gauge("argosy_service_replicas_max", "Replicas never exceeded.", ("service",), registry=registry)
-        by_hand = Gauge("argosy_scaling_override", "1 while by hand.", ("service",), registry=registry)
-        shadow = Gauge("argosy_scaling_shadow", "1 while nothing is carried out.", ("service",), registry=registry)
+        most = Gauge("argosy_service_replicas_max", "Upper bound of the replicas.", ("service",), registry=registry)
+        by_hand = Gauge(
+            "argosy_scaling_override",
+            "1 while an operator's number overrides the policy.",
+            ("service",),
+            registry=registry,
+        )
+        shadow = Gauge(
+            "argosy_scaling_shadow", "1 while decisions are not carried out.", ("service",), registry=registry
+        )
         decided = Gauge(
-            "argosy_scaling_decision", "1 for the reason of the last one.", ("service", "reason"), registry=registry
+            "argosy_scaling_decision",
+            "1 for the reason of the latest decision.",
+            ("service", "reason"),
+            registry=registry,
         )
         for view in scaling:
             most.labels(view.service).set(view.max_instances)

@@ -122,7 +122,7 @@ def test_operators_from_elsewhere_are_refused(tmp_path: Path) -> None:
 
 
 def test_a_graph_of_another_shape_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(UnsupportedModel, match=r"gives logits; one of .*last_hidden_state"):
+    with pytest.raises(UnsupportedModel, match=r"has the outputs logits; it needs one of .*last_hidden_state"):
         engine_of(folder_with(exported(output="logits"), tmp_path / "tiny"))
 
 

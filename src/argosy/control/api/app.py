@@ -28,10 +28,11 @@ from argosy.control.api.scaling import add_scaling_routes
 from argosy.control.controller import Controller
 from argosy.control.monitoring.cache import CacheAnalytics, cache_analytics
 from argosy.control.monitoring.ingestion import ingestion_report, window_seconds
-from argosy.serving.defences import Defences
+from argosy.serving.defences import Defences, headers_of
 from argosy.serving.errors import as_argosy_error, error_response
 from argosy.serving.middleware import IncomingBody
 from argosy.serving.openapi import EVENT, TEXT
+from argosy.serving.proof import proof_route
 from argosy.serving.refusal import rule_of
 from argosy.serving.request_id import request_id_of
 from argosy.serving.waiting import Waiters
@@ -109,7 +110,8 @@ def create_admin_app(controller: Controller, token: str, waiters: Waiters | None
         """Documents processed within the window, errors by code, time by stage, the queue now."""
         services = {view.name: view for view in controller.view().services}
         replicas = services["documents"].replicas
-        return _json(await ingestion_report(replicas, token, window_seconds(window)))
+        unproven = {replica.id for replica in controller.callers() if not replica.proves}
+        return _json(await ingestion_report(replicas, token, window_seconds(window), unproven))
 
     @app.post(
         "/v1/services/{name}/replicas/{replica_id}/drain", openapi_extra=described({200: dict[str, str]}, (409, 503))
@@ -138,6 +140,7 @@ def create_admin_app(controller: Controller, token: str, waiters: Waiters | None
         """What was recorded of the service and of each of its replicas, in at most 1,440 points each."""
         return _json(await controller.forecaster.past(name, window_seconds(window), measure))
 
+    app.router.routes.append(proof_route(token))
     add_balance_route(app, api, controller, token)
     add_scaling_routes(app, api, controller.scaler, controller.advice)
     add_plan_routes(app, api, controller.plans)
@@ -160,7 +163,7 @@ class _Guard:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return
-        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+        headers = headers_of(scope["headers"])
         request_id = request_id_of(headers)
         started = False
 

@@ -1,4 +1,4 @@
-"""What is recommended to the operator of a service that is scaled: by its last decision, else by the days before."""
+"""Recommendation to the operator of a scaled service, by its last decision, else by the last days of history."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from argosy.control.scaling.scaler import Scaler
 from argosy.telemetry.logs import logger
 
 EVERY_S = 600.0
-"""Days change little in less."""
+"""Least time between two computations, because days of history change little in less."""
 MEASURES = tuple(field.name for field in fields(Ticks))
 
 log = logger("planning")
@@ -29,7 +29,7 @@ log = logger("planning")
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """Whether a fixed number would have done by that rule and model, as of that time."""
+    """Cached recommendation of a fixed number, valid for the given rule and capacity at that time."""
 
     rule: Rule
     capacity: Capacity
@@ -55,9 +55,9 @@ class Advice:
         self._kept: dict[str, Kept] = {}
 
     async def view(self, name: str) -> ScalingView:
-        """The scaler's, with what the recorded days recommend where its last decision asks nothing of the operator.
+        """Return the scaler's view, with a recommendation from the history when the last decision has none.
 
-        Raises: NotFound.
+        Raises: NotFound when there is no such service.
         """
         view = self._scaler.view(name)
         if view.recommendation or view.fixed or view.min_instances == view.max_instances:
@@ -65,7 +65,10 @@ class Advice:
         return msgspec.structs.replace(view, recommendation=await self._fixed_number(name))
 
     async def _fixed_number(self, name: str) -> str:
-        """Never raises: an order that was obeyed must not fail for it."""
+        """Return the recommendation of a fixed number.
+
+        Never raises: an order that was carried out must not fail because of it.
+        """
         settings, rule = self._services[name].scaling, self._scaler.rule(name)
         slots = settings.slots if "slots" in settings.model_fields_set else None
         capacity = surest(self._forecaster.fitted(name), slots)
@@ -77,7 +80,7 @@ class Advice:
                 read = await self._forecaster.ticks(name, MEASURES, FINE_KEPT_S)
                 found = await asyncio.to_thread(fixed_enough, Ticks(**read), rule, capacity)
             except Exception as error:
-                log.warning("no number recommended", planned=name, reason=str(error))
+                log.warning("recommending a fixed number failed", planned=name, reason=str(error))
                 return ""
             kept = self._kept[name] = Kept(rule, capacity, self._clock(), "" if found is None else found.advice())
         return kept.said

@@ -1,4 +1,4 @@
-"""Whether a fixed number of replicas would have done: what every policy has to beat. Pure."""
+"""Comparison with a fixed number of replicas, which every policy has to beat. Pure."""
 
 from __future__ import annotations
 
@@ -18,27 +18,27 @@ from argosy.control.scaling.queueing import late_shares, rounded_up
 
 LEAST_RECORDED_S = 86_400
 LEAST_SAVING = 0.02
-"""As a share of what ran. Less is not worth giving up a policy for."""
+"""Least saving worth giving up a policy, as a share of the replica-hours used."""
 LEAST_LOAD = 0.001
-"""In Erlangs."""
+"""Least load, in erlangs."""
 
 
 @dataclass(frozen=True, slots=True)
 class Ticks:
-    """What was recorded of a service, a number for each tick of TICK_S; NaN where it is not known."""
+    """Recorded history of a service, one number per tick of TICK_S; NaN where a value is not known."""
 
     rate: Floats
-    """Requests a second."""
+    """Requests per second."""
     cpu: Floats
-    """Share of the cores that one replica can use; mean of the replicas."""
+    """Share of the cores that one replica can use, as the mean of the replicas."""
     ready: Floats
     replicas: Floats
-    """That were asked for, and so are paid for."""
+    """Desired replicas, which are the ones that cost."""
 
 
 @dataclass(frozen=True, slots=True)
 class Fixed:
-    """A number of replicas that would have kept the promise at less cost than what ran."""
+    """Fixed number of replicas that would have kept the SLO at less cost than the replicas that ran."""
 
     replicas: int
     recorded_s: float
@@ -50,19 +50,19 @@ class Fixed:
         return self.replicas * self.recorded_s / 3600
 
     def advice(self) -> str:
-        """For the operator."""
+        """Return the recommendation for the operator."""
         return (
-            f"Over the last {self.recorded_s / 3600:.0f} h that are recorded {self.replicas} all the time would have "
-            f"been enough, {self.hours:.1f} replica-hours in place of {self.used_hours:.1f}. Unless the load is about "
-            f"to change, set replicas.min and replicas.max to {self.replicas}."
+            f"Over the last {self.recorded_s / 3600:.0f} h of history, {self.replicas} replicas at all times would "
+            f"have been enough: {self.hours:.1f} replica-hours instead of {self.used_hours:.1f}. Unless the load is "
+            f"about to change, set replicas.min and replicas.max to {self.replicas}."
         )
 
 
 def fixed_enough(ticks: Ticks, rule: Rule, capacity: Capacity) -> Fixed | None:
-    """The fewest replicas that let no larger share than `1 − slo.share` of the recorded requests be late.
+    """Return the fewest replicas with which at most the share `1 − slo.share` of the recorded requests would be late.
 
-    None where what ran cost less, where `rule` does not allow so many, and where too little is recorded. A tick whose
-    CPU time would have filled so few replicas counts as late, whatever `capacity` says.
+    Returns None when the replicas that ran cost less, when `rule` does not allow so many, or when too little is
+    recorded. A tick whose CPU time would have filled the replicas counts as late, whatever `capacity` says.
     """
     known = np.isfinite(ticks.rate) & np.isfinite(ticks.replicas)
     rate, recorded_s = ticks.rate[known], float(known.sum()) * TICK_S
@@ -84,10 +84,11 @@ def fixed_enough(ticks: Ticks, rule: Rule, capacity: Capacity) -> Fixed | None:
 
 
 def surest(fit: CapacityFit, slots: float | None) -> Capacity | None:
-    """What a replica can do for certain: a policy sees when it has given up too much, a fixed number does not.
+    """Return the capacity that a replica certainly has.
 
-    With `slots` where they are set, else with the fewest that explain what was seen: where nothing ever waited, any
-    number from there on does. None until the model is learnt.
+    A policy notices when it has removed too many replicas; a fixed number does not. The slots are `slots` when
+    configured, else the fewest that explain the samples: when no request ever waited, any larger number explains them
+    as well. Returns None until the model is learnt.
     """
     if slots is not None:
         return fit.capacity(slots)

@@ -1,4 +1,4 @@
-"""Answers `argosy plan`: the replicas that keep a rate within a response time, from what was measured or seen. Pure."""
+"""Answer to `argosy plan`: the replicas that keep a response time at a rate, from calibrations or history. Pure."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from argosy.control.planning.throughput import Cores, Throughput, learnt_through
 from argosy.control.prediction.capacity import CapacityFit
 
 MOST = 64
-"""Replicas up to which a number that keeps it is sought."""
+"""Largest number of replicas that is tried."""
 SHOWN_BEYOND = 1
 USELESS_GAIN = 0.1
-"""Share of a replica's worth below which one more is not worth having."""
+"""Share of a replica's throughput below which another replica is not worthwhile."""
 NOT_DOUBLED = 0.85
 
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """All that is known of a service for planning it."""
+    """Data about a service that planning uses."""
 
     service: str
     running: int
@@ -31,9 +31,9 @@ class Known:
     calibrations: Sequence[Calibration]
     cores: Cores
     askable: bool = True
-    """Whether a load test can reach it."""
+    """Whether a load test can reach the service."""
     fixed: str = ""
-    """Why it cannot have another number; empty where it can."""
+    """Reason why the number of replicas cannot change; empty when it can."""
 
 
 def planned(known: Known, rps: float, p95_ms: float | None, wall_s: float) -> PlanView:
@@ -43,13 +43,13 @@ def planned(known: Known, rps: float, p95_ms: float | None, wall_s: float) -> Pl
     if found is None:
         remedy = f"it was never calibrated; run: argosy plan --calibrate --service {known.service}"
         if not known.askable:
-            remedy = "it cannot be loaded by itself; plan what its requests come from"
+            remedy = "it cannot be loaded by itself; plan the service that sends its requests"
         view.state = f"{known.fit.why_not}, and {remedy}"
         return view
     throughput, response, view.learnt_from = found
     limit_s = 2 * response.p95_s_alone if p95_ms is None else p95_ms / 1000
     view.p95_ms = 1000 * limit_s
-    # Past the number that does the most work together, contention takes more than it gives.
+    # Above the number of replicas with the highest total throughput, contention costs more than a replica adds.
     most = 1 if known.fixed else max(range(1, MOST + 1), key=throughput.of)
     view.replicas = _fewest(response, rps, limit_s, most)
     view.replicas_interval = _interval(response, rps, limit_s, most)
@@ -101,7 +101,7 @@ def _end(interval: tuple[float, float | None] | None, end: int) -> float | None:
 
 
 def _first(p95_s: Callable[[int], float | None], limit_s: float, most: int) -> int | None:
-    """The fewest replicas that keep the limit, by bisection: up to `most`, more of them are never slower."""
+    """Return the fewest replicas that keep the limit, by bisection: up to `most`, more replicas are never slower."""
 
     def keeps(n: int) -> bool:
         value = p95_s(n)
@@ -140,21 +140,21 @@ def _notes(known: Known, throughput: Throughput, response: Response, view: PlanV
     if view.replicas is None:
         alone_ms = 1000 * response.p95_s_alone
         if view.p95_ms is not None and alone_ms > view.p95_ms:
-            notes.append(f"No number of replicas keeps it: a request that is alone takes {alone_ms:.0f} ms (p95).")
+            notes.append(f"No number of replicas keeps the limit: a single request takes {alone_ms:.0f} ms (p95).")
         elif throughput.high_rps is None:
             notes.append(
-                "Whether any number of replicas keeps it is not known: the load test never saturated them; calibrate "
-                "with more --seconds, or with fewer --replicas."
+                "It is not known whether any number of replicas keeps the limit, because the load test never saturated "
+                "them; calibrate with more --seconds, or with fewer --replicas."
             )
         else:
-            most = f"{throughput.of(MOST):.0f} requests/s is what any number answers"
-            notes.append(f"No number of replicas keeps it: {most}; what stops it is {throughput.bottleneck}.")
+            most = f"any number answers at most {throughput.of(MOST):.0f} requests/s"
+            notes.append(f"No number of replicas keeps the limit: {most}; the bottleneck is {throughput.bottleneck}.")
     elif view.replicas > known.max_instances:
         notes.append(f"replicas.max = {known.max_instances} does not allow that; raise it to {view.replicas}.")
     if throughput.high_rps is None:
-        notes.append("The load test ended before saturation; the saturation is at least what is shown.")
+        notes.append("The load test ended before saturation; the true saturation is at least the value shown.")
     if known.fixed:
-        notes.append(f"It cannot have another number of replicas: {known.fixed}.")
+        notes.append(f"The number of replicas cannot change: {known.fixed}.")
     return notes
 
 

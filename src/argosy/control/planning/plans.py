@@ -1,4 +1,4 @@
-"""What the controller knows for plans: calibrations kept in `control.db`, the fitted capacity, what runs."""
+"""Data that the controller has for plans: calibrations in `control.db`, the fitted capacity, and running replicas."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ MOST_STEPS = 200
 MOST_RPS = 1e6
 MOST_MS = 3_600_000.0
 KEPT_NUMBERS = 8
-"""Calibrations of so many different numbers of replicas are kept, the latest of each."""
+"""Number of replica counts whose latest calibration is kept."""
 
 log = logger("planning")
 
@@ -47,7 +47,10 @@ class Plans:
         self._wall = wall
 
     def plan(self, request: PlanRequest) -> PlanPage:
-        """Raises: InvalidRequest; NotFound."""
+        """Return the plan of one service or of all.
+
+        Raises: InvalidRequest when a number is out of range; NotFound when there is no such service.
+        """
         if not 0 < request.rps <= MOST_RPS:
             raise InvalidRequest(f"rps = {request.rps:g} is not between 0 and {MOST_RPS:g}; correct it.", param="rps")
         if request.p95_ms is not None and not 0 < request.p95_ms <= MOST_MS:
@@ -63,7 +66,10 @@ class Plans:
         return PlanPage(views)
 
     def calibrated(self, name: str, calibration: Calibration) -> None:
-        """Keeps what a load test found. Raises: InvalidRequest, it cannot be; NotFound."""
+        """Store the result of a load test.
+
+        Raises: InvalidRequest when its values are impossible; NotFound when there is no such service.
+        """
         self._known_name(name)
         steps = calibration.steps
         if not 0 < len(steps) <= MOST_STEPS or not all(map(_possible, steps)) or len({s.replicas for s in steps}) > 1:
@@ -77,7 +83,7 @@ class Plans:
         self._history.remember(_key(name), self._wall(), msgspec.msgpack.encode(kept))
 
     def usage(self) -> UsageView:
-        """What was used so far, of the machine and by each service."""
+        """Return the CPU time used so far, by the machine and by each service."""
         cpu_s: dict[str, float] = {}
         pids = []
         for replica in self._platform.replicas():
@@ -120,12 +126,12 @@ class Plans:
         try:
             return msgspec.msgpack.decode(kept[1], type=list[Calibration])
         except msgspec.DecodeError as error:
-            log.warning("a calibration of another version is passed over", calibrated=name, reason=str(error))
+            log.warning("calibration of another version ignored", calibrated=name, reason=str(error))
             return []
 
     def _known_name(self, name: str) -> None:
         if name not in self._services:
-            raise NotFound(f'There is no service "{name[:64]}"; there are {", ".join(self._services)}.')
+            raise NotFound(f'There is no service "{name[:64]}"; choose one of {", ".join(self._services)}.')
 
 
 def _possible(step: LoadStep) -> bool:
@@ -145,7 +151,10 @@ def _key(service: str) -> str:
 
 
 def _busy_s() -> float:
-    """CPU time so far of all that share the cores: of the container where it has a limit, else of the machine."""
+    """Return the CPU time used so far by everything that shares the cores.
+
+    It is that of the container when the container has a limit, else that of the machine.
+    """
     cores, _ = cgroup.limits()
     used_s = None if cores is None else cgroup.busy_s()
     if used_s is not None:

@@ -1,8 +1,9 @@
-"""The response time at which 95 % of requests are answered, at any rate and number of replicas. Pure.
+"""Model of the response time within which 95 % of requests are answered, at any rate and number of replicas. Pure.
 
-A response is the time a request takes alone, as it was measured, and a wait: M/M/m by Erlang C, its tail stretched by
-(Ca² + Cs²) ÷ 2 (Allen and Cunneen), with as many servers as the saturation says. What the measured steps differ from
-that is carried over to rates between them, the less the fewer answers a step had: a 95th percentile of a few is chance.
+A response is the measured time that a request takes alone, plus a wait: M/M/m by Erlang C, its tail stretched by (Ca² +
+Cs²) ÷ 2 (Allen and Cunneen), with the number of servers that the saturation implies. The deviation of the measured
+steps from the model is interpolated to the rates between them. It counts less the fewer answers a step had, because a
+95th percentile of few answers is mostly chance.
 """
 
 from __future__ import annotations
@@ -20,12 +21,12 @@ from argosy.control.planning.throughput import LONG_SHARE, Throughput
 P95 = 0.95
 VARIABILITIES = np.geomspace(0.02, 20, 31)
 LIGHT = 0.4
-"""Share of the saturation below which a request is taken to be alone."""
+"""Share of the saturation below which a request is assumed to be alone."""
 FULLEST = 0.97
 MODEL_ERROR = 0.15
-"""Of the modelled percentile, as a share: what the model is trusted to."""
+"""Assumed error of the model, as a share of the modelled percentile."""
 CLUSTERED = 2.0
-"""Times the deviation of independent answers: those that wait in one queue are late together."""
+"""Factor on the deviation of independent answers, because requests that wait in one queue are late together."""
 BISECTIONS = 22
 Floats = npt.NDArray[np.float64]
 
@@ -33,18 +34,18 @@ Floats = npt.NDArray[np.float64]
 @dataclass(frozen=True, slots=True)
 class Response:
     alone_s: Floats
-    """A sample of the time a request takes alone."""
+    """Sample of the time that a request takes alone."""
     throughput: Throughput
     variability: float = 1.0
     known: tuple[tuple[float, float, float, float], ...] = ()
-    """(share of the saturation, measured ÷ modelled, its low and its high end), by share."""
+    """Rows of (share of the saturation, measured ÷ modelled, its low end, its high end), sorted by share."""
 
     @property
     def p95_s_alone(self) -> float:
         return float(np.quantile(self.alone_s, P95))
 
     def p95_s(self, rate: float, replicas: int) -> float | None:
-        """None where so many cannot answer that rate."""
+        """Return the 95th percentile in seconds; None when so many replicas cannot answer that rate."""
         return self._at(rate, replicas, self.throughput.of(replicas), 1)
 
     def interval_s(self, rate: float, replicas: int) -> tuple[float, float | None] | None:
@@ -64,7 +65,7 @@ class Response:
 
 
 def measured_response(steps: Sequence[LoadStep], throughput: Throughput) -> Response | None:
-    """From the steps of one load test; None where too little was answered below saturation."""
+    """Build the model from the steps of one load test; None when too little was answered below saturation."""
     sound = [s for s in steps if s.p95_ms is not None and not s.saturated and len(s.latency_ms) == len(QUANTILES)]
     sound = [s for s in sound if s.rate_rps < FULLEST * throughput.of(s.replicas)]
     if not sound:
@@ -88,7 +89,10 @@ def measured_response(steps: Sequence[LoadStep], throughput: Throughput) -> Resp
 
 
 def _known(step: LoadStep, modelled_s: float, throughput: Throughput) -> tuple[float, float, float, float]:
-    """A row of `Response.known`: the measured percentile, drawn towards the modelled one as far as it may be chance."""
+    """Return a row of `Response.known`.
+
+    The measured percentile is drawn towards the modelled one as far as it may be chance.
+    """
     assert step.p95_ms is not None
     low, middle, high = (ms / 1000 / modelled_s for ms in step.p95_ms)
     drawn = middle ** _trust(step)
@@ -96,7 +100,7 @@ def _known(step: LoadStep, modelled_s: float, throughput: Throughput) -> tuple[f
 
 
 def _trust(step: LoadStep) -> float:
-    """In a step's own percentile rather than the model's, 0 to 1: the inverse of their variances."""
+    """Return the weight of a step's own percentile against the model's, 0 to 1, by the inverse of their variances."""
     assert step.p95_ms is not None
     low, _, high = step.p95_ms
     deviation = CLUSTERED * math.log(high / low) / (2 * 1.96)
@@ -104,7 +108,7 @@ def _trust(step: LoadStep) -> float:
 
 
 def learnt_response(service_time_s: float, variability: float, throughput: Throughput) -> Response:
-    """From what was observed in daily work, where only means are known: the time alone is taken for lognormal."""
+    """Build the model from daily work, where only means are known. The time alone is assumed to be lognormal."""
     sigma = math.sqrt(math.log1p(max(0.0, 2 * variability - 1)))
     normal = np.array([-2.054, -1.282, -0.842, -0.524, -0.253, 0.0, 0.253, 0.524, 0.842, 1.282, 1.645, 2.326])
     quantiles = service_time_s * np.exp(sigma * normal - sigma**2 / 2)
@@ -116,7 +120,7 @@ def _modelled(alone_s: Floats, step: LoadStep, throughput: Throughput, variabili
 
 
 def _sample(quantiles_ms: Sequence[float]) -> Floats:
-    """A hundred values of that distribution."""
+    """Return a hundred values of that distribution."""
     at = (np.arange(100) + 0.5) / 100
     values: Floats = np.interp(at, QUANTILES, np.array(quantiles_ms) / 1000)
     return values
@@ -127,7 +131,10 @@ def _quantile(alone_s: Floats, rate: float, saturation_rps: float, variability: 
 
 
 def _quantiles(alone_s: Floats, rate: float, saturation_rps: float, variabilities: Floats) -> Floats:
-    """95 % of alone + wait for each variability, by bisection on the exact distribution of their sum."""
+    """Return the 95 % quantile of alone + wait for each variability.
+
+    It is found by bisection on the exact distribution of their sum.
+    """
     mean_s = float(alone_s.mean())
     servers = max(1.0, saturation_rps * mean_s)
     load = min(rate / saturation_rps, FULLEST) * servers
@@ -143,7 +150,7 @@ def _quantiles(alone_s: Floats, rate: float, saturation_rps: float, variabilitie
 
 
 def _waiting(load: float, servers: float) -> float:
-    """Erlang C; between whole numbers of servers by its logarithm."""
+    """Return the probability of waiting by Erlang C, interpolated in its logarithm between whole numbers of servers."""
     below = math.floor(servers)
     below_log = 0.0 if load >= below else math.log(max(_erlang_c(load, below), 1e-300))
     above_log = math.log(max(_erlang_c(load, below + 1), 1e-300))

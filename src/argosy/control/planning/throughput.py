@@ -1,8 +1,8 @@
-"""How much n replicas answer in a second, and what stops them there. Pure.
+"""Throughput of n replicas, and its bottleneck. Pure.
 
-One replica's saturation is measured. More of them give n / (1 + σ (n − 1) + κ n (n − 1)) times as much (Gunther's
-Universal Scalability Law), σ from calibrations at several numbers, but never more than what they share can carry: the
-cores of the machine and the other services on the way of a request.
+The saturation of one replica is measured. n replicas answer n / (1 + σ (n − 1) + κ n (n − 1)) times as much (Gunther's
+Universal Scalability Law), with σ from calibrations at several numbers of replicas. They never answer more than shared
+resources can carry: the cores of the machine and the other services on the path of a request.
 """
 
 from __future__ import annotations
@@ -16,29 +16,29 @@ from argosy.contracts.plan import GENERATOR, Calibration, LoadStep
 from argosy.control.prediction.capacity import CapacityFit
 
 BUSY_SHARE = 0.85
-"""Of what something can do, above which it is what stops the rest."""
+"""Share of a resource's capacity above which the resource is the bottleneck."""
 OTHERS_SHARE = 0.15
-"""Of the cores; where programs that are not the fleet's take more, they are named."""
+"""Share of the cores above which CPU use by programs outside the fleet is mentioned."""
 DEVIATIONS = 2.0
 LONG_SHARE = 0.6
-"""Of the longest step: shorter ones, in which the rate was only sought, are left aside."""
+"""Share of the longest step. Shorter steps, which only searched for the rate, are ignored."""
 
 
 @dataclass(frozen=True, slots=True)
 class Cores:
-    """What computes: of the machine, and of one replica of each service."""
+    """Cores of the machine, and cores that one replica of each service can use."""
 
     logical: float
     physical: int | None
     of_replica: Mapping[str, float]
-    """Cores one replica of each service can use: the threads of its engine, else one, its event loop's."""
+    """Cores that one replica of each service can use: the threads of its engine, else one for its event loop."""
     replicas: Mapping[str, int]
-    """How many of each service run."""
+    """Number of running replicas of each service."""
 
 
 @dataclass(frozen=True, slots=True)
 class Ceiling:
-    """What all replicas together cannot pass, whatever their number."""
+    """Limit that all replicas together cannot exceed, whatever their number."""
 
     rps: float
     what: str
@@ -46,14 +46,14 @@ class Ceiling:
 
 @dataclass(frozen=True, slots=True)
 class Throughput:
-    """Requests a second that n replicas answer."""
+    """Requests per second that n replicas answer."""
 
     replicas: int
-    """The fewest that were measured."""
+    """Smallest number of replicas that was measured."""
     rps: float
     low_rps: float
     high_rps: float | None
-    """None where the test ended before they were saturated."""
+    """Upper end of the interval; None when the test ended before the replicas were saturated."""
     ceiling: Ceiling | None = None
     sigma: float = 0.0
     kappa: float = 0.0
@@ -78,12 +78,12 @@ class Throughput:
 
 
 def measured_throughput(service: str, calibrations: Sequence[Calibration], cores: Cores) -> Throughput | None:
-    """From load tests, at least one of which answered anything."""
+    """Derive the throughput from load tests; None when none of them answered a request."""
     found = {c.steps[0].replicas: _saturation(c) for c in calibrations if any(s.answered for s in c.steps)}
     if not found:
         return None
     fewest, most = min(found), max(rps for rps, _, _ in found.values())
-    # Where a larger number was never saturated, what it answered bounds the ceiling and says nothing of contention.
+    # A larger number that was never saturated bounds the ceiling, but its throughput does not show contention.
     measured = {n: rps for n, (rps, _, high) in found.items() if high is not None or n == fewest}
     rps, low, high = found[fewest]
     steps = max((c for c in calibrations if c.steps[0].replicas == fewest), key=lambda c: c.at).steps
@@ -92,9 +92,9 @@ def measured_throughput(service: str, calibrations: Sequence[Calibration], cores
     ceiling = min(ceilings, key=lambda c: c.rps, default=None)
     if ceiling is not None and ceiling.rps < most:
         ceiling = replace(ceiling, rps=most)
-    bottleneck = f"the replicas of {service} themselves: each does only so much at once, and they do not want for CPU"
+    bottleneck = f"the replicas of {service} themselves: their concurrency is the limit, not the CPU"
     if high is None:
-        bottleneck = "not known: they were not saturated"
+        bottleneck = "not known: the replicas were not saturated"
     elif ceiling is not None and hardest.throughput_rps >= BUSY_SHARE * ceiling.rps:
         bottleneck = ceiling.what
     return Throughput(
@@ -110,7 +110,7 @@ def measured_throughput(service: str, calibrations: Sequence[Calibration], cores
 
 
 def learnt_throughput(service: str, fit: CapacityFit, slots: float) -> Throughput | None:
-    """From what was observed in daily work; None until that is enough."""
+    """Derive the throughput from daily work; None until the capacity is learnt."""
     capacity = fit.capacity(slots)
     if capacity is None:
         return None
@@ -121,7 +121,7 @@ def learnt_throughput(service: str, fit: CapacityFit, slots: float) -> Throughpu
 
 
 def _saturation(calibration: Calibration) -> tuple[float, float, float | None]:
-    """Requests a second with their interval; the upper end is None where none of the steps was saturated."""
+    """Return the saturation in requests per second, and its interval; its end is None when no step was saturated."""
     full = [step for step in calibration.steps if step.saturated and step.answered]
     if not full:
         most = max(step.throughput_rps for step in calibration.steps)
@@ -135,7 +135,7 @@ def _saturation(calibration: Calibration) -> tuple[float, float, float | None]:
 
 
 def _contention(found: Mapping[int, float]) -> float:
-    """σ by which each number's throughput falls behind that of the fewest; the mean where there are several."""
+    """Return the σ by which each number's throughput falls behind that of the fewest, or the mean σ of several."""
     fewest = min(found)
     sigmas = []
     for n, rps in found.items():
@@ -149,7 +149,7 @@ def _contention(found: Mapping[int, float]) -> float:
 
 
 def _ceilings(service: str, step: LoadStep, cores: Cores) -> list[Ceiling]:
-    """What was busy in that step besides the service's own replicas, and how much further it would go."""
+    """Return the ceilings of the shared resources that were busy in that step, extrapolated to full use."""
     found, used = [], sum(step.cpu_s.values()) / step.seconds
     if step.idle_cores is not None and used > 0:
         rps = step.throughput_rps * (1 + max(0.0, step.idle_cores) / used)
@@ -159,7 +159,9 @@ def _ceilings(service: str, step: LoadStep, cores: Cores) -> list[Ceiling]:
         if name in (service, GENERATOR) or cpu_s <= 0:
             continue
         taken = cpu_s / step.seconds
-        words = f"{name}, which every request passes and which uses {taken:.2f} of the {limit:g} cores it can use"
+        words = (
+            f"{name}, which every request passes through and which uses {taken:.2f} of the {limit:g} cores it can use"
+        )
         found.append(Ceiling(step.throughput_rps * limit / taken, words))
     return found
 

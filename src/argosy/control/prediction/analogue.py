@@ -1,11 +1,12 @@
-"""The highest load of the coming window, as a quantile of what followed moments at the same place of a period.
+"""Forecast of the highest load of the coming window, as a quantile of past rises at the same place of a period.
 
 Every `BIN_S` seconds b, in any unit of load: y = mean of 15 s, lev = mean of 60 s, w = ⌈(cold start + 15) ÷ 5⌉ bins,
-and once it is known E[b] = max(y over b … b + w + 1) − lev[b], the rise to come. Of each period P the forecast is lev
-plus the order statistic of {E[b − jP]} at rank ⌈q (m + 1)⌉, at most m; the period with the least pinball loss of late
-is used.
+and, once the window is over, the rise E[b] = max(y over b … b + w + 1) − lev[b]. For each period P the forecast is lev
+plus the order statistic of {E[b − jP]} at rank ⌈q (m + 1)⌉, at most m, where m is the number of known rises. The period
+with the least recent pinball loss is used.
 
-No look-ahead: only bins that are over count, jP ≥ w + 2, and a forecast is scored when its window has passed.
+The forecast never looks ahead: it uses only bins that are over (jP ≥ w + 2), and is scored only when its window is
+over.
 """
 
 from __future__ import annotations
@@ -23,12 +24,12 @@ DAY = 86_400 // BIN_S
 LOAD_BINS = 15 // BIN_S
 LEVEL_BINS = 60 // BIN_S
 PERIODS = tuple(minutes * 60 // BIN_S for minutes in (5, 15, 30, 60, 120, 1440))
-"""In bins. The last is a day, of which a week is remembered; of the others, a day."""
+"""Periods in bins. The last is a day, of which a week is remembered; for the others, a day is remembered."""
 REACH = (DAY, DAY, DAY, DAY, DAY, 7 * DAY)
 QUANTILE = 0.98
 LEAST_SCORES = 1440
 LEAST_BINS = DAY
-"""Nothing is forecast before that much is recorded."""
+"""Number of recorded bins before the first forecast."""
 DECAY = math.exp(-1 / DAY)
 LONGEST_WINDOW = 1024
 RING = 7 * DAY + LONGEST_WINDOW
@@ -37,7 +38,7 @@ Floats = npt.NDArray[np.float32]
 
 
 class Scores(msgspec.Struct):
-    """Pinball losses of each period, and of each of NAIVE_WINDOWS; discounted sums, and their weights."""
+    """Discounted sums of pinball losses, for each period and each of NAIVE_WINDOWS, and their weights."""
 
     loss: list[float] = msgspec.field(default_factory=lambda: [0.0] * len(PERIODS))
     covered: list[float] = msgspec.field(default_factory=lambda: [0.0] * len(PERIODS))
@@ -47,7 +48,7 @@ class Scores(msgspec.Struct):
 
 
 class WindowPeak(Judged, frozen=True, kw_only=True):
-    """What is expected of the window that begins now; judged by the windows of late."""
+    """Forecast of the highest load of the window that begins now, judged by recent windows."""
 
     peak: float
     period_s: int
@@ -55,7 +56,10 @@ class WindowPeak(Judged, frozen=True, kw_only=True):
 
 
 class Analogue:
-    """One series. Bins are numbered by wall time ÷ BIN_S, so that what keeps a clock is found again after a restart."""
+    """Forecaster of one series.
+
+    Bins are numbered by wall time ÷ BIN_S, so that patterns tied to the clock are found again after a restart.
+    """
 
     def __init__(self, cold_start_s: float = 10.0, quantile: float = QUANTILE, scores: Scores | None = None) -> None:
         self._quantile = quantile
@@ -83,17 +87,17 @@ class Analogue:
         )
 
     def recent(self) -> Floats:
-        """The last RING loads, oldest first; NaN where one is not known."""
+        """Return the last RING loads, oldest first; NaN where a load is not known."""
         oldest = ((self._last or 0) + 1) % RING
         return np.concatenate((self._loads[oldest:], self._loads[:oldest]))
 
     @property
     def window(self) -> int:
-        """In bins."""
+        """Length of the window in bins."""
         return self._window
 
     def fill(self, first: int, loads: npt.NDArray[np.floating]) -> None:
-        """Takes up bins recorded earlier, NaN where nothing was; replaces what was known."""
+        """Replace all bins with bins recorded earlier, NaN where nothing was recorded."""
         kept = np.where(np.isfinite(loads) & (loads >= 0), loads, np.nan).astype(np.float32)[-RING:]
         self._loads[:], self._rises[:], self._last, self._recorded = np.nan, np.nan, None, 0
         if not kept.size:
@@ -104,16 +108,19 @@ class Analogue:
         self._relabel()
 
     def plan_for(self, cold_start_s: float) -> None:
-        """Another window. The scores stay: which clock a load keeps depends little on how far ahead one looks."""
+        """Change the window to that of another cold start.
+
+        The scores stay, because the best period depends little on the length of the window.
+        """
         window = window_bins(cold_start_s)
         if window != self._window:
             self._window, self._offsets = window, _offsets(window)
             self._relabel()
 
     def add(self, bin_number: int, load: float) -> None:
-        """The mean load of a bin that is over; NaN, or anything that cannot be, where it is not known.
+        """Add the mean load of a bin that is over. NaN and impossible values count as not known.
 
-        A bin that is not newer than the last is passed over: the clock was set back.
+        A bin that is not newer than the last one is ignored: the clock was set back.
         """
         if self._last is not None and bin_number <= self._last:
             return
@@ -124,7 +131,7 @@ class Analogue:
         self._learn(bin_number - self._window - 1)
 
     def forecast(self) -> WindowPeak | None:
-        """For the window that begins after the last bin; None while too little is known."""
+        """Return the forecast for the window that begins after the last bin; None while too little is known."""
         if self._last is None or self._recorded < LEAST_BINS:
             return None
         level = self._level(self._last)
@@ -152,7 +159,7 @@ class Analogue:
         self._loads[at], self._rises[at], self._last = load, np.nan, bin_number
 
     def _learn(self, bin_number: int) -> None:
-        """The window that began at that bin has just passed: scores its forecasts, then stores its rise."""
+        """Score the forecasts for the window that began at that bin and is now over, then store its rise."""
         window = self._loads[np.arange(bin_number - LOAD_BINS + 1, bin_number + self._window + 2) % RING]
         means = _means(window, LOAD_BINS)
         level = self._level(bin_number)
@@ -175,14 +182,17 @@ class Analogue:
         self._rises[bin_number % RING] = rise
 
     def _highest_before(self, bin_number: int) -> list[float]:
-        """The highest mean of 15 s in each of NAIVE_WINDOWS, of what is known of them; that bin, the last, must be."""
+        """Return the highest known 15 s mean in each of NAIVE_WINDOWS up to that bin.
+
+        The bin must be the last one, and its load must be known.
+        """
         spans = naive_spans(self._window, BIN_S)
         first = bin_number - max(spans) - LOAD_BINS + 2
         means = _means(self._loads[np.arange(first, bin_number + 1) % RING], LOAD_BINS)
         return [float(np.nanmax(means[-span:])) for span in spans]
 
     def _rank(self, bin_number: int, period: int) -> float:
-        """The order statistic of that period's rises; NaN where there are none."""
+        """Return the order statistic of that period's rises; NaN when there are none."""
         alike = self._rises[(bin_number - self._offsets[period]) % RING]
         alike = alike[np.isfinite(alike)]
         count = len(alike)
@@ -195,7 +205,7 @@ class Analogue:
         return float(_means(self._loads[np.arange(bin_number - LEVEL_BINS + 1, bin_number + 1) % RING], LEVEL_BINS)[0])
 
     def _relabel(self) -> None:
-        """All rises at once, from the loads that are remembered."""
+        """Compute all rises again from the remembered loads."""
         if self._last is None:
             return
         bins = np.arange(self._last - RING + 1, self._last + 1) % RING
@@ -216,7 +226,7 @@ def window_bins(cold_start_s: float) -> int:
 
 
 def _offsets(window: int) -> list[npt.NDArray[np.int64]]:
-    """Of each period, how far back the moments lie that are alike and whose window was over before this one began."""
+    """Return, for each period, the offsets into the past of bins at the same place whose window was over before now."""
     return [
         np.array([o for o in range(period, reach + 1, period) if o >= window + 2], np.int64)
         for period, reach in zip(PERIODS, REACH, strict=True)
@@ -224,7 +234,7 @@ def _offsets(window: int) -> list[npt.NDArray[np.int64]]:
 
 
 def _means(values: Floats, length: int) -> Floats:
-    """Means of a sliding window; one value in three may be missing."""
+    """Return the means of a sliding window. At most a third of its values may be missing, else the mean is NaN."""
     windows = np.lib.stride_tricks.sliding_window_view(values, length)
     known = np.isfinite(windows)
     count = known.sum(1)
@@ -235,7 +245,7 @@ def _means(values: Floats, length: int) -> Floats:
 
 
 def _running_max(values: Floats, length: int) -> Floats:
-    """Maxima of a sliding window, by doubling; NaN where any value of it is missing."""
+    """Return the maxima of a sliding window, by doubling; NaN where any value of the window is missing."""
     maxima, covered = values, 1
     while covered < length:
         step = min(covered, length - covered)
@@ -244,5 +254,5 @@ def _running_max(values: Floats, length: int) -> Floats:
 
 
 def _pinball(error: float, quantile: float) -> float:
-    """`error` is what came less what was forecast."""
+    """Return the pinball loss. `error` is the actual value minus the forecast."""
     return max(quantile * error, (quantile - 1) * error)

@@ -1,4 +1,4 @@
-"""What is unusual: points outside median ± 2 MAD of a day, the season taken out where there is one. Pure."""
+"""Detection of anomalies: points outside median ± 2 MAD of a day, with the season removed if there is one. Pure."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from argosy.control.prediction.seasonality import Season
 DEVIATIONS = 2.0
 LEAST_POINTS = 72
 IN_A_ROW = 3
-"""So many points on the same side in a row: of single ones chance puts many outside."""
+"""Number of consecutive points on the same side that make an anomaly: chance puts many single points outside."""
 
 
 class Band(msgspec.Struct, frozen=True):
@@ -22,7 +22,7 @@ class Band(msgspec.Struct, frozen=True):
 
 
 def newest(points: Floats, first_minute: int, step_min: int, season: Season | None) -> Band | None:
-    """The newest known point against the day that `points` are of; None where too little is known."""
+    """Compare the newest known points with the day of `points`; None when too little is known."""
     minutes = first_minute + step_min * np.arange(len(points))
     shape = np.ones(len(points))
     if season is not None:

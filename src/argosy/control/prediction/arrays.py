@@ -1,4 +1,4 @@
-"""Values of a series as arrays: NaN stands for what is not known."""
+"""Values of a series as arrays, with NaN for values that are not known."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ Floats = npt.NDArray[np.float64]
 
 
 def known_means(rows: npt.NDArray[np.floating]) -> Floats:
-    """The mean of what is known in each row, shape (rows, points); NaN where nothing is."""
+    """Return the mean of the known values in each row, shape (rows, points); NaN when a row has none."""
     known = np.isfinite(rows)
     count = known.sum(1)
     total = np.where(known, rows, 0).sum(1, dtype=np.float64)

@@ -1,6 +1,7 @@
 """Ridge regression of the load some minutes ahead on means of its past and on its season. Pure.
 
-One regression for each horizon, fitted on days of minutes elsewhere (fitting.py), evaluated here in microseconds.
+There is one regression per horizon. It is fitted on days of minutes in another process (fitting.py) and evaluated here
+in microseconds.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from argosy.control.prediction.arrays import Floats
 from argosy.control.prediction.seasonality import Season
 
 SPANS_MIN = (1, 2, 3, 5, 10, 30, 120)
-"""Means over so many minutes are what the regression sees of the past."""
+"""Lengths in minutes of the means of the past that the regression uses."""
 PAST_MIN = max(SPANS_MIN)
 RIDGE = 3.0
 LEAST_ROWS = 360
@@ -22,11 +23,14 @@ MOST_ROWS = 7 * 1440
 class Regression(msgspec.Struct, frozen=True):
     horizon_min: int
     weights: list[float]
-    """Of the spans, then of the season now and then where there is one."""
+    """Weights of the spans, then of the season now and at the horizon when there is a season."""
     intercept: float
 
     def at(self, means: Floats, season: Season | None, bin_number: int) -> float:
-        """`means` are the `latest_means` at bin `bin_number`; NaN where too little is known."""
+        """Return the load at the horizon; NaN when too little is known.
+
+        Args: `means` are the `latest_means` at bin `bin_number`.
+        """
         features = means
         if season is not None:
             seasonal = (season.at(bin_number), season.at(bin_number + self.horizon_min))
@@ -37,7 +41,10 @@ class Regression(msgspec.Struct, frozen=True):
 
 
 def fit_regression(values: Floats, first_bin: int, season: Season | None, horizon_min: int) -> Regression | None:
-    """None where too little is known. Only pairs that lie within `values` are learnt from: no label is from later."""
+    """Fit the regression of one horizon; None when too little is known.
+
+    It learns only from pairs that lie within `values`, so no label is from later.
+    """
     first_bin += max(0, len(values) - MOST_ROWS)
     values, ahead = values[-MOST_ROWS:], horizon_min
     if len(values) <= PAST_MIN + ahead:
@@ -62,13 +69,13 @@ def fit_regression(values: Floats, first_bin: int, season: Season | None, horizo
 
 
 def latest_means(past: Floats) -> Floats:
-    """What all regressions see of the past, which ends now and has PAST_MIN minutes or more."""
+    """Return the features of the past that all regressions use. The past ends now and has at least PAST_MIN minutes."""
     latest: Floats = _spans(past[-PAST_MIN:])[-1]
     return latest
 
 
 def _spans(values: Floats) -> Floats:
-    """Shape (len − PAST_MIN + 1, spans): row i is what was known at minute PAST_MIN − 1 + i."""
+    """Return means of shape (len − PAST_MIN + 1, spans). Row i holds the means known at minute PAST_MIN − 1 + i."""
     known = np.isfinite(values)
     total = np.concatenate([[0.0], np.cumsum(np.where(known, values, 0.0))])
     count = np.concatenate([[0], np.cumsum(known)])

@@ -1,4 +1,4 @@
-"""Turns what is seen now and then into means of bins that are over, numbered by wall time ÷ step. Pure."""
+"""Binning of irregular samples into means of completed bins, numbered by wall time ÷ step. Pure."""
 
 from __future__ import annotations
 
@@ -7,16 +7,19 @@ from collections.abc import Mapping
 
 
 class Bins:
-    """Of one step. A clock that is set back yields nothing until it is where it was."""
+    """Bins of one step. After the clock is set back, no bin is returned until the clock reaches its earlier time."""
 
     def __init__(self, step_s: int) -> None:
         self.step_s = step_s
         self._bin: int | None = None
         self._sums: dict[str, list[float]] = {}
-        """Name → total, count."""
+        """Total and count by name."""
 
     def add(self, wall_s: float, values: Mapping[str, float | None]) -> tuple[int, dict[str, float]] | None:
-        """The bin that this look shows to be over, with the means of what was known in it; None while it lasts."""
+        """Add a sample.
+
+        Returns: the number of the bin that this sample shows to be over, with the means of its known values; else None.
+        """
         now, done = int(wall_s // self.step_s), None
         if self._bin is not None and now < self._bin:
             return None

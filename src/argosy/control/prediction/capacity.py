@@ -1,8 +1,9 @@
-"""What replicas can do, fitted to what was seen: requests in the service as a function of rate and replicas. Pure.
+"""Capacity of replicas, fitted to samples of the requests in the service at a rate and a number of replicas. Pure.
 
-L = λ s + λ Wq V, Wq of M/M/m by Sakasegawa's approximation, V = (Ca² + Cs²) ÷ 2 by Allen and Cunneen, m = slots × n ÷
-(1 + σ (n − 1) + κ n (n − 1)) by the Universal Scalability Law. s, slots, σ and κ are searched on a grid, V follows by
-least squares. Intervals hold what explains the samples nearly as well (profile likelihood, about 95 %).
+L = λ s + λ Wq V, with Wq of M/M/m by Sakasegawa's approximation, V = (Ca² + Cs²) ÷ 2 by Allen and Cunneen, and m =
+slots × n ÷ (1 + σ (n − 1) + κ n (n − 1)) by the Universal Scalability Law. s, slots, σ and κ are searched on a grid,
+and V follows by least squares. Intervals contain the values that explain the samples nearly as well (profile
+likelihood, about 95 %).
 """
 
 from __future__ import annotations
@@ -18,9 +19,12 @@ from argosy.control.scaling.observation import LEARNT_R2, LEARNT_SAMPLES, Capaci
 
 SLOTS = (1.0, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0, 16.0, 24.0, 32.0, 48.0, 64.0, 128.0)
 TIMES = np.geomspace(0.3, 1.5, 41)
-"""Service times tried, as shares of the mean time in service at the calmer half of the samples."""
+"""Service times to try, as shares of the mean time in service in the calmer half of the samples."""
 TIMES_STEP = float(TIMES[1] / TIMES[0])
-"""An interval reaches to the neighbours on the grid: what lies between two of its points cannot be told."""
+"""Factor by which an interval extends to the neighbours on the grid.
+
+Values between two points of the grid cannot be told apart.
+"""
 SIGMAS = (0.0, 0.02, 0.05, 0.1, 0.2, 0.4, 0.7)
 KAPPAS = (0.0, 0.002, 0.01, 0.05)
 FULLEST = 0.98
@@ -37,20 +41,20 @@ class CapacityFit(msgspec.Struct, frozen=True):
     slots: float = math.nan
     slots_low: float = math.nan
     slots_high: float | None = None
-    """None where so little queued that any larger number explains it as well."""
+    """Upper end of the interval; None when so little queued that any larger number explains the samples as well."""
     variability: float = 1.0
     """(Ca² + Cs²) ÷ 2."""
     sigma: float = 0.0
     kappa: float = 0.0
     replicas_seen: int = 0
-    """Different numbers of replicas among the samples; contention is not known from one."""
+    """Number of different replica counts among the samples. One count alone does not show contention."""
     r2: float = 0.0
     residual: float = math.nan
-    """Root mean square, in requests in flight."""
+    """Root mean square of the residuals, in requests in flight."""
 
     @property
     def why_not(self) -> str:
-        """Why it is not learnt; empty where it is."""
+        """Reason why the capacity is not learnt; empty when it is."""
         if self.samples < LEARNT_SAMPLES:
             return f"not learnt: {self.samples} of {LEARNT_SAMPLES} samples"
         if not self.r2 >= LEARNT_R2:
@@ -58,7 +62,11 @@ class CapacityFit(msgspec.Struct, frozen=True):
         return ""
 
     def capacity(self, slots: float) -> Capacity | None:
-        """For the policies; with the slots that are set where queueing has not shown them. None until learnt."""
+        """Return the capacity for the policies; None until it is learnt.
+
+        Where queueing has not shown the slots, the configured `slots` are used, or the lower end of the interval when
+        higher.
+        """
         if self.why_not:
             return None
         known = self.slots if self.slots_high is not None else max(slots, self.slots_low)
@@ -75,7 +83,10 @@ class _Tried:
 
 
 def fit_capacity(rates: Floats, in_flight: Floats, replicas: Floats) -> CapacityFit:
-    """Means of samples of some seconds each: requests a second, requests in the service, ready replicas."""
+    """Fit the capacity to samples, each a mean over some seconds.
+
+    Args: `rates` in requests per second, `in_flight` in requests in the service, `replicas` in ready replicas.
+    """
     sound = np.isfinite(rates) & np.isfinite(in_flight) & (rates > 0) & (in_flight > 0) & (replicas >= 1)
     rates, in_flight, replicas = (a[sound][-MOST_SAMPLES:] for a in (rates, in_flight, replicas))
     count, kinds = len(rates), len(np.unique(replicas)) if len(rates) else 0

@@ -1,4 +1,4 @@
-"""How long a service's replicas take to become ready, from the starts that were seen. Pure."""
+"""Time that a service's replicas take to become ready, learnt from observed starts. Pure."""
 
 from __future__ import annotations
 
@@ -11,15 +11,17 @@ from argosy.control.scaling.observation import COLD_START_S
 
 KEPT = 20
 PLANNED = 0.8
-"""The quantile that is planned with."""
+"""Quantile of the observed starts that planning uses."""
 
 
 class ColdStarts(msgspec.Struct, frozen=True):
     seen_s: tuple[float, ...] = ()
 
     def next(self, last_s: float) -> ColdStarts:
-        """`last_s` is what the last start took, as told at every look, NaN where none was seen; the same again is the
-        same start."""
+        """Add the duration of the latest start, which is reported at every look; NaN when no start was seen.
+
+        A repeated value is the same start and is not added again.
+        """
         if not math.isfinite(last_s) or last_s < 0 or self.seen_s[-1:] == (last_s,):
             return self
         return ColdStarts((*self.seen_s, last_s)[-KEPT:])

@@ -1,7 +1,7 @@
 """Bands around a forecast that keep their coverage: quantiles of past errors, at levels that adapt. Pure.
 
-Errors are divided by the size they had of late, so that quiet nights and busy days share one distribution; each side's
-level moves with every miss (adaptive conformal inference, Gibbs and Candès 2021).
+Errors are divided by their recent size, so that quiet nights and busy days share one distribution. The level of each
+side moves with every miss (adaptive conformal inference, Gibbs and Candès 2021).
 """
 
 from __future__ import annotations
@@ -18,15 +18,21 @@ import numpy as np
 COVERAGE = 0.95
 SIDE = (1 - COVERAGE) / 2
 STEP = 0.0005
-"""Of a level, with each miss. What comes of a forecast 10 min ahead is known 10 min late: in a burst all those minutes
-are missed, and with steps of 0.003 they would drive the level to the largest error ever, for hours."""
+"""Change of a level with each miss.
+
+The outcome of a forecast 10 min ahead is known 10 min later. In a burst, all those minutes are missed, and steps of
+0.003 would drive the level to the largest error ever, for hours.
+"""
 KEPT = 1440
 LEAST = 60
 SHORT_MIN, LONG_MIN = 60.0, 1440.0
-"""Of the two means that say how large errors are. An hour alone forgets what errors are while a series stands still:
-the first ones after that would be a million times as large as usual, and the band of the next day with them."""
+"""Time constants of the two means of the size of errors.
+
+A mean over an hour alone forgets the usual size while a series stands still. The first errors after that would be a
+million times the usual size, and would spoil the band of the next day.
+"""
 LARGEST = 100.0
-"""An error is no more than so many times as large as usual, whatever it was."""
+"""Limit of an error, in multiples of its usual size."""
 WIDEN = 0.01
 WIDEST = 8.0
 
@@ -36,13 +42,13 @@ Band = tuple[float, float]
 
 
 class Bands(msgspec.Struct, dict=True):
-    """Of one forecaster and horizon."""
+    """Band of one forecaster and horizon."""
 
     errors: bytes = b""
-    """Scaled, the newest last; at most KEPT, float32."""
+    """Scaled errors as float32, newest last; at most KEPT."""
     short: float = 0.0
     long: float = 0.0
-    """Mean absolute errors of late."""
+    """Recent mean absolute errors."""
     below: float = SIDE
     above: float = SIDE
     covered: int = 0
@@ -53,7 +59,7 @@ class Bands(msgspec.Struct, dict=True):
         return (self.short + self.long) / 2
 
     def around(self, point: float) -> Band | None:
-        """None until enough errors are known."""
+        """Return the band around a forecast; None until LEAST errors are known."""
         ordered, scale = self._ordered, self.scale
         if len(ordered) < LEAST or scale <= 0:
             return None
@@ -62,7 +68,7 @@ class Bands(msgspec.Struct, dict=True):
         return max(0.0, min(low, point)), max(high, point)
 
     def take(self, point: float, band: Band | None, value: float) -> None:
-        """What came of a forecast and its band, in the order of their times."""
+        """Learn the actual value of a forecast and its band. Values come in order of time."""
         error = value - point
         if band is not None:
             low, high = value < band[0], value > band[1]
@@ -88,14 +94,14 @@ class Bands(msgspec.Struct, dict=True):
 
     @functools.cached_property
     def _ordered(self) -> list[float]:
-        """The errors, the smallest first."""
+        """Errors in ascending order."""
         return sorted(np.frombuffer(self.errors, "<f4").tolist())
 
 
 class Stretch(msgspec.Struct):
-    """How much wider or narrower than others made it a band is, so that it keeps its coverage.
+    """Factors that widen or narrow a given band so that it keeps its coverage.
 
-    Each side's factor grows with a miss and shrinks otherwise, in the proportion of misses that is allowed.
+    The factor of each side grows with a miss and shrinks otherwise, in proportion to the allowed share of misses.
     """
 
     below: float = 1.0
@@ -115,7 +121,7 @@ class Stretch(msgspec.Struct):
 
 
 def _quantile(ordered: Sequence[float], level: float) -> float:
-    """Beyond the ends it grows with how far the level is beyond them."""
+    """Return the quantile of sorted values. Beyond the ends, it grows with the distance of the level from the end."""
     count = len(ordered)
     rank = level * (count + 1) - 1
     low = min(max(math.floor(rank), 0), count - 1)

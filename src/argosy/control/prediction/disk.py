@@ -1,4 +1,4 @@
-"""What blocks, away from the event loop: one thread, which does things in the order they were asked for."""
+"""Thread for blocking disk work. It does the work in the order in which it was submitted."""
 
 from __future__ import annotations
 
@@ -13,21 +13,24 @@ T = TypeVar("T")
 
 
 class DiskThread:
-    """What was asked for is done even when the one who asked is cancelled: nothing handed over is lost."""
+    """Thread that finishes all submitted work, even when the caller is cancelled, so that no submitted data is lost."""
 
     def __init__(self) -> None:
         self._executor = ThreadPoolExecutor(1, "prediction")
 
     async def do(self, work: Callable[[], T]) -> T:
-        """Raises: Unavailable, it is closed; and whatever `work` raises."""
+        """Run `work` in the thread and return its result.
+
+        Raises: Unavailable when the thread is closed; also every error of `work`.
+        """
         try:
             done = self._executor.submit(work)
         except RuntimeError as error:
-            raise Unavailable("The history is closed, because the controller stops; ask the next one.") from error
+            raise Unavailable("The history is closed because the controller is stopping; ask again later.") from error
         return await asyncio.shield(asyncio.wrap_future(done))
 
     async def close(self, last: Callable[[], None]) -> None:
-        """Does `last` after all that was asked for before, then takes no more."""
+        """Run `last` after all submitted work, then accept no more work."""
         try:
             done = self._executor.submit(last)
         except RuntimeError:

@@ -1,8 +1,8 @@
-"""Simple forecasters of a load in minutes: each sees the past only, and says one number for each horizon. Pure.
+"""Simple forecasters of a load in minutes. Each sees only the past and returns one number per horizon. Pure.
 
-| name     | says                                                                                         |
+| name     | forecast                                                                                     |
 |----------|----------------------------------------------------------------------------------------------|
-| last     | what was last; the naive forecast that all are measured against                              |
+| last     | the last value; the naive forecast that all are measured against                             |
 | ewma     | the exponential average of 5 min                                                             |
 | slow     | the exponential average of 20 min                                                            |
 | holt     | level and damped trend (Gardner and McKenzie 1985)                                           |
@@ -32,14 +32,14 @@ SEASONAL = "seasonal"
 
 
 class Fit(msgspec.Struct, frozen=True):
-    """What is learnt from days of a series, in another process."""
+    """Season and regressions learnt from days of a series, in another process."""
 
     season: Season | None = None
     regressions: list[Regression] = []
 
 
 class Smooth(msgspec.Struct):
-    """What the experts that need no history remember."""
+    """State of the experts that need no history."""
 
     ewma: float = math.nan
     slow: float = math.nan
@@ -58,10 +58,10 @@ class Smooth(msgspec.Struct):
 
 
 def say(past: Floats, bin_number: int, smooth: Smooth, fit: Fit, horizons_min: Sequence[int]) -> Floats:
-    """Shape (horizons, NAMES), never negative; NaN where an expert has nothing to say.
+    """Return the forecasts, shape (horizons, NAMES), never negative; NaN where an expert has no forecast.
 
     Args:
-        past: minutes up to and with `bin_number`, PAST_MIN or more.
+        past: minutes up to and including `bin_number`, at least PAST_MIN.
     """
     said = np.full((len(horizons_min), len(NAMES)), np.nan)
     said[:, 0], said[:, 1], said[:, 2] = past[-1], smooth.ewma, smooth.slow
@@ -80,7 +80,7 @@ def say(past: Floats, bin_number: int, smooth: Smooth, fit: Fit, horizons_min: S
 
 
 def _level(past: Floats, bin_number: int, season: Season | None) -> float:
-    """The load of late with the season taken out."""
+    """Return the recent load with the season removed."""
     if season is None:
         return math.nan
     recent = past[-LEVEL_MIN:]

@@ -1,4 +1,4 @@
-"""What is learnt from days of a series: its season and a regression for each horizon. Pure; takes milliseconds."""
+"""Fit to days of a series: its season and a regression for each horizon. Pure; takes milliseconds."""
 
 from __future__ import annotations
 
@@ -13,7 +13,10 @@ from argosy.control.prediction.seasonality import find_season
 
 
 def fit_load(values: npt.NDArray[np.float64], first_bin: int, horizons_min: Sequence[int]) -> Fit:
-    """`values` are minutes, NaN where one is not known; the first has the number `first_bin`."""
+    """Fit the season and the regressions.
+
+    Args: `values` are minutes, NaN where a value is not known; the first minute has the number `first_bin`.
+    """
     season = find_season(values, first_bin)
     fitted = (fit_regression(values, first_bin, season, ahead) for ahead in horizons_min)
     return Fit(season, [regression for regression in fitted if regression is not None])

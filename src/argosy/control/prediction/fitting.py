@@ -1,4 +1,7 @@
-"""Asks the fitting process, with a limit on its time. It lives for one round of fits and costs nothing between."""
+"""Client of the fitting process, with a time limit.
+
+The process lives for one round of fits and costs nothing in between.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +23,7 @@ log = logger("fitting")
 
 
 class Fitter:
-    """One round: an async context. A fit that is late or fails is None, and what was known before holds."""
+    """Async context of one round of fits. A late or failed fit returns None, and the previous fit stays in use."""
 
     def __init__(self, limit_s: float = LIMIT_S, module: str = "argosy.control.prediction.worker") -> None:
         self._limit_s = limit_s
@@ -40,7 +43,7 @@ class Fitter:
             async with asyncio.timeout(self._limit_s):
                 return await self._asked(request)
         except (TimeoutError, OSError, EOFError, msgspec.DecodeError) as error:
-            log.warning("not fitted; what was known before holds", reason=str(error) or type(error).__name__)
+            log.warning("fit failed, the previous fit stays in use", reason=str(error) or type(error).__name__)
             await self._end()
             return None
 

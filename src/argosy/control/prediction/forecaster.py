@@ -1,4 +1,4 @@
-"""The predictor of a fleet: an outlook for each service, its history in `control.db`, and the loop that fits."""
+"""Predictor of a fleet: an outlook for each service, their history in `control.db`, and the loop that fits."""
 
 from __future__ import annotations
 
@@ -32,17 +32,18 @@ from argosy.telemetry.logs import logger
 FIT_EVERY_S = 600.0
 SAVE_EVERY_S = 120.0
 MOST_LATE = 600
-"""Looks that wait while the past is taken up; the oldest are given up first."""
-RESTORING = "what earlier controllers recorded is being read"
+"""Number of observations that are buffered while the history is restored. The oldest are dropped first."""
+RESTORING = "restoring the history that earlier controllers recorded"
 
 log = logger("prediction")
 
 
 class Forecaster:
-    """All that touches the disk is done in a thread of its own; what the loop reads is replaced in one step.
+    """Predictor whose disk work is done in a separate thread. The loop's data is replaced in one step.
 
-    Until the past is taken up (`restore`, the first thing that `run` does) nothing is forecast, and looks wait.
-    Wall time is the monotonic clock laid on the wall time of the start: steps of the wall clock move nothing.
+    There is no forecast until the history is restored (`restore`, the first step of `run`); observations are buffered
+    until then. Wall time is the wall time at the start plus the elapsed monotonic time, so steps of the wall clock have
+    no effect.
     """
 
     def __init__(
@@ -56,7 +57,7 @@ class Forecaster:
         fitter: Callable[[], Fitter] = Fitter,
         on_failed: Callable[[Exception], object] = lambda error: None,
     ) -> None:
-        """`on_failed` is told of every fit that failed and of everything that could not be written."""
+        """Create a predictor. `on_failed` is called with the error of every failed fit and failed write."""
         self._services = services
         self._data_dir = history.folder
         self._history = history
@@ -71,11 +72,14 @@ class Forecaster:
         self._pending: dict[tuple[int, int], dict[str, float]] = {}
         self._outlooks = {name: self._new_outlook(name) for name in services}
         self._ticks: dict[str, Bins] = {}
-        """Of replicas, by what the names of their series begin with. Their ids are places, which are filled again."""
+        """Bins of replicas, by the prefix of their series names.
+
+        Replica ids are places that are reused, so the number is bounded.
+        """
         self._saved_s = clock()
 
     async def restore(self) -> None:
-        """Takes up what earlier controllers recorded and learnt. Raises nothing: it can be learnt again."""
+        """Restore what earlier controllers recorded and learnt. Raises nothing, because it can be learnt again."""
         wall_s = self._wall_s(self._clock())
         self._outlooks = await self._disk.do(lambda: {name: self._recalled(name, wall_s) for name in self._services})
         self._restored = True
@@ -83,13 +87,13 @@ class Forecaster:
             self.observe(*self._late.popleft())
 
     def _recalled(self, name: str, wall_s: float) -> Outlook:
-        """In the disk's thread; touches nothing that the loop reads."""
+        """Restore one outlook, in the disk thread. Touches nothing that the loop reads."""
         outlook = self._new_outlook(name)
         try:
             kept = self._history.recall(_key(name))
             outlook.restore(None if kept is None else kept[1], self._series, wall_s)
         except Exception as error:
-            log.warning("not restored", forecast=name, reason=str(error))
+            log.warning("forecast state not restored", forecast=name, reason=str(error))
         return outlook
 
     def _new_outlook(self, name: str) -> Outlook:
@@ -102,7 +106,7 @@ class Forecaster:
         self._outlooks[service].observe(seen, self._wall_s(now_s))
 
     def observe_replica(self, service: str, replica: str, values: Mapping[str, float], now_s: float) -> None:
-        """Is recorded, and nothing is foretold of it."""
+        """Record the values of a replica. Replicas have no forecast."""
         prefix = replica_series(service, replica)
         bins = self._ticks.get(prefix)
         if bins is None:
@@ -122,11 +126,11 @@ class Forecaster:
         return starts.planned_s if starts.seen_s else None
 
     def fitted(self, service: str) -> CapacityFit:
-        """Also where it is not good enough to be used."""
+        """Return the capacity fit, even when it is not good enough to be used."""
         return self._outlooks[service].fitted
 
     async def run(self) -> None:
-        """Takes up the past, then writes down what is over, and fits; until cancelled."""
+        """Restore the history, then write completed ticks and fit, until cancelled."""
         if not self._restored:
             await self.restore()
         fitted_s = self._clock() - FIT_EVERY_S + SAVE_EVERY_S
@@ -138,7 +142,7 @@ class Forecaster:
                 await self.fit()
 
     async def write(self) -> None:
-        """Ticks that are over go to the history. Never raises: a full disk must not stop prediction."""
+        """Write completed ticks to the history. Never raises: a full disk must not stop prediction."""
         kept: dict[str, bytes] = {}
         if self._clock() - self._saved_s >= SAVE_EVERY_S:
             self._saved_s = self._clock()
@@ -150,7 +154,7 @@ class Forecaster:
                 self._on_failed(error)
 
     async def fit(self) -> None:
-        """One round over all services that have anything to fit. Never raises."""
+        """Run one round of fits over all services that have data to fit. Never raises."""
         try:
             used, index = await self._disk.do(lambda: _measured(self._data_dir))
             number = int(self._wall_s(self._clock()) // COARSE_S)
@@ -162,11 +166,14 @@ class Forecaster:
                     if reply is not None:
                         outlook.take(reply)
         except Exception as error:
-            log.error("not fitted", exc_info=error)
+            log.error("fitting round failed", exc_info=error)
             self._on_failed(error)
 
     async def view(self, service: str | None = None) -> ForecastPage:
-        """Of one service or all. Raises: NotFound; Unavailable, it is closed."""
+        """Return the forecasts of one service or of all.
+
+        Raises: NotFound when there is no such service; Unavailable when the history is closed.
+        """
         if service is not None:
             self._check(service)
         wall_s = self._wall_s(self._clock())
@@ -185,13 +192,20 @@ class Forecaster:
         return ForecastPage(views, fleet)
 
     async def past(self, service: str, window_s: int, measure: str | None) -> HistoryPage:
-        """What was recorded. Raises: NotFound; InvalidRequest; Unavailable, it is closed."""
+        """Return the recorded history of a service.
+
+        Raises: NotFound when there is no such service; InvalidRequest when the window or measure is wrong; Unavailable
+        when the history is closed.
+        """
         self._check(service)
         wall_s = self._wall_s(self._clock())
         return await self._disk.do(lambda: history_of(self._series, service, window_s, measure, wall_s))
 
     async def ticks(self, service: str, measures: Collection[str], window_s: int) -> dict[str, Floats]:
-        """What was recorded in the ticks of the last `window_s`, NaN where nothing was. Raises: Unavailable."""
+        """Return the recorded ticks of the last `window_s`, NaN where nothing was recorded.
+
+        Raises: Unavailable when the history is closed.
+        """
         last = int(self._wall_s(self._clock()) // TICK_S) - 1
         first = last - window_s // TICK_S + 1
         return await self._disk.do(
@@ -200,10 +214,10 @@ class Forecaster:
 
     def _check(self, service: str) -> None:
         if service not in self._outlooks:
-            raise NotFound(f'There is no service "{service[:64]}"; there are {", ".join(self._outlooks)}.')
+            raise NotFound(f'There is no service "{service[:64]}"; choose one of {", ".join(self._outlooks)}.')
 
     async def close(self) -> None:
-        """Writes down what is known, after all that is being written. Never raises."""
+        """Write all data after the writes already submitted, then close the history. Never raises."""
         ticks, kept, wall_s = self._taken(), self._memories(), self._wall_s(self._clock())
 
         def last() -> None:
@@ -213,7 +227,7 @@ class Forecaster:
         await self._disk.close(last)
 
     def _record(self, step_s: int, number: int, values: Mapping[str, float]) -> None:
-        """All services' values of a tick are written together."""
+        """Queue values of a tick, so that the values of all services are written together."""
         self._pending.setdefault((step_s, number), {}).update(values)
 
     def _taken(self) -> Sequence[tuple[tuple[int, int], dict[str, float]]]:
@@ -221,7 +235,10 @@ class Forecaster:
         return sorted(pending.items())
 
     def _memories(self) -> dict[str, bytes]:
-        """Nothing before the past is taken up: what was learnt earlier must not be overwritten by nothing."""
+        """Return the state to save.
+
+        Returns nothing before the history is restored, so that learnt state is not overwritten.
+        """
         if not self._restored:
             return {}
         return {_key(name): outlook.memory() for name, outlook in self._outlooks.items()}
@@ -229,14 +246,14 @@ class Forecaster:
     def _put(
         self, ticks: Sequence[tuple[tuple[int, int], dict[str, float]]], kept: Mapping[str, bytes], wall_s: float
     ) -> Exception | None:
-        """In the disk's thread. Never raises. Returns: what went wrong."""
+        """Write ticks and state, in the disk thread, and return the error if one occurred. Never raises."""
         try:
             for (step_s, number), values in ticks:
                 self._series.record(step_s, number, values)
             for name, memory in kept.items():
                 self._history.remember(name, wall_s, memory)
         except Exception as error:
-            log.error("history not kept", reason=str(error))
+            log.error("writing the history failed", reason=str(error))
             return error
         return None
 
@@ -245,7 +262,7 @@ class Forecaster:
 
 
 def _measured(data_dir: Path) -> tuple[float, float]:
-    """Bytes used on the disk, and by the index."""
+    """Return the bytes used on the disk, and the bytes used by the index."""
     used = shutil.disk_usage(data_dir).used
     index = sum(f.stat().st_size for f in (data_dir / "shards").glob("**/*") if f.is_file())
     return float(used), float(index)

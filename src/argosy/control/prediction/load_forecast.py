@@ -1,4 +1,4 @@
-"""The forecast of one series in minutes: its past, its experts, and one mixture for each horizon."""
+"""Forecast of one series in minutes: its past, its experts, and one mixture per horizon."""
 
 from __future__ import annotations
 
@@ -21,7 +21,10 @@ RING = PAST_DAYS * 1440
 
 
 class LoadForecast:
-    """Bins are minutes of wall time. `fit` may be replaced at any time; what was said before stays said."""
+    """Forecast of one series.
+
+    Bins are minutes of wall time. `fit` may be replaced at any time; forecasts already made stay.
+    """
 
     def __init__(self, horizons_min: Sequence[int] = HORIZONS_MIN) -> None:
         self.horizons_min = tuple(horizons_min)
@@ -29,20 +32,20 @@ class LoadForecast:
         self.records = [Record() for _ in self.horizons_min]
         self.last_bin: int | None = None
         self.latest: list[Said | None] = [None for _ in self.horizons_min]
-        """Of each horizon, said after the last minute; None where that minute is not known."""
+        """Latest forecast of each horizon, made after the last minute; None when that minute is not known."""
         self._smooth = Smooth()
         self._values: Floats = np.full(2 * RING, np.nan)
-        """Twice as long as is kept, so that the past is always one slice."""
+        """Ring of twice the kept length, so that the past is always one slice."""
         self._end = PAST_MIN
         self._open: list[collections.deque[Said]] = [collections.deque() for _ in self.horizons_min]
 
     def fill(self, first: int, values: Floats) -> None:
-        """Takes up minutes recorded earlier, without scoring."""
+        """Add minutes recorded earlier, without scoring."""
         for offset, value in enumerate(values.tolist()):
             self._advance(first + offset, value)
 
     def add(self, bin_number: int, value: float) -> None:
-        """A minute that is over; NaN, or anything that cannot be, where it is not known. Older ones are passed over."""
+        """Add a minute that is over. NaN and impossible values count as not known; older minutes are ignored."""
         if self.last_bin is not None and bin_number <= self.last_bin:
             return
         sound = math.isfinite(value) and value >= 0
@@ -68,7 +71,7 @@ class LoadForecast:
         ]
 
     def past(self, length: int = RING) -> Floats:
-        """The newest minutes, PAST_MIN or more; NaN where one is not known."""
+        """Return the newest minutes, at least PAST_MIN; NaN where a value is not known."""
         return self._values[max(0, self._end - max(length, PAST_MIN)) : self._end]
 
     def _advance(self, bin_number: int, value: float) -> None:

@@ -1,4 +1,4 @@
-"""What is recorded of a service and of each of its replicas, and how it is read back."""
+"""Measures recorded for a service and for each of its replicas, and their reading."""
 
 from __future__ import annotations
 
@@ -27,26 +27,26 @@ MEASURES = (
     "ready",
     "replicas",
 )
-"""The last two are of a service only. What a replica is measured by: `recorded` in control/scaling/metering.py."""
+"""The last two exist for services only. Measures of a replica: `recorded` in control/scaling/metering.py."""
 LONGEST_S = 90 * 86_400
 MOST_POINTS = 1440
 FINE_KEPT_S = next(level.kept_s for level in LEVELS if level.step_s == TICK_S)
 
 
 def replica_series(service: str, replica: str) -> str:
-    """What the names of its series begin with."""
+    """Return the prefix of the series names of a replica."""
     return f"{service}/{replica}/"
 
 
 def history_of(series: Series, service: str, window_s: int, measure: str | None, wall_s: float) -> HistoryPage:
-    """The last `window_s` of a service and of those of its replicas of which anything is known. Reads the disk.
+    """Return the last `window_s` of a service, and of its replicas for which anything is known. Reads the disk.
 
-    Raises: InvalidRequest, `window_s` is above LONGEST_S or there is no such measure.
+    Raises: InvalidRequest when `window_s` is above LONGEST_S or there is no such measure.
     """
     if window_s > LONGEST_S:
-        raise InvalidRequest("window is above the 90 days that are kept; ask for less.", param="window")
+        raise InvalidRequest("window is above the 90 days of history that are kept; ask for less.", param="window")
     if measure is not None and measure not in MEASURES:
-        raise InvalidRequest(f"measure is none of {', '.join(MEASURES)}.", param="measure")
+        raise InvalidRequest(f"measure is none of {', '.join(MEASURES)}; correct it.", param="measure")
     names = MEASURES if measure is None else (measure,)
     step_s = TICK_S if window_s <= MOST_POINTS * TICK_S else COARSE_S
     joined = math.ceil(window_s / step_s / MOST_POINTS)
@@ -68,7 +68,7 @@ def history_of(series: Series, service: str, window_s: int, measure: str | None,
 
 
 def points_of(series: Series, name: str, step_s: int, first: int, last: int) -> Floats:
-    """Bins `first` to `last`; means of COARSE_S also of what was not yet turned into such."""
+    """Return bins `first` to `last`. Recent means of COARSE_S that are not yet written are computed from ticks."""
     points: Floats = series.read(name, step_s, first, last).astype(np.float64)
     if step_s != COARSE_S:
         return points
@@ -82,5 +82,5 @@ def points_of(series: Series, name: str, step_s: int, first: int, last: int) -> 
 
 
 def _short(value: float) -> float | None:
-    """Six digits: more are not kept. JSON has no NaN."""
+    """Round to six digits, because more are not stored, and return None for NaN, which JSON cannot express."""
     return float(f"{value:.6g}") if math.isfinite(value) else None

@@ -1,9 +1,8 @@
-"""Experts mixed quantile by quantile for one horizon, each with a band of its own; and a record of the error against
-naive.
+"""Mixture of experts for one horizon, quantile by quantile, and a record of its error against the naive forecast.
 
-The middle is the weighted mean of what the experts say, each end of the band that of the ends of the experts' bands. A
-band around the middle alone fails where errors are skewed: the expert that is best on most minutes is not the one that
-knows how bad the worst may be.
+The middle is the weighted mean of the experts' forecasts; each end of the band is the weighted mean of that end of the
+experts' bands. A band around the middle alone fails when errors are skewed: the expert that is best on most minutes is
+not the one that knows how large the worst error may be.
 """
 
 from __future__ import annotations
@@ -22,30 +21,30 @@ from argosy.control.prediction.weighting import HIGH, LEAST_SCORED, LOW, MEMORY_
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """One forecast, for the minute `bin_number`."""
+    """Forecast for the minute `bin_number`."""
 
     bin_number: int
     experts: Floats
-    """Shape (QUANTILES, NAMES); NaN where one has nothing to say."""
+    """Forecasts of the experts, shape (QUANTILES, NAMES); NaN where an expert has no forecast."""
     point: float
     band: Band | None
     weights: Floats
-    """Of the experts' points."""
+    """Weights of the experts' points."""
 
 
 class Record(msgspec.Struct):
-    """What the mixture has learnt, and discounted sums over the minutes that were scored."""
+    """State of the mixture, and discounted sums over the scored minutes."""
 
     weighting: Weighting = msgspec.field(default_factory=Weighting)
     alone: list[Bands] = msgspec.field(default_factory=lambda: [Bands() for _ in NAMES])
-    """The bands of each expert."""
+    """Band of each expert."""
     stretch: Stretch = msgspec.field(default_factory=Stretch)
     mixed: float = 0.0
     naive: float = 0.0
     scored: float = 0.0
 
     def say(self, bin_number: int, points: Floats) -> Said | None:
-        """`points` are the experts'; None where none speaks."""
+        """Return the mixture of the experts' `points`; None when no expert has a forecast."""
         experts = np.full((len(QUANTILES), len(NAMES)), np.nan)
         experts[MIDDLE] = points
         for i, point in enumerate(points.tolist()):
@@ -61,7 +60,7 @@ class Record(msgspec.Struct):
         return Said(bin_number, experts, point, band, weights[MIDDLE])
 
     def take(self, said: Said, value: float) -> None:
-        """What came of it, in the order of the times."""
+        """Learn the actual value of a forecast. Values come in order of time."""
         self.weighting.take(said.experts, value)
         for bands, (low, point, high) in zip(self.alone, said.experts.T.tolist(), strict=True):
             if math.isfinite(point):
@@ -75,5 +74,5 @@ class Record(msgspec.Struct):
 
     @property
     def trusted(self) -> bool:
-        """Whether it did better than the last value would have."""
+        """Whether the mixture had less error than the last value as forecast."""
         return self.scored >= LEAST_SCORED and self.mixed < self.naive

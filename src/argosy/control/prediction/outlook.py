@@ -1,4 +1,4 @@
-"""All that is expected of one service: fed with looks at it, asked by policies and by people."""
+"""Outlook of one service: learns from observations and provides forecasts to policies and views."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ Recorder = Callable[[int, int, Mapping[str, float]], None]
 
 
 class Memory(msgspec.Struct):
-    """What is kept of an outlook besides the history of its series."""
+    """Saved state of an outlook, besides the history of its series."""
 
     scores: Scores
     fit: Fit
@@ -42,10 +42,14 @@ class Memory(msgspec.Struct):
 
 
 class Outlook:
-    """The load is in Erlangs: requests that are being worked on, by rate × service time once that is learnt."""
+    """Outlook of one service.
+
+    The load is in erlangs, the requests being worked on: rate × service time once that is learnt, else requests in
+    flight.
+    """
 
     def __init__(self, service: str, slots: float, record: Recorder) -> None:
-        """`slots` are those that are set, for as long as none are learnt."""
+        """Create an outlook. `slots` are the configured slots, used until slots are learnt."""
         self.service = service
         self.minutes = LoadForecast()
         self._planned_s = COLD_START_S
@@ -56,15 +60,15 @@ class Outlook:
         self._record = record
         self._fine, self._ticks, self._minute = Bins(BIN_S), Bins(TICK_S), Bins(60)
         self.expected: WindowPeak | None = None
-        """Of the load in the window that begins now, in Erlangs."""
+        """Forecast of the highest load in the window that begins now, in erlangs."""
         self.spread: Spread = ()
-        """The same load as (probability, Erlangs); empty where nothing is expected, or what is cannot be trusted."""
+        """Distribution of the same load as (probability, erlangs); empty without a trusted forecast."""
         self.window: WindowFit | None = None
         self.last_bin = 0
         self._samples: collections.deque[tuple[float, float, float]] = collections.deque(maxlen=KEPT_SAMPLES)
 
     def observe(self, seen: Observation, wall_s: float) -> None:
-        """Values that are not known, or cannot be, leave a gap; nothing is put in their place."""
+        """Learn from an observation. Unknown and impossible values leave a gap; no value is substituted."""
         self.cold_starts = self.cold_starts.next(seen.cold_start_s)
         self._plan_for(self.cold_starts.planned_s)
         seen = seen.sound()
@@ -100,13 +104,16 @@ class Outlook:
             self.minutes.add(minute[0], minute[1].get("rate", math.nan))
 
     def _plan_for(self, cold_start_s: float) -> None:
-        """Another window costs a fit, until which nothing is trusted: not for a cold start that is nearly the same."""
+        """Change the window, unless the cold start is nearly the same.
+
+        After a change, forecasts are not trusted until the next fit.
+        """
         if abs(cold_start_s - self._planned_s) > REPLANNED * self._planned_s:
             self._planned_s = cold_start_s
             self.peak.plan_for(cold_start_s)
 
     def forecast(self, wall_s: float) -> Forecast | None:
-        """For the policies; None while nothing is known, and when what is known is too old."""
+        """Return the forecast for the policies; None while nothing is known or the latest bin is too old."""
         expected = self.expected
         if expected is None or wall_s // BIN_S - self.last_bin > STALE_BINS:
             return None
@@ -118,7 +125,7 @@ class Outlook:
         return self.fitted.capacity(self._slots)
 
     def slots(self) -> float:
-        """Of one replica: those that are learnt, else those that are set."""
+        """Return the slots of one replica: the learnt ones, else the configured ones."""
         capacity = self.capacity()
         return self._slots if capacity is None else capacity.slots
 
@@ -140,9 +147,9 @@ class Outlook:
         )
 
     def restore(self, written: bytes | None, history: Series, wall_s: float) -> None:
-        """Takes up what an earlier controller learnt and recorded.
+        """Restore what an earlier controller learnt and recorded.
 
-        Raises: msgspec.DecodeError, it is not from this version; then only the history was taken up.
+        Raises: msgspec.DecodeError when `written` is from another version; the history is restored all the same.
         """
         last = int(wall_s // BIN_S) - 1
         loads = history.read(f"{self.service}/load", BIN_S, last - RING + 1, last)
@@ -167,7 +174,7 @@ class Outlook:
                 self.peak.fill(last - RING + 1, loads)
 
     def _fill_minutes(self, history: Series, last: int) -> None:
-        """The rate by minutes: of the last days from ticks, of the weeks before from the means of five minutes."""
+        """Fill in the rate by minutes: recent days from ticks, the weeks before from means of five minutes."""
         name, first = f"{self.service}/rate", last - MINUTES + 1
         fine = history.read(name, TICK_S, first * 4, last * 4 + 3).reshape(-1, 4)
         coarse_first = first * 60 // COARSE_S
@@ -187,19 +194,23 @@ class Outlook:
         self.spread = self._spread()
 
     def _spread(self) -> Spread:
-        """By regression, where that is trusted. The analogues' one quantile tells nothing below it."""
+        """Return the distribution by regression, when it is trusted. The analogues know one quantile only."""
         fit = self.fit_in_use()
         if fit is not None and fit.trusted:
             return spread(fit, newest(self.peak.recent(), fit.window))
         return ()
 
     def fit_in_use(self) -> WindowFit | None:
-        """The regression, where it is of the window that is planned for."""
+        """Return the regression, if it was fitted for the current window."""
         fit = self.window
         return fit if fit is not None and fit.window == self.peak.window else None
 
     def _sample(self, tick: Mapping[str, float]) -> None:
-        """Concurrency by Little's law where the response time is known: a count at one moment is mostly chance."""
+        """Add a sample for the capacity fit.
+
+        Concurrency is computed by Little's law when the response time is known, because a count at one moment is mostly
+        chance.
+        """
         rate, ready = tick.get("rate"), tick.get("ready")
         if rate is None or ready is None or rate <= 0 or ready < 1 or ready != int(ready):
             return

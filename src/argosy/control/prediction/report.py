@@ -1,4 +1,4 @@
-"""What is expected, as people and tools read it."""
+"""Views of the forecasts for people and tools."""
 
 from __future__ import annotations
 
@@ -35,12 +35,15 @@ SHOWN_WEIGHT = 0.005
 
 
 def days_of(history: Series, service: str, wall_s: float) -> dict[str, Floats]:
-    """The last day of each series that is watched. Reads the disk."""
+    """Return the last day of each watched series. Reads the disk."""
     return {name: last_day(history, f"{service}/{name}", wall_s) for name in WATCHED}
 
 
 def service_view(outlook: Outlook, most: int, days: Mapping[str, Floats], wall_s: float) -> ForecastView:
-    """`most` replicas may run; `days` is from `days_of` at that time."""
+    """Return the view of a service.
+
+    Args: `most` is the maximum number of replicas; `days` is the result of `days_of` at that time.
+    """
     forecast = outlook.minutes
     season = forecast.fit.season
     horizons = [
@@ -83,8 +86,11 @@ def service_view(outlook: Outlook, most: int, days: Mapping[str, Floats], wall_s
 
 
 def _peak(outlook: Outlook, peak: WindowPeak) -> PeakView:
-    """With the record of the regression, whose spread scaling uses, where that is fitted to the window; else of the
-    analogues, which are shown then and not used."""
+    """Return the view of the window forecast.
+
+    The track record is that of the regression when it is fitted to the window, because scaling uses its distribution;
+    else that of the analogues, which are then shown but not used.
+    """
     judged: Judged = peak
     fit, slots = outlook.fit_in_use(), outlook.slots()
     if fit is not None:
@@ -101,7 +107,7 @@ def _peak(outlook: Outlook, peak: WindowPeak) -> PeakView:
 
 
 def fleet_saturation(history: Series, data_dir: Path, wall_s: float) -> list[SaturationView]:
-    """Disk, and the index within what is left of the disk. Reads the disk."""
+    """Return when the disk will be full, and when the index will fill the rest of the disk. Reads the disk."""
     usage = shutil.disk_usage(data_dir)
     found = []
     for what, name in (("disk_bytes", "fleet/disk_bytes"), ("index_bytes", "fleet/index_bytes")):
@@ -114,7 +120,7 @@ def fleet_saturation(history: Series, data_dir: Path, wall_s: float) -> list[Sat
 
 
 def last_day(history: Series, name: str, wall_s: float) -> Floats:
-    """Means of five minutes."""
+    """Return the means of five minutes of the last day."""
     last = int(wall_s // COARSE_S) - 1
     return points_of(history, name, COARSE_S, last - DAY_S // COARSE_S + 1, last)
 

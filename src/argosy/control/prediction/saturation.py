@@ -1,4 +1,7 @@
-"""When what grows will be full: the median slope of a day (Theil and Sen), which single jumps do not move. Pure."""
+"""Time until a growing quantity reaches its limit, by the median slope of a day (Theil and Sen). Pure.
+
+Single jumps do not change a median slope.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,10 @@ FURTHEST_S = 365 * 86_400.0
 
 
 def seconds_until(limit: float, points: npt.NDArray[np.float64], step_s: float) -> float | None:
-    """0 where it is full already; None where it does not grow, is further than a year off, or too little is known."""
+    """Return the seconds until the limit is reached; 0 when it is reached already.
+
+    Returns None when the series does not grow, when the limit is over a year away, or when too little is known.
+    """
     known = np.flatnonzero(np.isfinite(points))
     if len(known) < LEAST_POINTS or not np.isfinite(limit):
         return None

@@ -1,4 +1,4 @@
-"""Whether a series repeats itself, and how: found in its autocorrelation, refused under two cycles. Pure."""
+"""Detection of a season by autocorrelation, which needs at least two cycles. Pure."""
 
 from __future__ import annotations
 
@@ -13,31 +13,33 @@ STEP_MIN = 5
 SHORTEST_MIN = 30
 LEAST_CORRELATION = 0.2
 LEAST_PROMINENCE = 0.2
-"""What a peak of the autocorrelation must rise above the valley before it: a slow wander has no peak."""
+"""Least height of a peak of the autocorrelation above the valley before it. A slow drift has no such peak."""
 PASSED = 16
-"""A sixteenth of the period must lie behind a peak: the last lags of one that still rises are none."""
+"""A sixteenth of the period must lie behind a peak: the last lags of a rising autocorrelation are no peak."""
 NEARLY_AS_GOOD = 0.9
 SMOOTHING_MIN = 15
 PHASE_POINTS = 60
-"""Each minute of a profile is a mean of so many, from the minutes around it where there are fewer cycles; from no more
-than SMOOTHING_MIN. What was seen often enough keeps its edges."""
+"""Number of points that each minute of a profile averages.
+
+With fewer cycles, points come from the surrounding minutes, at most SMOOTHING_MIN. With many cycles, edges stay sharp.
+"""
 
 
 class Season(msgspec.Struct, frozen=True):
     period_min: int
     correlation: float
     profile: list[float]
-    """Of each minute of the period, counted from bin 0: the share of the mean load. Its mean is 1."""
+    """Share of the mean load in each minute of the period, counted from bin 0. The mean is 1."""
 
     def at(self, bin_number: int) -> float:
         return self.profile[bin_number % self.period_min]
 
 
 def find_season(values: Floats, first_bin: int) -> Season | None:
-    """The season of a series of minutes, NaN where one is not known; None where none is found.
+    """Return the season of a series of minutes, NaN where a value is not known; None when there is no season.
 
     Args:
-        first_bin: the number of the first minute, so that the profile keeps the clock.
+        first_bin: the number of the first minute, which ties the profile to the clock.
     """
     coarse = _coarse(values)
     known = np.isfinite(coarse)
@@ -61,7 +63,10 @@ def _coarse(values: Floats) -> Floats:
 
 
 def _autocorrelation(values: Floats) -> Floats:
-    """Of each lag up to half the length, so that two cycles or more were seen; corrected for the fewer pairs."""
+    """Return the autocorrelation at each lag up to half the length, so that at least two cycles were seen.
+
+    The result is corrected for the smaller number of pairs at long lags.
+    """
     size = len(values)
     spectrum = np.fft.rfft(values, 1 << (2 * size - 1).bit_length())
     products = np.fft.irfft(np.abs(spectrum) ** 2)[: size // 2 + 1]
@@ -72,7 +77,7 @@ def _autocorrelation(values: Floats) -> Floats:
 
 
 def _period(correlation: Floats) -> int | None:
-    """The shortest lag whose peak is nearly as high as the highest."""
+    """Return the shortest lag whose peak is nearly as high as the highest peak."""
     least = SHORTEST_MIN // STEP_MIN
     peaks = [
         lag

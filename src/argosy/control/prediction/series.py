@@ -1,8 +1,8 @@
 """Time series in `control.db`: many named series on common ticks, kept fine for days and coarse for months.
 
-A tick is one row with the values of all series, so that it costs one small write and is safe against kill -9 as soon as
-it is committed. Every CHUNK ticks of a step are turned round into one blob of float32 for each series: 4 bytes a point.
-NaN stands for what was not known.
+A tick is one row with the values of all series, so that it costs one small write and survives kill -9 once it is
+committed. Every CHUNK ticks of a step are transposed into one blob of float32 per series: 4 bytes per point. NaN marks
+values that were not known.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ import numpy.typing as npt
 from argosy.control.prediction.arrays import known_means
 
 CHUNK = 240
-"""Points in a blob: with the row's key it fills a quarter of a page."""
+"""Points in a blob. With the row's key, a blob fills a quarter of a page."""
 DAY_S = 86_400
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS series (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
@@ -40,7 +40,7 @@ Values = npt.NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True)
 class Level:
-    """Points of one step, how long they are kept, and the coarser step that their means go to."""
+    """Step of points, the time for which they are kept, and the coarser step that their means are written to."""
 
     step_s: int
     kept_s: int
@@ -48,11 +48,14 @@ class Level:
 
 
 LEVELS = (Level(5, 7 * DAY_S), Level(15, 3 * DAY_S, 300), Level(300, 90 * DAY_S))
-"""5 s is for the series of each service that the window's peak is learnt from."""
+"""Steps that are kept. The step of 5 s is for the series from which the window's peak is learnt."""
 
 
 class Series:
-    """Blocking, and quick: one row a tick, and a few hundred when a chunk is full. One thread at a time."""
+    """Store of time series. Calls block briefly: one row per tick, and a few hundred when a chunk is full.
+
+    Only one thread may use a store at a time.
+    """
 
     def __init__(self, data_dir: Path, levels: Sequence[Level] = LEVELS) -> None:
         path = data_dir / "control.db"
@@ -70,9 +73,9 @@ class Series:
 
     @classmethod
     def reading(cls, data_dir: Path) -> Series:
-        """Only to read, beside the controller that owns the file.
+        """Open the store read-only, beside the controller that owns the file.
 
-        Raises: sqlite3.Error, it cannot be opened or holds no series.
+        Raises: sqlite3.Error when the file cannot be opened or holds no series.
         """
         series = cls.__new__(cls)
         series._levels = {}
@@ -85,9 +88,11 @@ class Series:
         return series
 
     def record(self, step_s: int, bin_number: int, values: Mapping[str, float]) -> None:
-        """The values of a tick that is over; bin = wall time ÷ step. One recorded twice keeps the first of each.
+        """Record the values of a tick that is over; `bin_number` is wall time ÷ step.
 
-        Raises: sqlite3.Error, and nothing is recorded.
+        When a tick is recorded twice, the first value of each series stays.
+
+        Raises: sqlite3.Error; nothing is recorded then.
         """
         level = self._levels[step_s]
         self._db.execute("BEGIN IMMEDIATE")
@@ -102,7 +107,7 @@ class Series:
         self._db.execute("COMMIT")
 
     def read(self, name: str, step_s: int, first: int, last: int) -> Values:
-        """The points of bins `first` to `last`, both included; NaN where nothing is known."""
+        """Return the points of bins `first` to `last`, both included; NaN where a point is not known."""
         found: Values = np.full(max(0, last - first + 1), np.nan, np.float32)
         number = self._ids.get(name)
         if number is None or not found.size:
@@ -128,7 +133,10 @@ class Series:
         self._db.close()
 
     def _compact(self, level: Level, before: int) -> None:
-        """Turns the ticks before that bin into chunks, passes their means on, and drops what is too old."""
+        """Transpose the ticks before that bin into chunks and delete expired points.
+
+        The means of the ticks are written to the coarser step.
+        """
         step_s = level.step_s
         rows = self._db.execute(
             "SELECT bin, points FROM ticks WHERE step_s = ? AND bin < ? ORDER BY bin", (step_s, before)
@@ -187,7 +195,10 @@ class Series:
 
 
 def read_only(data_dir: Path) -> sqlite3.Connection:
-    """The controller's database, to read beside it. Raises: sqlite3.Error."""
+    """Open the controller's database read-only, beside the controller.
+
+    Raises: sqlite3.Error when the file cannot be opened.
+    """
     return sqlite3.connect(f"{(data_dir / 'control.db').absolute().as_uri()}?mode=ro", uri=True)
 
 

@@ -1,7 +1,7 @@
-"""What each expert's word counts for: exponential weights in the discounted pinball loss, relative to the best's.
+"""Weights of the experts: exponential in the discounted pinball loss, relative to that of the best expert.
 
-One weight for each quantile and expert: who knows best where the middle will be is not who knows best how far up it may
-go (Berrisch and Ziel 2023 weight the experts of a distribution by quantile, too).
+Each quantile and expert has its own weight: the expert that forecasts the middle best is not the one that forecasts the
+upper end best (Berrisch and Ziel 2023 also weight the experts of a distribution by quantile).
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ QUANTILES = (SIDE, 0.5, 1 - SIDE)
 LOW, MIDDLE, HIGH = range(len(QUANTILES))
 MEMORY_MIN = 1440.0
 ETA = 40.0
-"""An expert 5 % worse than the best has e^−2 of its weight."""
+"""An expert whose loss is 5 % worse than the best has e^−2 of its weight."""
 LEAST_SCORED = 60.0
 NEW = 1e-3
-"""The weight given before it was scored to an expert that has just begun to speak."""
+"""Weight of a new expert before it is scored."""
 
 _LEVELS = np.array(QUANTILES)[:, None]
 
@@ -33,13 +33,16 @@ def _nothing() -> list[list[float]]:
 
 
 class Weighting(msgspec.Struct):
-    """Discounted sums over the minutes that were scored, of each of QUANTILES and NAMES; so are all arrays here."""
+    """Discounted sums over the scored minutes. All arrays have the shape (QUANTILES, NAMES)."""
 
     loss: list[list[float]] = msgspec.field(default_factory=_nothing)
     seen: list[list[float]] = msgspec.field(default_factory=_nothing)
 
     def weights(self, said: Floats) -> Floats:
-        """0 for those with nothing to say (NaN); of each quantile they sum to 1 unless none speaks."""
+        """Return the weights: 0 for experts without a forecast (NaN).
+
+        For each quantile the weights sum to 1, unless no expert has a forecast.
+        """
         speaking, seen = np.isfinite(said), np.array(self.seen)
         mean = np.array(self.loss) / np.maximum(seen, 1e-9)
         judged = speaking & (seen >= LEAST_SCORED)
@@ -53,7 +56,7 @@ class Weighting(msgspec.Struct):
         return weights
 
     def take(self, said: Floats, value: float) -> None:
-        """What came of what the experts said, in the order of their times."""
+        """Learn the actual value of the experts' forecasts. Values come in order of time."""
         decay, speaking = math.exp(-1 / MEMORY_MIN), np.isfinite(said)
         losses = np.where(speaking, pinball(value - np.where(speaking, said, value)), 0.0)
         self.loss = (np.array(self.loss) * decay + losses).tolist()
@@ -61,6 +64,6 @@ class Weighting(msgspec.Struct):
 
 
 def pinball(errors: npt.NDArray[np.float64]) -> Floats:
-    """The loss of each error, what came less what was said; of each of QUANTILES in rows."""
+    """Return the pinball loss of each error, the actual value minus the forecast, with one row per quantile."""
     losses: Floats = np.maximum(_LEVELS * errors, (_LEVELS - 1) * errors)
     return losses

@@ -1,10 +1,11 @@
-"""What the highest load of the coming window may be, as a spread: a ridge regression, and the residuals it left.
+"""Distribution of the highest load of the coming window: a ridge regression and the residuals that it left.
 
-In the root of the load, where the noise of counts is alike at all levels, the window's highest 15 s mean is regressed
-on means of 15 s to 2 h, on highs of 5 min to 1 h, and on what the days before had at that time. Around that value stand
-the quantiles of the residuals of the last four days, each in units of how large residuals were of late (means of an
-hour and of 12 hours). All of it is fitted from windows that are over. One high quantile says less to scaling than the
-spread: whether a load that comes once in a hundred windows is worth a replica depends on how far above it lies.
+The regression works on the square root of the load, in which the noise of counts is alike at all levels. It regresses
+the window's highest 15 s mean on means of 15 s to 2 h, on maxima of 5 min to 1 h, and on the load at that time on the
+days before. Around the result lie the quantiles of the residuals of the last four days, each divided by the recent size
+of residuals (means over an hour and 12 hours). Everything is fitted from windows that are over. A single high quantile
+tells scaling less than the distribution: whether a load that comes once in a hundred windows is worth a replica depends
+on how far above the rest it lies.
 """
 
 from __future__ import annotations
@@ -23,11 +24,11 @@ HIGHS_S = (300, 900, 3600)
 PROFILE = 600 // BIN_S
 DAYS = 7
 EVERY = 60 // BIN_S
-"""Rows are fitted on one window a minute."""
+"""Rows are fitted on one window per minute."""
 RIDGE = 1.0
 SPREAD_ROWS = 4 * DAY // EVERY
 SHORT, LONG = 60, 720
-"""Rows, of the two means that say how large residuals are of late."""
+"""Lengths in rows of the two means of the recent size of residuals."""
 TAIL = (0.985, 0.992, 0.996, 0.999)
 BODY = 47
 LEVELS = np.array([*(np.arange(BODY) + 0.5) / (BODY + 1), *TAIL])
@@ -36,24 +37,26 @@ LEAST_ROWS = 720
 SCORED = 0.98
 
 Spread = tuple[tuple[float, float], ...]
-"""(probability, Erlangs)."""
+"""Pairs of probability and load in erlangs."""
 Bins = npt.NDArray[np.int64]
 
 
 class WindowFit(Judged, frozen=True, kw_only=True):
-    """Judged on the last quarter of the history, fitted on the rest; in Erlangs."""
+    """Fitted regression, in erlangs. It is judged on the last quarter of the history after a fit on the rest."""
 
     window: int
-    """Bins that the window has."""
+    """Length of the window in bins."""
     weights: list[float]
     quantiles: list[float]
-    """Of LEVELS, of residuals ÷ scale."""
+    """Quantiles at LEVELS of residuals ÷ scale."""
     scale: float
 
 
 def design(loads: Floats, at: Bins, window: int) -> Floats:
-    """One row for each bin of `at`: what is known when that bin is over. Shape (len(at), features); NaN where the level
-    is not known."""
+    """Return one row of features per bin of `at`: values known when that bin is over.
+
+    Returns: shape (len(at), features); NaN where the level is not known.
+    """
     known = np.isfinite(loads)
     totals = np.concatenate(([0.0], np.cumsum(np.where(known, loads, 0.0))))
     counts = np.concatenate(([0], np.cumsum(known)))
@@ -78,7 +81,10 @@ def design(loads: Floats, at: Bins, window: int) -> Floats:
 
 
 def newest(loads: npt.NDArray[np.floating], window: int) -> Floats:
-    """The row of the last bin alone, from the parts of the week that it is made of: in a small part of the time."""
+    """Return the row of the last bin alone.
+
+    It is computed only from the parts of the week that it needs, which is much faster than `design`.
+    """
     level = _mean_of(loads[-LOAD_BINS:], LOAD_BINS)
     if math.isnan(level):
         return np.full(3 + len(MEANS_S) + len(HIGHS_S), np.nan)
@@ -98,7 +104,7 @@ def newest(loads: npt.NDArray[np.floating], window: int) -> Floats:
 
 
 def _mean_of(loads: npt.NDArray[np.floating], length: int) -> float:
-    """Of what is known of `length` bins; NaN where that is less than half."""
+    """Return the mean of the known values among `length` bins; NaN when at most half are known."""
     known = loads[np.isfinite(loads)]
     return max(0.0, float(known.sum(dtype=np.float64)) / len(known)) if 2 * len(known) > length else math.nan
 
@@ -108,7 +114,7 @@ def _known(*values: float) -> float:
 
 
 def targets(loads: Floats, at: Bins, window: int) -> Floats:
-    """The root of the highest 15 s mean from each bin to `window + 1` after it; NaN where it is not over or known."""
+    """Return the root of the highest 15 s mean from each bin to `window + 1` after it; NaN unless over and known."""
     smooth, ends = _smooth(loads), at + window + 1
     found = np.full(len(at), np.nan)
     over = ends < len(loads)
@@ -117,7 +123,7 @@ def targets(loads: Floats, at: Bins, window: int) -> Floats:
 
 
 def fit_window(loads: Floats, window: int) -> WindowFit | None:
-    """`loads` by bins of BIN_S, the last one just over. None while too little is known."""
+    """Fit the regression to `loads` by bins of BIN_S, of which the last just ended. None while too little is known."""
     if np.isfinite(loads).sum() < LEAST_BINS:
         return None
     at = np.arange(len(loads) - window - 2, 0, -EVERY)[::-1]
@@ -145,7 +151,7 @@ def fit_window(loads: Floats, window: int) -> WindowFit | None:
 
 
 def scales(residuals: Floats) -> Floats:
-    """How large residuals were until each row, by exponential means of their squares. Rows are a minute apart."""
+    """Return the size of residuals up to each row, by exponential means of their squares. Rows are a minute apart."""
     short = long = float(np.mean(residuals[:SHORT] ** 2))
     found = np.empty(len(residuals))
     for i, square in enumerate((residuals**2).tolist()):
@@ -156,7 +162,7 @@ def scales(residuals: Floats) -> Floats:
 
 
 def spread(fit: WindowFit, row: Floats) -> Spread:
-    """(probability, Erlangs) of the highest load of the window; empty where the level is not known."""
+    """Return pairs of probability and erlangs of the highest load of the window; empty when the level is not known."""
     middle = float(row @ np.array(fit.weights))
     if not math.isfinite(middle):
         return ()
@@ -165,7 +171,7 @@ def spread(fit: WindowFit, row: Floats) -> Spread:
 
 
 def _fitted(rows: Floats, came: Floats) -> tuple[Floats, Floats, float]:
-    """Weights, residuals ÷ their scale, and the scale now."""
+    """Return the weights, the residuals ÷ their scale, and the present scale."""
     weights: Floats = np.linalg.solve(rows.T @ rows + RIDGE * np.eye(rows.shape[1]), rows.T @ came).astype(np.float64)
     residuals = came - rows @ weights
     scale = scales(residuals)
@@ -174,7 +180,7 @@ def _fitted(rows: Floats, came: Floats) -> tuple[Floats, Floats, float]:
 
 
 def _smooth(loads: Floats) -> Floats:
-    """The mean of 15 s up to each bin; NaN where it is not known."""
+    """Return the mean of 15 s up to each bin; NaN where it is not known."""
     known = np.isfinite(loads)
     totals = np.concatenate(([0.0], np.cumsum(np.where(known, loads, 0.0))))
     counts = np.concatenate(([0], np.cumsum(known)))
@@ -182,7 +188,7 @@ def _smooth(loads: Floats) -> Floats:
 
 
 def _mean(totals: Floats, counts: npt.NDArray[np.integer], at: Bins, length: int) -> Floats:
-    """Of the `length` bins up to each of `at`, of what is known of them; NaN where that is less than half."""
+    """Return the mean of the known values in the `length` bins up to each of `at`; NaN when at most half are known."""
     ends, begins = np.clip(at + 1, 0, len(totals) - 1), np.clip(at + 1 - length, 0, len(totals) - 1)
     count = counts[ends] - counts[begins]
     means: Floats = np.where(2 * count > length, (totals[ends] - totals[begins]) / np.maximum(count, 1), np.nan)
@@ -190,7 +196,7 @@ def _mean(totals: Floats, counts: npt.NDArray[np.integer], at: Bins, length: int
 
 
 def _highest(values: Floats, at: Bins, length: int) -> Floats:
-    """Of the `length` values up to each of `at`."""
+    """Return the highest of the `length` values up to each of `at`."""
     if len(at) == 1:
         return np.array([values[max(0, int(at[0]) + 1 - length) : int(at[0]) + 1].max()])
     found, covered = values, 1

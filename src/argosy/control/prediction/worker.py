@@ -1,6 +1,6 @@
-"""The process that fits: one request after another from standard input, answers to standard output.
+"""Process that fits: it reads requests from standard input and writes replies to standard output, one after another.
 
-Started as `python -m argosy.control.prediction.worker`. It may be killed at any time, and ends with its parent.
+It is started as `python -m argosy.control.prediction.worker`. It may be killed at any time, and ends with its parent.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ NICENESS = 10
 
 class FitRequest(msgspec.Struct):
     minutes: bytes
-    """float64, NaN where one is not known."""
+    """Minutes as float64, NaN where a value is not known."""
     first_bin: int
     horizons_min: list[int]
     samples: bytes
-    """float64, three a sample: rate, requests in the service, ready replicas."""
+    """Samples of three float64: rate, requests in the service, ready replicas."""
     loads: bytes = b""
-    """float32, Erlangs in the last bins of BIN_S; NaN where one is not known."""
+    """Loads as float32, in erlangs, in the last bins of BIN_S; NaN where a value is not known."""
     window: int = 0
-    """Bins ahead that the highest load is asked of."""
+    """Length in bins of the window whose highest load is forecast."""
 
 
 class FitReply(msgspec.Struct):

@@ -1,4 +1,4 @@
-"""How policies say what they decided, within bounds. Pure."""
+"""Construction of policy decisions within bounds. Pure."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from argosy.control.scaling.observation import Observation
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """Everything about a service that is not observed."""
+    """Settings of a service's scaling: everything that is not observed."""
 
     min_instances: int = 1
     max_instances: int = 10
     settings: ScalingSettings = field(default_factory=ScalingSettings)
     slo: SloSettings = field(default_factory=SloSettings)
     look_s: float = 2.0
-    """Time between two looks: no policy decides more often, whatever its own interval is."""
+    """Time between two looks. No policy decides more often, whatever its own interval is."""
 
     def bounded(self, replicas: int) -> int:
         return max(self.min_instances, min(self.max_instances, replicas))
@@ -35,7 +35,7 @@ def decided(
     calm_s: float = 0.0,
     binding: str = "",
 ) -> Decision:
-    """`wanted` replicas for that reason, as far as the bounds allow."""
+    """Return a decision for `wanted` replicas, clamped to the bounds."""
     target = rule.bounded(wanted)
     if target == seen.replicas:
         action = Action.NONE
@@ -56,12 +56,15 @@ def held(
     calm_s: float = 0.0,
     binding: str = "",
 ) -> Decision:
-    """Nothing changes, whatever the bounds say."""
+    """Return a decision that changes nothing, whatever the bounds are."""
     return Decision(Action.NONE, seen.replicas, reason, dict(metrics or {}), calm_s, binding)
 
 
 def out_of_bounds(seen: Observation, rule: Rule) -> Decision | None:
-    """What runs outside its bounds (they were changed) is brought back at once; that needs no metric."""
+    """Return a decision that brings the count back within its bounds after they changed; None when it is within them.
+
+    This decision needs no metrics.
+    """
     if rule.min_instances <= seen.replicas <= rule.max_instances:
         return None
     bound = "min" if seen.replicas < rule.min_instances else "max"
@@ -70,7 +73,7 @@ def out_of_bounds(seen: Observation, rule: Rule) -> Decision | None:
 
 
 def recommendation(decision: Decision) -> str:
-    """What the operator can do about it; empty where there is nothing to do."""
+    """Return what the operator can do about the decision; empty when nothing is needed."""
     if decision.reason is Reason.HOST_FULL or "host_full" in decision.binding:
         return decision.binding
     if decision.reason is Reason.AT_MAXIMUM:
@@ -78,5 +81,5 @@ def recommendation(decision: Decision) -> str:
     if decision.reason is Reason.START_FAILING:
         return f"Correct what keeps replicas from starting: {decision.binding}"
     if decision.reason is Reason.STEP_DID_NOT_HELP:
-        return f"Look for what the replicas share: {decision.binding}."
+        return f"Find the bottleneck that the replicas share: {decision.binding}."
     return ""

@@ -1,6 +1,6 @@
-"""What stands between a decision and its execution: the operator, failing starts, learnt limits, the host. Pure.
+"""Checks between a decision and its execution: the operator, failing starts, learnt limits, the host. Pure.
 
-Only growth is ever refused here. Nothing is scaled past what the platform can give.
+`restrained` refuses only growth. The fleet never grows past the capacity of the platform.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ SPARE_MEMORY_SHARE = 0.05
 
 @dataclass(frozen=True, slots=True)
 class Host:
-    """What the platform has and what is used of it, and what one more replica of the service would take."""
+    """Capacity of the platform, its use, and the needs of one more replica of the service."""
 
     cores: float
     cores_used: float
@@ -30,7 +30,7 @@ class Host:
     replica_memory_bytes: int = 0
 
     def room(self) -> int:
-        """How many more replicas of the service fit."""
+        """Return how many more replicas of the service fit."""
         by_memory = by_cores = math.inf
         if self.replica_memory_bytes > 0:
             free_bytes = self.memory_bytes * (1 - SPARE_MEMORY_SHARE) - self.memory_used_bytes
@@ -40,18 +40,18 @@ class Host:
         return max(0, int(min(by_memory, by_cores, 10**6)))
 
     def full(self) -> str:
-        """What there is too little of, and what to do."""
+        """Return which resource is short, and what to do."""
         gib = 2**30
         return (
             f"{self.cores_used:.1f} of {self.cores:g} cores and {self.memory_used_bytes / gib:.1f} of "
-            f"{self.memory_bytes / gib:.1f} GiB are used or asked for, and one more replica takes "
+            f"{self.memory_bytes / gib:.1f} GiB are used or reserved, and one more replica takes "
             f"{self.replica_cores:.1f} cores and {self.replica_memory_bytes / gib:.2f} GiB: use a larger host or a "
             "cluster, or free some of this one"
         )
 
 
 def overridden(decision: Decision, seen: Observation, override: Override, rule: Rule) -> Decision:
-    """The operator's number instead of the policy's, as far as the bounds allow, which may have changed since."""
+    """Return the decision for the operator's number instead of the policy's, clamped to the present bounds."""
     target = rule.bounded(override.replicas)
     count = override.replicas
     why = f"{count} replica{'' if count == 1 else 's'} by hand; the policy would have {decision.target_instances}"
@@ -68,7 +68,7 @@ def towards(replicas: int, target: int) -> Action:
 
 
 def limited(decision: Decision, seen: Observation, ceiling: int | None, least: int) -> Decision:
-    """Not beyond the number past which more replicas did not help lately."""
+    """Limit the decision to the number above which more replicas did not help lately."""
     if ceiling is None or decision.target_instances <= max(ceiling, least) or decision.action is Action.SCALE_DOWN:
         return decision
     if decision.reason is Reason.METRICS_MISSING:
@@ -83,10 +83,10 @@ def limited(decision: Decision, seen: Observation, ceiling: int | None, least: i
 
 
 def restrained(decision: Decision, seen: Observation, failing: str, host: Host) -> Decision:
-    """Not while what was asked for before does not start, and not past what the host has room for.
+    """Stop growth while earlier replicas fail to start, and limit it to the room on the host.
 
     Args:
-        failing: why replicas that were asked for do not run; empty where all do.
+        failing: why desired replicas do not run; empty when all run.
     """
     if decision.action is not Action.SCALE_UP:
         return decision

@@ -1,8 +1,8 @@
-"""Turns what replicas count and what their platform measures into an observation of a service.
+"""Conversion of replica counters and platform measurements into an observation of a service.
 
-Counters become rates between two probes of the same process. A counter that falls, or another pid, is a replica that
-began anew: it reports nothing until two probes of it are known. A program that is not built from our kit counts nothing
-for us; only its CPU and memory are known.
+Counters become rates between two probes of the same process. A counter that falls, or another pid, means that the
+replica restarted: it has no rates until two probes of it are known. A program that does not use the service kit sends
+no counters; only its CPU and memory are known.
 """
 
 from __future__ import annotations
@@ -14,27 +14,27 @@ from argosy.contracts.fleet import Load
 from argosy.control.scaling.observation import Observation
 
 ERRORS_S = 30.0
-"""Time constant of the share of requests that failed."""
+"""Time constant of the share of failed requests."""
 LEAST_ENDED = 20.0
 
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One replica as it was last seen. `load` is None where it cannot be known."""
+    """Latest sample of one replica. `load` is None when it is not known."""
 
     pid: int | None
     at_s: float
-    """When it said so."""
+    """Time of the load report."""
     load: Load | None
     cpu_s: float | None
-    """CPU time of its process so far."""
+    """CPU time of the replica's process so far."""
     cpu_at_s: float
     memory_bytes: int | None
 
 
 @dataclass(frozen=True, slots=True)
 class Rates:
-    """One replica between its last two probes."""
+    """Rates of one replica between its last two probes."""
 
     at_s: float
     load: Load
@@ -46,7 +46,7 @@ class Rates:
 
     @property
     def response_s(self) -> float:
-        """What a replica says is of the requests that ended last; without any it would stand for ever."""
+        """Reported response time of the latest requests; 0 when idle, since the report would otherwise never change."""
         if self.ended_rps <= 0 and self.load.in_flight == 0:
             return 0.0
         return self.load.latency_ms / 1000
@@ -54,7 +54,7 @@ class Rates:
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """Requests that ended of late, in all and those that failed: sums that fade."""
+    """Recently ended requests, all and failed: sums with exponential decay."""
 
     count: float = 0.0
     failed: float = 0.0
@@ -68,7 +68,7 @@ class Ended:
 
 @dataclass(frozen=True, slots=True)
 class Meter:
-    """What is known of one replica. Pure: `next` makes the following one."""
+    """Measurements of one replica. Pure: `next` returns the following meter."""
 
     last: Sample | None = None
     rates: Rates | None = None
@@ -92,7 +92,10 @@ class Meter:
         return Meter(sample, rates, cores, ended)
 
     def is_known(self, now_s: float, stale_s: float) -> bool:
-        """Whether anything fresh enough to decide on is known: its load, or at least its CPU."""
+        """Return whether the data is fresh enough for a decision.
+
+        The load must be known, or at least the CPU of a replica that reports no load.
+        """
         if self.last is None or now_s - self.last.at_s > stale_s:
             return False
         return self.rates is not None or (self.last.load is None and self.cpu_cores is not None)
@@ -128,11 +131,11 @@ def combined(
     memory_limit_bytes: int,
     cold_start_s: float,
 ) -> Observation:
-    """The service as a whole.
+    """Return the observation of the whole service.
 
     Args:
-        meters: of its ready replicas.
-        replicas: asked for, whether they run or are starting.
+        meters: the meters of its ready replicas.
+        replicas: desired replicas, running or starting.
     """
     known = [meter for meter in meters if meter.is_known(now_s, stale_s)]
     rates = [meter.rates for meter in known if meter.rates is not None]
@@ -158,7 +161,7 @@ def combined(
 
 
 def recorded(meter: Meter, cores: float, memory_limit_bytes: int) -> dict[str, float]:
-    """What is known of one replica, by the names of its series. It may use so many `cores`."""
+    """Return the measurements of one replica by series name. `cores` is the number of cores it may use."""
     found: dict[str, float] = {}
     if meter.cpu_cores is not None:
         found["cpu"] = meter.cpu_cores / max(cores, 1e-9)
@@ -204,7 +207,10 @@ def _with_load(seen: Observation, rates: list[Rates], lately: list[Ended]) -> Ob
 
 
 def _response_s(rates: list[Rates]) -> float:
-    """By how many requests ended at each replica; where none did, of those that have any in work."""
+    """Return the mean response time, weighted by the requests that ended at each replica.
+
+    When none ended, it is the mean over the replicas with requests in flight.
+    """
     ended = sum(rate.ended_rps for rate in rates)
     if ended > 0:
         return sum(rate.response_s * rate.ended_rps for rate in rates) / ended
@@ -213,7 +219,7 @@ def _response_s(rates: list[Rates]) -> float:
 
 
 def _queue_time_s(rates: list[Rates]) -> float | None:
-    """By Little's law; None where requests wait and none ended."""
+    """Return the mean queue time by Little's law; None when requests wait and none ended."""
     ended, queued = sum(rate.ended_rps for rate in rates), float(sum(rate.load.queued for rate in rates))
     if ended > 0:
         return queued / ended
@@ -226,16 +232,19 @@ def _overload_share(rates: list[Rates]) -> float:
 
 
 def _failed_share(lately: list[Ended]) -> float:
-    """Of LEAST_ENDED requests at least: one that failed in a quiet service is not all of them."""
+    """Return the share of failed requests, of at least LEAST_ENDED.
+
+    One failure in a quiet service must not count as 100 %.
+    """
     return sum(ended.failed for ended in lately) / max(LEAST_ENDED, sum(ended.count for ended in lately))
 
 
 def _named(rates: list[Rates]) -> dict[str, float]:
-    """Means of what every replica reports by that name."""
+    """Return the means of the named metrics that every replica reports."""
     names = set.intersection(*(set(rate.load.named) for rate in rates))
     return {name: sum(rate.load.named[name] for rate in rates) / len(rates) for name in sorted(names)}
 
 
 def _mean(values: list[float], wanted: int) -> float | None:
-    """None unless every one of them is known."""
+    """Return the mean, or None unless all `wanted` values are known."""
     return sum(values) / len(values) if values and len(values) == wanted else None

@@ -1,6 +1,6 @@
-"""What a policy may look at: one service at one moment. The controller fills it from probes, the simulator itself.
+"""Input of a policy: one service at one moment. The controller fills it from probes, the simulator from its state.
 
-None says that a value is not known. A value that cannot be (NaN, infinite, negative) is not known either.
+None means that a value is not known. Impossible values (NaN, infinite, negative) also count as not known.
 """
 
 from __future__ import annotations
@@ -19,31 +19,30 @@ LEARNT_R2 = 0.8
 
 @dataclass(frozen=True, slots=True)
 class Forecast:
-    """The load that is expected, from `control/prediction`. No forecast is None, never a Forecast of zero."""
+    """Forecast of the load from `control/prediction`. A missing forecast is None, never a Forecast of zero."""
 
     peak_replicas: float | None
-    """The highest load within the horizon, in replicas' worth of offered load (Erlangs ÷ slots of a replica)."""
+    """Highest load within the horizon, in replicas' worth of offered load (erlangs ÷ slots of a replica)."""
     horizon_s: float
     trusted: bool
-    """Whether its track record beats the naive forecast; one that is not trusted is not used."""
+    """Whether its track record beats the naive forecast. An untrusted forecast is not used."""
     spread: tuple[tuple[float, float], ...] = ()
-    """What else that highest load may turn out to be, as (probability, replicas' worth); empty where only the one
-    number is known."""
+    """Distribution of that highest load, as (probability, replicas' worth); empty when only the one number is known."""
 
 
 @dataclass(frozen=True, slots=True)
 class Capacity:
-    """What one replica can do: fitted online by `control/prediction`, or given."""
+    """Capacity of one replica, fitted online by `control/prediction` or given."""
 
     service_time_s: float
-    """Mean time a request occupies a slot, waiting not included."""
+    """Mean time for which a request occupies a slot, without waiting."""
     slots: float = 1.0
-    """Requests one replica works on at once."""
+    """Number of requests that one replica works on at once."""
     service_cv2: float = 1.0
-    """Variance of the service time ÷ its mean squared."""
+    """Variance of the service time divided by its squared mean."""
     arrival_cv2: float = 1.0
     sigma: float = 0.0
-    """Contention: n replicas give n / (1 + sigma (n − 1) + kappa n (n − 1)) replicas' worth (USL)."""
+    """Contention: n replicas do the work of n / (1 + sigma (n − 1) + kappa n (n − 1)) single replicas (USL)."""
     kappa: float = 0.0
     samples: int = LEARNT_SAMPLES
     r2: float = 1.0
@@ -64,45 +63,45 @@ class Capacity:
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """Totals are over the replicas that report, means over those too."""
+    """Observation of one service. Totals and means are over the replicas that report."""
 
     replicas: int
-    """Started and not draining: those that serve and those that are starting."""
+    """Replicas that were started and are not draining: ready ones and starting ones."""
     ready: int
     reporting: int | None = None
-    """Ready ones whose load is known; None says all of them."""
+    """Number of ready replicas whose load is known; None means all of them."""
     age_s: float = 0.0
-    """Of the oldest value in it."""
+    """Age of the oldest value."""
     in_flight: float | None = None
     """Requests in the service, waiting ones included; total."""
     queued: float | None = None
-    """Of those the ones that wait; total."""
+    """Requests in flight that wait; total."""
     queue_time_s: float | None = None
-    """Mean wait of the requests that lately came out of the queue."""
+    """Mean wait of the requests that recently left the queue."""
     arrivals: float | None = None
-    """Requests that came within the last `window_s`; total."""
+    """Requests that arrived within the last `window_s`; total."""
     window_s: float = WINDOW_S
     throughput_rps: float | None = None
-    """Requests answered well; total."""
+    """Requests answered successfully per second; total."""
     response_time_s: float | None = None
-    """Mean."""
+    """Mean response time."""
     cpu: float | None = None
-    """Share of the cores that a replica can use, above 1 where it uses more; mean."""
+    """Share of the cores that a replica can use, above 1 when it uses more; mean."""
     memory: float | None = None
     errors: float | None = None
-    """Share of the requests of about half a minute, 20 at least, that failed, for whatever reason."""
+    """Share of the recent requests (about half a minute, at least 20) that failed, for whatever reason."""
     overload_errors: float | None = None
-    """Share that failed for want of capacity: 429, 503, timed out. More replicas cure no other failure."""
+    """Share that failed for lack of capacity: 429, 503, timeouts. More replicas cure no other failure."""
     named: Mapping[str, float] = field(default_factory=dict)
-    """Means over replicas of what a service measures itself."""
+    """Means over replicas of metrics that the service measures itself."""
     cold_start_s: float = COLD_START_S
-    """From the decision to start a replica until it is ready."""
+    """Time from the decision to start a replica until it is ready."""
     capacity: Capacity | None = None
     forecast: Forecast | None = None
 
     @property
     def known_of(self) -> int:
-        """How many replicas the totals are of."""
+        """Number of replicas that the totals cover."""
         return self.ready if self.reporting is None else max(0, min(self.reporting, self.ready))
 
     @property
@@ -110,7 +109,7 @@ class Observation:
         return self.known_of == self.ready
 
     def metric(self, name: str) -> float | None:
-        """A value by name: a field, or one that the service measures itself. In-flight and queued are per replica."""
+        """Return a value by name: a field, or a named metric of the service. In-flight and queued are per replica."""
         if name in PER_REPLICA:
             total: float | None = getattr(self, name)
             return None if total is None or not self.known_of else total / self.known_of
@@ -120,7 +119,7 @@ class Observation:
         return self.named.get(name)
 
     def sound(self) -> Observation:
-        """The same without values that cannot be: those become unknown."""
+        """Return the observation with impossible values replaced by unknown ones or defaults."""
         wrong: dict[str, Any] = {}
         for name, value in zip(NUMBERS, _numbers(self), strict=True):
             if value is not None and not 0 <= value < math.inf:

@@ -1,4 +1,4 @@
-"""A number of replicas that an operator asked for. It stands above the policy until it expires or is taken back."""
+"""Operator's override: a number of replicas that takes precedence over the policy until it expires or is removed."""
 
 from __future__ import annotations
 
@@ -13,11 +13,14 @@ LONGEST_S = 30 * 86_400.0
 class Override(msgspec.Struct, frozen=True):
     replicas: int
     until_s: float | None = None
-    """On the monotonic clock; None for until it is taken back."""
+    """Expiry on the monotonic clock; None when it lasts until it is removed."""
 
     @classmethod
     def asked(cls, replicas: int, expires_s: float | None, service: str, rule: Rule, now_s: float) -> Override:
-        """Raises: InvalidRequest, it is out of the service's bounds, or lasts too long."""
+        """Create an override.
+
+        Raises: InvalidRequest when the number is outside the service's bounds, or the override lasts too long.
+        """
         if replicas != rule.bounded(replicas):
             raise InvalidRequest(
                 f"{replicas} is not within {rule.min_instances} to {rule.max_instances}, the bounds of {service}; "

@@ -1,6 +1,8 @@
-"""Whether a step up raised throughput. One that did not, with work waiting before and after, is undone and remembered.
+"""Judgement whether a step up raised throughput.
 
-More replicas do not help where something they share is the limit: the cores of one machine, a database, a lock. Pure.
+A step that did not, with work waiting before and after, is undone and remembered.
+
+More replicas do not help when they share the bottleneck: the cores of one machine, a database, a lock. Pure.
 """
 
 from __future__ import annotations
@@ -12,9 +14,9 @@ from argosy.control.scaling.stabilisation import Smoothed
 
 SMOOTHING_S = 10.0
 SETTLE_S = 30.0
-"""After the last replica of a step is ready, until its throughput is judged."""
+"""Time from the moment the last replica of a step is ready until its throughput is judged."""
 PATIENCE_S = 300.0
-"""A step whose replicas are not ready by then is not judged."""
+"""Time after which a step whose replicas are not ready is no longer judged."""
 LEAST_GAIN = 0.05
 REMEMBERED_S = 900.0
 
@@ -31,7 +33,7 @@ class Payoff(msgspec.Struct, frozen=True):
     throughput: Smoothed = Smoothed()
     step: Step | None = None
     ceiling: int | None = None
-    """More than that did not help lately."""
+    """Number of replicas above which more did not help lately."""
     ceiling_until_s: float = 0.0
 
     def limit(self, now_s: float) -> int | None:
@@ -46,14 +48,14 @@ class Payoff(msgspec.Struct, frozen=True):
 
 
 def saturated(seen: Observation, slots: float) -> bool:
-    """Whether there is more work than the ready replicas can do at once."""
+    """Return whether there is more work than the ready replicas can do at once."""
     if seen.overload_errors is not None and seen.overload_errors > 0:
         return True
     return seen.in_flight is not None and seen.in_flight >= seen.ready * slots
 
 
 def stepped_up(payoff: Payoff, seen: Observation, target: int, slots: float, now_s: float) -> Payoff:
-    """Begins to watch a step. One that is made while another is watched belongs to it."""
+    """Start to watch a step. A step made while another is watched extends the watched one."""
     known = payoff.throughput.value
     if known is None or not saturated(seen, slots):
         return payoff
@@ -64,7 +66,7 @@ def stepped_up(payoff: Payoff, seen: Observation, target: int, slots: float, now
 
 
 def judged(payoff: Payoff, seen: Observation, slots: float, now_s: float) -> Payoff:
-    """What this observation makes of it; nothing where throughput is not known."""
+    """Update the watched step with this observation. Nothing changes when throughput is not known."""
     if seen.throughput_rps is None or not seen.complete:
         return payoff
     throughput = payoff.throughput.next(seen.throughput_rps, now_s, SMOOTHING_S)

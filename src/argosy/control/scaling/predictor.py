@@ -1,4 +1,4 @@
-"""What scaling asks of prediction. Prediction may know nothing; then it says None, and policies do without."""
+"""Interface of prediction for scaling. Prediction returns None when it knows nothing, and policies work without it."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ T = TypeVar("T")
 
 
 class Predictor(Protocol):
-    """Quick: each call takes well under a millisecond; fits run elsewhere."""
+    """Predictor of a fleet. Each call takes well under a millisecond; fits run in another process."""
 
     def observe(self, service: str, seen: Observation, now_s: float) -> None:
-        """Takes note of what was seen; called at every look, also when values are missing."""
+        """Learn from an observation; called at every look, even when values are missing."""
         ...
 
     def observe_replica(self, service: str, replica: str, values: Mapping[str, float], now_s: float) -> None:
-        """What is known of one ready replica, by the names of its series; to be recorded."""
+        """Record the measurements of one ready replica, by series name."""
         ...
 
     def forecast(self, service: str, now_s: float) -> Forecast | None: ...
@@ -29,12 +29,15 @@ class Predictor(Protocol):
     def capacity(self, service: str) -> Capacity | None: ...
 
     def cold_start_s(self, service: str) -> float | None:
-        """To plan with, by the starts that were seen, also by earlier controllers; None where none was."""
+        """Return the cold start to plan with; None when no start was seen.
+
+        It is learnt from observed starts, including those that earlier controllers saw.
+        """
         ...
 
 
 class NoPredictor:
-    """Knows nothing."""
+    """Predictor that knows nothing."""
 
     def observe(self, service: str, seen: Observation, now_s: float) -> None:
         return
@@ -53,7 +56,7 @@ class NoPredictor:
 
 
 class GuardedPredictor:
-    """A predictor whose errors become "nothing is known": scaling goes on without it, and health says so."""
+    """Predictor that returns None when the wrapped one fails. Scaling continues, and health shows the failure."""
 
     def __init__(self, predictor: Predictor, loops: Loops) -> None:
         self._predictor = predictor

@@ -1,4 +1,6 @@
-"""How many replicas keep an SLO: M/M/n by Erlang C, made M/G/n by Allen and Cunneen, contention by the USL. Pure.
+"""Number of replicas that keep an SLO. Pure.
+
+M/M/n by Erlang C is extended to M/G/n by Allen and Cunneen; contention is by the USL.
 
 Sources: Erlang 1917; Allen, Probability, Statistics and Queueing Theory, 2nd ed., 5.3; Gunther, Guerrilla Capacity
 Planning, ch. 4.
@@ -12,28 +14,31 @@ from collections.abc import Iterator
 from argosy.control.scaling.observation import Capacity
 
 EXACT_SERVERS = 2000
-"""Above that many servers square-root staffing is as good, and quick."""
+"""Number of servers above which square-root staffing is as good, and fast."""
 FINENESS = 1.02
 
 
 def effective(replicas: int, capacity: Capacity) -> float:
-    """How many lone replicas' worth of work `replicas` together do."""
+    """Return how many single replicas' worth of work `replicas` do together."""
     n = replicas
     return n / (1 + capacity.sigma * (n - 1) + capacity.kappa * n * (n - 1))
 
 
 def rounded_up(load: float) -> float:
-    """To a power of FINENESS: few loads are different then, and an answer serves many. `load` is above 0."""
+    """Round `load`, which is above 0, up to a power of FINENESS.
+
+    Few loads then differ, so cached answers are reused.
+    """
     return FINENESS ** math.ceil(math.log(load, FINENESS))
 
 
 def late_share(load: float, servers: int, blocking: float, slack: float, variability: float) -> float:
-    """The share of requests that wait longer than `slack`.
+    """Return the share of requests that wait longer than `slack`.
 
     Args:
-        load: offered, in Erlangs.
+        load: offered load, in erlangs.
         blocking: Erlang B of that load and those servers.
-        slack: in units of the mean service time.
+        slack: allowed wait, in units of the mean service time.
         variability: (Ca² + Cs²) ÷ 2; 1 for M/M/n.
     """
     if load >= servers:
@@ -43,7 +48,10 @@ def late_share(load: float, servers: int, blocking: float, slack: float, variabi
 
 
 def late_shares(load: float, capacity: Capacity, slack_s: float, most: int) -> Iterator[float]:
-    """The share that waits longer than `slack_s` with 1, 2 … `most` replicas; ends where more of them only lose."""
+    """Yield the share that waits longer than `slack_s` with 1, 2 … `most` replicas.
+
+    The iterator ends where more replicas do less work together.
+    """
     slack = slack_s / capacity.service_time_s
     variability = (capacity.arrival_cv2 + capacity.service_cv2) / 2
     blocking, counted = 1.0, 0
@@ -62,9 +70,10 @@ def late_shares(load: float, capacity: Capacity, slack_s: float, most: int) -> I
 
 
 def replicas_for_slo(load: float, capacity: Capacity, slack_s: float, late: float, most: int) -> int:
-    """The fewest replicas, up to `most`, that let no larger share than `late` wait longer than `slack_s`.
+    """Return the fewest replicas, up to `most`, with which at most the share `late` waits longer than `slack_s`.
 
-    Where none do, those that do the most work together: past that number contention takes more than it gives.
+    When no number suffices, it returns the number that does the most work together: above it, contention costs more
+    than a replica adds.
     """
     for replicas, share in enumerate(late_shares(load, capacity, slack_s, most), 1):
         if share <= late:

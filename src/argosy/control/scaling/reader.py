@@ -1,4 +1,4 @@
-"""Reads probes and the platform's measurements into observations. Keeps one meter for each replica."""
+"""Reader of probes and platform measurements into observations. It keeps one meter per replica."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Reader:
     def look(self, now_s: float, wall_s: float) -> None:
         """Take a sample of every replica.
 
-        Raises: the first error, after all were read; the samples of those that could not be read grow stale.
+        Raises: the first error, after all replicas were read. Samples of replicas that could not be read become stale.
         """
         replicas = [replica for replica in self._platform.replicas() if not replica.external]
         meters, errors = {}, []
@@ -47,17 +47,17 @@ class Reader:
         if replica.health_path is not None or health.last_answer is None or health.last_check is None:
             at_s = health.last_check or 0.0
         elif health.bad and meter.last is not None:
-            # It did not answer: what it said before stays what it said, at the time it said it.
+            # The replica did not answer: keep its previous load report and the time of that report.
             at_s, load = meter.last.at_s, meter.last.load
         else:
             at_s, load = health.last_check, health.last_answer.load
         cpu_s, memory_bytes = (usage.cpu_s, usage.memory_bytes) if usage is not None else (None, None)
         if not self._observed.is_ready(replica):
-            cpu_s = None  # what a start computes is no work that a replica goes on doing
+            cpu_s = None  # the CPU time of a start says nothing about later work
         return meter.next(Sample(replica.pid, at_s, load, cpu_s, now_s, memory_bytes))
 
     def service(self, name: str, wall_s: float, stale_s: float) -> Observation:
-        """The service as the last look found it; a cold start of NaN is one that this controller has not seen."""
+        """Return the service as the last look found it. A cold start of NaN means that none was seen so far."""
         capacity, settings, serving = self._platform.capacity(), self._services[name], self._serving(name)
         return combined(
             [self._meters.get(replica.id, Meter()) for replica in serving],
@@ -71,7 +71,7 @@ class Reader:
         )
 
     def each(self, name: str, wall_s: float, stale_s: float) -> Iterator[tuple[str, dict[str, float]]]:
-        """What is known of each of its ready replicas, by id and then by the names of its series."""
+        """Yield the measurements of each ready replica of the service: its id, and its values by series name."""
         serving, capacity = self._serving(name), self._platform.capacity()
         settings = self._services[name]
         cores = settings.cores_of_one(capacity.cores / max(1, len(serving)))
@@ -82,8 +82,11 @@ class Reader:
                 yield replica.id, recorded(meter, cores, memory_bytes)
 
     def host(self, name: str) -> Host:
-        """What is used by all replicas, or will be by those that are asked for, and what one of this service takes on
-        average. One that has just started is taken to use what the others of its service use."""
+        """Return the use of the host, and the average needs of one replica of this service.
+
+        The use includes that of desired replicas. A replica that has just started is assumed to use as much as the
+        others of its service.
+        """
         capacity, mine = self._platform.capacity(), self._metered(name)
         each, serving = _mean_cores(mine.values()), sum(replica.id in mine for replica in self._serving(name))
         others = sum(meter.cpu_cores or 0.0 for key, meter in self._meters.items() if key not in mine)
@@ -98,8 +101,10 @@ class Reader:
         )
 
     def _coming(self, name: str) -> tuple[float, int]:
-        """Cores and bytes that replicas which are asked for will take once they serve, beyond what they take now.
-        Those that do not start take none: they must not keep others from growing."""
+        """Return the cores and bytes that desired replicas will take once they are ready, beyond their present use.
+
+        Replicas that fail to start count as zero, because they must not keep other services from growing.
+        """
         if self._observed.failure(name):
             return 0.0, 0
         metered, serving = self._metered(name), {replica.id for replica in self._serving(name)}

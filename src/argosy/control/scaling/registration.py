@@ -1,4 +1,4 @@
-"""One service that is scaled: its rule, what its policy remembers, its latest decisions; written down and restored."""
+"""Registration of one scaled service: its rule, its policy's state and its latest decisions, saved and restored."""
 
 from __future__ import annotations
 
@@ -28,16 +28,16 @@ KEPT_DECISIONS, WRITTEN_DECISIONS = 200, 20
 MOST_REPLICAS = 256
 LONGEST_AGE_S = 86_400.0
 MAX_THRESHOLDS_BYTES = 4096
-"""Of the settings that one order changes, written as JSON."""
+"""Limit of the JSON size of the settings that one order changes."""
 BEGINS_AFTER_S = 300.0
 
 
 class Memory(msgspec.Struct):
-    """What is kept of a registration while no controller runs. `now_s` is the monotonic time of its writing."""
+    """Saved state of a registration while no controller runs. `now_s` is the monotonic time of writing."""
 
     now_s: float
     policy: str
-    """Whose state it is."""
+    """Policy that the state belongs to."""
     state: msgspec.Raw
     desired: int
     min_instances: int
@@ -46,7 +46,7 @@ class Memory(msgspec.Struct):
     override: Override | None
     payoff: Payoff
     file: str = ""
-    """What the fleet file said; where it says something else now, that counts."""
+    """Hash of the fleet-file settings. When the fleet file has changed, the file takes precedence."""
     decisions: list[DecisionRecord] = []
 
 
@@ -55,15 +55,15 @@ class Registration:
     service: str
     rule: Rule
     fixed: str
-    """Why it is never scaled; empty where it is."""
+    """Reason why the service is never scaled; empty when it is scaled."""
     state: State
     file: str
-    """Changes with what the fleet file says."""
+    """Hash of the fleet-file settings; changes when they change."""
     due_s: float = 0.0
     override: Override | None = None
     payoff: Payoff = field(default_factory=Payoff)
     last_s: dict[Reason, float] = field(default_factory=dict)
-    """When a decision last had each reason."""
+    """Time at which a decision last had each reason."""
     decisions: collections.deque[DecisionRecord] = field(
         default_factory=lambda: collections.deque(maxlen=KEPT_DECISIONS)
     )
@@ -85,14 +85,18 @@ class Registration:
         return POLICIES[self.rule.settings.policy]
 
     def begins(self, reason: Reason, now_s: float) -> bool:
-        """Whether no decision of the last BEGINS_AFTER_S had this reason: some come and go."""
+        """Return whether no decision of the last BEGINS_AFTER_S had this reason, because some reasons come and go."""
         since_s, interval_s = now_s - self.last_s.get(reason, -math.inf), self.policy.interval_s(self.rule)
         self.last_s[reason] = now_s
         return since_s > max(BEGINS_AFTER_S, gap_s(self.rule, interval_s))
 
     def record(self, at: float, decision: Decision, performed: bool) -> bool:
-        """The newest KEPT_DECISIONS stay; one that repeats the last, and nothing was done, only counts. Returns:
-        whether it is a new one."""
+        """Record a decision; only the newest KEPT_DECISIONS are kept.
+
+        A decision that repeats the last one, with nothing done, only increases its count.
+
+        Returns: whether the decision is a new one.
+        """
         last = self.decisions[0] if self.decisions else None
         if last is not None and not performed and not last.performed and _same(last.decision, decision):
             last.decision, last.repeated, last.last_at = decision, last.repeated + 1, at
@@ -101,7 +105,10 @@ class Registration:
         return True
 
     def change(self, change: ScalingChange) -> None:
-        """Takes over what is given, or nothing. Raises: InvalidRequest; Conflict for a service that is never scaled."""
+        """Apply the given values, all or none.
+
+        Raises: InvalidRequest when a value is wrong; Conflict when the service is never scaled.
+        """
         if self.fixed:
             raise Conflict(f"{self.fixed}.")
         rule = self.rule
@@ -109,7 +116,7 @@ class Registration:
         most = rule.max_instances if change.max_instances is None else change.max_instances
         if not 1 <= least <= most <= MOST_REPLICAS:
             raise InvalidRequest(
-                f"min_instances = {least} and max_instances = {most} are no bounds: give "
+                f"min_instances = {least} and max_instances = {most} are not valid bounds: give "
                 f"1 ≤ min_instances ≤ max_instances ≤ {MOST_REPLICAS}.",
                 param="min_instances" if change.max_instances is None else "max_instances",
             )
@@ -142,13 +149,14 @@ class Registration:
         )
 
     def restore(self, written: bytes, age_s: float, now_s: float) -> int:
-        """Takes up what an earlier controller wrote down. Returns: the replicas it wanted.
+        """Restore what an earlier controller saved, and return its desired replicas within the bounds.
 
-        What was changed at run time holds unless the fleet file was changed meanwhile.
+        Settings changed at run time stay in force unless the fleet file has changed since.
 
         Args:
-            age_s: since it was written; what the wall clock says, which may have been set meanwhile.
-        Raises: msgspec.DecodeError, ValidationError when it is not from this version; nothing has changed then.
+            age_s: time since the state was saved, by the wall clock, which may have been set meanwhile.
+        Raises: msgspec.DecodeError, ValidationError or KeyError when the state is from another version; nothing has
+        changed then.
         """
         memory = msgspec.json.decode(written, type=Memory)
         settings = ScalingSettings.model_validate_json(bytes(memory.settings))
@@ -171,7 +179,10 @@ def _same(one: Decision, other: Decision) -> bool:
 
 
 def _merged(settings: ScalingSettings, change: ScalingChange) -> ScalingSettings:
-    """Raises: InvalidRequest."""
+    """Return the settings with the change merged in.
+
+    Raises: InvalidRequest when a setting is unknown or its value is wrong.
+    """
     policy = settings.policy if change.policy is None else change.policy
     tree = settings.model_dump()
     tree["policy"] = policy
@@ -196,7 +207,7 @@ def _merged(settings: ScalingSettings, change: ScalingChange) -> ScalingSettings
 
 
 def _check_size(thresholds: dict[str, object]) -> None:
-    """Refuse what is too long to be validated: each wrong setting in it would be an error of its own."""
+    """Refuse settings that are too long to be validated, because each wrong setting would be an error of its own."""
     size = len(msgspec.json.encode(thresholds))
     if size > MAX_THRESHOLDS_BYTES:
         raise InvalidRequest(

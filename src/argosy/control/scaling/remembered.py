@@ -1,15 +1,15 @@
-"""How probable it is that the load is above a level, from how often it was of late, on many time scales at once. Pure.
+"""Chance that the load is above a level, from how often it recently was, on many time scales at once. Pure.
 
-For each of SCALES time constants, from half a cold start on and each GROWTH times the one before, it keeps the share of
-time that the load was above each of LEVELS, as an exponential average by observed time. Their mean, weighted by
-constant^-FADING, is the chance: what was a moment ago and what recurs over hours both count, and the longer a replica
-takes to start, the less a moment says.
+For each of SCALES time constants (the first is half a cold start, each further one GROWTH times the one before), it
+keeps the share of time that the load was above each of LEVELS, as an exponential average by observed time. The chance
+is their mean, weighted by constant^-FADING: both the last moment and patterns that recur over hours count, and the
+longer a replica takes to start, the less a single moment counts.
 
-A level above the load counts in part, by (load ÷ level)^steepness, because a load that was never seen is possible. How
-steep is learnt from how much the load grows within a cold start: for a Pareto tail, steepness = √(2 ÷ mean of the
+A level above the load counts in part, by (load ÷ level)^steepness, because a load that was never seen is possible. The
+steepness is learnt from how much the load grows within a cold start: for a Pareto tail, steepness = √(2 ÷ mean of the
 squared logarithms of growth), within LEAST_STEEP and MOST_STEEP.
 
-Levels are requests in the service, not replicas: slots, bounds and what was learnt of capacity may change under it.
+Levels are requests in the service and not replicas, because slots, bounds and the learnt capacity may change.
 """
 
 from __future__ import annotations
@@ -27,38 +27,41 @@ SCALES = 8
 GROWTH = 3.0
 FADING = 0.2
 LEAST_STEEP, USUALLY_STEEP, MOST_STEEP = 6.0, 8.0, 9.0
-"""Growth so far says little of a burst to come: however steady the load was, the tail is kept this wide."""
+"""Past growth says little about a coming burst: however steady the load was, the tail is kept this wide."""
 RESTLESS = 13.0
-"""The steepness, were it not limited, up to which a load is not steady at all: over days of a web server's load it is
-hardly ever above it, of Poisson arrivals at a constant rate that keep 28 requests in the service about 20."""
+"""Unlimited steepness up to which a load does not count as steady at all.
+
+Over days of a web server's load the steepness hardly exceeds it. For Poisson arrivals at a constant rate with 28
+requests in the service, the steepness is about 20.
+"""
 LEAST_RESTLESS = 0.25
 GROWTH_KEPT = 100.0
-"""Cold starts that the mean of growth looks back."""
+"""Length of the mean of growth, in cold starts."""
 SHORTEST_S = 5.0
-"""Of the time constants."""
+"""Shortest time constant."""
 PER_COLD_START = 0.5
-"""The shortest time constant, in cold starts."""
+"""Shortest time constant, in cold starts."""
 LEVELS: Floats = np.array([0.0, *np.geomspace(0.05, 500_000, 160).tolist()], np.float64)
-"""Requests; 11 % apart. The load is always above the first: that column is how much has been observed."""
+"""Levels in requests, 11 % apart. The load is always above the first, so that column counts the observed time."""
 _LOGS: Floats = np.log(LEVELS[1:])
 _WEIGHTS = np.power(GROWTH, -FADING * np.arange(SCALES, dtype=np.float64))
 _NORMED: Floats = _WEIGHTS / _WEIGHTS.sum()
 _FIRST_WEIGHT = 1e-9
-"""Of the first load: all that is known then, and soon nothing."""
+"""Weight of the first load: it is all that is known at the start, and soon it counts for nothing."""
 _LEAST = 1e-12
 
 
 class Remembered(msgspec.Struct, frozen=True):
     shares: bytes = b""
-    """float64 of shape (SCALES, len(LEVELS)); empty: nothing was observed."""
+    """Array of float64 with shape (SCALES, len(LEVELS)); empty when nothing was observed."""
     at_s: float = 0.0
     usual: float = 0.0
-    """The load, averaged over about a cold start."""
+    """Load averaged over about a cold start."""
     growth: float = 2 / USUALLY_STEEP**2
-    """Mean of the squared logarithms of how many times the usual load came; 0 where less did."""
+    """Mean of the squared logarithms of the load relative to the usual load; 0 where the load was smaller."""
 
     def next(self, load: float, now_s: float, cold_start_s: float, gap_s: float) -> Remembered:
-        """`gap_s` is the longest time between two loads that counts as observed."""
+        """Add a load. `gap_s` is the longest time between two loads that counts as observed."""
         seen = reached(load, LEVELS, self.steepness)
         if not self.shares:
             return Remembered(np.tile(seen * _FIRST_WEIGHT, (SCALES, 1)).tobytes(), now_s, load, self.growth)
@@ -80,11 +83,11 @@ class Remembered(msgspec.Struct, frozen=True):
 
     @property
     def restlessness(self) -> float:
-        """How much the load grows within a cold start: 1 where it moves as that of people does, less the steadier."""
+        """Growth of the load within a cold start: 1 for a load caused by people, less for steadier loads."""
         return max(LEAST_RESTLESS, min(1.0, self.growth * RESTLESS**2 / 2))
 
     def above(self, limits: Floats) -> Floats:
-        """The chance that the load is above each of `limits`, in requests; they rise. 0 while nothing is known."""
+        """Return the chance that the load exceeds each of the rising `limits` in requests; 0 while nothing is known."""
         if not self.shares:
             return (limits <= 0).astype(np.float64)
         shares, (places, toward, certain) = self._shares(), _between(limits.tobytes())
@@ -103,8 +106,10 @@ class Remembered(msgspec.Struct, frozen=True):
 
 @lru_cache(maxsize=64)
 def _between(limits: bytes) -> tuple[npt.NDArray[np.intp], Floats, npt.NDArray[np.bool_]]:
-    """The levels around each of these limits, shape (2, limits); how far it is from the one to the other, by their
-    logarithms; and which limits any load is above."""
+    """Return the levels around each limit, the position between them, and which limits any load exceeds.
+
+    The levels have the shape (2, limits); the position is by logarithms, 0 to 1.
+    """
     given = np.frombuffer(limits, np.float64)
     logs = np.log(np.clip(given, LEVELS[1], LEVELS[-1]))
     lower = np.minimum(np.searchsorted(_LOGS, logs, side="right") - 1, len(_LOGS) - 2)
@@ -114,14 +119,14 @@ def _between(limits: bytes) -> tuple[npt.NDArray[np.intp], Floats, npt.NDArray[n
 
 @lru_cache(maxsize=256)
 def _taken(elapsed_s: float, cold_start_s: float) -> Floats:
-    """The share that what was just seen has in each average, shape (SCALES, 1)."""
+    """Return the share that the latest load has in each average, shape (SCALES, 1)."""
     constants_s = max(SHORTEST_S, PER_COLD_START * cold_start_s) * GROWTH ** np.arange(SCALES)
     taken: Floats = -np.expm1(-elapsed_s / constants_s)[:, None]
     return taken
 
 
 def reached(load: float, limits: Floats, steepness: float) -> Floats:
-    """1 for each limit below the load, less above it: how far a like load may reach."""
+    """Return 1 for each limit below the load, and less above it, by how far a similar load may reach."""
     if load <= 0:
         return (limits <= 0).astype(np.float64)
     near: Floats = (load / np.maximum(limits, load)) ** steepness

@@ -1,4 +1,7 @@
-"""The loop that scales: looks, lets each service's policy decide, and performs it. It survives any error in itself."""
+"""Scaling loop: reads observations, lets each service's policy decide, and carries out decisions.
+
+It survives its own errors.
+"""
 
 from __future__ import annotations
 
@@ -40,13 +43,13 @@ SAVE_EVERY_S = 10.0
 LOOKING = "reading of replicas"
 
 KEPT_FROM_GROWING = (Reason.AT_MAXIMUM, Reason.HOST_FULL, Reason.START_FAILING, Reason.STEP_DID_NOT_HELP)
-"""Reasons that ask something of the operator: they are events, too."""
+"""Reasons that need action by the operator. Decisions with these reasons are also published as events."""
 
 log = logger("scaler")
 
 
 class Crew(Protocol):
-    """Who starts and drains replicas: the supervisor."""
+    """Supervisor, which starts and drains replicas."""
 
     def keeps(self, service: str) -> bool: ...
 
@@ -69,7 +72,7 @@ class Scaler:
         wall: Callable[[], float] = time.time,
         loops: Loops | None = None,
     ) -> None:
-        """`loops` is told of every look and every decision that fails."""
+        """Create a scaler. Every failed look and failed decision is reported to `loops`."""
         self._registrations = {name: Registration.of(name, settings, interval_s) for name, settings in services.items()}
         self._reader = reader
         self._observed = observed
@@ -84,9 +87,9 @@ class Scaler:
         self._saved_s = clock()
 
     def restore(self, alive: Collection[str]) -> None:
-        """Takes up what an earlier controller knew of the services that are alive; comes before replicas are started.
+        """Restore what an earlier controller saved about the services that are alive. Call before replicas are started.
 
-        A service of which nothing was left alive starts as the fleet file says.
+        A service of which no replica is alive starts as the fleet file says.
         """
         for name in alive:
             registration = self._registrations.get(name)
@@ -97,24 +100,24 @@ class Scaler:
                 if kept is None:
                     continue
                 desired = registration.restore(kept[1], self._wall() - kept[0], self._clock())
-            except Exception as error:  # it can be learnt again; a controller that does not start helps nobody
+            except Exception as error:  # the state can be learnt again; the controller must start all the same
                 log.warning("scaling state not restored", scaled=name, reason=str(error) or type(error).__name__)
                 continue
             self._observed.desired[name] = desired
 
     async def run(self) -> None:
-        """Until cancelled."""
+        """Tick at every interval until cancelled."""
         while True:
             self.tick()
             await asyncio.sleep(self._interval_s)
 
     def tick(self) -> None:
-        """One look at every service, and a decision on each that is due. Raises nothing."""
+        """Look at every service, and decide for each that is due. Raises nothing."""
         now_s = self._clock()
         try:
             self._reader.look(now_s, self._wall())
         except Exception as error:
-            # What was not read grows stale, and then policies hold.
+            # Samples that were not read become stale, and then policies hold.
             self._loops.failed(LOOKING, error)
         for name, registration in self._registrations.items():
             try:
@@ -133,7 +136,7 @@ class Scaler:
                 self._save(registration)
 
     def _look(self, registration: Registration, now_s: float) -> Observation:
-        """Also at services that are never scaled: their load and what fills up are foreseen all the same."""
+        """Observe a service, even one that is never scaled: its load and saturation are forecast all the same."""
         name, settings = registration.service, registration.rule.settings
         seen = self._reader.service(name, self._wall(), settings.stale_s)
         self._predictor.observe(name, seen, now_s)
@@ -167,7 +170,10 @@ class Scaler:
     def _perform(
         self, registration: Registration, seen: Observation, decision: Decision, now_s: float, *, shadow: bool
     ) -> None:
-        """As far as host and starts allow; the policy's cooldown and hold begin only with what is done."""
+        """Carry out a decision as far as the host and failing starts allow.
+
+        The policy's cooldown and hold begin only when something is done.
+        """
         name, wall_s = registration.service, self._wall()
         failing = self._observed.failure(name) if seen.ready < seen.replicas else ""
         decision = restrained(decision, seen, failing, self._reader.host(name))
@@ -192,23 +198,29 @@ class Scaler:
         self._save(registration)
 
     def _save(self, registration: Registration) -> None:
-        """Never raises: a full disk must not stop scaling."""
+        """Save a registration. Never raises: a full disk must not stop scaling."""
         try:
             written = registration.to_memory(self._clock(), self._observed.desired[registration.service])
             self._history.remember(_key(registration.service), self._wall(), written)
         except Exception as error:
-            log.error("not saved", scaled=registration.service, reason=str(error))
+            log.error("saving the scaling state failed", scaled=registration.service, reason=str(error))
 
     def rule(self, name: str) -> Rule:
-        """As it is now. Raises: NotFound."""
+        """Return the present rule of a service.
+
+        Raises: NotFound when there is no such service.
+        """
         return self._registration(name).rule
 
     def views(self) -> list[ScalingView]:
-        """Of all services."""
+        """Return the views of all services."""
         return [self.view(name) for name in self._registrations]
 
     def view(self, name: str) -> ScalingView:
-        """Raises: NotFound."""
+        """Return the view of a service.
+
+        Raises: NotFound when there is no such service.
+        """
         registration, now_s = self._registration(name), self._clock()
         rule = registration.rule
         own = getattr(rule.settings, rule.settings.policy).model_dump()
@@ -234,7 +246,11 @@ class Scaler:
         )
 
     def change(self, name: str, change: ScalingChange) -> None:
-        """Raises: NotFound; Conflict; InvalidRequest, and nothing has changed then."""
+        """Change a service's scaling at run time; an error leaves it unchanged.
+
+        Raises: NotFound when there is no such service; Conflict when it is never scaled; InvalidRequest when a value is
+        wrong.
+        """
         registration = self._registration(name)
         registration.change(change)
         if _given(change):
@@ -248,22 +264,25 @@ class Scaler:
         self._save(registration)
 
     def order(self, name: str, order: ScaleOrder) -> None:
-        """An operator's number, at once, until it expires; without a number the policy decides again.
+        """Apply an operator's number at once, until it expires. Without a number, the policy decides again.
 
-        Raises: NotFound; Conflict; InvalidRequest.
+        Raises: NotFound when there is no such service; Conflict when it is never scaled; InvalidRequest when the number
+        is outside the bounds.
         """
         registration, now_s = self._registration(name), self._clock()
         if registration.fixed:
             raise Conflict(f"{registration.fixed}.")
         if order.replicas is None:
             if registration.override is not None:
-                self._feed.add("scaling", name, "by hand", registration.rule.settings.policy, "taken back")
+                self._feed.add(
+                    "scaling", name, "by hand", registration.rule.settings.policy, "the override was removed"
+                )
             registration.override, registration.due_s = None, 0.0
             self._save(registration)
             return
         rule, known = registration.rule, registration.override
         asked = Override.asked(order.replicas, order.expires_s, name, rule, now_s)
-        lasting = "until it is taken back" if order.expires_s is None else f"for {order.expires_s:.0f} s"
+        lasting = "until it is removed" if order.expires_s is None else f"for {order.expires_s:.0f} s"
         if known is None or known.replicas != order.replicas:
             self._feed.add("scaling", name, rule.settings.policy, "by hand", f"{_replicas(order.replicas)} {lasting}")
         registration.override, registration.due_s = asked, 0.0
@@ -273,7 +292,7 @@ class Scaler:
     def _registration(self, name: str) -> Registration:
         found = self._registrations.get(name)
         if found is None:
-            raise NotFound(f'There is no service "{name[:64]}"; there are {", ".join(self._registrations)}.')
+            raise NotFound(f'There is no service "{name[:64]}"; choose one of {", ".join(self._registrations)}.')
         return found
 
 

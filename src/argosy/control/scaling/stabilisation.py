@@ -1,7 +1,7 @@
-"""Time windows that policies remember: how long it has been calm, the highest wish of late, a smoothed value. Pure.
+"""Time windows in the state of policies: how long it has been calm, the highest recent wish, a smoothed value. Pure.
 
-Times are on the monotonic clock. A stretch in which nothing was observed counts for nothing: windows pause over it,
-so that neither a broken probe nor a controller that was away is taken for calm.
+Times are on the monotonic clock. Time without observations does not count: windows pause over it, so that neither a
+broken probe nor the absence of a controller is taken for calm.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ def shifted(at_s: float | None, by_s: float) -> float | None:
 
 
 class Calm(msgspec.Struct, frozen=True):
-    """Since when a condition has held without a break."""
+    """Time since which a condition has held without a break."""
 
     since_s: float | None = None
     seen_s: float = 0.0
 
     def next(self, holds: bool, now_s: float, gap_s: float) -> Calm:
-        """`gap_s` is the longest time between two observations that counts as observed."""
+        """Add an observation. `gap_s` is the longest time between two observations that counts as observed."""
         if not holds:
             return Calm(None, now_s)
         if self.since_s is None:
@@ -37,10 +37,10 @@ class Calm(msgspec.Struct, frozen=True):
 
 
 class Peak(msgspec.Struct, frozen=True):
-    """The highest value of a window that slides, and how much of the window has been observed."""
+    """Highest value in a sliding window, and how much of the window has been observed."""
 
     points: tuple[tuple[float, float], ...] = ()
-    """(time, value), oldest first, values strictly falling: a point below a later one never matters again."""
+    """Pairs of time and value, oldest first, with strictly falling values: a point below a later one can be dropped."""
     since_s: float | None = None
     seen_s: float = 0.0
 

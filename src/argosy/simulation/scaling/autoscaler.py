@@ -1,4 +1,4 @@
-"""What is compared: something that says, now and then, how many replicas there should be."""
+"""Interface of the autoscalers that are compared: at intervals, each decides how many replicas there should be."""
 
 from __future__ import annotations
 
@@ -13,25 +13,25 @@ from argosy.simulation.scaling.service import Service
 
 
 class Autoscaler(Protocol):
-    """One run. It remembers what it needs."""
+    """Autoscaler of one run. It keeps its own state."""
 
     interval_s: int
-    """Time between two decisions."""
+    """Time between two decisions, in seconds."""
 
     def wanted(self, seen: Readings) -> int:
-        """Replicas that are to run or start from now on; the run keeps it within the bounds."""
+        """Return how many replicas should run or start from now on. The run clamps the number to the bounds."""
         ...
 
 
 class Foresight(Protocol):
-    """The forecast that `predictive` is given in a run. It sees what has passed, as the policy does."""
+    """Source of forecasts for `predictive` in a run. Like the policy, it sees only the past."""
 
     def forecast(self, seen: Readings) -> Forecast | None: ...
 
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """One run's circumstances, the same for every policy."""
+    """Circumstances of one run, the same for every policy."""
 
     service: Service
     load: Load
@@ -39,22 +39,22 @@ class World:
     min_replicas: int
     max_replicas: int
     predictor: Callable[[], Foresight] | None = None
-    """Makes one for a run; None goes without forecast."""
+    """Factory of the forecast source of a run; None runs without forecast."""
 
 
 @dataclass(frozen=True, slots=True)
 class Contender:
-    """A policy that is swept over one target."""
+    """Policy that is swept over the values of one target."""
 
     name: str
     about: str
     target: str
-    """What the target is, with its unit."""
+    """Description of the target, with its unit."""
     targets: Callable[[World], tuple[float, ...]]
     usual: Callable[[World], float]
-    """The target by default, where nothing is swept."""
+    """Default target, used when nothing is swept."""
     make: Callable[[World, float], Autoscaler]
     first: Callable[[World, float], int] | None = None
-    """Replicas that are ready at the start; None takes what the first minute needs."""
+    """Replicas that are ready at the start; None starts the number that the first minute needs."""
     counted: bool = True
-    """False for what shows a bound and is no policy."""
+    """Whether the contender is a policy; False when it only shows a bound."""

@@ -1,6 +1,6 @@
-"""Loops over single requests are compiled where numba is installed (`pip install argosy[simulate]`), else plain Python.
+"""Compilation of loops over single requests, where numba is installed (`pip install argosy[simulate]`).
 
-Both give the same numbers; plain Python takes some fifty times as long.
+Without numba the loops run as plain Python, with the same numbers but about fifty times slower.
 """
 
 from __future__ import annotations
@@ -20,7 +20,10 @@ else:
 
 
 def compiled(function: Callable[P, R]) -> Callable[P, R]:
-    """Only for functions of numbers and arrays; the result is kept beside the source, or in the user's cache."""
+    """Compile a function of numbers and arrays.
+
+    The result is cached beside the source, or in the user's cache directory.
+    """
     if not COMPILED:
         return function
     made: Callable[P, R] = numba.njit(cache=True, nogil=True)(function)

@@ -1,4 +1,4 @@
-"""The policies that are compared. A new one is a file and a line here."""
+"""Table of the policies that are compared. A new policy needs one file and one line here."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from argosy.simulation.scaling.peers.kpa import Kpa
 from argosy.simulation.scaling.peers.ray_serve import RayServe
 
 FILLED = (0.15, 0.25, 0.35, 0.45, 0.55, 0.65, 0.75, 0.85, 0.95)
-"""Shares of the slots."""
+"""Targets of utilisation: shares of the slots."""
 CROWDED = (0.15, 0.25, 0.35, 0.45, 0.55, 0.7, 0.85, 1.0, 1.3)
-"""Requests in flight for each slot: more than one means that some wait."""
+"""Targets of requests in flight per slot. Above 1, some requests wait."""
 CPU_UP = (0.35, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
 USUAL = 0.7
 MAY_BE_LATE = (0.5, 0.2, 0.1, 0.05, 0.02, 0.01, 0.003, 0.0007, 0.0001)
@@ -30,7 +30,7 @@ FIXED_COUNT = 12
 
 
 def _fixed(world: World) -> tuple[float, ...]:
-    """From what the mean load fills to what the busiest seconds need."""
+    """Return counts from the one that the mean load fills to the one that the busiest seconds need."""
     load = world.load.offered / world.service.slots
     least = max(world.min_replicas, math.ceil(float(load.mean())))
     most = min(world.max_replicas, max(least + 1, math.ceil(1.5 * float(np.quantile(load, 0.999)))))
@@ -38,7 +38,7 @@ def _fixed(world: World) -> tuple[float, ...]:
 
 
 def _enough(world: World) -> float:
-    """The mean load at the usual share."""
+    """Return the count at which the mean load uses the usual share of the slots."""
     mean = float(world.load.offered.mean()) / world.service.slots
     return float(max(world.min_replicas, min(world.max_replicas, math.ceil(mean / USUAL))))
 
@@ -105,9 +105,9 @@ CONTENDERS: Mapping[str, Contender] = {
 
 
 def contenders(names: str) -> list[Contender]:
-    """By their names, separated by commas; `all` takes all.
+    """Return the contenders with the given names, separated by commas; `all` returns all.
 
-    Raises: ConfigError, naming those there are.
+    Raises: ConfigError when a name is unknown; the message lists the known names.
     """
     if names.strip() == "all":
         return list(CONTENDERS.values())
@@ -115,7 +115,7 @@ def contenders(names: str) -> list[Contender]:
     for name in dict.fromkeys(part.strip() for part in names.split(",")):
         if name not in CONTENDERS:
             raise ConfigError(
-                f"There is no scaling policy {name!r}; choose of {', '.join(CONTENDERS)}.", param="policy"
+                f"There is no scaling policy {name!r}; choose from {', '.join(CONTENDERS)}.", param="policy"
             )
         found.append(CONTENDERS[name])
     return found

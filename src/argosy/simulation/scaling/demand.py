@@ -1,4 +1,4 @@
-"""How many requests come when: the counts of a trace in bins, scaled so that its busiest minute fills a fleet."""
+"""Arrival rates over time: counts of a trace in bins, which can be scaled so that the busiest minute fills a fleet."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ LONGEST_S = 48 * 3600
 
 @dataclass(frozen=True, slots=True)
 class Demand:
-    """Within a bin arrivals are Poisson."""
+    """Arrival rates by bin. Arrivals within a bin are Poisson."""
 
     name: str
     bin_s: int
     rates_rps: FloatArray
     before_rps: FloatArray
-    """The bins just before, oldest first, where the trace has them: what a forecast may have learnt from."""
+    """Rates of the bins just before, oldest first, where the trace has them. A forecast can learn from them."""
 
     @property
     def length_s(self) -> int:
@@ -31,7 +31,7 @@ class Demand:
 
     @property
     def busiest_rps(self) -> float:
-        """Of any minute."""
+        """Highest mean rate of any minute."""
         bins = max(1, min(len(self.rates_rps), round(60 / self.bin_s)))
         sums = np.convolve(self.rates_rps, np.ones(bins), "valid")
         return float(sums.max()) / bins
@@ -41,9 +41,11 @@ class Demand:
 
 
 def demand(trace: Trace, *, since_s: float = 0.0, length_s: float = LONGEST_S) -> Demand:
-    """The part of a trace that is simulated; recorded moments in bins of 15 s, counts a second in bins of 60 s.
+    """Return the part of a trace that is simulated.
 
-    Raises: ConfigError, nothing is left of it, or no request.
+    Recorded moments are counted in bins of 15 s, counts per second in bins of 60 s.
+
+    Raises: ConfigError when the trace has neither moments nor counts, or when no request is left in that part.
     """
     if isinstance(trace.arrivals, Recorded):
         moments_s = np.array(trace.arrivals.moments_s) - trace.arrivals.moments_s[0]
@@ -54,7 +56,9 @@ def demand(trace: Trace, *, since_s: float = 0.0, length_s: float = LONGEST_S) -
         whole = len(seconds) // bin_s
         counts = seconds[: whole * bin_s].reshape(whole, bin_s).sum(1)
     else:
-        raise ConfigError(f"{trace.name}: only recorded moments and counts can be scaled for.", param="trace")
+        raise ConfigError(
+            f"{trace.name}: scaling needs recorded moments or counts per second; give another trace.", param="trace"
+        )
     first = int(since_s // bin_s)
     rates_rps = counts[first : first + max(1, int(length_s // bin_s))] / bin_s
     if not rates_rps.any():
@@ -63,5 +67,5 @@ def demand(trace: Trace, *, since_s: float = 0.0, length_s: float = LONGEST_S) -
 
 
 def steady(rate_rps: float, length_s: int) -> Demand:
-    """The same rate all the time."""
+    """Return a demand with the same rate all the time."""
     return Demand("steady", COUNTED_BIN_S, np.full(length_s // COUNTED_BIN_S, rate_rps), np.empty(0))

@@ -1,4 +1,4 @@
-"""Whole curves of cost against violations, compared at equal cost."""
+"""Curves of cost against violations, and their comparison at equal cost."""
 
 from __future__ import annotations
 
@@ -16,7 +16,11 @@ POINTS = 60
 
 
 class Envelope:
-    """The lower envelope of one policy's sweep: the points that no other beats in both, log-linear between them."""
+    """Lower envelope of one policy's sweep.
+
+    It keeps the points that no other point beats in both cost and violations, and interpolates log-linearly between
+    them.
+    """
 
     def __init__(self, outcomes: Sequence[Outcome]) -> None:
         kept: list[Outcome] = []
@@ -37,7 +41,7 @@ class Envelope:
         return float(self._hours[-1])
 
     def violations(self, hours: FloatArray) -> FloatArray:
-        """At these costs, FLOOR at least; past the dearest point nothing gets better."""
+        """Return the violations at these costs, at least FLOOR. Beyond the dearest point they stay constant."""
         found: FloatArray = np.exp(np.interp(hours, self._hours, self._logs))
         return found
 
@@ -46,7 +50,7 @@ class Envelope:
         return found
 
     def hours_for(self, violations: float) -> float:
-        """The least cost at which no more than this share is late; NaN if it is never."""
+        """Return the least cost at which no more than this share is late; NaN when no point is that good."""
         wanted, logs = math.log(max(violations, FLOOR)), self._logs
         if logs[-1] > wanted:
             return math.nan
@@ -54,15 +58,15 @@ class Envelope:
 
 
 def overlap(one: Envelope, other: Envelope) -> FloatArray | None:
-    """POINTS equal costs that both have; None where there are none."""
+    """Return POINTS equal costs that both curves cover; None when they do not overlap."""
     low, high = max(one.cheapest, other.cheapest), min(one.dearest, other.dearest)
     return np.linspace(low, high, POINTS) if high > low else None
 
 
 def fewer(ours: Envelope, theirs: Envelope) -> float:
-    """How many times fewer violations ours has at equal cost: the geometric mean over the overlap.
+    """Return how many times fewer violations ours has at equal cost: the geometric mean over the overlap.
 
-    NaN where the curves do not overlap, or neither has COUNTED violations anywhere.
+    Returns NaN when the curves do not overlap, or neither curve has COUNTED violations anywhere.
     """
     hours = overlap(ours, theirs)
     if hours is None:
@@ -75,7 +79,7 @@ def fewer(ours: Envelope, theirs: Envelope) -> float:
 
 
 def events_ratio(ours: Envelope, theirs: Envelope) -> float:
-    """Our scaling events over theirs at equal cost; NaN where the curves do not overlap."""
+    """Return our scaling events divided by theirs at equal cost; NaN when the curves do not overlap."""
     hours = overlap(ours, theirs)
     if hours is None:
         return math.nan
@@ -83,6 +87,6 @@ def events_ratio(ours: Envelope, theirs: Envelope) -> float:
 
 
 def geometric_mean(values: Sequence[float]) -> float:
-    """Of those that are numbers; NaN where none is."""
+    """Return the geometric mean of the finite positive values; NaN when there is none."""
     known = [value for value in values if math.isfinite(value) and value > 0]
     return math.exp(sum(map(math.log, known)) / len(known)) if known else math.nan

@@ -1,4 +1,4 @@
-"""A fixed number of replicas: what every policy has to beat."""
+"""A fixed number of replicas: the baseline that every policy has to beat."""
 
 from __future__ import annotations
 

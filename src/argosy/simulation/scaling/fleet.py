@@ -1,4 +1,4 @@
-"""Replicas that start, serve, drain, and are paid for from launch to the end of the drain."""
+"""Replicas that start, serve and drain. Each costs replica-seconds from launch to the end of its drain."""
 
 from __future__ import annotations
 
@@ -15,14 +15,17 @@ class Starting:
 
 
 class Fleet:
-    """Between seconds only. What is taken away first is what is starting, the newest first, then what became ready
-    last: so Kubernetes does it."""
+    """Fleet of one run, which changes only between seconds.
+
+    Scaling down removes starting replicas first, the newest first, and then the replicas that became ready last, as
+    Kubernetes does.
+    """
 
     def __init__(self, queue: Replicas, cold_start_s: int, ready: int) -> None:
         self._queue, self._cold_start_s = queue, cold_start_s
         self._starting: list[Starting] = []
         self._serving: list[tuple[int, int]] = []
-        """(replica, launched), in the order in which they became ready."""
+        """Pairs of replica and launch time, in the order in which the replicas became ready."""
         self._next = 0
         self._paid_s = 0.0
         for _ in range(ready):
@@ -60,6 +63,6 @@ class Fleet:
         self.become_ready(now)
 
     def paid_s(self, now: int) -> float:
-        """Replica-seconds so far."""
+        """Return the replica-seconds so far."""
         running = [launched_s for _, launched_s in self._serving] + [s.launched_s for s in self._starting]
         return self._paid_s + sum(now - launched_s for launched_s in running)

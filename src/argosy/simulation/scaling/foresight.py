@@ -1,7 +1,7 @@
-"""The forecast that the controller would have made at each moment of a load: fed with arrivals as they come.
+"""Forecasts that the controller would have made at each moment of a load, computed from arrivals as they come.
 
-It depends on arrivals alone, so it is made once for all targets of a policy. The load is rate × mean service time, as
-in the controller once the service time is learnt.
+Forecasts depend on arrivals alone, so they are computed once for all targets of a policy. The load is rate × mean
+service time, as in the controller once it has learnt the service time.
 """
 
 from __future__ import annotations
@@ -21,15 +21,15 @@ from argosy.simulation.scaling.service import Service
 
 DAY_S = DAY * BIN_S
 SCORED_BINS = DAY
-"""Of the history: the rest is taken up without scoring, as after a restart."""
+"""Number of latest history bins that are scored. Earlier bins are filled in without scoring, as after a restart."""
 HISTORY_SEED = 1
 REFIT_BINS = DAY // 4
-"""The controller fits every ten minutes; so often would take hours here."""
+"""Bins between two fits. The controller fits every ten minutes, which would take hours here."""
 
 
 @dataclass(frozen=True, slots=True)
 class Foreseen:
-    """Forecasts by bins of BIN_S: entry b is known once b bins have passed. None where there is none."""
+    """Forecasts by bins of BIN_S. Entry b is known once b bins have passed; None means that there is no forecast."""
 
     forecasts: tuple[Forecast | None, ...]
 
@@ -38,12 +38,12 @@ class Foreseen:
 
 
 def is_long_enough(demand: Demand) -> bool:
-    """Whether a forecast is ever made: it is off until a day is recorded."""
+    """Return whether a forecast is ever made: the forecast is off until a day is recorded."""
     return demand.length_s + len(demand.before_rps) * demand.bin_s > DAY_S
 
 
 def foresee(demand: Demand, load: Load, service: Service, cold_start_s: float, seed: int) -> Foreseen:
-    """Every forecast of a run. Chance in the time before it has a stream of its own."""
+    """Return every forecast of a run. Randomness in the time before the run has its own stream."""
     before = _before(demand, service, np.random.default_rng((seed, HISTORY_SEED)))
     now = _binned(load) / BIN_S * service.mean_s
     forecaster = Analogue(cold_start_s)
@@ -68,7 +68,7 @@ def foresee(demand: Demand, load: Load, service: Service, cold_start_s: float, s
 
 
 def told(load: Load, service: Service, cold_start_s: float) -> Foreseen:
-    """A bound: the highest load of each coming window as it will be."""
+    """Return perfect forecasts, as a bound: the true highest load of each coming window."""
     loads = _binned(load) / BIN_S * service.mean_s
     window = window_bins(cold_start_s)
     peaks = np.nan_to_num(targets(loads, np.arange(len(loads)), window)) ** 2 / service.slots
@@ -77,7 +77,7 @@ def told(load: Load, service: Service, cold_start_s: float) -> Foreseen:
 
 
 def _spreads(loads: FloatArray, begin: int, window: int) -> list[Spread]:
-    """For each bin from `begin` on what the regression says once it is over, fitted anew every REFIT_BINS."""
+    """Return what the regression forecasts after each bin from `begin` on, refitted every REFIT_BINS."""
     found: list[Spread] = []
     for first in range(begin, len(loads), REFIT_BINS):
         past = loads[max(0, first - RING) : first]
@@ -93,7 +93,7 @@ def _spreads(loads: FloatArray, begin: int, window: int) -> list[Spread]:
 
 
 def _before(demand: Demand, service: Service, rng: np.random.Generator) -> FloatArray:
-    """Load in the bins before the run, Poisson as in it; at most what the forecast remembers."""
+    """Return the load in the bins before the run, Poisson as in the run, limited to what the forecast remembers."""
     seconds_rps = np.repeat(demand.before_rps[-(RING * BIN_S // demand.bin_s) :], demand.bin_s)
     rates_rps = seconds_rps[len(seconds_rps) % BIN_S :].reshape(-1, BIN_S).mean(1)
     load: FloatArray = rng.poisson(rates_rps * BIN_S) / BIN_S * service.mean_s
@@ -101,7 +101,7 @@ def _before(demand: Demand, service: Service, rng: np.random.Generator) -> Float
 
 
 def _binned(load: Load) -> FloatArray:
-    """Arrivals in each bin that is over by the end of the run."""
+    """Return the arrivals in each bin that is complete by the end of the run."""
     bins = load.length_s // BIN_S
     binned: FloatArray = load.arrived[: bins * BIN_S].reshape(bins, BIN_S).sum(1)
     return binned

@@ -1,4 +1,4 @@
-"""What happened in each second of a run, written by the queues and read by whoever measures."""
+"""Counts for each second of a run, written by the queues and read by the measurements."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from argosy.simulation.arrivals import FloatArray
 
 
 class Ledger:
-    """Sums since the beginning, at the end of each second: entry k is what had happened after k seconds.
+    """Cumulative sums at the end of each second: entry k is the total after k seconds.
 
-    A mean over the last w seconds is the difference of two entries.
+    A mean over the last w seconds is the difference of two entries divided by w.
     """
 
     __slots__ = ("arrived", "busy_s", "ended", "in_flight", "late", "present_s", "response_s", "waiting")
@@ -18,15 +18,15 @@ class Ledger:
     def __init__(self, seconds: int) -> None:
         self.arrived, self.ended = _zeros(seconds), _zeros(seconds)
         self.late = _zeros(seconds)
-        """Requests that broke the promise, booked when they get a slot."""
+        """Requests that missed the SLO, counted when they get a slot."""
         self.present_s = _zeros(seconds)
-        """Integral of the requests in the system."""
+        """Integral of the requests in the system over time."""
         self.busy_s = _zeros(seconds)
-        """Integral of the busy slots."""
+        """Integral of the busy slots over time."""
         self.response_s = _zeros(seconds)
-        """Sum of the response times of those that ended."""
+        """Sum of the response times of the requests that ended."""
         self.in_flight, self.waiting = _zeros(seconds), _zeros(seconds)
-        """At that moment, no sums."""
+        """Values at that moment, not sums."""
 
 
 def _zeros(seconds: int) -> FloatArray:

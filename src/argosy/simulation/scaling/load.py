@@ -1,4 +1,4 @@
-"""All that chance decides in a run of scaling, drawn beforehand from its seed: every policy meets the same requests."""
+"""Random inputs of a scaling run, drawn from its seed before the run, so that every policy gets the same requests."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from argosy.simulation.scaling.demand import Demand
 from argosy.simulation.scaling.service import Service
 
 STEP_S = 0.05
-"""Of work that is simulated as a flow."""
+"""Step of work that is simulated as a flow, in seconds."""
 Int32Array = npt.NDArray[np.int32]
 Float32Array = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True)
 class Requests:
-    """One entry a request, in the order of arrival. Compared by identity."""
+    """Requests in order of arrival, one array entry each. Compared by identity."""
 
     arrivals_s: FloatArray
     work_s: Float32Array
     slack_s: Float32Array
-    """How long it may wait."""
+    """Longest wait at which each request still meets the SLO."""
     length_s: int
 
     __hash__ = object.__hash__
@@ -38,31 +38,31 @@ class Requests:
 
     @cached_property
     def arrived(self) -> FloatArray:
-        """In each second."""
+        """Arrivals in each second."""
         return np.bincount(self.arrivals_s.astype(np.int64), minlength=self.length_s).astype(np.float64)
 
     @cached_property
     def arrived_share(self) -> FloatArray:
-        """The integral, over each second, of how many have arrived in it."""
+        """Integral, over each second, of the number of requests that have arrived in that second so far."""
         seconds = self.arrivals_s.astype(np.int64)
         share = np.bincount(seconds, seconds + 1 - self.arrivals_s, minlength=self.length_s)
         return share.astype(np.float64)
 
     @cached_property
     def offered(self) -> FloatArray:
-        """Erlangs in each second, were there always a free slot."""
+        """Offered load in erlangs in each second, as if a slot were always free."""
         ends_s = self.arrivals_s + self.work_s
         return _present(self.arrivals_s, self.length_s) - _present(ends_s, self.length_s)
 
 
 @dataclass(frozen=True)
 class Flow:
-    """One entry a step of STEP_S. Compared by identity."""
+    """Flow of work, one array entry per step of STEP_S. Compared by identity."""
 
     counts: Int32Array
     work_s: Float32Array
     noise: Float32Array
-    """One standard normal number a second: by how much a count of requests in work is off its mean."""
+    """Standard normal numbers, one per second: the deviation of the number of requests in service from its mean."""
     length_s: int
 
     __hash__ = object.__hash__
@@ -74,13 +74,13 @@ class Flow:
 
     @cached_property
     def arrived(self) -> FloatArray:
-        """In each second."""
+        """Arrivals in each second."""
         arrived: FloatArray = self.counts.reshape(self.length_s, -1).sum(1, dtype=np.float64)
         return arrived
 
     @cached_property
     def offered(self) -> FloatArray:
-        """Erlangs in each second."""
+        """Offered load in erlangs in each second."""
         work_s: FloatArray = self.work_s.reshape(self.length_s, -1).sum(1, dtype=np.float64)
         return work_s
 
@@ -89,7 +89,7 @@ Load = Requests | Flow
 
 
 def draw(demand: Demand, service: Service, seed: int) -> Load:
-    """Each kind of chance has its own stream."""
+    """Draw the load of a demand. Each kind of randomness has its own stream."""
     arriving, working, sampling = (np.random.default_rng(child) for child in np.random.SeedSequence(seed).spawn(3))
     if service.aggregated:
         rates = np.repeat(demand.rates_rps, round(demand.bin_s / STEP_S)) * STEP_S
@@ -105,14 +105,17 @@ def draw(demand: Demand, service: Service, seed: int) -> Load:
 
 
 def _total_work(counts: Int32Array, service: Service, rng: np.random.Generator) -> Float32Array:
-    """The work of so many requests, as a gamma variable with their mean and variance: it cannot be negative."""
+    """Draw the total work of each count of requests from a gamma distribution with their mean and variance.
+
+    A gamma variable cannot be negative.
+    """
     shape = counts / max(service.cv2, 1e-9)
     total = rng.standard_gamma(np.maximum(shape, 1e-9), dtype=np.float64) * (service.mean_s * service.cv2)
     return np.where(counts > 0, total, 0.0).astype(np.float32)
 
 
 def _present(moments_s: FloatArray, seconds: int) -> FloatArray:
-    """The integral, over each second, of how many of these moments have passed."""
+    """Return the integral, over each second, of the number of these moments that have passed."""
     inside = moments_s[moments_s < seconds]
     bins = inside.astype(np.int64)
     count = np.bincount(bins, minlength=seconds)
@@ -123,5 +126,5 @@ def _present(moments_s: FloatArray, seconds: int) -> FloatArray:
 
 
 def whole_seconds(seconds: float) -> int:
-    """Fleets change between seconds only."""
+    """Round up to whole seconds, because fleets change only between seconds."""
     return max(0, math.ceil(seconds - 1e-9))

@@ -1,8 +1,8 @@
-"""Knows every request to come: a bound, and no policy.
+"""Oracle that knows every future request: a bound, not a policy.
 
-Each replica's worth of load is a layer: layer l works while more than l × slots requests are present. It is launched
-one cold start before it is needed, and kept over a gap when launching again would cost more. The target scales the
-load that is planned for.
+Each replica's worth of load is a layer: layer l works while more than l × slots requests are present. A layer is
+launched one cold start before it is needed, and kept over a gap when a new launch would cost more. The target scales
+the load that is planned for.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class Oracle:
 
 
 def plan(replicas: FloatArray, world: World) -> npt.NDArray[np.int64]:
-    """Replicas to be running or starting at each second, for so many that are needed then."""
+    """Return the replicas that should be running or starting at each second, given the number needed at each second."""
     needed = np.clip(np.ceil(replicas - 1e-9), world.min_replicas, world.max_replicas).astype(np.int64)
     cold_s, seconds = world.cold_start_s, len(needed)
     total = np.full(seconds, world.min_replicas, np.int64)

@@ -1,4 +1,4 @@
-"""Argosy's policies, by the very functions that decide in the controller, fed with what it would have seen."""
+"""Argosy's policies, run by the same functions that decide in the controller, on what the controller would observe."""
 
 from __future__ import annotations
 
@@ -18,17 +18,20 @@ from argosy.simulation.scaling.autoscaler import Foresight, World
 from argosy.simulation.scaling.readings import Readings
 
 PROBED_S = 2
-"""The controller's look at its replicas."""
+"""Interval at which the controller probes its replicas."""
 CPU_WINDOW_S = 15
 MEMORY = 0.35
-"""Nothing in the simulation takes memory: always below what scales up, never above what holds back."""
+"""Constant share of memory, which simulated work does not use.
+
+It is always below limits for scaling up, and never above limits that stop scaling down.
+"""
 RESPONSE_S = 30
 CAPACITY_TICK_S = 15
-"""A sample of the capacity model."""
+"""Interval between samples of the capacity model."""
 
 
 class Own:
-    """`policies/NAME.decide`, every `interval_s` of its settings."""
+    """Adapter of `policies/NAME.decide`, called at the interval of its settings."""
 
     def __init__(self, world: World, rule: Rule) -> None:
         self._policy = POLICIES[rule.settings.policy]
@@ -71,7 +74,7 @@ def _uses_forecast(rule: Rule) -> bool:
 
 
 def predictive(world: World, late: float) -> Own:
-    """Sweeps the share that may be late, 1 − slo.share; everything else as it ships."""
+    """Sweep the share that may be late, 1 − slo.share. All other settings keep their defaults."""
     slo_s = world.service.slo_s
     slo = SloSettings(latency_ms=None if slo_s is None else slo_s * 1000, share=1 - late)
     return Own(world, _rule(world, ScalingSettings(policy="predictive", slots=float(world.service.slots)), slo))
@@ -83,7 +86,7 @@ def target(world: World, in_flight: float) -> Own:
 
 
 def threshold(world: World, cpu: float) -> Own:
-    """Sweeps the CPU share that goes up; the other limits stay as they are."""
+    """Sweep the CPU share above which the fleet scales up. The other limits keep their defaults."""
     settings = ThresholdSettings(up=UpThresholds(cpu=cpu))
     return Own(world, _rule(world, ScalingSettings(policy="threshold", threshold=settings)))
 

@@ -1,4 +1,4 @@
-"""The sweep as an SVG picture: share of violations against replica-hours, one curve a policy."""
+"""SVG picture of a sweep: share of violations against replica-hours, one curve per policy."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 860, 520, 70, 190, 64, 50
 
 
 class _Axes:
-    """Replica-hours linear, violations logarithmic from FLOOR to all."""
+    """Axes of the picture: replica-hours are linear, violations logarithmic from FLOOR to 1."""
 
     def __init__(self, rows: Sequence[Row]) -> None:
         self.most = max((row.replica_hours for row in rows), default=1.0) * 1.02 or 1.0
@@ -33,7 +33,7 @@ class _Axes:
 
 
 def draw(comparison: ScalingComparison) -> str:
-    """The text of an SVG file."""
+    """Return the text of an SVG file."""
     axes = _Axes(comparison.rows)
     detail = (
         f"cold start {comparison.cold_start_s:g} s, at most {comparison.max_replicas} replicas, "

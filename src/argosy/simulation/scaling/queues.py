@@ -1,4 +1,4 @@
-"""One queue before all replicas, first come first served: request by request, or as a flow of work."""
+"""Queues before all replicas, first come, first served: simulated request by request, or as a flow of work."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ from argosy.simulation.scaling.responses import CLASSES, TIMES_S, class_of
 from argosy.simulation.scaling.service import Service
 
 GRID = 1000
-"""Steps of the table that says how probable it is to be late after a wait."""
+"""Steps of the table of the probability of being late after a wait."""
 WORKS = 2000
-"""Equally probable times that stand for the work of a request in quantiles."""
+"""Number of equally probable work times that represent the work of a request in quantiles."""
 
 
 class Replicas(Protocol):
-    """They come and go between seconds."""
+    """Replicas that serve a queue. They join and leave between seconds."""
 
     def add(self, replica: int, at: int) -> None:
-        """That replica serves from second `at` on."""
+        """Add a replica that serves from second `at` on."""
         ...
 
     def drain(self, replica: int, at: int) -> float:
-        """It takes no more requests from second `at` on. Returns when it has finished those that it has."""
+        """Stop sending requests to a replica from second `at` on. Return when it has finished its requests."""
         ...
 
 
@@ -39,15 +39,15 @@ class Queue(Replicas, Protocol):
     def advance(self, since: int, until: int) -> None: ...
 
     def left(self) -> int:
-        """Requests that have no slot at the end and are late by then, or will be, with the replicas there are."""
+        """Return the requests that have no slot at the end and are or will be late with the present replicas."""
         ...
 
     def waiting(self) -> float:
-        """Requests that have no slot at the end."""
+        """Return the requests that have no slot at the end."""
         ...
 
     def responses_s(self) -> tuple[FloatArray, FloatArray]:
-        """Response times of those that had one, in seconds, and how often each."""
+        """Return the response times of the requests that had one, in seconds, and the weight of each time."""
         ...
 
 
@@ -56,7 +56,10 @@ def queue(load: Load, service: Service) -> Queue:
 
 
 class RequestQueue:
-    """Kiefer and Wolfowitz: the next request takes the slot that is free first, as of the second it starts in."""
+    """Queue after Kiefer and Wolfowitz: the next request takes the slot that is free first.
+
+    Slots are those of the second in which the request starts.
+    """
 
     def __init__(self, load: Requests, service: Service) -> None:
         self.ledger = Ledger(load.length_s)
@@ -77,7 +80,7 @@ class RequestQueue:
     def drain(self, replica: int, at: int) -> float:
         mine = self._owner[: self._size] == replica
         ends_s = max(float(at), float(self._free_s[: self._size][mine].max(initial=0.0)))
-        # Sorted, so it is a heap again.
+        # The order is sorted, so the array is a heap again.
         order = np.argsort(self._free_s[: self._size][~mine], kind="stable")
         free_s, owner = self._free_s[: self._size][~mine][order], self._owner[: self._size][~mine][order]
         self._size = len(order)
@@ -108,13 +111,16 @@ class RequestQueue:
 
 
 class FlowQueue:
-    """Work in seconds, worked off at one second a second by each slot; the wait of a request is the work before it
-    ÷ the slots. Right where a request's own work is short against the promise."""
+    """Queue of work in seconds, from which each slot takes one second per second.
+
+    The wait of a request is the work before it ÷ the slots. The model holds where a request's own work is short
+    compared with the SLO.
+    """
 
     def __init__(self, load: Flow, service: Service) -> None:
         self.ledger = Ledger(load.length_s)
         if service.slo_s is None:
-            raise ValueError("work as a flow needs a promise in seconds")
+            raise ValueError("work as a flow needs an SLO in seconds; set slo_s")
         self._load, self._service = load, service
         self._slots = 0
         self._state = np.zeros(1)
@@ -148,7 +154,7 @@ class FlowQueue:
         return float(self._state[0]) / self._service.mean_s
 
     def responses_s(self) -> tuple[FloatArray, FloatArray]:
-        """The waits, each with all that its own work may be."""
+        """Return the sums of each wait and each possible work of the request itself."""
         waited = np.flatnonzero(self._waits)
         waits_s = np.where(waited == 0, 0.0, TIMES_S[waited])
         times_s: FloatArray = (waits_s[:, None] + self._works_s).ravel()
@@ -158,7 +164,7 @@ class FlowQueue:
 
 @compiled
 def push(free_s: FloatArray, owner: npt.NDArray[np.int64], size: int, at_s: float, replica: int) -> int:
-    """Onto the heap; returns its new size."""
+    """Push a slot onto the heap and return the heap's new size."""
     place = size
     while place > 0:
         above = (place - 1) >> 1
@@ -172,7 +178,7 @@ def push(free_s: FloatArray, owner: npt.NDArray[np.int64], size: int, at_s: floa
 
 @compiled
 def take_first(free_s: FloatArray, owner: npt.NDArray[np.int64], size: int, until_s: float) -> None:
-    """The slot that is free first is taken until then."""
+    """Occupy the slot that is free first until `until_s`."""
     replica, place = owner[0], 0
     while True:
         below = 2 * place + 1
@@ -196,9 +202,10 @@ def serve(
     sum_arrived: FloatArray, sum_ended: FloatArray, sum_late: FloatArray, sum_present_s: FloatArray,
     sum_busy_s: FloatArray, sum_response_s: FloatArray, in_flight: FloatArray, waiting: FloatArray,
 ) -> int:  # fmt: skip
-    """Seconds `since` to `until`, with the slots of the heap. Only starts within a second are decided in it.
+    """Serve seconds `since` to `until` with the slots of the heap. A second decides only the starts within it.
 
-    `ended`, `ended_share` and `response` are written ahead, at the second in which a request will end.
+    `ended`, `ended_share` and `response` are written ahead, at the second in which a request will end. Returns the
+    index of the first request that has not started.
     """
     count, seconds = len(arrivals_s), len(ended) - 1
     for second in range(since, until):
@@ -240,7 +247,7 @@ def serve(
 def late_of_the_rest(
     head: int, arrivals_s: FloatArray, work_s: Float32Array, slack_s: Float32Array, free_s: FloatArray, size: int
 ) -> int:
-    """Of those that have not begun, the ones that come too late when the present slots stay."""
+    """Count the requests that have not started and will be late if the present slots stay."""
     owner = np.zeros(max(size, 1), np.int64)
     late = 0
     for request in range(head, len(arrivals_s)):
@@ -262,7 +269,7 @@ def flow(
     sum_arrived: FloatArray, sum_ended: FloatArray, sum_late: FloatArray, sum_present_s: FloatArray,
     sum_busy_s: FloatArray, sum_response_s: FloatArray, in_flight: FloatArray, waiting: FloatArray,
 ) -> None:  # fmt: skip
-    """Seconds `since` to `until` in steps; state[0] is the work that waits, in seconds."""
+    """Serve seconds `since` to `until` in steps. `state[0]` is the waiting work in seconds."""
     backlog_s, last = state[0], len(late_after) - 1
     for second in range(since, until):
         arrived, late, busy_s, present_s, response_s, busy = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
@@ -274,7 +281,8 @@ def flow(
             done_s = min(backlog_s, room_s)
             backlog_s -= done_s
             if came > 0:
-                # Those that come in the middle of the step find half of what it brought and half of its room gone.
+                # Requests arrive in the middle of the step on average: half of its work and half of its capacity are
+                # before them.
                 ahead_s = max(0.0, before_s + 0.5 * (work_s[step] - room_s))
                 wait_s = ahead_s / slots if slots > 0 else 1e9
                 place = int(wait_s / slo_s * last)
@@ -290,7 +298,7 @@ def flow(
         in_flight[second + 1] = max(0.0, queued + (seen if queued < 1.0 else busy))
         waiting[second + 1] = queued
         sum_arrived[second + 1] = sum_arrived[second] + arrived
-        # Booked with those that came: a response is known at most its wait later than it is counted here.
+        # Count responses at arrival: each is known at most its wait later than it is counted here.
         sum_ended[second + 1] = sum_ended[second] + arrived
         sum_response_s[second + 1] = sum_response_s[second] + response_s
         sum_late[second + 1] = sum_late[second] + late

@@ -1,4 +1,4 @@
-"""What a live fleet would know at a moment of a run, and nothing of the future."""
+"""Readings that a live fleet would have at a moment of a run, with no knowledge of the future."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from argosy.simulation.scaling.ledger import Ledger
 
 
 class Readings:
-    """Of one moment; the same object is moved on through a run."""
+    """Readings at one moment. The same object is moved forward through a run."""
 
     __slots__ = ("_ledger", "max_replicas", "min_replicas", "now", "ready", "replicas", "slots")
 
@@ -19,7 +19,7 @@ class Readings:
 
     @property
     def in_flight(self) -> float:
-        """Requests in the system now, waiting ones included."""
+        """Requests in the system now, including waiting ones."""
         return self._ledger.in_flight.item(self.now)
 
     @property
@@ -34,7 +34,7 @@ class Readings:
         return (present_s.item(self.now) - present_s.item(since)) / (self.now - since)
 
     def busy_share(self, window_s: int) -> float:
-        """Of the slots that are ready now: what a CPU meter shows where work is CPU time."""
+        """Return the busy share of the slots that are ready now, as a CPU meter shows it when all work is CPU time."""
         since = max(0, self.now - window_s)
         if since == self.now or not self.ready:
             return 0.0
@@ -50,7 +50,7 @@ class Readings:
         return ended.item(self.now) - ended.item(max(0, self.now - window_s))
 
     def mean_response_s(self, window_s: int) -> float | None:
-        """Of those that ended in the window; None where none did."""
+        """Return the mean response time of the requests that ended in the window; None when none ended."""
         since, ended, response_s = max(0, self.now - window_s), self._ledger.ended, self._ledger.response_s
         count = ended.item(self.now) - ended.item(since)
         return (response_s.item(self.now) - response_s.item(since)) / count if count > 0 else None

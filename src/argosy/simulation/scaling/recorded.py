@@ -24,15 +24,16 @@ from argosy.simulation.scaling.service import Service
 
 CALM_SHARE = 0.25
 SIGMA = 0.5
-"""Of the logarithms of the service time, which is recorded as a mean only."""
+"""Standard deviation of the logarithm of the service time, of which only the mean is recorded."""
 
 
 def recorded(data_dir: Path, service: str, length_s: float, until_s: float) -> Demand:
-    """The last `length_s` before wall time `until_s`, in bins of 15 s as far as those are kept, else of 5 min.
+    """Return the load of the last `length_s` before wall time `until_s`.
 
-    A bin that is not known has the rate of the one before it.
+    Bins are 15 s while history of that resolution is kept, else 5 min. An unknown bin has the rate of the bin before
+    it.
 
-    Raises: ConfigError, there is no such history.
+    Raises: ConfigError when no such history is recorded or it cannot be read.
     """
     step_s = TICK_S if length_s <= FINE_KEPT_S else COARSE_S
     rates_rps = _read(data_dir, f"{service}/rate", step_s, length_s, until_s)
@@ -58,9 +59,11 @@ def recorded_service(
     slo_s: float | None,
     work_s: float | None,
 ) -> Service:
-    """With the time a request takes: `work_s`, else the mean response of the calmest quarter of what is recorded.
+    """Return the service, with the time a request takes.
 
-    Raises: ConfigError, no response time is recorded.
+    The time is `work_s`, or else the mean response of the calmest quarter of the recorded history.
+
+    Raises: ConfigError when no response time is recorded or the history cannot be read.
     """
     if work_s is None:
         step_s = TICK_S if length_s <= FINE_KEPT_S else COARSE_S
@@ -74,7 +77,7 @@ def recorded_service(
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What the controller wrote down of a service; None where it did not."""
+    """Values that the controller recorded for a service; None where it did not."""
 
     cold_start_s: float | None = None
     max_replicas: int | None = None
@@ -82,7 +85,7 @@ class Known:
 
 
 def known_of(data_dir: Path, service: str) -> Known:
-    """Raises nothing: what cannot be read is not known."""
+    """Return what the controller recorded for a service. Values that cannot be read are None; no error is raised."""
     known = Known()
     with contextlib.suppress(sqlite3.Error, msgspec.MsgspecError, ValueError):
         with contextlib.closing(read_only(data_dir)) as db:

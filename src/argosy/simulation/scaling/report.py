@@ -1,4 +1,4 @@
-"""What a sweep comes to: points of each policy, and how they compare at equal cost."""
+"""Result of a sweep: the points of each policy, and the comparison at equal cost."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from argosy.simulation.scaling.envelope import Envelope, events_ratio, fewer, ge
 from argosy.simulation.scaling.run import Outcome
 
 Runs: TypeAlias = Sequence[Sequence[Outcome]]
-"""For each seed the outcomes of all targets."""
+"""Outcomes of all targets, for each seed."""
 LATE = 0.01
 OURS, BOUND, STATIC = "predictive", "oracle", "static"
 
 
 class Row(msgspec.Struct):
-    """One policy with one target: means over the seeds. None where the runs do not tell it."""
+    """Means over the seeds for one policy with one target. None where the runs do not have the figure."""
 
     policy: str
     target: float
     slo_violations: float
-    """Share of the requests that broke the promise, or never began."""
+    """Share of the requests that missed the SLO or never began."""
     replica_hours: float
     scaling_events: float
     reversals: float
@@ -38,18 +38,18 @@ class Row(msgspec.Struct):
 
 
 class PolicySummary(msgspec.Struct):
-    """One policy with all its targets."""
+    """Summary of one policy over all its targets."""
 
     policy: str
     about: str
     target: str
-    """What its target is."""
+    """Description of the policy's target."""
     hours: float | None
-    """Least replica-hours with at most LATE late, between the points; None where no point comes that low."""
+    """Least replica-hours with at most LATE late, interpolated between points; None when no point is that good."""
     regret: float | None
-    """These over the oracle's, less one."""
+    """Replica-hours divided by those of the oracle, minus one."""
     events: float | None
-    """Scaling events of ours over this one's, at equal cost."""
+    """Our scaling events divided by this policy's, at equal cost."""
 
 
 class ScalingComparison(msgspec.Struct):
@@ -62,15 +62,15 @@ class ScalingComparison(msgspec.Struct):
     rows: list[Row]
     policies: list[PolicySummary]
     versus: dict[str, float | None]
-    """By policy: how many times fewer violations ours has at equal cost; None where it cannot be said."""
+    """Ratio of violations at equal cost, theirs ÷ ours, by policy; None when the curves cannot be compared."""
     ours: str
-    """The one that the others are compared with."""
+    """Name of the policy that the others are compared with."""
     static_wins: bool
-    """Whether a fixed number beats it at equal cost."""
+    """Whether a fixed number of replicas beats our policy at equal cost."""
     static_enough: int | None
-    """The least fixed number with at most LATE late."""
+    """Least fixed number of replicas with at most LATE late."""
     trace: str | None = None
-    """The file, where the load is from one."""
+    """Name of the trace file, when the load is from a trace."""
 
     @property
     def is_sweep(self) -> bool:
@@ -83,7 +83,7 @@ class ScalingComparison(msgspec.Struct):
 def compare(
     runs: Mapping[str, Runs], *, load: str, service: str, cold_start_s: float, max_replicas: int
 ) -> ScalingComparison:
-    """`predictive` is compared with the others, or the first policy where that was not run."""
+    """Compare the policies with `predictive`, or with the first policy when `predictive` was not run."""
     ours = OURS if OURS in runs else next(iter(runs))
     ratios = {name: _plain(versus(runs[ours], theirs)) for name, theirs in runs.items() if name != ours}
     static, rows = ratios.get(STATIC), [row for name, theirs in runs.items() for row in rows_of(name, theirs)]
@@ -105,7 +105,10 @@ def compare(
 
 
 def versus(ours: Runs, theirs: Runs) -> float:
-    """How many times fewer violations at equal cost: the geometric mean over the seeds, each with its own curves."""
+    """Return how many times fewer violations ours has at equal cost.
+
+    The result is the geometric mean over the seeds; each seed has its own curves.
+    """
     pairs = zip(ours, theirs, strict=False)
     return geometric_mean([fewer(Envelope(mine), Envelope(other)) for mine, other in pairs])
 
@@ -116,7 +119,10 @@ def events_versus(ours: Runs, theirs: Runs) -> float:
 
 
 def rows_of(policy: str, runs: Runs) -> list[Row]:
-    """Target by target, the mean of the seeds that have it: how many replicas are tried depends on the load drawn."""
+    """Return a row per target: the mean over the seeds that have it.
+
+    Seeds can have different targets, because the fixed numbers that are tried depend on the drawn load.
+    """
     found = []
     for target in dict.fromkeys(outcome.target for outcomes in runs for outcome in outcomes):
         same = [outcome for outcomes in runs for outcome in outcomes if outcome.target == target]
@@ -169,5 +175,5 @@ def _hours(runs: Runs) -> float:
 
 
 def _plain(value: float) -> float | None:
-    """JSON knows no NaN."""
+    """Return None for NaN and infinity, which JSON cannot express."""
     return value if math.isfinite(value) else None

@@ -1,4 +1,4 @@
-"""Times of millions of requests as counts in classes, each 2 % longer than the one before."""
+"""Histogram of response times with 1024 classes, each 2 % longer than the one before: millions of times fit in it."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from argosy.simulation.arrivals import FloatArray
 from argosy.simulation.scaling.compiled import compiled
 
 LEAST_S = 1e-3
-"""What is shorter counts as this."""
+"""Shorter times count as this."""
 LOG_GROWTH = math.log(1.02)
 CLASSES = 1024
 TIMES_S: FloatArray = LEAST_S * np.exp(LOG_GROWTH * (np.arange(CLASSES) + 0.5))
-"""The middle of each class."""
+"""Middle of each class."""
 
 
 @compiled
@@ -26,7 +26,10 @@ def class_of(time_s: float) -> int:
 
 
 def quantiles(times_s: FloatArray, weights: FloatArray, shares: Sequence[float]) -> list[float] | None:
-    """The least time that at least each of these shares of the weight is within; None without any weight."""
+    """Return, for each share, the least time within which at least that share of the weight lies.
+
+    Returns None when there is no weight.
+    """
     order = np.argsort(times_s)
     reached = np.cumsum(weights[order])
     if not len(reached) or reached[-1] <= 0:

@@ -1,4 +1,4 @@
-"""One policy with one target through one load."""
+"""Simulation of one policy with one target on one load."""
 
 from __future__ import annotations
 
@@ -21,25 +21,25 @@ REVERSAL_S = 300
 class Outcome(msgspec.Struct, frozen=True):
     target: float
     violations: float
-    """Share of the requests that broke the promise, or never began."""
+    """Share of the requests that missed the SLO or never began."""
     replica_hours: float
     requests: int
     events: int
-    """Changes of the number that is wanted."""
+    """Number of changes of the desired replica count."""
     reversals: int
-    """Changes in the other direction within REVERSAL_S of the last one."""
+    """Number of changes in the opposite direction within REVERSAL_S of the previous one."""
     p50_ms: float | None = None
-    """Response times of those that began; None where none did."""
+    """Response times of the requests that began; None when none did."""
     p99_ms: float | None = None
     p999_ms: float | None = None
     goodput: float | None = None
-    """Answered within the promise, a second."""
+    """Requests answered within the SLO, per second."""
     failed: float | None = None
-    """That have not begun at the end."""
+    """Requests that have not begun at the end."""
 
 
 def simulate(world: World, autoscaler: Autoscaler, target: float, first: int | None = None) -> Outcome:
-    """`first`: replicas that are ready at the start; without it what the first minute needs."""
+    """Run one policy. `first` replicas are ready at the start; None starts the number that the first minute needs."""
     seconds = world.load.length_s
     line = queue(world.load, world.service)
     fleet = Fleet(line, world.cold_start_s, first if first is not None else first_replicas(world))

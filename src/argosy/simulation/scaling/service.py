@@ -1,4 +1,4 @@
-"""The services that are scaled in simulation: how long a request occupies a slot, and what was promised."""
+"""Services of the scaling simulation: how long a request occupies a slot, and the SLO."""
 
 from __future__ import annotations
 
@@ -12,29 +12,32 @@ from argosy.simulation.durations import Durations, Lognormal, Measured
 
 TOKEN_S = 0.03
 GENERATED = Lognormal(mean_s=TOKEN_S * 23.28, sigma=0.847)
-"""Fitted by the moments of the logarithms to the tokens of Azure's code trace, for traces that only count requests."""
+"""Work for traces that only count requests, fitted to the logarithms of the tokens in Azure's code trace."""
 
 
 @dataclass(frozen=True, slots=True)
 class Service:
     name: str
     work: Durations
-    """Time that a request occupies a slot."""
+    """Time for which a request occupies a slot."""
     slots: int
-    """Requests that one replica works on at once."""
+    """Number of requests that one replica works on at once."""
     slo_s: float | None = None
-    """A response within this time keeps the promise; None asks for twice the request's own time."""
+    """Response time that meets the SLO; None allows twice the request's own time."""
     aggregated: bool = False
-    """Simulated as a flow of work, not request by request; for work far shorter than the promise and a second."""
+    """Whether work is simulated as a flow, not request by request.
+
+    The work must be far shorter than the SLO and one second.
+    """
 
     def measured(self, written: tuple[int, ...] | None) -> Service:
-        """With the tokens that a trace recorded, where the service's time goes by tokens."""
+        """Return the service with the token counts of a trace, when the service's time depends on tokens."""
         if written is None or self.work is not GENERATED:
             return self
         return replace(self, work=Measured(tuple(TOKEN_S * max(1, tokens) for tokens in written)))
 
     def draw(self, count: int, rng: np.random.Generator) -> FloatArray:
-        """Work of requests, each drawn by itself: a recorded order would be the same for every seed."""
+        """Draw the work of requests, each independently: a recorded order would be the same for every seed."""
         if isinstance(self.work, Measured):
             return rng.choice(np.array(self.work.work_s), count)
         return self.work.draw(count, rng)
@@ -45,7 +48,7 @@ class Service:
 
     @property
     def cv2(self) -> float:
-        """Variance of the work ÷ its mean squared."""
+        """Variance of the work divided by its squared mean."""
         if isinstance(self.work, Measured):
             values = np.array(self.work.work_s)
             return float(values.var() / values.mean() ** 2)
@@ -55,7 +58,7 @@ class Service:
         return float(sample.var() / sample.mean() ** 2)
 
     def slack_s(self, work_s: FloatArray) -> FloatArray:
-        """How long each request may wait."""
+        """Return how long each request may wait and still meet the SLO."""
         return work_s if self.slo_s is None else self.slo_s - work_s
 
 

@@ -1,4 +1,4 @@
-"""One cell: one load and cold start, every policy over its targets, some seeds, spread over processes."""
+"""Sweep of one cell: one load and cold start, every policy over its targets, some seeds, spread over processes."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from argosy.simulation.workers import end_with
 
 @dataclass(frozen=True)
 class Cell:
-    """Compared by identity, so that its loads can be kept."""
+    """Circumstances of a sweep. Compared by identity, so that its loads can be cached."""
 
     demand: Demand
     service: Service
@@ -34,12 +34,15 @@ class Cell:
 
 
 def busy(demand: Demand, service: Service, replicas: float) -> Demand:
-    """Scaled so that its busiest minute keeps that many replicas busy."""
+    """Scale the demand so that its busiest minute keeps that many replicas busy."""
     return demand.scaled(replicas * service.slots / service.mean_s / demand.busiest_rps)
 
 
 def world(cell: Cell, seed: int, *, forecast: bool = True) -> World:
-    """`forecast`: whether there is one, where the load and what was before it are long enough for any."""
+    """Return the world of a cell and seed.
+
+    With `forecast`, the world has forecasts when the load and its history are long enough for any.
+    """
     return World(
         cell.service,
         _load(cell, seed),
@@ -51,11 +54,11 @@ def world(cell: Cell, seed: int, *, forecast: bool = True) -> World:
 
 
 PARTS = 3
-"""Of a sweep, each a task of its own: one policy's whole sweep may take as long as all others together."""
+"""Number of tasks per sweep, because the sweep of one policy can take as long as all others together."""
 
 
 def swept(contender: Contender, given: World, *, whole: bool = True, part: slice = slice(None)) -> list[Outcome]:
-    """One run for each target, or for those of that part; or only for the usual one."""
+    """Run a contender on each target, or on the targets of the part, or only on the usual target."""
     outcomes = []
     for target in contender.targets(given)[part] if whole else (contender.usual(given),):
         first = None if contender.first is None else contender.first(given, target)
@@ -72,7 +75,7 @@ def sweep(
     whole: bool = True,
     progress: Callable[[int, int], None] = lambda done, of: None,
 ) -> dict[str, list[list[Outcome]]]:
-    """By policy: for each seed the outcomes of its targets, or of its usual one alone."""
+    """Run every policy and return its outcomes by policy and seed, for all its targets or only the usual one."""
     parts = PARTS if whole else 1
     tasks = [(name, seed, part) for seed in range(seeds) for name in names for part in range(parts)]
     found: dict[Task, list[Outcome]] = {}
@@ -85,11 +88,11 @@ def sweep(
 
 
 Task = tuple[str, int, int]
-"""Policy, seed, part."""
+"""Policy, seed and part."""
 
 
 def _joined(parts: list[list[Outcome]]) -> list[Outcome]:
-    """Part p has every PARTS-th target from the p-th on."""
+    """Interleave the parts in target order: part p has every PARTS-th target from the p-th on."""
     return [part[i] for i in range(len(parts[0])) for part in parts if i < len(part)]
 
 

@@ -1,4 +1,4 @@
-"""Unlimited concurrency: every job takes its own time, whatever else runs. A replica that mostly waits."""
+"""Server of unlimited concurrency, for replicas that mostly wait: each job takes its own time, whatever else runs."""
 
 from __future__ import annotations
 

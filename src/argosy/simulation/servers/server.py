@@ -1,4 +1,4 @@
-"""What serves the work inside a simulated replica, and the models of it."""
+"""Interfaces of the servers inside a simulated replica, and of their models."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from argosy.simulation.speed import Speed
 
 
 class Job(Protocol):
-    """A piece of work. Its owner sets `abandoned` when nobody waits for the result any more."""
+    """Piece of work. Its owner sets `abandoned` when no caller waits for the result any more."""
 
     work_s: float
-    """Time it takes alone at normal speed."""
+    """Time that the job takes alone at normal speed."""
     abandoned: bool
 
 
@@ -24,31 +24,34 @@ Contra = TypeVar("Contra", bound=Job, contravariant=True)
 class Server(Protocol[Contra]):
     @property
     def busy(self) -> int:
-        """Jobs that progress."""
+        """Number of jobs that are being worked on."""
         ...
 
     @property
     def queued(self) -> int:
-        """Jobs that wait for their turn."""
+        """Number of jobs that wait for their turn."""
         ...
 
     def submit(self, job: Contra) -> bool:
-        """False: refused, the queue is full, and `finished` will not be called for it."""
+        """Take in a job, unless the queue is full.
+
+        Returns: False when the queue is full; the job is refused and `finished` is not called for it.
+        """
         ...
 
 
 class ServerModel(Protocol):
-    """The parameters of a server."""
+    """Parameters of a server."""
 
     @property
     def parallel(self) -> float:
-        """Jobs that progress at full speed at once; infinite where nothing limits them."""
+        """Number of jobs that progress at full speed at once; infinite when nothing limits them."""
         ...
 
     def unprotected(self) -> ServerModel:
-        """The same without what keeps it from working for nobody."""
+        """Return the model without its protection: no queue limit, and abandoned work is still done."""
         ...
 
     def build(self, kernel: Kernel, speed: Speed, finished: Callable[[J], None]) -> Server[J]:
-        """`finished` is called once for every job that was taken in."""
+        """Build the server. It calls `finished` once for every job that it took in."""
         ...

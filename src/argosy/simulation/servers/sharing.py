@@ -1,8 +1,8 @@
 """Processor sharing: n jobs on `cores` cores, each at the speed min(1, cores / n).
 
-Attained service is the same for all jobs that are present, so one number, the virtual time, stands for all of
-them: a job is done when the virtual time has grown by its work. Jobs wait in a heap by that moment, and a
-change in their number touches one number, not every job: O(log n) an event.
+Attained service is the same for all jobs that are present, so one number, the virtual time, represents all of them: a
+job is done when the virtual time has grown by its work. Jobs wait in a heap ordered by that virtual time, and a change
+in their number updates one number and not every job, so an event costs O(log n).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from argosy.simulation.servers.server import J
 from argosy.simulation.speed import Speed
 
 ROUNDING_S = 1e-9
-"""Work below this is done: sums of floats never meet exactly."""
+"""Remaining work below this counts as done, because sums of floats are never exactly equal."""
 
 
 class SharingServer(Generic[J]):
@@ -61,10 +61,10 @@ class SharingServer(Generic[J]):
         self._since_s = now_s
 
     def _share(self) -> None:
-        """The rate for the present number of jobs, and a wake-up no later than the next end.
+        """Set the rate for the present number of jobs, and schedule a wake-up no later than the next end.
 
-        An arrival only delays the next end unless it is itself the next, so a wake-up that is set stays set:
-        it comes too early, finds nothing and sets another. That spares an event for nearly every arrival.
+        An arrival only delays the next end unless the new job is itself the next, so a scheduled wake-up stays: it
+        comes too early, finds nothing and schedules another. This saves an event for nearly every arrival.
         """
         jobs = self._jobs
         count = len(jobs)
@@ -77,7 +77,7 @@ class SharingServer(Generic[J]):
 
     def _wake(self, armed_s: float) -> None:
         if armed_s != self._armed_s:
-            return  # an earlier one was set after it
+            return  # an earlier wake-up was scheduled after this one
         self._armed_s = math.inf
         self._advance()
         jobs, done = self._jobs, []

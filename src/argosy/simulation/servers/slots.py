@@ -1,4 +1,4 @@
-"""First come, first served on `slots` workers, with a queue that may be bounded."""
+"""Server with `slots` workers that serves first come, first served. Its queue may be bounded."""
 
 from __future__ import annotations
 
@@ -59,9 +59,9 @@ class SlotServer(Generic[J]):
 class Slots:
     slots: int = 1
     queue_limit: int | None = None
-    """Jobs that may wait; None: any number."""
+    """Number of jobs that may wait; None means any number."""
     drops_abandoned: bool = False
-    """Whether work whose caller has gone is thrown away when its turn comes, rather than done for nobody."""
+    """Whether abandoned work is dropped when its turn comes instead of being done."""
 
     @property
     def parallel(self) -> float:

@@ -41,7 +41,7 @@ def test_steady_load_needs_what_the_queueing_model_says() -> None:
     assert found.replicas == replicas_for_slo(8.0, ONE_SECOND, 1.0, 0.01, 20)
     assert (found.hours, found.used_hours) == (24 * found.replicas, 480)
     assert f"set replicas.min and replicas.max to {found.replicas}" in found.advice()
-    assert f"{found.hours:.1f} replica-hours in place of 480.0" in found.advice()
+    assert f"{found.hours:.1f} replica-hours instead of 480.0" in found.advice()
 
 
 def test_nothing_is_recommended_that_costs_as_much_as_what_ran() -> None:

@@ -130,7 +130,7 @@ def recorded(tmp_path: Path) -> Iterator[Controller]:
 
 async def test_a_day_that_a_fixed_number_would_have_served_recommends_it(recorded: Controller) -> None:
     admin = create_admin_app(recorded, "token")
-    said = "Over the last 24 h that are recorded 2 all the time would have been enough"
+    said = "Over the last 24 h of history, 2 replicas at all times would have been enough"
     assert (await view(admin, "GET", f"{PATH}/scaling")).recommendation.startswith(said)
     limited = Decision(Action.NONE, 4, Reason.AT_MAXIMUM, binding="max_instances = 4")
     recorded.scaler._registrations["embedding"].record(time.time(), limited, False)
@@ -141,9 +141,9 @@ async def test_a_day_that_a_fixed_number_would_have_served_recommends_it(recorde
 
 async def test_a_rule_that_was_changed_is_recommended_for_anew(recorded: Controller) -> None:
     admin = create_admin_app(recorded, "token")
-    assert "2 all the time" in (await view(admin, "GET", f"{PATH}/scaling")).recommendation
+    assert "2 replicas at all times" in (await view(admin, "GET", f"{PATH}/scaling")).recommendation
     seen = await view(admin, "PUT", f"{PATH}/scaling", {"min_instances": 3})
-    assert "3 all the time" in seen.recommendation
+    assert "3 replicas at all times" in seen.recommendation
 
 
 async def test_without_a_learnt_model_nothing_is_recommended(recorded: Controller) -> None:

@@ -1,4 +1,4 @@
-"""What every policy is: a pure function from what is seen, remembered and set to a decision and what to remember."""
+"""Interface of scaling policies: pure functions from observation, state and rule to a decision and the next state."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from argosy.control.scaling.decision import Rule
 from argosy.control.scaling.observation import Observation
 
 OBSERVED_INTERVALS = 3
-"""Observations further apart than this many intervals leave a gap, which counts as no calm."""
+"""Observations further apart than this many intervals leave a gap, which does not count as calm."""
 ROUNDING = 1e-9
 
 
 class State(Protocol):
-    """What a policy remembers between two decisions: an immutable struct that msgspec can write and read."""
+    """State that a policy keeps between two decisions: an immutable struct that msgspec can encode and decode."""
 
     def moved(self, by_s: float) -> Self:
-        """The same with all its times moved, as after a restart, when the monotonic clock begins elsewhere."""
+        """Return the state with all its times moved, for a restart with another origin of the monotonic clock."""
         ...
 
 
@@ -29,22 +29,26 @@ S = TypeVar("S", bound=State)
 
 @dataclass(frozen=True, slots=True)
 class Policy(Generic[S]):
-    """One row of the table of policies."""
+    """Row of the table of policies."""
 
     name: str
     first: S
-    """The state of a service never seen before."""
+    """State of a service that was never seen before."""
     look: Callable[[Observation, S, Rule, float], tuple[Decision, S]]
-    """(observation, state, rule, now on the monotonic clock) → (decision, next state if nothing is done). Raises
-    nothing."""
+    """(observation, state, rule, now on the monotonic clock) → (decision, next state if nothing is done).
+
+    Raises nothing.
+    """
     stepped: Callable[[S, int, Decision, float], S]
-    """(that state, replicas before, decision, now) → next state, if the decision is carried out: cooldowns and holds
-    begin."""
+    """(state, replicas before, decision, now) → next state after the decision is carried out.
+
+    Cooldowns and holds begin.
+    """
     interval_s: Callable[[Rule], float]
     """Time between two decisions."""
 
     def decide(self, seen: Observation, state: S, rule: Rule, now_s: float) -> tuple[Decision, S]:
-        """A look, and its decision carried out as it is."""
+        """Decide, and assume that the decision is carried out unchanged."""
         decision, state = self.look(seen, state, rule, now_s)
         if decision.action is Action.NONE:
             return decision, state
@@ -52,12 +56,12 @@ class Policy(Generic[S]):
 
 
 def gap_s(rule: Rule, interval_s: float) -> float:
-    """The longest time between two observations that leaves no gap."""
+    """Return the longest time between two observations that leaves no gap."""
     return OBSERVED_INTERVALS * max(interval_s, rule.look_s)
 
 
 def missing(seen: Observation, rule: Rule, needed: tuple[str, ...]) -> str:
-    """Which of the metrics that are needed are not known, for people to read; empty where all are."""
+    """Return which needed metrics are not known, as text; empty when all are known."""
     if seen.age_s > rule.settings.stale_s:
         return f"the load is {seen.age_s:.0f} s old, stale_s = {rule.settings.stale_s:g}"
     if not seen.known_of:
@@ -67,11 +71,11 @@ def missing(seen: Observation, rule: Rule, needed: tuple[str, ...]) -> str:
 
 
 def cooling(stepped_s: float | None, cooldown_s: float, now_s: float) -> str:
-    """How much of the cooldown after the last step is left, for people to read; empty when none is."""
+    """Return how much of the cooldown after the last step is left, as text; empty when none is left."""
     left_s = 0.0 if stepped_s is None else cooldown_s - (now_s - stepped_s)
     return f"cooldown_s = {cooldown_s:g}, {left_s:.0f} s of it left" if left_s > 0 else ""
 
 
 def whole(replicas: float) -> int:
-    """The next whole number; what floats add to one that is whole already does not count."""
+    """Return the next whole number, ignoring rounding errors of numbers that are whole already."""
     return math.ceil(replicas - ROUNDING)

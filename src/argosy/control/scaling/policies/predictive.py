@@ -1,4 +1,4 @@
-"""Keeps every replica that is likely enough to be needed; grows at once for load that is there; the default.
+"""Predictive policy, the default: it keeps every replica that is likely to be needed, and grows at once under load.
 
 wish = the most demanding of
 
@@ -7,19 +7,19 @@ wish = the most demanding of
 | in_flight         | smoothed in-flight ÷ (slots × utilisation)                                                  |
 | slo               | the fewest that keep [slo] under M/G/n (queueing.py), once the capacity model is learnt     |
 | overload_errors   | one more than run, while replicas answer 429 or 503 or time out and none is starting        |
-| recurring         | the fewest that are too few with a chance below 1 − slo.share, by what the load was on all  |
-|                   | time scales (remembered.py)                                                                 |
-| forecast          | in its place, by the mean of that chance and the forecast's, where that is trusted         |
+| recurring         | the fewest for which the chance of being too few is below 1 − slo.share, by the past load   |
+|                   | on all time scales (remembered.py)                                                          |
+| forecast          | replaces recurring where a forecast is trusted: uses the mean of its chance and that chance |
 
-Up: at once, by as many as it takes; but a small step waits half a cold start after the last one. Down: once nothing
-was changed for `hold_s` to what a chance of KEEP × (1 − slo.share) still asks for (less where the load is steady), when
-every replica reports, nothing is overloaded and CPU and memory, where they are known, would stay within their limits
-with fewer.
+Scaling up is immediate and by as many replicas as needed, but a small step waits half a cold start after the last one.
+Scaling down needs `hold_s` without a change, and goes to the number that a chance of KEEP × (1 − slo.share) still asks
+for (a smaller chance where the load is steady). Every replica must report, no overload may be present, and CPU and
+memory, where known, must stay within their limits with fewer replicas.
 
-So no hold and no target fits one trace only: a level that the load reaches every few minutes is kept, one that it
-reached once is given up soon, and the more may be late, the sooner. The price is one number, slo.share. In-flight is
-the base because it needs no model and grows when something is slow; other errors than overload ask for nothing,
-because more replicas do not cure a broken dependency.
+The policy therefore does not depend on a hold or target that fits one trace only: a level that the load reaches every
+few minutes is kept, a level that it reached once is soon given up, sooner the more requests may be late. The trade-off
+is set by one number, slo.share. In-flight is the base because it needs no model and grows when something is slow.
+Errors other than overload add no replicas, because more replicas do not cure a broken dependency.
 """
 
 from __future__ import annotations
@@ -40,30 +40,33 @@ from argosy.control.scaling.stabilisation import Calm, Smoothed, shifted
 LEAST_HOLD_S = 60.0
 QUICK_HOLD_S, QUICK_PER_COLD_START = 300.0, 30.0
 HOLD_PER_COLD_START, FORESEEN_PER_COLD_START = 10.0, 5.0
-"""The second where a forecast is trusted: it says what a longer wait would tell."""
+"""Hold in cold starts, without and with a trusted forecast, which tells what a longer wait would show."""
 SMOOTHED_PER_COLD_START = 0.3
 LEAST_SMOOTHED_S = 1.0
 KEEP = 0.25
-"""What runs is kept at this share of the chance that starts it: a start is dear, and the chance wavers. Less in
-proportion where the load is steady: giving up saves little there, and is soon taken back."""
+"""Running replicas are kept at this share of the chance that starts them.
+
+A start is expensive and the chance fluctuates. The share is smaller in proportion where the load is steady: removing a
+replica saves little there and is soon reverted.
+"""
 SMALL_STEP = 0.25
-"""As a share of what runs, or one replica."""
+"""Growth up to which a step is small, as a share of the running replicas, or one replica."""
 SMALL_STEP_WAITS = 0.5
-"""In cold starts: what has just been asked for shows only then whether it is enough."""
+"""Wait after a step, in cold starts: only then is it visible whether the new replicas are enough."""
 MOST = 10**6
 
 
 class PredictiveState(msgspec.Struct, frozen=True):
     stepped_s: float | None = None
     grown_s: float | None = None
-    """When a replica was last asked for."""
+    """Time at which a replica was last added."""
     load: Smoothed = Smoothed()
-    """Requests in flight."""
+    """Smoothed requests in flight."""
     remembered: Remembered = Remembered()
     steady: Calm = Calm()
-    """Since when nothing was changed."""
+    """Time since the last change."""
     calm: Calm = Calm()
-    """Since when less would do."""
+    """Time since which fewer replicas would be enough."""
 
     def moved(self, by_s: float) -> PredictiveState:
         return PredictiveState(
@@ -114,7 +117,7 @@ def look(seen: Observation, state: PredictiveState, rule: Rule, now_s: float) ->
     if wish > seen.replicas:
         left_s = _small_step_waits_s(seen, state, wish, now_s)
         if left_s > 0:
-            why = f"{binding} asks for {wish}; a small step, {left_s:.0f} s after the last one"
+            why = f"{binding} asks for {wish}; a small step waits for another {left_s:.0f} s"
             return held(seen, Reason.STABILISING, metrics=metrics, calm_s=calm_s, binding=why), kept
         expected = binding == "forecast" and present <= seen.replicas
         reason = Reason.FORECAST if expected else Reason.HIGH_LOAD_DETECTED
@@ -124,14 +127,14 @@ def look(seen: Observation, state: PredictiveState, rule: Rule, now_s: float) ->
     if floor >= seen.replicas:
         why = binding
         if seen.replicas > rule.bounded(wish):
-            why = f"{wish} by {binding}; what runs is kept while the chance that it is needed is above {keep:.2g}"
+            why = f"{binding} asks for {wish}; replicas are kept while the chance of needing them is above {keep:.2g}"
         return held(seen, Reason.NO_SCALING_NEEDED, metrics=metrics, calm_s=calm_s, binding=why), kept
     left = cooling(state.stepped_s, settings.cooldown_s, now_s)
     if left:
         return held(seen, Reason.COOLDOWN_ACTIVE, metrics=metrics, calm_s=calm_s, binding=left), kept
     hold_s, steady_s = hold(seen, rule), steady.duration_s(now_s)
     if steady_s < hold_s:
-        why = f"{floor} would do; a hold of {hold_s:g} s, {hold_s - steady_s:.0f} s of it left"
+        why = f"{floor} would be enough; a hold of {hold_s:g} s, {hold_s - steady_s:.0f} s of it left"
         return held(seen, Reason.STABILISING, metrics=metrics, calm_s=calm_s, binding=why), kept
     target, objection = _without_harm(seen, rule, floor)
     if target >= seen.replicas:
@@ -141,7 +144,7 @@ def look(seen: Observation, state: PredictiveState, rule: Rule, now_s: float) ->
 
 
 def hold(seen: Observation, rule: Rule) -> float:
-    """Seconds without a change before a step down: the setting, else by the cold start."""
+    """Return the seconds without a change before a step down: the setting, else by the cold start."""
     if rule.settings.predictive.hold_s is not None:
         return rule.settings.predictive.hold_s
     if _trusted(seen) is not None:
@@ -151,21 +154,25 @@ def hold(seen: Observation, rule: Rule) -> float:
 
 
 def smoothed_s(seen: Observation, rule: Rule) -> float:
-    """Time constant of the load: what is over before a replica is ready is not worth one."""
+    """Return the time constant of the load: a peak that is over before a replica is ready is not worth a replica."""
     if rule.settings.predictive.load_window_s is not None:
         return rule.settings.predictive.load_window_s
     return max(LEAST_SMOOTHED_S, SMOOTHED_PER_COLD_START * seen.cold_start_s)
 
 
 def slack_s(rule: Rule, capacity: Capacity) -> float:
-    """How long a request may wait. A promise below the service's own time cannot be kept by replicas: twice it then."""
+    """Return how long a request may wait.
+
+    Without a latency SLO, or with one below the service's own time, which replicas cannot keep, a response may take
+    twice the service's own time.
+    """
     if rule.slo.latency_ms is None or rule.slo.latency_ms / 1000 <= capacity.service_time_s:
         return capacity.service_time_s
     return rule.slo.latency_ms / 1000 - capacity.service_time_s
 
 
 def _present(seen: Observation, rule: Rule, load: float) -> dict[str, int]:
-    """Replicas that the load asks for which is there already."""
+    """Return the replicas that the present load asks for, by reason."""
     settings, capacity = rule.settings.predictive, _learnt(seen)
     slots = capacity.slots if capacity else rule.settings.slots
     wishes = {"in_flight": whole(min(load / (slots * settings.utilisation), MOST))}
@@ -178,7 +185,7 @@ def _present(seen: Observation, rule: Rule, load: float) -> dict[str, int]:
 
 
 def _with_forecast(chances: Floats, limits: Floats, seen: Observation, rule: Rule) -> Floats:
-    """The mean of both chances, where a forecast is trusted."""
+    """Return the mean of both chances when a forecast is trusted, else `chances`."""
     forecast = _trusted(seen)
     if forecast is None:
         return chances
@@ -193,14 +200,14 @@ def _trusted(seen: Observation) -> Forecast | None:
 
 
 def _expected(forecast: Forecast, limits: Floats) -> Floats:
-    """The chance that the highest load of the window is above each limit, both in replicas' worth."""
+    """Return the chance that the highest load of the window exceeds each limit, both in replicas' worth."""
     chances, peaks = zip(*(forecast.spread or ((1.0, forecast.peak_replicas or 0.0),)), strict=True)
     found: Floats = np.array(chances) @ (np.array(peaks)[:, None] > limits)
     return found
 
 
 def _limits(rule: Rule, capacity: Capacity) -> Floats:
-    """The load in requests above which 0, 1, 2 … replicas are too few, up to one fewer than the most."""
+    """Return the load in requests above which 0, 1, 2 … replicas are too few, up to one fewer than the maximum."""
     return _limits_of(capacity.slots * rule.settings.predictive.utilisation, capacity, rule.max_instances)
 
 
@@ -230,7 +237,7 @@ def stepped(state: PredictiveState, before: int, decision: Decision, now_s: floa
 
 
 def _without_harm(seen: Observation, rule: Rule, floor: int) -> tuple[int, str]:
-    """The fewest replicas from `floor` on that what else is known does not object to, and the objection."""
+    """Return the fewest replicas from `floor` on that CPU, memory and missing reports allow, and the objection."""
     settings = rule.settings.predictive
     if not seen.complete:
         return seen.replicas, f"{seen.ready - seen.known_of} ready replicas do not report"

@@ -1,4 +1,4 @@
-"""The policies there are. A new one is a file beside this and a line here."""
+"""Table of the scaling policies. A new policy needs one file beside this one and one line here."""
 
 from __future__ import annotations
 

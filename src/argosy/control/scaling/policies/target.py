@@ -1,9 +1,10 @@
-"""Target tracking as Kubernetes' HorizontalPodAutoscaler v2 does it, on any metric.
+"""Target tracking as in Kubernetes' HorizontalPodAutoscaler v2, on any metric.
 
-desired = ⌈replicas × metric ÷ target⌉ for each metric, the highest deciding; within the tolerance nothing changes. Up:
-at most max(+100 %, +4) in 15 s and no window; down: the highest wish of the last 300 s. Replicas that do not report
-count as idle when the wish is up and as at their target when it is down, so that a gap never exaggerates a step; a
-metric that is missing altogether lets the others ask for more, never for less.
+desired = ⌈replicas × metric ÷ target⌉ for each metric; the highest decides. Within the tolerance nothing changes.
+Scaling up: at most max(+100 %, +4) in 15 s, without a window. Scaling down: to the highest wish of the last 300 s.
+Replicas that do not report count as idle when the wish is up and as at their target when it is down, so that a gap
+never enlarges a step. When a metric is missing for all replicas, the other metrics can ask for more replicas but not
+for fewer.
 """
 
 from __future__ import annotations
@@ -21,10 +22,10 @@ from argosy.control.scaling.stabilisation import Calm, Peak, shifted
 class TargetState(msgspec.Struct, frozen=True):
     stepped_s: float | None = None
     grown: tuple[tuple[float, int], ...] = ()
-    """(when, by how many) within the last period."""
+    """Pairs of time and added replicas within the last period."""
     highest: Peak = Peak()
     lowest: Peak = Peak()
-    """Of the wishes' negatives."""
+    """Negated wishes."""
     calm: Calm = Calm()
 
     def moved(self, by_s: float) -> TargetState:
@@ -82,7 +83,7 @@ def stepped(state: TargetState, before: int, decision: Decision, now_s: float) -
 
 
 def _wishes(seen: Observation, settings: TargetSettings) -> dict[str, int]:
-    """Replicas that each metric that is known asks for."""
+    """Return the replicas that each known metric asks for."""
     wishes = {}
     for name, target in settings.metrics.items():
         value = seen.metric(name)
@@ -95,7 +96,7 @@ def _wish(seen: Observation, value: float, target: float, tolerance: float) -> i
     known, ratio = seen.known_of, value / target
     if abs(ratio - 1) <= tolerance:
         return seen.replicas
-    # Those that start have no load yet; of the silent ones nobody knows.
+    # Starting replicas have no load yet; the load of silent replicas is not known.
     total = known * ratio + (0 if ratio > 1 else seen.ready - known)
     again = total / seen.replicas if seen.replicas else ratio
     if abs(again - 1) <= tolerance or (again > 1) != (ratio > 1):

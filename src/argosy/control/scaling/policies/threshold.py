@@ -1,7 +1,7 @@
-"""Fixed limits: one replica more when anything is too high, one less when everything has been low for long.
+"""Fixed thresholds: add one replica when any metric is too high, remove one when all have been low for long.
 
-Checked every 30 s, after a step not again for 300 s, between 1 and 10 replicas. Every number is a setting; those given
-here are the defaults.
+The policy checks every 30 s, waits 300 s after a step, and stays between 1 and 10 replicas. Every number is a setting;
+the numbers given here are the defaults.
 
 | metric            | up, if ANY | down, if ALL for 300 s |
 |-------------------|------------|------------------------|
@@ -11,8 +11,8 @@ here are the defaults.
 | queued            | > 100      | < 10                   |
 | errors            | > 0.05     |                        |
 
-cpu, memory and errors are shares; queued is the total over all replicas. A slow service whose own time is above 2 s is
-pinned at its maximum by these defaults: set response_s to what it needs, or choose another policy.
+cpu, memory and errors are shares; queued is the total over all replicas. A slow service whose own time is above 2 s
+stays at its maximum with these defaults: set response_s to a value that suits it, or choose another policy.
 """
 
 from __future__ import annotations

@@ -5,8 +5,8 @@
 | sync period                                 | 15 s                                                      |
 | desired                                     | ⌈replicas × metric ÷ target⌉                              |
 | tolerance                                   | 0.1                                                       |
-| replicas that are not ready                 | left out; when that says up, counted with 0, and nothing  |
-|                                             | happens if the direction changes by it                    |
+| replicas that are not ready                 | left out; when the result is up, counted with 0, and      |
+|                                             | nothing changes if the direction changes with them        |
 | scale up                                    | at most the greater of +100 % and +4 in 15 s, no window   |
 | scale down                                  | the highest wish of 300 s, at most -100 % in 15 s         |
 | metric                                      | mean over the 15 s between two scrapes                    |
@@ -30,7 +30,10 @@ UP_SHARE, UP_REPLICAS = 1.0, 4
 
 
 class Hpa:
-    """With `cpu`, the target is a share of the slots; else requests in flight a replica."""
+    """HPA on CPU or on requests in flight.
+
+    With `cpu`, the target is a share of the slots, else requests in flight per replica.
+    """
 
     interval_s = SYNC_S
 
@@ -49,7 +52,10 @@ class Hpa:
 
 
 def proposal(seen: Readings, ratio: float) -> int:
-    """`ratio`: mean of the ready replicas ÷ target."""
+    """Return the desired number of replicas before stabilisation.
+
+    `ratio` is the mean over the ready replicas ÷ target.
+    """
     if abs(ratio - 1) <= TOLERANCE:
         return seen.replicas
     if seen.ready == seen.replicas or ratio < 1:
@@ -61,7 +67,7 @@ def proposal(seen: Readings, ratio: float) -> int:
 
 
 class Behaviour:
-    """The documented default `behavior`: stabilisation and rate limits between proposal and change."""
+    """Documented default `behavior`: stabilisation and rate limits between proposal and change."""
 
     def __init__(self) -> None:
         self._proposals: deque[tuple[int, int]] = deque()

@@ -2,9 +2,9 @@
 
 | parameter            | value                                                                              |
 |----------------------|------------------------------------------------------------------------------------|
-| pollingInterval      | 30 s; the HPA that KEDA makes sees the polled value until the next one             |
-| metric type          | AverageValue: desired = ⌈total ÷ target⌉, within the HPA's tolerance of 0.1 none   |
-| cooldownPeriod       | 300 s, for going to zero only                                                      |
+| pollingInterval      | 30 s; the HPA that KEDA creates uses the polled value until the next poll          |
+| metric type          | AverageValue: desired = ⌈total ÷ target⌉; no change within the tolerance of 0.1    |
+| cooldownPeriod       | 300 s, for scaling to zero only                                                    |
 | replicas             | from the fleet's minimum (1 here, so nothing goes to zero) to its maximum          |
 | behaviour            | the HPA's (hpa.py), every 15 s                                                     |
 
@@ -21,7 +21,7 @@ POLLING_S = 30
 
 
 class Keda:
-    """The target is requests in flight a replica."""
+    """KEDA. The target is requests in flight per replica."""
 
     interval_s = SYNC_S
 

@@ -5,9 +5,10 @@
 | tick                            | 2 s                                                                        |
 | stable window                   | 60 s                                                                       |
 | panic window                    | 6 s (10 %)                                                                 |
-| panic threshold                 | panic wish ÷ ready ≥ 2; left when it was below for 60 s; no step down in it|
-| target utilisation              | 70 % of the slots, which is what is swept                                  |
-| most up / down in one step      | × 1000 / ÷ 2 of what is ready                                              |
+| panic threshold                 | panic wish ÷ ready ≥ 2; panic ends after 60 s below the threshold;         |
+|                                 | during panic no step is down                                               |
+| target utilisation              | 70 % of the slots; swept here                                              |
+| most up / down in one step      | × 1000 / ÷ 2 of the ready replicas                                         |
 | scale to zero                   | no: the fleet's minimum is 1                                               |
 
 Source: https://knative.dev/docs/serving/autoscaling/.
@@ -27,7 +28,7 @@ MOST_UP, MOST_DOWN = 1000.0, 2.0
 
 
 class Kpa:
-    """The target is requests in flight a replica."""
+    """KPA. The target is requests in flight per replica."""
 
     interval_s = TICK_S
 

@@ -3,9 +3,9 @@
 | parameter                | value                                                                             |
 |--------------------------|-----------------------------------------------------------------------------------|
 | target_ongoing_requests  | 2 by default; swept                                                               |
-| desired                  | ⌈ongoing requests, queued ones included, mean of the look-back ÷ target⌉          |
+| desired                  | ⌈mean of ongoing requests (queued ones included) over the look-back ÷ target⌉     |
 | look_back_period_s       | 30                                                                                |
-| upscale_delay_s          | 30: the wish must be above what runs all that time, then it is followed whole     |
+| upscale_delay_s          | 30: the wish must exceed the running number for so long, then it is applied fully |
 | downscale_delay_s        | 600, likewise below                                                               |
 | upscaling_factor, downscaling_factor | 1                                                                     |
 | control loop             | every 1 s here (0.1 s there)                                                      |
@@ -24,14 +24,14 @@ UP_DELAY_S, DOWN_DELAY_S = 30, 600
 
 
 class RayServe:
-    """The target is ongoing requests a replica."""
+    """Ray Serve. The target is ongoing requests per replica."""
 
     interval_s = LOOP_S
 
     def __init__(self, target: float) -> None:
         self._target = target
         self._counter = 0
-        """Seconds in a row above (or, negative, below) what runs."""
+        """Consecutive seconds above (or, when negative, below) the running number."""
 
     def wanted(self, seen: Readings) -> int:
         proposed = whole(seen.mean_in_flight(LOOK_BACK_S) / self._target)
