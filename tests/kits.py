@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable
+import queue
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator
+from typing import cast
 
-import uvicorn
+import uvloop
 from starlette.types import ASGIApp
 
 from argosy.config.models import Fleet
 from argosy.contracts.request import Deadline, RequestContext
+from argosy.serving.connections import Connections
+from argosy.serving.http_server import HttpConfig, HttpServer
 from argosy.serving.kit import Kit
+from argosy.serving.protocol import Patience
 from argosy.serving.runfile import RunRecord
 
 TOKEN = "fleet-token"
@@ -38,19 +44,34 @@ def context(timeout_s: float = 30.0) -> RequestContext:
     return RequestContext("test", Deadline.after(timeout_s))
 
 
-class _Quiet(uvicorn.Server):
-    """Leaves the test runner's signal handlers alone."""
+@contextlib.contextmanager
+def served_in_thread(app: ASGIApp, *, patience: Patience | None = None) -> Iterator[str]:
+    """As `served`, on an event loop of its own: one server for all tests of a module."""
+    url: queue.Queue[tuple[str, Callable[[], object]]] = queue.Queue()
 
-    @contextlib.contextmanager
-    def capture_signals(self):  # type: ignore[no-untyped-def]
-        yield
+    async def serve() -> None:
+        loop, ended = asyncio.get_running_loop(), asyncio.Event()
+        async with served(app, patience=patience) as found:
+            url.put((found, lambda: loop.call_soon_threadsafe(ended.set)))
+            await ended.wait()
+
+    thread = threading.Thread(target=uvloop.run, args=(serve(),))
+    thread.start()
+    found, end = url.get(timeout=20)
+    try:
+        yield found
+    finally:
+        end()
+        thread.join(timeout=20)
 
 
 @contextlib.asynccontextmanager
-async def served(app: ASGIApp | Callable[..., object]) -> AsyncIterator[str]:
-    """The app behind a real server on a free loopback port; yields its URL."""
-    config = uvicorn.Config(app, host="127.0.0.1", port=0, lifespan="off", log_config=None, timeout_graceful_shutdown=1)
-    server = _Quiet(config)
+async def served(
+    app: ASGIApp | Callable[..., object], *, patience: Patience | None = None, connections: Connections | None = None
+) -> AsyncIterator[str]:
+    """The app behind the server of every service, on a free loopback port; yields its URL."""
+    config = HttpConfig(cast("ASGIApp", app), connections or Connections(1024), drain_s=1, patience=patience)
+    server = HttpServer(config)
     serving = asyncio.create_task(server.serve())
     while not server.started:
         assert not serving.done()

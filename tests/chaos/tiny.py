@@ -13,7 +13,7 @@ import uvloop
 
 from argosy.contracts.request import RequestContext
 from argosy.serving.app import create_app, typed
-from argosy.serving.server import KEEP_ALIVE_S
+from argosy.serving.protocol import Patience
 from tests.kits import make_kit
 
 WORK_S = 0.02
@@ -66,7 +66,11 @@ async def serve(name: str) -> None:
     print(listener.getsockname()[1], flush=True)  # noqa: T201
     # As our own servers do it: one that closes idle connections before its callers do breaks a request now and then.
     config = uvicorn.Config(
-        Tiny(name).app, lifespan="off", log_config=None, access_log=False, timeout_keep_alive=KEEP_ALIVE_S
+        Tiny(name).app,
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        timeout_keep_alive=round(Patience().keep_alive_s),
     )
     await uvicorn.Server(config).serve(sockets=[listener])
 

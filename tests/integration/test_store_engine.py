@@ -11,8 +11,10 @@ import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
+import qdrant_edge as edge
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -27,7 +29,7 @@ from argosy.contracts.store import (
     StoreSearchResponse,
     UpsertRequest,
 )
-from argosy.services.store import publication
+from argosy.services.store import publication, shard
 from argosy.services.store.engine import StoreEngine
 
 pytestmark = pytest.mark.integration
@@ -415,3 +417,23 @@ def test_nothing_acknowledged_is_lost_when_the_process_is_killed(tmp_path: Path,
         engine.publish(PublishRequest("c", "d", version, 20))
     assert found(engine) == {("d", max(upserted, *visible, 0))}
     engine.close()
+
+
+def test_points_of_an_older_release_are_found_filtered_and_published_again(engine: StoreEngine) -> None:
+    """They have no ordinal beside the chunk, carry their document's fields, and are indexed by their long terms."""
+    sent = chunk("old")
+    sent.source = "file:///" + "deep/" * 40 + "old.md"
+    upsert(engine, [chunk("new")])
+    terms = [f'["source","{sent.source}"]', '["name","old.md"]']
+    payload = {"document_id": "old", "version": 1, "terms": terms, "chunk": msgspec.json.encode(sent).decode()}
+    vectors: dict[str, list[float] | edge.SparseVector | list[list[float]]] = {
+        "dense": [1.0] * DIMENSIONS,
+        "bm25": shard._BM25.embed_document("ships"),
+    }
+    engine._shards["c"]._inner.update(edge.UpdateOperation.upsert_points([edge.Point(sent.chunk_id, vectors, payload)]))
+    for _ in range(2):
+        engine.publish(PublishRequest("c", "old", 1, 1))
+        answer = search(engine, "ships", filters={"source": sent.source})
+        assert [answer.chunk(key) for key in answer.chunks] == [sent]
+    with pytest.raises(Conflict, match="has 1 of 2 chunks"):
+        engine.publish(PublishRequest("c", "old", 1, 2))

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import gc
 import json
+import tempfile
 import time
 import tracemalloc
 from collections.abc import Iterator
@@ -18,7 +19,7 @@ from starlette.types import ASGIApp, Message
 
 from argosy.config.models import DocumentsSettings, Fleet
 from argosy.contracts.codec import JSON, decode
-from argosy.contracts.errors import InvalidRequest
+from argosy.contracts.errors import ArgosyError, InvalidRequest, TooLarge
 from argosy.contracts.generation import ChatTurn
 from argosy.contracts.strict_json import MAX_DEPTH, parse
 from argosy.control.api.app import create_admin_app
@@ -28,7 +29,8 @@ from argosy.control.events.feed import Feed
 from argosy.control.history import History
 from argosy.control.monitoring.prober import Prober
 from argosy.control.platforms.fake import FakePlatform
-from argosy.services.documents.uploads import Incoming, read_upload
+from argosy.services.documents.spool import Spool, Spooled
+from argosy.services.documents.uploads import Incoming, Uploads
 from argosy.services.gateway import reading
 from argosy.serving.refusal import refusal
 from tests.asgi import Answer, call
@@ -249,7 +251,8 @@ async def upload(body: bytes, content_type: str = JSON) -> Incoming:
 
     headers = [(b"content-type", content_type.encode())]
     scope = {"type": "http", "method": "POST", "path": "/", "query_string": b"", "headers": headers}
-    return await read_upload(Request(scope, receive), DocumentsSettings())
+    with tempfile.TemporaryDirectory() as folder, Spooled(Spool(Path(folder), 2**26)) as spooled:
+        return await Uploads(DocumentsSettings(), asyncio.to_thread).read(Request(scope, receive), spooled)
 
 
 def one(**fields: Any) -> dict[str, Any]:
@@ -317,20 +320,20 @@ async def test_what_is_within_the_bounds_is_kept() -> None:
 
 
 @pytest.mark.parametrize(
-    "body",
+    ("body", "refusal_of_it"),
     [
-        b'{"documents":[{"text":"\\ud800"}]}',
-        b'{"documents":[{"text":"x","metadata":{"a":' + b"[" * 100_000 + b"]" * 100_000 + b"}}]}",
-        b'{"documents":[{"text":"x"}],"collection":"a","collection":"b"}',
-        b'\xef\xbb\xbf{"documents":[{"text":"x"}]}',
-        repeated(b'{"documents":[', b"0", b"]}"),
-        members(b'{"documents":[{"text":"x","metadata":{', b"[]", b"}}]}"),
-        members(b'{"documents":[{"text":"x"}],', b"0", b"}"),
+        (b'{"documents":[{"text":"\\ud800"}]}', InvalidRequest),
+        (b'{"documents":[{"text":"x","metadata":{"a":' + b"[" * 100_000 + b"]" * 100_000 + b"}}]}", InvalidRequest),
+        (b'{"documents":[{"text":"x"}],"collection":"a","collection":"b"}', InvalidRequest),
+        (b'\xef\xbb\xbf{"documents":[{"text":"x"}]}', InvalidRequest),
+        (repeated(b'{"documents":[', b"0", b"]}"), TooLarge),
+        (members(b'{"documents":[{"text":"x","metadata":{', b"[]", b"}}]}"), TooLarge),
+        (members(b'{"documents":[{"text":"x"}],', b"0", b"}"), TooLarge),
     ],
 )
-async def test_an_upload_of_texts_is_read_as_strictly(body: bytes) -> None:
+async def test_an_upload_of_texts_is_read_as_strictly(body: bytes, refusal_of_it: type[ArgosyError]) -> None:
     began_s = time.process_time()
-    with pytest.raises(InvalidRequest) as caught:
+    with pytest.raises(refusal_of_it) as caught:
         await upload(body)
     assert time.process_time() - began_s < 0.6
     assert len(caught.value.message) < 400

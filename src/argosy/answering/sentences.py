@@ -10,15 +10,18 @@ from dataclasses import dataclass
 MAX_ITEM_WORDS = 60
 """A list item is one unit up to here; a longer one is cut into its sentences."""
 
+# Passages come from documents made by anybody: no pattern may try a place twice.
 _FENCE = re.compile(r" {0,3}(`{3,}|~{3,})")
-_HEADING = re.compile(r" {0,3}#{1,6}[ \t]+(.*?)[ \t]*#*[ \t]*$")
+_HEADING = re.compile(r" {0,3}#{1,6}[ \t]+")
 _UNDERLINE = re.compile(r" {0,3}(=+|-+)[ \t]*$")
 _RULE = re.compile(r" {0,3}([-*_])([ \t]*\1){2,}[ \t]*$")
-_TABLE_RULE = re.compile(r"[ \t]*\|?[ \t]*:?-{2,}:?[ \t]*(\|[ \t]*:?-{2,}:?[ \t]*)*\|?[ \t]*$")
-_ITEM = re.compile(r"[ \t]*(?:[-*+•]|\d{1,3}[.)])[ \t]+(?=\S)")
+_TABLE_RULE = re.compile(r"[ \t]*+(?:\|[ \t]*+)?:?-{2,}+:?[ \t]*+(?:\|[ \t]*+:?-{2,}+:?[ \t]*+)*+(?:\|[ \t]*+)?$")
+_ITEM = re.compile(r"[ \t]*+(?:[-*+•]|\d{1,3}[.)])[ \t]+(?=\S)")
 _QUOTE = re.compile(r" {0,3}>[ \t]?")
-_END = re.compile(r"[.!?…]+[\"'”’»)\]*_]*(?=\s)|[。！？]+[」』”）]*")
-_WORD_BEFORE = re.compile(r"[^\s(\[\"“‘']+$")
+_END = re.compile(r"(?<![.!?…])[.!?…]++[\"'”’»)\]*_]*+(?=\s)|[。！？]++[」』”）]*+")
+_BEFORE_WORD = "([\"“‘'"
+MAX_WORD_CHARS = 64
+"""A longer word before a full stop is no abbreviation."""
 _NEXT_WORD = re.compile(r"[\s\"'“‘«(\[*_]*(\w+)?")
 _ACRONYM = re.compile(r"(?:[^\W\d_]\.)+$")
 
@@ -117,7 +120,8 @@ def _blocks(passage: str) -> Iterator[tuple[int, int, Kind]]:
             number, end = _code_end(passage, lines, number, fence[1])
             yield start, end, Kind.CODE
         elif heading:
-            yield start + heading.start(1), start + heading.end(1), Kind.HEADING
+            words = line[heading.end() :].rstrip(" \t").rstrip("#").rstrip(" \t")
+            yield start + heading.end(), start + heading.end() + len(words), Kind.HEADING
         elif row:
             if not _TABLE_RULE.match(line):
                 below = passage[slice(*lines[number])] if number < len(lines) else ""
@@ -166,8 +170,7 @@ def _ends_here(passage: str, first: int, match: re.Match[str], end: int) -> bool
     following = follows[1] if follows and follows[1] else ""
     if following[:1].islower():
         return False
-    before = _WORD_BEFORE.search(passage, first, match.start())
-    word = before[0] if before else ""
+    word = _word_before(passage, first, match.start())
     bare = word.lower().rstrip(".")
     starter = following.lower() in _STARTERS_WORDS
     if bare in _NEVER_LAST_WORDS:
@@ -180,3 +183,10 @@ def _ends_here(passage: str, first: int, match: re.Match[str], end: int) -> bool
     if len(word) == 1 and word.isalpha() and word != "I":
         return starter
     return not (word.isdigit() and first == match.start() - len(word))
+
+
+def _word_before(passage: str, first: int, end: int) -> str:
+    begin, least = end, max(first, end - MAX_WORD_CHARS)
+    while begin > least and not passage[begin - 1].isspace() and passage[begin - 1] not in _BEFORE_WORD:
+        begin -= 1
+    return passage[begin:end]

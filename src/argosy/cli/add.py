@@ -12,6 +12,7 @@ from argosy.cli import output
 from argosy.cli.locate import AdminUrl, DataDir, Url, locate
 
 if TYPE_CHECKING:
+    from argosy.cli.collect import Collected
     from argosy.cli.progress import Progress
     from argosy.cli.upload import Rejected, Sent, Uploader
     from argosy.contracts.documents import BatchView
@@ -21,12 +22,17 @@ LOOK_AT = 8
 FAILED = ("failed", "dead")
 ENDED = ("indexed", "unchanged", *FAILED)
 
+FollowSymlinks = Annotated[
+    bool, typer.Option("--follow-symlinks", help="Follow symbolic links inside folders, also out of them.")
+]
+
 
 def add(
     paths: Annotated[list[Path], typer.Argument(metavar="PATH...", help="Files, folders, or - for standard input.")],
     collection: Annotated[str | None, typer.Option(help="The collection to add to.")] = None,
     wait: Annotated[bool, typer.Option("--wait", help="Wait until everything is indexed.")] = False,
     recursive: Annotated[bool, typer.Option(help="Look into folders inside folders.")] = True,
+    follow_symlinks: FollowSymlinks = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the outcome as JSON.")] = False,
     url: Url = None,
     admin_url: AdminUrl = None,
@@ -41,9 +47,11 @@ def add(
     from argosy.cli.upload import Uploader
 
     piped = sys.stdin.buffer.read() if STDIN in paths else None
-    collected = collect(paths, recursive, piped)
+    collected = collect(paths, recursive, piped, follow_symlinks)
     if collected.skipped and not as_json:
         output.note(_skipping(collected.skipped))
+    if collected.links and not as_json:
+        output.note(skipping_links(len(collected.links)))
     batches = None
     with showing(quiet=as_json) as progress:
         uploader = Uploader(Api(locate(url, admin_url, data_dir).url), collection, tell=progress.tell)
@@ -69,11 +77,12 @@ def add(
                 "counts": counts,
                 "failed": failed,
                 "skipped": len(collected.skipped),
+                "skipped_links": len(collected.links),
             }
         )
     else:
         dead = any(batch.counts.get("dead", 0) for batch in batches or [])
-        _print(counts | _skipped(collected.skipped), failed, len(sent.rejected), dead=dead, waited=wait)
+        _print(counts | _skipped(collected), failed, len(sent.rejected), dead=dead, waited=wait)
     if failed:
         raise typer.Exit(1)
 
@@ -159,8 +168,16 @@ def _skipping(skipped: list[Path]) -> str:
     )
 
 
-def _skipped(paths: list[Path]) -> dict[str, int]:
-    return {"skipped": len(paths)} if paths else {}
+def skipping_links(links: int) -> str:
+    return (
+        f"Skipping {output.quantity(links, 'symbolic link')}, which may lead out of the folder; say --follow-symlinks "
+        "to send what they lead to."
+    )
+
+
+def _skipped(collected: Collected) -> dict[str, int]:
+    counts = {"skipped": len(collected.skipped), "links": len(collected.links)}
+    return {what: count for what, count in counts.items() if count}
 
 
 def _print(counts: dict[str, int], failed: list[Rejected], refused: int, *, dead: bool, waited: bool) -> None:

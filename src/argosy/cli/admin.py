@@ -8,24 +8,26 @@ from typing import TypeVar
 import aiohttp
 import msgspec
 
+from argosy.clients.proven import proven_session
 from argosy.contracts.errors import Unavailable, error_from_wire
 from argosy.contracts.fleet import StartReport
+from argosy.serving import token_file
 
 T = TypeVar("T")
 TIMEOUT_S = 5.0
 
 
 async def start_report(admin_url: str, data_dir: Path) -> StartReport:
-    """How the last start went. Raises: Unavailable when no controller answers."""
-    return await _get(f"{admin_url}/v1/start", (data_dir / "token").read_text("utf-8").strip(), StartReport)
+    """How the last start went. Raises: Unavailable, no controller of this fleet answers; StartError, for its token."""
+    return await _get(f"{admin_url}/v1/start", token_file.read(data_dir), StartReport)
 
 
 async def _get(url: str, token: str, into: type[T]) -> T:
     timeout = aiohttp.ClientTimeout(total=TIMEOUT_S)
     try:
         async with (
-            aiohttp.ClientSession(timeout=timeout) as session,
-            session.get(url, headers={"authorization": f"Bearer {token}"}) as response,
+            proven_session(token, timeout) as session,
+            session.get(url, headers={"authorization": f"Bearer {token}"}, allow_redirects=False) as response,
         ):
             body = await response.read()
             if response.status != 200:

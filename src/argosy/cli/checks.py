@@ -21,6 +21,7 @@ from argosy.cli.locate import FleetAddress, locate
 from argosy.config.loader import load
 from argosy.config.models import Fleet
 from argosy.contracts.errors import ArgosyError, ConfigError
+from argosy.serving import private_file
 
 LEAST_PYTHON = (3, 11)
 LEAST_MEMORY_BYTES = 2 * 2**30
@@ -132,6 +133,13 @@ def check_data_dir(examined: Examined) -> list[Finding]:
     if not os.access(existing, os.W_OK | os.X_OK):
         remedy = "Give yourself write access, or choose another with --data-dir."
         return [Finding("data_dir", Outcome.FAIL, f"{existing} is not writable", remedy)]
+    try:
+        for place in (folder, examined.fleet.run_dir):
+            if place.exists():
+                private_file.check_folder(place)
+        examined.fleet.token()
+    except ArgosyError as error:
+        return [Finding("data_dir", Outcome.FAIL, error.message, "Mend that before the next start.")]
     return [Finding("data_dir", Outcome.OK, f"{folder}{'' if folder.exists() else ' (will be created)'}")]
 
 

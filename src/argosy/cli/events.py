@@ -67,9 +67,7 @@ def _page(api: Api, since: int, subject: str | None) -> EventPage:
 
 def _print(event: Event, as_json: bool) -> None:
     if as_json:
-        import msgspec
-
-        output.line(msgspec.json.encode(event).decode())
+        output.json_line(event)
         return
     why = f"  ({event.why})" if event.why else ""
     change = f"{event.subject}: {event.before} → {event.after}"

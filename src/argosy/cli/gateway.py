@@ -36,7 +36,11 @@ GATEWAY = "gateway"
 
 
 class NoFleet(Unavailable):
-    """Nothing listens at the address."""
+    """No fleet listens at the address."""
+
+
+class Stranger(NoFleet):
+    """What listens at the address does not know the fleet's token."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,13 +144,14 @@ class Api:
         timeout = aiohttp.ClientTimeout(total=self.timeout_s, sock_connect=CONNECT_TIMEOUT_S)
         with self._wrapped():
             async with (
-                aiohttp.ClientSession(timeout=timeout, read_bufsize=2**20) as session,
+                self._session(timeout) as session,
                 session.request(
                     method,
                     self.url + path,
                     params=params,
                     data=payload,
                     headers=headers,
+                    allow_redirects=not self.token,
                     skip_auto_headers=None if isinstance(payload, aiohttp.FormData) else ("content-type",),
                 ) as response,
             ):
@@ -159,6 +164,15 @@ class Api:
                     )
                 yield response
 
+    def _session(self, timeout: aiohttp.ClientTimeout) -> aiohttp.ClientSession:
+        """With a token, a session that connects only to a listener that knows it."""
+        connector = None
+        if self.token:
+            from argosy.clients.proven import ProvenConnector
+
+            connector = ProvenConnector(self.token)
+        return aiohttp.ClientSession(connector=connector, timeout=timeout, read_bufsize=2**20)
+
     @contextmanager
     def _wrapped(self) -> Iterator[None]:
         """The transport's errors as ours, where they enter."""
@@ -167,7 +181,7 @@ class Api:
         except aiohttp.InvalidURL as error:
             raise InvalidRequest(f"{self.url} is not an address; write it like http://127.0.0.1:8080.") from error
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
-            raise NoFleet(self._nobody()) from error
+            raise (Stranger(self._stranger()) if _is_stranger(error) else NoFleet(self._nobody())) from error
         except TimeoutError as error:
             raise DeadlineExceeded(
                 f"The {self.name} at {self.url} did not answer in {self.timeout_s:.0f} s; look at: argosy status"
@@ -176,6 +190,13 @@ class Api:
             raise UpstreamFailed(
                 f"The connection to {self.url} broke before the answer was complete; look at: argosy status"
             ) from error
+
+    def _stranger(self) -> str:
+        return (
+            f"What answers at {self.url} does not know this fleet's token, so it was sent nothing. Give the fleet's "
+            "folder with --data-dir. If that is right, another program has taken the port, or the controller is of an "
+            "earlier version; start it again with: argosy down, then argosy up"
+        )
 
     def _nobody(self) -> str:
         if self.name == GATEWAY:
@@ -193,3 +214,9 @@ async def _next(events: AsyncIterator[bytes]) -> bytes | None:
 def admin_api(fleet: FleetAddress, timeout_s: float = ADMIN_TIMEOUT_S) -> Api:
     """The controller's. Raises: Forbidden, the fleet's token may not be read."""
     return Api(fleet.admin_url, fleet.token(), "controller", timeout_s)
+
+
+def _is_stranger(error: Exception) -> bool:
+    from argosy.clients.proven import NotOurs
+
+    return isinstance(error, NotOurs)

@@ -42,12 +42,16 @@ class FleetAddress:
         return self.data_dir / "run"
 
     def token(self) -> str | None:
-        """The fleet's token; None where there is no such file. Raises: Forbidden, it may not be read."""
-        from argosy.contracts.errors import Forbidden
+        """The fleet's token; None where there is no such file.
 
-        path = self.data_dir / "token"
+        Raises: Forbidden, it may not be read; StartError, it is not a file that the fleet of this user made.
+        """
+        from argosy.contracts.errors import Forbidden
+        from argosy.serving import token_file
+
+        path = self.data_dir / token_file.NAME
         try:
-            return path.read_text("utf-8").strip() or None
+            return token_file.read(self.data_dir)
         except (FileNotFoundError, NotADirectoryError):
             return None
         except OSError as error:

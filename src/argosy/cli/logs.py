@@ -38,7 +38,7 @@ def logs(
 
 def _print(line: LogLine, as_json: bool) -> None:
     if as_json:
-        typer.echo(line.text)
+        output.json_line(line.text)
         return
     level = str(line.fields.get("level", ""))
     output.line(pretty(line), color=LEVEL_COLORS.get(level))

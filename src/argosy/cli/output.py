@@ -3,12 +3,24 @@
 from __future__ import annotations
 
 import datetime
+import re
 import sys
 from collections.abc import Sequence
 
 import typer
 
 DASH = "–"
+REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
+CONTROLS = frozenset(map(chr, (*range(0x20), *range(0x7F, 0xA0))))
+INVISIBLE = (
+    "\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180e"  # soft hyphen, joiner, Arabic letter mark, fillers
+    "\u200b-\u200f\u2028-\u202e\u2060-\u206f"  # zero width, directions, line separators, invisible operators
+    "\u3164\ufeff\uffa0\ufff9-\ufffb"  # fillers, byte order mark, annotations
+    "\U00013430-\U0001343f\U0001bca0-\U0001bca3\U0001d173-\U0001d17a"  # formats of scripts and of music
+    "\U000e0000-\U000e0fff"  # tags and selectors
+)
+UNSAFE = re.compile(f"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff{INVISIBLE}]")
+"""Everything but visible characters, spaces, tabs and line feeds. Lone surrogates stand for bytes that are no text."""
 
 
 def is_terminal() -> bool:
@@ -16,10 +28,23 @@ def is_terminal() -> bool:
 
 
 def printable(text: str) -> str:
-    """`text` without control characters: a document's name must not be able to drive the terminal."""
-    return "".join(
-        c if c in "\n\t" or (c >= " " and not "\x7f" <= c <= "\x9f") else "\N{REPLACEMENT CHARACTER}" for c in text
-    )
+    """`text` without what could drive the terminal or show something else than is there.
+
+    Control characters are replaced. Characters that are invisible or turn the direction of the text are shown as their
+    escapes, so that two names that look alike can be told apart.
+    """
+    return UNSAFE.sub(lambda found: REPLACEMENT if found[0] in CONTROLS else _escape(found[0]), text)
+
+
+def json_text(document: str) -> str:
+    """A JSON document that parses to the same value and that a terminal shows as it is."""
+    return UNSAFE.sub(lambda found: _escape(found[0]), document)
+
+
+def _escape(character: str) -> str:
+    """The character as JSON writes it in ASCII: one `\\uXXXX`, or two for what is beyond U+FFFF."""
+    units = character.encode("utf-16-be", "surrogatepass")
+    return "".join(f"\\u{units[at] << 8 | units[at + 1]:04x}" for at in range(0, len(units), 2))
 
 
 def one_line(text: str, limit: int | None = None) -> str:
@@ -62,7 +87,14 @@ def json(value: object) -> None:
     import msgspec
 
     document = value if isinstance(value, bytes) else msgspec.json.encode(value)
-    typer.echo(msgspec.json.format(document, indent=2).decode())
+    typer.echo(json_text(msgspec.json.format(document, indent=2).decode()))
+
+
+def json_line(value: object) -> None:
+    """The same in one line; a string is a line that holds JSON already."""
+    import msgspec
+
+    typer.echo(json_text(value if isinstance(value, str) else msgspec.json.encode(value).decode()))
 
 
 def table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:

@@ -82,14 +82,14 @@ def _bar() -> Iterator[Progress]:
 
         def at(self, what: str, done: float, total: float, left_s: float | None = None) -> None:
             if self.task is None or what != self.what:
-                self.task, self.what = shown.add_task(what, total=total, left=""), what
+                self.task, self.what = shown.add_task(output.one_line(what), total=total, left=""), what
             left = f"about {duration(left_s)} left" if left_s else ""
             shown.update(self.task, completed=done, total=total, left=left)
 
         def tell(self, sentence: str) -> None:
             shown.console.print(Text(output.one_line(sentence), style="dim"))
 
-    columns = (rich.TextColumn("{task.description}"), rich.BarColumn(), rich.MofNCompleteColumn())
-    left = rich.TextColumn("{task.fields[left]}")
+    columns = (rich.TextColumn("{task.description}", markup=False), rich.BarColumn(), rich.MofNCompleteColumn())
+    left = rich.TextColumn("{task.fields[left]}", markup=False)
     with rich.Progress(*columns, rich.TimeElapsedColumn(), left, transient=True) as shown:
         yield Bar()

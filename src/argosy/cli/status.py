@@ -53,21 +53,22 @@ def status(
 
 def look(fleet: FleetAddress) -> Seen:
     """Raises: an ArgosyError other than "nobody answers"."""
-    from argosy.cli.gateway import NoFleet, admin_api
+    from argosy.cli.gateway import NoFleet, Stranger, admin_api
     from argosy.contracts.fleet import FleetView, Health
 
     try:
         reply = admin_api(fleet).get("/v1/fleet")
-    except NoFleet:
-        return _without_controller(fleet)
+    except NoFleet as error:
+        return _without_controller(fleet, error.message if isinstance(error, Stranger) else "")
     view = reply.into(FleetView)
     healthy = all(state is Health.HEALTHY for state in (view.status, *(service.status for service in view.services)))
     return Seen(HEALTHY if healthy else NOT_HEALTHY, view, reply.body)
 
 
-def _without_controller(fleet: FleetAddress) -> Seen:
+def _without_controller(fleet: FleetAddress, stranger: str) -> Seen:
+    """`stranger` is what to say of a listener that is not the controller; empty where there is none."""
     if fleet.controller_alive():
-        problem = (
+        problem = stranger or (
             f"The controller is alive but does not answer at {fleet.admin_url} yet; look at: argosy logs controller"
         )
         return Seen(NOT_HEALTHY, problem=problem, live_replicas=tuple(fleet.live_replicas()))

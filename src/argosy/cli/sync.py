@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from argosy.cli import output
+from argosy.cli.add import FollowSymlinks
 from argosy.cli.locate import AdminUrl, DataDir, Url, locate
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ def sync(
     collection: Annotated[str | None, typer.Option(help="The collection to keep in step.")] = None,
     watch: Annotated[bool, typer.Option("--watch", help="Go on whenever something changes, until Ctrl-C.")] = False,
     recursive: Annotated[bool, typer.Option(help="Look into folders inside folders.")] = True,
+    follow_symlinks: FollowSymlinks = False,
     empty: Annotated[bool, typer.Option("--empty", help="Forget everything when a folder is empty or gone.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print each round's outcome as JSON.")] = False,
     url: Url = None,
@@ -45,7 +47,7 @@ def sync(
     def find() -> Api:
         return Api(locate(url, admin_url, data_dir).url)  # a fleet that restarted may be at another address
 
-    mirror = Mirror(find, roots(paths), collection, recursive, empty, as_json)
+    mirror = Mirror(find, roots(paths), collection, recursive, empty, as_json, follow_symlinks)
     if not watch:
         if mirror.round():
             raise typer.Exit(1)
@@ -55,7 +57,7 @@ def sync(
     if not as_json:
         output.note("Watching for changes; stop with Ctrl-C.")
     with contextlib.suppress(KeyboardInterrupt):
-        keep(mirror, changes(paths))
+        keep(mirror, changes(paths, follow_symlinks))
 
 
 def keep(mirror: Mirror, changes: Iterable[bool], clock: Callable[[], float] = time.monotonic) -> None:
@@ -92,6 +94,7 @@ class Mirror:
     recursive: bool
     empty: bool
     as_json: bool
+    follow_symlinks: bool = False
     settled: dict[str, Settled] = field(default_factory=dict)
     rounds: int = 0
 
@@ -109,8 +112,8 @@ class Mirror:
         if not self.empty:
             require(list(self.prefixes))
         api = self.find()
-        found = scan([path for path in self.prefixes if path.exists()], self.recursive).outgoing
-        local = {one.source: (one, stamp(one)) for one in found}
+        found = scan([path for path in self.prefixes if path.exists()], self.recursive, None, self.follow_symlinks)
+        local = {one.source: (one, stamp(one)) for one in found.outgoing}
         todo = plan(local, self._held(api), self.prefixes.values(), self.settled)
         if not self.empty:
             refuse_sudden_emptiness(local, todo.forget, self.prefixes)
@@ -132,7 +135,7 @@ class Mirror:
         counts = {
             status: sum(batch.counts.get(status, 0) for batch in batches) for status in ("indexed", "unchanged")
         } | {"deleted": len(todo.forget), "failed": len(failed)}
-        self._tell(counts, failed)
+        self._tell(counts, failed, len(found.links))
         self.rounds += 1
         return len(failed)
 
@@ -158,16 +161,18 @@ class Mirror:
         with contextlib.suppress(DocumentNotFound):
             uploader.patiently(lambda: uploader.api.delete(f"/v1/documents/{document.id}"))
 
-    def _tell(self, counts: dict[str, int], failed: list[Rejected]) -> None:
+    def _tell(self, counts: dict[str, int], failed: list[Rejected], links: int) -> None:
         """The first round always, later ones when they changed something."""
-        from argosy.cli.add import tell_failures
+        from argosy.cli.add import skipping_links, tell_failures
 
         if self.rounds > 0 and not any(count for what, count in counts.items() if what != "unchanged"):
             return
         if self.as_json:
-            output.json({"counts": counts, "failed": failed})
+            output.json({"counts": counts, "failed": failed, "skipped_links": links})
             return
         if self.rounds == 0:
+            if links:
+                output.note(skipping_links(links))
             output.table(tuple(counts), [[str(count) for count in counts.values()]])
         else:
             happened = ", ".join(f"{count} {what}" for what, count in counts.items() if count)

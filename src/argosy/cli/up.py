@@ -116,14 +116,15 @@ def _up_detached(fleet: Fleet) -> None:
     """The controller in its own session; this waits for its start report."""
     from argosy.contracts.errors import StartError
     from argosy.control import record as controller_record
-    from argosy.control.preflight import prepare_data_dir
+    from argosy.control.preflight import explained, make_parts, prepare_data_dir
 
     data_dir = fleet.fleet.data_dir.absolute()
     prepare_data_dir(data_dir)
+    make_parts(data_dir)
     if controller_record.is_running(data_dir):
         raise StartError(controller_record.already_running(data_dir))
-    (data_dir / "logs").mkdir(mode=0o700, exist_ok=True)
-    log = os.open(data_dir / "logs" / "controller.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    with explained(data_dir):
+        log = os.open(data_dir / "logs" / "controller.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     errors = tempfile.TemporaryFile()  # noqa: SIM115 - not a pipe: the controller outlives this command
     process = subprocess.Popen(
         [sys.executable, "-m", "argosy.control"],

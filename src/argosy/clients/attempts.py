@@ -45,6 +45,8 @@ class Plan:
     """Whether a second replica may be asked beside the first."""
     key: str | None = None
     """Calls of the same key are best served by the same replica."""
+    waits: bool = False
+    """Whether it is a long poll: it is no work for the replica, so neither the guard nor the balancer counts it."""
 
 
 class Attempts(Generic[R]):
@@ -74,6 +76,8 @@ class Attempts(Generic[R]):
     async def make(self) -> R:
         """The answer. Raises: the service's own error; Overloaded, also by the caller's guard; Unavailable;
         DeadlineExceeded."""
+        if self._plan.waits:
+            return await self._until_answered()
         guard, priority = self._guard, self._plan.context.priority
         guard.enter(priority, self._clock())
         self._stack.callback(guard.leave)
@@ -114,6 +118,8 @@ class Attempts(Generic[R]):
         context.deadline.require(f"the {plan.service} service was asked")
         async with contextlib.AsyncExitStack() as attempt:
             lease = attempt.enter_context(balancer.lease(self._failed, plan.key, context.strategy))
+            if plan.waits:
+                lease.end(Kind.CANCELLED)
             elsewhere = plan.idempotent and not self._failed and len(balancer.candidates) > 1
             allowed = context.for_hop_with_fallback() if elsewhere else context
             began_s = lease.started_s

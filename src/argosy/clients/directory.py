@@ -50,10 +50,20 @@ class Directory:
         """Returns once the first endpoint set is here."""
         await self._first.wait()
 
-    def apply(self, update: EndpointSet) -> None:
-        """Takes over a newer set. A service that is empty without `emptied` saying so keeps its replicas."""
-        if update.order() <= self._order:
-            return
+    def apply(self, update: EndpointSet, *, is_latest: bool = False) -> bool:
+        """Take over the set unless it is an older one of the same epoch. Returns: whether it was taken over.
+
+        A set of any other epoch is taken over, also of a lower one: an epoch belongs to one run of the controller, and
+        a controller that lost `control.db`, or whose clock was set back, begins lower. It may even begin with an epoch
+        that was there before. So a caller who knows that the controller has just sent the set says `is_latest`; then
+        only the very version that is known already is left out. A service that is empty without `emptied` saying so
+        keeps its replicas.
+        """
+        epoch, number = update.order()
+        if update.version == self._version:
+            return False
+        if not is_latest and epoch == self._order[0] and number <= self._order[1]:
+            return False
         for service, balancer in self._balancers.items():
             endpoints = update.services.get(service, [])
             if not endpoints and self._known.get(service) and service not in update.emptied:
@@ -61,5 +71,6 @@ class Directory:
                 continue
             balancer.update(endpoints)
             self._known[service] = len(endpoints)
-        self._order, self._version = update.order(), update.version
+        self._order, self._version = (epoch, number), update.version
         self._first.set()
+        return True

@@ -22,7 +22,8 @@ class DocumentsClient:
         body: bytes | AsyncIterator[bytes] | None = None,
         headers: Mapping[str, str] | None = None,
         params: Mapping[str, str] | None = None,
+        waits: bool = False,
     ) -> RawResponse:
         return await self._transport.forward(
-            "documents", path, method, context, body=body, headers=headers, params=params
+            "documents", path, method, context, body=body, headers=headers, params=params, waits=waits
         )

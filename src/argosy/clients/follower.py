@@ -1,4 +1,8 @@
-"""Follows the controller's endpoint sets by long polling. A controller that is gone changes nothing."""
+"""Follows the controller's endpoint sets by long polling. While the controller is gone, nothing changes.
+
+The session connects only to a listener that proves that it knows the fleet's token. So a stranger at the controller's
+port neither receives the token nor gets a set applied.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +13,7 @@ from collections.abc import Callable
 import aiohttp
 import msgspec
 
+from argosy.clients.controller_address import ControllerAddress
 from argosy.clients.directory import Directory
 from argosy.contracts.fleet import EndpointSet
 from argosy.telemetry.logs import logger
@@ -25,17 +30,17 @@ class Follower:
     def __init__(
         self,
         directory: Directory,
-        controller_url: str,
+        controller: str | ControllerAddress,
         token: str,
         on_version: Callable[[str], None] = lambda version: None,
     ) -> None:
         self._directory = directory
-        self._url = f"{controller_url}/v1/endpoints"
+        self._controller = ControllerAddress(controller) if isinstance(controller, str) else controller
         self._headers = {"authorization": f"Bearer {token}"}
         self._on_version = on_version
 
     async def run(self, session: aiohttp.ClientSession) -> None:
-        """Follows until cancelled."""
+        """Follow until cancelled."""
         backoff_s = BACKOFF_FIRST_S
         while True:
             try:
@@ -49,7 +54,7 @@ class Follower:
     async def _poll(self, session: aiohttp.ClientSession) -> None:
         known = self._directory.version
         async with session.get(
-            self._url,
+            f"{self._controller.url()}/v1/endpoints",
             params={"watch": known} if known else {},
             headers=self._headers,
             timeout=aiohttp.ClientTimeout(total=POLL_TIMEOUT_S),
@@ -58,7 +63,11 @@ class Follower:
             if response.status == 204:
                 return
             if response.status != 200:
-                raise ValueError(f"answered {response.status}")
-            self._directory.apply(msgspec.json.decode(await response.read(), type=EndpointSet))
+                raise ValueError(f"the controller answered {response.status}")
+            update = msgspec.json.decode(await response.read(), type=EndpointSet)
+            # One question at a time goes to a controller that has proved itself: what it answers is true now.
+            if not self._directory.apply(update, is_latest=True):
+                # Asking again at once would get the same answer at once.
+                raise ValueError(f"endpoint set {update.version} is known already")
         if self._directory.version is not None:
             self._on_version(self._directory.version)

@@ -11,6 +11,7 @@ from argosy.balancing.balancer import Balancer
 from argosy.balancing.outcome import LoadReport
 from argosy.clients.address import url_at
 from argosy.clients.directory import Directory
+from argosy.clients.proven import Sessions
 from argosy.contracts.fleet import Endpoint
 from argosy.contracts.request import LOAD_HEADER
 
@@ -22,9 +23,9 @@ AT_ONCE = 32
 
 
 class Prober:
-    def __init__(self, directory: Directory, session: aiohttp.ClientSession) -> None:
+    def __init__(self, directory: Directory, session: aiohttp.ClientSession, sessions: Sessions | None = None) -> None:
         self._directory = directory
-        self._session = session
+        self._sessions = sessions or Sessions(session, "")
         self._running: dict[str, asyncio.Task[None]] = {}
 
     async def run(self) -> None:
@@ -58,8 +59,7 @@ class Prober:
         """The replica's report; None when it gives none."""
         with contextlib.suppress(aiohttp.ClientError, TimeoutError, OSError):
             timeout = aiohttp.ClientTimeout(total=TIMEOUT_S)
-            async with self._session.get(
-                url_at(endpoint.url, PATH), timeout=timeout, allow_redirects=False
-            ) as response:
+            address, session = url_at(endpoint.url, PATH), self._sessions.to(endpoint)
+            async with session.get(address, timeout=timeout, allow_redirects=False) as response:
                 return LoadReport.parse(response.headers.get(LOAD_HEADER))
         return None

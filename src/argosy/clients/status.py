@@ -9,6 +9,8 @@ import msgspec
 from yarl import URL
 
 from argosy.clients.address import url_at
+from argosy.clients.controller_address import ControllerAddress
+from argosy.clients.proven import Sessions
 from argosy.contracts.errors import Unavailable
 from argosy.contracts.fleet import Endpoint, FleetView, ReplicaStatus
 from argosy.contracts.request import RequestContext
@@ -21,27 +23,39 @@ T = TypeVar("T")
 class StatusClient:
     """Asks fixed addresses: no balancing, no second attempt."""
 
-    def __init__(self, session: aiohttp.ClientSession, controller_url: str, token: str) -> None:
+    def __init__(
+        self,
+        session: aiohttp.ClientSession,
+        controller: str | ControllerAddress,
+        token: str,
+        replicas: Sessions | None = None,
+    ) -> None:
+        """`session` calls the controller, `replicas` everything else."""
         self._session = session
-        self._controller_url = controller_url
+        self._controller = ControllerAddress(controller) if isinstance(controller, str) else controller
+        self._replicas = replicas or Sessions(session, token)
         self._authorization = {"authorization": f"Bearer {token}"}
 
     async def fleet(self, context: RequestContext) -> FleetView:
         """Raises: Unavailable when the controller is not running or does not answer in time."""
-        return await self._get(url_at(self._controller_url, "/v1/fleet"), FleetView, context, "The controller")
+        return await self._get(
+            self._session, url_at(self._controller.url(), "/v1/fleet"), FleetView, context, "The controller"
+        )
 
     async def replica(self, endpoint: Endpoint, context: RequestContext) -> ReplicaStatus:
         """Raises: Unavailable when the replica cannot be reached or does not answer in time."""
-        address = url_at(endpoint.url, "/internal/status")
-        return await self._get(address, ReplicaStatus, context, f"Replica {endpoint.id}")
+        session = self._replicas.to(endpoint)
+        url = url_at(endpoint.url, "/internal/status")
+        return await self._get(session, url, ReplicaStatus, context, f"Replica {endpoint.id}")
 
-    async def _get(self, url: URL, into: type[T], context: RequestContext, who: str) -> T:
+    async def _get(
+        self, session: aiohttp.ClientSession, url: URL, into: type[T], context: RequestContext, who: str
+    ) -> T:
         timeout_s = min(TIMEOUT_S, context.deadline.require(f"{who} was asked"))
         headers = {**self._authorization, **context.headers()}
         try:
-            async with self._session.get(
-                url, headers=headers, timeout=aiohttp.ClientTimeout(total=timeout_s), allow_redirects=False
-            ) as response:
+            timeout = aiohttp.ClientTimeout(total=timeout_s)
+            async with session.get(url, headers=headers, timeout=timeout, allow_redirects=False) as response:
                 if response.status != 200:
                     raise Unavailable(f"{who} answered {response.status}.")
                 return msgspec.json.decode(await response.read(), type=into)

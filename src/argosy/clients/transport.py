@@ -20,6 +20,7 @@ from argosy.clients.directory import Directory
 from argosy.clients.exchange import RawResponse, answer, error_of, lines
 from argosy.clients.guard import Guard
 from argosy.clients.hedging import Losers
+from argosy.clients.proven import Sessions
 from argosy.clients.request_body import RequestBody
 from argosy.contracts.codec import JSON, MSGPACK, decode, encode
 from argosy.contracts.request import Clock, RequestContext
@@ -47,6 +48,7 @@ class Transport:
         token: str,
         *,
         clock: Clock = time.monotonic,
+        sessions: Sessions | None = None,
         budget: Callable[[], RetryBudget | None] = lambda: None,
     ) -> None:
         self._directory = directory
@@ -56,12 +58,13 @@ class Transport:
         }
         """By service: what this process holds itself back with, and what that came to."""
         self._losers = Losers()
-        self._session = session
+        self._sessions = sessions or Sessions(session, token)
         self._authorization = {"authorization": f"Bearer {token}"}
 
     async def aclose(self) -> None:
-        """After the last call: breaks off what nobody waits for. The session is its owner's to close."""
+        """After the last call: break off what nobody waits for. The plain session is its owner's to close."""
         await self._losers.drop()
+        await self._sessions.aclose()
 
     async def call(
         self,
@@ -130,11 +133,13 @@ class Transport:
         body: Body = None,
         headers: Mapping[str, str] | None = None,
         params: Mapping[str, str] | None = None,
+        waits: bool = False,
     ) -> RawResponse:
         """Passes a request on and gives the answer back as it is, errors included.
 
         Only a request without a streamed body is tried again. A streamed body that ends early ends the call with the
-        error that ended the body.
+        error that ended the body. `waits` says that the service answers when something changes: such a request counts
+        as no work.
         """
         sent = {"accept": JSON, **(headers or {})}
         streamed = None if body is None or isinstance(body, bytes) else RequestBody(body)
@@ -148,7 +153,7 @@ class Transport:
             )
 
         async with contextlib.AsyncExitStack() as stack:
-            return await self._make(Plan(service, context, idempotent=streamed is None), once, stack)
+            return await self._make(Plan(service, context, idempotent=streamed is None, waits=waits), once, stack)
 
     @contextlib.asynccontextmanager
     async def proxy(
@@ -178,7 +183,7 @@ class Transport:
         framing = [] if body is None or length is None else [("content-length", str(length))]
 
         async def once(lease: Lease, _: RequestContext, stack: contextlib.AsyncExitStack) -> aiohttp.ClientResponse:
-            opened = self._session.request(
+            opened = self._sessions.to(lease.endpoint).request(
                 method,
                 url_at(lease.endpoint.url, path, query),
                 data=streamed,
@@ -203,7 +208,7 @@ class Transport:
         left_s: float,
         params: Mapping[str, str] | None = None,
     ) -> contextlib.AbstractAsyncContextManager[aiohttp.ClientResponse]:
-        return self._session.request(
+        return self._sessions.to(lease.endpoint).request(
             method,
             url_at(lease.endpoint.url, path),
             data=body,

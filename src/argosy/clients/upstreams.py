@@ -6,16 +6,19 @@ import asyncio
 import contextlib
 import functools
 from collections.abc import Callable
+from pathlib import Path
 
 import aiohttp
 
 from argosy.clients.call_metrics import CallMetrics
+from argosy.clients.controller_address import ControllerAddress
 from argosy.clients.directory import Directory
 from argosy.clients.documents import DocumentsClient
 from argosy.clients.embedding import EmbeddingClient
 from argosy.clients.follower import Follower
 from argosy.clients.generation import GenerationClient
 from argosy.clients.prober import Prober
+from argosy.clients.proven import CONNECTIONS, KEEP_ALIVE_S, Sessions
 from argosy.clients.response import PooledResponse
 from argosy.clients.retrieval import RetrievalClient
 from argosy.clients.status import StatusClient
@@ -27,8 +30,6 @@ from argosy.contracts.fleet import Calls
 from argosy.serving.kit import Kit
 from argosy.serving.loops import Loops
 
-CONNECTIONS = 512
-
 
 class Upstreams:
     """One per process. `start` before use, `stop` after the last request."""
@@ -36,14 +37,20 @@ class Upstreams:
     def __init__(
         self,
         services: Services,
-        controller_url: str,
+        controller: str | ControllerAddress,
         token: str,
         on_version: Callable[[str], None],
         loops: Loops | None = None,
+        *,
+        controller_proves: bool = True,
     ) -> None:
-        """`loops` runs the background work and reports what fails there."""
+        """`loops` runs the background work and reports failures there.
+
+        `controller_proves` is false for a controller of an earlier version, which does not know how.
+        """
         self._services = services
-        self._controller_url = controller_url
+        self._controller = ControllerAddress(controller) if isinstance(controller, str) else controller
+        self._controller_proves = controller_proves
         self._token = token
         self._on_version = on_version
         self._loops = loops or Loops()
@@ -57,7 +64,9 @@ class Upstreams:
         def note(version: str) -> None:
             kit.readiness.endpoints_version = version
 
-        made = cls(kit.fleet.services, kit.record.controller_url, kit.record.token, note, kit.loops)
+        record = kit.record
+        controller = ControllerAddress(record.controller_url, Path(record.data_dir) / "run")
+        made = cls(kit.fleet.services, controller, record.token, note, kit.loops, controller_proves=record.proves)
         kit.calls = made.calls
         kit.balance = made.balance
         kit.metrics.registry.register(CallMetrics(made.calling))
@@ -81,22 +90,24 @@ class Upstreams:
         """Begins to follow the controller; returns when the first endpoint set is here."""
         self.directory = Directory(self._services)
         self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=CONNECTIONS, keepalive_timeout=60),
+            connector=aiohttp.TCPConnector(limit=CONNECTIONS, keepalive_timeout=KEEP_ALIVE_S),
             auto_decompress=False,
             # What one caller is given must never go along with the request of another one.
             cookie_jar=aiohttp.DummyCookieJar(),
             response_class=PooledResponse,
         )
-        self.transport = Transport(self.directory, self._session, self._token)
+        self._sessions = sessions = Sessions(self._session, self._token)
+        self.transport = Transport(self.directory, self._session, self._token, sessions=sessions)
         self.documents = DocumentsClient(self.transport)
         self.embedding = EmbeddingClient(self.transport)
         self.generation = GenerationClient(self.transport)
         self.retrieval = RetrievalClient(self.transport)
         self.store = StoreClient(self.transport)
-        self.status = StatusClient(self._session, self._controller_url, self._token)
-        follower = Follower(self.directory, self._controller_url, self._token, self._on_version)
-        prober = Prober(self.directory, self._session)
-        self._following = self._loops.start("following of endpoints", functools.partial(follower.run, self._session))
+        to_controller = sessions.proven if self._controller_proves else sessions.plain
+        self.status = StatusClient(to_controller, self._controller, self._token, sessions)
+        follower = Follower(self.directory, self._controller, self._token, self._on_version)
+        prober = Prober(self.directory, self._session, sessions)
+        self._following = self._loops.start("following of endpoints", functools.partial(follower.run, to_controller))
         self._background = [self._following, self._loops.start("load probes", prober.run)]
         await self.directory.received()
 

@@ -59,6 +59,24 @@ class ServiceSettings(Settings):
     start_timeout_s: float = Field(60.0, gt=0, le=3600, description="Time a replica has to become ready.")
     drain_timeout_s: float = Field(10.0, ge=0, le=3600, description="Time a draining replica has to finish its work.")
     max_in_flight: int = Field(128, ge=1, le=100_000, description="Requests in work at once; more are answered 429.")
+    max_waiting: int = Field(
+        512,
+        ge=1,
+        le=100_000,
+        description="Long polls and followed streams open at once; more are answered 429. They do not count as work.",
+    )
+    max_receiving_bytes: int = Field(
+        4 * 2**30,
+        ge=2**20,
+        description="Bytes of request bodies held at once, whether they are whole or not; more are answered 429.",
+    )
+    max_connections: int = Field(
+        4096,
+        ge=8,
+        le=1_000_000,
+        description="Connections open at once; less where the limit on open files is lower. Beyond it only health "
+        "checks are answered.",
+    )
     memory_limit_bytes: int = Field(
         0, ge=0, description="Resident memory above which a replica is replaced; 0 sets no limit."
     )
@@ -178,11 +196,22 @@ class DocumentsSettings(ServiceSettings):
     max_queued_documents: int = Field(10_000, ge=1, description="Documents waiting; more are answered 429.")
     max_queued_bytes: int = Field(2 * 2**30, ge=1, description="Bytes waiting; more are answered 429.")
     max_files_per_request: int = Field(64, ge=1, description="Documents in one upload.")
+    max_receiving_bytes: int = Field(
+        2**30, ge=2**20, description="Bytes of uploads being received at once by one replica; more are answered 429."
+    )
     max_attempts: int = Field(5, ge=1, le=100, description="Times a document is tried before it is dead.")
     lease_s: float = Field(30.0, gt=0, description="Time after which a silent worker's document goes to another.")
-    parse_timeout_s: float = Field(120.0, gt=0, description="Time to parse one document, whatever its size.")
+    parse_timeout_s: float = Field(
+        120.0,
+        gt=0,
+        description="Time to parse one document, whatever its size; also the longest time without progress, to which "
+        "each MiB adds 4 s.",
+    )
     parse_timeout_per_mib_s: float = Field(
         60.0, ge=0, le=3600, description="Time beyond that for each MiB of it: long PDFs and scans take long."
+    )
+    parse_turn_s: float = Field(
+        20.0, gt=0, description="Time after which a document being parsed makes room for another sender's that waits."
     )
     parser_memory_bytes: int = Field(2 * 2**30, ge=2**28, description="Address space of one parser process.")
 

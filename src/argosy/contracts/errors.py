@@ -126,6 +126,23 @@ class Conflict(ArgosyError):
     status = 409
 
 
+class RequestTimeout(ArgosyError):
+    """The caller sent its request too slowly; nothing was done for it."""
+
+    code = "request_timeout"
+    kind = "timeout_error"
+    status = 408
+    retryable = True
+
+
+class HeadersTooLarge(ArgosyError):
+    """The request line, the headers or the framing of a chunked body are over a limit."""
+
+    code = "headers_too_large"
+    kind = "invalid_request_error"
+    status = 431
+
+
 class TooLarge(ArgosyError):
     code = "too_large"
     kind = "invalid_request_error"

@@ -30,6 +30,8 @@ class Endpoint(msgspec.Struct, frozen=True):
     id: str
     url: str
     weight: float = 1.0
+    proves: bool = False
+    """Whether it proves that it knows the fleet's token. A call to one that cannot may reach a stranger."""
 
 
 class EndpointSet(msgspec.Struct):

@@ -31,8 +31,24 @@ class Chunk(msgspec.Struct, omit_defaults=True):
     metadata: Metadata = {}
 
 
+class DocumentFields(msgspec.Struct):
+    """Fields that all chunks of a document version share. The store keeps them once for each published version."""
+
+    name: str
+    source: str
+    title: str | None = None
+    metadata: Metadata = {}
+
+
 class EnsureCollection(msgspec.Struct):
+    """Names one generation of a collection.
+
+    A collection that is deleted and created again gets a higher generation, so that a late call about the old one
+    cannot touch the new one. Generation 0 is a collection that was never created again.
+    """
+
     collection: str
+    generation: int = 0
 
 
 class UpsertRequest(msgspec.Struct):
@@ -44,18 +60,24 @@ class UpsertRequest(msgspec.Struct):
     chunks: list[Chunk]
     vectors: bytes
     """Little-endian float32, shape (len(chunks), dimensions)."""
+    generation: int = 0
+    """Of the collection. Chunks for another generation than the present one are refused as for an unknown one."""
+    fields: DocumentFields | None = None
+    """When given, the chunks leave these fields empty, and `PublishRequest.fields` must carry them too."""
 
 
 class PublishRequest(msgspec.Struct):
     """Makes `version` the visible one and all others of the document invisible, in one step.
 
-    `chunks` is how many the version must have: a store that holds fewer refuses (409).
+    `chunks` is how many the version has, with ordinals from 0: a store that holds fewer refuses (409), and deletes
+    those beyond, which an earlier try may have left.
     """
 
     collection: str
     document_id: str
     version: int
     chunks: int
+    fields: DocumentFields | None = None
 
 
 class ForgetRequest(msgspec.Struct):

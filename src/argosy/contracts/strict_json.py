@@ -34,7 +34,7 @@ def parse(body: bytes) -> object:
     Raises: InvalidRequest, with the place of the fault.
     """
     text = _text(body)
-    _check_depth(body)
+    check_depth(body)
     try:
         value: object = _DECODER.decode(text)
     except _WrongValue as error:
@@ -64,7 +64,7 @@ def _text(body: bytes) -> str:
         ) from None
 
 
-def _check_depth(body: bytes) -> None:
+def check_depth(body: bytes) -> None:
     """Check the depth on the bytes, before a parser builds anything of them."""
     if body.count(b"[") + body.count(b"{") > MAX_DEPTH and _is_deep(_outside_strings(body)):
         raise _too_deep()

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from argosy.contracts.events import Event
 from argosy.control.unwritten import Memory, Unwritten
+from argosy.serving import private_file
 from argosy.telemetry.logs import logger
 
 FILE = "control.db"
@@ -35,9 +36,10 @@ class History:
     """Quick for the event loop: reads are small, and a thread writes. From any thread."""
 
     def __init__(self, data_dir: Path) -> None:
-        """Raises: sqlite3.Error, the file cannot be opened or is damaged."""
+        """Raises: NotPrivate when another user may have written the file; OSError; sqlite3.Error."""
         self.folder = data_dir
         path = data_dir / FILE
+        private_file.check(path)
         os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
         self._db = _connection(path)
         self._writing = _connection(path)

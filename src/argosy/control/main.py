@@ -6,19 +6,19 @@ import asyncio
 import contextlib
 import os
 import signal
+import socket
 import sqlite3
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
-import uvicorn
 from starlette.types import ASGIApp
 
 from argosy.config.models import Fleet
 from argosy.contracts.errors import StartError, Unavailable
 from argosy.contracts.fleet import StartReport
 from argosy.control import record as controller_record
-from argosy.control.api.app import create_admin_app
+from argosy.control.api.app import MAX_WAITING, create_admin_app
 from argosy.control.controller import STRANGER_GRACE_S, Controller, stop_waves
 from argosy.control.discovery.publisher import Publisher
 from argosy.control.events.feed import Feed
@@ -27,13 +27,19 @@ from argosy.control.monitoring.prober import Prober
 from argosy.control.platforms.externals import WithExternals
 from argosy.control.platforms.local import LocalPlatform
 from argosy.control.prediction.series import Series
-from argosy.control.preflight import fleet_token, free_port, prepare_data_dir
+from argosy.control.preflight import explained, fleet_token, free_port, listener, make_parts, prepare_data_dir
 from argosy.control.record import ControllerRecord
 from argosy.serving import runfile
+from argosy.serving.connections import Connections
+from argosy.serving.descriptors import raise_limit, room_for_connections
+from argosy.serving.http_server import HttpConfig, HttpServer
+from argosy.serving.waiting import Waiters
 from argosy.telemetry.logs import logger
 from argosy.version import VERSION
 
 ADMIN_STOP_S = 5.0
+MAX_CONNECTIONS = 4096
+"""To the admin API."""
 
 log = logger("main")
 
@@ -46,10 +52,11 @@ async def run(
     """Runs the fleet until SIGINT or SIGTERM. Returns the start report. Raises: StartError before anything runs."""
     data_dir = fleet.fleet.data_dir.absolute()
     prepare_data_dir(data_dir)
-    for folder in ("run", "logs"):
-        (data_dir / folder).mkdir(mode=0o700, exist_ok=True)
+    make_parts(data_dir)
     lock = runfile.ReplicaLock(controller_record.lock_path(data_dir))
-    if lock.acquire() is None:
+    with explained(data_dir):
+        acquired = lock.acquire()
+    if acquired is None:
         raise StartError(controller_record.already_running(data_dir))
     try:
         return await _run_locked(fleet, data_dir, on_listening, on_start)
@@ -65,50 +72,68 @@ async def _run_locked(
 ) -> StartReport:
     host, before = fleet.fleet.host, controller_record.read(data_dir)
     survivors = any(runfile.is_held(path) for path in (data_dir / "run").glob("*-*.lock"))
-    admin_port = free_port(
-        host, _port_of(before.admin_url) if survivors and before else fleet.fleet.admin_port, "--admin-port"
-    )
-    public_port = _port_of(before.gateway_url) if survivors and before else free_port(host, fleet.fleet.port, "--port")
-    shown = f"[{host}]" if ":" in host else host
-    record = ControllerRecord(
-        pid=os.getpid(),
-        admin_url=f"http://{shown}:{admin_port}",
-        gateway_url=f"http://{shown}:{public_port}",
-        started_at=time.time(),
-        version=VERSION,
-        fleet_json=fleet.model_dump_json(),
-    )
-    token = fleet_token(data_dir)
-    history = _history(data_dir)
-    platform = LocalPlatform(data_dir, record.fleet_json, token, record.admin_url)
-    controller = Controller(
-        fleet,
-        WithExternals(platform, fleet.services.custom()),
-        Prober(token, fleet.fleet.probe_timeout_s),
-        Publisher(history.next_epoch(time.time())),
-        Feed(history),
-        history,
-        public_port,
-        on_start,
-    )
-    admin = _Admin(create_admin_app(controller, token), host, admin_port)
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, controller.ask_to_stop)
-    try:
+    surviving = before if survivors else None
+    with contextlib.ExitStack() as opened:
+        listening = opened.enter_context(_admin_listener(fleet, surviving))
+        admin_port = int(listening.getsockname()[1])
+        public_port = _port_of(surviving.gateway_url) if surviving else free_port(host, fleet.fleet.port, "--port")
+        shown = f"[{host}]" if ":" in host else host
+        record = ControllerRecord(
+            pid=os.getpid(),
+            admin_url=f"http://{shown}:{admin_port}",
+            gateway_url=f"http://{shown}:{public_port}",
+            started_at=time.time(),
+            version=VERSION,
+            fleet_json=fleet.model_dump_json(),
+        )
+        with explained(data_dir):
+            token = fleet_token(data_dir)
+            history = _history(data_dir)
+            opened.callback(history.close)
+            controller = Controller(
+                fleet,
+                WithExternals(
+                    LocalPlatform(data_dir, record.fleet_json, token, record.admin_url), fleet.services.custom()
+                ),
+                Prober(token, fleet.fleet.probe_timeout_s),
+                Publisher(history.next_epoch(time.time())),
+                Feed(history),
+                history,
+                public_port,
+                on_start,
+            )
+            controller_record.write(data_dir, record)
+        raise_limit()
+        waiters = Waiters(MAX_WAITING, "admin API")
+        admin = _Admin(create_admin_app(controller, token, waiters), host, listening)
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, controller.ask_to_stop)
         await admin.start()
-        controller_record.write(data_dir, record)
         on_listening(record)
         keeping = asyncio.create_task(controller.keep("admin API", admin.serve))
         try:
             await controller.run()
         finally:
+            waiters.end()
             await admin.stop()
             keeping.cancel()
             await asyncio.gather(keeping, return_exceptions=True)
-    finally:
-        history.close()
     return controller.start_report()
+
+
+def _admin_listener(fleet: Fleet, before: ControllerRecord | None) -> socket.socket:
+    """Listen where the fleet file says, or where the survivors of `before` look first. Raises: StartError.
+
+    Survivors read the record of the controller for its address. So a stranger who took the port while no controller ran
+    does not keep the next one out: it listens elsewhere, and the survivors find it.
+    """
+    host, wanted = fleet.fleet.host, fleet.fleet.admin_port
+    if before is not None:
+        for port in (_port_of(before.admin_url), wanted, 0):
+            with contextlib.suppress(StartError):
+                return listener(host, port, "--admin-port")
+    return listener(host, wanted, "--admin-port")
 
 
 async def stop_without_controller(data_dir: Path, fleet: Fleet) -> int:
@@ -130,29 +155,24 @@ async def stop_without_controller(data_dir: Path, fleet: Fleet) -> int:
     return len(alive)
 
 
-class _AdminServer(uvicorn.Server):
-    """Leaves signals to the controller: it serves until the last replica has stopped."""
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
-
-
 class _Admin:
     """The admin API's server, and the one after it when it ends before it is told to."""
 
-    def __init__(self, app: ASGIApp, host: str, port: int) -> None:
+    def __init__(self, app: ASGIApp, host: str, listening: socket.socket) -> None:
+        """`listening` is used by the first server, which closes it; a later one listens at the same port anew."""
         self._app = app
         self._host = host
-        self._port = port
+        self._port = int(listening.getsockname()[1])
+        self._listening: socket.socket | None = listening
         self._server = self._new()
         self._serving: asyncio.Task[None] | None = None
         self._stopping = False
 
     async def start(self) -> None:
-        """Returns once it listens. Raises: StartError."""
+        """Return once the server answers. Raises: StartError."""
+        listening, self._listening = self._listening or listener(self._host, self._port, "--admin-port"), None
         self._server = self._new()
-        self._serving = serving = asyncio.create_task(self._serve(self._server))
+        self._serving = serving = asyncio.create_task(self._server.serve(sockets=[listening]))
         while not self._server.started:
             if serving.done():
                 serving.result()
@@ -178,25 +198,12 @@ class _Admin:
             self._serving.cancel()
             await asyncio.gather(self._serving, return_exceptions=True)
 
-    async def _serve(self, server: uvicorn.Server) -> None:
-        try:
-            await server.serve()
-        except SystemExit as error:  # uvicorn's word for a port that it cannot have; as it is, it would end the process
-            raise StartError(
-                f"The admin API cannot listen on port {self._port}. Choose another with --admin-port."
-            ) from error
-
-    def _new(self) -> _AdminServer:
-        return _AdminServer(
-            uvicorn.Config(
+    def _new(self) -> HttpServer:
+        return HttpServer(
+            HttpConfig(
                 self._app,
-                host=self._host,
-                port=self._port,
-                lifespan="off",
-                log_config=None,
-                access_log=False,
-                server_header=False,
-                timeout_graceful_shutdown=1,
+                Connections(room_for_connections(MAX_CONNECTIONS), setting="the admin API"),
+                drain_s=1,
             )
         )
 
@@ -204,7 +211,7 @@ class _Admin:
 def _history(data_dir: Path) -> History:
     """What earlier controllers wrote down. A damaged file is put aside: losing it loses history, never service.
 
-    Raises: StartError, the file cannot be opened now.
+    Raises: StartError; OSError and sqlite3.Error when the file cannot be opened now.
     """
     for _ in range(2):
         try:
@@ -212,10 +219,7 @@ def _history(data_dir: Path) -> History:
             return History(data_dir)
         except sqlite3.Error as error:
             if not is_damaged(error):
-                raise StartError(
-                    f"control.db in data_dir cannot be opened: {error}. See that the disk has room and that no other "
-                    "program has the file open, then start again."
-                ) from error
+                raise
             damaged = set_aside(data_dir, time.time())
             log.error("damaged history put aside", reason=str(error), kept_as=damaged.name)
     raise StartError("control.db in data_dir is damaged and cannot be replaced; see that the disk is in order.")

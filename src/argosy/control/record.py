@@ -6,7 +6,7 @@ from pathlib import Path
 
 import msgspec
 
-from argosy.serving import runfile
+from argosy.serving import private_file, runfile
 
 
 class ControllerRecord(msgspec.Struct):
@@ -22,7 +22,7 @@ class ControllerRecord(msgspec.Struct):
 
 
 def record_path(data_dir: Path) -> Path:
-    return data_dir / "run" / "controller.json"
+    return runfile.controller_path(data_dir / "run")
 
 
 def lock_path(data_dir: Path) -> Path:
@@ -30,9 +30,12 @@ def lock_path(data_dir: Path) -> Path:
 
 
 def read(data_dir: Path) -> ControllerRecord | None:
-    """The record of the last controller, alive or not; None where there is none that can be read."""
+    """The record of the last controller, alive or not; None where there is none that can be read.
+
+    Raises: NotPrivate, another user may have written it.
+    """
     try:
-        return msgspec.json.decode(record_path(data_dir).read_bytes(), type=ControllerRecord)
+        return msgspec.json.decode(private_file.read(record_path(data_dir)), type=ControllerRecord)
     except (OSError, msgspec.DecodeError):
         return None
 

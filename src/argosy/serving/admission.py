@@ -65,16 +65,21 @@ class Admission:
 
     def admit(self, path: str, context: RequestContext, in_flight: int, latency_ms: float) -> Asked:
         """With `in_flight` requests in work already. Raises: Overloaded; DeadlineExceeded."""
-        limit = self.limit
-        if in_flight >= limit:
-            reason = Refusal.FULL if limit >= self.max_in_flight else Refusal.CONCURRENCY
-            raise self._overloaded(reason, f"{limit} requests in work, its limit", latency_ms)
+        limit = self.require_room(in_flight, latency_ms)
         if context.priority is Priority.BULK and in_flight >= max(1, int(limit * self._settings.bulk_share)):
             share = f"{in_flight} requests in work; the rest of its limit of {limit} is kept for interactive ones"
             raise self._overloaded(Refusal.BULK, share, latency_ms)
         if self._settings.refuse_late:
             self._refuse_late(path, context)
         return Asked(path, in_flight + 1)
+
+    def require_room(self, in_flight: int, latency_ms: float) -> int:
+        """Return the limit. Raises: Overloaded, `in_flight` requests fill it."""
+        limit = self.limit
+        if in_flight >= limit:
+            reason = Refusal.FULL if limit >= self.max_in_flight else Refusal.CONCURRENCY
+            raise self._overloaded(reason, f"{limit} requests in work, its limit", latency_ms)
+        return limit
 
     def answered(self, asked: Asked, status: int, seconds: float, in_flight: int) -> None:
         """Learns from an answer that began after `seconds`; how long its body takes depends on who reads it.

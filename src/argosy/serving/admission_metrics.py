@@ -9,12 +9,14 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from argosy.serving.admission import Admission, Refusal
+from argosy.serving.waiting import Waiters
 
 
 class AdmissionMetrics(Collector):
-    def __init__(self, service: str, admission: Admission) -> None:
+    def __init__(self, service: str, admission: Admission, waiters: Waiters) -> None:
         self._service = service
         self._admission = admission
+        self._waiters = waiters
 
     def describe(self) -> Iterable[Metric]:
         return []
@@ -29,4 +31,10 @@ class AdmissionMetrics(Collector):
             "argosy_concurrency_limit", "Requests that may be in work at once now.", labels=("service",)
         )
         limit.add_metric((self._service,), self._admission.limit)
-        yield from (refused, limit)
+        waiting = GaugeMetricFamily(
+            "argosy_requests_waiting",
+            "Long polls and followed streams that wait for a change; they are not in flight.",
+            labels=("service",),
+        )
+        waiting.add_metric((self._service,), self._waiters.count)
+        yield from (refused, limit, waiting)

@@ -18,6 +18,7 @@ from argosy.contracts.errors import CallerGone, DeadlineExceeded
 from argosy.contracts.request import DEADLINE_HEADER, RequestContext
 from argosy.serving.kit import Kit
 from argosy.serving.middleware import ServiceMiddleware, context_of
+from argosy.serving.proof import proof_route
 from argosy.telemetry import metrics
 
 M = TypeVar("M")
@@ -51,6 +52,7 @@ def health_routes(kit: Kit) -> list[BaseRoute]:
         Route("/metrics", metrics_text),
         Route("/internal/status", status),
         Route("/internal/balance", balance),
+        proof_route(kit.record.token),
     ]
 
 

@@ -7,9 +7,12 @@ writes, and the fleet's token where only the fleet may call. Pure: headers in, a
 from __future__ import annotations
 
 import hmac
-from collections.abc import Mapping
+import ipaddress
+import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from argosy.contracts import proof
 from argosy.contracts.codec import JSON, MSGPACK, NDJSON
 from argosy.contracts.errors import (
     ArgosyError,
@@ -21,11 +24,19 @@ from argosy.contracts.errors import (
     UnsupportedType,
 )
 
-OPEN_PATHS = frozenset({"/livez", "/readyz", "/metrics"})
+OPEN_PATHS = frozenset({"/livez", "/readyz", "/metrics", proof.PATH})
 INTERNAL_PREFIX = "/internal/"
 MAX_LENGTH_DIGITS = 18
 WRITES = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 WRITE_TYPES = frozenset({JSON, MSGPACK, NDJSON, "multipart/form-data"})
+
+DECISIVE = frozenset({"host", "origin", "authorization", "content-length", "content-type", "sec-fetch-site"})
+LABEL = r"[A-Za-z0-9_](?:[A-Za-z0-9_-]*[A-Za-z0-9_])?"
+AUTHORITY = re.compile(
+    rf"(?:(?P<name>{LABEL}(?:\.{LABEL})*)|\[(?P<address>[0-9A-Fa-f:.]+)\])(?::(?P<port>[0-9]{{1,5}}))?"
+)
+DEFAULT_PORTS = {"http": 80, "https": 443}
+MAX_PORT = 65_535
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,9 +50,11 @@ class Defences:
     max_body_bytes: int = 256 * 2**20
 
     def is_fleet(self, headers: Mapping[str, str]) -> bool:
-        """Whether the caller proved to be of the fleet."""
+        """Whether the caller proved to be of the fleet. Nobody can where there is no token."""
         scheme, _, given = headers.get("authorization", "").partition(" ")
-        return scheme.lower() == "bearer" and hmac.compare_digest(given.strip().encode(), self.token.encode())
+        if not self.token or scheme.lower() != "bearer":
+            return False
+        return hmac.compare_digest(given.strip().encode(), self.token.encode())
 
     def check(self, method: str, path: str, headers: Mapping[str, str]) -> ArgosyError | None:
         """The reason to refuse the request, or None. Header names are lower case."""
@@ -54,7 +67,7 @@ class Defences:
 
     def _check_host(self, headers: Mapping[str, str]) -> ArgosyError | None:
         host = host_of(headers.get("host", ""))
-        if host in self.allowed_hosts:
+        if host and host in self.allowed_hosts:
             return None
         return Misdirected(
             "The Host header names an address this fleet does not answer for. Use 127.0.0.1 or localhost, "
@@ -65,7 +78,7 @@ class Defences:
         origin = headers.get("origin")
         if origin is None or origin in self.allowed_origins:
             return None
-        if origin.removeprefix("http://").removeprefix("https://") == headers.get("host"):
+        if is_same_origin(origin, headers.get("host", "")):
             return None
         return Forbidden(
             "Requests from web pages of another origin are refused. "
@@ -75,7 +88,7 @@ class Defences:
     def _check_body(self, method: str, headers: Mapping[str, str]) -> ArgosyError | None:
         if method not in WRITES:
             return None
-        if headers.get("sec-fetch-site") == "cross-site":
+        if "cross-site" in headers.get("sec-fetch-site", ""):
             return Forbidden("Cross-site requests that write are refused.")
         length = headers.get("content-length")
         if length is not None and not (length.isascii() and length.isdigit() and len(length) <= MAX_LENGTH_DIGITS):
@@ -100,8 +113,49 @@ class Defences:
         )
 
 
+def headers_of(raw: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
+    """Header fields by name; of one that came more than once the last.
+
+    The values of those that decide whether a request is let in are joined with commas instead. So a second Host or
+    Authorization never replaces the first one unseen: joined, they are no address and no token, and are refused.
+    """
+    headers: dict[str, str] = {}
+    for raw_name, raw_value in raw:
+        name, value = raw_name.decode("latin-1"), raw_value.decode("latin-1")
+        headers[name] = f"{headers[name]}, {value}" if name in DECISIVE and name in headers else value
+    return headers
+
+
 def host_of(header: str) -> str:
-    """The host in a Host header, without port and brackets."""
-    if header.startswith("["):
-        return header[1:].partition("]")[0].lower()
-    return header.rpartition(":")[0].lower() if ":" in header else header.lower()
+    """The host in a Host header, in lower case and without port and brackets.
+
+    Returns: an empty string unless the header is exactly `host` or `host:port`.
+    """
+    found = _authority(header)
+    return "" if found is None else found[0]
+
+
+def is_same_origin(origin: str, host: str) -> bool:
+    """Whether the origin is exactly `http://` or `https://` and the address in the Host header."""
+    scheme, separator, rest = origin.partition("://")
+    theirs, ours = _authority(rest), _authority(host)
+    if scheme not in DEFAULT_PORTS or not separator or theirs is None or ours is None:
+        return False
+    default = DEFAULT_PORTS[scheme]
+    return theirs[0] == ours[0] and (theirs[1] or default) == (ours[1] or default)
+
+
+def _authority(text: str) -> tuple[str, int | None] | None:
+    """Host and port of exactly `host` or `host:port`; None for everything else."""
+    found = AUTHORITY.fullmatch(text)
+    if found is None:
+        return None
+    name, address, port = found["name"], found["address"], found["port"]
+    if address is not None:
+        try:
+            name = str(ipaddress.IPv6Address(address))
+        except ValueError:
+            return None
+    if port is not None and not 0 < int(port) <= MAX_PORT:
+        return None
+    return name.lower(), None if port is None else int(port)

@@ -14,10 +14,12 @@ from argosy.contracts.request import Clock
 from argosy.serving.admission import Admission
 from argosy.serving.admission_metrics import AdmissionMetrics
 from argosy.serving.defences import Defences
+from argosy.serving.held_bytes import HeldBytes
 from argosy.serving.load import LoadTracker
 from argosy.serving.loops import Loops
 from argosy.serving.readiness import Readiness
 from argosy.serving.runfile import RunRecord
+from argosy.serving.waiting import Waiters
 from argosy.telemetry.metrics import ServiceMetrics
 
 Details = dict[str, str | int | float | bool | None]
@@ -37,6 +39,8 @@ class Kit:
     """What the service itself has to say in its status."""
     degraded: Callable[[], str] = str
     """Why the service works in a reduced way now; empty when it does not."""
+    shortage: Callable[[], str] = str
+    """Why connections are refused now; empty when they are not."""
     calls: Callable[[], dict[str, Calls]] = dict
     """What this process saw of the replicas it calls."""
     balance: Callable[[str], BalanceExplanation | None] = lambda service: None
@@ -49,6 +53,8 @@ class Kit:
     metrics: ServiceMetrics = field(init=False)
     load: LoadTracker = field(init=False)
     admission: Admission = field(init=False)
+    waiters: Waiters = field(init=False)
+    held: HeldBytes = field(init=False)
     defences: Defences = field(init=False)
     started_s: float = field(init=False)
 
@@ -59,7 +65,11 @@ class Kit:
         self.admission = Admission(
             self.record.service, self.settings.max_in_flight, self.settings.protection, self.clock
         )
-        self.metrics.registry.register(AdmissionMetrics(self.record.service, self.admission))
+        self.held = HeldBytes(self.settings.max_receiving_bytes, f"services.{self.record.service}.max_receiving_bytes")
+        self.waiters = Waiters(
+            self.settings.max_waiting, f"{self.record.service} service", f"services.{self.record.service}.max_waiting"
+        )
+        self.metrics.registry.register(AdmissionMetrics(self.record.service, self.admission, self.waiters))
         self.started_s = self.clock()
         self.configure_defences(gateway.allowed_hosts, gateway.allowed_origins, gateway.max_body_bytes)
 
@@ -77,7 +87,7 @@ class Kit:
 
     def status(self) -> ReplicaStatus:
         reason = self.readiness.reason()
-        degraded = "; ".join(filter(None, (self.degraded(), *self.loops.reasons())))
+        degraded = "; ".join(filter(None, (self.shortage(), self.degraded(), *self.loops.reasons())))
         health = Health.UNHEALTHY if reason else Health.DEGRADED if degraded else Health.HEALTHY
         return ReplicaStatus(
             service=self.record.service,

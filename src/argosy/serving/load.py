@@ -50,7 +50,8 @@ class LoadTracker:
         self._rps = 0.0
         self._eps = 0.0
         self._failed_s = 0.0
-        self._memory = self._memory_share()
+        self._memory = 0.0
+        self._memory_share()
         self._named: dict[str, tuple[float, float]] = {}
         """(value, when it was said)."""
 
@@ -84,14 +85,17 @@ class LoadTracker:
         elapsed_s = self._clock() - started_s
         self._near.add(self.in_flight - 1, elapsed_s, started_s + elapsed_s)
         self.in_flight -= 1
-        self.requests += 1
-        if status >= 500:
-            self.errors += 1
-            now_s = started_s + elapsed_s
-            self._eps, self._failed_s = self._failing_eps(now_s) + 1 / UTILIZATION_WINDOW_S, now_s
+        self.count(status, started_s + elapsed_s)
         ms = elapsed_s * 1000
         self.latency_ms = ms if self.requests == 1 else self.latency_ms + SMOOTHING * (ms - self.latency_ms)
         return elapsed_s
+
+    def count(self, status: int, now_s: float) -> None:
+        """Count an answer without its latency."""
+        self.requests += 1
+        if status >= 500:
+            self.errors += 1
+            self._eps, self._failed_s = self._failing_eps(now_s) + 1 / UTILIZATION_WINDOW_S, now_s
 
     def _failing_eps(self, now_s: float) -> float:
         """Failures a second, the recent ones first: seconds after the last one it is next to nothing."""
@@ -105,7 +109,7 @@ class LoadTracker:
         cpu_s = _cpu_seconds()
         self._cpu = (cpu_s - self._window_cpu_s) / elapsed_s / self._cpu_share
         self._rps = (self.requests - self._window_requests) / elapsed_s
-        self._memory = self._memory_share()
+        self._memory_share()
         self._window_started_s, self._window_cpu_s, self._window_requests = now, cpu_s, self.requests
 
     def header(self, *, besides: int = 0) -> str:
@@ -138,7 +142,10 @@ class LoadTracker:
         )
 
     def _memory_share(self) -> float:
-        return float(self._process.memory_info().rss / self._memory_total_bytes)
+        """Return the last known share where a process without file descriptors cannot read it."""
+        with contextlib.suppress(OSError):
+            self._memory = float(self._process.memory_info().rss / self._memory_total_bytes)
+        return self._memory
 
 
 def _cpu_seconds() -> float:

@@ -4,8 +4,6 @@ then the service; on the way out the load report, the error shape, the metrics."
 from __future__ import annotations
 
 import re
-import uuid
-from collections.abc import Mapping
 
 from starlette.routing import Match, Router
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -22,17 +20,19 @@ from argosy.contracts.request import (
     Priority,
     RequestContext,
 )
-from argosy.serving.admission import Asked
-from argosy.serving.defences import OPEN_PATHS
+from argosy.serving.defences import OPEN_PATHS, headers_of
 from argosy.serving.errors import as_argosy_error, error_response
+from argosy.serving.held_bytes import HeldBytes
 from argosy.serving.kit import Kit
+from argosy.serving.request_id import request_id_of
+from argosy.serving.slot import Slot
 from argosy.telemetry.logs import logger
 
 CONTEXT_KEY = "argosy.context"
 BODY_KEY = "argosy.body"
+SLOT_KEY = "argosy.slot"
 MAX_DEADLINE_DIGITS = 12
 PRIVATE_PREFIX = b"x-argosy-"
-SAFE_REQUEST_ID = re.compile(r"^[A-Za-z0-9._:-]{1,128}$")
 TRACEPARENT = re.compile(r"^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$")
 OVERLOAD_STATUSES = (429, 503, 504)
 UNCOUNTED = OPEN_PATHS | {"/internal/status", "/internal/balance"}
@@ -52,6 +52,13 @@ def body_of(scope: Scope) -> IncomingBody:
     return body
 
 
+def becomes_waiter(scope: Scope) -> None:
+    """Make the request one that only waits for a change, until its end. Raises: Overloaded, too many wait already."""
+    slot: Slot | None = scope[SLOT_KEY]
+    if slot is not None:
+        slot.wait()
+
+
 class ServiceMiddleware:
     """Outermost ASGI layer of a service. Probes and metrics pass the defences but count as no load."""
 
@@ -64,34 +71,34 @@ class ServiceMiddleware:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+        headers = headers_of(scope["headers"])
         request_id = request_id_of(headers)
         path: str = scope["path"]
         counted = path not in UNCOUNTED
-        exchange = _Exchange(send, request_id, self._kit, counted)
-        load = self._kit.load
-        started_s = load.begin() if counted else 0.0
-        asked: Asked | None = None
+        kit, load = self._kit, self._kit.load
+        slot = Slot(load, kit.admission, kit.waiters, kit.clock) if counted else None
+        exchange = _Exchange(send, request_id, kit, slot)
+        body: IncomingBody | None = None
         try:
-            refusal = self._kit.defences.check(scope["method"], path, headers)
+            refusal = kit.defences.check(scope["method"], path, headers)
             if refusal is not None:
                 raise refusal
             self._prepare(scope, headers, request_id)
-            if counted:
-                asked = self._kit.admission.admit(path, context_of(scope), load.in_flight - 1, load.latency_ms)
-            limit = IncomingBody(receive, self._kit.defences.max_body_bytes)
-            scope[BODY_KEY] = limit
-            await self._app(scope, limit, exchange)
+            if slot is not None:
+                slot.admit(path, context_of(scope))
+            comes = headers.get("content-length", "0") != "0" or "transfer-encoding" in headers
+            body = IncomingBody(receive, kit.defences.max_body_bytes, slot if comes else None, kit.held)
+            scope[BODY_KEY], scope[SLOT_KEY] = body, slot
+            await self._app(scope, body, exchange)
         except Exception as error:
             await self._fail(error, exchange, scope, receive)
         finally:
-            if counted:
-                elapsed_s = load.end(started_s, exchange.status)
-                if asked is not None:
-                    self._kit.admission.answered(
-                        asked, exchange.status, exchange.begun_s - started_s, load.in_flight + 1
-                    )
-                load.overloaded += exchange.status in OVERLOAD_STATUSES and not exchange.lacks_another
+            if body is not None:
+                body.release()
+            if slot is not None:
+                elapsed_s = slot.end(exchange.status, exchange.begun_s)
+                if exchange.status in OVERLOAD_STATUSES:
+                    load.overloaded += not (exchange.lacks_another or slot.is_waiter or slot.wait_refused)
                 self._kit.metrics.in_flight.set(load.in_flight)
                 self._kit.metrics.observe(self._route(scope), exchange.status, elapsed_s)
 
@@ -123,7 +130,7 @@ class ServiceMiddleware:
         if not isinstance(error, ArgosyError) and ours.status >= 500:
             log.error("request failed", path=scope["path"], request_id=exchange.request_id, exc_info=error)
         exchange.lacks_another = isinstance(ours, Unavailable)
-        if isinstance(ours, Overloaded):
+        if isinstance(ours, Overloaded) and not (exchange.slot and exchange.slot.wait_refused):
             self._kit.load.rejected += 1
         if ours.status in (401, 403, 413, 415, 421, 429):
             self._kit.metrics.count_rejected(ours.code)
@@ -147,9 +154,9 @@ class ServiceMiddleware:
 class _Exchange:
     """The way out: adds the headers every response carries and remembers the status."""
 
-    def __init__(self, send: Send, request_id: str, kit: Kit, counted: bool) -> None:
+    def __init__(self, send: Send, request_id: str, kit: Kit, slot: Slot | None) -> None:
         self._send = send
-        self._counted = counted
+        self.slot = slot
         self._kit = kit
         self.request_id = request_id
         self.status = 500
@@ -173,36 +180,69 @@ class _Exchange:
             message["headers"] = [
                 *kept,
                 (REQUEST_ID_HEADER.encode(), self.request_id.encode()),
-                (LOAD_HEADER.encode(), self._kit.load.header(besides=int(self._counted)).encode()),
+                (LOAD_HEADER.encode(), self._kit.load.header(besides=self._besides()).encode()),
             ]
         await self._send(message)
 
+    def _besides(self) -> int:
+        """How many of those in flight this request is."""
+        return int(self.slot is not None and self.slot.is_held)
+
 
 class IncomingBody:
-    """A request's body on its way in: bounded also when it came without a length, and known to be over or not."""
+    """A request's body on its way in: bounded also when it came without a length, and known to be over or not.
 
-    def __init__(self, receive: Receive, limit_bytes: int) -> None:
+    While the next piece has not come, the request gives up its place among those in work: slow senders cost a
+    connection, and take nothing from others. Whether there is room is looked at again once the body is whole.
+    """
+
+    def __init__(
+        self, receive: Receive, limit_bytes: int, slot: Slot | None = None, held: HeldBytes | None = None
+    ) -> None:
         self._receive = receive
+        self._slot = slot
+        self._held = held
+        self._size = 0
         self._left = limit_bytes
         self._limit = limit_bytes
         self._over = False
 
+    def release(self) -> None:
+        """Hold none of it any more."""
+        if self._held is not None and self._size:
+            self._held.remove(self._size)
+            self._size = 0
+
     async def drain(self) -> None:
-        """Reads and drops what is left of it, so that a sender who was refused can read the answer."""
-        while not self._over:
-            self._over = (await self._receive()).get("more_body", False) is False
+        """Read and drop the rest, up to the limit once more, so that a sender who was refused can read the answer."""
+        dropped = 0
+        while not self._over and dropped <= self._limit:
+            dropped += len((await self._next()).get("body", b""))
+
+    async def _next(self) -> Message:
+        slot = self._slot
+        if slot is None or self._over:
+            message = await self._receive()
+        else:
+            slot.step_out()
+            try:
+                message = await self._receive()
+            finally:
+                slot.step_in()
+        self._over = not message.get("more_body", False)
+        return message
 
     async def __call__(self) -> Message:
-        message = await self._receive()
-        self._over = not message.get("more_body", False)
+        was_over = self._over
+        message = await self._next()
         if message["type"] == "http.request":
-            self._left -= len(message.get("body", b""))
+            if self._over and not was_over and self._slot is not None:
+                self._slot.require_room()
+            size = len(message.get("body", b""))
+            self._left -= size
+            if self._held is not None and size:
+                self._size += size
+                self._held.add(size)
             if self._left < 0:
                 raise TooLarge(f"The body is over the limit of {self._limit} bytes. Send less at once.")
         return message
-
-
-def request_id_of(headers: Mapping[str, str]) -> str:
-    """The caller's own where it is fit for logs, else a new one."""
-    given = headers.get(REQUEST_ID_HEADER, "")
-    return given if SAFE_REQUEST_ID.match(given) else uuid.uuid4().hex

@@ -9,13 +9,20 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import random
+import time
 from pathlib import Path
 
 import msgspec
 
+from argosy.serving import private_file
+
 RUN_FILE_VARIABLE = "ARGOSY_RUN_FILE"
 LOCK_VARIABLE = "ARGOSY_LOCK_FD"
 """The descriptor of a lock that the controller took for the process it was about to start."""
+LOOKERS_GONE_WITHIN_S = 10.0
+"""Longest wait for those who only look at a lock, each of whom shares it for some microseconds."""
+LOOK_AGAIN_S = 0.002
 
 
 class RunRecord(msgspec.Struct):
@@ -36,6 +43,8 @@ class RunRecord(msgspec.Struct):
     public_port: int | None = None
     health_path: str | None = None
     """For a program that is not built from our kit."""
+    proves: bool = False
+    """Whether this replica and its controller prove that they know the token; those of earlier versions cannot."""
     created_at: float = 0.0
     pid: int | None = None
     port: int | None = None
@@ -51,6 +60,11 @@ def record_path(run_dir: Path, replica_id: str) -> Path:
     return run_dir / f"{replica_id}.json"
 
 
+def controller_path(run_dir: Path) -> Path:
+    """The record of the controller, which tells its replicas and the command line where it listens."""
+    return run_dir / "controller.json"
+
+
 def lock_path(record: Path) -> Path:
     return record.with_suffix(".lock")
 
@@ -61,8 +75,8 @@ def busy_path(record: Path) -> Path:
 
 
 def read(path: Path) -> RunRecord:
-    """Raises: FileNotFoundError; msgspec.DecodeError for a damaged file."""
-    return msgspec.json.decode(path.read_bytes(), type=RunRecord)
+    """Raises: FileNotFoundError; msgspec.DecodeError for a damaged file; NotPrivate, it may be another user's."""
+    return msgspec.json.decode(private_file.read(path), type=RunRecord)
 
 
 def write(path: Path, record: RunRecord) -> None:
@@ -71,9 +85,10 @@ def write(path: Path, record: RunRecord) -> None:
 
 
 def write_private(path: Path, content: bytes) -> None:
-    """Replaces a file (0600) in one step and durably: a reader sees the old content or the new."""
+    """Replace a file (0600) in one step and durably: a reader sees the old content or the new."""
     temporary = path.with_suffix(f".{os.getpid()}.tmp")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    temporary.unlink(missing_ok=True)  # left by a process of the same number that was killed
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     with os.fdopen(descriptor, "wb") as stream:
         stream.write(content)
         stream.flush()
@@ -91,14 +106,19 @@ class ReplicaLock:
     def acquire(self) -> int | None:
         """The descriptor that holds the lock, or None when another process does.
 
-        The lock lives as long as any copy of the descriptor: handing it to a child hands over the lock.
+        The lock lives as long as any copy of the descriptor: handing it to a child hands over the lock. Somebody who
+        looks whether the lock is held (`is_held`) shares it for a moment, which does not count as holding it: then this
+        tries again.
         """
-        descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(descriptor)
-            return None
+        descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        until_s = time.monotonic() + LOOKERS_GONE_WITHIN_S
+        while not _flock(descriptor, fcntl.LOCK_EX):
+            is_shared = _flock(descriptor, fcntl.LOCK_SH)
+            fcntl.flock(descriptor, fcntl.LOCK_UN)
+            if not is_shared or time.monotonic() > until_s:
+                os.close(descriptor)
+                return None
+            time.sleep(random.uniform(0, LOOK_AGAIN_S))
         self._descriptor = descriptor
         return descriptor
 
@@ -114,19 +134,28 @@ class ReplicaLock:
 
 
 def is_held(path: Path) -> bool:
-    """Whether some process holds the lock; a missing file is not held."""
+    """Whether some process holds the lock; a missing file is not held.
+
+    It asks for a shared lock, so that those who look do not take each other for a holder. The kernel's table of locks,
+    which could be read without taking any, leaves out locks in containers whose first holder has ended.
+    """
     try:
         descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
     except FileNotFoundError:
         return False
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    else:
-        return False
+        return not _flock(descriptor, fcntl.LOCK_SH)
     finally:
         os.close(descriptor)
+
+
+def _flock(descriptor: int, kind: int) -> bool:
+    """Whether the lock was free to take."""
+    try:
+        fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def remove(record: Path) -> None:

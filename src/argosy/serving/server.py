@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import functools
 import gc
 import os
 import signal
@@ -16,20 +15,20 @@ import sys
 import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Protocol, cast
+from typing import Protocol
 
-import uvicorn
 import uvloop
 from starlette.types import ASGIApp
 
 from argosy.config.models import Fleet
 from argosy.contracts.errors import ArgosyError, StartError
 from argosy.serving import runfile
+from argosy.serving.connections import Connections
+from argosy.serving.descriptors import raise_limit, room_for_connections
+from argosy.serving.http_server import BACKLOG, HttpConfig, HttpServer
 from argosy.serving.kit import Kit
 from argosy.telemetry import logs
 
-BACKLOG = 2048
-KEEP_ALIVE_S = 75
 EXIT_NOT_STARTED = 3
 
 log = logs.logger("server")
@@ -66,6 +65,7 @@ def main(factory: ServiceFactory) -> None:
     record.pid = os.getpid()
     runfile.write(path, record)
     logs.configure(record.service, record.id)
+    raise_limit()
     fleet = Fleet.model_validate_json(record.fleet_json)
     kit = Kit(record, fleet, fleet.services.by_name()[record.service])
     try:
@@ -79,22 +79,16 @@ def main(factory: ServiceFactory) -> None:
 
 async def _run(kit: Kit, factory: ServiceFactory, path: Path) -> None:
     service = factory(kit)
-    server = _Server(
-        uvicorn.Config(
-            service.app,
-            lifespan="off",
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            backlog=BACKLOG,
-            timeout_keep_alive=KEEP_ALIVE_S,
-            timeout_graceful_shutdown=max(1, round(kit.settings.drain_timeout_s)),
-            http="httptools",
-        ),
-        kit,
+    connections = Connections(
+        room_for_connections(kit.settings.max_connections),
+        setting=f"services.{kit.record.service}.max_connections",
+        on_refused=kit.metrics.count_rejected,
     )
+    kit.shortage = connections.shortage
+    server = _Server(HttpConfig(service.app, connections, drain_s=kit.settings.drain_timeout_s), kit)
     internal = _listen("127.0.0.1", 0)
     serving = asyncio.create_task(server.serve(sockets=[internal]))
+    await asyncio.sleep(0)  # from here on SIGTERM drains: whoever reads the port may send it
     kit.record.port = internal.getsockname()[1]
     runfile.write(path, kit.record)
     log.info("listening", port=kit.record.port, pid=os.getpid())
@@ -118,10 +112,10 @@ async def _run(kit: Kit, factory: ServiceFactory, path: Path) -> None:
     log.info("stopped")
 
 
-class _Server(uvicorn.Server):
-    """Ends by draining: first not ready, then listeners closed, then what runs is finished."""
+class _Server(HttpServer):
+    """Ends by draining: not ready, waiters sent away, listeners closed, then the requests in work are finished."""
 
-    def __init__(self, config: uvicorn.Config, kit: Kit) -> None:
+    def __init__(self, config: HttpConfig, kit: Kit) -> None:
         super().__init__(config)
         self._kit = kit
 
@@ -132,19 +126,10 @@ class _Server(uvicorn.Server):
             loop.add_signal_handler(number, self._drain)
         yield
 
-    async def open(self, listener: socket.socket) -> None:
-        """Also accepts on `listener` from now on, until the drain closes it."""
-        protocol: Callable[[], asyncio.Protocol] = functools.partial(
-            cast("Callable[..., asyncio.Protocol]", self.config.http_protocol_class),
-            config=self.config,
-            server_state=self.server_state,
-            app_state=self.lifespan.state,
-        )
-        self.servers.append(await asyncio.get_running_loop().create_server(protocol, sock=listener, backlog=BACKLOG))
-
     def _drain(self) -> None:
-        log.info("draining", in_flight=self._kit.load.in_flight)
+        log.info("draining", in_flight=self._kit.load.in_flight, waiting=self._kit.waiters.count)
         self._kit.readiness.draining = True
+        self._kit.waiters.end()
         self.should_exit = True
 
 

@@ -17,6 +17,7 @@ from aiohttp import web
 from typer.testing import CliRunner, Result
 
 from argosy.cli.main import app
+from argosy.contracts import proof
 from argosy.contracts.errors import ArgosyError, ErrorResponse
 
 Invoke = Callable[..., Result]
@@ -47,6 +48,7 @@ class FakeFleet:
     """Answers what it is told to, in `answers`; keeps what it was sent."""
 
     url: str = ""
+    token: str = "a5" * 32
     answers: dict[str, list[Any]] = field(default_factory=dict)
     seen: list[tuple[str, str, dict[str, str]]] = field(default_factory=list)
     bodies: list[Any] = field(default_factory=list)
@@ -56,11 +58,17 @@ class FakeFleet:
     polls_until_done: int = 1
     polls: dict[str, int] = field(default_factory=dict)
 
+    @property
+    def port(self) -> int:
+        return int(self.url.rpartition(":")[2])
+
     def answer(self, method: str, path: str, *answers: Any) -> None:
         """The last of `answers` is given from then on; others once each."""
         self.answers[f"{method} {path}"] = list(answers)
 
     async def serve(self, request: web.Request) -> web.StreamResponse:
+        if request.path == proof.PATH:
+            return web.Response(text=proof.proof(self.token, request.query["nonce"], "127.0.0.1", self.port))
         self.seen.append((request.method, request.raw_path, dict(request.headers)))
         if request.path == "/v1/documents" and request.method == "POST":
             return await self._upload(request)

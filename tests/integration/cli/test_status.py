@@ -74,12 +74,13 @@ def test_as_json_the_controllers_answer_is_shown(fleet: FakeFleet, argosy: Invok
 
 def test_the_fleets_token_is_sent(fleet: FakeFleet, argosy: Invoke, tmp_path: Path) -> None:
     (tmp_path / "data").mkdir()
-    (tmp_path / "data" / "token").write_text("fleet-token")
+    (tmp_path / "data" / "token").touch(mode=0o600)
+    (tmp_path / "data" / "token").write_text(fleet.token)
     fleet.answer("GET", "/v1/fleet", view(Health.HEALTHY))
 
     argosy("status", "--data-dir", str(tmp_path / "data"))
 
-    assert fleet.seen[0][2]["Authorization"] == "Bearer fleet-token"
+    assert fleet.seen[0][2]["Authorization"] == f"Bearer {fleet.token}"
 
 
 def test_a_fleet_that_refuses_the_token_is_told(fleet: FakeFleet, argosy: Invoke) -> None:

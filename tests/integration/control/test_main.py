@@ -22,6 +22,7 @@ from argosy.control.platforms.platform import Replica
 from argosy.control.record import ControllerRecord, is_running
 from argosy.control.supervision import supervisor
 from argosy.control.supervision.supervisor import Supervisor
+from argosy.serving.http_server import HttpServer
 from tests.unit.control.answers import Answers
 
 pytestmark = pytest.mark.integration
@@ -153,7 +154,7 @@ async def test_a_start_that_is_refused_leaves_nothing_behind(harbour: Harbour, m
     async def exiting(self: object) -> None:
         raise SystemExit(1)  # as uvicorn does where the port was taken meanwhile
 
-    monkeypatch.setattr(main._AdminServer, "serve", exiting)
+    monkeypatch.setattr(HttpServer, "serve", exiting)
     with pytest.raises(StartError, match=r"cannot listen on port \d+\. Choose another with --admin-port\."):
         await harbour.run()
     assert not is_running(harbour.data_dir)

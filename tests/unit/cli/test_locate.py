@@ -91,5 +91,7 @@ def test_a_fleet_file_that_is_wrong_does_not_stop_a_command(tmp_path: Path, monk
 def test_the_token_is_read_from_the_data_folder(tmp_path: Path) -> None:
     assert locate(None, None, tmp_path).token() is None
 
-    (tmp_path / "token").write_text("secret\n")
-    assert locate(None, None, tmp_path).token() == "secret"
+    token = "0123456789abcdef" * 4
+    (tmp_path / "token").touch(mode=0o600)
+    (tmp_path / "token").write_text(f"{token}\n")
+    assert locate(None, None, tmp_path).token() == token

@@ -8,11 +8,13 @@ import pytest
 
 from argosy.services.documents.blobs import BlobStore, content_hash
 from argosy.services.documents.catalog import Catalog
+from argosy.services.documents.clearing import Clearing
 from argosy.services.documents.database import Database
 from argosy.services.documents.intake import QueueLimits, Upload
 from argosy.services.documents.interventions import Interventions
 from argosy.services.documents.job_rules import JobRules
 from argosy.services.documents.jobs import Indexed, Job, Jobs
+from tests.chunk_store import MemoryChunkStore
 
 
 class WallClock:
@@ -38,6 +40,8 @@ class Desk:
         self.interventions = Interventions(self.database, limits)
         self.jobs = Jobs(self.database, JobRules(lease_s=30.0, max_attempts=3, backoff_s=1.0))
         self.blobs = BlobStore(folder / "blobs", self.clock)
+        self.store = MemoryChunkStore()
+        self.clearing = Clearing(self.database, self.blobs, self.store)
 
     def upload(self, source: str, content: bytes = b"text", **values: object) -> Upload:
         fields = {

@@ -78,7 +78,7 @@ def test_a_database_that_stays_locked_is_unavailable_and_then_goes_on(tmp_path: 
 def test_a_change_is_whole_or_not_there(desk: Desk) -> None:
     def half() -> None:
         with desk.database.write() as connection:
-            connection.exec_driver_sql("INSERT INTO collections VALUES ('half', 0)")
+            connection.exec_driver_sql("INSERT INTO collections (name, created_at) VALUES ('half', 0)")
             raise KeyError
 
     with pytest.raises(KeyError):
@@ -89,7 +89,7 @@ def test_a_change_is_whole_or_not_there(desk: Desk) -> None:
 def test_writers_of_several_threads_wait_for_each_other(desk: Desk) -> None:
     def write(number: int) -> None:
         with desk.database.write() as connection:
-            connection.exec_driver_sql("INSERT INTO collections VALUES (?, 0)", (f"c{number}",))
+            connection.exec_driver_sql("INSERT INTO collections (name, created_at) VALUES (?, 0)", (f"c{number}",))
 
     threads = [threading.Thread(target=write, args=(number,)) for number in range(8)]
     for thread in threads:

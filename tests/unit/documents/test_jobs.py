@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import pytest
@@ -51,14 +52,15 @@ def test_a_dead_workers_job_is_taken_over_when_its_lease_expires_and_the_dead_on
     desk.clock.now += 31
     second = desk.claim("other")
     assert second.id == first.id
-    for write in (
+    writes: tuple[Callable[[], None], ...] = (
         lambda: desk.jobs.heartbeat(first),
         lambda: desk.jobs.stage(first, "embed"),
         lambda: desk.jobs.done(first),
         lambda: desk.jobs.fail(first, BROKEN, retryable=True),
         lambda: desk.jobs.wait(first, AWAY),
         lambda: desk.jobs.release(first),
-    ):
+    )
+    for write in writes:
         with pytest.raises(LeaseLost):
             write()
     desk.jobs.done(second)

@@ -73,9 +73,42 @@ def test_pages_that_miss_much_of_the_document_do_not_replace_it() -> None:
 
 
 def test_visible_text_leaves_out_scripts_and_the_head() -> None:
-    title, text = read_html(
+    page = read_html(
         "<head><title>The &amp; title</title><style>no</style></head><body><p>one <b>two</b></p>"
         "<script>no()</script><div>three<br>four</div>"
     )
-    assert title == "The & title"
-    assert text == "one two\n\nthree\n\nfour"
+    assert page.title == "The & title"
+    assert page.text == "one two\n\nthree\n\nfour"
+    assert "no()" not in page.markup
+
+
+@pytest.mark.parametrize(
+    ("markup", "text"),
+    [
+        ("a<!-- b -->c", "ac"),
+        ("a<!-->b", "ab"),
+        ("a<!--->b", "ab"),
+        ("a<!-- <p> b", "a"),
+        ("a<!doctype html>b", "ab"),
+        ("a<?xml b?>c", "ac"),
+        ("a</ >b", "ab"),
+        ("1 < 2 and 3 > 2", "1 < 2 and 3 > 2"),
+        ("a<é", "a<é"),
+        ('<a title="x > y">link</a>', "link"),
+        ("<a title=it's>link</a>", "link"),
+        ("a<b", "a"),
+        ("a<script>if (1 < 2) '</p>'</SCRIPT >b", "ab"),
+        ("a<script>b", "a"),
+        ("<svg>a<template>b</template>c</svg>d", "d"),
+        ("<noscript>a</svg></noscript>b", "b"),
+        ("a&#" + "9" * 5000 + ";", "a&#" + "9" * 5000 + ";"),
+    ],
+)
+def test_broken_markup_is_read_as_a_browser_reads_it(markup: str, text: str) -> None:
+    assert read_html(markup).text == text
+
+
+@given(st.text(alphabet="<>!-/?\"'= abps", max_size=60))
+def test_any_page_is_read_and_its_markup_reads_the_same(page: str) -> None:
+    once = read_html(page)
+    assert read_html(once.markup).text == once.text

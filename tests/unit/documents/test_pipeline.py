@@ -1,12 +1,11 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import uuid
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import pytest
+from msgspec.structs import replace
 
 from argosy.contracts.documents import DocumentStatus, DocumentView
 from argosy.contracts.embedding import EmbedResponse, ModelInfo, TextKind
@@ -31,6 +30,8 @@ from argosy.services.documents.pipeline import MAX_LEFT_OUT, Pipeline, PipelineS
 from argosy.services.documents.settling import settle
 from argosy.services.documents.statistics import report
 from argosy.services.documents.stored_chunk import chunk_id
+from tests.chunk_store import MemoryChunkStore
+from tests.pipeline_parts import MemoryEmbedder, MemoryParser, vector_of
 from tests.unit.documents.test_chunking import HANDBOOK, Pieces
 
 if TYPE_CHECKING:
@@ -39,27 +40,31 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.unit
 
 
-def vector_of(text: str) -> bytes:
-    """Four float32 that no other text has."""
-    return np.frombuffer(hashlib.blake2b(text.encode(), digest_size=4).digest(), "u1").astype("<f4").tobytes()
-
-
 class World:
     """The services around the pipeline. `fault` is raised by the call it is filed under; `before` runs first."""
 
     def __init__(self) -> None:
         self.fault: dict[str, Exception] = {}
         self.calls: list[str] = []
-        self.points: dict[str, Chunk] = {}
-        self.vectors: dict[str, bytes] = {}
+        self.store = MemoryChunkStore()
         self.embedded: list[str] = []
         self.published: list[PublishRequest] = []
         self.forgotten: list[ForgetRequest] = []
         self.largest = 0
         self.parse_timeout_s = 0.0
-        self.serves = "minilm"
+        self.parser = MemoryParser()
+        self.embedder = MemoryEmbedder()
         self.left_out: list[str] = []
         self.pages: list[PageSpan] = []
+
+    @property
+    def points(self) -> dict[str, Chunk]:
+        """What the store holds, published or not, of all collections."""
+        return {key: chunk for held in self.store.collections.values() for key, chunk in held.points.items()}
+
+    @property
+    def vectors(self) -> dict[str, bytes]:
+        return {key: row for held in self.store.collections.values() for key, row in held.vectors.items()}
 
     def _called(self, name: str, context: RequestContext | None = None) -> None:
         self.calls.append(name)
@@ -72,37 +77,36 @@ class World:
     async def parse(self, data: bytes, name: str, timeout_s: float, content_type: str | None = None) -> ParsedDocument:
         self._called("parse")
         self.parse_timeout_s = timeout_s
-        text = data.decode() + "\n"
-        return ParsedDocument(text, content_type or "", "Parsed title", self.pages, left_out=self.left_out)
+        parsed = await self.parser.parse(data, name, timeout_s, content_type)
+        return replace(parsed, title="Parsed title", markdown=True, pages=self.pages, left_out=self.left_out)
 
     async def embed(self, texts: list[str], kind: TextKind, context: RequestContext) -> EmbedResponse:
         self._called("embed", context)
         assert kind is TextKind.PASSAGE
         self.embedded += texts
-        vectors = b"".join(map(vector_of, texts))
-        return EmbedResponse(self.serves, 4, vectors, [1] * len(texts), [False] * len(texts))
+        return await self.embedder.embed(texts, kind, context)
 
     async def model(self, context: RequestContext) -> ModelInfo:
         self._called("model", context)
-        return ModelInfo(self.serves, "1", 4, 256)
+        return await self.embedder.model(context)
 
     async def ensure(self, request: EnsureCollection, context: RequestContext) -> None:
         self._called("ensure", context)
+        await self.store.ensure(request, context)
 
     async def upsert(self, request: UpsertRequest, context: RequestContext) -> None:
         self._called("upsert", context)
-        assert len(request.vectors) == len(request.chunks) * request.dimensions * 4
         self.largest = max(self.largest, len(request.chunks))
-        self.points |= {chunk.chunk_id: chunk for chunk in request.chunks}
-        for row, chunk in enumerate(request.chunks):
-            self.vectors[chunk.chunk_id] = request.vectors[16 * row : 16 * row + 16]
+        await self.store.upsert(request, context)
 
     async def publish(self, request: PublishRequest, context: RequestContext) -> None:
         self._called("publish", context)
+        await self.store.publish(request, context)
         self.published.append(request)
 
     async def forget(self, request: ForgetRequest, context: RequestContext) -> None:
         self._called("forget", context)
+        await self.store.forget(request, context)
         self.forgotten.append(request)
 
 
@@ -140,13 +144,15 @@ async def test_a_document_is_stored_whole_and_then_published(desk: Desk, world: 
     view = await attempt(desk, pipeline)
     assert (view.status, view.title, view.chunks) == (DocumentStatus.INDEXED, "Parsed title", len(world.points))
     assert len(world.points) > 6
-    assert world.published == [PublishRequest("default", key, 1, len(world.points))]
+    [published] = world.published
+    assert (published.collection, published.document_id, published.version) == ("default", key, 1)
+    assert published.chunks == len(world.points)
     assert world.calls[-1] == "publish"
     assert world.largest <= 3
     stored = desk.catalog.text_hash(key)
     assert stored is not None
     text = desk.blobs.get(stored).decode()
-    for point in world.points.values():
+    for point in world.store.visible():
         assert text[point.start : point.end] == point.text
         assert (point.name, point.source, point.metadata) == ("handbook.md", "handbook.md", {"port": "Kestrel"})
         assert str(uuid.UUID(point.chunk_id)) == point.chunk_id
@@ -232,8 +238,8 @@ async def test_vectors_of_another_model_are_not_taken_again(desk: Desk, world: W
     add(desk)
     view = await attempt(desk, pipeline)
     world.embedded.clear()
-    world.serves = "other"
-    desk.catalog.accept("default", [desk.upload("moved.md", HANDBOOK.encode())])
+    world.embedder.serves = "other"
+    desk.catalog.accept("elsewhere", [desk.upload("moved.md", HANDBOOK.encode())])
     await attempt(desk, pipeline)
     assert len(world.embedded) == view.chunks
 
@@ -381,7 +387,7 @@ async def test_a_model_that_changes_midway_is_not_mixed(desk: Desk, world: World
     async def changing(texts: list[str], kind: TextKind, context: RequestContext) -> EmbedResponse:
         nonlocal seen
         seen += 1
-        world.serves = "minilm" if seen == 1 else "other"
+        world.embedder.serves = "minilm" if seen == 1 else "other"
         return await embed(texts, kind, context)
 
     world.embed = changing  # type: ignore[method-assign]
@@ -420,5 +426,8 @@ async def test_forgetting_reaches_the_store_and_the_disk(desk: Desk, world: Worl
     desk.clock.now += 60
     await pipeline.run(desk.claim())
     assert world.forgotten == [ForgetRequest("default", key, 1)]
+    assert world.points == {}
+    while desk.clearing.delete_some():
+        pass
     assert list(desk.blobs.keys()) == []
-    assert text == content_hash(b"secret\n")
+    assert text == content_hash(b"secret")

@@ -128,6 +128,7 @@ class Documents:
         body: bytes | AsyncIterator[bytes] | None = None,
         headers: Mapping[str, str] | None = None,
         params: Mapping[str, str] | None = None,
+        waits: bool = False,
     ) -> RawResponse:
         self.asked.append((method, path, dict(headers or {}), dict(params or {})))
         if isinstance(body, AsyncIterator):

@@ -50,15 +50,16 @@ async def test_no_name_leads_to_another_path(rig: Rig, path: str) -> None:
     assert rig.upstream.documents.asked == []
 
 
-async def test_an_upload_is_passed_on_piece_by_piece_with_its_type(rig: Rig) -> None:
+async def test_an_upload_is_passed_on_whole_with_its_type_and_length(rig: Rig) -> None:
     kind = "multipart/form-data; boundary=b"
     rig.upstream.documents.answer = RawResponse(202, b"{}", "application/json", None)
 
     answer = await call(rig.app, "POST", "/v1/documents", body=[b"one", b"", b"two"], headers={"content-type": kind})
 
     assert answer.status == 202
-    assert rig.upstream.documents.pieces == [b"one", b"two"]
-    assert rig.upstream.documents.asked == [("POST", "/documents", {"content-type": kind}, {})]
+    assert rig.upstream.documents.pieces == [b"onetwo"]
+    headers = {"content-type": kind, "content-length": "6"}
+    assert rig.upstream.documents.asked == [("POST", "/documents", headers, {})]
 
 
 async def test_an_uploads_length_is_passed_on_where_it_is_known(rig: Rig) -> None:

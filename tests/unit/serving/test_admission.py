@@ -11,6 +11,7 @@ from argosy.contracts.request import Deadline, Priority, RequestContext
 from argosy.serving.admission import PATHS_MOST, Admission
 from argosy.serving.admission_metrics import AdmissionMetrics
 from argosy.serving.quickest import LEAST, SLOT_S, WINDOW_S, Quickest
+from argosy.serving.waiting import Waiters
 
 pytestmark = pytest.mark.unit
 
@@ -101,7 +102,7 @@ def test_the_adaptive_limit_begins_at_the_top_and_sinks_with_slow_and_unanswered
 def test_refusals_are_counted_by_reason_on_metrics() -> None:
     gate = Gate(2)
     registry = CollectorRegistry()
-    registry.register(AdmissionMetrics("store", gate.admission))
+    registry.register(AdmissionMetrics("store", gate.admission, Waiters(1, "store service")))
     for bulk in (False, True):
         with pytest.raises(Overloaded):
             gate.ask(1 + (not bulk), bulk=bulk)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -153,4 +154,33 @@ def test_the_decided_version_never_falls_and_the_copy_equals_the_file(
     publication.close()
     again = Publication(path)
     assert again.decisions("c") == kept
+    again.close()
+
+
+def test_a_file_of_an_older_release_is_taken_over(path: Path) -> None:
+    old = sqlite3.connect(path)
+    old.executescript(
+        """
+        CREATE TABLE collections (name TEXT PRIMARY KEY, folder TEXT NOT NULL UNIQUE, model TEXT, dimensions INTEGER)
+        STRICT;
+        CREATE TABLE documents (
+            collection TEXT NOT NULL REFERENCES collections (name) ON DELETE CASCADE,
+            document_id TEXT NOT NULL, version INTEGER NOT NULL, visible INTEGER NOT NULL,
+            chunks INTEGER NOT NULL, stale INTEGER NOT NULL,
+            PRIMARY KEY (collection, document_id)
+        ) STRICT, WITHOUT ROWID;
+        INSERT INTO collections VALUES ('c', 'folder', 'minilm', 384);
+        INSERT INTO documents VALUES ('c', 'd', 3, 1, 2, 0);
+        """
+    )
+    old.close()
+    taken = Publication(path)
+    assert taken.decisions("c") == {"d": Decision(3, True, 2, False)}
+    assert taken.ensure("c").generation == 0
+    taken.publish("c", "d", 4, chunks=1, stale=True, fields='{"name":"d"}')
+    taken.soil("c")
+    taken.close()
+    again = Publication(path)
+    assert again.decisions("c")["d"].fields == '{"name":"d"}'
+    assert again.rewritable == {"c"}
     again.close()

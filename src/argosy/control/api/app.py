@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import contextlib
+from collections.abc import AsyncGenerator
 
 import msgspec
 from fastapi import Query
@@ -27,22 +28,29 @@ from argosy.control.api.scaling import add_scaling_routes
 from argosy.control.controller import Controller
 from argosy.control.monitoring.cache import CacheAnalytics, cache_analytics
 from argosy.control.monitoring.ingestion import ingestion_report, window_seconds
-from argosy.serving.defences import Defences
+from argosy.serving.defences import Defences, headers_of
 from argosy.serving.errors import as_argosy_error, error_response
-from argosy.serving.middleware import request_id_of
+from argosy.serving.middleware import IncomingBody
 from argosy.serving.openapi import EVENT, TEXT
+from argosy.serving.proof import proof_route
 from argosy.serving.refusal import rule_of
+from argosy.serving.request_id import request_id_of
+from argosy.serving.waiting import Waiters
 from argosy.telemetry.logs import logger
 from argosy.telemetry.metrics import CONTENT_TYPE, FleetMetrics
 from argosy.version import VERSION
 
 WATCH_S = 25.0
 FOLLOW_BATCH = 200
+MAX_WAITING = 2048
+"""Above the replicas that a fleet may have: each of them waits for the next endpoint set."""
 
 log = logger("admin")
 
 
-def create_admin_app(controller: Controller, token: str) -> ASGIApp:
+def create_admin_app(controller: Controller, token: str, waiters: Waiters | None = None) -> ASGIApp:
+    """`waiters` bounds the long polls and followed streams; once it is ended they answer with what there is."""
+    waiters = waiters or Waiters(MAX_WAITING, "admin API")
     api = admin_description(controller.fleet.services.by_name())
     app = AdminApp(api, title="Argosy admin", version=VERSION, docs_url=None, redoc_url=None)
     described = api.route
@@ -81,7 +89,8 @@ def create_admin_app(controller: Controller, token: str) -> ASGIApp:
     @app.get("/v1/endpoints", openapi_extra=described({200: EndpointSet, 204: None}))
     async def endpoints(watch: str | None = Query(None, max_length=64)) -> Response:
         """The endpoint set as soon as it is not version `watch`; 204 when nothing changed for a while."""
-        current = await controller.publisher.newer_than(watch, WATCH_S)
+        with waiters.waiting() if watch is not None else contextlib.nullcontext():
+            current = await waiters.unless_ending(controller.publisher.newer_than(watch, WATCH_S), _nothing)
         return Response(status_code=204) if current is None else _json(current)
 
     @app.get("/v1/events", openapi_extra=described({200: {JSON: EventPage, EVENT_STREAM: EVENT}}))
@@ -93,7 +102,7 @@ def create_admin_app(controller: Controller, token: str) -> ASGIApp:
     ) -> Response:
         """Transitions after `since`, oldest first; with `?follow=1` as a stream of server-sent events that goes on."""
         if follow:
-            return StreamingResponse(_follow(controller, since, subject), media_type=EVENT_STREAM)
+            return _Followed(_follow(controller, since, subject, waiters), waiters)
         return _json(controller.feed.page(since, limit, subject))
 
     @app.get("/v1/analytics/ingestion", openapi_extra=described({200: IngestionReport}, (503,)))
@@ -101,7 +110,8 @@ def create_admin_app(controller: Controller, token: str) -> ASGIApp:
         """Documents processed within the window, errors by code, time by stage, the queue now."""
         services = {view.name: view for view in controller.view().services}
         replicas = services["documents"].replicas
-        return _json(await ingestion_report(replicas, token, window_seconds(window)))
+        unproven = {replica.id for replica in controller.callers() if not replica.proves}
+        return _json(await ingestion_report(replicas, token, window_seconds(window), unproven))
 
     @app.post(
         "/v1/services/{name}/replicas/{replica_id}/drain", openapi_extra=described({200: dict[str, str]}, (409, 503))
@@ -130,6 +140,7 @@ def create_admin_app(controller: Controller, token: str) -> ASGIApp:
         """What was recorded of the service and of each of its replicas, in at most 1,440 points each."""
         return _json(await controller.forecaster.past(name, window_seconds(window), measure))
 
+    app.router.routes.append(proof_route(token))
     add_balance_route(app, api, controller, token)
     add_scaling_routes(app, api, controller.scaler, controller.advice)
     add_plan_routes(app, api, controller.plans)
@@ -152,7 +163,7 @@ class _Guard:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return
-        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+        headers = headers_of(scope["headers"])
         request_id = request_id_of(headers)
         started = False
 
@@ -167,7 +178,7 @@ class _Guard:
             refusal = self._defences.check(scope["method"], scope["path"], headers)
             if refusal is not None:
                 raise refusal
-            await self._app(scope, receive, sending)
+            await self._app(scope, IncomingBody(receive, self._defences.max_body_bytes), sending)
         except Exception as error:
             ours = _as_ours(error)
             if ours.status >= 500:
@@ -175,6 +186,24 @@ class _Guard:
             if started:
                 raise
             await error_response(ours, request_id)(scope, receive, sending)
+
+
+class _Followed(StreamingResponse):
+    """A stream that counts as a waiter until it ends, however it ends."""
+
+    def __init__(self, source: AsyncGenerator[bytes, None], waiters: Waiters) -> None:
+        super().__init__(source, media_type="text/event-stream")
+        self._source = source
+        self._waiters = waiters
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        with self._waiters.waiting():
+            async with contextlib.aclosing(self._source):
+                await super().__call__(scope, receive, send)
+
+
+async def _nothing() -> None:
+    return None
 
 
 def _as_ours(error: Exception) -> ArgosyError:
@@ -185,14 +214,18 @@ def _as_ours(error: Exception) -> ArgosyError:
     return InvalidRequest(f"{name}: {rule_of(first)}.", param=name)
 
 
-async def _follow(controller: Controller, since: int, subject: str | None) -> AsyncIterator[bytes]:
+async def _follow(
+    controller: Controller, since: int, subject: str | None, waiters: Waiters
+) -> AsyncGenerator[bytes, None]:
     """One server-sent event for each transition; a comment now and then keeps the connection open."""
-    while True:
+    while not waiters.ending.is_set():
         page = controller.feed.page(since, FOLLOW_BATCH, subject)
         for event in page.events:
             yield b"id: %d\ndata: %s\n\n" % (event.seq, msgspec.json.encode(event))
         since = page.next
-        if not page.events and not await controller.feed.wait_beyond(since, WATCH_S):
+        if page.events:
+            continue
+        if not await waiters.unless_ending(controller.feed.wait_beyond(since, WATCH_S), _nothing):
             yield b": still here\n\n"
 
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 import aiohttp
 import msgspec
 
+from argosy.clients.proven import proven_session
 from argosy.contracts.balance import BalanceExplanation, BalanceView, CallerBalance, Offer, SilentCaller
 from argosy.contracts.errors import UpstreamFailed
 from argosy.contracts.fleet import Endpoint, Health, ReplicaView, ServiceView
@@ -29,8 +30,14 @@ async def balance_view(
     """`offered` is what the endpoint set says of the service; `callers` are replicas that are built from our kit."""
     weights = {endpoint.id: endpoint.weight for endpoint in offered}
     timeout = aiohttp.ClientTimeout(total=TIMEOUT_S)
-    async with aiohttp.ClientSession(headers={"authorization": f"Bearer {token}"}, timeout=timeout) as session:
-        answers = await asyncio.gather(*(_ask(session, caller, service.name) for caller in callers))
+    headers = {"authorization": f"Bearer {token}"}
+    async with (
+        proven_session(token, timeout) as proven,
+        aiohttp.ClientSession(timeout=timeout) as plain,  # for replicas of an earlier version
+    ):
+        answers = await asyncio.gather(
+            *(_ask(proven if caller.proves else plain, headers, caller, service.name) for caller in callers)
+        )
     return BalanceView(
         service=service.name,
         strategy=strategy,
@@ -59,12 +66,13 @@ def _aged(answers: Iterable[_Answer]) -> list[CallerBalance]:
     return [CallerBalance(answer.caller, now_s - answer.came_s, answer.balance) for answer in answers]
 
 
-async def _ask(session: aiohttp.ClientSession, caller: Replica, service: str) -> _Answer | SilentCaller | None:
+async def _ask(
+    session: aiohttp.ClientSession, headers: Mapping[str, str], caller: Replica, service: str
+) -> _Answer | SilentCaller | None:
     """None: it calls nobody yet."""
     try:
-        async with session.get(
-            f"{caller.url}/internal/balance", params={"service": service}, allow_redirects=False
-        ) as response:
+        url, asked = f"{caller.url}/internal/balance", {"service": service}
+        async with session.get(url, params=asked, headers=headers, allow_redirects=False) as response:
             if response.status != 200:
                 return SilentCaller(caller.id, f"answered {response.status}")
             said = msgspec.json.decode(await limited_body(response), type=BalanceExplanation | None)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 import aiohttp
 import msgspec
 
+from argosy.clients.proven import proven_session
 from argosy.contracts.documents import IngestionReport
 from argosy.contracts.errors import InvalidRequest, Unavailable, UpstreamFailed
 from argosy.contracts.fleet import Health, ReplicaView
@@ -26,17 +27,23 @@ def window_seconds(given: str) -> int:
     return int(found[1]) * _UNIT_S[found[2]]
 
 
-async def ingestion_report(replicas: Iterable[ReplicaView], token: str, window_s: int) -> IngestionReport:
-    """The first answer of a documents replica that is up. Raises: Unavailable, none answers."""
+async def ingestion_report(
+    replicas: Iterable[ReplicaView], token: str, window_s: int, unproven: Collection[str] = ()
+) -> IngestionReport:
+    """Return the first answer of a documents replica that is up. Raises: Unavailable, none answers.
+
+    `unproven` are the ids of replicas of an earlier version, which cannot prove that they know the token.
+    """
     headers = {"authorization": f"Bearer {token}"}
     timeout = aiohttp.ClientTimeout(total=TIMEOUT_S)
-    async with aiohttp.ClientSession(headers=headers, timeout=timeout) as session:
+    async with proven_session(token, timeout) as proven, aiohttp.ClientSession(timeout=timeout) as plain:
         for replica in replicas:
             if replica.endpoint is None or replica.status is Health.UNHEALTHY:
                 continue
             try:
                 address = f"{replica.endpoint}/statistics?window_s={window_s}"
-                async with session.get(address, allow_redirects=False) as response:
+                session = plain if replica.id in unproven else proven
+                async with session.get(address, headers=headers, allow_redirects=False) as response:
                     if response.status == 200:
                         return msgspec.json.decode(await limited_body(response), type=IngestionReport)
             except (TimeoutError, aiohttp.ClientError, msgspec.DecodeError, UpstreamFailed):

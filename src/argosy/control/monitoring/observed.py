@@ -158,7 +158,9 @@ class Observed:
         for name, known in found.items():
             ready = [r for r in replicas if r.service == name and r.id not in self.draining and self.is_ready(r)]
             answering = [r for r in ready if not self.health(r.id).bad]
-            known.extend(Endpoint(r.id, r.url, self._weight(r)) for r in answering or ready if r.url is not None)
+            known.extend(
+                Endpoint(r.id, r.url, self._weight(r), r.proves) for r in answering or ready if r.url is not None
+            )
         return found
 
     def _weight(self, replica: Replica) -> float:

@@ -10,6 +10,7 @@ import aiohttp
 import msgspec
 
 from argosy.clients.address import url_at
+from argosy.clients.proven import NotOurs, proven_session
 from argosy.contracts.errors import UpstreamFailed
 from argosy.contracts.fleet import Health, Load, ReplicaStatus
 from argosy.control.health.replica import Probe
@@ -21,9 +22,11 @@ MOST_REASON_CHARS = 1000
 
 class Prober:
     def __init__(self, token: str, timeout_s: float) -> None:
+        self._token = token
         self._headers = {"authorization": f"Bearer {token}"}
         self._timeout = aiohttp.ClientTimeout(total=timeout_s)
         self._session: aiohttp.ClientSession | None = None
+        self._proven: aiohttp.ClientSession | None = None
 
     async def start(self) -> None:
         self._session = aiohttp.ClientSession(
@@ -32,10 +35,12 @@ class Prober:
             auto_decompress=False,  # a few bytes must not become gigabytes
             cookie_jar=aiohttp.DummyCookieJar(),
         )
+        self._proven = proven_session(self._token, self._timeout)
 
     async def stop(self) -> None:
-        if self._session is not None:
-            await self._session.close()
+        for session in (self._session, self._proven):
+            if session is not None:
+                await session.close()
 
     async def probe_all(self, replicas: Iterable[Replica]) -> dict[str, Probe]:
         """One probe of each replica, by id."""
@@ -46,21 +51,25 @@ class Prober:
     async def probe(self, replica: Replica) -> Probe:
         if replica.url is None:
             return Probe(time.time(), error="not listening yet")
-        if self._session is None:
+        if self._session is None or self._proven is None:
             raise RuntimeError("start() comes first")
         started_s = time.monotonic()
         try:
             if replica.health_path is not None:
                 status = await self._plain(self._session, replica, replica.health_path)
             else:
-                address = url_at(replica.url, "/internal/status")
+                # A replica of an earlier version cannot prove itself; it is called as that version did.
+                session = self._proven if replica.proves else self._session
+                url = url_at(replica.url, "/internal/status")
                 # A redirect is no answer, and the fleet's token must not follow one.
-                async with self._session.get(address, headers=self._headers, allow_redirects=False) as response:
+                async with session.get(url, headers=self._headers, allow_redirects=False) as response:
                     if response.status != 200:
                         return Probe(time.time(), error=f"answered {response.status}")
                     status = msgspec.json.decode(await limited_body(response), type=ReplicaStatus)
         except TimeoutError:
             return Probe(time.time(), error=f"no answer within {self._timeout.total:g} s")
+        except NotOurs:
+            return Probe(time.time(), error="its port belongs to a program that does not know the fleet's token")
         except aiohttp.ClientConnectionError:
             return Probe(time.time(), error="connection refused or reset")
         except (msgspec.DecodeError, UpstreamFailed) as error:

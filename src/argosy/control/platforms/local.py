@@ -96,6 +96,7 @@ class LocalPlatform:
                 started_at=record.created_at,
                 adopted=True,
                 health_path=record.health_path,
+                proves=record.proves,
             )
             self._watch(_Watched(replica, path, None))
             adopted.append(replica)
@@ -139,7 +140,12 @@ class LocalPlatform:
         process = None
         try:
             replica = Replica(
-                replica_id, launch.service, launch.revision, started_at=time.time(), health_path=launch.health_path
+                replica_id,
+                launch.service,
+                launch.revision,
+                started_at=time.time(),
+                health_path=launch.health_path,
+                proves=launch.health_path is None,
             )
             record = RunRecord(
                 id=replica_id,
@@ -155,6 +161,7 @@ class LocalPlatform:
                 created_at=replica.started_at,
                 port=free_port("127.0.0.1", 0, "PORT") if launch.health_path else None,
                 health_path=launch.health_path,
+                proves=replica.proves,
             )
             runfile.write(path, record)
             process = self._spawn(path, launch, record.port, descriptor)
@@ -295,7 +302,7 @@ class LocalPlatform:
         error: str | None = None
         try:
             exit_code = _reap(watched)
-            with contextlib.suppress(OSError, msgspec.DecodeError):
+            with contextlib.suppress(OSError, msgspec.DecodeError, StartError):
                 error = runfile.read(watched.record_path).error
             if error is None and exit_code:
                 error = _last_words(self._log_dir / f"{watched.replica.id}.log", exit_code)

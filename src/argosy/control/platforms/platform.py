@@ -28,6 +28,8 @@ class Replica:
     """Where it says whether it may be called, for one that is not built from our kit."""
     external: bool = False
     """Runs elsewhere: it is called and probed, never started or stopped."""
+    proves: bool = False
+    """Whether it proves that it knows the fleet's token; replicas of earlier versions and foreign programs do not."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,6 @@ from argosy.clients.upstreams import Upstreams
 from argosy.config.models import DocumentsSettings
 from argosy.contracts.codec import JSON
 from argosy.contracts.documents import (
-    MAX_TEXTS_BYTES,
     Accepted,
     BatchView,
     Cancelled,
@@ -35,10 +34,10 @@ from argosy.contracts.documents import (
 )
 from argosy.contracts.errors import ArgosyError, InvalidRequest
 from argosy.contracts.request import Deadline, RequestContext
-from argosy.contracts.store import EnsureCollection
-from argosy.services.documents.blobs import BlobStore, content_hash
+from argosy.services.documents.blobs import BlobStore
 from argosy.services.documents.catalog import Catalog
 from argosy.services.documents.chunking import ChunkLimits
+from argosy.services.documents.clearing import Clearing
 from argosy.services.documents.database import Database, open_database
 from argosy.services.documents.following import changed
 from argosy.services.documents.intake import QueueLimits, Upload
@@ -49,16 +48,18 @@ from argosy.services.documents.meters import IngestionMeters
 from argosy.services.documents.parsing import ParserLimits, ParserPool
 from argosy.services.documents.pipeline import Pipeline, PipelineSettings
 from argosy.services.documents.processing import processing_key, vectors_key
+from argosy.services.documents.reading import OVERTIME_PLACES
 from argosy.services.documents.refusals import checked
+from argosy.services.documents.spool import Spool, Spooled
 from argosy.services.documents.statistics import report
 from argosy.services.documents.tokenization import ModelTokenizer
 from argosy.services.documents.upkeep import Upkeep
-from argosy.services.documents.uploads import Incoming, read_upload
+from argosy.services.documents.uploads import Incoming, Uploads
 from argosy.services.documents.worker import Worker
 from argosy.serving.app import create_app, until_gone
 from argosy.serving.bodies import json_message
 from argosy.serving.kit import Details, Kit
-from argosy.serving.middleware import body_of, context_of
+from argosy.serving.middleware import becomes_waiter, body_of, context_of
 from argosy.telemetry.logs import logger
 
 P = ParamSpec("P")
@@ -69,6 +70,8 @@ MAX_WAIT_S = 60.0
 MAX_WINDOW_S = 7 * 86_400
 CALLER_THREADS = 8
 MAX_DIGITS = 15
+MAX_REFUSED_BYTES = 4 * 2**20
+MAX_COLLECTION_BYTES = 65_536
 
 log = logger("documents")
 
@@ -79,7 +82,7 @@ class DocumentsService:
             raise TypeError("the documents service needs its own settings")
         self._kit = kit
         self._settings = kit.settings
-        self._folder = Path(kit.record.data_dir)
+        self.folder = Path(kit.record.data_dir)
         self._upstreams = Upstreams.of(kit)
         self._worker: Worker | None = None
         self._parser: ParserPool | None = None
@@ -91,6 +94,8 @@ class DocumentsService:
         self._meters = IngestionMeters(kit.metrics.registry)
         self._threads = ThreadPoolExecutor(CALLER_THREADS, thread_name_prefix="documents-call")
         self._upkeep: Upkeep | None = None
+        self.spool = Spool(self.folder / "uploads", kit.settings.max_receiving_bytes)
+        self._uploads = Uploads(kit.settings, self._in_thread)
         self.app = create_app(
             kit,
             [
@@ -115,14 +120,16 @@ class DocumentsService:
     async def start(self) -> None:
         settings, embedding = self._settings, self._kit.fleet.services.embedding
         self._database = database = await asyncio.to_thread(
-            open_database, settings.database, self._folder, dict(os.environ)
+            open_database, settings.database, self.folder, dict(os.environ)
         )
-        self._blobs = await asyncio.to_thread(BlobStore, self._folder / "blobs")
+        self._blobs = await asyncio.to_thread(BlobStore, self.folder / "blobs")
+        await asyncio.to_thread(self.spool.prepare)
         limits = QueueLimits(settings.max_queued_documents, settings.max_queued_bytes)
         self._catalog = await asyncio.to_thread(Catalog, database, limits, processing_key(settings, embedding))
         self._interventions = Interventions(database, limits)
         jobs = Jobs(database, JobRules(lease_s=settings.lease_s, max_attempts=settings.max_attempts))
-        self._parser = ParserPool(settings.parsers, ParserLimits(memory_bytes=settings.parser_memory_bytes))
+        limits_of_one = ParserLimits(memory_bytes=settings.parser_memory_bytes, still_s=settings.parse_timeout_s)
+        self._parser = ParserPool(settings.parsers + OVERTIME_PLACES, limits_of_one)
         await self._upstreams.start()
         tokenizer = await asyncio.to_thread(ModelTokenizer, embedding)
         tokens = min(settings.chunk_tokens, tokenizer.room)
@@ -139,6 +146,7 @@ class DocumentsService:
                 parse_timeout_s=settings.parse_timeout_s,
                 parse_timeout_per_mib_s=settings.parse_timeout_per_mib_s,
                 readers=settings.parsers,
+                parse_turn_s=settings.parse_turn_s,
                 vectors=vectors_key(embedding),
             ),
             on_indexed=self._meters.indexed,
@@ -149,6 +157,8 @@ class DocumentsService:
         self._worker.start()
         self._upkeep = Upkeep(database, self._catalog, self._blobs, self._meters, self._busy, self._kit.loops)
         self._background.add(self._kit.loops.start("upkeep", self._upkeep.run))
+        self._clearing = Clearing(database, self._blobs, self._upstreams.store, self._kit.clock)
+        self._background.add(self._kit.loops.start("clearing", self._clearing.run))
 
     async def stop(self) -> None:
         for task in self._background:
@@ -167,25 +177,28 @@ class DocumentsService:
         """202 once every document of the request is on disk; refused as a whole otherwise."""
         context = context_of(request.scope)
         try:
-            incoming = await read_upload(request, self._settings)
-        except ArgosyError:
+            with Spooled(self.spool) as spooled:
+                self.spool.check(int(request.headers.get("content-length", "0")))
+                incoming = await self._uploads.read(request, spooled)
+                async with self._uploads.turn(spooled):
+                    accepted = await self._in_thread(self._accept, incoming, spooled)
+        except ArgosyError:  # nothing is held any more while the rest of the body is read
             await body_of(request.scope).drain()
             raise
-        accepted = await self._in_thread(self._accept, incoming)
         if any(entry.status is DocumentStatus.QUEUED for entry in accepted.documents):
             self._wake()
             self._spawn(self._tell_store(incoming.collection, context))
         return _json(accepted, 202)
 
-    def _accept(self, incoming: Incoming) -> Accepted:
+    def _accept(self, incoming: Incoming, spooled: Spooled) -> Accepted:
         """Nothing is written for what there is no room for; what there is room for is on disk before it is accepted."""
         uploads = [
             Upload(
                 name=content.name,
                 source=content.source,
                 content_type=content.content_type,
-                bytes_len=len(content.data),
-                content_hash=content_hash(content.data),
+                bytes_len=content.end - content.start,
+                content_hash=content.hash,
                 title=content.title,
                 metadata=content.metadata,
             )
@@ -193,13 +206,18 @@ class DocumentsService:
         ]
         self._catalog.check_room(incoming.collection, uploads)
         for content in incoming.contents:
-            self._blobs.put(content.data)
-        return self._catalog.accept(incoming.collection, uploads, incoming.group)
+            self._blobs.put(spooled.read(content.start, content.end))
+        accepted = self._catalog.accept(incoming.collection, uploads, incoming.group)
+        for content in incoming.contents:
+            # Until it was accepted, the last document of the same content may have been deleted with it.
+            if not self._blobs.has(content.hash):
+                self._blobs.put(spooled.read(content.start, content.end))
+        return accepted
 
     async def _refuse(self, request: Request) -> Response:
         """Keeps what its sender was refused, or could not read, as failed documents."""
         refused = checked(
-            await json_message(request, RefusedUpload, MAX_TEXTS_BYTES), self._settings.max_files_per_request
+            await json_message(request, RefusedUpload, MAX_REFUSED_BYTES), self._settings.max_files_per_request
         )
         kept = await self._in_thread(self._catalog.refuse, refused)
         self._spawn(self._tell_store(refused.collection, context_of(request.scope)))
@@ -208,7 +226,9 @@ class DocumentsService:
     async def _tell_store(self, collection: str, context: RequestContext) -> None:
         """A search of a new collection finds it empty rather than missing; indexing ensures it again."""
         with contextlib.suppress(ArgosyError):
-            await self._upstreams.store.ensure(EnsureCollection(collection), _brief(context))
+            wanted = await self._in_thread(self._catalog.generation, collection)
+            if wanted is not None:
+                await self._upstreams.store.ensure(wanted, _brief(context))
 
     async def _list(self, request: Request) -> Response:
         query = request.query_params
@@ -227,6 +247,7 @@ class DocumentsService:
         with contextlib.suppress(ArgosyError):
             await self._upstreams.store.forget(forget, _brief(context_of(request.scope)))
         self._wake()
+        self._clearing.wake()
         return _json(Forgotten(document_id))
 
     async def _retry(self, request: Request) -> Response:
@@ -263,8 +284,10 @@ class DocumentsService:
             asked_s = math.nan
         if not 0 <= asked_s < math.inf:
             raise InvalidRequest("`wait_s` must be a number of seconds, 0 or more.", param="wait_s")
-        wait_s = min(MAX_WAIT_S, asked_s)
-        waited = changed(lambda: self._view(batch_id), Deadline.after(wait_s, self._kit.clock))
+        if "wait_s" in query:  # also with 0: the first and the last look of a waiter are no work either
+            becomes_waiter(request.scope)
+        deadline = Deadline.after(min(MAX_WAIT_S, asked_s), self._kit.clock)
+        waited = changed(lambda: self._view(batch_id), deadline, self._kit.waiters)
         return _json(await until_gone(request, waited, context_of(request.scope)))
 
     async def _view(self, batch_id: str) -> BatchView:
@@ -274,23 +297,23 @@ class DocumentsService:
         return await self._answer(lambda: CollectionList(self._catalog.collections()))
 
     async def _create_collection(self, request: Request) -> Response:
-        wanted = await json_message(request, CollectionCreate, MAX_TEXTS_BYTES)
+        wanted = await json_message(request, CollectionCreate, MAX_COLLECTION_BYTES)
         view = await asyncio.to_thread(self._catalog.create_collection, wanted.name)
         await self._tell_store(wanted.name, context_of(request.scope))
         return _json(view, 201)
 
     async def _delete_collection(self, request: Request) -> Response:
         name = request.path_params["name"]
-        count = await asyncio.to_thread(self._catalog.delete_collection, name)
+        count, dropped = await asyncio.to_thread(self._catalog.delete_collection, name)
         with contextlib.suppress(ArgosyError):
-            await self._upstreams.store.drop(EnsureCollection(name), _brief(context_of(request.scope)))
-        self._wake()
+            await self._upstreams.store.drop(dropped, _brief(context_of(request.scope)))
+        self._clearing.wake()
         return _json(Dropped(name, count))
 
     async def _answer(self, work: Callable[[], object]) -> Response:
         return _json(await self._in_thread(work))
 
-    async def _in_thread(self, work: Callable[P, R], *arguments: P.args, **named: P.kwargs) -> R:
+    async def _in_thread(self, work: Callable[P, R], /, *arguments: P.args, **named: P.kwargs) -> R:
         """On threads of the callers' own: work on documents may fill the others."""
         call = functools.partial(work, *arguments, **named)
         return await asyncio.get_running_loop().run_in_executor(self._threads, call)

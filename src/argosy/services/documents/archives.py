@@ -19,6 +19,15 @@ _MAX_MEMBER_RATIO = 1000
 _DIRECTORY_BYTES = MAX_MEMBERS * 300
 _END = b"PK\x05\x06"
 _END_BYTES = 22
+_MEMBER = b"PK\x01\x02"
+_ZIP64_LOCATOR = b"PK\x06\x07"
+_ZIP64_LOCATOR_BYTES = 20
+_ZIP64_END = b"PK\x06\x06"
+_ZIP64_END_BYTES = 56
+_ZIP64_BYTES = _ZIP64_LOCATOR_BYTES + _ZIP64_END_BYTES
+_IN_ZIP64 = 0xFFFF
+_SIZE_IN_ZIP64 = 0xFFFFFFFF
+"""What stands in the old record where the number is in ZIP64's."""
 _ENCRYPTED_FLAG = 0x1
 LOCKED = "{name} is protected by a password. Save it without one and add it again."
 
@@ -42,13 +51,35 @@ def members_of(data: bytes, name: str) -> frozenset[str]:
 
 
 def _check_directory(data: bytes, name: str) -> None:
-    """The list of members itself must be small: reading a list of millions would hold up everybody."""
+    """Refuse a directory of too many members before it is read: reading a million takes seconds.
+
+    Members are counted by their signatures, which is never less than there are, because a container may claim any
+    number. Its size may stand in two records; whichever says more counts.
+    """
     end = data.rfind(_END, max(0, len(data) - _END_BYTES - 0xFFFF))
     if end < 0 or end + _END_BYTES > len(data):
         raise UnreadableDocument(f"{name} is damaged: its ZIP container is broken or cut off.")
     members, size = struct.unpack_from("<HI", data, end + 10)
+    members, size = (0 if members == _IN_ZIP64 else members), (0 if size == _SIZE_IN_ZIP64 else size)
+    for place in _zip64_records(data, end):
+        here, total, wide_size = struct.unpack_from("<QQQ", data, place + 24)
+        members, size = max(members, here, total), max(size, wide_size)
+    if size <= _DIRECTORY_BYTES:
+        members = max(members, data.count(_MEMBER, max(0, end - size - _ZIP64_BYTES), end))
     if members > MAX_MEMBERS or size > _DIRECTORY_BYTES:
         raise OversizedDocument(f"{name} holds more than {MAX_MEMBERS} files inside, the limit. Split it.")
+
+
+def _zip64_records(data: bytes, end: int) -> list[int]:
+    """Return the places of ZIP64 end records: before the locator, and where the locator says."""
+    locator = end - _ZIP64_LOCATOR_BYTES
+    if locator < 0 or not data.startswith(_ZIP64_LOCATOR, locator):
+        return []
+    (told,) = struct.unpack_from("<Q", data, locator + 8)
+    places = {locator - _ZIP64_END_BYTES, told}
+    return [
+        place for place in places if 0 <= place <= locator - _ZIP64_END_BYTES and data.startswith(_ZIP64_END, place)
+    ]
 
 
 def _check_sizes(entries: Sequence[zipfile.ZipInfo], packed_bytes: int, name: str) -> None:

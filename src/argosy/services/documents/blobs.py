@@ -14,7 +14,7 @@ from pathlib import Path
 
 from argosy.contracts.errors import NotFound, StorageFull
 
-_NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _HASH = re.compile(r"[0-9a-f]{64}")
 _TEMPORARY = ".writing-"
 
@@ -48,7 +48,7 @@ class BlobStore:
         try:
             self._write(path, data)
         except OSError as error:
-            if error.errno in _NO_SPACE:
+            if error.errno in NO_SPACE:
                 raise StorageFull("The disk is full: nothing was accepted. Free some space and try again.") from error
             raise
         return key
@@ -71,8 +71,11 @@ class BlobStore:
             return True
         return True
 
-    def keys(self) -> Iterator[str]:
-        """Every stored hash, in no order. Leftovers of interrupted writes are removed on the way once a day old."""
+    def has(self, key: str) -> bool:
+        return self._path(key).exists()
+
+    def keys(self, leftover_age_s: float = 3600.0) -> Iterator[str]:
+        """Every stored hash, in no order. Leftovers of interrupted writes are removed on the way at that age."""
         for shard in self._folder.iterdir():
             if not shard.is_dir():
                 continue
@@ -81,7 +84,7 @@ class BlobStore:
                     yield path.name
                 elif path.name.startswith(_TEMPORARY):
                     with contextlib.suppress(FileNotFoundError):
-                        if self._now() - path.stat().st_mtime > 86_400:
+                        if self._now() - path.stat().st_mtime > leftover_age_s:
                             path.unlink()
 
     def _path(self, key: str) -> Path:

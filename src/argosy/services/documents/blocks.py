@@ -7,6 +7,8 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from argosy.services.documents.titles import MAX_TITLE_CHARS, shortened
+
 
 class BlockKind(enum.Enum):
     HEADING = "heading"
@@ -36,14 +38,14 @@ class _Line:
     text: str
 
 
-MAX_TITLE_CHARS = 500
-"""Of a heading's words; what follows is in the text all the same."""
+_READ_CHARS = 2 * MAX_TITLE_CHARS
+"""Of a heading, markup included, to find its words in; the whole of it is in the text all the same."""
 # Lines may be megabytes long and made to do harm: no pattern may try a place twice.
 _ATX = re.compile(r" {0,3}(#{1,6})(?=[ \t]|$)")
 _SETEXT = re.compile(r" {0,3}(=+|-{2,})[ \t]*$")
 _FENCE = re.compile(r" {0,3}(`{3,}|~{3,})")
 _ITEM = re.compile(r" {0,3}(?:[-*+]|\d{1,9}[.)])(?:[ \t]|$)")
-_DELIMITER_ROW = re.compile(r"[ \t]*\|?[ \t]*:?-+:?[ \t]*(?:\|[ \t]*:?-+:?[ \t]*)*\|?[ \t]*$")
+_DELIMITER_ROW = re.compile(r"[ \t]*+(?:\|[ \t]*+)?:?-++:?[ \t]*+(?:\|[ \t]*+:?-++:?[ \t]*+)*+(?:\|[ \t]*+)?$")
 _LINK = re.compile(r"!?\[([^\]]*)\]\([^)]*\)")
 _EMPHASIS = re.compile(r"(\*\*|__|\*|`)(?=\S)(.+?)(?<=\S)\1")
 
@@ -161,5 +163,5 @@ def _unclosed(heading: str) -> str:
 
 
 def _plain(title: str) -> str:
-    title = title[:MAX_TITLE_CHARS]
-    return _EMPHASIS.sub(r"\2", _LINK.sub(r"\1", title)).strip()
+    words = _EMPHASIS.sub(r"\2", _LINK.sub(r"\1", title[:_READ_CHARS])).strip()
+    return shortened(words if len(title) <= _READ_CHARS else words + " " * MAX_TITLE_CHARS)

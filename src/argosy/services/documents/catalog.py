@@ -18,12 +18,25 @@ from argosy.contracts.documents import (
     RefusedUpload,
 )
 from argosy.contracts.errors import CollectionNotFound, Conflict, DocumentNotFound, InvalidRequest, NotFound
-from argosy.contracts.store import ForgetRequest
+from argosy.contracts.store import EnsureCollection, ForgetRequest
+from argosy.services.documents.blobs import BlobStore
 from argosy.services.documents.database import Database
+from argosy.services.documents.erasure import erase
 from argosy.services.documents.intake import Intake, QueueLimits, Upload
 from argosy.services.documents.queueing import enqueue, supersede, unreferenced
 from argosy.services.documents.refusals import record
-from argosy.services.documents.schema import ACTIVE, DELETED, JobKind, batches, collections, documents, entries, jobs
+from argosy.services.documents.schema import (
+    ACTIVE,
+    DELETED,
+    JobKind,
+    batches,
+    catalog,
+    collections,
+    documents,
+    entries,
+    jobs,
+    removals,
+)
 from argosy.services.documents.views import batch_view, document_view
 
 DEFAULT_COLLECTION = "default"
@@ -128,7 +141,12 @@ class Catalog:
         Returns: what that job will ask of the store. Raises: DocumentNotFound.
         """
         with self._database.write(alone=True) as connection:
-            return self._delete(connection, existing(connection, document_id))
+            now = self._database.now(connection)
+            row = existing(connection, document_id)
+            supersede(connection, documents.c.id == row.id, now)
+            erase(connection, documents.c.id == row.id, now)
+            enqueue(connection, JobKind.FORGET, row, now)
+            return ForgetRequest(row.collection, row.id, row.version)
 
     def collections(self) -> list[CollectionView]:
         """By name."""
@@ -151,18 +169,31 @@ class Catalog:
                 raise Conflict(f"There is a collection '{name}' already.", param="name")
         return CollectionView(name, 0, now)
 
-    def delete_collection(self, name: str) -> int:
-        """Deletes it with all its documents. Returns: how many. Raises: CollectionNotFound, Conflict (the default)."""
+    def generation(self, name: str) -> EnsureCollection | None:
+        """What to ask of the store so that it has this collection; None when there is none of that name."""
+        with self._database.read() as connection:
+            row = connection.execute(_collection(name)).first()
+            return None if row is None else EnsureCollection(name, row.generation or 0)
+
+    def delete_collection(self, name: str) -> tuple[int, EnsureCollection]:
+        """Deletes it with all its documents here at once; what the store holds is removed durably, see `Clearing`.
+
+        Returns: how many documents, and what the store is to drop. Raises: CollectionNotFound, Conflict (the default).
+        """
         with self._database.write(alone=True) as connection:
             _require(connection, name)
             if name == DEFAULT_COLLECTION:
                 raise Conflict(f"The collection '{name}' cannot be deleted; delete its documents instead.")
-            live = select(documents).where(documents.c.collection == name, documents.c.status != DELETED)
-            rows = connection.execute(live).all()
-            for row in rows:
-                self._delete(connection, row)
-            connection.execute(delete(collections).where(collections.c.name == name))
-            return len(rows)
+            now = self._database.now(connection)
+            live = (documents.c.collection == name) & (documents.c.status != DELETED)
+            supersede(connection, live, now)
+            count = erase(connection, live, now)
+            gone = connection.execute(
+                delete(collections).where(collections.c.name == name).returning(collections.c.generation)
+            ).scalar_one()
+            dropped = EnsureCollection(name, gone or 0)
+            connection.execute(insert(removals).values(name=name, generation=dropped.generation, created_at=now))
+            return count, dropped
 
     def collection_exists(self, name: str) -> bool:
         with self._database.read() as connection:
@@ -172,6 +203,15 @@ class Catalog:
         """Those of the stored contents that no document needs any more."""
         with self._database.read() as connection:
             return unreferenced(connection, hashes)
+
+    def delete_unneeded(self, blobs: BlobStore, hashes: Sequence[str], min_age_s: float) -> int:
+        """Deletes those of the stored contents that no document needs and that are old enough. Returns: how many.
+
+        Looking and deleting are one transaction that excludes `accept`: an upload that is accepted later finds its
+        content missing and stores it again.
+        """
+        with self._database.write(alone=True) as connection:
+            return sum(blobs.delete(key, min_age_s) for key in unreferenced(connection, hashes))
 
     def prune(self, older_than_s: float) -> int:
         """Drops finished batches and jobs of before. Returns: how many batches."""
@@ -191,32 +231,6 @@ class Catalog:
             in_use = select(entries.c.job_id).where(entries.c.job_id.is_not(None))
             connection.execute(delete(jobs).where(jobs.c.finished_at < before, jobs.c.id.not_in(in_use)))
             return len(gone)
-
-    def _delete(self, connection: Connection, row: Any) -> ForgetRequest:
-        now = self._database.now(connection)
-        supersede(connection, row.id, now)
-        enqueue(connection, JobKind.FORGET, row, now)
-        connection.execute(
-            update(documents)
-            .where(documents.c.id == row.id)
-            .values(
-                status=DELETED,
-                name="",
-                source="",
-                title=None,
-                given_title=None,
-                metadata="{}",
-                fingerprint="",
-                stage=None,
-                chunks=None,
-                pages=None,
-                left_out=None,
-                error_code=None,
-                error_detail=None,
-                updated_at=now,
-            )
-        )
-        return ForgetRequest(row.collection, row.id, row.version)
 
 
 def check_name(name: str) -> None:
@@ -238,7 +252,7 @@ def existing(connection: Connection, document_id: str) -> Any:
 
 
 def _collection(name: str) -> Select[Any]:
-    return select(collections.c.name).where(collections.c.name == name)
+    return select(collections.c.name, collections.c.generation).where(collections.c.name == name)
 
 
 def _require(connection: Connection, name: str) -> None:
@@ -247,10 +261,18 @@ def _require(connection: Connection, name: str) -> None:
 
 
 def _ensure(connection: Connection, name: str, now: float) -> bool:
-    """Makes the collection if it is missing. Returns: whether it was."""
+    """Make the collection if it is missing. Returns: whether it was.
+
+    Its generation is higher than any before, also after a catalog was lost: the store keeps what it knows.
+    """
     if connection.execute(_collection(name)).first() is not None:
         return False
-    connection.execute(insert(collections).values(name=name, created_at=now))
+    generation = 0
+    if name != DEFAULT_COLLECTION:
+        last = connection.execute(select(catalog.c.last_generation)).scalar() or 0
+        generation = max(last + 1, int(now))
+        connection.execute(update(catalog).values(last_generation=generation))
+    connection.execute(insert(collections).values(name=name, created_at=now, generation=generation))
     return True
 
 

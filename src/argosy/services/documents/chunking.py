@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from argosy.services.documents.blocks import Block, BlockKind, split_blocks
 from argosy.services.documents.parsed import PageSpan, ParsedDocument
 from argosy.services.documents.tables import with_table_headers
+from argosy.services.documents.titles import short_path
 from argosy.services.documents.tokens import Tokenizer, TokenMap, splits_at_space
 
 _LINE = re.compile(r"\n")
@@ -18,6 +19,12 @@ _WORD = re.compile(r"\s+")
 _SPACE = " \n\t"
 """What every tokenizer takes for white space; about rarer characters opinions differ."""
 _LINES_FIRST = frozenset({BlockKind.LIST, BlockKind.CODE, BlockKind.TABLE})
+FREE_CHUNKS = 64
+"""A document may have this many chunks however small they are."""
+SMALL_CHARS = 240
+"""A document of more chunks, which are smaller than this on average, is cut again."""
+LEAST_CHARS = 600
+"""Sections of such a document are packed together up to this length: a chunk takes some 5 KB beside its text."""
 LEAST_SHARE = 3
 """A better place to cut is taken when it leaves the chunk at least a third full."""
 
@@ -85,9 +92,15 @@ def chunk(parsed: ParsedDocument, tokenizer: Tokenizer, limits: ChunkLimits | No
     """The document's chunks in order.
 
     No chunk is over the limit, every character that is not white space is in one, and a heading stands in the
-    chunk of the text it heads (unless the limit is too small for both).
+    chunk of the text it heads (unless the limit is too small for both). A document of very many tiny sections gets
+    several of them in each chunk.
     """
-    return list(_Packer(parsed, tokenizer, limits or ChunkLimits()).drafts())
+    limits = limits or ChunkLimits()
+    packer = _Packer(parsed, tokenizer, limits)
+    drafts = list(packer.drafts())
+    if len(drafts) > FREE_CHUNKS and len(parsed.text) < min(SMALL_CHARS, limits.tokens) * len(drafts):
+        drafts = list(packer.drafts(min(LEAST_CHARS, 3 * limits.tokens)))
+    return drafts
 
 
 class _Packer:
@@ -101,26 +114,28 @@ class _Packer:
         self._pieces = list(_pieces(blocks))
         self._tokens = TokenMap(parsed.text, (block.start for block in blocks), tokenizer)
 
-    def drafts(self) -> Iterator[ChunkDraft]:
+    def drafts(self, least: int = 0) -> Iterator[ChunkDraft]:
+        """The chunks in order. A heading begins a new one only after `least` characters."""
         ordinal = 0
         begun = ended = -1
-        for start, end, path in self._spans():
+        for start, end, path in self._spans(least):
             parts = list(self._within_limit(start, end))
             if parts and parts[0][0] < ended and (len(parts) > 1 or parts[0][0] <= begun):
                 parts = list(self._within_limit(ended, end))  # an overlap is not worth another chunk
             for begun, ended, tokens in parts:
                 text = self._text[begun:ended]
                 page, last_page = _page_at(self._pages, begun), _page_at(self._pages, ended - 1)
-                yield ChunkDraft(ordinal, begun, ended, text, list(path), page, tokens, last_page)
+                yield ChunkDraft(ordinal, begun, ended, text, short_path(path), page, tokens, last_page)
                 ordinal += 1
 
-    def _spans(self) -> Iterator[tuple[int, int, tuple[str, ...]]]:
+    def _spans(self, least: int) -> Iterator[tuple[int, int, tuple[str, ...]]]:
         """Slices that fit by the token map, with the headings above each."""
         start = end = -1
         depth = 0
         path: tuple[str, ...] = ()
         for piece in self._pieces:
-            if start >= 0 and self._fits(start, piece.end) and not self._begins_anew(piece, depth, start, end):
+            begins = end - start >= least and self._begins_anew(piece, depth, start, end)
+            if start >= 0 and self._fits(start, piece.end) and not begins:
                 end, path = piece.end, path or piece.path  # what stands before the first heading has none
                 continue
             begin = piece.start

@@ -19,6 +19,8 @@ from argosy.contracts.errors import ConfigError, Internal, StorageFull, Unavaila
 from argosy.services.documents import schema
 
 _BUSY_MS = 10_000
+_SCRUB_BUSY_MS = 500
+"""Others wait as long for their turn to write."""
 _WRITE_LOCK = 0x6172676F
 """Key of PostgreSQL's advisory lock that makes those who change the catalog take turns."""
 _CONNECT_TIMEOUT_S = 5
@@ -105,6 +107,23 @@ class Database:
         if self._clock is not None:
             return self._clock()
         return float(connection.execute(select(func.extract("epoch", func.clock_timestamp()))).scalar_one())
+
+    def scrub(self) -> None:
+        """Remove what was overwritten or deleted from SQLite's write-ahead log too; PostgreSQL keeps its own house.
+
+        While somebody reads or writes for long nothing happens: the next call does it.
+        """
+        if not self._sqlite:
+            return
+        with _translated(), contextlib.closing(self._engine.raw_connection()) as connection:
+            cursor = connection.cursor()
+            (before_ms,) = cursor.execute("PRAGMA busy_timeout").fetchone()
+            cursor.execute(f"PRAGMA busy_timeout={_SCRUB_BUSY_MS}")
+            try:
+                cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+            finally:
+                cursor.execute(f"PRAGMA busy_timeout={before_ms}")
+                cursor.close()
 
     def close(self) -> None:
         self._engine.dispose()

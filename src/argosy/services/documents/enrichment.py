@@ -8,6 +8,7 @@ import msgspec
 
 from argosy.contracts.store import Metadata
 from argosy.services.documents.parsed import ParsedDocument
+from argosy.services.documents.titles import MAX_GIVEN_TITLE_CHARS, shortened
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,9 +20,15 @@ class Enriched:
 def enrich(parsed: ParsedDocument, title: str | None, given: Metadata) -> Enriched:
     """`title` and `given` are the sender's own and win over what the document says about itself.
 
-    Found are `author`, `created`, `modified`, `language` and `page_count`, each only where it is known.
+    Found are `author`, `created`, `modified`, `language` and `page_count`, each only where it is known. Texts are cut
+    to a bounded length.
     """
-    found: Metadata = {key: value for key, value in msgspec.to_builtins(parsed.properties).items() if value}
+    said = msgspec.to_builtins(parsed.properties).items()
+    found: Metadata = {key: shortened(value) for key, value in said if value}
     if parsed.pages:
         found["page_count"] = len(parsed.pages)
-    return Enriched(title or parsed.title, {**found, **given})
+    if title:
+        title = shortened(title, MAX_GIVEN_TITLE_CHARS)
+    elif parsed.title:
+        title = shortened(parsed.title)
+    return Enriched(title or None, {**found, **given})

@@ -102,15 +102,15 @@ class _Picture:
 
 
 def _html(data: bytes, name: str) -> ParsedDocument:
-    page = decode_any(data, html=True)
-    title, visible = read_html(page)
+    page = read_html(decode_any(data, html=True))
     try:
-        found = xberg_reader.read(page.encode(errors="replace"), name, Format.HTML)
+        found = xberg_reader.read(page.markup.encode(errors="replace"), name, Format.HTML)
     except RuntimeError:
         found = xberg_reader.Found("")
-    if ink(found.text) < PLAUSIBLE_SHARE_HTML * ink(visible) or not found.text.strip():
-        return ParsedDocument(visible, Format.HTML, title, markdown=False, properties=found.properties)
-    return ParsedDocument(found.text, Format.HTML, title or markdown_title(found.text), properties=found.properties)
+    if ink(found.text) < PLAUSIBLE_SHARE_HTML * ink(page.text) or not found.text.strip():
+        return ParsedDocument(page.text, Format.HTML, page.title, markdown=False, properties=found.properties)
+    title = page.title or markdown_title(found.text)
+    return ParsedDocument(found.text, Format.HTML, title, properties=found.properties)
 
 
 def _csv(data: bytes, name: str) -> ParsedDocument:

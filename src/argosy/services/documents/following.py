@@ -7,16 +7,30 @@ from collections.abc import Awaitable, Callable
 
 from argosy.contracts.documents import BatchView
 from argosy.contracts.request import Deadline
+from argosy.serving.waiting import Waiters
 
 POLL_S = 0.2
+MOST_LOOKS_PER_S = 250.0
+"""Of all waiters together: each look costs the database a query."""
 
 
-async def changed(look: Callable[[], Awaitable[BatchView]], deadline: Deadline) -> BatchView:
-    """The batch as soon as it is not as it was first, or done; as it is when the deadline passes."""
+def pause_s(waiting: int) -> float:
+    """Return the pause between two looks of one waiter, of so many."""
+    return max(POLL_S, waiting / MOST_LOOKS_PER_S)
+
+
+async def changed(
+    look: Callable[[], Awaitable[BatchView]], deadline: Deadline, waiters: Waiters | None = None
+) -> BatchView:
+    """The batch as soon as it is not as it was first, or done; as it is when the deadline passes or waiting ends."""
     first = view = await look()
     while not view.done and (view.progress, view.counts) == (first.progress, first.counts):
-        if deadline.remaining_s() <= 0:
+        if deadline.remaining_s() <= 0 or (waiters is not None and waiters.ending.is_set()):
             break
-        await asyncio.sleep(min(POLL_S, max(0.0, deadline.remaining_s())))
+        pause = min(pause_s(waiters.count if waiters else 0), max(0.0, deadline.remaining_s()))
+        if waiters is None:
+            await asyncio.sleep(pause)
+        else:
+            await waiters.pause(pause)
         view = await look()
     return view

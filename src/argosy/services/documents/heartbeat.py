@@ -20,7 +20,7 @@ class Heartbeat:
 
     def __init__(self, jobs: Jobs) -> None:
         self._jobs = jobs
-        self._kept: dict[int, tuple[Job, Callable[[], None]]] = {}
+        self._kept: dict[tuple[int, int], tuple[Job, Callable[[], None]]] = {}
         self._ending = threading.Event()
         self._thread = threading.Thread(target=self._run, name="documents-heartbeat", daemon=True)
 
@@ -36,11 +36,11 @@ class Heartbeat:
     @contextlib.contextmanager
     def keeping(self, job: Job, lost: Callable[[], None]) -> Iterator[None]:
         """Renews the job's lease meanwhile. `lost` is called, in the heartbeat's thread, when it is somebody else's."""
-        self._kept[job.id] = (job, lost)
+        self._kept[job.lease] = (job, lost)
         try:
             yield
         finally:
-            self._kept.pop(job.id, None)
+            self._kept.pop(job.lease, None)
 
     def _run(self) -> None:
         while not self._ending.wait(self._jobs.rules.lease_s / BEATS_PER_LEASE):
@@ -52,7 +52,7 @@ class Heartbeat:
         try:
             self._jobs.heartbeat(job)
         except LeaseLost:
-            if self._kept.pop(job.id, None) is not None:
+            if self._kept.pop(job.lease, None) is not None:
                 lost()
         except ArgosyError as error:
             log.warning("job heartbeat failed", job=job.id, code=error.code)

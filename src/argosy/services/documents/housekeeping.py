@@ -7,17 +7,21 @@ from itertools import islice
 from argosy.services.documents.blobs import BlobStore
 from argosy.services.documents.catalog import Catalog
 
-BLOB_AGE_S = 3600.0
+BLOB_AGE_S = 600.0
 """Content younger than this may belong to an upload or a job that is under way."""
 RECORD_AGE_S = 7 * 86_400.0
 _STEP = 500
 
 
 def sweep(catalog: Catalog, blobs: BlobStore) -> int:
-    """Deletes stored content that no document needs, and records of finished batches. Returns: contents deleted."""
+    """Deletes stored content that no document needs, and records of finished batches. Returns: contents deleted.
+
+    Only content that a crash left behind is found here; the rest is deleted by `Clearing`.
+    """
     catalog.prune(RECORD_AGE_S)
     deleted = 0
-    keys = iter(list(blobs.keys()))
+    keys = iter(list(blobs.keys(BLOB_AGE_S)))
     while step := list(islice(keys, _STEP)):
-        deleted += sum(blobs.delete(key, BLOB_AGE_S) for key in catalog.unreferenced(step))
+        if unneeded := catalog.unreferenced(step):
+            deleted += catalog.delete_unneeded(blobs, unneeded, BLOB_AGE_S)
     return deleted

@@ -1,9 +1,15 @@
-"""The title and the visible text of an HTML page, with the standard library: what is left when the parser fails."""
+"""The title and the visible text of an HTML page, and its markup without what nobody sees.
+
+The scan visits each character a bounded number of times, whatever the page holds: the standard library's parser takes
+time that grows with the square of the unclosed comments or tags, and the document parser does with unclosed scripts.
+"""
 
 from __future__ import annotations
 
+import html
 import re
-from html.parser import HTMLParser
+from collections.abc import Iterator
+from dataclasses import dataclass
 
 _HIDDEN = frozenset({"script", "style", "template", "noscript", "svg", "head"})
 _BREAKS = frozenset(
@@ -11,46 +17,135 @@ _BREAKS = frozenset(
     | {"nav", "h1", "h2", "h3", "h4", "h5", "h6", "pre", "blockquote"}
 )
 _SPACE = re.compile(r"[ \t\r\n\f]+")
+_TAG = re.compile(
+    r"<(?P<close>/?)(?P<name>[a-zA-Z][^\s/>]*+)"
+    r"(?:[^>\"'=]++|=[ \t\r\n\f]*+(?:\"[^\"]*+\"|'[^']*+')|[\"'=])*+>"
+)
+"""Possessive throughout, so that a tag that never ends fails after one pass."""
+_TAG_START = re.compile(r"</?[a-zA-Z]")
+_MARKUP = re.compile(r"[!?a-zA-Z]|/.", re.DOTALL)
+_RAW_END = {name: re.compile(rf"</{name}(?=[\s/>])", re.IGNORECASE) for name in ("script", "style")}
+"""Elements whose content is no markup."""
 
 
-class _Reader(HTMLParser):
+@dataclass(frozen=True, slots=True)
+class Page:
+    title: str | None
+    text: str
+    """One paragraph for each block element."""
+    markup: str
+    """The page without comments, scripts and styles, and without a tag that never ends."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Piece:
+    """A slice of the page: a tag, or text where `tag` is empty."""
+
+    start: int
+    end: int
+    tag: str = ""
+    closes: bool = False
+
+
+class _Reader:
     def __init__(self) -> None:
-        super().__init__(convert_charrefs=True)
         self.title: list[str] = []
         self.parts: list[str] = []
         self._in_title = False
-        self._hidden: list[str] = []
+        self._depth = 0
+        self._outermost: dict[str, int] = {}
+        """The depth at which the outermost open element of each hidden kind stands."""
 
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+    def open(self, tag: str) -> None:
         if tag == "title":
             self._in_title = not self.title
         elif tag == "body":
-            self._hidden.clear()
+            self._leave(0)
         elif tag in _HIDDEN:
-            self._hidden.append(tag)
+            self._outermost.setdefault(tag, self._depth)
+            self._depth += 1
         elif tag in _BREAKS:
             self.parts.append("\n")
 
-    def handle_endtag(self, tag: str) -> None:
+    def close(self, tag: str) -> None:
         if tag == "title":
             self._in_title = False
-        elif tag in self._hidden:
-            del self._hidden[self._hidden.index(tag) :]
+        elif tag in self._outermost:
+            self._leave(self._outermost[tag])
         elif tag in _BREAKS:
             self.parts.append("\n")
 
-    def handle_data(self, data: str) -> None:
+    def data(self, text: str) -> None:
         if self._in_title:
-            self.title.append(data)
-        elif not self._hidden:
-            self.parts.append(data if data == "\n" else _SPACE.sub(" ", data))
+            self.title.append(_unescaped(text))
+        elif not self._depth:
+            self.parts.append(text if text == "\n" else _SPACE.sub(" ", _unescaped(text)))
+
+    def _leave(self, depth: int) -> None:
+        self._depth = depth
+        self._outermost = {tag: at for tag, at in self._outermost.items() if at < depth}
 
 
-def read_html(page: str) -> tuple[str | None, str]:
-    """Title (None where there is none) and visible text, one paragraph for each block element."""
-    reader = _Reader()
-    reader.feed(page)
-    reader.close()
+def read_html(page: str) -> Page:
+    """Read a page, however broken; what stands behind a comment or tag that never ends is not visible."""
+    reader, markup = _Reader(), []
+    for piece in _pieces(page):
+        markup.append(page[piece.start : piece.end])
+        if not piece.tag:
+            reader.data(markup[-1])
+        elif piece.closes:
+            reader.close(piece.tag)
+        else:
+            reader.open(piece.tag)
     lines = (line.strip() for line in "".join(reader.parts).split("\n"))
     title = _SPACE.sub(" ", "".join(reader.title)).strip()
-    return title or None, "\n\n".join(line for line in lines if line)
+    return Page(title or None, "\n\n".join(line for line in lines if line), "".join(markup))
+
+
+def _pieces(page: str) -> Iterator[_Piece]:
+    """Yield tags and texts in order, leaving out comments, declarations, scripts and styles."""
+    at = text_from = 0
+    while (at := page.find("<", at)) >= 0:
+        tag = _TAG.match(page, at)
+        if tag is None and not _opens_markup(page, at):
+            at += 1  # a bare "<" is text
+            continue
+        if text_from < at:
+            yield _Piece(text_from, at)
+        if tag is None:
+            text_from = at = _behind_comment(page, at)
+            continue
+        name = tag["name"].lower()
+        text_from = at = tag.end()
+        raw = _RAW_END.get(name) if not tag["close"] else None
+        if raw is None:
+            yield _Piece(tag.start(), tag.end(), name, bool(tag["close"]))
+        elif (end := raw.search(page, at)) is not None:
+            text_from = at = (page.find(">", end.end()) + 1) or len(page)
+        else:
+            return
+    if text_from < len(page):
+        yield _Piece(text_from, len(page))
+
+
+def _opens_markup(page: str, at: int) -> bool:
+    return _MARKUP.match(page, at + 1) is not None
+
+
+def _behind_comment(page: str, at: int) -> int:
+    """The place behind a comment, a declaration or a tag that is none; the page's end where it never ends."""
+    if page.startswith("<!--", at):
+        if page.startswith((">", "->"), at + 4):
+            return page.index(">", at) + 1
+        end = page.find("-->", at + 4)
+        return len(page) if end < 0 else end + 3
+    if _TAG_START.match(page, at):
+        return len(page)  # it never ends
+    return (page.find(">", at) + 1) or len(page)
+
+
+def _unescaped(text: str) -> str:
+    try:
+        return html.unescape(text)
+    except ValueError:  # a character number of thousands of digits
+        return text

@@ -16,8 +16,8 @@ from argosy.contracts.errors import ArgosyError, InvalidRequest, Overloaded, Too
 from argosy.contracts.store import Metadata
 from argosy.services.documents.estimates import by_kind, eta_s, pace
 from argosy.services.documents.pace import OVERHEAD_BYTES, work
-from argosy.services.documents.queueing import enqueue, open_batch, open_lane, queue_size, supersede
-from argosy.services.documents.schema import ACTIVE, JobKind, documents, entries, jobs
+from argosy.services.documents.queueing import discard, enqueue, open_batch, open_lane, queue_size, supersede
+from argosy.services.documents.schema import ACTIVE, DELETED, JobKind, documents, entries, jobs
 
 _UNDER_WAY = (DocumentStatus.QUEUED, DocumentStatus.RUNNING)
 _GAVE_UP = (DocumentStatus.FAILED, DocumentStatus.DEAD)
@@ -83,7 +83,7 @@ class Intake:
         job: int | None
         for ordinal, (key, upload) in enumerate(wanted.items()):
             if key in fresh:
-                replaced = supersede(connection, key, now)
+                replaced = supersede(connection, documents.c.id == key, now)
                 document = store_row(connection, known.get(key), collection, upload, self.fingerprint(upload), now)
                 job = enqueue(connection, JobKind.INDEX, document, now, batch_id=batch_id, lane=lane, replaced=replaced)
                 status = DocumentStatus.QUEUED
@@ -220,6 +220,10 @@ def store_row(connection: Connection, row: Any, collection: str, upload: Upload,
         "error_detail": None,
         "updated_at": now,
     }
+    if row is not None and row.status == DELETED:
+        values["created_at"] = now
+    if row is not None and row.content_hash != upload.content_hash:
+        discard(connection, [row.content_hash])
     if row is None:
         stored = insert(documents).values(id=key, created_at=now, **values)
         return connection.execute(stored.returning(*documents.c)).one()

@@ -16,9 +16,9 @@ from argosy.contracts.documents import DocumentFault, DocumentStatus
 from argosy.contracts.store import Metadata
 from argosy.services.documents.database import Database
 from argosy.services.documents.job_rules import JobRules
-from argosy.services.documents.queueing import unreferenced
-from argosy.services.documents.schema import DELETED, JobKind, JobState, documents, jobs, lanes
-from argosy.services.documents.turns import due, expired, whose_turn
+from argosy.services.documents.queueing import discard
+from argosy.services.documents.schema import DELETED, JobKind, JobState, collections, documents, jobs
+from argosy.services.documents.turns import another_is_due, due, expired, took_turn, whose_turn
 
 WORKER_DIED = DocumentFault("worker_died", "Processing ended abruptly each time it was tried.")
 
@@ -37,6 +37,8 @@ class Job:
     attempts: int
     """This one included."""
     fence: int
+    lane: str | None
+    """Who sent it; see `turns`."""
     name: str
     source: str
     title: str | None
@@ -46,6 +48,13 @@ class Job:
     metadata: Metadata = field(default_factory=dict)
     vectors: tuple[str, ...] = ()
     """Where vectors of such chunks may be kept: of the version before, of other documents with the same content."""
+    generation: int | None = None
+    """Of the collection; None when that is deleted."""
+
+    @property
+    def lease(self) -> tuple[int, int]:
+        """Names this claim of the job: it may be claimed again by the same process."""
+        return self.id, self.fence
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,13 +120,13 @@ class Jobs:
                 )
                 .returning(*jobs.c)
             ).one()
-            if row.lane is not None:
-                last = select(func.coalesce(func.max(lanes.c.served), 0) + 1).scalar_subquery()
-                connection.execute(update(lanes).where(lanes.c.id == row.lane).values(served=last))
+            took_turn(connection, JobKind(row.kind), row.lane)
             if row.kind == JobKind.INDEX:
                 _mark(connection, row, now, status=DocumentStatus.RUNNING, attempts=row.attempts)
             document = connection.execute(select(documents).where(documents.c.id == row.document_id)).one()
             vectors = _vectors(connection, document)
+            known = select(func.coalesce(collections.c.generation, 0)).where(collections.c.name == row.collection)
+            generation = connection.execute(known).scalar()
         return Job(
             id=row.id,
             kind=JobKind(row.kind),
@@ -126,6 +135,7 @@ class Jobs:
             version=row.version,
             attempts=row.attempts,
             fence=row.fence,
+            lane=row.lane,
             name=document.name,
             source=document.source,
             title=document.given_title,
@@ -133,6 +143,7 @@ class Jobs:
             content_hash=document.content_hash,
             metadata=msgspec.json.decode(document.metadata, type=Metadata),
             vectors=vectors,
+            generation=generation,
         )
 
     def heartbeat(self, job: Job) -> None:
@@ -156,10 +167,11 @@ class Jobs:
             if job.kind is JobKind.INDEX:
                 _mark(connection, job, now, stage=stage)
 
-    def done(self, job: Job, indexed: Indexed | None = None) -> list[str]:
-        """The job is finished; an index job says with what.
+    def done(self, job: Job, indexed: Indexed | None = None) -> None:
+        """Record that the job is finished; an index job says with what. Stored content that this replaces is
+        discarded.
 
-        Returns: hashes of stored content that nothing needs any more. Raises: LeaseLost.
+        Raises: LeaseLost.
         """
         kept = None if indexed is None else _outcome(indexed)
         with self._database.write() as connection:
@@ -184,14 +196,16 @@ class Jobs:
                     error_code=None,
                     error_detail=None,
                 )
-                freed = [before.text_hash, before.vectors_hash]
-            elif before.status == DELETED:
+                discard(connection, {before.text_hash, before.vectors_hash} - {indexed.text_hash, indexed.vectors_hash})
+            elif before.status == DELETED:  # an older release left its contents to this job
                 gone = update(documents).where(documents.c.id == job.document_id)
                 connection.execute(gone.values(content_hash=None, text_hash=None, vectors_hash=None))
-                freed = [before.content_hash, before.text_hash, before.vectors_hash]
-            else:
-                freed = []
-            return unreferenced(connection, [key for key in freed if key is not None])
+                discard(connection, [before.content_hash, before.text_hash, before.vectors_hash])
+
+    def discard(self, hashes: Sequence[str]) -> None:
+        """Give up stored content that a job made and that no document will need."""
+        with self._database.write() as connection:
+            discard(connection, hashes)
 
     def fail(self, job: Job, fault: DocumentFault, *, retryable: bool) -> None:
         """This try went wrong. Retryable: again after a pause, `dead` past the attempts; else `failed` for good.
@@ -213,6 +227,15 @@ class Jobs:
         with self._database.read() as connection:
             waits = connection.execute(select(jobs.c.waits).where(jobs.c.id == job.id)).scalar() or 0
         self._again(job, fault, self.rules.wait_after_s(waits + 1), attempts=job.attempts - 1, waits=waits + 1)
+
+    def postpone(self, job: Job, delay_s: float) -> None:
+        """Hands the job back untouched, due after a pause: others go first. Raises: LeaseLost."""
+        self._again(job, None, delay_s, attempts=job.attempts - 1)
+
+    def others_wait(self, job: Job) -> bool:
+        """Whether another sender has a job that is due."""
+        with self._database.read() as connection:
+            return another_is_due(connection, job.lane, self._database.now(connection))
 
     def release(self, job: Job) -> None:
         """Hands the job back untouched, due at once: the worker stops. Raises: LeaseLost."""

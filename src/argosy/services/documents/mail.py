@@ -5,23 +5,31 @@ Runs in the parser's child. The standard library reads the message; attachments 
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from email import errors, policy
 from email.message import EmailMessage, MIMEPart
 from email.parser import BytesParser
 from email.utils import parsedate_to_datetime
+from typing import Any, cast
 
 from argosy.contracts.errors import ArgosyError, OversizedDocument, UnreadableDocument
 from argosy.services.documents.blocks import BlockKind, split_blocks
+from argosy.services.documents.charsets import known_charset
 from argosy.services.documents.formats import Format, detect
 from argosy.services.documents.parsed import ParsedDocument, Properties, normalise
+from argosy.services.documents.progress import progress
 
 MAX_DEPTH = 4
 """Messages inside messages."""
 MAX_ATTACHMENTS = 100
 MAX_PARTS = 1_000
+MAX_HEADER_CHARS = 4_096
+"""Read of one header: a header is parsed, and its words decoded, in time that grows faster than its length."""
 _SHOWN = ("From", "To", "Cc", "Date")
+_UNREADABLE = (ValueError, TypeError, LookupError, AttributeError, RecursionError, errors.MessageError)
+"""Errors that the standard library raises while it reads a broken header or message."""
 
 Parse = Callable[[bytes, str, Format], ParsedDocument]
 
@@ -50,23 +58,42 @@ def read_mail(data: bytes, name: str, parse: Parse) -> ParsedDocument:
     return ParsedDocument(text, Format.EML, subject, properties=properties, left_out=reading.left_out)
 
 
+class _BoundedHeaders(policy.EmailPolicy):
+    """Headers are cut before anything in them is decoded; one too broken to be read counts as empty."""
+
+    def header_fetch_parse(self, name: str, value: str) -> Any:
+        return _parsed_header(name, value[:MAX_HEADER_CHARS] if type(value) is str else value)
+
+
+@functools.lru_cache(maxsize=256)
+def _parsed_header(name: str, value: str) -> Any:
+    """Kept, because the standard library parses a header anew each time it is asked about it."""
+    try:
+        return policy.default.header_fetch_parse(name, value)
+    except _UNREADABLE:
+        return policy.default.header_fetch_parse(name, "")
+
+
+class _Parts:
+    """Makes the parts of one message while it is read, so that one with too many is not read to its end."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._made = 0
+
+    def __call__(self, policy: Any = None) -> EmailMessage:
+        self._made += 1
+        if self._made > MAX_PARTS:
+            raise OversizedDocument(f"{self._name} has more than {MAX_PARTS} parts, the limit.")
+        return EmailMessage(policy)
+
+
 def _message(data: bytes, name: str) -> EmailMessage:
     try:
-        message = BytesParser(policy=policy.default).parsebytes(data)
-        parts = sum(1 for _ in message.walk())
-    except (
-        ValueError,
-        TypeError,
-        LookupError,
-        AttributeError,
-        IndexError,
-        RecursionError,
-        errors.MessageError,
-    ) as error:
+        reader = BytesParser(policy=_BoundedHeaders(message_factory=_Parts(name)))
+        return cast("EmailMessage", reader.parsebytes(data))
+    except _UNREADABLE as error:
         raise UnreadableDocument(f"{name} is damaged: it cannot be read as an e-mail.") from error
-    if parts > MAX_PARTS:
-        raise OversizedDocument(f"{name} has {parts} parts, the limit is {MAX_PARTS}.")
-    return message
 
 
 def _read(message: EmailMessage | MIMEPart, name: str, reading: _Reading, depth: int) -> None:
@@ -98,7 +125,7 @@ def _attachment(part: MIMEPart, name: str, reading: _Reading, depth: int) -> Non
     reading.attachments += 1
     if reading.attachments > MAX_ATTACHMENTS:
         raise OversizedDocument(f"{name} has more than {MAX_ATTACHMENTS} attachments, the limit.")
-    called = " ".join((part.get_filename() or "").split())[:255] or f"attachment {reading.attachments}"
+    called = _filename(part) or f"attachment {reading.attachments}"
     mark = ("#" * (2 * depth + 2))[:6]
     if part.get_content_type() == Format.EML:
         inner = part.get_payload()
@@ -135,6 +162,8 @@ def _add(data: bytes, called: str, kind: Format, reading: _Reading, levels: int)
     except ArgosyError as error:
         reading.left_out.append(error.message)
         return False
+    finally:
+        progress.step()
     reading.parts.append(lower_headings(parsed.text.strip(), levels) if parsed.markdown else parsed.text.strip())
     reading.left_out += parsed.left_out
     return True
@@ -151,22 +180,30 @@ def lower_headings(text: str, levels: int) -> str:
 
 
 def _payload(part: MIMEPart) -> bytes:
-    """The bytes of a part; a text's in UTF-8, whatever it was sent in."""
+    """The bytes of a part; a text's in UTF-8 where it declares a known encoding that it keeps to."""
     try:
         data = part.get_payload(decode=True)
         if part.get_content_maintype() == "text" and isinstance(data, bytes):
-            charset = part.get_content_charset("utf-8")
-            return normalise(data.decode(charset)).encode()
+            charset = known_charset(part.get_content_charset("utf-8"))
+            return data if charset is None else normalise(data.decode(charset)).encode()
     except (UnicodeError, LookupError, ValueError, TypeError, AttributeError):
         pass
     return data if isinstance(data, bytes) else b""
+
+
+def _filename(part: MIMEPart) -> str:
+    """The name an attachment was given; empty where it has none, or one too broken to be read."""
+    try:
+        return " ".join((part.get_filename() or "").split())[:255]
+    except _UNREADABLE:
+        return ""
 
 
 def _header(message: EmailMessage | MIMEPart, key: str) -> str:
     """In one line; a header too broken to be read counts as missing."""
     try:
         return " ".join(str(message.get(key, "")).split())[:500]
-    except (ValueError, TypeError, LookupError, AttributeError, IndexError, errors.MessageError):
+    except _UNREADABLE:
         return ""
 
 

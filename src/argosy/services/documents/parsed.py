@@ -7,10 +7,11 @@ import re
 
 import msgspec
 
+from argosy.services.documents.charsets import known_charset
 from argosy.services.documents.wide_text import marked_encoding
 
 _META_CHARSET = re.compile(rb"<meta[^>]{0,200}charset\s*=\s*[\"']?\s*([A-Za-z0-9_.:-]{2,40})", re.IGNORECASE)
-_FRONT_MATTER_TITLE = re.compile(r"\A---\n(?:(?!---\n).*\n)*?title:[ \t]*(.+)\n")
+_FRONT_MATTER_TITLE = re.compile(r"\A---\n(?:(?!---\n|title:).*+\n)*+title:[ \t]*+(.++)\n")
 _PAGE_BREAK = "\n\n"
 WHOLE_SHARE = 0.95
 """Pages that hold less of a document than this are not all of it."""
@@ -120,8 +121,4 @@ def _declared_charset(data: bytes) -> str | None:
     found = _META_CHARSET.search(data[:4096])
     if found is None:
         return None
-    name = found.group(1).decode("ascii")
-    try:
-        return name if codecs.lookup(name)._is_text_encoding else None
-    except LookupError:
-        return None
+    return known_charset(found.group(1).decode("ascii"))

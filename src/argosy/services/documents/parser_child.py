@@ -22,6 +22,7 @@ from argosy.contracts.codec import LENGTH_BYTES, frame
 from argosy.contracts.errors import DocumentError, Internal
 from argosy.services.documents.formats import Format
 from argosy.services.documents.parsed import ParsedDocument
+from argosy.services.documents.progress import progress
 
 _PR_SET_PDEATHSIG = 1
 
@@ -33,11 +34,12 @@ class ParseRequest(msgspec.Struct):
 
 
 class ParseReply(msgspec.Struct):
-    """Either `parsed`, or the code and message of the error to raise."""
+    """Either `parsed`, or the code and message of the error to raise; or, before that, that there was progress."""
 
     parsed: ParsedDocument | None = None
     code: str = ""
     message: str = ""
+    working: bool = False
 
 
 def main() -> None:
@@ -48,6 +50,12 @@ def main() -> None:
     os.dup2(2, 1)  # what a library prints must not end up between the messages
     jobs: queue.SimpleQueue[ParseRequest] = queue.SimpleQueue()
     threading.Thread(target=_receive, args=(source, jobs), daemon=True).start()
+
+    def tell() -> None:
+        target.write(frame(ParseReply(working=True)))
+        target.flush()
+
+    progress.listen(tell)
     while True:
         target.write(_answer(jobs.get()))
         target.flush()

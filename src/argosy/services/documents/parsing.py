@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import os
 import sys
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 
 import msgspec
@@ -40,6 +40,13 @@ class ParserLimits:
     jobs: int = 100
     """Documents, after which a fresh child takes over, so that leaks stay small."""
     reply_bytes: int = 512 << 20
+    still_s: float = 120.0
+    """Longest time in which a document of any size gets no further: a few pages of a PDF, one attachment of an e-mail.
+    Other formats are read in one go."""
+    still_per_mib_s: float = 4.0
+
+    def longest_still_s(self, size_bytes: int) -> float:
+        return self.still_s + self.still_per_mib_s * size_bytes / (1 << 20)
 
 
 class _ChildDied(Exception):
@@ -56,7 +63,7 @@ class _Child:
     def usable(self) -> bool:
         return self.process.returncode is None and self.jobs_done < self._limits.jobs
 
-    async def ask(self, request: ParseRequest) -> ParseReply:
+    async def ask(self, request: ParseRequest, on_progress: Callable[[], None]) -> ParseReply:
         """Raises: _ChildDied."""
         sink, source = self.process.stdin, self.process.stdout
         if sink is None or source is None:
@@ -64,14 +71,18 @@ class _Child:
         try:
             sink.write(frame(request))
             await sink.drain()
-            length = int.from_bytes(await source.readexactly(LENGTH_BYTES), "big")
-            if length > self._limits.reply_bytes:
-                raise _ChildDied
-            reply = msgspec.msgpack.decode(await source.readexactly(length), type=ParseReply)
+            while (reply := await self._reply(source)).working:
+                on_progress()
         except (OSError, asyncio.IncompleteReadError, msgspec.MsgspecError) as error:
             raise _ChildDied from error
         self.jobs_done += 1
         return reply
+
+    async def _reply(self, source: asyncio.StreamReader) -> ParseReply:
+        length = int.from_bytes(await source.readexactly(LENGTH_BYTES), "big")
+        if length > self._limits.reply_bytes:
+            raise _ChildDied
+        return msgspec.msgpack.decode(await source.readexactly(length), type=ParseReply)
 
     async def kill(self) -> None:
         """Ends it at once; a child in any state, also stopped, obeys."""
@@ -100,19 +111,23 @@ class ParserPool:
         """The text of a document. `content_type` is what its sender declared; see `formats.detect`.
 
         Raises: DocumentError (its subclasses say what is wrong), UnsupportedType. `timeout_s` runs from when
-        a child is free.
+        a child is free; a document that gets no further ends before, see `ParserLimits`.
         """
         kind = await asyncio.to_thread(detect, data, name, content_type)
         request = ParseRequest(data, name, kind)
         async with self._slots:
+            still_s = self._limits.longest_still_s(len(data))
+            still = asyncio.timeout(still_s)
             try:
-                async with asyncio.timeout(timeout_s):
-                    reply = await self._ask(request)
+                async with asyncio.timeout(timeout_s), still:
+                    reply = await self._ask(request, lambda: still.reschedule(_now_s() + still_s))
             except TimeoutError as error:
-                log.warning("parser timed out", timeout_s=timeout_s, content_type=kind.value)
+                log.warning("parser timed out", timeout_s=timeout_s, still=still.expired(), content_type=kind.value)
+                what = (
+                    f"got no further for {_s(still_s)}" if still.expired() else f"was not parsed within {_s(timeout_s)}"
+                )
                 raise ParserTimedOut(
-                    f"{name} was not parsed within {round(timeout_s, 1):g} seconds. Split it, or raise "
-                    "services.documents.parse_timeout_s."
+                    f"{name} {what}. Split it, or raise services.documents.parse_timeout_s."
                 ) from error
             except _ChildDied as error:
                 log.warning("parser crashed", content_type=kind.value)
@@ -132,17 +147,17 @@ class ParserPool:
         self._idle.clear()
         await asyncio.gather(*(child.kill() for child in children))
 
-    async def _ask(self, request: ParseRequest) -> ParseReply:
+    async def _ask(self, request: ParseRequest, on_progress: Callable[[], None]) -> ParseReply:
         """One answer; a child that dies after earlier jobs is given the benefit of the doubt, once, as a fresh one."""
         async with self._child() as child:
             worn = child.jobs_done > 0
             try:
-                return await child.ask(request)
+                return await child.ask(request, on_progress)
             except _ChildDied:
                 if not worn or self._closed:
                     raise
         async with self._child(fresh=True) as child:
-            return await child.ask(request)
+            return await child.ask(request, on_progress)
 
     @contextlib.asynccontextmanager
     async def _child(self, *, fresh: bool = False) -> AsyncIterator[_Child]:
@@ -176,3 +191,11 @@ class ParserPool:
             stdout=asyncio.subprocess.PIPE,
             env={**os.environ, **_CALM},
         )
+
+
+def _now_s() -> float:
+    return asyncio.get_running_loop().time()
+
+
+def _s(duration_s: float) -> str:
+    return f"{round(duration_s, 1):g} seconds"

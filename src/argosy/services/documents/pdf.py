@@ -21,10 +21,13 @@ from argosy.services.documents import ocr, xberg_reader
 from argosy.services.documents.archives import LOCKED
 from argosy.services.documents.formats import Format
 from argosy.services.documents.parsed import PageSpan, ParsedDocument, Properties, ink, markdown_title, normalise
+from argosy.services.documents.progress import progress
 
 MAX_PAGES = 10_000
 RANGE_PAGES = 50
 """Memory grows with the pages read at once: 2,000 in one go took 2.7 times what ranges of 50 take, and no less time."""
+OCR_PAGES = 4
+"""Recognised in one go: a page takes seconds, and a parser must show that it gets further."""
 PLAUSIBLE_SHARE = 0.6
 """The first parser once returned 20k of a PDF's 46k characters and said it was done; below this share of what the
 plain reader sees of a page, its result is not used."""
@@ -43,7 +46,10 @@ def read_pdf(data: bytes, name: str) -> ParsedDocument:
     """Raises: EncryptedDocument, OversizedDocument, UnreadableDocument, NoTextInDocument, OcrMissing."""
     document = _open(data, name)
     try:
-        seen = [_plain_page(document, number) for number in range(len(document))]
+        seen = []
+        for number in range(len(document)):
+            seen.append(_plain_page(document, number))
+            progress.step()
         damaged = [number for number, text in enumerate(seen) if text is None]
         if len(damaged) == len(seen):
             raise UnreadableDocument(f"{name} is damaged: no page of it can be read as PDF.")
@@ -130,6 +136,7 @@ def _read_ranges(document: pypdfium2.PdfDocument, name: str, plain: Sequence[str
             found = xberg_reader.read(_excerpt(document, numbers), name, Format.PDF)
         except (RuntimeError, pypdfium2.PdfiumError):
             continue
+        progress.step()
         for at, text in found.pages:
             if 1 <= at <= len(numbers):
                 pages[numbers[at - 1]] = text.strip()
@@ -147,11 +154,12 @@ def _recognise(document: pypdfium2.PdfDocument, name: str, texts: list[str]) -> 
         if not any(texts):
             raise
         return [f"{_pages(scans)} only pictures; text recognition (OCR) would read them, but it is not installed."]
-    for numbers in _batches(scans, RANGE_PAGES):
+    for numbers in _batches(scans, OCR_PAGES):
         try:
             found = xberg_reader.read(_excerpt(document, numbers), name, Format.PDF, config)
         except (RuntimeError, pypdfium2.PdfiumError):
             continue
+        progress.step()
         for at, text in found.pages:
             if 1 <= at <= len(numbers) and ink(text) > ink(texts[numbers[at - 1]]):
                 texts[numbers[at - 1]] = text.strip()

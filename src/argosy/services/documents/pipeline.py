@@ -10,35 +10,40 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from argosy.contracts.embedding import EmbedResponse, ModelInfo, TextKind
 from argosy.contracts.errors import (
+    ArgosyError,
     CollectionNotFound,
     EmptyDocument,
     NotFound,
     UpstreamFailed,
 )
 from argosy.contracts.request import Clock, Deadline, Priority, RequestContext
-from argosy.contracts.store import EnsureCollection, ForgetRequest, PublishRequest, UpsertRequest
+from argosy.contracts.store import DocumentFields, EnsureCollection, ForgetRequest, PublishRequest, UpsertRequest
 from argosy.services.documents.blobs import BlobStore
 from argosy.services.documents.chunking import ChunkDraft, ChunkLimits, cut
 from argosy.services.documents.enrichment import enrich
 from argosy.services.documents.jobs import Indexed, Job, Jobs
 from argosy.services.documents.parsed import ParsedDocument
+from argosy.services.documents.reading import Place, Reading
 from argosy.services.documents.room import Room
 from argosy.services.documents.schema import JobKind
 from argosy.services.documents.stored_chunk import as_chunk
 from argosy.services.documents.timing import StageTimes
+from argosy.services.documents.titles import shortened
 from argosy.services.documents.tokens import Tokenizer
 from argosy.services.documents.vectors import KeptVectors, VectorPool, text_hash
+from argosy.telemetry.logs import logger
 
-BLOB_GRACE_S = 600.0
-"""Content that was put this recently may belong to an upload that is just being accepted."""
+log = logger("documents")
 STAGE_EVERY_S = 0.5
 MAX_LEFT_OUT = 20
 """Sentences kept about parts that could not be read."""
+MAX_LEFT_OUT_CHARS = 500
+"""Of each: it may quote a name from the document."""
 
 
 class Parser(Protocol):
@@ -80,6 +85,8 @@ class PipelineSettings:
     """Of documents that wait for vectors or are stored: each holds some six times its text. A larger one goes alone."""
     batch_chunks: int = 64
     """Chunks embedded and stored in one call each; the store takes at most 200."""
+    parse_turn_s: float = 20.0
+    """Time after which a document that is being parsed makes room for another sender's, see `reading`."""
     vectors: str = ""
     """How vectors are made, see `processing.vectors_key`; those made in another way are not taken again."""
 
@@ -115,61 +122,86 @@ class Pipeline:
         self._settings = settings or PipelineSettings()
         self._clock = clock
         self._on_indexed = on_indexed
-        self._reading = asyncio.Semaphore(self._settings.readers)
+        self._reading = Reading(self._settings.readers, self._settings.parse_turn_s)
         self._room = Room(self._settings.chars_in_work)
-        self._noted_s: dict[int, float] = {}
+        self._noted_s: dict[tuple[int, int], float] = {}
         """When the stage of each job in work was last written."""
 
     async def run(self, job: Job) -> None:
         """Does the job and records that it is done.
 
-        Raises: ArgosyError; LeaseLost, somebody else has it now and nothing more may be done.
+        Raises: ArgosyError; LeaseLost, somebody else has it now and nothing more may be done; GaveWay, the job is to
+        be done later.
         """
-        self._noted_s[job.id] = self._clock()
+        self._noted_s[job.lease] = self._clock()
         try:
-            freed = await (self._forget(job) if job.kind is JobKind.FORGET else self._index(job))
+            await (self._forget(job) if job.kind is JobKind.FORGET else self._index(job))
         finally:
-            del self._noted_s[job.id]
-        for key in freed:
-            await asyncio.to_thread(self._blobs.delete, key, BLOB_GRACE_S)
+            del self._noted_s[job.lease]
 
-    async def _index(self, job: Job) -> list[str]:
-        async with contextlib.AsyncExitStack() as room:
-            return await self._index_within(job, room)
+    async def _index(self, job: Job) -> None:
+        stored: list[asyncio.Future[str]] = []
+        try:
+            async with contextlib.AsyncExitStack() as room:
+                await self._index_within(job, room, stored)
+        except BaseException:
+            if stored:
+                await asyncio.shield(asyncio.create_task(self._give_up(job, stored)))
+            raise
 
-    async def _index_within(self, job: Job, room: contextlib.AsyncExitStack) -> list[str]:
+    async def _give_up(self, job: Job, stored: Sequence[asyncio.Future[str]]) -> None:
+        """Discard what was stored on the way: the document may be deleted by now, and then nobody else knows of it."""
+        put = await asyncio.gather(*stored, return_exceptions=True)
+        try:
+            await asyncio.to_thread(self._jobs.discard, [key for key in put if isinstance(key, str)])
+        except ArgosyError as error:
+            log.warning("stored contents not discarded", job=job.id, code=error.code)
+
+    def _keep(self, data: bytes, stored: list[asyncio.Future[str]]) -> asyncio.Future[str]:
+        """Store content; goes on when whoever waits for it is cancelled. Returns: a future of its hash."""
+        putting = asyncio.get_running_loop().run_in_executor(None, self._blobs.put, data)
+        stored.append(putting)
+        return asyncio.shield(putting)
+
+    async def _index_within(self, job: Job, room: contextlib.AsyncExitStack, stored: list[asyncio.Future[str]]) -> None:
+        """Index the document. `stored` gets the contents that were stored on the way."""
         times = StageTimes(self._clock)
-        async with self._reading:  # bounds the processor time and the memory that reading takes
-            parsed, drafts = await self._read(job, times)
+        sender = job.lane or f"document:{job.document_id}"
+        async with self._reading.place(sender) as place:  # bounds the processor time and memory that reading takes
+            parsed, drafts = await self._read(job, times, place)
             await room.enter_async_context(self._room.held(len(parsed.text)))
         with times.measured("enrich"):
             enriched = enrich(parsed, job.title, job.metadata)
-            title, described = enriched.title, replace(job, metadata=enriched.metadata)
+            fields = DocumentFields(job.name, job.source, enriched.title, enriched.metadata)
         text = parsed.text.encode("utf-8")
         pages, left_out = len(parsed.pages) or None, _shortened(parsed.left_out)
         del parsed
-        keeping = asyncio.create_task(asyncio.to_thread(self._blobs.put, text))
+        keeping = self._keep(text, stored)
         try:
-            vectors_key, embedded = await self._embed_all(described, drafts, title, times)
+            vectors_key, embedded = await self._embed_all(job, drafts, fields, times, stored)
             text_key = await keeping
         finally:
             keeping.cancel()
         with times.measured("index"):
             await asyncio.to_thread(self._jobs.check, job)  # only its holder may publish
-            version = PublishRequest(job.collection, job.document_id, job.version, len(drafts))
+            version = PublishRequest(job.collection, job.document_id, job.version, len(drafts), fields)
             await self._store.publish(version, self._context(job))
         self._on_indexed(times.seconds, len(drafts), pages or 0, embedded)
-        indexed = Indexed(len(drafts), pages, title, text_key, vectors_key, embedded, times.seconds, left_out)
-        return await asyncio.to_thread(self._jobs.done, job, indexed)
+        indexed = Indexed(len(drafts), pages, fields.title, text_key, vectors_key, embedded, times.seconds, left_out)
+        await asyncio.to_thread(self._jobs.done, job, indexed)
+        stored.clear()
+        if not await asyncio.to_thread(self._blobs.has, text_key):  # a document of the same text was just deleted
+            await asyncio.to_thread(self._blobs.put, text)
 
-    async def _read(self, job: Job, times: StageTimes) -> tuple[ParsedDocument, list[ChunkDraft]]:
+    async def _read(self, job: Job, times: StageTimes, place: Place) -> tuple[ParsedDocument, list[ChunkDraft]]:
         await self._stage(job, "parse", 0.0)
         if job.content_hash is None:
             raise EmptyDocument(f"{job.name} has no stored content. Add it again.")
         with times.measured("parse"):
             data = await asyncio.to_thread(self._blobs.get, job.content_hash)
             limit_s = self._settings.parse_limit_s(len(data))
-            parsed = await self._parser.parse(data, job.name, limit_s, job.content_type)
+            parsing = self._parser.parse(data, job.name, limit_s, job.content_type)
+            parsed = await place.run(parsing, lambda: self._others_wait(job))
         times.split("parse", "clean", parsed.stage_s.get("clean", 0.0))
         await self._stage(job, "chunk", 0.2)
         with times.measured("chunk"):
@@ -178,8 +210,19 @@ class Pipeline:
             raise EmptyDocument(f"{job.name} holds no text.")
         return parsed, drafts
 
+    async def _others_wait(self, job: Job) -> bool:
+        try:
+            return await asyncio.to_thread(self._jobs.others_wait, job)
+        except ArgosyError:  # the database is away for a moment: no reason to stop what is under way
+            return False
+
     async def _embed_all(
-        self, job: Job, drafts: list[ChunkDraft], title: str | None, times: StageTimes
+        self,
+        job: Job,
+        drafts: list[ChunkDraft],
+        fields: DocumentFields,
+        times: StageTimes,
+        stored: list[asyncio.Future[str]],
     ) -> tuple[str, int]:
         """Part by part into the store, not visible yet; one part is stored while the next is embedded.
 
@@ -204,13 +247,13 @@ class Pipeline:
                 embedded += computed
                 if storing is not None:
                     await storing
-                storing = asyncio.create_task(self._store_part(job, part, title, answer, times))
+                storing = asyncio.create_task(self._store_part(job, part, fields, answer, times))
                 await self._stage(job, "embed", 0.3 + 0.6 * (at + len(part)) / len(drafts))
             assert kept is not None
             assert storing is not None
             kept.vectors = bytes(vectors)
             vectors.clear()
-            key, _ = await asyncio.gather(asyncio.to_thread(self._blobs.put, kept.encode()), storing)
+            key, _ = await asyncio.gather(self._keep(kept.encode(), stored), storing)
             return key, embedded
         finally:
             if storing is not None:
@@ -244,29 +287,41 @@ class Pipeline:
         return KeptVectors(answer.model, answer.dimensions, hashes, pool.rows(hashes, computed)), len(missing)
 
     async def _store_part(
-        self, job: Job, part: list[ChunkDraft], title: str | None, answer: KeptVectors, times: StageTimes
+        self, job: Job, part: list[ChunkDraft], fields: DocumentFields, answer: KeptVectors, times: StageTimes
     ) -> None:
-        chunks = [as_chunk(job, draft, title) for draft in part]
-        request = UpsertRequest(job.collection, answer.model, answer.dimensions, chunks, answer.vectors)
+        chunks = [as_chunk(job, draft) for draft in part]
+        request = UpsertRequest(
+            job.collection, answer.model, answer.dimensions, chunks, answer.vectors, job.generation or 0, fields
+        )
         with times.measured("index"):
             try:
                 await self._store.upsert(request, self._context(job))
             except CollectionNotFound:
-                await self._store.ensure(EnsureCollection(job.collection), self._context(job))
+                await asyncio.to_thread(self._jobs.check, job)  # or it was deleted, and must not come back
+                await self._store.ensure(EnsureCollection(job.collection, job.generation or 0), self._context(job))
                 await self._store.upsert(request, self._context(job))
 
-    async def _forget(self, job: Job) -> list[str]:
+    async def _forget(self, job: Job) -> None:
         await self._stage(job, "forget", 0.0)
-        await self._store.forget(ForgetRequest(job.collection, job.document_id, job.version), self._context(job))
-        return await asyncio.to_thread(self._jobs.done, job)
+        forget = ForgetRequest(job.collection, job.document_id, job.version)
+        with contextlib.suppress(CollectionNotFound):  # gone is done
+            try:
+                await self._store.forget(forget, self._context(job))
+            except CollectionNotFound:
+                if job.generation is None:
+                    raise
+                # The store must refuse what a worker that was only slow may still send.
+                await self._store.ensure(EnsureCollection(job.collection, job.generation), self._context(job))
+                await self._store.forget(forget, self._context(job))
+        await asyncio.to_thread(self._jobs.done, job)
 
     async def _stage(self, job: Job, stage: str, progress: float) -> None:
         """Notes where the job is, at most every STAGE_EVERY_S: each note is an fsync, and a small document is done
         before anybody looks. Raises: LeaseLost.
         """
         now_s = self._clock()
-        if now_s - self._noted_s.get(job.id, 0.0) >= STAGE_EVERY_S:
-            self._noted_s[job.id] = now_s
+        if now_s - self._noted_s.get(job.lease, 0.0) >= STAGE_EVERY_S:
+            self._noted_s[job.lease] = now_s
             await asyncio.to_thread(self._jobs.stage, job, stage, progress)
 
     def _context(self, job: Job) -> RequestContext:
@@ -277,6 +332,6 @@ class Pipeline:
 def _shortened(left_out: Sequence[str]) -> list[str]:
     """A mail may have a hundred attachments, and a list of documents shows them for each."""
     if len(left_out) <= MAX_LEFT_OUT:
-        return list(left_out)
+        return [shortened(sentence, MAX_LEFT_OUT_CHARS) for sentence in left_out]
     shown = MAX_LEFT_OUT - 1
-    return [*left_out[:shown], f"{len(left_out) - shown} more parts could not be read."]
+    return [*_shortened(left_out[:shown]), f"{len(left_out) - shown} more parts could not be read."]

@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, and_, delete, exists, func, insert, literal, select, update
 from sqlalchemy.sql import Select
 
-from argosy.services.documents.schema import ACTIVE, JobKind, JobState, batches, documents, entries, jobs, lanes
+from argosy.services.documents.schema import (
+    ACTIVE,
+    JobKind,
+    JobState,
+    batches,
+    discards,
+    documents,
+    entries,
+    jobs,
+    lanes,
+)
 
 STORED = (documents.c.content_hash, documents.c.text_hash, documents.c.vectors_hash)
 """Columns that name what the blob store must keep."""
@@ -51,11 +61,15 @@ def open_lane(connection: Connection, lane: str) -> None:
         connection.execute(insert(lanes).values(id=lane, served=last))
 
 
-def supersede(connection: Connection, document_id: str, now: float) -> list[tuple[int, float]]:
-    """Ends the document's waiting or running index job. Returns: its id and progress, for the one in its place."""
+def supersede(connection: Connection, which: Any, now: float) -> list[tuple[int, float]]:
+    """End the waiting or running index jobs of the documents that the condition names.
+
+    Returns: their ids and progress, for those in their place.
+    """
+    chosen = select(documents.c.id).where(which)
     ended = connection.execute(
         update(jobs)
-        .where(jobs.c.document_id == document_id, jobs.c.state.in_(ACTIVE), jobs.c.kind == JobKind.INDEX)
+        .where(jobs.c.document_id.in_(chosen), jobs.c.state.in_(ACTIVE), jobs.c.kind == JobKind.INDEX)
         .values(state=JobState.CANCELLED, finished_at=now, fence=jobs.c.fence + 1)
         .returning(jobs.c.id, jobs.c.progress)
     )
@@ -114,6 +128,13 @@ def unreferenced(connection: Connection, hashes: Sequence[str]) -> list[str]:
         found for column in STORED for found in connection.execute(select(column).where(column.in_(hashes))).scalars()
     }
     return [key for key in dict.fromkeys(hashes) if key not in used]
+
+
+def discard(connection: Connection, hashes: Iterable[str | None]) -> None:
+    """Note stored contents that just lost a reference, in the transaction that took it away."""
+    known = [{"hash": key} for key in dict.fromkeys(hashes) if key is not None]
+    if known:
+        connection.execute(insert(discards), known)
 
 
 def _active(without: Sequence[str]) -> Select[Any]:

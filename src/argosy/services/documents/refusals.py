@@ -52,7 +52,7 @@ def _fail_all(connection: Connection, refused: RefusedUpload, batch_id: str, now
         kind = SUFFIXES.get(PurePosixPath(document.name).suffix.lower(), UNKNOWN_TYPE)
         upload = Upload(document.name, document.source, kind, document.bytes, None)
         fault = {"error_code": document.error.code, "error_detail": document.error.detail}
-        replaced = supersede(connection, key, now)
+        replaced = supersede(connection, documents.c.id == key, now)
         before = connection.execute(select(documents).where(documents.c.id == key)).first()
         row = store_row(connection, before, refused.collection, upload, "", now)
         job = enqueue(connection, JobKind.INDEX, row, now, batch_id=batch_id, replaced=replaced)

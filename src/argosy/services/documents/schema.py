@@ -19,7 +19,7 @@ from sqlalchemy import (
     text,
 )
 
-VERSION = 3
+VERSION = 4
 """Raised with each change of the tables; a newer catalog is refused, an older one gets what it lacks."""
 
 DELETED = "deleted"
@@ -48,14 +48,40 @@ ACTIVE = (JobState.QUEUED, JobState.RUNNING)
 metadata = MetaData()
 _Key = BigInteger().with_variant(Integer, "sqlite")
 
-catalog = Table("catalog", metadata, Column("schema_version", Integer, nullable=False))
+catalog = Table(
+    "catalog",
+    metadata,
+    Column("schema_version", Integer, nullable=False),
+    Column("last_generation", BigInteger),
+    Column("forgot_last", Boolean),
+)
+"""One row. `forgot_last`: the job that was claimed last is a deletion."""
 
 collections = Table(
     "collections",
     metadata,
     Column("name", String(64), primary_key=True),
     Column("created_at", Float, nullable=False),
+    Column("generation", BigInteger),
 )
+"""A name that is used again gets a higher generation; None, as in older catalogs, counts as 0."""
+
+removals = Table(
+    "removals",
+    metadata,
+    Column("name", String(64), primary_key=True),
+    Column("generation", BigInteger, primary_key=True),
+    Column("created_at", Float, nullable=False),
+)
+"""Deleted collections that the store may still hold."""
+
+discards = Table(
+    "discards",
+    metadata,
+    Column("id", _Key, primary_key=True, autoincrement=True),
+    Column("hash", String(64), nullable=False),
+)
+"""Stored contents that lost a reference. They are deleted unless another document needs them."""
 
 documents = Table(
     "documents",
@@ -153,4 +179,5 @@ entries = Table(
     Column("unchanged", Boolean, nullable=False),
     Column("job_id", BigInteger),
     Index("entries_by_job", "job_id"),
+    Index("entries_by_document", "document_id"),
 )

@@ -16,20 +16,19 @@ def chunk_id(document_id: str, version: int, ordinal: int) -> str:
     return str(uuid.uuid5(_CHUNK_IDS, f"{document_id}/{version}/{ordinal}"))
 
 
-def as_chunk(job: Job, draft: ChunkDraft, title: str | None) -> Chunk:
+def as_chunk(job: Job, draft: ChunkDraft) -> Chunk:
+    """Without name, source, title and metadata: the store keeps them once, see `UpsertRequest.fields`."""
     return Chunk(
         chunk_id=chunk_id(job.document_id, job.version, draft.ordinal),
         document_id=job.document_id,
         version=job.version,
         ordinal=draft.ordinal,
-        name=job.name,
-        source=job.source,
+        name="",
+        source="",
         text=draft.text,
         start=draft.start,
         end=draft.end,
-        title=title,
         page=draft.page,
         last_page=draft.last_page,
         heading_path=draft.heading_path,
-        metadata=job.metadata,
     )

@@ -15,7 +15,7 @@ from argosy.services.documents.queueing import queue_size
 from argosy.serving.loops import Loops
 
 QUEUE_WATCH_S = 2.0
-HOUSEKEEPING_S = 3600.0
+HOUSEKEEPING_S = 600.0
 
 
 class Upkeep:

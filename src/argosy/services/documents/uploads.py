@@ -1,39 +1,57 @@
-"""An upload's two forms, multipart and JSON, to contents that can be accepted. Nothing is stored here."""
+"""An upload's two forms, multipart and JSON, to contents that can be accepted. Nothing is kept here."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
+from typing import ParamSpec, Protocol, TypeVar
 
-from starlette.datastructures import FormData, UploadFile
-from starlette.exceptions import HTTPException
-from starlette.formparsers import MultiPartException
 from starlette.requests import Request
 
 from argosy.config.models import DocumentsSettings
-from argosy.contracts.codec import JSON
-from argosy.contracts.documents import MAX_TEXTS_BYTES, TextUpload
+from argosy.contracts.codec import JSON, decode
+from argosy.contracts.documents import MAX_METADATA_KEYS, MAX_TEXTS_BYTES, TextUpload
 from argosy.contracts.errors import EmptyDocument, InvalidRequest, TooLarge
 from argosy.contracts.store import Metadata
+from argosy.contracts.strict_json import check_depth
 from argosy.services.documents.blobs import content_hash
 from argosy.services.documents.formats import Format, detect
+from argosy.services.documents.json_count import holds_more_values
 from argosy.services.documents.metadata import check_title, checked_metadata, read_metadata
-from argosy.serving.bodies import json_message, media_type
+from argosy.services.documents.spool import MEMORY_BYTES, Spooled
+from argosy.services.documents.upload_form import Form, read_form
+from argosy.serving.bodies import bounded, media_type
 
 MAX_NAME_CHARS = 255
 MAX_SUFFIX_CHARS = 16
 MAX_SOURCE_CHARS = 2048
-FORM_FIELDS = frozenset({"files", "sources", "collection", "metadata", "group"})
+VALUES_PER_DOCUMENT = 4 * MAX_METADATA_KEYS + 32
+"""Strings and marks between values in the JSON form of a document, and some to spare."""
+LARGE_AT_ONCE = 2
+"""Requests that do not fit into memory, of which documents are held there at once."""
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class InThread(Protocol):
+    async def __call__(self, work: Callable[P, R], /, *arguments: P.args, **named: P.kwargs) -> R:
+        """Run blocking work beside the event loop."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """One document of a request, its type known to be one we read."""
+    """One document of a request, its type known to be one we read: the slice [start, end) of what is spooled."""
 
     name: str
     source: str
-    data: bytes
+    start: int
+    end: int
+    hash: str
     content_type: str
     title: str | None = None
     metadata: Metadata = field(default_factory=dict)
@@ -48,52 +66,75 @@ class Incoming:
     group: str | None = None
 
 
-async def read_upload(request: Request, settings: DocumentsSettings) -> Incoming:
-    """Raises: InvalidRequest, TooLarge, UnsupportedType, DocumentError."""
-    if media_type(request) == JSON:
-        upload = await json_message(request, TextUpload, MAX_TEXTS_BYTES)
-        contents = [_text(n, upload, settings) for n in range(_count(upload.documents, settings))]
-        return Incoming(upload.collection, contents, upload.group)
-    try:
-        async with request.form(max_files=settings.max_files_per_request, max_fields=1000) as form:
-            return await _form(form, settings)
-    except (MultiPartException, HTTPException) as error:
-        said = error.message if isinstance(error, MultiPartException) else str(error.detail)
-        if said.startswith("Too many files"):
-            raise _too_many(settings) from error
-        raise InvalidRequest(f"The multipart body cannot be read: {said.rstrip('.')}. Correct it.") from error
+class Uploads:
+    """Reads uploads. What takes long is done in `in_thread`, and by few large requests at a time, so that memory is
+    bounded and the event loop stays free."""
+
+    def __init__(self, settings: DocumentsSettings, in_thread: InThread) -> None:
+        self._settings = settings
+        self._in_thread = in_thread
+        self._large = asyncio.Semaphore(LARGE_AT_ONCE)
+
+    @contextlib.asynccontextmanager
+    async def turn(self, spooled: Spooled) -> AsyncIterator[None]:
+        """The right to hold documents of a request in memory, one at a time."""
+        if spooled.size <= MEMORY_BYTES:
+            yield
+            return
+        async with self._large:
+            yield
+
+    async def read(self, request: Request, spooled: Spooled) -> Incoming:
+        """Raises: InvalidRequest, TooLarge, UnsupportedType, DocumentError, Overloaded, StorageFull."""
+        content_type = request.headers.get("content-type", "")
+        if media_type(request) == JSON:
+            async for piece in bounded(request, MAX_TEXTS_BYTES):
+                await spooled.add(piece)
+            async with self.turn(spooled):
+                return await self._in_thread(_texts, spooled, self._settings)
+        most = self._settings.max_files_per_request
+        form = await read_form(content_type, request.stream(), spooled, most)
+        async with self.turn(spooled):
+            return await self._in_thread(_files, form, spooled, self._settings)
 
 
-async def _form(form: FormData, settings: DocumentsSettings) -> Incoming:
-    unknown = sorted(set(form) - FORM_FIELDS)
-    if unknown:
-        raise InvalidRequest(
-            f'Unknown form field "{unknown[0][:40]}"; known are {", ".join(sorted(FORM_FIELDS))}.',
-            param=unknown[0][:40],
-        )
-    files = [item for item in form.getlist("files") if isinstance(item, UploadFile)]
-    sources = [item for item in form.getlist("sources") if isinstance(item, str)]
-    _count(files, settings)
-    if sources and len(sources) != len(files):
-        raise InvalidRequest(f"There are {len(files)} files but {len(sources)} sources.", param="sources")
-    metadata = _metadata(form.get("metadata"))
+def _files(form: Form, spooled: Spooled, settings: DocumentsSettings) -> Incoming:
+    """Blocking: each file is read to see what it is."""
+    sources = form.fields.get("sources", [])
+    _count(form.files, settings)
+    if sources and len(sources) != len(form.files):
+        raise InvalidRequest(f"There are {len(form.files)} files but {len(sources)} sources.", param="sources")
+    metadata = _metadata(form.one("metadata"))
     contents = []
-    for index, file in enumerate(files):
-        name = clean_name(file.filename or "", f"files[{index}]")
+    for index, file in enumerate(form.files):
+        name = clean_name(file.name, f"files[{index}]")
         source = sources[index] if sources else name
         check_source(source, f"sources[{index}]")
-        if (file.size or 0) > settings.max_file_bytes:
-            raise _too_large(name, file.size or 0, settings)
-        data = await file.read()
+        if file.end - file.start > settings.max_file_bytes:
+            raise _too_large(name, file.end - file.start, settings)
+        data = spooled.read(file.start, file.end)
         kind = detect(data, name, file.content_type)
-        contents.append(Content(name, source, data, kind.value, metadata=metadata))
-    collection, group = form.get("collection"), form.get("group")
-    return Incoming(
-        collection if isinstance(collection, str) else "default", contents, group if isinstance(group, str) else None
-    )
+        contents.append(Content(name, source, file.start, file.end, content_hash(data), kind.value, metadata=metadata))
+    return Incoming(form.one("collection") or "default", contents, form.one("group"))
 
 
-def _text(index: int, upload: TextUpload, settings: DocumentsSettings) -> Content:
+def _texts(spooled: Spooled, settings: DocumentsSettings) -> Incoming:
+    """Blocking: the JSON form. Its values are counted before any is made: millions would hold up every thread."""
+    body = spooled.read(0, spooled.size)
+    check_depth(body)
+    most = settings.max_files_per_request * VALUES_PER_DOCUMENT + VALUES_PER_DOCUMENT
+    if holds_more_values(body, most):
+        raise TooLarge(
+            f"The body holds more values than {settings.max_files_per_request} documents "
+            f"(services.documents.max_files_per_request) with {MAX_METADATA_KEYS} metadata keys each. Send it in parts."
+        )
+    upload = decode(body, TextUpload, JSON)
+    del body
+    contents = [_text(n, upload, spooled, settings) for n in range(_count(upload.documents, settings))]
+    return Incoming(upload.collection, contents, upload.group)
+
+
+def _text(index: int, upload: TextUpload, spooled: Spooled, settings: DocumentsSettings) -> Content:
     document = upload.documents[index]
     data = document.text.encode("utf-8", "surrogatepass")
     name = clean_name(document.id or document.title or f"text-{index + 1}", f"documents[{index}].id")
@@ -101,11 +142,14 @@ def _text(index: int, upload: TextUpload, settings: DocumentsSettings) -> Conten
         raise EmptyDocument(f"documents[{index}].text is empty.", param=f"documents[{index}].text")
     if len(data) > settings.max_file_bytes:
         raise _too_large(name, len(data), settings)
-    source = document.id or f"text:{content_hash(data)}"
+    key = content_hash(data)
+    source = document.id or f"text:{key}"
     check_source(source, f"documents[{index}].id")
     check_title(document.title, f"documents[{index}].title")
     metadata = checked_metadata(document.metadata, f"documents[{index}].metadata")
-    return Content(name, source, data, Format.MARKDOWN.value, document.title, metadata)
+    document.text = ""  # its bytes are spooled: one of them is enough
+    start, end = spooled.append(data)
+    return Content(name, source, start, end, key, Format.MARKDOWN.value, document.title, metadata)
 
 
 def _count(items: Sequence[object], settings: DocumentsSettings) -> int:

@@ -14,18 +14,21 @@ from argosy.contracts.errors import ArgosyError, Internal, StorageFull, Unavaila
 from argosy.contracts.request import Clock
 from argosy.services.documents.heartbeat import Heartbeat
 from argosy.services.documents.jobs import Job, Jobs, LeaseLost
+from argosy.services.documents.reading import GaveWay
 from argosy.services.documents.settling import settle
 from argosy.serving.loops import Loops
 from argosy.telemetry.logs import logger
 
 RECORD_AGAIN_S = 0.25
+GIVE_WAY_S = 10.0
+"""Until a document that gave way to another sender's is due again."""
 
 log = logger("documents")
 
 
 class Runner(Protocol):
     async def run(self, job: Job) -> None:
-        """Does the job and records it as done. Raises: ArgosyError, LeaseLost."""
+        """Does the job and records it as done. Raises: ArgosyError, LeaseLost, GaveWay."""
         ...
 
 
@@ -57,8 +60,8 @@ class Worker:
         self._work = asyncio.Event()
         self._stopping = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
-        self.running: set[int] = set()
-        """Ids of the jobs in work."""
+        self.running: set[tuple[int, int]] = set()
+        """Leases of the jobs in work."""
 
     def start(self) -> None:
         self._heartbeat.start()
@@ -93,11 +96,11 @@ class Worker:
                         await self._work.wait()
                 continue
             self._work.set()  # there may be more for the other slots
-            self.running.add(job.id)
+            self.running.add(job.lease)
             try:
                 await self._carry_out(job)
             finally:
-                self.running.discard(job.id)
+                self.running.discard(job.lease)
 
     async def _claim(self) -> Job | None:
         try:
@@ -124,6 +127,9 @@ class Worker:
             raise
         except LeaseLost:
             log.info("job taken over", **fields)
+        except GaveWay:
+            log.info("job postponed for another sender", **fields)
+            await self._record(self._jobs.postpone, job, GIVE_WAY_S)
         except ArgosyError as error:
             log.warning("job failed", **fields, code=error.code)
             self._on_failed(error.code)

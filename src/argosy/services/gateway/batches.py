@@ -14,6 +14,7 @@ from argosy.contracts.errors import (
     DeadlineExceeded,
     ErrorResponse,
     Overloaded,
+    Unavailable,
     UpstreamFailed,
     error_from_wire,
 )
@@ -43,15 +44,19 @@ Sleep = Callable[[float], Awaitable[None]]
 
 
 async def follow(
-    first: RawResponse, poll: Poll, deadline: Deadline, sleep: Sleep = asyncio.sleep
+    first: RawResponse,
+    poll: Poll,
+    deadline: Deadline,
+    sleep: Sleep = asyncio.sleep,
+    ending: Callable[[], bool] = lambda: False,
 ) -> AsyncGenerator[bytes, None]:
     """Yield an event for each state that differs from the previous state; the last event has `done`.
 
     While the documents service is unavailable or full, the stream waits and asks again. When the stream has to end
-    before the batch is done, also because the deadline passed, its last event is `error`.
+    before the batch is done, also because the deadline passed or this process is `ending`, its last event is `error`.
     """
     try:
-        async for event in _states(first, poll, deadline, sleep):
+        async for event in _states(first, poll, deadline, sleep, ending):
             yield event
     except Exception as error:
         ours = as_argosy_error(error)
@@ -59,7 +64,9 @@ async def follow(
         yield b"event: error\ndata: %s\n\n" % msgspec.json.encode(ErrorResponse(ours.body()))
 
 
-async def _states(first: RawResponse, poll: Poll, deadline: Deadline, sleep: Sleep) -> AsyncGenerator[bytes, None]:
+async def _states(
+    first: RawResponse, poll: Poll, deadline: Deadline, sleep: Sleep, ending: Callable[[], bool]
+) -> AsyncGenerator[bytes, None]:
     """Yield the events of `follow`, and comments that keep the connection open in between.
 
     Raises: ArgosyError when the batch cannot be followed to its end.
@@ -70,6 +77,10 @@ async def _states(first: RawResponse, poll: Poll, deadline: Deadline, sleep: Sle
         if deadline.remaining_s() <= 0:
             raise DeadlineExceeded(
                 "The stream reached its time limit before the batch was done. Follow the batch again."
+            )
+        if ending():
+            raise Unavailable(
+                "The gateway is stopping before the batch is done. Follow the batch again.", retry_after_s=1.0
             )
         answer = await _asked(poll, deadline)
         if answer.status == 200:

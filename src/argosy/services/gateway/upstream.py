@@ -58,8 +58,9 @@ class DocumentStore(Protocol):
         body: bytes | AsyncIterator[bytes] | None = None,
         headers: Mapping[str, str] | None = None,
         params: Mapping[str, str] | None = None,
+        waits: bool = False,
     ) -> RawResponse:
-        """Return the response of the documents service, whatever its status."""
+        """Return the response of the documents service, whatever its status. `waits` marks a long poll."""
         ...
 
 

@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from argosy.clients.upstreams import Upstreams
 from argosy.config.models import StoreSettings
-from argosy.contracts.errors import Overloaded
+from argosy.contracts.errors import Overloaded, StorageFull
 from argosy.contracts.request import RequestContext
 from argosy.contracts.store import (
     CollectionStats,
@@ -25,6 +25,9 @@ from argosy.contracts.store import (
 from argosy.services.store.engine import StoreEngine
 from argosy.serving.app import create_app, typed
 from argosy.serving.kit import Details, Kit
+from argosy.telemetry.logs import logger
+
+log = logger("store")
 
 M = TypeVar("M")
 R = TypeVar("R")
@@ -32,6 +35,10 @@ SWEEP_POINTS = 200
 SWEEP_PAUSE_S = 0.05
 IDLE_SWEEP_S = 5.0
 SWEEPING = "sweep of old points"
+COPIED_POINTS = 64
+"""In one step of a rewriting: it holds up everything else for about 10 ms."""
+COPY_SHARE = 3.0
+"""Steps of a rewriting take at most one part in this many of the engine's time."""
 DEFAULT_COLLECTION = "default"
 """Always there, so that a search of a new fleet finds nothing rather than an error."""
 
@@ -110,21 +117,30 @@ class StoreService:
             self._waiting -= 1
 
     async def _sweep(self) -> None:
-        """Deletes points that nobody can see, a few at a time, behind everything that waits."""
-        loop = asyncio.get_running_loop()
+        """Delete points that nobody can see and rewrite shards that hold deleted ones, a few points at a time."""
         while True:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(IDLE_SWEEP_S):
                     await self._stale.wait()
             self._stale.clear()
             try:
-                deleted = await loop.run_in_executor(self._thread, self._engine.sweep, SWEEP_POINTS)
+                await self._clear()
+            except StorageFull as error:
+                log.warning("rewriting postponed", reason=error.message)
             except Exception as error:
                 self._loops.failed(SWEEPING, error)
-                continue
-            if deleted:
-                self._stale.set()
-                await asyncio.sleep(SWEEP_PAUSE_S)
+
+    async def _clear(self) -> None:
+        """Go on until nothing is due. Whatever waits for the engine comes first."""
+        loop = asyncio.get_running_loop()
+        while True:
+            began_s = loop.time()
+            deleted = await loop.run_in_executor(self._thread, self._engine.sweep, SWEEP_POINTS)
+            copied = not deleted and await loop.run_in_executor(self._thread, self._engine.rewrite, COPIED_POINTS)
+            if not deleted and not copied:
+                return
+            took_s = loop.time() - began_s
+            await asyncio.sleep(SWEEP_PAUSE_S if deleted else took_s * (COPY_SHARE - 1.0))
 
     def _details(self) -> Details:
         return {"waiting": self._waiting}
@@ -136,7 +152,7 @@ class StoreService:
 
 
 def _drop(engine: StoreEngine, request: EnsureCollection) -> None:
-    engine.delete_collection(request.collection)
+    engine.delete_collection(request.collection, request.generation)
 
 
 def _stats(engine: StoreEngine, request: None) -> list[CollectionStats]:

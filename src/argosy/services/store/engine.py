@@ -8,10 +8,14 @@ from __future__ import annotations
 
 import math
 import shutil
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import msgspec
+
 from argosy.contracts.errors import ArgosyError, CollectionNotFound, Conflict, InvalidRequest, Unavailable
+from argosy.contracts.request import Clock
 from argosy.contracts.store import (
     CollectionStats,
     EnsureCollection,
@@ -24,7 +28,8 @@ from argosy.contracts.store import (
 )
 from argosy.services.store.checks import check_ids, check_model, matrix, query_vector
 from argosy.services.store.publication import Collection, Decision, Publication
-from argosy.services.store.shard import Hit, Shard
+from argosy.services.store.rewriting import Copy, Schedule
+from argosy.services.store.shard import Hit, PointId, Shard
 
 MAX_LIMIT = 200
 SWEEP_DOCUMENTS = 64
@@ -37,7 +42,7 @@ class StoreEngine:
     flushes before it answers, and refuses when chunks that were acknowledged before the loss are missing.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, clock: Clock = time.monotonic) -> None:
         """Opens or creates the store in `folder`, which is made 0700.
 
         A shard that cannot be opened does not stop the others: it stands in `broken`.
@@ -48,6 +53,9 @@ class StoreEngine:
         folder.chmod(0o700)
         self._publication = Publication(folder / "published.db")
         self._shards: dict[str, Shard] = {}
+        self._clock = clock
+        self._schedule = Schedule(clock)
+        self._copies: dict[str, Copy] = {}
         self.broken: dict[str, str] = {}
         """Why a collection's shard could not be opened, by collection; its calls answer Unavailable."""
         self._remove_orphans()
@@ -62,17 +70,24 @@ class StoreEngine:
         return self._shards_folder / collection.folder
 
     def _remove_orphans(self) -> None:
-        """Folders whose collection was dropped, or not yet fixed to a model, before the process died."""
+        """Folders of dropped collections, of shards that a copy replaced, and of copies that were not finished."""
         kept = {c.folder for c in self._publication.collections.values() if c.dimensions is not None}
+        kept |= {copy.folder for copy in self._copies.values()}
         for path in self._shards_folder.iterdir():
             if path.name not in kept:
                 shutil.rmtree(path, ignore_errors=True)
 
     def ensure(self, request: EnsureCollection) -> None:
-        """Creates the collection unless it is there."""
+        """Creates the collection unless it is there; an older generation of it goes with all it holds.
+
+        Raises: CollectionNotFound, this generation was deleted.
+        """
         if not request.collection:
             raise InvalidRequest("A collection needs a name.", param="collection")
-        self._publication.ensure(request.collection)
+        known = self._publication.collections.get(request.collection)
+        if known is not None and known.generation < request.generation:
+            self._drop(known, known.generation)
+        self._publication.ensure(request.collection, request.generation)
 
     def upsert(self, request: UpsertRequest) -> None:
         """Takes chunks of versions that may still become visible, and fixes an empty collection to their model.
@@ -82,6 +97,8 @@ class StoreEngine:
         version. Nothing is written then.
         """
         collection = self._known(request.collection)
+        if collection.generation != request.generation:
+            raise _not_found(collection.name)
         if not request.chunks:
             return
         if request.dimensions < 1:
@@ -102,7 +119,7 @@ class StoreEngine:
                     f"chunks[{index}]: its id belongs to another version; ids must differ between versions.",
                     param="chunks",
                 )
-        shard.upsert(request.chunks, vectors)
+        shard.upsert(request.chunks, vectors, request.fields)
 
     def publish(self, request: PublishRequest) -> None:
         """Makes the version visible, durably. Publishing what is published changes nothing.
@@ -115,20 +132,38 @@ class StoreEngine:
         present = total = 0
         if shard is not None:
             shard.flush()
-            present = shard.count(request.document_id, request.version)
-            total = shard.count(request.document_id)
+            present, total = self._counted(shard, request)
         if present < request.chunks:
             raise Conflict(
                 f"Version {request.version} of document {request.document_id} has {present} of {request.chunks} "
                 "chunks here; send them all, then publish again.",
                 param="chunks",
             )
+        fields = "" if request.fields is None else msgspec.json.encode(request.fields).decode()
         self._publication.publish(
-            collection.name, request.document_id, request.version, chunks=present, stale=total > present
+            collection.name, request.document_id, request.version, chunks=present, stale=total > present, fields=fields
         )
 
+    def _counted(self, shard: Shard, request: PublishRequest) -> tuple[int, int]:
+        """Points of the version and of the whole document, once those beyond the stated count are deleted.
+
+        An earlier try may have cut the document into more chunks.
+        """
+        present = shard.count(request.document_id, request.version, below=request.chunks)
+        total = shard.count(request.document_id)
+        beyond: list[PointId] = []
+        if total > present and shard.count(request.document_id, request.version) > present:
+            if beyond := shard.beyond(request.document_id, request.version, request.chunks):
+                self._publication.soil(request.collection)
+                shard.delete(beyond)
+                shard.flush()
+            present = shard.count(request.document_id, request.version)
+        return present, total - len(beyond)
+
     def forget(self, request: ForgetRequest) -> None:
-        """Makes the document invisible, durably; its points go with later sweeps. A newer published version stays."""
+        """Makes the document invisible, durably; its points go with later sweeps, and their bytes with the next
+        rewriting. A newer published version stays.
+        """
         collection = self._known(request.collection)
         shard = self._shard(collection)
         held = shard is not None and shard.count(request.document_id) > 0
@@ -152,7 +187,7 @@ class StoreEngine:
             return StoreSearchResponse(chunks={})
         visible = self._publication.decisions(collection.name)
         dense, lexical = _fetch_visible(shard, visible, vector, request)
-        chunks = {hit.chunk_id: hit.payload for hit in (*dense, *lexical)}
+        chunks = {hit.chunk_id: _whole(hit, visible[hit.document_id].fields) for hit in (*dense, *lexical)}
         return StoreSearchResponse(chunks=chunks, dense=_ranked(dense), lexical=_ranked(lexical))
 
     def stats(self) -> list[CollectionStats]:
@@ -188,16 +223,72 @@ class StoreEngine:
                 # A deletion that a power loss undoes must still be on the list.
                 self._shards[name].flush()
             self._publication.swept(name, document_ids)
+        if cleared:
+            self._publication.scrub()
         return deleted
 
-    def delete_collection(self, name: str) -> None:
-        """Removes the collection with all it holds. Raises: CollectionNotFound."""
-        collection = self._known(name)
-        self._publication.drop(name)
-        self.broken.pop(name, None)
-        if (shard := self._shards.pop(name, None)) is not None:
+    def rewrite(self, limit: int) -> bool:
+        """Copies up to `limit` points of a collection whose files still hold the bytes of deleted ones.
+
+        Returns: whether more of that is due now. Raises: StorageFull, Internal; it is tried again later.
+        """
+        name = next(iter(self._copies), None) or self._schedule.due(self._publication.rewritable - self.broken.keys())
+        if name is None:
+            return False
+        try:
+            self._copy_some(name, limit)
+        except ArgosyError:
+            self._abandon(name)
+            self._publication.rewritable.add(name)
+            self._schedule.failed(name)
+            raise
+        return True
+
+    def _copy_some(self, name: str, limit: int) -> None:
+        collection = self._publication.collections[name]
+        old = self._shards.get(name)
+        if old is None or collection.dimensions is None:
+            self._publication.rewritable.discard(name)
+            return
+        copy = self._copies.get(name)
+        if copy is None:
+            copy = self._copies[name] = Copy(old, self._path(collection), collection.dimensions, self._clock())
+            self._publication.rewritable.discard(name)  # what is deleted from now on may be in the copy already
+        new = copy.step(limit)
+        if new is None:
+            return
+        self._publication.move(name, copy.folder, rewrite=name in self._publication.rewritable)
+        self._shards[name] = new
+        del self._copies[name]
+        self._schedule.finished(name, copy.began_s)
+        old.close()
+        self._remove_orphans()
+
+    def _abandon(self, name: str) -> None:
+        if (copy := self._copies.pop(name, None)) is not None:
+            copy.abandon()
+            self._remove_orphans()
+
+    def delete_collection(self, name: str, generation: int = 0) -> None:
+        """Removes the collection with all it holds; a generation above 0 can never be created again.
+
+        Raises: CollectionNotFound, it is not here, or only a newer generation of it.
+        """
+        known = self._publication.collections.get(name)
+        if known is None or known.generation > generation:
+            self._publication.drop(name, generation)
+            raise _not_found(name)
+        self._drop(known, generation)
+
+    def _drop(self, collection: Collection, generation: int) -> None:
+        self._abandon(collection.name)
+        self._publication.drop(collection.name, generation)
+        self._schedule.forget(collection.name)
+        self.broken.pop(collection.name, None)
+        if (shard := self._shards.pop(collection.name, None)) is not None:
             shard.close()
-        shutil.rmtree(self._path(collection), ignore_errors=True)
+        self._remove_orphans()
+        self._publication.scrub()
 
     def flush(self) -> None:
         """Makes everything acknowledged survive a loss of power."""
@@ -206,6 +297,8 @@ class StoreEngine:
 
     def close(self) -> None:
         """Flushes and lets go of the folder. The engine is of no use afterwards."""
+        for name in list(self._copies):
+            self._abandon(name)
         for shard in self._shards.values():
             shard.flush()
             shard.close()
@@ -215,11 +308,7 @@ class StoreEngine:
     def _known(self, name: str) -> Collection:
         collection = self._publication.collections.get(name)
         if collection is None:
-            raise CollectionNotFound(
-                f"There is no collection {name!r}. Create it with `argosy collections create {name}`, "
-                "or add a document to it.",
-                param="collection",
-            )
+            raise _not_found(name)
         return collection
 
     def _first_shard(self, collection: Collection, model: str, dimensions: int) -> Shard:
@@ -240,6 +329,18 @@ class StoreEngine:
                 "the collection and add its documents again."
             )
         return self._shards.get(collection.name)
+
+
+def _not_found(name: str) -> CollectionNotFound:
+    return CollectionNotFound(
+        f"There is no collection {name!r}. Create it with `argosy collections create {name}`, or add a document to it.",
+        param="collection",
+    )
+
+
+def _whole(hit: Hit, fields: str) -> str:
+    """The chunk as JSON with the fields that its document keeps once. Both are JSON objects."""
+    return f"{hit.payload[:-1]},{fields[1:]}" if fields else hit.payload
 
 
 def _fetch_visible(

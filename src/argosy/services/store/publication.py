@@ -17,25 +17,32 @@ from pathlib import Path
 from types import MappingProxyType
 from uuid import uuid4
 
-from argosy.contracts.errors import Conflict, Internal, StorageFull, Unavailable
+from argosy.contracts.errors import CollectionNotFound, Conflict, Internal, StorageFull, Unavailable
 
 LOCK_WAIT_S = 2.0
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS collections (
-    name TEXT PRIMARY KEY, folder TEXT NOT NULL UNIQUE, model TEXT, dimensions INTEGER
+    name TEXT PRIMARY KEY, folder TEXT NOT NULL UNIQUE, model TEXT, dimensions INTEGER,
+    generation INTEGER NOT NULL DEFAULT 0, rewrite INTEGER NOT NULL DEFAULT 0
 ) STRICT;
+CREATE TABLE IF NOT EXISTS dropped (name TEXT PRIMARY KEY, generation INTEGER NOT NULL) STRICT;
 CREATE TABLE IF NOT EXISTS documents (
     collection TEXT NOT NULL REFERENCES collections (name) ON DELETE CASCADE,
     document_id TEXT NOT NULL, version INTEGER NOT NULL, visible INTEGER NOT NULL,
-    chunks INTEGER NOT NULL, stale INTEGER NOT NULL,
+    chunks INTEGER NOT NULL, stale INTEGER NOT NULL, fields TEXT NOT NULL DEFAULT '',
     PRIMARY KEY (collection, document_id)
 ) STRICT, WITHOUT ROWID;
 """
+ADDED = {
+    "collections": {"generation": "INTEGER NOT NULL DEFAULT 0", "rewrite": "INTEGER NOT NULL DEFAULT 0"},
+    "documents": {"fields": "TEXT NOT NULL DEFAULT ''"},
+}
+"""Columns that files of older releases lack."""
 DECIDE = """
-INSERT INTO documents (collection, document_id, version, visible, chunks, stale) VALUES (?, ?, ?, ?, ?, ?)
+INSERT INTO documents (collection, document_id, version, visible, chunks, stale, fields) VALUES (?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (collection, document_id) DO UPDATE
 SET version = excluded.version, visible = excluded.visible, chunks = excluded.chunks,
-    stale = excluded.stale OR documents.stale
+    stale = excluded.stale OR documents.stale, fields = excluded.fields
 """
 
 
@@ -47,6 +54,7 @@ class Collection:
     folder: str
     model: str | None = None
     dimensions: int | None = None
+    generation: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +68,8 @@ class Decision:
     visible: bool
     chunks: int
     stale: bool
+    fields: str = ""
+    """The document's `DocumentFields` as JSON; empty when its chunks carry them themselves."""
 
 
 @contextmanager
@@ -96,15 +106,23 @@ class Publication:
         self._db.execute("PRAGMA journal_mode = WAL")
         self._db.execute("PRAGMA synchronous = FULL")
         self._db.execute("PRAGMA foreign_keys = ON")
+        self._db.execute("PRAGMA secure_delete = ON")
         self._db.executescript(SCHEMA)
-        rows = self._db.execute("SELECT name, folder, model, dimensions FROM collections ORDER BY name")
+        for table, columns in ADDED.items():
+            there = {row[1] for row in self._db.execute(f"PRAGMA table_info({table})")}
+            for column in columns.keys() - there:
+                self._db.execute(f"ALTER TABLE {table} ADD COLUMN {column} {columns[column]}")
+        rows = self._db.execute("SELECT name, folder, model, dimensions, generation FROM collections ORDER BY name")
         self._collections = {row[0]: Collection(*row) for row in rows}
+        self._dropped: dict[str, int] = dict(self._db.execute("SELECT name, generation FROM dropped"))
+        self.rewritable = {row[0] for row in self._db.execute("SELECT name FROM collections WHERE rewrite")}
+        """Collections whose shard files still hold the bytes of deleted points."""
         self._decisions: dict[str, dict[str, Decision]] = {name: {} for name in self._collections}
         self._stale: dict[tuple[str, str], None] = {}
-        for collection, document_id, version, visible, chunks, stale in self._db.execute(
-            "SELECT collection, document_id, version, visible, chunks, stale FROM documents"
+        for collection, document_id, version, visible, chunks, stale, fields in self._db.execute(
+            "SELECT collection, document_id, version, visible, chunks, stale, fields FROM documents"
         ):
-            self._decisions[collection][document_id] = Decision(version, bool(visible), chunks, bool(stale))
+            self._decisions[collection][document_id] = Decision(version, bool(visible), chunks, bool(stale), fields)
             if stale:
                 self._stale[collection, document_id] = None
 
@@ -116,14 +134,21 @@ class Publication:
         """The last decision on each document of a known collection, by document id; a live view."""
         return MappingProxyType(self._decisions[collection])
 
-    def ensure(self, name: str) -> Collection:
-        """The collection, created without a model when it is new."""
+    def ensure(self, name: str, generation: int = 0) -> Collection:
+        """Return the collection; create it without a model when it is new.
+
+        Raises: CollectionNotFound, this generation was dropped or a newer one is here.
+        """
         known = self._collections.get(name)
-        if known is not None:
+        if known is not None and known.generation == generation:
             return known
-        made = Collection(name, uuid4().hex)
+        if known is not None or self._dropped.get(name, -1) >= generation:
+            raise CollectionNotFound(f"This collection {name!r} was deleted. Create it again.", param="collection")
+        made = Collection(name, uuid4().hex, generation=generation)
         with _wrapped():
-            self._db.execute("INSERT INTO collections (name, folder) VALUES (?, ?)", (name, made.folder))
+            self._db.execute(
+                "INSERT INTO collections (name, folder, generation) VALUES (?, ?, ?)", (name, made.folder, generation)
+            )
         self._collections[name] = made
         self._decisions[name] = {}
         return made
@@ -137,13 +162,44 @@ class Publication:
         self._collections[name] = replace(self._collections[name], model=model, dimensions=dimensions)
         return self._collections[name]
 
-    def drop(self, name: str) -> None:
-        """Forgets the collection, its documents and their tombstones; unknown is fine."""
+    def move(self, name: str, folder: str, *, rewrite: bool) -> Collection:
+        """Replace the folder of the collection's shard in one step. `rewrite`: it holds deleted points already."""
         with _wrapped():
-            self._db.execute("DELETE FROM collections WHERE name = ?", (name,))
-        self._collections.pop(name, None)
-        self._decisions.pop(name, None)
-        self._stale = {key: None for key in self._stale if key[0] != name}
+            self._db.execute("UPDATE collections SET folder = ?, rewrite = ? WHERE name = ?", (folder, rewrite, name))
+        self._collections[name] = replace(self._collections[name], folder=folder)
+        return self._collections[name]
+
+    def soil(self, name: str) -> None:
+        """Record that points were deleted whose bytes the shard's files still hold."""
+        if name not in self.rewritable:
+            with _wrapped():
+                self._db.execute("UPDATE collections SET rewrite = 1 WHERE name = ?", (name,))
+            self.rewritable.add(name)
+
+    def drop(self, name: str, generation: int = 0) -> None:
+        """Forget the collection, its documents and their tombstones; unknown is fine.
+
+        A numbered generation leaves a tombstone, and can never be created again. A newer one stays.
+        """
+        known = self._collections.get(name)
+        gone = known is not None and known.generation <= generation
+        with _wrapped(), self._db:
+            self._db.execute("BEGIN IMMEDIATE")
+            if gone:
+                self._db.execute("DELETE FROM collections WHERE name = ?", (name,))
+            if generation > self._dropped.get(name, 0):
+                self._db.execute("INSERT OR REPLACE INTO dropped (name, generation) VALUES (?, ?)", (name, generation))
+                self._dropped[name] = generation
+        if gone:
+            self._collections.pop(name, None)
+            self._decisions.pop(name, None)
+            self._stale = {key: None for key in self._stale if key[0] != name}
+            self.rewritable.discard(name)
+
+    def scrub(self) -> None:
+        """Remove what was overwritten or deleted from the write-ahead log too."""
+        with _wrapped():
+            self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
     def admit(self, collection: str, document_id: str, version: int) -> None:
         """Raises: Conflict, `version` can never become visible (any more), so its chunks are not wanted."""
@@ -158,15 +214,18 @@ class Publication:
             f"Document {document_id} was forgotten at version {last.version}; add it again under a newer version."
         )
 
-    def publish(self, collection: str, document_id: str, version: int, *, chunks: int, stale: bool) -> None:
-        """Makes `version` the visible one. Publishing the published version again changes nothing.
+    def publish(
+        self, collection: str, document_id: str, version: int, *, chunks: int, stale: bool, fields: str = ""
+    ) -> None:
+        """Makes `version` the visible one. Publishing the published version again with the same chunks and fields
+        changes nothing.
 
         Raises: Conflict, a newer version is published or this one was forgotten.
         """
         self.admit(collection, document_id, version)
         last = self._decisions[collection].get(document_id)
-        if last is None or last.version != version:
-            self._decide(collection, document_id, Decision(version, True, chunks, stale))
+        if last is None or (last.version, last.chunks, last.fields) != (version, chunks, fields):
+            self._decide(collection, document_id, Decision(version, True, chunks, stale, fields))
 
     def forget(self, collection: str, document_id: str, version: int, *, stale: bool) -> None:
         """Makes the document invisible and `version` and older unpublishable; a newer decision stays as it is."""
@@ -183,13 +242,15 @@ class Publication:
         return list(islice(found, limit))
 
     def swept(self, collection: str, document_ids: Sequence[str]) -> None:
-        """Records that no stale points of these documents are left, in one commit."""
+        """Records that no stale points of these documents are left in the index, in one commit."""
         with _wrapped(), self._db:
             self._db.execute("BEGIN IMMEDIATE")
             self._db.executemany(
                 "UPDATE documents SET stale = 0 WHERE collection = ? AND document_id = ?",
                 [(collection, document_id) for document_id in document_ids],
             )
+            self._db.execute("UPDATE collections SET rewrite = 1 WHERE name = ?", (collection,))
+        self.rewritable.add(collection)
         known = self._decisions[collection]
         for document_id in document_ids:
             known[document_id] = replace(known[document_id], stale=False)
@@ -199,7 +260,10 @@ class Publication:
         last = self._decisions[collection].get(document_id)
         new = replace(new, stale=new.stale or (last is not None and last.stale))
         with _wrapped():
-            self._db.execute(DECIDE, (collection, document_id, new.version, new.visible, new.chunks, new.stale))
+            self._db.execute(
+                DECIDE,
+                (collection, document_id, new.version, new.visible, new.chunks, new.stale, new.fields),
+            )
         self._decisions[collection][document_id] = new
         if new.stale:
             self._stale[collection, document_id] = None

@@ -1,9 +1,10 @@
-"""Routes for documents, batches and collections. Uploads are streamed to the documents service, never held whole."""
+"""Routes for documents, batches and collections. An upload is passed on once it has been received completely."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 from urllib.parse import quote
 
 from fastapi import APIRouter
@@ -46,13 +47,14 @@ from argosy.services.gateway.routes.parameters import (
 from argosy.services.gateway.sse import MEDIA_TYPE, EventStream
 from argosy.serving.app import until_gone
 from argosy.serving.bodies import bounded, media_type
-from argosy.serving.middleware import context_of
+from argosy.serving.middleware import becomes_waiter, context_of
 from argosy.serving.openapi import EVENT, number, query
+from argosy.serving.spool import spooled
 
-PASSED_ON = ("content-type", "content-length")
 UPLOAD_TYPES = (JSON, FORM)
 MAX_REFUSED_BYTES = 4 * 2**20
 MAX_NAME_BYTES = 16 * 2**10
+NO_WAIT = {"wait_s": "0"}
 WAIT_MARGIN_S = 2.0
 """Part of its deadline that a long poll keeps for the response."""
 
@@ -62,11 +64,12 @@ def router(gateway: Gateway) -> APIRouter:
     described = gateway.api.route
     listed = (query("limit", number(1, 1000), "Number of entries in a page."),)
 
-    async def forward(request: Request, path: str, params: Mapping[str, str] | None = None) -> Response:
+    async def forward(
+        request: Request, path: str, params: Mapping[str, str] | None = None, *, waits: bool = False
+    ) -> Response:
         context = context_of(request.scope)
-        sent = gateway.upstream.documents.forward(
-            request.method, path, context, params=_query(request) if params is None else params
-        )
+        asked = _query(request) if params is None else params
+        sent = gateway.upstream.documents.forward(request.method, path, context, params=asked, waits=waits)
         return _as_it_came(await until_gone(request, sent, context))
 
     async def upload(request: Request, path: str, types: tuple[str, ...], json_bytes: int) -> Response:
@@ -74,17 +77,19 @@ def router(gateway: Gateway) -> APIRouter:
         if kind not in types:
             shown = kind[:100] or "(none)"
             raise UnsupportedType(f"Content-Type {shown} is not accepted here. Send {' or '.join(types)}.")
-        context = context_of(request.scope)
         most_bytes = gateway.settings.max_body_bytes
-        body = bounded(
+        pieces = bounded(
             request,
             min(json_bytes, most_bytes) if kind == JSON else most_bytes,
             CallerStream(request.receive).pieces(),
         )
-        headers = {name: request.headers[name] for name in PASSED_ON if name in request.headers}
-        answer = await gateway.upstream.documents.forward(
-            "POST", path, context, body=body, headers=headers, params=_query(request)
-        )
+        documents, folder = gateway.upstream.documents, Path(gateway.kit.record.data_dir)
+        # The upload is received completely first: a slow sender must not occupy a call of the documents service.
+        async with spooled(pieces, folder) as body:
+            headers = {"content-type": request.headers["content-type"], "content-length": str(body.size)}
+            answer = await documents.forward(
+                "POST", path, context_of(request.scope), body=body.pieces(), headers=headers, params=_query(request)
+            )
         return _as_it_came(answer)
 
     @routes.post(
@@ -147,20 +152,34 @@ def router(gateway: Gateway) -> APIRouter:
         accepted = request.headers.get("accept", "")
         if request.query_params.get("follow") == "1" or (MEDIA_TYPE in accepted and JSON not in accepted):
             return await followed(request, path)
-        return await forward(request, path, _waiting(request))
+        params = _waiting(request)
+        if float(params.get("wait_s", "0")) <= 0:
+            return await forward(request, path, params)
+        becomes_waiter(request.scope)
+        return await gateway.kit.waiters.unless_ending(
+            forward(request, path, params, waits=True), lambda: forward(request, path, params | NO_WAIT, waits=True)
+        )
 
     async def followed(request: Request, path: str) -> Response:
         """Stream server-sent events until the batch is done."""
-        context = context_of(request.scope)
-        first = await until_gone(request, gateway.upstream.documents.forward("GET", path, context), context)
+        becomes_waiter(request.scope)
+        context, waiters = context_of(request.scope), gateway.kit.waiters
+        looked = gateway.upstream.documents.forward("GET", path, context, params=NO_WAIT, waits=True)
+        first = await until_gone(request, looked, context)
         if first.status != 200:
             return _as_it_came(first)
 
         async def poll(wait_s: float) -> RawResponse:
             within = replace(context, deadline=Deadline.after(wait_s + WAIT_MARGIN_S))
-            return await gateway.upstream.documents.forward("GET", path, within, params={"wait_s": f"{wait_s:.3f}"})
+            documents = gateway.upstream.documents
+            return await waiters.unless_ending(
+                documents.forward("GET", path, within, params={"wait_s": f"{wait_s:.3f}"}, waits=True),
+                lambda: documents.forward("GET", path, within, params=NO_WAIT, waits=True),
+            )
 
-        return EventStream(follow(first, poll, Deadline.after(LONGEST_WAIT_S)), {})
+        return EventStream(
+            follow(first, poll, Deadline.after(LONGEST_WAIT_S), waiters.pause, waiters.ending.is_set), {}
+        )
 
     @routes.delete("/v1/batches/{batch_id}", openapi_extra=described({200: Cancelled}, (507,)))
     async def cancel(request: Request, batch_id: str) -> Response:

@@ -1,0 +1,27 @@
+"""Tells whoever watches a parse that it has got further. One parse at a time: runs in the parser's child only."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+LEAST_PAUSE_S = 1.0
+
+
+class Progress:
+    def __init__(self) -> None:
+        self._tell: Callable[[], None] = lambda: None
+        self._told_s = 0.0
+
+    def listen(self, tell: Callable[[], None]) -> None:
+        self._tell = tell
+
+    def step(self) -> None:
+        """A part of the document is done: a page, an attachment. Told on at most once in LEAST_PAUSE_S."""
+        now_s = time.monotonic()
+        if now_s - self._told_s >= LEAST_PAUSE_S:
+            self._told_s = now_s
+            self._tell()
+
+
+progress = Progress()

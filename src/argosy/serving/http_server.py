@@ -1,0 +1,79 @@
+"""The HTTP server of every port, the services' and the admin API's alike: uvicorn with bounds on connections."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import functools
+import socket
+from collections.abc import Callable, Iterator
+
+import uvicorn
+from starlette.types import ASGIApp
+
+from argosy.serving.connections import Connections
+from argosy.serving.protocol import BoundedProtocol, Patience
+
+BACKLOG = 2048
+
+
+class HttpConfig(uvicorn.Config):
+    """Settings of a server. `connections` may be shared by the servers of one process."""
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        connections: Connections,
+        *,
+        drain_s: float,
+        patience: Patience | None = None,
+        host: str = "127.0.0.1",
+        port: int = 0,
+    ) -> None:
+        """`host` and `port` are used by a server that is given no sockets."""
+        super().__init__(
+            app,
+            host=host,
+            port=port,
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            backlog=BACKLOG,
+            timeout_graceful_shutdown=max(1, round(drain_s)),
+            http=BoundedProtocol,
+            ws="none",
+        )
+        self.connections = connections
+        self.patience = patience or Patience()
+
+
+class HttpServer(uvicorn.Server):
+    """Leaves signals to its owner: set `should_exit` to end it."""
+
+    config: HttpConfig
+
+    def __init__(self, config: HttpConfig) -> None:
+        super().__init__(config)
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+    async def serve(self, sockets: list[socket.socket] | None = None) -> None:
+        watching = asyncio.create_task(self.config.connections.watch())
+        try:
+            await super().serve(sockets)
+        finally:
+            watching.cancel()
+            self.config.connections.close()
+
+    async def open(self, listener: socket.socket) -> None:
+        """Also accept on `listener` from now on, until the server ends."""
+        protocol: Callable[[], asyncio.Protocol] = functools.partial(
+            BoundedProtocol,
+            config=self.config,
+            server_state=self.server_state,
+            app_state=self.lifespan.state,
+        )
+        self.servers.append(await asyncio.get_running_loop().create_server(protocol, sock=listener, backlog=BACKLOG))

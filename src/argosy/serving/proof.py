@@ -1,0 +1,23 @@
+"""The route by which a listener proves that it belongs to the fleet. It needs no token: the caller sends none yet."""
+
+from __future__ import annotations
+
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route
+
+from argosy.contracts import proof
+from argosy.contracts.errors import InvalidRequest
+
+
+def proof_route(token: str) -> Route:
+    """Answers `?nonce=` with the proof for the address that the connection came in at."""
+
+    async def prove(request: Request) -> Response:
+        nonce = request.query_params.get("nonce", "")
+        if not proof.NONCE.fullmatch(nonce):
+            raise InvalidRequest("nonce is not 64 hexadecimal digits.", param="nonce")
+        host, port = request.scope["server"]
+        return PlainTextResponse(proof.proof(token, nonce, host, port))
+
+    return Route(proof.PATH, prove)

@@ -1,0 +1,335 @@
+"""The HTTP/1.1 protocol of every port: uvicorn's, with bounds on what one connection may cost.
+
+The parser itself has no limits. What it has not finished is counted here, in slices, so that no head, chunk header or
+trailer can grow for ever. Times are kept as timestamps and looked at by one sweep over all connections: a timer of its
+own for each request would cost more than all other checks.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import httptools
+import msgspec
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+
+from argosy.contracts.codec import JSON
+from argosy.contracts.errors import (
+    ArgosyError,
+    ErrorResponse,
+    HeadersTooLarge,
+    InvalidRequest,
+    RequestTimeout,
+    Unavailable,
+)
+from argosy.serving.request_head import fault
+from argosy.serving.request_id import request_id_of
+
+if TYPE_CHECKING:
+    from argosy.serving.connections import Connections
+
+MAX_HEAD_BYTES = 64 * 2**10
+"""Request line and headers together; a chunked body has as much again for chunk extensions and trailers."""
+FRAMING_PER_BYTE = 4
+"""Bytes of chunk headers that a chunked body may have for each byte of data, beyond MAX_HEAD_BYTES."""
+MAX_PIPELINED = 16
+PROBES = frozenset({b"/livez", b"/readyz", b"/internal/status"})
+"""What is answered on a connection beyond the limit."""
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long a connection may keep the server waiting."""
+
+    head_s: float = 10.0
+    """From the first byte of a head to its last; also from the opening of a connection to its first request."""
+    keep_alive_s: float = 75.0
+    """Between two requests."""
+    body_window_s: float = 10.0
+    body_bytes_per_s: float = 1024.0
+    """Least rate of a body; each window is measured on its own, so a fast start buys no pause later."""
+    stream_idle_s: float = 60.0
+    """Between two bytes of a body whose answer has already begun: such a caller may wait for each piece of it."""
+    unread_s: float = 60.0
+    """How long an answer may be stuck because its caller reads too little of it."""
+    linger_s: float = 2.0
+    """After a refusal: time in which the rest of the request is dropped, so that the caller can read the answer."""
+    reserve_s: float = 1.0
+    """As `head_s`, on a connection beyond the limit."""
+
+
+class BoundedProtocol(HttpToolsProtocol):
+    """One connection."""
+
+    def __init__(self, config: Any, server_state: Any, app_state: dict[str, Any], _loop: Any = None) -> None:
+        super().__init__(config, server_state, app_state, _loop)
+        self.guard: Connections = config.connections
+        self.in_reserve = False
+        self._patience: Patience = config.patience
+        self._receiving = False
+        """Whether a body is on its way: the head is whole, the message is not."""
+        self._began = False
+        """Whether a head has begun."""
+        self._head_bytes = 0
+        self._chunked = False
+        self._framing = 0
+        self._messages = 0
+        self._since_s = 0.0
+        """When the present phase began: idle, head or window of a body."""
+        self._window_bytes = 0
+        self._stuck: tuple[float, int] | None = None
+        """Since when the answer is not read, and the bytes that were left then."""
+        self._refused = False
+        self._close_by_s = math.inf
+        self._last_words: ArgosyError | None = None
+        """A refusal that waits until the requests before it are answered."""
+
+    @property
+    def idle_since_s(self) -> float | None:
+        """Since when nothing whole was received and nothing is in work; None while there is work."""
+        working = self.cycle is not None and not self.cycle.response_complete
+        return None if working or self._receiving or self._refused else self._since_s
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._since_s = self.loop.time()
+        self.guard.opened(self)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        self.guard.closed(self)
+
+    def data_received(self, data: bytes) -> None:
+        room = MAX_HEAD_BYTES - self._head_bytes
+        if len(data) <= room:
+            self._feed(data)
+            return
+        view = memoryview(data)
+        while view and not self._refused:
+            room = MAX_HEAD_BYTES - self._head_bytes
+            self._feed(view[:room])
+            view = view[room:]
+
+    def _feed(self, data: bytes | memoryview) -> None:
+        if self._refused:
+            return
+        receiving, messages = self._receiving, self._messages
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade:
+            # We speak nothing else. The request is answered as it is, and what follows it is not HTTP any more.
+            self.cycle.keep_alive = False
+            self._refused = True
+            self._close_by_s = math.inf
+            return
+        except httptools.HttpParserError as error:
+            ours = error.__context__
+            self._refuse(ours if isinstance(ours, ArgosyError) else _malformed(error))
+            return
+        if self._receiving:
+            if self._chunked:
+                self._framing += len(data) if receiving and messages == self._messages else 0
+                if self._framing > MAX_HEAD_BYTES:
+                    self._refuse(
+                        HeadersTooLarge(
+                            "The chunked body consists mostly of chunk headers, extensions or trailers. Send larger "
+                            "chunks without extensions, or a Content-Length."
+                        )
+                    )
+        elif messages == self._messages:
+            self._head_bytes += len(data)
+            if self._head_bytes >= MAX_HEAD_BYTES:
+                self._refuse(
+                    HeadersTooLarge(
+                        f"The request line and headers are over the limit of {MAX_HEAD_BYTES} bytes. Send shorter ones."
+                    )
+                )
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self._began = True
+        self._since_s = self.loop.time()
+
+    def on_headers_complete(self) -> None:
+        headers = self.headers
+        names = {name for name, _ in headers}
+        error = fault(self.url, headers, names, self.parser)
+        if error is None and self.in_reserve and self.url.partition(b"?")[0] not in PROBES:
+            error = Unavailable(
+                "The service has as many connections as it can hold. Try again after the time in Retry-After, and "
+                "close connections that are not used.",
+                retry_after_s=1.0,
+            )
+        if error is None and len(self.pipeline) >= MAX_PIPELINED:
+            error = InvalidRequest(
+                f"More than {MAX_PIPELINED} requests wait on this connection. Read the answers first."
+            )
+        if error is not None:
+            raise error
+        super().on_headers_complete()
+        self._receiving = True
+        self._since_s = self.loop.time()
+        self._head_bytes = self._framing = self._window_bytes = 0
+        self._chunked = b"transfer-encoding" in names
+        # The request keeps the list that was checked; trailers go into another one, which nobody reads.
+        self.headers = []
+        if self.in_reserve:
+            self.cycle.keep_alive = False
+
+    def on_body(self, body: bytes) -> None:
+        size = len(body)
+        self._window_bytes += size
+        self._framing -= (1 + FRAMING_PER_BYTE) * size
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        self._receiving = self._began = False
+        self._head_bytes = 0
+        self._messages += 1
+        if self.cycle.response_complete:
+            self._since_s, self._close_by_s = self.loop.time(), math.inf
+        super().on_message_complete()
+
+    def on_response_complete(self) -> None:
+        """As uvicorn's, without its timer for idle connections: the sweep closes those."""
+        self.server_state.total_requests += 1
+        if self.transport.is_closing():
+            return
+        now_s = self.loop.time()
+        if self._receiving and self.cycle.response_complete:
+            self._close_by_s = now_s + self._patience.body_window_s
+            if self.expect_100_continue:
+                # The caller may leave the body out now, and the next request would be taken for it.
+                self._hang_up()
+                return
+        elif not self._began:
+            self._since_s = now_s
+        self.flow.resume_reading()
+        if self.pipeline:
+            cycle, app = self.pipeline.pop()
+            self._start_asgi_task(cycle, app)
+        elif self._last_words is not None:
+            self._say(self._last_words)
+
+    def _refuse(self, error: ArgosyError) -> None:
+        """Answer with the error and close, once the requests before it on this connection are answered."""
+        self._refused = True
+        cycle = self.cycle
+        self.guard.refused(error.code)
+        if cycle is None or (cycle.response_complete and not self._receiving):
+            self._say(error)
+        elif cycle.response_complete:  # the caller has its answer, and breaks off what it still sends
+            self._hang_up()
+        elif not self._receiving:
+            self._last_words = error
+        else:
+            cycle.disconnected = True
+            cycle.message_event.set()
+            if self.pipeline:  # the newest of them is the one that is refused
+                self.pipeline.popleft()
+                self._last_words = error
+            elif cycle.response_started:
+                self.transport.close()
+            else:
+                self._say(error)
+
+    def _say(self, error: ArgosyError) -> None:
+        sent = self.scope["headers"] if self._began else ()
+        request_id = request_id_of({name.decode("latin-1"): value.decode("latin-1") for name, value in sent})
+        body = msgspec.json.encode(ErrorResponse(error.body(request_id)))
+        head = [STATUS_LINE[error.status]]
+        head += [b"%s: %s\r\n" % pair for pair in self.server_state.default_headers]
+        if error.retry_after_s is not None:
+            head.append(b"retry-after: %d\r\n" % math.ceil(error.retry_after_s))
+        head.append(
+            b"content-type: %s\r\ncontent-length: %d\r\nx-request-id: %s\r\nconnection: close\r\n\r\n"
+            % (JSON.encode(), len(body), request_id.encode())
+        )
+        self.transport.write(b"".join([*head, body]))
+        self._hang_up()
+
+    def _hang_up(self) -> None:
+        """End our side only: closing while the caller still sends would make the kernel throw the answer away."""
+        self._refused = True
+        self.transport.write_eof()
+        self.flow.resume_reading()
+        self._close_by_s = self.loop.time() + self._patience.linger_s
+
+    def sweep(self, now_s: float) -> None:
+        """Close what keeps the server waiting for too long."""
+        transport, patience = self.transport, self._patience
+        unsent = transport.get_write_buffer_size()
+        if self._is_unread(now_s, unsent):
+            transport.abort()
+        elif transport.is_closing():
+            self._close_by_s = min(self._close_by_s, now_s + patience.linger_s)
+            if not unsent and now_s >= self._close_by_s:
+                transport.abort()
+        elif now_s >= self._close_by_s:
+            transport.abort()
+        elif self._refused:
+            pass
+        elif self.flow.read_paused and (self._receiving or self._began):
+            # The pause is ours: it does not count against the caller.
+            self._since_s, self._window_bytes = now_s, 0
+        elif self._receiving:
+            self._check_body(now_s)
+        elif self._began:
+            if now_s - self._since_s >= (patience.reserve_s if self.in_reserve else patience.head_s):
+                self._refuse(RequestTimeout(f"The request's headers were not whole after {patience.head_s:g} s."))
+        elif not self._messages:
+            if now_s - self._since_s >= (patience.reserve_s if self.in_reserve else patience.head_s):
+                transport.close()
+        elif unsent:
+            self._since_s = now_s
+        elif self.cycle.response_complete and now_s - self._since_s >= patience.keep_alive_s:
+            transport.close()
+
+    def _check_body(self, now_s: float) -> None:
+        patience = self._patience
+        within_s = now_s - self._since_s
+        if self.cycle.response_started:
+            if self._window_bytes:
+                self._window_bytes, self._since_s = 0, now_s
+            elif within_s >= patience.stream_idle_s:
+                self._refuse(RequestTimeout("The rest of the body did not come."))
+            return
+        if within_s < patience.body_window_s:
+            return
+        if self._window_bytes < patience.body_bytes_per_s * within_s:
+            self._refuse(
+                RequestTimeout(
+                    f"The body came slower than {patience.body_bytes_per_s:.0f} bytes a second. Send it faster, or in "
+                    "several requests."
+                )
+            )
+        self._window_bytes, self._since_s = 0, now_s
+
+    def _is_unread(self, now_s: float, unsent: int) -> bool:
+        """Whether the caller has taken too little of its answer for too long.
+
+        An answer that goes on while its caller reads keeps some bytes unsent, and is not stuck.
+        """
+        goes_on = self.cycle is not None and not self.cycle.response_complete and not self.flow.write_paused
+        if not unsent or goes_on:
+            self._stuck = None
+        elif self._stuck is None:
+            self._stuck = now_s, unsent
+        elif now_s - self._stuck[0] >= self._patience.unread_s:
+            since_s, before = self._stuck
+            self._stuck = now_s, unsent
+            return before - unsent < self._patience.body_bytes_per_s * (now_s - since_s)
+        return False
+
+    def resume_writing(self) -> None:
+        self._stuck = None
+        super().resume_writing()
+
+
+def _malformed(error: httptools.HttpParserError) -> ArgosyError:
+    """What the parser says of the syntax is safe to show: its reasons are constants."""
+    reason = "" if isinstance(error, httptools.HttpParserCallbackError) else str(error).strip()
+    return InvalidRequest(f"The request is not valid HTTP/1.1{f': {reason}' if reason else ''}. Correct the client.")

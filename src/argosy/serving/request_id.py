@@ -1,0 +1,17 @@
+"""The id of a request: it stands in logs, on the answer and in every error."""
+
+from __future__ import annotations
+
+import re
+import uuid
+from collections.abc import Mapping
+
+from argosy.contracts.request import REQUEST_ID_HEADER
+
+SAFE_REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
+
+
+def request_id_of(headers: Mapping[str, str]) -> str:
+    """Return the caller's own id where it is fit for logs, else a new one."""
+    given = headers.get(REQUEST_ID_HEADER, "")
+    return given if SAFE_REQUEST_ID.fullmatch(given) else uuid.uuid4().hex

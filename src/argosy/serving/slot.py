@@ -1,0 +1,90 @@
+"""The place of one request among those in work. A request that waits for its caller gives it up meanwhile."""
+
+from __future__ import annotations
+
+from argosy.contracts.errors import Overloaded
+from argosy.contracts.request import Clock, RequestContext
+from argosy.serving.admission import Admission, Asked
+from argosy.serving.load import LoadTracker
+from argosy.serving.waiting import Waiters
+
+
+class Slot:
+    """One for each counted request, from its head to the end of its answer."""
+
+    __slots__ = (
+        "_admission", "_asked", "_away", "_away_since_s", "_clock", "_ended", "_load", "_started_s", "_waited_s",
+        "_waiters", "is_waiter", "wait_refused",
+    )  # fmt: skip
+
+    def __init__(self, load: LoadTracker, admission: Admission, waiters: Waiters, clock: Clock) -> None:
+        self._load = load
+        self._admission = admission
+        self._waiters = waiters
+        self._clock = clock
+        self._asked: Asked | None = None
+        self._away = 0
+        self._away_since_s = self._waited_s = 0.0
+        self._ended = False
+        self.is_waiter = False
+        self.wait_refused = False
+        """Whether there was no room among the waiters; more replicas for work would not cure that."""
+        self._started_s = load.begin()
+
+    @property
+    def is_held(self) -> bool:
+        """Whether the request is one of those in flight."""
+        return not (self._away or self.is_waiter)
+
+    def admit(self, path: str, context: RequestContext) -> None:
+        """Raises: Overloaded; DeadlineExceeded."""
+        self._asked = self._admission.admit(path, context, self._load.in_flight - 1, self._load.latency_ms)
+
+    def step_out(self) -> None:
+        """Give the place up while the caller sends. Pair it with `step_in`; several tasks may wait at once."""
+        self._away += 1
+        if self._away == 1 and not self.is_waiter and not self._ended:
+            self._load.in_flight -= 1
+            self._away_since_s = self._clock()
+
+    def step_in(self) -> None:
+        self._away -= 1
+        if not self._away and not self.is_waiter and not self._ended:
+            self._load.in_flight += 1
+            self._waited_s += self._clock() - self._away_since_s
+
+    def require_room(self) -> None:
+        """Look again once the body is there: others may have taken the place meanwhile. Raises: Overloaded."""
+        if not self.is_waiter:
+            self._admission.require_room(self._load.in_flight - 1, self._load.latency_ms)
+
+    def wait(self) -> None:
+        """From now on the request waits for a change and is no work. Raises: Overloaded, too many wait already."""
+        if self.is_waiter:
+            return
+        try:
+            self._waiters.enter()
+        except Overloaded:
+            self.wait_refused = True
+            raise
+        if not self._away:
+            self._load.in_flight -= 1
+        self.is_waiter = True
+
+    def end(self, status: int, begun_s: float) -> float:
+        """Return the seconds since the request arrived. `begun_s` is when its answer began."""
+        load = self._load
+        if self.is_waiter:
+            self._ended = True
+            self._waiters.leave()
+            load.count(status, self._clock())
+            return self._clock() - self._started_s
+        if self._away and not self._ended:
+            load.in_flight += 1
+            self._waited_s += self._clock() - self._away_since_s
+        self._ended = True
+        worked_from_s = self._started_s + self._waited_s
+        elapsed_s = load.end(worked_from_s, status)
+        if self._asked is not None:
+            self._admission.answered(self._asked, status, max(0.0, begun_s - worked_from_s), load.in_flight + 1)
+        return elapsed_s + self._waited_s

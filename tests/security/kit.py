@@ -1,0 +1,188 @@
+"""Documents and store in one process on one folder: catalog, pipeline and engine are real, the rest is played."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from argosy.contracts.documents import DocumentStatus
+from argosy.contracts.embedding import EmbedResponse, ModelInfo, TextKind
+from argosy.contracts.request import RequestContext
+from argosy.contracts.store import (
+    Chunk,
+    EnsureCollection,
+    ForgetRequest,
+    Metadata,
+    PublishRequest,
+    StoreSearchRequest,
+    UpsertRequest,
+)
+from argosy.services.documents.blobs import BlobStore
+from argosy.services.documents.catalog import Catalog
+from argosy.services.documents.chunking import ChunkLimits
+from argosy.services.documents.clearing import Clearing
+from argosy.services.documents.database import Database
+from argosy.services.documents.intake import QueueLimits, Upload, document_id
+from argosy.services.documents.interventions import Interventions
+from argosy.services.documents.job_rules import JobRules
+from argosy.services.documents.jobs import Jobs
+from argosy.services.documents.parsed import ParsedDocument, markdown_title
+from argosy.services.documents.pipeline import Pipeline, PipelineSettings
+from argosy.services.store.engine import StoreEngine
+from tests.unit.documents.test_chunking import Pieces
+
+DIMENSIONS = 384
+
+
+@contextlib.contextmanager
+def quick_folder() -> Iterator[Path]:
+    """A folder in memory where there is one: these tests ask what files hold, not whether it reaches the disk."""
+    memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
+    with tempfile.TemporaryDirectory(prefix="argosy-", dir=memory) as folder:
+        yield Path(folder)
+
+
+class EngineStore:
+    """The store's engine without the HTTP around it."""
+
+    def __init__(self, engine: StoreEngine) -> None:
+        self.engine = engine
+
+    async def ensure(self, request: EnsureCollection, context: RequestContext) -> None:
+        self.engine.ensure(request)
+
+    async def drop(self, request: EnsureCollection, context: RequestContext) -> None:
+        self.engine.delete_collection(request.collection, request.generation)
+
+    async def upsert(self, request: UpsertRequest, context: RequestContext) -> None:
+        self.engine.upsert(request)
+
+    async def publish(self, request: PublishRequest, context: RequestContext) -> None:
+        self.engine.publish(request)
+
+    async def forget(self, request: ForgetRequest, context: RequestContext) -> None:
+        self.engine.forget(request)
+
+
+class Played:
+    """Parser and embedding service."""
+
+    async def parse(self, data: bytes, name: str, timeout_s: float, content_type: str | None = None) -> ParsedDocument:
+        text = data.decode() + "\n"  # another content than the original
+        return ParsedDocument(text, content_type or "", markdown_title(text))
+
+    async def embed(self, texts: list[str], kind: TextKind, context: RequestContext) -> EmbedResponse:
+        rows = np.random.default_rng(len(texts)).standard_normal((len(texts), DIMENSIONS)).astype("<f4")
+        return EmbedResponse("m", DIMENSIONS, rows.tobytes(), [1] * len(texts), [False] * len(texts))
+
+    async def model(self, context: RequestContext) -> ModelInfo:
+        return ModelInfo("m", "1", DIMENSIONS, 256)
+
+
+class Site:
+    """Everything on one folder. `reopen` is a restart of all processes."""
+
+    def __init__(self, folder: Path, chunk_tokens: int = 200) -> None:
+        self.folder = folder
+        self.chunk_tokens = chunk_tokens
+        self.now_s = 1_700_000_000.0
+        self.played = Played()
+        self._open()
+
+    def _open(self) -> None:
+        self.database = Database.open(self.folder / "catalog.db", lambda: self.now_s)
+        self.catalog = Catalog(self.database, QueueLimits(), "settings")
+        self.interventions = Interventions(self.database, QueueLimits())
+        self.jobs = Jobs(self.database, JobRules(lease_s=30.0, backoff_s=1.0))
+        self.blobs = BlobStore(self.folder / "blobs", lambda: self.now_s)
+        self.engine = StoreEngine(self.folder, lambda: self.now_s)
+        self.engine.ensure(EnsureCollection("default"))
+        self.store = EngineStore(self.engine)
+        self.clearing = Clearing(self.database, self.blobs, self.store, lambda: self.now_s)
+        settings = PipelineSettings(ChunkLimits(self.chunk_tokens))
+        self.pipeline = Pipeline(
+            self.jobs, self.blobs, self.played, Pieces(), self.played, self.store, settings, lambda: self.now_s
+        )
+
+    def close(self) -> None:
+        self.engine.close()
+        self.database.close()
+
+    def reopen(self) -> None:
+        self.close()
+        self._open()
+
+    def upload(
+        self, source: str, text: str, collection: str = "default", title: str | None = None, **metadata: object
+    ) -> str:
+        """Accepts a document. Returns: its id."""
+        described: Metadata = {key: str(value) for key, value in metadata.items()}
+        key = self.blobs.put(text.encode())
+        sent = Upload(source, source, "text/markdown", len(text), key, title, described)
+        self.catalog.accept(collection, [sent])
+        return document_id(collection, source)
+
+    async def work(self) -> int:
+        """Carries out every job that is due. Returns: how many."""
+        done = 0
+        while (job := self.jobs.claim("w")) is not None:
+            await self.pipeline.run(job)
+            done += 1
+        return done
+
+    async def settle(self) -> None:
+        """What a minute brings: jobs, clearing, the store's sweeps and rewritings."""
+        for _ in range(6):
+            self.now_s += 10.0
+            await self.work()
+            await self.clearing.once()
+            while self.engine.sweep(200) or self.engine.rewrite(64):
+                await asyncio.sleep(0)
+
+    async def index(self, source: str, text: str, collection: str = "default", **more: object) -> str:
+        key = self.upload(source, text, collection, **more)  # type: ignore[arg-type]
+        await self.work()
+        assert self.catalog.document(key).status is DocumentStatus.INDEXED
+        return key
+
+    def found(self, text: str, collection: str = "default", limit: int = 50) -> list[Chunk]:
+        answer = self.engine.search(StoreSearchRequest(collection, limit, text=text))
+        return [answer.chunk(ranked.chunk_id) for ranked in answer.lexical]
+
+    def holding(self, word: str) -> list[str]:
+        """Files in which the word stands, in any case."""
+        self.engine.flush()
+        return [
+            str(path.relative_to(self.folder))
+            for path in self.files()
+            if path.stat().st_size and _contains(path, word.encode())
+        ]
+
+    def files(self) -> list[Path]:
+        return [Path(parent, name) for parent, _, names in os.walk(self.folder) for name in names]
+
+    def stored_bytes(self) -> int:
+        """Bytes that the files take on the disk; most of a shard's files are holes."""
+        self.engine.flush()
+        return sum(path.stat().st_blocks * 512 for path in self.files())
+
+
+def _contains(path: Path, word: bytes) -> bool:
+    return any(word in data or word.lower() in data for data in _written(path))
+
+
+def _written(path: Path) -> Iterator[bytes]:
+    """The parts of a file that are no holes: those of a shard are larger than all of its content."""
+    with path.open("rb") as file:
+        end = 0
+        with contextlib.suppress(OSError):  # raised behind the last part
+            while True:
+                begin = os.lseek(file.fileno(), end, os.SEEK_DATA)
+                end = os.lseek(file.fileno(), begin, os.SEEK_HOLE)
+                yield os.pread(file.fileno(), end - begin, begin)
