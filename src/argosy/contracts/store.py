@@ -8,7 +8,7 @@ Metadata = dict[str, str | int | float | bool | None]
 
 
 class Chunk(msgspec.Struct, omit_defaults=True):
-    """One passage of one version of one document.
+    """Passage of one version of one document.
 
     `start` and `end` are character offsets into the document's stored parsed text; `text` equals that slice. The
     passage begins on `page` and ends on `last_page`; both count from 1 and are None when the format has no pages.
@@ -63,7 +63,7 @@ class UpsertRequest(msgspec.Struct):
     generation: int = 0
     """Generation of the collection. Chunks for any but the present one are refused, as for an unknown collection."""
     fields: DocumentFields | None = None
-    """When given, the chunks leave these fields empty, and `PublishRequest.fields` must carry them too."""
+    """Fields shared by all chunks, which then leave them empty. `PublishRequest.fields` must carry them too."""
 
 
 class PublishRequest(msgspec.Struct):

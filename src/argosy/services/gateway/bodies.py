@@ -105,7 +105,10 @@ class TextPart(Body):
 
 
 class ChatMessage(Body):
-    """One turn. `content` may be null in an assistant's turn. OpenAI's clients send the fields after `name` back."""
+    """Turn of a chat.
+
+    `content` may be null in an assistant's turn. OpenAI's clients send the fields after `name` back.
+    """
 
     role: Literal["system", "developer", "user", "assistant"]
     content: str | Annotated[list[TextPart], Field(fail_fast=True, max_length=MAX_PARTS)] | None = None

@@ -26,7 +26,7 @@ class CallerStream:
         while more:
             message = await self._receive()
             if message["type"] == "http.disconnect":
-                raise CallerGone("The caller has gone.")
+                raise CallerGone("The caller hung up.")
             more = message.get("more_body", False)
             if body := message.get("body", b""):
                 yield body

@@ -61,7 +61,7 @@ class _Line(msgspec.Struct, forbid_unknown_fields=True):
 
 @dataclass(frozen=True, slots=True)
 class _Item:
-    """One line: its text, or the error that makes the line unusable."""
+    """Line of the request: its text, or the error that makes the line unusable."""
 
     index: int
     text: str

@@ -15,7 +15,7 @@ from argosy.contracts.store import Metadata
 
 
 class SearchResult(msgspec.Struct):
-    """One ranked passage.
+    """Ranked passage.
 
     `score` is in [0, 1] and comparable within one response only; `start` and `end` count characters.
     """
@@ -146,7 +146,7 @@ class Embeddings(msgspec.Struct):
 
 
 class EmbeddingLine(msgspec.Struct, omit_defaults=True):
-    """One line of a streamed response: `embedding`, or `error` when the text has no vector."""
+    """Line of a streamed response: `embedding`, or `error` when the text has no vector."""
 
     index: int
     embedding: list[float] | bytes | msgspec.UnsetType = msgspec.UNSET

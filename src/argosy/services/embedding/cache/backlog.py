@@ -14,7 +14,7 @@ Item = tuple[bytes, CachedVector]
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """One transaction: rows to write, keys to delete, and keys whose last use is to be updated."""
+    """Transaction: rows to write, keys to delete, and keys whose last use is to be updated."""
 
     items: Sequence[Item] = ()
     deletions: Sequence[bytes] = ()

@@ -27,7 +27,7 @@ class Usage(msgspec.Struct):
 
 
 class Chunk(msgspec.Struct):
-    """One chunk. `done` marks the `[DONE]` line."""
+    """Chunk of the stream. `done` marks the `[DONE]` line."""
 
     choices: list[Choice] = []
     usage: Usage | None = None
