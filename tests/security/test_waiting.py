@@ -120,7 +120,7 @@ async def test_300_waiters_of_each_kind_leave_an_upload_its_202() -> None:
         streamed = (await stream.answer()).body
         assert streamed.startswith(b"event: batch\n")
         assert b"event: error\n" in streamed
-        assert b"follow it again" in streamed
+        assert b"Follow the batch again" in streamed
 
 
 async def test_uploads_that_trickle_hold_no_call_to_the_documents_service() -> None:

@@ -1,4 +1,4 @@
-"""Why a service's callers pick its replicas as they do."""
+"""Explanation of the balancing of one service, by each of its callers."""
 
 from __future__ import annotations
 
@@ -8,74 +8,74 @@ from argosy.contracts.fleet import Health
 
 
 class ReplicaExplanation(msgspec.Struct, frozen=True):
-    """One replica as one calling process sees it."""
+    """Replica as one calling process sees it."""
 
     id: str
     state: str
-    """`in`, `out`, `trial` (out, and tried with single requests), `suspect` (would be out, but too many are)."""
+    """`in`, `out` (ejected), `trial` (ejected, single requests), `suspect` (weighted down: too many are ejected)."""
     why: str
-    """Why it is not in, or gets less than its weight; empty for any other."""
+    """Reason why it is ejected or has less than its full weight; empty otherwise."""
     weight: float
-    """Its own over the heaviest's, times what slow start and suspicion leave of it; 0 when it is out."""
+    """Weight relative to the heaviest replica, times the share left by slow start and suspicion; 0 when ejected."""
     in_flight: int
     picked_share: float
-    """Of the picks of the last minute."""
+    """Share of the picks of the last minute."""
     ended: int
     failed: int
-    """Of those that ended: by the replica's fault."""
+    """Number of ended requests that failed through the replica's fault."""
     figures: dict[str, float]
-    """What the strategy's choice rests on, units in the names."""
+    """Figures that the strategy chooses by, with units in their names."""
     report_age_s: float | None = None
-    """Since its last load report; None when it never sent one."""
+    """Seconds since its last load report; None when it never sent one."""
 
 
 class BalanceExplanation(msgspec.Struct, frozen=True):
-    """One calling process's balancer of one service."""
+    """Balancer of one service in one calling process."""
 
     service: str
     strategy: str
     lacks: str
-    """Data that the strategy had to do without at its last pick."""
+    """Data that the strategy lacked at its last pick; empty when it had all."""
     panic: bool
-    """Too few good replicas: none is put out or weighted down."""
+    """Whether too few replicas are good, so that none is ejected or weighted down."""
     picks: int
-    """Of the last minute."""
+    """Number of picks in the last minute."""
     replicas: list[ReplicaExplanation]
 
 
 class CallerBalance(msgspec.Struct):
     caller: str
-    """The calling replica's id."""
+    """Id of the calling replica."""
     age_s: float
-    """How old its explanation is: since it was asked."""
+    """Age of the explanation in seconds, since the caller was asked."""
     balance: BalanceExplanation
 
 
 class SilentCaller(msgspec.Struct):
     caller: str
     reason: str
-    """Why it could not be asked."""
+    """Reason why the caller could not be asked."""
 
 
 class Offer(msgspec.Struct):
-    """What the controller tells callers of one replica."""
+    """Replica as the controller offers it to callers."""
 
     id: str
     offered: bool
-    """Whether it is in the endpoint set."""
+    """Whether the replica is in the endpoint set."""
     weight: float
-    """In that set; 0 for one that is not."""
+    """Weight in the endpoint set; 0 when the replica is not in it."""
     status: Health
     reason: str
-    """Why it is not offered, or not healthy."""
+    """Reason why the replica is not offered or not healthy."""
 
 
 class BalanceView(msgspec.Struct):
-    """The answer of `GET /v1/services/{name}/balance`."""
+    """Response of `GET /v1/services/{name}/balance`."""
 
     service: str
     strategy: str
     replicas: list[Offer]
     callers: list[CallerBalance]
-    """Processes that know the service, whether or not they called it lately."""
+    """Processes that know the service, whether or not they called it recently."""
     silent: list[SilentCaller]

@@ -1,5 +1,8 @@
-"""Bytes on the wire between services, MessagePack by default, JSON for people and tools; and between a process and its
-child, MessagePack in frames."""
+"""Encoding of messages.
+
+Services exchange MessagePack by default, and JSON with people and tools. A process and its child exchange MessagePack
+in frames.
+"""
 
 from __future__ import annotations
 
@@ -17,18 +20,18 @@ MSGPACK = "application/msgpack"
 JSON = "application/json"
 NDJSON = "application/x-ndjson"
 LENGTH_BYTES = 4
-"""Of a frame's length, big-endian."""
+"""Number of bytes of a frame's length, which is big-endian."""
 
 T = TypeVar("T")
 
 
 def encode(message: object, content_type: str = MSGPACK) -> bytes:
-    """`message` (a Struct or plain values) as `content_type`. Bytes fields are raw in MessagePack, base64 in JSON."""
+    """Encode a Struct or plain values as `content_type`. Bytes fields are raw in MessagePack and base64 in JSON."""
     return msgspec.json.encode(message) if content_type == JSON else msgspec.msgpack.encode(message)
 
 
 def frame(message: msgspec.Struct) -> bytes:
-    """A message as a process and its child send it through a pipe: its length, then MessagePack."""
+    """Return a message as a process and its child send it through a pipe: its length, then MessagePack."""
     body = msgspec.msgpack.encode(message)
     return len(body).to_bytes(LENGTH_BYTES, "big") + body
 
@@ -36,7 +39,7 @@ def frame(message: msgspec.Struct) -> bytes:
 def decode(body: bytes, into: type[T], content_type: str = MSGPACK) -> T:
     """Return the message in `body`. Decoding stops at the first field that does not fit.
 
-    Raises: InvalidRequest naming that field.
+    Raises: InvalidRequest, naming that field, when the body is not a valid message of type `into`.
     """
     try:
         if content_type == JSON:
@@ -47,7 +50,7 @@ def decode(body: bytes, into: type[T], content_type: str = MSGPACK) -> T:
 
 
 def _said(error: Exception, into: type[object]) -> InvalidRequest:
-    """Turn the decoder's error into ours: the field, what is wrong, and the nearest known field for an unknown one."""
+    """Return the error for the caller: the field, the fault, and the nearest known field for an unknown one."""
     unknown = _UNKNOWN.match(str(error))
     if unknown is not None:
         name = printable(unknown[1])
@@ -58,7 +61,7 @@ def _said(error: Exception, into: type[object]) -> InvalidRequest:
         )
         return InvalidRequest(f'Unknown field "{name}". {remedy}', param=name)
     if not isinstance(error, msgspec.DecodeError):
-        return InvalidRequest("The body is not a message of ours. Correct it.")
+        return InvalidRequest("The body is not a valid message of this API. Correct it.")
     what, path = _PLACE.match(str(error)).groups("")  # type: ignore[union-attr]  # it matches any text
     param = path.lstrip(".") or None
     said = _TYPE.sub(lambda found: " or ".join(_WORDS.get(name, name) for name in found[1].split(" | ")), what)
@@ -66,7 +69,7 @@ def _said(error: Exception, into: type[object]) -> InvalidRequest:
 
 
 def _fields(into: type[object]) -> list[str]:
-    """The names of a message's fields and of those of the messages in it."""
+    """Return the names of the fields of a message and of the messages in it."""
     names: list[str] = []
     for info in msgspec.inspect.multi_type_info([into]):
         names.extend(_names(info))

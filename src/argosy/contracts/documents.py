@@ -1,4 +1,4 @@
-"""What is uploaded, and what became of it."""
+"""Uploads and the state of documents, batches, jobs and collections."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ MAX_METADATA_KEYS = 64
 MAX_METADATA_KEY_CHARS = 128
 MAX_METADATA_VALUE_CHARS = 4096
 MAX_METADATA_BYTES = 16 * 2**10
-"""Of all of one document's metadata, written as JSON."""
+"""Largest size of the metadata of one document, written as JSON."""
 MAX_TEXTS_BYTES = 32 * 2**20
-"""Of an upload in JSON. A longer text is sent as a file."""
+"""Largest size of an upload in JSON. A longer text must be sent as a file."""
 
 
 class DocumentStatus(enum.StrEnum):
@@ -44,7 +44,7 @@ class AcceptedDocument(msgspec.Struct):
 
 
 class Accepted(msgspec.Struct):
-    """The answer to an upload: everything in it is on disk."""
+    """Response to an upload: all of its documents are on disk."""
 
     batch_id: str
     documents: list[AcceptedDocument]
@@ -53,7 +53,7 @@ class Accepted(msgspec.Struct):
 
 
 def _documented(**schema: object) -> msgspec.Meta:
-    """A bound for the API's description; the documents service checks it with an error that names the remedy."""
+    """Return a bound for the description of the API. The documents service checks it and names the remedy."""
     return msgspec.Meta(extra_json_schema=schema)
 
 
@@ -68,20 +68,20 @@ class TextDocument(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class TextUpload(msgspec.Struct, forbid_unknown_fields=True):
-    """The JSON form of an upload."""
+    """Upload in JSON form."""
 
     documents: Annotated[list[TextDocument], _documented(minItems=1)]
     collection: CollectionName = "default"
     group: Annotated[str | None, _documented(pattern="^[A-Za-z0-9_-]{1,64}$")] = None
-    """Requests of one group take turns with other senders as one."""
+    """Group of the request: all requests of one group take turns with other senders as a single sender."""
 
 
 UNREADABLE_FILE = "unreadable_file"
-"""Code of a document that its sender could not read where it lies."""
+"""Error code of a document that its sender could not read from its place."""
 
 
 class RefusedDocument(msgspec.Struct, forbid_unknown_fields=True):
-    """A document that was not taken, and why."""
+    """Document that was not uploaded, and the reason."""
 
     name: Annotated[str, _documented(minLength=1)]
     source: Annotated[str, _documented(minLength=1, maxLength=MAX_SOURCE_CHARS)]
@@ -113,19 +113,22 @@ class DocumentView(msgspec.Struct):
     error: DocumentFault | None = None
     metadata: Metadata = {}
     left_out: list[str] = []
-    """Parts of the indexed version that could not be read, a sentence each; the rest is indexed."""
+    """Parts of the indexed version that could not be read, one sentence each; all other parts are indexed."""
 
 
 class DocumentPage(msgspec.Struct):
-    """`next` is what to send as `after` for the following page; None on the last one."""
+    """Page of documents. `next` is the value of `after` for the next page; None on the last page."""
 
     documents: list[DocumentView]
     next: str | None = None
 
 
 class BatchView(msgspec.Struct):
-    """`total` is fixed at acceptance; `progress` never falls. `queue_position` counts the documents of others that
-    were accepted before it while nothing of it has begun."""
+    """State of a batch. `total` is fixed at acceptance, and `progress` never falls.
+
+    `queue_position` counts the documents of other batches that were accepted earlier, while no document of this batch
+    has begun.
+    """
 
     id: str
     total: int
@@ -138,7 +141,10 @@ class BatchView(msgspec.Struct):
 
 
 class JobView(msgspec.Struct):
-    """`kind` is index or forget; `state` is queued, running, done, failed, dead or cancelled. Times are UTC seconds."""
+    """State of a job. `kind` is index or forget; `state` is queued, running, done, failed, dead or cancelled.
+
+    Times are UTC seconds.
+    """
 
     id: int
     kind: str
@@ -158,7 +164,7 @@ class JobView(msgspec.Struct):
 
 
 class JobPage(msgspec.Struct):
-    """Newest first. `next` is what to send as `after` for the following page; None on the last one."""
+    """Page of jobs, newest first. `next` is the value of `after` for the next page; None on the last page."""
 
     jobs: list[JobView]
     next: int | None = None
@@ -173,9 +179,9 @@ class StageTime(msgspec.Struct):
 
 
 class IngestionReport(msgspec.Struct):
-    """What became of documents within the last `window_s`, and how the queue is now.
+    """Results of ingestion within the last `window_s`, and the queue now.
 
-    Rates are per second of that window in which anything was in work (`busy_s`).
+    Rates are per second of the part of the window in which a document was being processed (`busy_s`).
     """
 
     window_s: float
@@ -201,20 +207,20 @@ class CollectionView(msgspec.Struct):
 
 
 class CollectionList(msgspec.Struct):
-    """By name."""
+    """All collections, sorted by name."""
 
     collections: list[CollectionView]
 
 
 class Forgotten(msgspec.Struct):
-    """The answer to a document's deletion."""
+    """Response to the deletion of a document."""
 
     id: str
     deleted: bool = True
 
 
 class Dropped(msgspec.Struct):
-    """The answer to a collection's deletion; `documents` is how many were in it."""
+    """Response to the deletion of a collection; `documents` is the number of documents that it had."""
 
     name: str
     documents: int
@@ -222,7 +228,7 @@ class Dropped(msgspec.Struct):
 
 
 class Cancelled(msgspec.Struct):
-    """The answer to a batch's cancellation; `cancelled` is how many of its documents it reached."""
+    """Response to the cancellation of a batch; `cancelled` is the number of its documents that were cancelled."""
 
     id: str
     cancelled: int

@@ -1,4 +1,4 @@
-"""Text to vectors."""
+"""Messages of the embedding service: texts in, vectors out."""
 
 from __future__ import annotations
 
@@ -7,20 +7,24 @@ import enum
 import msgspec
 
 MAX_TEXTS = 2048
-"""In one request."""
+"""Largest number of texts in one request."""
 MAX_TEXT_CHARS = 200_000
-"""Of one text. Tokenising it takes as long as a batch, and no query may wait longer than that."""
+"""Longest text. Tokenising it takes as long as a batch, and no query may wait longer than a batch."""
 
 
 class TextKind(enum.StrEnum):
-    """Some models want a prefix that differs for what is searched and what is searched for."""
+    """Use of a text in search. Some models need different prefixes for queries and for passages."""
 
     QUERY = "query"
     PASSAGE = "passage"
 
 
 class EmbedRequest(msgspec.Struct):
-    """With `partial`, a text that cannot be embedded stands in the answer's `failures`; without, it fails them all."""
+    """Texts to embed.
+
+    With `partial`, a text that cannot be embedded is listed in the `failures` of the response; without, it fails the
+    whole request.
+    """
 
     texts: list[str]
     kind: TextKind = TextKind.PASSAGE
@@ -28,7 +32,7 @@ class EmbedRequest(msgspec.Struct):
 
 
 class TextFailure(msgspec.Struct):
-    """Why the text at `index` of the request has no vector. `code` is that of an error in `contracts.errors`."""
+    """Reason why the text at `index` of the request has no vector. `code` is that of a class in `contracts.errors`."""
 
     index: int
     code: str
@@ -36,10 +40,11 @@ class TextFailure(msgspec.Struct):
 
 
 class EmbedResponse(msgspec.Struct):
-    """`vectors` is little-endian float32, row after row, in the order of the request's texts without those that failed.
+    """Vectors of the request's texts.
 
+    `vectors` is little-endian float32, row after row, in the order of the texts, without the texts that failed.
     `tokens` and `truncated` are in the order of all texts; a text that failed has 0 and false. `hits` counts the texts
-    that came from the cache.
+    whose vectors came from the cache.
     """
 
     model: str
@@ -52,7 +57,7 @@ class EmbedResponse(msgspec.Struct):
 
 
 class ModelInfo(msgspec.Struct):
-    """What a running embedding replica serves."""
+    """Model that a running embedding replica serves."""
 
     model: str
     revision: str

@@ -1,8 +1,8 @@
-"""Every error Argosy raises across a boundary: one root, and on each class its code, status and whether a retry helps.
+"""Errors that Argosy raises across a boundary. Each class has its code, its status and whether a retry helps.
 
-A service turns an `ArgosyError` into a response in one place (`argosy.serving`); a client turns the
-response back into the same class with `error_from_wire`. The message is for the caller: it names the
-field, the limit and the remedy, and never an internal path, a secret or another user's data.
+A service turns an `ArgosyError` into a response in one place (`argosy.serving`); a client turns the response back into
+the same class with `error_from_wire`. The message is for the caller: it names the field, the limit and the remedy, and
+never an internal path, a secret or another user's data.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import msgspec
 
 
 class ErrorBody(msgspec.Struct, omit_defaults=False):
-    """What stands under `"error"` in a response: OpenAI's shape plus `request_id` and `retryable`."""
+    """Content of `"error"` in a response: OpenAI's shape plus `request_id` and `retryable`."""
 
     message: str
     type: str
@@ -28,7 +28,7 @@ class ErrorResponse(msgspec.Struct):
 
 
 class ArgosyError(Exception):
-    """The root of all our errors."""
+    """Root class of all errors of Argosy."""
 
     code: ClassVar[str] = "internal_error"
     kind: ClassVar[str] = "server_error"
@@ -53,7 +53,7 @@ class ArgosyError(Exception):
 
 
 class InvalidRequest(ArgosyError):
-    """The request itself is wrong; sending it again will not help."""
+    """The request is wrong; sending it again does not help."""
 
     code = "invalid_request"
     kind = "invalid_request_error"
@@ -61,7 +61,7 @@ class InvalidRequest(ArgosyError):
 
 
 class ConfigError(ArgosyError):
-    """The fleet file, a variable or a flag is wrong: one sentence with the place, the key and the remedy."""
+    """The fleet file, a variable or a flag is wrong. The message names the place, the key and the remedy."""
 
     code = "invalid_configuration"
     kind = "invalid_request_error"
@@ -69,13 +69,13 @@ class ConfigError(ArgosyError):
 
 
 class StartError(ArgosyError):
-    """The fleet or a part of it cannot be started here; the message says why and what to do."""
+    """The fleet or a part of it cannot be started on this machine. The message says why and what to do."""
 
     code = "start_failed"
 
 
 class SupervisionLost(ArgosyError):
-    """The controller no longer watches the fleet and ends; requests are served without it until the next one starts."""
+    """The controller cannot supervise the fleet any more and exits. The data plane serves without it meanwhile."""
 
     code = "supervision_lost"
 
@@ -105,7 +105,7 @@ class MethodNotAllowed(ArgosyError):
 
 
 class ModelNotFound(NotFound):
-    """No such `model` in a request; the message names those there are."""
+    """The request names an unknown `model`. The message lists the known models."""
 
     code = "model_not_found"
 
@@ -119,7 +119,7 @@ class DocumentNotFound(NotFound):
 
 
 class Conflict(ArgosyError):
-    """The state of the thing does not allow this (a newer version is published, a name is taken)."""
+    """The current state does not allow the request (a newer version is published, a name is taken)."""
 
     code = "conflict"
     kind = "invalid_request_error"
@@ -127,7 +127,7 @@ class Conflict(ArgosyError):
 
 
 class RequestTimeout(ArgosyError):
-    """The caller sent its request too slowly; nothing was done for it."""
+    """The caller sent its request too slowly. No work was done for it."""
 
     code = "request_timeout"
     kind = "timeout_error"
@@ -156,7 +156,7 @@ class UnsupportedType(ArgosyError):
 
 
 class Misdirected(ArgosyError):
-    """The Host header names an address this process does not answer for."""
+    """The Host header names an address that this process does not serve."""
 
     code = "misdirected_request"
     kind = "invalid_request_error"
@@ -164,7 +164,7 @@ class Misdirected(ArgosyError):
 
 
 class Overloaded(ArgosyError):
-    """A bounded queue is full; nothing was accepted. `retry_after_s` says when to come back."""
+    """A bounded queue is full and nothing was accepted. `retry_after_s` is the time to wait before a retry."""
 
     code = "overloaded"
     kind = "rate_limit_error"
@@ -173,11 +173,11 @@ class Overloaded(ArgosyError):
 
 
 class Internal(ArgosyError):
-    """A bug or a broken part of ours. The message never carries what went wrong inside."""
+    """Bug or broken part of Argosy. The message never contains internal details."""
 
 
 class UpstreamFailed(ArgosyError):
-    """A service or provider that we call answered with something we cannot use."""
+    """A service or provider that Argosy calls sent an unusable answer."""
 
     code = "upstream_failed"
     status = 502
@@ -185,7 +185,7 @@ class UpstreamFailed(ArgosyError):
 
 
 class Unavailable(ArgosyError):
-    """A service that is needed cannot be reached now; the message names it."""
+    """A required service cannot be reached now. The message names the service."""
 
     code = "unavailable"
     status = 503
@@ -193,14 +193,14 @@ class Unavailable(ArgosyError):
 
 
 class ModelMissing(Unavailable):
-    """No usable model files: the message says where was looked and how to provide them."""
+    """There are no usable model files. The message says where they were searched and how to provide them."""
 
     code = "model_missing"
     retryable = False
 
 
 class DeadlineExceeded(ArgosyError):
-    """The time the caller gave has passed, or what is left cannot suffice."""
+    """The caller's deadline has passed, or the remaining time cannot suffice."""
 
     code = "deadline_exceeded"
     kind = "timeout_error"
@@ -209,7 +209,7 @@ class DeadlineExceeded(ArgosyError):
 
 
 class CallerGone(ArgosyError):
-    """The caller hung up before the answer was ready; nobody reads this."""
+    """The caller hung up before the answer was ready. No caller reads this error."""
 
     code = "caller_gone"
     kind = "invalid_request_error"
@@ -217,7 +217,7 @@ class CallerGone(ArgosyError):
 
 
 class StorageFull(ArgosyError):
-    """The disk refused a write; nothing was accepted."""
+    """The disk refused a write, and nothing was accepted."""
 
     code = "storage_full"
     status = 507
@@ -225,7 +225,7 @@ class StorageFull(ArgosyError):
 
 
 class DocumentError(ArgosyError):
-    """A document cannot be indexed, and the reason lies in the document. `code` is one of DOCUMENT_ERROR_CODES."""
+    """A document cannot be indexed for a reason in the document itself. `code` is one of DOCUMENT_ERROR_CODES."""
 
     code = "document_failed"
     kind = "invalid_request_error"
@@ -241,25 +241,25 @@ class EncryptedDocument(DocumentError):
 
 
 class UnreadableDocument(DocumentError):
-    """Damaged, or not what its name or type says."""
+    """The document is damaged, or its content is not what its name or type says."""
 
     code = "unreadable_document"
 
 
 class NoTextInDocument(DocumentError):
-    """Readable, but holds no text (a scan without OCR, images only)."""
+    """The document is readable but contains no text (a scan without OCR, images only)."""
 
     code = "no_text"
 
 
 class OcrMissing(DocumentError):
-    """Holds only pictures of text, and this machine has no text recognition (OCR)."""
+    """The document contains only pictures of text, and this machine has no text recognition (OCR)."""
 
     code = "ocr_missing"
 
 
 class OversizedDocument(DocumentError):
-    """Small as a file, but it unpacks to more than a document may: pages, archive members, bytes."""
+    """The file is small but unpacks to more pages, archive members or bytes than a document may have."""
 
     code = "oversized_document"
 
@@ -273,7 +273,7 @@ class ParserCrashed(DocumentError):
 
 
 SERVICE_FAILURES = (Unavailable, Overloaded, DeadlineExceeded, UpstreamFailed, Internal)
-"""What a caller that has a fallback answers with it. Every other error is about the request and passes on."""
+"""Errors after which a caller that has a fallback uses it. All other errors are about the request and are passed on."""
 
 
 def _subclasses(root: type[ArgosyError]) -> list[type[ArgosyError]]:
@@ -286,18 +286,20 @@ DOCUMENT_ERROR_CODES = tuple(sorted(cls.code for cls in _subclasses(DocumentErro
 
 
 def error_from_wire(status: int, body: bytes, service: str, retry_after_s: float | None = None) -> ArgosyError:
-    """The error that a service of ours answered with, as the class it was raised as.
+    """Return the error that a service answered with, as the class that the service raised.
 
-    A body that is not ours (a proxy's page, a truncated answer) becomes `UpstreamFailed`, or
-    `Overloaded` or `Unavailable` when the status says 429 or 503.
+    A body that no service of Argosy wrote (a proxy's page, a truncated answer) becomes `Overloaded` for status 429,
+    `Unavailable` for 503, and `UpstreamFailed` for any other status.
     """
     try:
         wire = msgspec.json.decode(body, type=ErrorResponse).error
     except (msgspec.DecodeError, msgspec.ValidationError, UnicodeDecodeError):
         if status == Overloaded.status:
-            return Overloaded(f"The {service} service has no room now.", retry_after_s=retry_after_s)
+            return Overloaded(f"The {service} service is overloaded. Try again later.", retry_after_s=retry_after_s)
         if status == Unavailable.status:
             return Unavailable(f"The {service} service is unavailable.", retry_after_s=retry_after_s)
-        return UpstreamFailed(f"The {service} service answered {status}.", retry_after_s=retry_after_s)
+        return UpstreamFailed(
+            f"The {service} service answered with status {status}. See its log.", retry_after_s=retry_after_s
+        )
     cls = BY_CODE.get(wire.code, UpstreamFailed)
     return cls(wire.message, param=wire.param, retry_after_s=retry_after_s)

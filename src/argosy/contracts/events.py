@@ -1,4 +1,4 @@
-"""What happened in the fleet: one entry for each transition."""
+"""Events of the fleet: one entry for each transition."""
 
 from __future__ import annotations
 
@@ -6,13 +6,15 @@ import msgspec
 
 
 class Event(msgspec.Struct, frozen=True):
-    """`kind` is what sort of thing changed (replica, service, fleet, controller, endpoints); `before` and `after` are
-    the states it changed between, and `why` the observation and the rule behind it.
+    """Transition of one subject.
+
+    `kind` is the kind of the subject (replica, service, fleet, controller, endpoints); `before` and `after` are its
+    states, and `why` is the observation and the rule that caused the transition.
     """
 
     seq: int
     at: float
-    """Wall time."""
+    """Wall time of the transition."""
     kind: str
     subject: str
     before: str
@@ -21,7 +23,7 @@ class Event(msgspec.Struct, frozen=True):
 
 
 class EventPage(msgspec.Struct):
-    """`next` is what to send as `since` to go on from here."""
+    """Page of events. `next` is the value of `since` for the next page."""
 
     events: list[Event]
     next: int

@@ -1,4 +1,4 @@
-"""Replicas, where they are and how they are: what the control plane and the data plane tell each other."""
+"""Messages about replicas between the control plane and the data plane: endpoints, load, health and starts."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ SERVICES = ("store", "embedding", "documents", "retrieval", "generation", "gatew
 
 Count = Annotated[int, Meta(ge=0, le=2**53)]
 Figure = Annotated[float, Meta(ge=0, le=1e15)]
-"""A measurement. What is negative or beyond all measure is refused where a message is read, and stands for no answer:
-decisions are made on these.
+"""Measurement on which decisions are made. A message with a negative or absurdly large figure is refused when it is
+read, and counts as no answer.
 """
 
 
@@ -25,20 +25,20 @@ class Health(enum.StrEnum):
 
 
 class Endpoint(msgspec.Struct, frozen=True):
-    """One replica that may be called. `url` has no trailing slash."""
+    """Replica that may be called. `url` has no trailing slash."""
 
     id: str
     url: str
     weight: float = 1.0
     proves: bool = False
-    """Whether it proves that it knows the fleet's token. A call to one that cannot may reach a stranger."""
+    """Whether the replica can prove that it knows the fleet's token. Without a proof, a call may reach a stranger."""
 
 
 class EndpointSet(msgspec.Struct):
-    """Who serves what, numbered.
+    """Numbered set of the endpoints of every service.
 
     `version` is `EPOCH.N`: the epoch grows with each controller start, N with each change. `emptied` names services
-    that have no endpoint on purpose; a follower keeps what it knew of any other service that is suddenly empty.
+    that have no endpoint on purpose; a follower keeps the last endpoints of any other service that is suddenly empty.
     """
 
     version: str
@@ -46,13 +46,16 @@ class EndpointSet(msgspec.Struct):
     emptied: list[str] = []
 
     def order(self) -> tuple[int, int]:
-        """Raises: ValueError, the version is not `EPOCH.N`."""
+        """Return epoch and number, by which versions are ordered.
+
+        Raises: ValueError when the version is not `EPOCH.N`.
+        """
         epoch, _, number = self.version.partition(".")
         return int(epoch), int(number)
 
 
 class Load(msgspec.Struct):
-    """A replica's load, as it reports it on every answer and in its status."""
+    """Load of a replica, as the replica reports it on every response and in its status."""
 
     in_flight: Count = 0
     queued: Count = 0
@@ -63,22 +66,22 @@ class Load(msgspec.Struct):
     cpu_utilization: Figure = 0.0
     mem_utilization: Figure = 0.0
     overloaded: Count = 0
-    """Requests that failed for want of capacity: 429, 504, and a 503 that is not about another service."""
+    """Requests that failed for lack of capacity: 429, 504, and a 503 that is not about another service."""
     named: dict[str, Figure] = {}
-    """What the service measures itself, by name."""
+    """Metrics that the service measures itself, by name."""
 
 
 class Calls(msgspec.Struct, array_like=True):
-    """What a caller saw of one replica, since it knows it: calls that ended, and those that failed by its fault."""
+    """Counts of one caller for one replica: ended calls, and calls that failed through the replica's fault."""
 
     ended: Count = 0
     failed: Count = 0
     out: str = ""
-    """Why the caller sends it nothing now; empty where it does."""
+    """Reason why the caller sends the replica no calls now; empty when it does."""
 
 
 class ReplicaStatus(msgspec.Struct):
-    """The answer of `GET /internal/status`. `reason` is empty where there is nothing to say."""
+    """Response of `GET /internal/status`. `reason` is empty when there is nothing to report."""
 
     service: str
     replica: str
@@ -93,7 +96,7 @@ class ReplicaStatus(msgspec.Struct):
     load: Load
     details: dict[str, str | int | float | bool | None] = {}
     calls: dict[str, Calls] = {}
-    """By id of the replica called."""
+    """Counts by id of the replica called."""
 
 
 class ReplicaView(msgspec.Struct):
@@ -128,7 +131,7 @@ class ControllerView(msgspec.Struct):
     started_at: float
     version: str
     status: Health = Health.HEALTHY
-    """DEGRADED while one of its loops fails, UNHEALTHY when supervision has ended."""
+    """Health: DEGRADED while a loop of the controller fails, UNHEALTHY when supervision has ended."""
     reason: str = ""
 
 
@@ -142,7 +145,7 @@ class StartOutcome(enum.StrEnum):
     STARTED = "started"
     FAILED = "failed"
     WAITING = "waiting"
-    """Not tried, because something it requires did not start."""
+    """The start was not tried, because a required service did not start."""
     PENDING = "pending"
 
 
@@ -155,15 +158,15 @@ class ServiceStart(msgspec.Struct):
 
 
 class StartReport(msgspec.Struct):
-    """How a start went, service by service in start order."""
+    """Result of a start, service by service in start order."""
 
     finished: bool
     services: list[ServiceStart]
     seconds: float = 0.0
     balancing: dict[str, str] = {}
-    """Service → the strategy its callers pick a replica by."""
+    """Balancing strategy of the callers of each service, by service."""
     monitoring_interval_s: float | None = None
-    """Time between two probes of a replica; None while nothing is probed."""
+    """Time between two probes of a replica; None while no replica is probed."""
 
     def count(self, outcome: StartOutcome) -> int:
         return sum(entry.outcome is outcome for entry in self.services)

@@ -1,4 +1,4 @@
-"""What the controller expects of each service, and how well it expected so far: the answer of `GET /v1/forecast`."""
+"""Forecasts of each service's load and their accuracy so far: the response of `GET /v1/forecast`."""
 
 from __future__ import annotations
 
@@ -6,54 +6,57 @@ import msgspec
 
 
 class HorizonView(msgspec.Struct):
-    """Requests a second, so far ahead. Errors are means of late: half the absolute error (pinball loss)."""
+    """Forecast of requests per second at one horizon.
+
+    Errors are means over recent forecasts of half the absolute error (pinball loss at the median).
+    """
 
     horizon_s: int
     expected: float
     low: float | None
     high: float | None
-    """The band that 95 % are to lie in; None until enough errors are known."""
+    """Upper end of the band from `low` that should contain 95 % of the values; None until enough errors are known."""
     coverage: float | None
     error: float | None
     naive_error: float | None
-    """Of the last value."""
+    """Error of the naive forecast, which is the last value."""
     used: bool
-    """Whether its error is below that of the naive forecast; one that is not is not used."""
+    """Whether the forecast is used: only while its error is below that of the naive forecast."""
     weights: dict[str, float]
 
 
 class PeakView(msgspec.Struct):
-    """The highest load of the coming window, which scaling uses. Errors are pinball losses, in replicas' worth."""
+    """Forecast of the highest load of the coming window, which scaling uses. Errors are pinball losses in replicas."""
 
     replicas: float
     horizon_s: int
     period_s: int
     error: float
     naive_error: float
-    """Of the highest load of the last windows: of one, two or four, whichever loses least."""
+    """Error of the naive forecast: the highest load of the last one, two or four windows, whichever loses least."""
     coverage: float
     used: bool
 
 
 class CapacityView(msgspec.Struct):
     state: str
-    """`learnt`, or why it is not."""
+    """`learnt`, or the reason why the capacity is not known."""
     samples: int
     service_time_s: float | None = None
     service_time_interval_s: tuple[float, float] | None = None
     slots: float | None = None
     slots_interval: tuple[float, float | None] | None = None
-    """Without an upper end where so little queued that any larger number explains it as well."""
+    """Interval of `slots`. It has no upper end when so little queued that any larger number fits as well."""
     variability: float | None = None
     sigma: float | None = None
     kappa: float | None = None
     r2: float | None = None
     residual: float | None = None
-    """Root mean square, in requests in flight."""
+    """Root mean square of the residuals, in requests in flight."""
 
 
 class AnomalyView(msgspec.Struct):
-    """Points outside median ± 2 MAD of a day, several in a row."""
+    """Anomaly: several consecutive points outside median ± 2 MAD of a day."""
 
     series: str
     value: float
@@ -66,13 +69,13 @@ class SaturationView(msgspec.Struct):
     now: float
     limit: float
     seconds: float | None
-    """None where it does not grow, or is more than a year off."""
+    """Seconds until the limit is reached; None when the value does not grow or the limit is over a year away."""
 
 
 class ForecastView(msgspec.Struct):
     service: str
     state: str
-    """What the forecast of the window's peak still waits for; empty where it is there."""
+    """Condition that the forecast of the window's peak still waits for; empty when there is a forecast."""
     recorded_s: int
     season_s: int | None
     horizons: list[HorizonView]

@@ -1,4 +1,4 @@
-"""Passages and a question to a cited answer, streamed."""
+"""Messages of the generation service: a question and passages in, a streamed answer with citations out."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class ChatTurn(msgspec.Struct):
 
 
 class GenerateRequest(msgspec.Struct):
-    """`passages` best first."""
+    """Question to answer from `passages`, which are ordered best first."""
 
     question: str
     passages: list[Passage]
@@ -27,10 +27,10 @@ class GenerateRequest(msgspec.Struct):
 
 
 class Citation(msgspec.Struct):
-    """Where a statement comes from.
+    """Source of a statement in the answer.
 
-    `index` is the number that stands in the answer as `[index]`; `quote` is the slice [start, end) of
-    the document's parsed text. `page` and `last_page` are those of the whole passage.
+    `index` is the number of the marker `[index]` in the answer; `quote` is the slice [start, end) of the document's
+    parsed text, in characters. `page` and `last_page` are the pages of the whole passage.
     """
 
     index: int
@@ -53,7 +53,7 @@ class AnswerDelta(msgspec.Struct, tag="delta"):
 
 
 class AnswerDone(msgspec.Struct, tag="done"):
-    """The last event of a complete answer. An answer without it was cut off."""
+    """Last event of a complete answer. An answer without this event was cut off."""
 
     citations: list[Citation]
     finish_reason: str = "stop"
@@ -64,7 +64,7 @@ class AnswerDone(msgspec.Struct, tag="done"):
 
 
 class AnswerFailed(msgspec.Struct, tag="failed"):
-    """The stream broke after it began: what came before is not the whole answer."""
+    """Last event of an answer that failed after it began: the deltas before it are incomplete."""
 
     code: str
     message: str
@@ -74,13 +74,15 @@ AnswerEvent = AnswerDelta | AnswerDone | AnswerFailed
 
 
 class AnswerBackend(Protocol):
-    """Turns passages into an answer."""
+    """Backend that turns passages into an answer."""
 
     def answer(self, request: GenerateRequest, context: RequestContext) -> AsyncGenerator[AnswerEvent, None]:
-        """Deltas, then exactly one AnswerDone or AnswerFailed. Closing it drops the work.
+        """Yield deltas, then exactly one AnswerDone or AnswerFailed. Closing the generator stops the work.
 
-        Raises: an ArgosyError before the first event when nothing was produced.
+        Raises: ArgosyError in place of the first event when no part of the answer was produced.
         """
         ...
 
-    async def close(self) -> None: ...
+    async def close(self) -> None:
+        """Release the connections of the backend."""
+        ...

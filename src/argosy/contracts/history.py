@@ -1,22 +1,25 @@
-"""What the controller recorded of a service: the answer of `GET /v1/services/{name}/history`."""
+"""Recorded measures of a service: the response of `GET /v1/services/{name}/history`."""
 
 from __future__ import annotations
 
 import msgspec
 
 Points = list[float | None]
-"""One for each step; None where nothing is known."""
+"""Value of each step; None when there is no record."""
 
 
 class HistoryPage(msgspec.Struct):
-    """Means over steps. Times in seconds, `cpu`, `memory`, `errors` and `overload` as shares, the rest a second or
-    counts; what is not recorded within the window is left out."""
+    """Means of each measure over steps.
+
+    Times are in seconds; `cpu`, `memory`, `errors` and `overload` are shares; others are rates per second or counts. A
+    measure without a record in the window is left out.
+    """
 
     service: str
     step_s: int
     begin: float
-    """Wall time at which the first point begins."""
+    """Wall time at which the first step begins."""
     series: dict[str, Points]
-    """Of the service as a whole, by measure."""
+    """Points of the whole service, by measure."""
     replicas: dict[str, dict[str, Points]]
-    """The same of each replica, by its id."""
+    """Points of each replica, by its id and the measure."""

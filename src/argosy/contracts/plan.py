@@ -1,4 +1,4 @@
-"""How many replicas a load takes: what `argosy plan` asks and is told, and what a calibration measured."""
+"""Messages of capacity planning: the request and response of `argosy plan`, and the results of a calibration."""
 
 from __future__ import annotations
 
@@ -11,33 +11,33 @@ Sentence = Annotated[str, msgspec.Meta(max_length=2048)]
 
 QUANTILES = (0.02, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99)
 ASKABLE = ("embedding", "retrieval", "generation")
-"""Of our services those that the gateway has a route to which can be loaded by itself."""
+"""Built-in services that have a gateway route of their own, so that each can be loaded separately."""
 GENERATOR = "load generator"
-"""Among the CPU times of a step: the process that asked, where it ran on the fleet's machine."""
+"""Key in the CPU times of a step for the process that sent the load, when it ran on the fleet's machine."""
 
 
 class LoadStep(msgspec.Struct, frozen=True):
-    """Requests of one rate through the gateway, sent when they were due whether or not others were answered."""
+    """Load of one rate through the gateway. Requests are sent when due, whether or not earlier ones were answered."""
 
     replicas: Count
     rate_rps: float
     seconds: float
     answered: Count
-    """Within those seconds, and well."""
+    """Number of requests answered successfully within `seconds`."""
     refused: Count
-    """For want of capacity: 429 and 503."""
+    """Number of requests refused for lack of capacity: 429 and 503."""
     failed: Count
-    """For any other reason."""
+    """Number of requests that failed for any other reason."""
     mean_ms: float
     latency_ms: Annotated[list[float], msgspec.Meta(max_length=len(QUANTILES))]
-    """At QUANTILES, counted from the time a request was due; empty where none was answered."""
+    """Latency at each of QUANTILES, from the time when a request was due; empty when none was answered."""
     p95_ms: tuple[float, float, float] | None
-    """Low, measured, high: 95 % by order statistics."""
+    """Low end, measured value and high end; the interval has 95 % confidence by order statistics."""
     saturated: bool
     cpu_s: Annotated[dict[str, float], msgspec.Meta(max_length=1000)] = {}
-    """Taken by the replicas of each service during the step."""
+    """CPU time that the replicas of each service took during the step."""
     idle_cores: float | None = None
-    """Of the machine, on average."""
+    """Mean number of idle cores of the machine."""
 
     @property
     def throughput_rps(self) -> float:
@@ -45,67 +45,67 @@ class LoadStep(msgspec.Struct, frozen=True):
 
 
 class Calibration(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A bounded load test of a service at one number of replicas: the body of `POST /v1/services/NAME/calibration`."""
+    """Bounded load test of a service at one number of replicas: the body of `POST /v1/services/NAME/calibration`."""
 
     asked: Sentence
-    """What was sent, as `METHOD /path`."""
+    """Request that was sent, as `METHOD /path`."""
     steps: list[LoadStep]
     stopped: Sentence
-    """Why it ended."""
+    """Reason why the test ended."""
     at: float = 0.0
-    """Wall time; the controller's when it took it."""
+    """Wall time at which the controller received the calibration."""
 
 
 class UsageView(msgspec.Struct):
-    """Counters of the machine and of the fleet on it, for whoever measures between two readings."""
+    """Counters of the machine and of the fleet on it, to be compared between two readings."""
 
     cores: float
     busy_s: float
-    """CPU time of all programs of the machine."""
+    """CPU time of all programs on the machine."""
     cpu_s: dict[str, float]
-    """Of each service's replicas."""
+    """CPU time of the replicas of each service."""
     pids: list[int]
-    """Of the replicas these are of; a reading of others cannot be compared."""
+    """Process ids of the replicas counted; readings with other ids cannot be compared."""
 
 
 class PlanRequest(msgspec.Struct, forbid_unknown_fields=True):
-    """The body of `POST /v1/plan`."""
+    """Body of `POST /v1/plan`."""
 
     rps: float
     p95_ms: float | None = None
-    """Without it twice what a request takes while nothing else runs."""
+    """Largest 95th percentile of the latency; by default, twice the latency of a request on an idle fleet."""
     service: Annotated[str, msgspec.Meta(max_length=128)] | None = None
 
 
 class PlanPoint(msgspec.Struct):
-    """What so many replicas would do."""
+    """Expected performance of one number of replicas."""
 
     replicas: int
     saturation_rps: float
     saturation_interval_rps: tuple[float, float | None]
-    """Without an upper end where the test ended before it was reached."""
+    """Interval of `saturation_rps`. It has no upper end when the test ended before saturation."""
     p95_ms: float | None
-    """At the rate asked for; None where that is more than they can answer."""
+    """Expected latency at the requested rate; None when the rate is above saturation."""
     p95_interval_ms: tuple[float, float | None] | None
     headroom: float
-    """Share of the saturation that is left at that rate; negative where it is too much."""
+    """Share of the saturation rate left at the requested rate; negative when the rate is above saturation."""
 
 
 class PlanView(msgspec.Struct):
     service: str
     state: str
-    """Why there is no answer; empty where there is one."""
+    """Reason why there is no plan; empty when there is one."""
     rps: float
     p95_ms: float | None
-    """What was asked for, or what was taken in its place."""
+    """Requested latency, or the default used in its place."""
     replicas: int | None = None
-    """The fewest that keep it; None where no number does."""
+    """Smallest number of replicas that keeps `p95_ms` at the requested rate; None when no number does."""
     replicas_interval: tuple[int, int | None] | None = None
     running: int = 0
     min_instances: int = 0
     max_instances: int = 0
     points: list[PlanPoint] = []
-    """For growing numbers of replicas."""
+    """Points for increasing numbers of replicas."""
     bottleneck: str = ""
     notes: list[str] = []
     learnt_from: str = ""

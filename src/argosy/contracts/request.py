@@ -1,4 +1,4 @@
-"""What travels with a request through every hop: its id, its deadline, its priority."""
+"""Context of a request that travels through every hop: its id, its deadline, its priority."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from argosy.contracts.errors import DeadlineExceeded
 
 Clock = Callable[[], float]
-"""Seconds from an arbitrary point, never going back: `time.monotonic` outside tests."""
+"""Function that returns seconds since an arbitrary point and never goes back: `time.monotonic` outside tests."""
 
 REQUEST_ID_HEADER = "x-request-id"
 DEADLINE_HEADER = "x-argosy-deadline-ms"
@@ -22,7 +22,7 @@ CACHE_HEADER = "x-argosy-cache"
 LOAD_HEADER = "endpoint-load-metrics"
 
 FALLBACK_SHARE = 0.4
-"""The most a hop that has a fallback may take of the time that is left."""
+"""Largest share of the remaining time that a hop with a fallback may take."""
 
 
 class Priority(enum.StrEnum):
@@ -32,7 +32,7 @@ class Priority(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Deadline:
-    """A point on the clock after which nobody waits for the answer any more."""
+    """Point on the clock after which no caller waits for the answer."""
 
     expires_at_s: float
     clock: Clock = time.monotonic
@@ -42,38 +42,41 @@ class Deadline:
         return cls(clock() + seconds, clock)
 
     def remaining_s(self) -> float:
-        """Seconds left, negative once it has passed."""
+        """Return the seconds left; negative after the deadline."""
         return self.expires_at_s - self.clock()
 
     def require(self, what: str) -> float:
-        """Seconds left. Raises: DeadlineExceeded when none are, naming `what` was to be done."""
+        """Return the seconds left.
+
+        Raises: DeadlineExceeded when none are left; the message says that the deadline passed before `what`.
+        """
         left = self.remaining_s()
         if left <= 0:
             raise DeadlineExceeded(f"The deadline passed before {what}. Allow more time with {DEADLINE_HEADER}.")
         return left
 
     def share(self, fraction: float) -> Deadline:
-        """An earlier deadline that leaves `1 - fraction` of the remaining time to others."""
+        """Return an earlier deadline, after `fraction` of the remaining time."""
         return Deadline(self.clock() + max(0.0, self.remaining_s()) * fraction, self.clock)
 
 
 @dataclass(frozen=True, slots=True)
 class RequestContext:
-    """Passed explicitly to whatever works for a request."""
+    """Context of one request, passed explicitly to all code that works for the request."""
 
     request_id: str
     deadline: Deadline
     priority: Priority = Priority.INTERACTIVE
     traceparent: str | None = None
     strategy: str | None = None
-    """The balancing strategy of every hop of this request, for debugging; None takes each service's own."""
+    """Balancing strategy for every hop of this request, for debugging; None uses the strategy of each service."""
 
     def for_hop_with_fallback(self) -> RequestContext:
-        """The same request, limited so that time remains for the fallback."""
+        """Return the same context with an earlier deadline, so that time remains for the fallback."""
         return replace(self, deadline=self.deadline.share(FALLBACK_SHARE))
 
     def headers(self) -> dict[str, str]:
-        """What the next hop is sent."""
+        """Return the headers to send to the next hop."""
         sent = {
             REQUEST_ID_HEADER: self.request_id,
             DEADLINE_HEADER: str(max(0, int(self.deadline.remaining_s() * 1000))),

@@ -1,4 +1,4 @@
-"""A question to the chunks that may answer it."""
+"""Messages of the retrieval service: a query in, ranked passages out."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ class RetrievalRequest(msgspec.Struct):
 class Passage(msgspec.Struct):
     chunk: Chunk
     score: float
-    """In [0, 1], higher is more relevant, comparable within one answer only."""
+    """Score in [0, 1]; higher is more relevant. Scores are comparable within one response only."""
 
 
 class RetrievalResponse(msgspec.Struct):
-    """`degraded` names each service whose fallback served this answer."""
+    """Passages, best first. `degraded` names each service whose fallback served this response."""
 
     passages: list[Passage]
     degraded: list[str] = []

@@ -1,4 +1,4 @@
-"""Decisions on how many replicas run: what was seen, which rule bound, what was done."""
+"""Scaling decisions: the metrics seen, the rule that decided, and the action."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Annotated
 import msgspec
 
 Number = Annotated[int, msgspec.Meta(ge=0, le=100_000)]
-"""Of replicas."""
+"""Number of replicas."""
 
 
 class Action(enum.StrEnum):
@@ -23,28 +23,28 @@ class Reason(enum.StrEnum):
     NO_SCALING_NEEDED = "no_scaling_needed"
     COOLDOWN_ACTIVE = "cooldown_active"
     STABILISING = "stabilising"
-    """Less would do, but not for long enough yet."""
+    """Fewer replicas would suffice, but not for the whole stabilisation window yet."""
     METRICS_MISSING = "metrics_missing"
-    """Nothing is decided on what did not arrive, is stale, or cannot be."""
+    """Metrics are missing, stale or impossible, so nothing is decided."""
     FORECAST = "forecast"
-    """Load that is expected within the time a start takes."""
+    """More load is expected within the time that a start takes."""
     AT_MAXIMUM = "at_maximum"
     OUT_OF_BOUNDS = "out_of_bounds"
-    """More or fewer than the bounds allow were running."""
+    """More or fewer replicas were running than the bounds allow."""
     HOST_FULL = "host_full"
     STEP_DID_NOT_HELP = "step_did_not_help"
-    """More replicas gave no more throughput: the step was undone and is remembered."""
+    """More replicas did not give more throughput: the step was undone and is remembered."""
     START_FAILING = "start_failing"
-    """What was wanted before does not start; no more is asked for."""
+    """Replicas requested earlier do not start, so no more are requested."""
     MANUAL_OVERRIDE = "manual_override"
     POLICY_FAILED = "policy_failed"
 
 
 class Decision(msgspec.Struct, frozen=True):
-    """`target_instances` is what is to run from now on; with action `none`, what runs (or starts) already.
+    """Decision on the number of replicas of one service.
 
-    `metrics` holds what the rule looked at, None for what it did not know; `binding` the constraint that decided, in
-    a few words.
+    `target_instances` is the desired number; with action `none`, it is the number that runs or starts already.
+    `metrics` holds the metrics that the rule used, None for unknown ones; `binding` names the constraint that decided.
     """
 
     action: Action
@@ -52,31 +52,31 @@ class Decision(msgspec.Struct, frozen=True):
     reason: Reason
     metrics: dict[str, float | None] = {}
     stability_duration_s: float = 0.0
-    """How long the service has been as calm as scaling down asks for."""
+    """Time for which the load has been low enough to scale down."""
     binding: str = ""
 
 
 class DecisionRecord(msgspec.Struct):
-    """A decision and when it was made. One that says the same as the one before it only counts up."""
+    """Decision and its time. A decision equal to the previous one only raises `repeated`."""
 
     at: float
-    """Wall time of the first."""
+    """Wall time of the first of the equal decisions."""
     decision: Decision
     repeated: int = 0
     performed: bool = False
-    """False where nothing was to be done, in shadow mode, and where it failed."""
+    """Whether the action was performed: false when there was none, in shadow mode, and when it failed."""
     last_at: float | None = None
-    """Wall time of the last one that said the same; `decision` is that one."""
+    """Wall time of the latest of the equal decisions, which is `decision`."""
 
 
 class OverrideView(msgspec.Struct):
     replicas: int
     expires_s: float | None
-    """Seconds left; None for until it is taken back."""
+    """Seconds until the override expires; None when it lasts until it is removed."""
 
 
 class ScalingView(msgspec.Struct):
-    """How one service is scaled. `thresholds` are those of the policy in force."""
+    """Scaling of one service. `thresholds` are the settings of the policy in force."""
 
     service: str
     policy: str
@@ -84,29 +84,29 @@ class ScalingView(msgspec.Struct):
     min_instances: int
     max_instances: int
     current_instances: int
-    """Asked for: they run, or are starting."""
+    """Number of replicas requested: they run or are starting."""
     ready_instances: int
     cooldown: float
-    """Seconds after a step."""
+    """Seconds after a step during which no other step is made."""
     thresholds: dict[str, object]
     fixed: str
-    """Why this service is never scaled; empty where it is."""
+    """Reason why this service is never scaled; empty when it can be."""
     override: OverrideView | None
     recommendation: str
-    """What the operator can do where a limit holds the service back, or where a fixed number would have cost less."""
+    """Advice to the operator when a limit holds the service back or a fixed number would have cost less; else empty."""
     decisions: list[DecisionRecord]
-    """The latest first."""
+    """Decisions, latest first."""
 
 
 class ScaleOrder(msgspec.Struct, forbid_unknown_fields=True):
-    """The body of `POST /v1/services/{name}/scale`. Without `replicas` the policy decides again."""
+    """Body of `POST /v1/services/{name}/scale`. Without `replicas`, the policy decides again."""
 
     replicas: Number | None = None
     expires_s: float | None = None
 
 
 class ScalingChange(msgspec.Struct, forbid_unknown_fields=True):
-    """The body of `PUT /v1/services/{name}/scaling`: what is given changes, the rest stays.
+    """Body of `PUT /v1/services/{name}/scaling`: the given settings change, all others stay.
 
     `thresholds` are settings of the policy in force, by the names in [services.NAME.scaling.POLICY].
     """

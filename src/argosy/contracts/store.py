@@ -1,4 +1,4 @@
-"""Chunks and their vectors: kept, published by document version, searched."""
+"""Messages of the store: chunks and their vectors are stored, published by document version, and searched."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ Metadata = dict[str, str | int | float | bool | None]
 
 
 class Chunk(msgspec.Struct, omit_defaults=True):
-    """One passage of one version of one document.
+    """Passage of one version of one document.
 
-    `start` and `end` are character offsets into the document's stored parsed text; `text` equals that
-    slice. `page`, where it begins, and `last_page`, where it ends, count from 1 and are None where the format has
-    no pages; `last_page` is also None in what was indexed before it was kept.
+    `start` and `end` are character offsets into the document's stored parsed text; `text` equals that slice. The
+    passage begins on `page` and ends on `last_page`; both count from 1 and are None when the format has no pages.
+    `last_page` is also None in chunks indexed before the field existed.
     """
 
     chunk_id: str
@@ -43,7 +43,7 @@ class DocumentFields(msgspec.Struct):
 
 
 class EnsureCollection(msgspec.Struct):
-    """Names one generation of a collection.
+    """Generation of a collection, to be created or dropped.
 
     A collection that is deleted and created again gets a higher generation, so that a late call about the old one
     cannot touch the new one. Generation 0 is a collection that was never created again.
@@ -54,7 +54,7 @@ class EnsureCollection(msgspec.Struct):
 
 
 class UpsertRequest(msgspec.Struct):
-    """Chunks of one document version, not visible until published. Sending the same chunks again is harmless."""
+    """Chunks of one document version, invisible until published. Sending the same chunks again is harmless."""
 
     collection: str
     model: str
@@ -63,16 +63,16 @@ class UpsertRequest(msgspec.Struct):
     vectors: bytes
     """Little-endian float32, shape (len(chunks), dimensions)."""
     generation: int = 0
-    """Of the collection. Chunks for another generation than the present one are refused as for an unknown one."""
+    """Generation of the collection. Chunks for any but the present one are refused, as for an unknown collection."""
     fields: DocumentFields | None = None
-    """When given, the chunks leave these fields empty, and `PublishRequest.fields` must carry them too."""
+    """Fields shared by all chunks, which then leave them empty. `PublishRequest.fields` must carry them too."""
 
 
 class PublishRequest(msgspec.Struct):
-    """Makes `version` the visible one and all others of the document invisible, in one step.
+    """Request to make `version` visible and all other versions of the document invisible, in one step.
 
-    `chunks` is how many the version has, with ordinals from 0: a store that holds fewer refuses (409), and deletes
-    those beyond, which an earlier try may have left.
+    `chunks` is the number of chunks of the version, with ordinals from 0. A store that holds fewer refuses (409). It
+    deletes chunks with higher ordinals, which an earlier attempt may have left.
     """
 
     collection: str
@@ -110,9 +110,9 @@ class StoreOutcome(msgspec.Struct, omit_defaults=True):
 
 
 class ForgetRequest(msgspec.Struct):
-    """Makes the document invisible now and deletes its points later.
+    """Request to make the document invisible now and delete its points later.
 
-    `version` and older can never be published again.
+    This version and older ones can never be published again.
     """
 
     collection: str
@@ -121,14 +121,17 @@ class ForgetRequest(msgspec.Struct):
 
 
 class StoreSearchRequest(msgspec.Struct):
-    """`vector` (float32 little-endian) asks for the dense list, `text` for the lexical one; at least one is needed."""
+    """Search of a collection. `vector` (little-endian float32) requests the dense list, `text` the lexical list.
+
+    At least one of them is required.
+    """
 
     collection: str
     limit: int = 50
     vector: bytes | None = None
     text: str | None = None
     filters: Metadata = {}
-    """Equality on `document_id`, `source`, `name`, `title` or a metadata key."""
+    """Values that `document_id`, `source`, `name`, `title` or metadata keys must equal."""
 
 
 class Ranked(msgspec.Struct, array_like=True):
@@ -137,7 +140,7 @@ class Ranked(msgspec.Struct, array_like=True):
 
 
 class StoreSearchResponse(msgspec.Struct):
-    """Both lists best first; `chunks` holds each chunk of either list once, as JSON: few of them will be looked at."""
+    """Both lists, best first. `chunks` holds each chunk of either list once, as JSON, because few are decoded."""
 
     chunks: dict[str, str]
     dense: list[Ranked] = []

@@ -1,8 +1,8 @@
-"""JSON from outside, parsed once and strictly.
+"""Strict parser of JSON from outside.
 
-The parsers we use accept what other readers understand differently: a key twice, NaN, half a surrogate pair. They also
-stop at a depth of a thousand or more, which later code that walks the value cannot take. `parse` refuses all of that
-and says where the fault is.
+Common parsers accept values that other readers interpret differently: a repeated key, NaN, half a surrogate pair. They
+also accept a depth of a thousand or more, which later code that walks the value cannot handle. `parse` refuses all of
+these and says where the fault is.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from argosy.contracts.errors import InvalidRequest
 
 MAX_DEPTH = 32
 MAX_DIGITS = 19
-"""Digits of a whole number. More do not fit into 64 bits."""
+"""Most digits of a whole number; more do not fit into 64 bits."""
 MAX_SHOWN = 60
 _BOM = b"\xef\xbb\xbf"
 _BRACKETS = bytes.maketrans(b"[{]}", b"(())")
@@ -29,9 +29,9 @@ _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 
 
 def parse(body: bytes) -> object:
-    """Return the value in `body`, which is UTF-8. Whole numbers have at most MAX_DIGITS digits, others are finite.
+    """Return the value in `body`, which is UTF-8. Whole numbers have at most MAX_DIGITS digits; others are finite.
 
-    Raises: InvalidRequest, with the place of the fault.
+    Raises: InvalidRequest, with the place of the fault, when the body is not strict JSON.
     """
     text = _text(body)
     check_depth(body)
@@ -65,25 +65,31 @@ def _text(body: bytes) -> str:
 
 
 def check_depth(body: bytes) -> None:
-    """Check the depth on the bytes, before a parser builds anything of them."""
+    """Check the depth of the bytes before a parser builds values from them.
+
+    Raises: InvalidRequest when the body is nested too deep.
+    """
     if body.count(b"[") + body.count(b"{") > MAX_DEPTH and _is_deep(_outside_strings(body)):
         raise _too_deep()
 
 
 def _outside_strings(body: bytes) -> bytes:
-    """What stands between the strings of a JSON text."""
+    """Return the parts of a JSON text between its strings."""
     return b'"'.join(body.replace(b"\\\\", b"").replace(b'\\"', b"").split(b'"')[::2])
 
 
 def _is_deep(outside: bytes) -> bool:
-    """Each round takes the innermost pairs away. What is left after MAX_DEPTH rounds is deeper, or never closed."""
+    """Return whether brackets are nested deeper than MAX_DEPTH.
+
+    Each round removes the innermost pairs. Brackets left after MAX_DEPTH rounds are deeper or never closed.
+    """
     brackets = outside.translate(_BRACKETS, _NO_BRACKETS)
     for _ in range(MAX_DEPTH):
         fewer = brackets.replace(b"()", b"")
         if len(fewer) == len(brackets):
             break
         brackets = fewer
-    # Pairs that close are gone, so these are closing brackets without an opening one, then opening ones.
+    # Complete pairs are gone: the rest are closing brackets without opening ones, then opening ones without closing.
     return b"()" in brackets or brackets.count(b"(") > MAX_DEPTH
 
 
@@ -113,7 +119,7 @@ def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
 
 
 class _WrongValue(Exception):
-    """A number that no reader can keep as it was written."""
+    """A number cannot be represented as it was written."""
 
 
 def _integer(written: str) -> int:
@@ -137,14 +143,14 @@ def _refused(text: str, what: str) -> InvalidRequest:
     """Return the error for a wrong value, with the name of the first field that holds one."""
     try:
         path = _first_wrong(_MARKING.decode(text))
-    except (InvalidRequest, ValueError, RecursionError):  # something else is wrong as well
+    except (InvalidRequest, ValueError, RecursionError):  # the body has another fault as well
         path = None
     name = ".".join(printable(part) for part in path or ())
     return InvalidRequest(f"{name or 'The body'} holds {what}.", param=name or None)
 
 
 def _first_wrong(value: object) -> list[str] | None:
-    """Return where the first wrong value is; None where there is none. The value is at most MAX_DEPTH deep."""
+    """Return the path of the first wrong value; None when there is none. The value is at most MAX_DEPTH deep."""
     if value is _WRONG or (isinstance(value, str) and not _is_encodable(value)):
         return []
     members = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()

@@ -1,4 +1,7 @@
-"""Vectors in memory, and what computes them. Apart from the messages: not every process needs numpy."""
+"""Vectors in memory and the engines that compute them.
+
+They are separate from the messages because not every process needs numpy.
+"""
 
 from __future__ import annotations
 
@@ -12,38 +15,46 @@ from argosy.contracts.embedding import EmbedResponse, ModelInfo, TextKind
 from argosy.contracts.request import Deadline
 
 Vector = npt.NDArray[np.float32]
-"""Shape (dimensions,), float32, of unit length."""
+"""Vector of shape (dimensions,), float32, of unit length."""
 
 Vectors = npt.NDArray[np.float32]
-"""Shape (texts, dimensions), float32, each row of unit length."""
+"""Matrix of shape (texts, dimensions), float32, with rows of unit length."""
 
 
 def matrix(response: EmbedResponse) -> Vectors:
-    """The response's vectors, one row for each text, without a copy."""
+    """Return the vectors of the response without a copy: one row for each text that has a vector."""
     return np.frombuffer(response.vectors, dtype="<f4").reshape(-1, response.dimensions)
 
 
 class EmbeddingEngine(Protocol):
-    """Runs one model. Blocking; called from several engine threads at once."""
+    """Engine that runs one model. Its methods block and are called from several engine threads at once."""
 
     @property
-    def info(self) -> ModelInfo: ...
+    def info(self) -> ModelInfo:
+        """Model that the engine runs."""
+        ...
 
     def count_tokens(self, texts: Sequence[str], kind: TextKind) -> list[int]:
-        """Tokens of each text as the model will see it (with special tokens, after truncation)."""
+        """Return the tokens of each text as the model reads it: with special tokens, after truncation."""
         ...
 
     def full_lengths(self, texts: Sequence[str], kind: TextKind) -> list[int]:
-        """Tokens of each text with special tokens, before truncation: more than `info.max_tokens` means cut."""
+        """Return the tokens of each text with special tokens, before truncation.
+
+        The model truncates a text that has more than `info.max_tokens`.
+        """
         ...
 
     def windows(self, text: str, kind: TextKind) -> list[str]:
-        """A text in consecutive pieces that the model takes whole, nothing left out but blanks between them."""
+        """Return consecutive pieces of a text that fit the model; at most blanks between them are left out."""
         ...
 
     def embed(self, texts: Sequence[str], kind: TextKind, deadline: Deadline | None = None) -> Vectors:
-        """One vector for each text, in the order given. The caller keeps the batch within its token budget.
+        """Return one vector for each text, in the order given. The caller keeps the batch within its token budget.
 
-        After `deadline` nobody wants them: an engine that waits for others gives up then, one that computes need not.
+        After `deadline` no caller needs the vectors. An engine that waits for another service gives up then; an engine
+        that computes them itself may ignore the deadline.
+
+        Raises: ArgosyError when the batch cannot be embedded.
         """
         ...

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.unit
 
 
 class Unconnected:
-    """Stands where the other services would be: this one needs none of them."""
+    """Stand-in for the other services, none of which the embedding service needs."""
 
     async def start(self) -> None: ...
 

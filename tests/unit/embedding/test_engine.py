@@ -24,7 +24,7 @@ PASSAGE = TextKind.PASSAGE
 
 
 class Remembering:
-    """A cache without bounds."""
+    """Cache without bounds."""
 
     def __init__(self) -> None:
         self.held: dict[bytes, CachedVector] = {}
@@ -40,7 +40,7 @@ class Remembering:
 
 
 class Counting(FakeEngine):
-    """Texts with `poison` break it; `void` and `wild` come out as no vectors."""
+    """Engine that fails on texts with `poison` and gives unusable vectors for `void` and `wild`."""
 
     def __init__(self) -> None:
         super().__init__(max_tokens=10)

@@ -34,7 +34,7 @@ pytestmark = pytest.mark.unit
 
 @pytest.fixture(scope="module")
 def prompted(tmp_path_factory: pytest.TempPathFactory) -> OnnxEngine:
-    """Two of the twelve tokens are special; a query's prompt takes two more."""
+    """Return an engine with a window of twelve tokens: two are special, and a query's prompt takes two more."""
     folder = write_model(tmp_path_factory.mktemp("prompted") / "tiny")
     write_json(folder / "config_sentence_transformers.json", {"prompts": {"query": "the keeper "}})
     return engine_of(folder)

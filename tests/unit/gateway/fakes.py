@@ -1,4 +1,4 @@
-"""The gateway's collaborators, each told what to answer, remembering what it was asked."""
+"""Fakes of the services that the gateway calls. Each gives the answers it was set up with and records its requests."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class Retrieval:
 
 
 class Generation:
-    """`events` are given in turn; an error among them is raised there, None waits for ever."""
+    """Fake that yields `events` in turn. An error among them is raised in its place; None waits for ever."""
 
     def __init__(self) -> None:
         self.events: list[AnswerEvent | Exception | None] = [
@@ -82,16 +82,16 @@ class Embedding:
         self.truncated = False
         self.hits = 0
         self.errors: list[ArgosyError] = []
-        """Raised in turn, before anything is answered."""
+        """Errors raised in turn, before any answer is given."""
         self.contexts: list[RequestContext] = []
         self.release: asyncio.Event | None = None
-        """Answers wait for it."""
+        """Event that answers wait for."""
         self.in_work = 0
 
     async def embed(
         self, texts: Sequence[str], kind: TextKind, context: RequestContext, *, partial: bool = False
     ) -> EmbedResponse:
-        """A text with `bad` in it fails, alone if parts are taken."""
+        """Return vectors. A text that contains `bad` fails: alone with `partial`, otherwise with the whole request."""
         self.asked.append(list(texts))
         self.contexts.append(context)
         if self.errors:
@@ -168,7 +168,7 @@ class Upstream:
 
 
 class Rig:
-    """A gateway app whose collaborators are fakes."""
+    """Gateway app that calls fakes."""
 
     def __init__(self, fleet: Fleet | None = None, *, connected: bool = True) -> None:
         self.fleet = fleet or Fleet()

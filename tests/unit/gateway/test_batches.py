@@ -1,4 +1,4 @@
-"""A batch followed to its end."""
+"""Tests of the event stream that follows a batch to its end."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def view(progress: float, done: bool = False, status: int = 200, retry_after: st
 
 
 class Waits:
-    """The pauses that were made; they take no time."""
+    """Record of the pauses, which take no time."""
 
     def __init__(self) -> None:
         self.made: list[float] = []
@@ -117,5 +117,5 @@ async def test_a_stream_that_ends_before_the_batch_says_why(answer: RawResponse 
 
 async def test_past_its_time_the_stream_says_that_the_batch_is_not_over() -> None:
     last = (await events(view(0), seconds=-1))[-1]
-    assert "follow it again" in last
+    assert "Follow the batch again" in last
     assert error(last) == "deadline_exceeded"

@@ -1,4 +1,4 @@
-"""How a path under /services/ is taken apart."""
+"""Tests of how a path under /services/ is split."""
 
 from __future__ import annotations
 

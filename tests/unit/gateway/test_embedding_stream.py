@@ -122,7 +122,7 @@ async def test_other_dimensions_are_refused_on_each_line(rig: Rig) -> None:
 
 
 class Caller:
-    """A caller whose lines, reading and leaving the test decides."""
+    """Caller whose lines, reading and hanging up are controlled by the test."""
 
     def __init__(self, rig: Rig) -> None:
         self.sent = 0
@@ -194,7 +194,7 @@ async def test_what_runs_for_a_caller_who_has_gone_is_given_up(rig: Rig) -> None
     assert 1 <= rig.upstream.embedding.in_work <= GROUPS_AT_ONCE + 2
 
     caller.gone.set()
-    rig.upstream.embedding.release.set()  # room for the next line is when it is noticed
+    rig.upstream.embedding.release.set()  # the reader notices the hang-up once there is room for the next line
     with pytest.raises(CallerGone):
         await running
     assert rig.upstream.embedding.in_work == 0

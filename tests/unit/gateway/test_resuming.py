@@ -1,4 +1,4 @@
-"""An extractive answer whose stream breaks goes on at its offset, or the break is told: never silent truncation."""
+"""Tests that a broken extractive answer continues at its offset or reports the break; it is never cut silently."""
 
 from __future__ import annotations
 

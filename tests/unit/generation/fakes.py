@@ -1,4 +1,4 @@
-"""Passages, and an embedding whose vectors count a few words."""
+"""Fake passages, and a fake embedding whose vectors count a few words."""
 
 from __future__ import annotations
 

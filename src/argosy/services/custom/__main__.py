@@ -1,4 +1,4 @@
-"""One replica of a service of the user's own."""
+"""Entry point of one replica of a custom service."""
 
 import os
 import sys

@@ -1,7 +1,7 @@
-"""A service of the user's own, `module = "package.module:factory"`: their ASGI app in our kit.
+"""Custom service: the user's ASGI app (`module = "package.module:factory"`) in Argosy's service kit.
 
-It gets probes, metrics, admission, load reports and the drain of every other service; its routes are reached through
-the gateway at `/services/NAME/…`.
+The app gets the probes, metrics, admission, load reports and drain of every other service. Its routes are reached
+through the gateway at `/services/NAME/…`.
 """
 
 from __future__ import annotations
@@ -36,7 +36,10 @@ class CustomService:
         self.app = create_app(kit, [Mount("/", theirs)])
 
     async def start(self) -> None:
-        """Runs their start-up, where they have one."""
+        """Run the app's lifespan start-up, if it has one, and connect to the other services.
+
+        Raises: StartError when the start-up fails.
+        """
         await self._lifespan.startup()
         if self._lifespan.should_exit:
             raise StartError("The app's own start-up failed; see its log.")
@@ -48,15 +51,20 @@ class CustomService:
 
 
 def load(service: str, module: str) -> ASGIApp:
-    """The app their factory makes. Raises: StartError saying what is wrong with `module`."""
+    """Return the app that the factory makes.
+
+    Raises: StartError when `module` cannot be imported or does not name a function.
+    """
     name, _, factory = module.partition(":")
     key = f"services.{service}.module"
     try:
         found = getattr(importlib.import_module(name), factory)
     except ImportError as error:
-        raise StartError(f"{key}: {name} cannot be imported: {error}. Install it, or start where it lies.") from error
+        raise StartError(
+            f"{key}: {name} cannot be imported: {error}. Install it, or run argosy up in its folder."
+        ) from error
     except AttributeError as error:
-        raise StartError(f"{key}: {name} has no {factory}.") from error
+        raise StartError(f"{key}: {name} has no {factory}. Name a function of that module.") from error
     if not callable(found):
-        raise StartError(f"{key}: {factory} is not a function that returns an ASGI app.")
+        raise StartError(f"{key}: {factory} is not a function. Name a function that returns an ASGI app.")
     return cast("ASGIApp", found())

@@ -1,4 +1,4 @@
-"""One replica of the embedding service."""
+"""Entry point of one embedding replica: a platform runs `python -m argosy.services.embedding`."""
 
 from argosy.services.embedding.app import EmbeddingService
 from argosy.serving.server import main

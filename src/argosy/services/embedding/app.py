@@ -1,4 +1,4 @@
-"""Embedding over HTTP: one engine, one batcher, one cache, two routes."""
+"""Embedding service: one engine, one batcher, one cache, and the routes `POST /embed` and `POST /model`."""
 
 from __future__ import annotations
 
@@ -20,8 +20,9 @@ from argosy.serving.batching.batcher import Batcher
 from argosy.serving.kit import Details, Kit
 
 WARM_UP_WORDS = (1, 16, 120)
-"""Lengths of the texts that are embedded before the replica is ready: the first batch pays for what the engine sets up
-at its first run, the others tell what a batch costs.
+"""Lengths, in words, of the texts that are embedded before the replica is ready.
+
+The first batch takes the time that the engine needs to set itself up; the others measure the cost of a batch.
 """
 WARM_UP_S = 60.0
 
@@ -45,7 +46,11 @@ class EmbeddingService:
         )
 
     async def start(self) -> None:
-        """Loads the model. Raises: ModelMissing, Unavailable, saying what was tried and what to do."""
+        """Load the model, warm it up and connect to the other services.
+
+        Raises: ModelMissing when there are no usable model files; Unavailable or another ArgosyError when the endpoint
+        cannot be used. The message says what was tried and what to do.
+        """
         settings = self._settings
         self._loaded = loaded = await asyncio.to_thread(load, settings, self._kit.record.cpu_share, os.environ)
         splits = settings.long_texts == "split"

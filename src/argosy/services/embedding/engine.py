@@ -1,4 +1,4 @@
-"""Texts to vectors: what the cache holds, what somebody else is computing already, and what is left for the model."""
+"""Vectors of texts: from the cache, from a batch that already computes the same text, or from the model."""
 
 from __future__ import annotations
 
@@ -19,34 +19,44 @@ from argosy.serving.batching.queue import Computed, EmbedResult
 
 LongTexts = Literal["truncate", "split", "refuse"]
 WINDOWS_AT_ONCE = 64
-"""Of long texts that are split, how many windows wait for the model at once."""
+"""Number of windows of split long texts that wait for the model at once."""
 
 
 class VectorCache(Protocol):
-    """What the embedder needs of `EmbeddingCache`."""
+    """Part of `EmbeddingCache` that the embedder uses."""
 
     @property
-    def key(self) -> Callable[[str, TextKind], bytes]: ...
+    def key(self) -> Callable[[str, TextKind], bytes]:
+        """Function that returns the key of a text's vector."""
+        ...
 
-    async def lookup(self, keys: Sequence[bytes]) -> list[Hit | None]: ...
+    async def lookup(self, keys: Sequence[bytes]) -> list[Hit | None]:
+        """Return a hit or None for each key, in the order of `keys`."""
+        ...
 
-    def store(self, items: Iterable[tuple[bytes, CachedVector]]) -> None: ...
+    def store(self, items: Iterable[tuple[bytes, CachedVector]]) -> None:
+        """Store the vectors under their keys."""
+        ...
 
 
 class Embedder:
     def __init__(
         self, engine: EmbeddingEngine, batcher: Batcher, cache: VectorCache, long_texts: LongTexts = "truncate"
     ) -> None:
-        """`batcher` must refuse long texts unless they are to be truncated, and tell `keep_in(cache)` its results."""
+        """Create an embedder.
+
+        `batcher` must refuse long texts unless `long_texts` is `truncate`, and pass its results to `keep_in(cache)`.
+        """
         self._engine = engine
         self._batcher = batcher
         self._cache = cache
         self._long_texts = long_texts
 
     async def embed(self, request: EmbedRequest, context: RequestContext) -> EmbedResponse:
-        """The request's vectors in the order of its texts, wherever they came from.
+        """Return the vectors of the request in the order of its texts.
 
-        Raises: InvalidRequest; what `Batcher.embed` raises, an error of one text naming its index.
+        Raises: InvalidRequest when a text cannot be embedded; the errors of `Batcher.embed`. The error of one text has
+        its `texts[N]` as `param`; with `partial` it is in `failures` instead.
         """
         check(request)
         keys = [self._cache.key(text, request.kind) for text in request.texts]
@@ -71,7 +81,7 @@ class Embedder:
         found: list[CachedVector | None],
         errors: dict[int, ArgosyError],
     ) -> None:
-        """Fills in what is missing in `found`, or says in `errors` why it cannot be had."""
+        """Compute the vectors that are missing in `found`; put the error of a text without vector into `errors`."""
         result = await self._batcher.embed(
             [request.texts[row] for row in missing],
             request.kind,
@@ -101,7 +111,7 @@ class Embedder:
     async def _split(
         self, texts: Sequence[str], kind: TextKind, context: RequestContext
     ) -> Mapping[str, CachedVector | ArgosyError]:
-        """Of each text the mean of its windows' vectors, weighted by their tokens, of unit length again."""
+        """Return for each text the mean of its windows' vectors, weighted by tokens and normalised to unit length."""
         pieces = [await asyncio.to_thread(self._engine.windows, text, kind) for text in texts]
         flat = [(text, window) for text, windows in zip(texts, pieces, strict=True) for window in windows]
         parts: dict[str, list[CachedVector]] = {text: [] for text in texts}
@@ -139,11 +149,16 @@ class Embedder:
 
 
 def check(request: EmbedRequest) -> None:
-    """Raises: InvalidRequest naming the first text that cannot be embedded."""
+    """Check the number and the length of the texts.
+
+    Raises: InvalidRequest, naming the first text that is empty or too long, when there is one.
+    """
     if not request.texts:
         raise InvalidRequest("texts is empty; send at least one.", param="texts")
     if len(request.texts) > MAX_TEXTS:
-        raise InvalidRequest(f"texts has {len(request.texts)} entries, the limit is {MAX_TEXTS}.", param="texts")
+        raise InvalidRequest(
+            f"texts has {len(request.texts)} entries, the limit is {MAX_TEXTS}; send fewer.", param="texts"
+        )
     for index, text in enumerate(request.texts):
         if not text or text.isspace():
             raise InvalidRequest(f"texts[{index}] is empty; send text.", param=f"texts[{index}]")
@@ -155,7 +170,7 @@ def check(request: EmbedRequest) -> None:
 
 
 def keep_in(cache: VectorCache) -> Callable[[list[Computed]], None]:
-    """What a batcher is told, so that the cache learns of every result."""
+    """Return the function to which a batcher passes its results, so that the cache stores them."""
 
     def keep(results: list[Computed]) -> None:
         cache.store(
@@ -177,18 +192,18 @@ def _pooled(parts: Sequence[CachedVector]) -> CachedVector | ArgosyError:
     with np.errstate(all="ignore"):
         vector = (total / np.linalg.norm(total)).astype(np.float32)
     if not usable(vector[None])[0]:
-        return Internal("Its parts gave no usable vector.")
+        return Internal("Its parts have no usable vector together.")
     return CachedVector(vector, sum(tokens), truncated=False, seconds=sum(part.seconds for part in parts))
 
 
 def _cut(engine: EmbeddingEngine) -> InvalidRequest:
     return InvalidRequest(
-        f"It is beyond the limit of {engine.info.max_tokens} tokens. Shorten it, or set "
+        f"It is longer than the limit of {engine.info.max_tokens} tokens. Shorten it, or set "
         "services.embedding.long_texts to split or truncate."
     )
 
 
 def _located(error: ArgosyError, index: int) -> ArgosyError:
-    """The same error, saying which text it is about."""
+    """Return the same error with the position of its text."""
     message = f"The text at position {index} was not embedded. {error.message}"
     return type(error)(message, param=f"texts[{index}]", retry_after_s=error.retry_after_s)

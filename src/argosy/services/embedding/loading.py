@@ -1,4 +1,4 @@
-"""The engines there are, how each is opened, and how much of it may run at once."""
+"""Table of the embedding engines: how each is opened, and how many of its batches may run at once."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from argosy.serving.batching.cost import BatchLimits
 
 OPENAI_URL = "https://api.openai.com/v1"
 CALLS_AT_ONCE = 8
-"""To an endpoint: it has its own queue, and a call mostly waits."""
+"""Number of concurrent calls to an endpoint, which has its own queue: a call mostly waits."""
 
 
 def _nothing() -> None:
@@ -25,14 +25,17 @@ class LoadedEngine:
     engine: EmbeddingEngine
     limits: BatchLimits
     workers: int
-    """Batches that may run at once."""
+    """Number of batches that may run at once."""
     local: bool = True
-    """Whether the work is done in this process."""
+    """Whether vectors are computed in this process."""
     close: Callable[[], None] = _nothing
 
 
 def load(settings: EmbeddingSettings, cpu_share: float, environ: Mapping[str, str]) -> LoadedEngine:
-    """The engine the settings select. Blocking. Raises: ArgosyError for the operator: what was tried, what to do."""
+    """Return the engine that the settings select. Blocking.
+
+    Raises: ArgosyError when the engine cannot be opened; its message says what was tried and what to do.
+    """
     return BACKENDS[settings.backend](settings, cpu_share, environ)
 
 
@@ -43,8 +46,10 @@ def _fake(settings: EmbeddingSettings, cpu_share: float, environ: Mapping[str, s
 
 
 def _onnx(settings: EmbeddingSettings, cpu_share: float, environ: Mapping[str, str]) -> LoadedEngine:
-    """One thread a batch: several batches at once on a core each cost less than one batch on all of them, and a query
-    need not wait for the batch before it.
+    """Open a model with one thread per batch.
+
+    Several batches at once, each on one core, cost less than one batch on all cores, and a query need not wait for the
+    previous batch.
     """
     from argosy.models.resolver import resolve
     from argosy.services.embedding.backends.onnx import OnnxEngine
@@ -54,7 +59,7 @@ def _onnx(settings: EmbeddingSettings, cpu_share: float, environ: Mapping[str, s
 
 
 def _openai(settings: EmbeddingSettings, cpu_share: float, environ: Mapping[str, str]) -> LoadedEngine:
-    """The environment supplies address and key here and only here: this runs when the fleet file chose `openai`."""
+    """Open an endpoint. Only this backend reads the address and the key from the environment."""
     from argosy.services.embedding.backends.openai import OpenAIEngine
 
     engine = OpenAIEngine(
@@ -64,7 +69,7 @@ def _openai(settings: EmbeddingSettings, cpu_share: float, environ: Mapping[str,
         timeout_s=settings.endpoint_timeout_s,
         max_tokens=settings.endpoint_max_tokens,
     )
-    # Its time is mostly the way there and back: smaller batches would not make it shorter.
+    # A call takes mostly network time, which smaller batches would not shorten: there is no limit in seconds.
     limits = BatchLimits(settings.max_batch_texts * settings.endpoint_max_tokens, settings.max_batch_texts, math.inf)
     return LoadedEngine(engine, limits, settings.threads or CALLS_AT_ONCE, local=False, close=engine.close)
 

@@ -1,4 +1,4 @@
-"""What the cache did, for Prometheus and for the controller, which adds up the replicas' figures."""
+"""Statistics of the cache for Prometheus and for the controller, which adds up the figures of all replicas."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ PREFIX = "argosy_embedding_cache_"
 
 
 class CacheCollector(Collector):
-    """Reads the statistics when it is scraped. The only label is the level: memory or disk."""
+    """Collector that reads the statistics at each scrape. The only label is the level: memory or disk."""
 
     def __init__(self, stats: Callable[[], CacheStats]) -> None:
         self._stats = stats
@@ -25,15 +25,15 @@ class CacheCollector(Collector):
         levels = {Level.MEMORY: stats.memory, Level.DISK: stats.disk}
         for name, help_text, values in (
             ("hits", "Vectors found in the level.", {level: s.hits for level, s in levels.items()}),
-            ("misses", "Vectors the level was asked for and did not hold.", {at: s.misses for at, s in levels.items()}),
-            ("evictions", "Vectors let go to make room.", {at: s.evictions for at, s in levels.items()}),
+            ("misses", "Vectors not found in the level.", {at: s.misses for at, s in levels.items()}),
+            ("evictions", "Vectors evicted to make room.", {at: s.evictions for at, s in levels.items()}),
         ):
             counter = CounterMetricFamily(f"{PREFIX}{name}", help_text, labels=["level"])
             for level, value in values.items():
                 counter.add_metric([level], value)
             yield counter
         size = GaugeMetricFamily(f"{PREFIX}bytes", "Bytes in use; on disk those of all replicas.", labels=["level"])
-        limit = GaugeMetricFamily(f"{PREFIX}limit_bytes", "Bytes the level may use.", labels=["level"])
+        limit = GaugeMetricFamily(f"{PREFIX}limit_bytes", "Bytes that the level may use.", labels=["level"])
         entries = GaugeMetricFamily(f"{PREFIX}entries", "Vectors held; on disk by all replicas.", labels=["level"])
         for level, of_level in levels.items():
             size.add_metric([level], of_level.bytes_used)
@@ -53,7 +53,7 @@ class CacheCollector(Collector):
 
 
 def cache_details(stats: CacheStats) -> Details:
-    """What stands in a replica's status, and what `GET /v1/analytics/cache` is made from."""
+    """Return the cache's part of a replica's status, from which `GET /v1/analytics/cache` is made."""
     details: Details = {
         "cache_misses": stats.misses,
         "cache_seconds_saved": round(stats.seconds_saved, 3),

@@ -1,4 +1,4 @@
-"""Runs one gateway replica: `python -m argosy.services.gateway`, as a platform does."""
+"""Entry point of one gateway replica: a platform runs `python -m argosy.services.gateway`."""
 
 from argosy.services.gateway.app import GatewayService
 from argosy.serving.server import main

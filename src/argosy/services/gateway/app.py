@@ -1,4 +1,4 @@
-"""The gateway: the public API. One process answers on the public port and, for the fleet, on an internal one."""
+"""Gateway: the public API. One process serves the public port and, for the fleet, an internal port."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ PAGE_HEADERS = {"content-security-policy": "default-src 'none'; style-src 'unsaf
 
 
 class PublicApp(FastAPI):
-    """Routes and their description: errors pass through to `ServiceMiddleware`, which turns them into responses."""
+    """Public routes and their description. `ServiceMiddleware` around them turns errors into responses."""
 
     def __init__(self, api: Description, **settings: Any) -> None:
         super().__init__(**settings)
@@ -40,7 +40,7 @@ class PublicApp(FastAPI):
 
 
 def create_gateway_app(gateway: Gateway) -> ASGIApp:
-    """The public routes behind the same middleware as every service's."""
+    """Return the public routes, wrapped in the same middleware as those of every service."""
     kit = gateway.kit
     kit.public_prefixes = PUBLIC_PREFIXES
     kit.timeouts_s = timeouts_s(gateway.settings)
@@ -68,7 +68,7 @@ def create_gateway_app(gateway: Gateway) -> ASGIApp:
 
 
 def timeouts_s(settings: GatewaySettings) -> dict[str, float]:
-    """Default deadlines by path. Uploads and long polls take as long as a caller may ask for."""
+    """Return the default deadlines by path prefix, in seconds. Uploads and long polls get the longest one allowed."""
     return {
         "/v1/chat/": settings.chat_timeout_s,
         "/v1/search": settings.search_timeout_s,

@@ -1,4 +1,4 @@
-"""A batch followed to its end as server-sent events, over as many long polls as that takes."""
+"""Progress of a batch as server-sent events, read from the documents service with repeated long polls."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ log = logger("batches")
 
 
 class _Seen(msgspec.Struct):
-    """What tells two states of a batch apart."""
+    """Fields in which two states of a batch can differ."""
 
     progress: float
     counts: dict[str, int]
@@ -39,7 +39,7 @@ class _Seen(msgspec.Struct):
 
 
 Poll = Callable[[float], Awaitable[RawResponse]]
-"""The batch after a change, or after that many seconds."""
+"""Function that returns the batch after its next change, or after the given number of seconds at the latest."""
 Sleep = Callable[[float], Awaitable[None]]
 
 
@@ -50,10 +50,10 @@ async def follow(
     sleep: Sleep = asyncio.sleep,
     ending: Callable[[], bool] = lambda: False,
 ) -> AsyncGenerator[bytes, None]:
-    """Yield an event for each state that differs from the one before; the last one has `done`.
+    """Yield an event for each state that differs from the previous state; the last event has `done`.
 
-    A documents service that is away or full is waited for. A stream that ends before the batch does ends with an event
-    `error`, also when the deadline passes and once this process is `ending`.
+    While the documents service is unavailable or full, the stream waits and asks again. When the stream has to end
+    before the batch is done, also because the deadline passed or this process is `ending`, its last event is `error`.
     """
     try:
         async for event in _states(first, poll, deadline, sleep, ending):
@@ -67,14 +67,21 @@ async def follow(
 async def _states(
     first: RawResponse, poll: Poll, deadline: Deadline, sleep: Sleep, ending: Callable[[], bool]
 ) -> AsyncGenerator[bytes, None]:
-    """Raises: an ArgosyError, why the batch cannot be followed to its end."""
+    """Yield the events of `follow`, and comments that keep the connection open in between.
+
+    Raises: ArgosyError when the batch cannot be followed to its end.
+    """
     seen = _read(first)
     yield _event(first.body)
     while not seen.done:
         if deadline.remaining_s() <= 0:
-            raise DeadlineExceeded("This stream is over and the batch is not; follow it again.")
+            raise DeadlineExceeded(
+                "The stream reached its time limit before the batch was done. Follow the batch again."
+            )
         if ending():
-            raise Unavailable("This gateway is ending and the batch is not done; follow it again.", retry_after_s=1.0)
+            raise Unavailable(
+                "The gateway is stopping before the batch is done. Follow the batch again.", retry_after_s=1.0
+            )
         answer = await _asked(poll, deadline)
         if answer.status == 200:
             now = _read(answer)
@@ -86,14 +93,14 @@ async def _states(
             raise error_from_wire(answer.status, answer.body, "documents", wait_s)
         left_s = min(AGAIN_S if wait_s is None else wait_s, deadline.remaining_s())
         yield STILL_HERE
-        while left_s > 0:  # in parts, so that nobody on the way takes the connection for dead
+        while left_s > 0:  # wait in parts, so that no proxy closes an idle connection
             await sleep(min(POLL_S, left_s))
             left_s -= POLL_S
             yield STILL_HERE
 
 
 async def _asked(poll: Poll, deadline: Deadline) -> RawResponse:
-    """The answer of the documents service, also when the call itself failed."""
+    """Return the answer of the documents service. An error of the call is returned as the response it stands for."""
     try:
         return await poll(min(POLL_S, max(0.0, deadline.remaining_s())))
     except ArgosyError as error:
@@ -105,7 +112,7 @@ def _read(answer: RawResponse) -> _Seen:
     try:
         return msgspec.json.decode(answer.body, type=_Seen)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise UpstreamFailed("The documents service answered something that is no batch.") from error
+        raise UpstreamFailed("The documents service sent a response that is not a batch. See its log.") from error
 
 
 def _event(body: bytes) -> bytes:

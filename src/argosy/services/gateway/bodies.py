@@ -1,10 +1,10 @@
-"""What callers may send, as pydantic models: unknown fields are refused, each limit stands at its field.
+"""Request bodies as pydantic models: unknown fields are refused, and each limit stands at its field.
 
-The chat and embeddings bodies take OpenAI's names, so that its own clients work; what we do not act on is
-accepted where ignoring it is harmless and refused where it would change the answer's meaning.
+The chat and embeddings bodies use OpenAI's names, so that OpenAI's own clients work. A field that Argosy does not act
+on is accepted where ignoring it is harmless, and refused where ignoring it would change the meaning of the answer.
 
-Pydantic gathers an error for each wrong item. So lengths are checked before items, and a list stops at its first
-wrong item: a body of a million wrong items costs little more than reading it.
+Pydantic collects an error for each wrong item. Lengths are therefore checked before items, and a list stops at its
+first wrong item: a body of a million wrong items costs little more than reading it.
 """
 
 from __future__ import annotations
@@ -32,14 +32,14 @@ MAX_PARTS = 100
 MAX_BIASES = 1024
 MAX_LABEL_CHARS = 512
 MAX_INTEGER = 2**53
-"""Beyond it, JSON readers disagree about the number."""
+"""Largest integer accepted in a filter: JSON readers disagree about larger integers."""
 MAX_COUNT = 2**31 - 1
 
 T = TypeVar("T")
 
 
 def _at_most(limit: int) -> BeforeValidator:
-    """Check an object's length before its members are validated; pydantic itself does so afterwards."""
+    """Return a check of an object's length that runs before its members are validated; pydantic's runs afterwards."""
 
     def check(value: object) -> object:
         if isinstance(value, dict) and len(value) > limit:
@@ -52,7 +52,7 @@ def _at_most(limit: int) -> BeforeValidator:
 def _within_reach(filters: dict[str, Scalar]) -> dict[str, Scalar]:
     for key, value in filters.items():
         if isinstance(value, int) and abs(value) > MAX_INTEGER:
-            raise ValueError(f"{key[:40]} is over 2^53; send it as a text")
+            raise ValueError(f"{key[:40]} is over 2^53; send it as a string")
     return filters
 
 
@@ -62,10 +62,12 @@ Key = Annotated[str, Field(min_length=1, max_length=MAX_METADATA_KEY_CHARS)]
 Filters = Annotated[
     dict[Key, Scalar],
     AfterValidator(_within_reach),
-    Field(max_length=MAX_FILTERS, description="Equality on document_id, source, name, title or a metadata key."),
+    Field(
+        max_length=MAX_FILTERS, description="Values that document_id, source, name, title or metadata keys must equal."
+    ),
     _at_most(MAX_FILTERS),
 ]
-TopK = Annotated[int, Field(ge=1, le=MAX_TOP_K, description="Chunks to use, best first.")]
+TopK = Annotated[int, Field(ge=1, le=MAX_TOP_K, description="Number of chunks to use, best first.")]
 CollectionName = Annotated[str, Field(min_length=1, max_length=128)]
 Count = Annotated[int, Field(ge=1, le=MAX_COUNT)]
 Nothing = Annotated[list[object], Field(max_length=0)]
@@ -78,7 +80,7 @@ class Body(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _first_unknown(cls, value: object) -> object:
-        """Keep one unknown field to be reported; each would be an error of its own."""
+        """Keep only the first unknown field: pydantic would report an error for each unknown field."""
         if not isinstance(value, dict) or value.keys() <= cls.model_fields.keys():
             return value
         unknown = next(name for name in value if name not in cls.model_fields)
@@ -87,14 +89,14 @@ class Body(BaseModel):
 
 
 class SearchBody(Body):
-    """`POST /v1/search`."""
+    """Body of `POST /v1/search`."""
 
     query: str
     collection: CollectionName = "default"
     top_k: TopK = 10
     mode: SearchMode = SearchMode.HYBRID
     filters: Filters = {}
-    rerank: Literal[False] = Field(False, description="Reranking is not available yet: only false.")
+    rerank: Literal[False] = Field(False, description="Must be false: reranking is not available yet.")
 
 
 class TextPart(Body):
@@ -103,7 +105,10 @@ class TextPart(Body):
 
 
 class ChatMessage(Body):
-    """`content` may be null in an assistant's turn. The fields after `name` are what OpenAI's clients send back."""
+    """Turn of a chat.
+
+    `content` may be null in an assistant's turn. OpenAI's clients send the fields after `name` back.
+    """
 
     role: Literal["system", "developer", "user", "assistant"]
     content: str | Annotated[list[TextPart], Field(fail_fast=True, max_length=MAX_PARTS)] | None = None
@@ -130,7 +135,7 @@ class ResponseFormat(Body):
 
 
 class ChatBody(Body):
-    """`POST /v1/chat/completions`: OpenAI's shape, and `collection`, `top_k`, `mode`, `filters`."""
+    """Body of `POST /v1/chat/completions`: OpenAI's fields, and `collection`, `top_k`, `mode` and `filters`."""
 
     model: Label = Field(description="argosy, or argosy/COLLECTION.")
     messages: Annotated[list[ChatMessage], Field(fail_fast=True, min_length=1, max_length=MAX_MESSAGES)]
@@ -170,14 +175,14 @@ class ChatBody(Body):
 
 
 class EmbeddingsBody(Body):
-    """`POST /v1/embeddings`: OpenAI's shape, texts only."""
+    """Body of `POST /v1/embeddings`: OpenAI's fields. The input must be text, not tokens."""
 
     model: Label = Field(description="argosy, or the embedding model's own name.")
     input: str | Annotated[list[str], Field(fail_fast=True, min_length=1, max_length=MAX_TEXTS)] = Field(
-        description=f"One text, or up to {MAX_TEXTS}."
+        description=f"One text, or a list of up to {MAX_TEXTS} texts."
     )
     encoding_format: Literal["float", "base64"] | None = "float"
-    dimensions: Count | None = Field(None, description="Only the model's own number.")
+    dimensions: Count | None = Field(None, description="Must be the model's own number of dimensions.")
     user: Label | None = None
 
     @field_validator("input", mode="before")
@@ -192,6 +197,6 @@ class EmbeddingsBody(Body):
         if len(value) > MAX_TEXTS:
             raise ValueError(
                 f"holds {len(value)} texts, the limit is {MAX_TEXTS}; send fewer at once, or stream them as "
-                "application/x-ndjson, one a line"
+                "application/x-ndjson, one per line"
             )
         return value

@@ -1,8 +1,9 @@
 """Embeddings line by line: a list of any length in bounded memory.
 
-Lines are read no faster than their answers are taken: so many wait to be sent on, so many are at the embedding
-service, and everything beyond that is still at the caller. A group of lines is what has arrived when the last group
-was sent on, so that a caller who waits for each answer is not kept waiting for more lines.
+Lines are read no faster than the caller takes their answers. At most GROUP_LINES lines wait to be grouped, about
+GROUPS_AT_ONCE groups are at the embedding service, and all further lines stay with the caller. A group consists of the
+lines that arrived while the previous group was handed over, so that a caller who waits for each answer before sending
+the next line gets that answer.
 """
 
 from __future__ import annotations
@@ -41,13 +42,13 @@ GROUPS_AT_ONCE = 4
 MAX_LINE_BYTES = 8 * 2**20
 DEFAULT_PAUSE_S = 1.0
 RESTART_S = 20.0
-"""How long a service that cannot be reached is waited for."""
+"""Longest wait for an embedding service that cannot be reached."""
 STALLED_S = 60.0
-"""A caller who takes no answer for so long while it has some to take is given up."""
+"""Time after which the stream is given up when the caller takes none of the answers that are ready."""
 
 
 class LineOptions(Body):
-    """The query of a streamed request; the lines carry nothing but texts."""
+    """Query parameters of a streamed request; its lines carry only texts."""
 
     model: Label = CHAT_MODEL
     encoding_format: Literal["float", "base64"] = "float"
@@ -60,7 +61,7 @@ class _Line(msgspec.Struct, forbid_unknown_fields=True):
 
 @dataclass(frozen=True, slots=True)
 class _Item:
-    """One line: a text, or why it is none."""
+    """Line of the request: its text, or the error that makes the line unusable."""
 
     index: int
     text: str
@@ -68,7 +69,7 @@ class _Item:
 
 
 class EmbeddingStream(Response):
-    """Answers one line of JSON for each line of the request that is not blank, in order."""
+    """Response with one line of JSON for each line of the request that is not blank, in order."""
 
     media_type = NDJSON
 
@@ -83,7 +84,10 @@ class EmbeddingStream(Response):
         self._group_timeout_s = group_timeout_s
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Raises: CallerGone."""
+        """Read the lines, embed them in groups and send the answers.
+
+        Raises: CallerGone when the caller hangs up or stops reading the answers.
+        """
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
         lines: asyncio.Queue[_Item | None] = asyncio.Queue(GROUP_LINES)
         groups: asyncio.Queue[asyncio.Task[bytes] | None] = asyncio.Queue(GROUPS_AT_ONCE)
@@ -130,7 +134,7 @@ class EmbeddingStream(Response):
         await groups.put(None)
 
     async def _answer(self, group: list[_Item]) -> bytes:
-        """The group's lines. An error of the service's is each line's own."""
+        """Return the answer lines of a group. When the embedding service fails, each line has the service's error."""
         good = [item for item in group if item.error is None]
         answers = {item.index: _failed(item.index, item.error) for item in group if item.error is not None}
         if good:
@@ -151,7 +155,7 @@ class EmbeddingStream(Response):
                 embedded = await self._embedder.embed(texts, TextKind.PASSAGE, context, partial=True)
                 break
             except (Overloaded, Unavailable) as error:
-                # Busy passes, and so does a restart; what is away for longer is said to be.
+                # Overload and a restart pass, so the group waits; a service that stays unavailable is reported.
                 wait_s = error.retry_after_s or DEFAULT_PAUSE_S
                 patience = deadline if isinstance(error, Overloaded) else restarting
                 if wait_s >= patience.remaining_s():
@@ -176,7 +180,10 @@ class EmbeddingStream(Response):
 
 
 async def _read(request: Request, lines: asyncio.Queue[_Item | None]) -> None:
-    """Raises: CallerGone, also after the last line: until it is cancelled it waits for the caller to go."""
+    """Put the lines of the request into the queue, then wait for the caller to hang up until cancelled.
+
+    Raises: CallerGone when the caller hangs up, also after the last line.
+    """
     index = 0
     try:
         async for line in _lines(request):
@@ -184,13 +191,13 @@ async def _read(request: Request, lines: asyncio.Queue[_Item | None]) -> None:
                 await lines.put(_item(index, line))
                 index += 1
     except ClientDisconnect as error:
-        raise CallerGone("The caller has gone.") from error
+        raise CallerGone("The caller hung up.") from error
     except ArgosyError as error:
         await lines.put(_Item(index, "", error))
     await lines.put(None)
     while (await request.receive())["type"] != "http.disconnect":
         pass
-    raise CallerGone("The caller has gone.")
+    raise CallerGone("The caller hung up.")
 
 
 async def _lines(request: Request) -> AsyncIterator[bytes]:
@@ -219,7 +226,10 @@ def _item(index: int, line: bytes) -> _Item:
 
 
 async def _write(groups: asyncio.Queue[asyncio.Task[bytes] | None], send: Send) -> None:
-    """Raises: CallerGone, the caller takes nothing any more."""
+    """Send the answers of the groups in order.
+
+    Raises: CallerGone when the caller stops reading.
+    """
     while (task := await groups.get()) is not None:
         await _sent(send({"type": "http.response.body", "body": await task, "more_body": True}))
     await _sent(send({"type": "http.response.body", "body": b"", "more_body": False}))
@@ -230,7 +240,7 @@ async def _sent(sending: Awaitable[None]) -> None:
         async with asyncio.timeout(STALLED_S):
             await sending
     except TimeoutError as error:
-        raise CallerGone("The caller does not read its answer.") from error
+        raise CallerGone("The caller stopped reading the answer.") from error
 
 
 def _failed(index: int, error: ArgosyError) -> EmbeddingLine:

@@ -1,4 +1,4 @@
-"""What both forms of `POST /v1/embeddings` share: which texts are taken, and how vectors are written."""
+"""Check of input texts and encoding of vectors, shared by both forms of `POST /v1/embeddings`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from argosy.contracts.embedding import MAX_TEXT_CHARS, EmbedResponse
 
 
 def text_fault(text: str) -> str:
-    """Why a text cannot be embedded and what to do, to follow its name; empty when it can."""
+    """Return why a text cannot be embedded and what to do, to be placed after its name; empty when it can be."""
     if not text or text.isspace():
         return "is empty; leave it out"
     if len(text) > MAX_TEXT_CHARS:
@@ -19,11 +19,11 @@ def text_fault(text: str) -> str:
 
 
 def vectors(embedded: EmbedResponse, as_base64: bool) -> Sequence[list[float] | bytes]:
-    """As numbers, or as the very bytes that came, which msgspec writes as base64."""
+    """Return the vectors as lists of numbers, or as the received float32 bytes, which msgspec writes as base64."""
     if as_base64:
         size = 4 * embedded.dimensions
         return [embedded.vectors[at : at + size] for at in range(0, len(embedded.vectors), size)]
-    # Brings numpy, which a gateway needs for nothing else.
+    # The import loads numpy, which a gateway needs for nothing else.
     from argosy.contracts.vectors import matrix
 
     rows: list[list[float]] = matrix(embedded).tolist()

@@ -1,4 +1,4 @@
-"""One question to one answer: retrieve, generate, and answer without the generation service when it does not begin."""
+"""Answer to one question: retrieve, generate, and compose the answer in the gateway when generation fails."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ from argosy.telemetry.logs import logger
 
 GENERATION = "generation"
 GENERATION_SHARE = 0.9
-"""Of what is left, the most a whole answer may take: an unfinished one can still be replaced or reported in time."""
+"""Largest share of the remaining time for generation: an unfinished answer can still be replaced or reported."""
 
 log = logger("answer")
 
 Fallback = Callable[[GenerateRequest], list[AnswerEvent]]
-"""The whole answer without any service: deltas, then AnswerDone."""
+"""Function that composes the whole answer without another service: deltas, then AnswerDone."""
 
 
 @dataclass(slots=True)
 class BegunAnswer:
-    """An answer whose first event is here. `degraded` is what is known by now; the last event has all of it."""
+    """Answer whose first event is known. `degraded` names the services degraded so far; the last event names all."""
 
     events: AsyncGenerator[AnswerEvent, None]
     request: GenerateRequest
@@ -55,7 +55,7 @@ class AnswerEngine:
         resumes: bool = False,
         clock: Clock = perf_counter,
     ) -> None:
-        """`resumes`: answers are extractive, so one that breaks off can be continued."""
+        """Create an engine. `resumes` says that answers are extractive, so that a broken one can be continued."""
         self._retrieval = retrieval
         self._generation = generation
         self._fallback = fallback
@@ -64,10 +64,10 @@ class AnswerEngine:
         self._clock = clock
 
     async def begin(self, question: Question, context: RequestContext) -> BegunAnswer:
-        """Returns when the first event is known, at the latest soon after the first-token deadline.
+        """Begin the answer; return when its first event is known, soon after the first-token deadline at the latest.
 
-        Raises: what retrieval raises (CollectionNotFound, Unavailable, DeadlineExceeded, …), and what
-        generation raises about the request itself.
+        Raises: the errors of retrieval (CollectionNotFound, Unavailable, DeadlineExceeded, …), and the errors of
+        generation that are about the request itself.
         """
         started_s = self._clock()
         found = await self._retrieval.search(
@@ -105,7 +105,7 @@ class AnswerEngine:
                     events = resuming(events, [again, here])
             except (*SERVICE_FAILURES, TimeoutError, StopAsyncIteration) as error:
                 await generated.aclose()
-                log.warning("answered here", reason=type(error).__name__, request_id=context.request_id)
+                log.warning("answered by gateway fallback", reason=type(error).__name__, request_id=context.request_id)
                 events = self._here(request, degraded)
                 degraded.append(GENERATION)
         except BaseException:
@@ -114,33 +114,34 @@ class AnswerEngine:
         return BegunAnswer(events, request, degraded, round(retrieve_s * 1000, 3))
 
     def _here(self, request: GenerateRequest, degraded: list[str]) -> AsyncGenerator[AnswerEvent, None]:
-        """The gateway's own answer."""
+        """Return the answer that the gateway composes itself."""
         return _all(self._fallback(request), [*degraded, GENERATION])
 
     async def _again(
         self, request: GenerateRequest, hop: RequestContext, degraded: list[str]
     ) -> AsyncGenerator[AnswerEvent, None]:
-        """The answer once more, from whichever replica is there now."""
+        """Request the answer again, from any replica that is available now."""
         generated = self._generation.answer(request, hop)
         async with contextlib.aclosing(_following(await anext(generated), generated, degraded)) as events:
             async for event in events:
                 yield event
 
     async def finish(self, begun: BegunAnswer) -> WholeAnswer:
-        """The rest of the answer, at once. One that breaks off is replaced whole: nothing of it was sent yet."""
+        """Return the complete answer. One that breaks off is replaced as a whole, because none of it was sent yet."""
         try:
             return await _whole(begun.events)
         except SERVICE_FAILURES as error:
-            log.warning("answered here", reason=error.code)
+            log.warning("answered by gateway fallback", reason=error.code)
         return await _whole(self._here(begun.request, begun.degraded))
 
 
 def patience_s(first_token_timeout_s: float, spent_s: float, left_s: float) -> float:
-    """Seconds to wait for the first word before answering without the generation service: never negative.
+    """Return the seconds to wait for the first token before the gateway answers itself; never negative.
 
     Args:
-        first_token_timeout_s: counted from the request's arrival, of which `spent_s` are gone.
-        left_s: until the request's deadline; the fallback must fit in as well.
+        first_token_timeout_s: time allowed from the start of retrieval to the first token.
+        spent_s: time that retrieval took.
+        left_s: time until the request's deadline; the fallback must fit in as well.
     """
     return max(0.0, min(first_token_timeout_s - spent_s, FALLBACK_SHARE * left_s))
 
@@ -148,7 +149,7 @@ def patience_s(first_token_timeout_s: float, spent_s: float, left_s: float) -> f
 async def _following(
     first: AnswerEvent, rest: AsyncGenerator[AnswerEvent, None], degraded: list[str]
 ) -> AsyncGenerator[AnswerEvent, None]:
-    """`first`, then `rest`; AnswerDone also names what was degraded before it.
+    """Yield `first`, then `rest`; AnswerDone also names the services in `degraded`.
 
     Raises: UpstreamFailed when the answer ends unfinished.
     """
@@ -165,7 +166,9 @@ async def _following(
             try:
                 event = await anext(rest)
             except StopAsyncIteration as error:
-                raise UpstreamFailed("The generation service ended its answer without finishing it.") from error
+                raise UpstreamFailed(
+                    "The generation service ended its stream before the answer was complete."
+                ) from error
 
 
 async def _all(events: list[AnswerEvent], degraded: list[str]) -> AsyncGenerator[AnswerEvent, None]:
@@ -183,4 +186,4 @@ async def _whole(events: AsyncGenerator[AnswerEvent, None]) -> WholeAnswer:
                 text.append(event.text)
             elif isinstance(event, AnswerDone):
                 return WholeAnswer("".join(text), event)
-    raise UpstreamFailed("The answer ended unfinished.")
+    raise UpstreamFailed("The answer ended before it was complete.")

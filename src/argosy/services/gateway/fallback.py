@@ -1,4 +1,4 @@
-"""The answer when the generation service gives none: the best sentences by their words, without asking anyone."""
+"""Answer composed in the gateway when generation fails: the sentences whose words match the question best."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from argosy.contracts.generation import AnswerDelta, AnswerDone, AnswerEvent, Ge
 
 
 def extractive_answer(request: GenerateRequest, max_sentences: int) -> list[AnswerEvent]:
-    """Deltas, then AnswerDone. Tokens are counted as words."""
-    # Brings numpy, which a gateway needs for nothing else: a fifth of its start.
+    """Return deltas, then AnswerDone. Token counts are counts of words."""
+    # The import loads numpy, which a gateway needs for nothing else: it takes a fifth of the start time.
     from argosy.answering.extract import Extraction
 
     composed = Extraction.of(request.question, request.passages).compose(max_sentences)

@@ -1,4 +1,7 @@
-"""How the fleet is. The controller knows; without it the gateway asks every replica it knows itself."""
+"""Health of the fleet: the controller's view, or the gateway's own when the controller does not answer.
+
+For its own view the gateway asks every replica that it knows.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,7 @@ from argosy.services.gateway.shapes import HealthReport
 from argosy.services.gateway.upstream import StatusSource
 
 NOTE = (
-    "The controller is not running; the data plane serves without it. This is what the gateway sees. "
+    "The controller is not running. Requests are still served; this health is the gateway's own view of the replicas. "
     "Run 'argosy up' to start the controller again."
 )
 
@@ -67,7 +70,10 @@ def _view(endpoint: Endpoint, health: Health, reason: str) -> ReplicaView:
 
 
 def _service(name: str, replicas: Sequence[ReplicaView]) -> ServiceView:
-    """Healthy when every replica is, unhealthy when none serves. `desired` is what is known here: those there are."""
+    """Return the view of a service: healthy when all replicas are, unhealthy when none serves.
+
+    `desired` is the number of known replicas, since only the controller knows the desired number.
+    """
     times = [r.response_time_ms for r in replicas if r.response_time_ms is not None]
     bad = [r for r in replicas if r.status is not Health.HEALTHY]
     serving = [r for r in replicas if r.status is not Health.UNHEALTHY]
@@ -86,7 +92,7 @@ def _service(name: str, replicas: Sequence[ReplicaView]) -> ServiceView:
 
 
 def _worst_of_fleet(services: Sequence[ServiceView]) -> Health:
-    """Degraded while anything serves: one service less is a defined fallback, not an outage of all."""
+    """Return the health of the fleet: degraded while any service serves, because missing services have fallbacks."""
     states = {service.status for service in services}
     if states == {Health.HEALTHY}:
         return Health.HEALTHY

@@ -1,4 +1,4 @@
-"""What every public route works with: the kit, the settings, and the other services once they are known."""
+"""Shared state of the public routes: the kit, the settings, and the other services once they are connected."""
 
 from __future__ import annotations
 
@@ -31,9 +31,12 @@ class Gateway:
 
     @property
     def upstream(self) -> Upstream:
-        """Raises: Unavailable while the gateway does not know the other services yet."""
+        """Clients of the other services.
+
+        Raises: Unavailable until `connect` was called.
+        """
         if self._upstream is None:
-            raise Unavailable("The gateway is still starting.", retry_after_s=1.0)
+            raise Unavailable("The gateway is still starting. Try again in a second.", retry_after_s=1.0)
         return self._upstream
 
     def connect(self, upstream: Upstream) -> None:
@@ -44,7 +47,7 @@ class Gateway:
             self.kit.metrics.count_degraded(missing)
 
     def json(self, answer: object, degraded: Iterable[str] = (), headers: Mapping[str, str] | None = None) -> Response:
-        """`answer` as JSON. What a fallback served is counted and named in a header."""
+        """Return `answer` as JSON. Services whose fallback served it are counted, and named in a header."""
         missing = list(degraded)
         self.count_degraded(missing)
         all_headers = {**(headers or {}), **degraded_header(missing)}
@@ -52,6 +55,6 @@ class Gateway:
 
 
 def degraded_header(degraded: Iterable[str]) -> dict[str, str]:
-    """`x-argosy-degraded: embedding, generation`, or nothing when nothing is."""
+    """Return the header `x-argosy-degraded: embedding, generation`, or no header when no service is degraded."""
     named = ", ".join(degraded)
     return {DEGRADED_HEADER: named} if named else {}

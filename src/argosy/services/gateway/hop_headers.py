@@ -1,4 +1,4 @@
-"""Which headers pass through the gateway to a service of the user's own, and back."""
+"""Headers that pass through the gateway from a caller to a custom service, and back."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ HOP_BY_HOP = frozenset(
         b"upgrade",
     }
 )
-"""Headers of one connection (RFC 9110, 7.6.1). `Expect` is among them: uvicorn answers it before the body is read."""
+"""Headers of one connection (RFC 9110, 7.6.1). `Expect` is included: uvicorn answers it before the body is read."""
 RENEWED = frozenset({b"host", b"content-length", REQUEST_ID_HEADER.encode(), TRACEPARENT_HEADER.encode()})
-"""Headers of a request that the gateway writes anew."""
+"""Request headers that the gateway replaces with its own."""
 OF_THE_SERVER = frozenset({b"date", b"server", LOAD_HEADER.encode(), REQUEST_ID_HEADER.encode()})
-"""Headers of an answer that the gateway writes anew, or keeps to itself."""
+"""Response headers that the gateway replaces with its own or removes."""
 OF_THE_ORIGIN = frozenset(
     {
         b"alt-svc",
@@ -41,7 +41,7 @@ OF_THE_ORIGIN = frozenset(
         b"strict-transport-security",
     }
 )
-"""Headers of an answer that set a rule for everything at the gateway's address, not for the answer alone."""
+"""Response headers that set a rule for everything at the gateway's address, not only for the response."""
 PRIVATE_PREFIX = b"x-argosy-"
 WITHOUT_BODY = frozenset({204, 304})
 MAX_LENGTH_DIGITS = 18
@@ -50,28 +50,28 @@ _VALUE = re.compile(rb"[^\x00-\x08\x0a-\x1f\x7f]*")
 
 
 def request_headers(headers: Iterable[Header]) -> list[tuple[str, str]]:
-    """Return the headers of a caller's request that a service is sent. A name may stand there more than once."""
+    """Return the caller's headers that are sent to the service. A name may occur more than once."""
     passed = _end_to_end(headers, RENEWED)
     return [(name.decode("latin-1"), value.decode("latin-1")) for name, value in passed]
 
 
 def response_headers(headers: Iterable[Header], status: int) -> list[Header]:
-    """Return the headers of a service's answer that the caller is sent.
+    """Return the service's headers that are sent to the caller.
 
-    Raises: UpstreamFailed, a header holds bytes that none may hold.
+    Raises: UpstreamFailed when a header contains bytes that HTTP does not allow.
     """
     passed = _end_to_end(headers, OF_THE_SERVER | OF_THE_ORIGIN)
     if not all(_NAME.fullmatch(name) and _VALUE.fullmatch(value) for name, value in passed):
-        raise UpstreamFailed("The service answered with a header that cannot be passed on.")
+        raise UpstreamFailed("The service sent a header with bytes that HTTP does not allow. Correct the service.")
     if status in WITHOUT_BODY:
         return [header for header in passed if header[0] != b"content-length"]
     return passed
 
 
 def body_length(headers: Iterable[Header]) -> int | None:
-    """Return the size of a request's body in bytes; None for one in chunks, 0 when there is none.
+    """Return the size of a request's body in bytes: None for a chunked body, 0 for no body.
 
-    Raises: InvalidRequest, the headers can be read in more than one way.
+    Raises: InvalidRequest when the headers can be read in more than one way.
     """
     given = list(headers)
     lengths = {value.strip() for name, value in given if name.lower() == b"content-length"}
@@ -83,7 +83,7 @@ def body_length(headers: Iterable[Header]) -> int | None:
         return 0
     length = lengths.pop()
     if lengths or not length.isdigit() or len(length) > MAX_LENGTH_DIGITS:
-        raise InvalidRequest("Content-Length is not one whole number of bytes.")
+        raise InvalidRequest("Content-Length must be one whole number of bytes. Correct it.")
     return int(length)
 
 

@@ -1,4 +1,4 @@
-"""A chat request to a question: the last user message, what was said before, where to look and how."""
+"""Question of a chat request: the last user message, the turns before it, the collection and the search options."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from argosy.services.gateway.bodies import ChatBody
 CHAT_MODEL = "argosy"
 DEFAULT_COLLECTION = "default"
 HISTORY_QUESTIONS = 10
-"""The whole conversation may be this many times as long as one question."""
+"""Longest history, as a multiple of the longest question."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,11 +29,15 @@ class Question:
 
 
 def question_of(body: ChatBody, max_chars: int, context_passages: int) -> Question:
-    """Raises: InvalidRequest; TooLarge; ModelNotFound."""
+    """Return the question of a chat request.
+
+    Raises: InvalidRequest when there is no user message, its text is empty, or two collections are named; TooLarge when
+    the question or the earlier messages are too long; ModelNotFound when `model` is not a chat model.
+    """
     asked = next((n for n in reversed(range(len(body.messages))) if body.messages[n].role == "user"), None)
     if asked is None:
         raise InvalidRequest(
-            "messages holds no message with role user; the last one is the question.", param="messages"
+            "messages has no message with role user. Send the question in such a message.", param="messages"
         )
     text = body.messages[asked].text()
     check_text(text, f"messages.{asked}.content", max_chars)
@@ -56,7 +60,10 @@ def question_of(body: ChatBody, max_chars: int, context_passages: int) -> Questi
 
 
 def check_text(text: str, param: str, max_chars: int) -> None:
-    """Raises: InvalidRequest for an empty text; TooLarge over the limit."""
+    """Check the length of a text.
+
+    Raises: InvalidRequest when it is empty; TooLarge when it is over `max_chars`.
+    """
     if not text.strip():
         raise InvalidRequest(f"{param} is empty; send a question.", param=param)
     if len(text) > max_chars:
@@ -77,7 +84,7 @@ def _collection(body: ChatBody) -> str:
         )
     if collection and body.collection not in (None, collection):
         raise InvalidRequest(
-            f"model names the collection {collection[:100]}, collection names another. Send one of them.",
+            f"model names the collection {collection[:100]}, but the field collection names another. Send one of them.",
             param="collection",
         )
     return collection or body.collection or DEFAULT_COLLECTION

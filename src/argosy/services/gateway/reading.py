@@ -1,4 +1,4 @@
-"""A request's body to one of the models in `bodies`, or an error that names the field and the remedy."""
+"""Validation of a request's body or query against a model of `bodies`; errors name the field and the remedy."""
 
 from __future__ import annotations
 
@@ -13,20 +13,24 @@ from argosy.serving.bodies import json_body, parsed
 from argosy.serving.refusal import refusal
 
 BYTES_PER_CHAR = 12
-"""The most that one character takes in JSON: a pair of escaped surrogates."""
+"""Most bytes that one character takes in JSON: a pair of escaped surrogates."""
 BESIDES_BYTES = 256 * 2**10
-"""What may stand in a body besides its text."""
+"""Bytes allowed in a body in addition to its text."""
 
 M = TypeVar("M", bound=BaseModel)
 
 
 def limit_bytes(chars: int) -> int:
-    """Return the largest body that a route needs whose text has at most that many characters."""
+    """Return the largest body, in bytes, that a route with a text of at most `chars` characters needs to accept."""
     return BYTES_PER_CHAR * chars + BESIDES_BYTES
 
 
 async def read(request: Request, model: type[M], most_bytes: int) -> M:
-    """Return the body as `model`. Raises: InvalidRequest with `param`; TooLarge; UnsupportedType."""
+    """Return the body as `model`.
+
+    Raises: InvalidRequest when the body is not valid JSON of that model, with the field as `param`; TooLarge when it is
+    over `most_bytes`; UnsupportedType when its content type is not JSON.
+    """
     body = await json_body(request, most_bytes)
 
     def validated(body: bytes) -> M:
@@ -39,7 +43,10 @@ async def read(request: Request, model: type[M], most_bytes: int) -> M:
 
 
 def read_query(request: Request, model: type[M]) -> M:
-    """Return the query as `model`. Raises: InvalidRequest with `param`."""
+    """Return the query as `model`.
+
+    Raises: InvalidRequest when a parameter is unknown, wrong or repeated, with its name as `param`.
+    """
     query: dict[str, object] = {}
     for name, value in request.query_params.multi_items():
         if name in query:

@@ -1,5 +1,7 @@
-"""An extractive answer that goes on where its stream broke off: the same question to the same passages gives the same
-text again, so another source can continue it. An answer of a language model cannot be continued like that.
+"""Continuation of an extractive answer whose stream broke off.
+
+The same question with the same passages gives the same text again, so another source can continue the answer. An answer
+of a language model cannot be continued this way.
 """
 
 from __future__ import annotations
@@ -19,9 +21,9 @@ log = logger("answer")
 async def resuming(
     events: AsyncGenerator[AnswerEvent, None], others: Sequence[Source]
 ) -> AsyncGenerator[AnswerEvent, None]:
-    """`events`; when they break off, what the next of `others` adds to the text that was given already.
+    """Yield `events`. When they break off, yield the text that the next of `others` adds to the text already given.
 
-    Raises: what broke the last source, when none of them says the same and goes on.
+    Raises: the error of the last source, when no source repeats the text already given and completes the answer.
     """
     given = ""
     waiting = list(others)
@@ -47,5 +49,5 @@ async def resuming(
             failure: ArgosyError = error
         if not waiting:
             raise failure
-        log.warning("answer goes on elsewhere", reason=failure.code, after_chars=len(given))
+        log.warning("answer continued from another source", reason=failure.code, after_chars=len(given))
         source = waiting.pop(0)()

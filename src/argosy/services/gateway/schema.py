@@ -1,4 +1,4 @@
-"""The API's description: `/openapi.json`, and a page at `/docs` that loads nothing else."""
+"""Description of the API: `/openapi.json`, and a page at `/docs` that loads no other resources."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def public_description() -> Description:
 
 
 def describe(app: FastAPI, api: Description) -> dict[str, Any]:
-    """Return the OpenAPI document, made once."""
+    """Return the OpenAPI document. It is created on the first call."""
     if app.openapi_schema is None:
         document = get_openapi(
             title=app.title,
@@ -64,26 +64,26 @@ def _probe(api: Description, path: str) -> Schema:
 
 
 def _proxied(api: Description) -> Schema:
-    """A service of the user's own: it answers what it likes."""
+    """Return the description of the route to custom services, whose responses may be anything."""
     described = api.route({})
-    described["responses"]["default"] = {"description": "The service's answer, as it came."}
+    described["responses"]["default"] = {"description": "The response of the service, unchanged."}
     described["parameters"] = [
         {"in": "path", "name": name, "required": True, "schema": TEXT} for name in ("name", "path")
     ]
-    said = "Passes the request on to a service of your own; its answer comes back as it is."
+    said = "Pass the request on to a service of your own, and its response back unchanged."
     return {"tags": ["services"], "summary": "Pass on", "description": said, **described}
 
 
 LINES: dict[str, Any] = {
     "type": "string",
     "description": 'One JSON string, or {"input": "a text"}, on each line. A text may have '
-    f"{MAX_TEXT_CHARS} characters.",
+    f"up to {MAX_TEXT_CHARS} characters.",
 }
-"""The body of a streamed embeddings request."""
+"""Body of a streamed embeddings request."""
 
 
 def page(document: dict[str, Any]) -> str:
-    """Every route with its first sentence, as HTML without scripts."""
+    """Return an HTML page without scripts that lists every route with the first line of its description."""
     rows = "".join(_row(path, operations) for path, operations in sorted(document["paths"].items()))
     title = escape(document["info"]["title"])
     return (
@@ -101,7 +101,7 @@ def _row(path: str, operations: dict[str, Any]) -> str:
 
 
 def _marked(text: str) -> str:
-    """Text as HTML, `names` in it as code."""
+    """Return the text as HTML, with `names` in it as code."""
     parts = escape(text).split("`")
     return "".join(f"<code>{part}</code>" if n % 2 else part for n, part in enumerate(parts))
 

@@ -1,4 +1,7 @@
-"""What callers are answered: OpenAI's shapes where it has one, msgspec structs because they cost microseconds."""
+"""Responses of the public API, in OpenAI's shapes where these exist.
+
+They are msgspec structs, because encoding these takes only microseconds.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,10 @@ from argosy.contracts.store import Metadata
 
 
 class SearchResult(msgspec.Struct):
-    """`score` is in [0, 1] and comparable within one answer only; `start` and `end` count characters."""
+    """Ranked passage.
+
+    `score` is in [0, 1] and comparable within one response only; `start` and `end` count characters.
+    """
 
     chunk_id: str
     document_id: str
@@ -74,7 +80,7 @@ class Choice(msgspec.Struct):
 
 
 class Completion(msgspec.Struct):
-    """`answered_by` is what wrote the answer: `extractive`, or a language model's name."""
+    """Complete answer. `answered_by` names its author: `extractive`, or the name of a language model."""
 
     id: str
     created: int
@@ -114,7 +120,7 @@ class CompletionChunk(msgspec.Struct):
 
 
 class Embedding(msgspec.Struct):
-    """`embedding` is a list of numbers, or base64 of little-endian float32."""
+    """Vector of one input. `embedding` is a list of numbers, or base64 of little-endian float32."""
 
     index: int
     embedding: list[float] | bytes
@@ -127,7 +133,10 @@ class EmbeddingUsage(msgspec.Struct):
 
 
 class Embeddings(msgspec.Struct):
-    """`truncated` lists the inputs of which the model read only the beginning; left out where there is none."""
+    """Vectors of all inputs.
+
+    `truncated` lists the positions of inputs of which the model read only the beginning; absent when there are none.
+    """
 
     data: list[Embedding]
     model: str
@@ -137,7 +146,7 @@ class Embeddings(msgspec.Struct):
 
 
 class EmbeddingLine(msgspec.Struct, omit_defaults=True):
-    """One line of a streamed answer: `embedding`, or `error` where this text has none."""
+    """Line of a streamed response: `embedding`, or `error` when the text has no vector."""
 
     index: int
     embedding: list[float] | bytes | msgspec.UnsetType = msgspec.UNSET
@@ -159,7 +168,7 @@ class Models(msgspec.Struct):
 
 
 class HealthReport(msgspec.Struct):
-    """The controller's view of the fleet; without a controller, what this gateway sees, and `note` says so."""
+    """Health of the fleet: the controller's view, or without a controller this gateway's view, and `note` says so."""
 
     status: Health
     services: list[ServiceView]

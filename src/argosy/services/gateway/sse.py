@@ -1,4 +1,4 @@
-"""An answer as OpenAI's event stream. It ends with `[DONE]` when whole, with an error event when not."""
+"""Answer as OpenAI's event stream. It ends with `[DONE]` when complete, and with an error event otherwise."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ log = logger("answer")
 
 
 class EventStream(StreamingResponse):
-    """Closes its source however it ends, so that work for a caller who has gone stops at once."""
+    """Response that always closes its source at its end, so that work for a caller who hung up stops at once."""
 
     def __init__(self, source: AsyncGenerator[bytes, None], headers: dict[str, str]) -> None:
         super().__init__(source, media_type=MEDIA_TYPE, headers=UNBUFFERED | headers)
@@ -35,7 +35,7 @@ class EventStream(StreamingResponse):
 
 
 class CompletionStream:
-    """Answer events to the bytes of the stream. `timings` is asked once, at the end."""
+    """Encoder of answer events as the bytes of the stream. `timings` is called once, at the end."""
 
     def __init__(
         self,
@@ -46,7 +46,7 @@ class CompletionStream:
         on_degraded: Callable[[Iterable[str]], None],
         on_broken: Callable[[], None] = lambda: None,
     ) -> None:
-        """`head` carries id, created and model; its choices are not looked at."""
+        """Create an encoder. `head` gives id, created and model; its choices are ignored."""
         self._head = head
         self._include_usage = include_usage
         self._timings = timings
@@ -72,7 +72,10 @@ class CompletionStream:
                 yield _event(ErrorResponse(ours.body(context.request_id)))
 
     def _end(self, done: AnswerDone) -> bytes:
-        """The last chunk carries citations and what was degraded; with `include_usage` it is the one with the usage."""
+        """Return the end of the stream.
+
+        Its last chunk has the citations and degraded services and, with `include_usage`, the usage.
+        """
         last = self._like_head([ChunkChoice(Delta(), finish_reason=done.finish_reason)])
         before = b""
         if self._include_usage:

@@ -1,4 +1,8 @@
-"""What the gateway asks of the other services. `argosy.clients.upstreams.Upstreams` is one; tests bring their own."""
+"""Interfaces of the other services, as the gateway uses them.
+
+`argosy.clients.upstreams.Upstreams` implements them; tests use fakes. Every call raises Unavailable, Overloaded,
+DeadlineExceeded or UpstreamFailed when the service fails, and otherwise the error that the service answered with.
+"""
 
 from __future__ import annotations
 
@@ -16,17 +20,32 @@ from argosy.contracts.retrieval import RetrievalRequest, RetrievalResponse
 
 
 class Retriever(Protocol):
-    async def search(self, request: RetrievalRequest, context: RequestContext) -> RetrievalResponse: ...
+    async def search(self, request: RetrievalRequest, context: RequestContext) -> RetrievalResponse:
+        """Return at most `request.top_k` passages, best first.
+
+        Raises: CollectionNotFound when there is no such collection.
+        """
+        ...
 
 
 class Generator(Protocol):
-    def answer(self, request: GenerateRequest, context: RequestContext) -> AsyncGenerator[AnswerEvent, None]: ...
+    def answer(self, request: GenerateRequest, context: RequestContext) -> AsyncGenerator[AnswerEvent, None]:
+        """Yield deltas, then AnswerDone or AnswerFailed. Closing the generator ends the request.
+
+        Raises: an ArgosyError in place of the first event when no answer was begun.
+        """
+        ...
 
 
 class Embedder(Protocol):
     async def embed(
         self, texts: Sequence[str], kind: TextKind, context: RequestContext, *, partial: bool = False
-    ) -> EmbedResponse: ...
+    ) -> EmbedResponse:
+        """Return a vector for each text, in order; with `partial`, for each text that is not in `failures`.
+
+        Raises: InvalidRequest when a text cannot be embedded and `partial` is false; `param` is its `texts[N]`.
+        """
+        ...
 
 
 class DocumentStore(Protocol):
@@ -40,12 +59,19 @@ class DocumentStore(Protocol):
         headers: Mapping[str, str] | None = None,
         params: Mapping[str, str] | None = None,
         waits: bool = False,
-    ) -> RawResponse: ...
+    ) -> RawResponse:
+        """Return the response of the documents service, whatever its status. `waits` marks a long poll."""
+        ...
 
 
 class StatusSource(Protocol):
-    async def fleet(self, context: RequestContext) -> FleetView: ...
-    async def replica(self, endpoint: Endpoint, context: RequestContext) -> ReplicaStatus: ...
+    async def fleet(self, context: RequestContext) -> FleetView:
+        """Return the controller's view of the fleet."""
+        ...
+
+    async def replica(self, endpoint: Endpoint, context: RequestContext) -> ReplicaStatus:
+        """Return the status that one replica reports of itself."""
+        ...
 
 
 class Upstream(Protocol):

@@ -1,4 +1,4 @@
-"""Runs one generation replica: `python -m argosy.services.generation`, as a platform does."""
+"""Entry point of one generation replica: a platform runs `python -m argosy.services.generation`."""
 
 from argosy.services.generation.app import GenerationService
 from argosy.serving.server import main

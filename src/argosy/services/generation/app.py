@@ -1,4 +1,4 @@
-"""The generation service: `POST /answer` answers a stream of AnswerEvent lines (NDJSON)."""
+"""Generation service: `POST /answer` streams an answer as lines of AnswerEvent (NDJSON)."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def _extractive(settings: GenerationSettings, upstreams: Upstreams, environ: Map
 
 
 def _openai(settings: GenerationSettings, upstreams: Upstreams, environ: Mapping[str, str]) -> AnswerBackend:
-    """The environment supplies address and key here and only here: this runs when the fleet file chose `openai`."""
+    """Open the endpoint. Only this backend reads the address and the key from the environment."""
     return OpenAIBackend(
         aiohttp.ClientSession(),
         settings.base_url or environ.get("OPENAI_BASE_URL") or OPENAI_URL,
@@ -69,5 +69,5 @@ class GenerationService:
 
     async def _answer(self, request: GenerateRequest, context: RequestContext) -> AsyncIterator[bytes]:
         if self._engine is None:
-            raise Unavailable("The generation service is still starting.", retry_after_s=1.0)
+            raise Unavailable("The generation service is still starting. Try again in a second.", retry_after_s=1.0)
         return await self._engine.answer(request, context)

@@ -1,4 +1,4 @@
-"""Markers in an answer to citations: only those that really stand there and name a passage that exists."""
+"""Citations of an answer, from the markers in its text that name an existing passage."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from argosy.contracts.generation import Citation
 from argosy.contracts.retrieval import Passage
 
 MARKER = re.compile(r"\[(\d{1,3}(?:\s*[,;]\s*\d{1,3})*)\]")
-"""`[1]`, and `[1, 2]` as some models write it."""
+"""Marker like `[1]`, or `[1, 2]` as some models write it."""
 
 
 def citations_in(text: str, passages: Sequence[Passage]) -> list[Citation]:
-    """One for each passage that `text` names, in the order of first mention; `[n]` is passages[n - 1]."""
+    """Return a citation for each passage named in `text`, in the order of first mention; `[n]` is passages[n - 1]."""
     named = [int(number) for group in MARKER.findall(text) for number in re.split(r"[,;]", group)]
     return [citation(index, passages[index - 1]) for index in dict.fromkeys(named) if 1 <= index <= len(passages)]
 
 
 def citation(index: int, passage: Passage) -> Citation:
-    """The whole passage as the source of marker `[index]`."""
+    """Return a citation of the whole passage for the marker `[index]`."""
     chunk = passage.chunk
     return Citation(
         index=index,

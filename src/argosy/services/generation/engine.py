@@ -1,4 +1,4 @@
-"""An answer as lines. The first event is awaited before anything is sent, so that an early error keeps its status."""
+"""Answer as lines of JSON. The first event is awaited before a line is sent, so that an early error has its status."""
 
 from __future__ import annotations
 
@@ -18,14 +18,15 @@ log = logger("generation")
 
 class GenerationEngine:
     def __init__(self, backend: AnswerBackend, on_degraded: Callable[[str], None] = lambda missing: None) -> None:
-        """`on_degraded` is told each service whose fallback served an answer."""
+        """Create an engine. `on_degraded` is called with each service whose fallback served an answer."""
         self._backend = backend
         self._on_degraded = on_degraded
 
     async def answer(self, request: GenerateRequest, context: RequestContext) -> AsyncGenerator[bytes, None]:
-        """Lines of JSON, one AnswerEvent each: deltas, then exactly one `done` or `failed`.
+        """Return lines of JSON, one AnswerEvent each: deltas, then exactly one `done` or `failed`.
 
-        Raises: InvalidRequest; what the backend raises before its first event.
+        Raises: InvalidRequest when the question is empty; the errors that the backend raises before its first event;
+        UpstreamFailed when the backend yields no event.
         """
         if not request.question.strip():
             raise InvalidRequest("question is empty; send the question to answer.", param="question")
@@ -33,7 +34,7 @@ class GenerationEngine:
         try:
             first = await anext(events)
         except StopAsyncIteration as error:
-            raise UpstreamFailed("The answer ended before it began.") from error
+            raise UpstreamFailed("The answer ended before its first word.") from error
         except BaseException:
             await events.aclose()
             raise

@@ -1,4 +1,4 @@
-"""What a language model is told: the rules, the numbered passages, the conversation, the question."""
+"""Prompt for a language model: the rules, the numbered passages, the earlier turns, the question."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Message = dict[str, str]
 
 
 def messages(request: GenerateRequest) -> list[Message]:
-    """OpenAI's message list: rules and passages as system, then the earlier turns, then the question as user."""
+    """Return OpenAI's message list: rules and passages as system, the earlier turns, and the question as user."""
     told = [{"role": "system", "content": f"{RULES}\n\nPassages:\n\n{_numbered(request.passages)}"}]
     for turn in request.history:
         role = "system" if turn.role == "developer" else turn.role

@@ -1,4 +1,4 @@
-"""Runs one retrieval replica: `python -m argosy.services.retrieval`, as a platform does."""
+"""Entry point of one retrieval replica: a platform runs `python -m argosy.services.retrieval`."""
 
 from argosy.services.retrieval.app import RetrievalService
 from argosy.serving.server import main

@@ -1,4 +1,4 @@
-"""The retrieval service: `POST /search`."""
+"""Retrieval service: `POST /search`."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class RetrievalService:
 
     async def _search(self, request: RetrievalRequest, context: RequestContext) -> RetrievalResponse:
         if self._engine is None:
-            raise Unavailable("The retrieval service is still starting.", retry_after_s=1.0)
+            raise Unavailable("The retrieval service is still starting. Try again in a second.", retry_after_s=1.0)
         answer = await self._engine.search(request, context)
         for missing in answer.degraded:
             self._kit.metrics.count_degraded(missing)

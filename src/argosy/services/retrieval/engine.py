@@ -1,4 +1,7 @@
-"""A query to ranked passages: embed it, search once, fuse. Without an embedding the words alone decide, and say so."""
+"""Ranked passages for a query: embed the query, search the store once, fuse the two lists.
+
+Without an embedding only the lexical search runs, and the response is marked as degraded.
+"""
 
 from __future__ import annotations
 
@@ -21,29 +24,41 @@ log = logger("retrieval")
 
 
 class QueryEmbedder(Protocol):
-    async def embed(self, texts: Sequence[str], kind: TextKind, context: RequestContext) -> EmbedResponse: ...
+    async def embed(self, texts: Sequence[str], kind: TextKind, context: RequestContext) -> EmbedResponse:
+        """Return a vector for each text, in order.
+
+        Raises: one of SERVICE_FAILURES when the texts cannot be embedded in time.
+        """
+        ...
 
 
 class ChunkSearcher(Protocol):
-    async def search(self, request: StoreSearchRequest, context: RequestContext) -> StoreSearchResponse: ...
+    async def search(self, request: StoreSearchRequest, context: RequestContext) -> StoreSearchResponse:
+        """Return the dense list for `vector` and the lexical list for `text`, each best first, and their chunks.
+
+        Raises: CollectionNotFound when there is no such collection; Unavailable; DeadlineExceeded.
+        """
+        ...
 
 
 class RetrievalEngine:
     def __init__(
         self, embedding: QueryEmbedder, store: ChunkSearcher, candidates: int, clock: Clock = perf_counter
     ) -> None:
-        """`candidates` is how many chunks of each list are fused."""
+        """Create an engine that fuses `candidates` chunks of each list."""
         self._embedding = embedding
         self._store = store
         self._candidates = candidates
         self._clock = clock
 
     async def search(self, request: RetrievalRequest, context: RequestContext) -> RetrievalResponse:
-        """At most `top_k` passages, best first.
+        """Return at most `top_k` passages, best first.
 
-        Hybrid and dense fall back to lexical when the query cannot be embedded in time; the answer then
-        names `embedding` in `degraded`.
-        Raises: InvalidRequest; what the store raises (CollectionNotFound, Unavailable, DeadlineExceeded, …).
+        Hybrid and dense searches fall back to a lexical one when the query cannot be embedded in time; `degraded` then
+        names `embedding`.
+
+        Raises: InvalidRequest when the query is empty or `top_k` is out of bounds; the errors of the store
+        (CollectionNotFound, Unavailable, DeadlineExceeded, …).
         """
         _check(request)
         started_s = self._clock()
@@ -76,11 +91,11 @@ class RetrievalEngine:
         )
 
     async def _vector(self, query: str, context: RequestContext) -> bytes | None:
-        """The query as little-endian float32, or None when there is no embedding now."""
+        """Return the query's vector as little-endian float32, or None when the query cannot be embedded now."""
         try:
             answer = await self._embedding.embed([query], TextKind.QUERY, context.for_hop_with_fallback())
         except SERVICE_FAILURES as error:
-            log.warning("searched by words only", reason=error.code, request_id=context.request_id)
+            log.warning("lexical search only, query not embedded", reason=error.code, request_id=context.request_id)
             return None
         return answer.vectors
 

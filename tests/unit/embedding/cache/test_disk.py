@@ -1,4 +1,4 @@
-"""Level 2 on a real file of a temporary folder."""
+"""Tests of level 2 with a real file in a temporary folder."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def write(disk: DiskLevel, texts: list[str]) -> None:
 
 
 def read(disk: DiskLevel, texts: list[str]) -> set[str]:
-    """The texts found. Fails on a vector that is another's."""
+    """Return the texts found. Fail when a vector belongs to another text."""
     found = disk.read_now([key(text) for text in texts])
     by_key = {key(text): text for text in texts}
     assert all(is_of(row.value, by_key[name]) for name, row in found.items())
@@ -80,7 +80,7 @@ def read(disk: DiskLevel, texts: list[str]) -> set[str]:
 
 @pytest.fixture(scope="module")
 def filled(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder as `kill -9` leaves it: some rows in the file, some in its log."""
+    """Return a folder as `kill -9` leaves it: some rows in the file, some in its log."""
     live, copied = tmp_path_factory.mktemp("live"), tmp_path_factory.mktemp("copied") / "data"
     with level(live) as disk:
         write(disk, TEXTS[:200])
@@ -178,7 +178,7 @@ def target(folder: Path) -> Path:
 
 
 def assert_up(disk: DiskLevel) -> None:
-    """Whatever it has lost, it learns again."""
+    """Assert that the level works: it stores rows again, whatever it lost."""
     for _ in range(3):
         write(disk, ["new"])
         if read(disk, ["new"]):

@@ -100,7 +100,7 @@ ANY_TEXT = st.sampled_from([f"text {n}" for n in range(8)])
 
 
 class Memory(RuleBasedStateMachine):
-    """Whatever is done: never over its bytes, never another text's vector, never one whose time is over."""
+    """State machine: the level never exceeds its bytes and never returns another text's or an expired vector."""
 
     @initialize(entries=st.integers(1, 10))
     def begin(self, entries: int) -> None:

@@ -1,4 +1,4 @@
-"""Vectors that can be told from their text, so that a wrong one is noticed whoever stored it."""
+"""Vectors that are functions of their text, so that a test notices a wrong vector whoever stored it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ INFO = ModelInfo(model="made-up", revision="1", dimensions=DIMENSIONS, max_token
 
 
 def vector_of(text: str, dimensions: int = DIMENSIONS) -> Vector:
-    """Of unit length, and a function of the text alone."""
+    """Return a vector of unit length that depends only on the text."""
     seed = int.from_bytes(hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()[:8], "little")
     drawn = np.random.default_rng(seed).standard_normal(dimensions).astype(np.float32)
     vector: Vector = drawn / np.float32(np.linalg.norm(drawn))
@@ -26,7 +26,7 @@ def cached(text: str, *, seconds: float = 0.25, dimensions: int = DIMENSIONS) ->
 
 
 def is_of(value: CachedVector, text: str) -> bool:
-    """Bit for bit, as float32 comes back."""
+    """Return whether the value is the text's vector bit for bit, as float32 is stored."""
     right = cached(text, dimensions=len(value.vector))
     return (value.tokens, value.truncated) == (right.tokens, right.truncated) and bool(
         np.array_equal(value.vector, right.vector)
@@ -34,5 +34,5 @@ def is_of(value: CachedVector, text: str) -> bool:
 
 
 def is_nearly_of(value: CachedVector, text: str) -> bool:
-    """To the rounding of float16."""
+    """Return whether the value is the text's vector up to the rounding of float16."""
     return value.tokens == len(text) and float(value.vector @ vector_of(text, len(value.vector))) >= 0.99999

@@ -1,4 +1,4 @@
-"""HTTP from the engine's threads: a kept connection for each, blocking, with a deadline for the whole exchange."""
+"""Blocking HTTP for the engine's threads: a kept connection per thread and a deadline for the whole exchange."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Reply:
 
 
 class Unreached(Exception):
-    """No answer came. `reason` is short and shows no address."""
+    """No usable answer arrived. `reason` is short and does not show the address."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
@@ -32,10 +32,13 @@ class Unreached(Exception):
 
 
 class Connections:
-    """To one address. Safe to use from several threads; each has a connection of its own."""
+    """Connections to one address, one per thread. Safe to use from several threads."""
 
     def __init__(self, base_url: str, api_key: str | None) -> None:
-        """Raises: ConfigError for what is no http or https address."""
+        """Prepare connections to `base_url`; none is opened yet.
+
+        Raises: ConfigError when `base_url` is not an http or https address.
+        """
         parts = urlsplit(base_url)
         try:
             port = parts.port
@@ -43,7 +46,7 @@ class Connections:
             port = -1
         if parts.scheme not in ("http", "https") or not parts.hostname or port == -1:
             raise ConfigError(
-                "services.embedding.base_url is not an address like http://127.0.0.1:8000/v1; correct it."
+                "services.embedding.base_url must be an address like http://127.0.0.1:8000/v1. Correct it."
             )
         self._host, self._port, self._path = parts.hostname, port, parts.path.rstrip("/")
         self._tls = ssl.create_default_context() if parts.scheme == "https" else None
@@ -55,7 +58,10 @@ class Connections:
         self._open: set[http.client.HTTPConnection] = set()
 
     def post(self, path: str, body: bytes, until: Deadline) -> Reply:
-        """Raises: Unreached; TimeoutError, once the deadline has passed."""
+        """Send a request and return the reply, whatever its status.
+
+        Raises: Unreached when no complete HTTP answer arrives; TimeoutError when the deadline passes.
+        """
         connection = self._connection()
         try:
             self._allow(connection, until)
@@ -67,7 +73,7 @@ class Connections:
             while piece := response.read(PIECE_BYTES):
                 size += len(piece)
                 if size > MAX_ANSWER_BYTES:
-                    raise Unreached(f"its answer is over {MAX_ANSWER_BYTES} bytes")
+                    raise Unreached(f"the answer is over {MAX_ANSWER_BYTES} bytes")
                 pieces.append(piece)
                 self._allow(connection, until)
         except TimeoutError:
@@ -75,7 +81,7 @@ class Connections:
             raise
         except ssl.SSLError as error:
             connection.close()
-            raise Unreached("its certificate or TLS failed") from error
+            raise Unreached("TLS or the certificate failed") from error
         except (OSError, http.client.HTTPException) as error:
             connection.close()
             raise Unreached(_reason(error)) from error
@@ -104,7 +110,10 @@ class Connections:
 
     @staticmethod
     def _allow(connection: http.client.HTTPConnection, until: Deadline) -> None:
-        """The next wait of the connection ends with the deadline."""
+        """Limit the next wait of the connection to the time left.
+
+        Raises: TimeoutError when no time is left.
+        """
         left_s = until.remaining_s()
         if left_s <= 0:
             raise TimeoutError

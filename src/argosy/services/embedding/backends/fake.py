@@ -1,4 +1,4 @@
-"""An embedder without a model: a bag of hashed words. For tests, demonstrations and measurements of everything else."""
+"""Engine without a model: a bag of hashed words, for tests, demonstrations and measurements of the other parts."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ _WORD = re.compile(r"\w+")
 
 
 class FakeEngine:
-    """The same text has the same vector in every process; texts that share words lie closer together.
+    """Deterministic engine: a text has the same vector in every process, and texts that share words are closer.
 
-    A word is a token. Each word has a direction of 64 signs taken from its hash; a text points along the
-    sum of its words' directions.
+    A word is a token. Each word has a direction of 64 signs taken from its hash; the vector of a text is the normalised
+    sum of the directions of its words.
     """
 
     def __init__(self, *, model: str = "fake", max_tokens: int = 256) -> None:
@@ -35,14 +35,14 @@ class FakeEngine:
         return self._info
 
     def full_lengths(self, texts: Sequence[str], kind: TextKind) -> list[int]:
-        """Tokens of each text with special tokens, before truncation."""
+        """Return the tokens of each text with special tokens, before truncation."""
         return [len(_words(text)) + SPECIAL_TOKENS for text in texts]
 
     def count_tokens(self, texts: Sequence[str], kind: TextKind) -> list[int]:
         return [min(length, self._info.max_tokens) for length in self.full_lengths(texts, kind)]
 
     def windows(self, text: str, kind: TextKind) -> list[str]:
-        """The text cut between words."""
+        """Cut the text between words into pieces that fit the model."""
         starts = [match.start() for match in _WORD.finditer(text)]
         cuts = [0, *starts[self._room :: self._room], len(text)]
         return [text[start:end] for start, end in pairwise(cuts)]

@@ -1,4 +1,4 @@
-"""One embedding model on ONNX Runtime, on the processor."""
+"""Engine that runs one embedding model with ONNX Runtime on the CPU."""
 
 from __future__ import annotations
 
@@ -30,24 +30,27 @@ _PADDED_INPUT = "input_ids"
 
 
 class OnnxEngine:
-    """`EmbeddingEngine` over a verified model folder. Builds the model's graph if the cache does not hold it.
+    """`EmbeddingEngine` for a verified model folder. It builds the model's graph when the graph cache lacks it.
 
-    The memory arena stays on: without it, this took 25 MB more and was no faster. Memory patterns are off:
-    they keep one plan for every shape of batch, and shapes here are endless. In int8, passages are computed in
-    integers and queries still exactly: they are short, and half of the error is gone.
+    The memory arena stays on: without it, the process took 25 MB more and was no faster. Memory patterns are off: they
+    keep a plan for every shape of batch, and the number of shapes is unlimited. In int8, passages are computed in
+    integers and queries in fp32: queries are short, and this halves the error.
     """
 
     def __init__(self, model: ModelFolder, *, threads: int = 1, precision: Precision = "fp32") -> None:
-        """Raises: ModelMissing when the files cannot be run; its message names what is wrong with them."""
+        """Load the model.
+
+        Raises: ModelMissing when the files cannot be run; its message says why.
+        """
         self._about = describe(model.path, model.name)
         self._tokenizer = TextTokenizer.load(model.path, self._about.max_tokens)
         if self._tokenizer.vocabulary > self._about.vocab_size:
             raise unreadable(
                 model.path / "tokenizer.json",
-                f"it knows {self._tokenizer.vocabulary} tokens, the model only {self._about.vocab_size}",
+                f"it has {self._tokenizer.vocabulary} tokens, the model only {self._about.vocab_size}",
             )
         self._rooms = {kind: self._room(kind) for kind in TextKind}
-        # Vectors are of unit length by contract, also those of models that do not normalise themselves.
+        # The contract requires unit length, also of models that do not normalise their vectors.
         about = replace(self._about, normalise=True)
         graph, session = _load(model, about, precision, threads)
         exact = session if precision == "fp32" else _load(model, about, "fp32", threads)[1]
@@ -65,21 +68,21 @@ class OnnxEngine:
         )
 
     agreement: Agreement | None
-    """How well an int8 graph agrees with fp32, as measured when it was built; None in fp32."""
+    """Agreement of the int8 graph with fp32, measured when the graph was built; None in fp32."""
 
     @property
     def info(self) -> ModelInfo:
         return self._info
 
     def full_lengths(self, texts: Sequence[str], kind: TextKind) -> list[int]:
-        """Tokens of each text with prompt and special tokens, before truncation."""
+        """Return the tokens of each text with prompt and special tokens, before truncation."""
         return self._tokenizer.lengths(self._prompted(texts, kind))
 
     def count_tokens(self, texts: Sequence[str], kind: TextKind) -> list[int]:
         return [min(length, self._info.max_tokens) for length in self.full_lengths(texts, kind)]
 
     def windows(self, text: str, kind: TextKind) -> list[str]:
-        """The text in pieces that fit the model together with the prompt of the kind; joined they are the text."""
+        """Return pieces of the text that fit the model with the prompt of the kind; joined, they give the text."""
         return self._tokenizer.windows(text, self._rooms[kind])
 
     def embed(self, texts: Sequence[str], kind: TextKind, deadline: Deadline | None = None) -> Vectors:
@@ -90,7 +93,7 @@ class OnnxEngine:
         try:
             found: list[Any] = self._sessions[kind].run(["embedding"], feed)
         except Exception as error:
-            raise Internal("The embedding model failed on a batch.") from error
+            raise Internal("The embedding model failed on a batch of texts.") from error
         vectors: Vectors = found[0]
         return vectors
 
@@ -106,21 +109,31 @@ class OnnxEngine:
         return [text.lower() for text in whole] if self._about.lower_case else whole
 
     def _room(self, kind: TextKind) -> int:
-        """Tokens of a text that fit beside the special ones and the prompt. Raises: ModelMissing if none do."""
+        """Return how many tokens of a text fit with the special tokens and the prompt.
+
+        Raises: ModelMissing when none fit.
+        """
         (prompt,) = self._tokenizer.lengths([self._about.prompt(kind)])
         if prompt >= self._about.max_tokens:
-            raise ModelMissing(f"The model's {kind} prompt fills its window of {self._about.max_tokens} tokens.")
+            raise ModelMissing(
+                f"The model's {kind} prompt fills its window of {self._about.max_tokens} tokens. Choose another model."
+            )
         return self._about.max_tokens - prompt
 
 
 def _load(
     model: ModelFolder, about: ModelDescription, precision: Precision, threads: int
 ) -> tuple[Path, onnxruntime.InferenceSession]:
-    """The graph and its session. One that is damaged without a trace in its ledger is built anew, once."""
+    """Return the graph and its session. A graph that ONNX Runtime refuses is rebuilt once.
+
+    The ledger of the graph does not show every kind of damage.
+
+    Raises: ModelMissing when the rebuilt graph is refused as well.
+    """
     graph = graph_for(model, about, precision)
     try:
         return graph, _session(graph, threads)
-    except Exception:  # ONNX Runtime's errors share no other base
+    except Exception:  # ONNX Runtime's errors have no narrower base class
         graph = graph_for(model, about, precision, anew=True)
     try:
         return graph, _session(graph, threads)

@@ -1,6 +1,6 @@
-"""Vectors from any OpenAI-compatible endpoint (`POST {base_url}/embeddings`), text-embeddings-inference included.
+"""Engine for any OpenAI-compatible endpoint (`POST {base_url}/embeddings`), including text-embeddings-inference.
 
-The endpoint tokenises, so tokens are estimates here, and a text that it cuts is not known to be cut.
+The endpoint tokenises. Token counts are therefore estimates, and truncation by the endpoint is not noticed.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class _Answer(msgspec.Struct):
 
 
 class OpenAIEngine:
-    """`EmbeddingEngine` over HTTP. Asks the endpoint once at the start for the number of dimensions."""
+    """`EmbeddingEngine` over HTTP. It asks the endpoint once, at the start, for the number of dimensions."""
 
     def __init__(
         self,
@@ -61,10 +61,10 @@ class OpenAIEngine:
         clock: Clock = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        """`base_url` is the endpoint's address up to `/v1`; `api_key` is None where it takes none.
+        """Open the endpoint. `base_url` is its address up to `/v1`; `api_key` is None when it needs no key.
 
-        Raises: Unavailable, the endpoint cannot be reached or refuses the key or the model; UpstreamFailed, its answer
-        is no vector. Both say which setting to look at, neither shows the address or the key.
+        Raises: the errors of `embed`, among them Unavailable when the endpoint cannot be reached or refuses the key or
+        the model, and UpstreamFailed when its answer is not a vector. Messages never show the address or the key.
         """
         self._connections = Connections(base_url, api_key)
         self._model = model
@@ -92,14 +92,14 @@ class OpenAIEngine:
         self._connections.close()
 
     def full_lengths(self, texts: Sequence[str], kind: TextKind) -> list[int]:
-        """An estimate from the bytes of each text."""
+        """Return an estimate from the number of bytes of each text."""
         return [1 + len(text.encode("utf-8", "replace")) // BYTES_PER_TOKEN for text in texts]
 
     def count_tokens(self, texts: Sequence[str], kind: TextKind) -> list[int]:
         return [min(length, self._info.max_tokens) for length in self.full_lengths(texts, kind)]
 
     def windows(self, text: str, kind: TextKind) -> list[str]:
-        """Cut by the estimate, at blanks where there are any."""
+        """Cut the text into pieces by the estimate, at spaces where there are any."""
         room = (self._info.max_tokens - 1) * BYTES_PER_TOKEN
         pieces = []
         while text:
@@ -113,10 +113,11 @@ class OpenAIEngine:
         return pieces
 
     def embed(self, texts: Sequence[str], kind: TextKind, deadline: Deadline | None = None) -> Vectors:
-        """As `EmbeddingEngine.embed`. What may pass is tried again while there is time.
+        """Implement `EmbeddingEngine.embed`. Transient errors are retried while there is time.
 
-        Raises: InvalidRequest, the endpoint refuses the texts; Overloaded with its Retry-After; Unavailable;
-        DeadlineExceeded; UpstreamFailed, the answer has another number of vectors or dimensions, or no finite ones.
+        Raises: InvalidRequest when the endpoint refuses the texts; Overloaded, with the endpoint's Retry-After, when it
+        answers 429; Unavailable when it cannot be reached or used; DeadlineExceeded; UpstreamFailed when the answer has
+        the wrong number of vectors or dimensions, or a vector that is zero or not finite.
         """
         if not texts:
             return np.empty((0, self._dimensions or 0), dtype=np.float32)
@@ -137,11 +138,14 @@ class OpenAIEngine:
             self._sleep(pauses_s.pop(0))
 
     def _once(self, body: bytes, until: Deadline) -> bytes | ArgosyError:
-        """One attempt. Returns: the answer, or an error that may pass. Raises: one that will not."""
+        """Make one attempt and return the answer or a transient error.
+
+        Raises: ArgosyError when a retry cannot help.
+        """
         try:
             reply = self._connections.post("/embeddings", body, until)
         except Unreached as error:
-            log.warning("endpoint not reached", reason=error.reason)
+            log.warning("endpoint unreachable", reason=error.reason)
             return Unavailable(
                 f"The embeddings endpoint cannot be reached ({error.reason}). Check {SETTINGS}.", retry_after_s=1.0
             )
@@ -165,7 +169,9 @@ class OpenAIEngine:
                 for item in items
             ]
         except (msgspec.DecodeError, ValueError) as error:
-            raise UpstreamFailed("The embeddings endpoint's answer is not of OpenAI's shape.") from error
+            raise UpstreamFailed(
+                "The embeddings endpoint's answer does not have OpenAI's shape. Check services.embedding.base_url."
+            ) from error
         if [item.index for item in items] != list(range(count)):
             raise UpstreamFailed(f"The embeddings endpoint gave {len(items)} vectors for {count} texts.")
         expected = self._dimensions or len(rows[0])
@@ -177,17 +183,19 @@ class OpenAIEngine:
             lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
         if not (np.isfinite(lengths).all() and (lengths > 0).all()):
             raise UpstreamFailed(
-                "The embeddings endpoint gave a vector of zeros, or one with numbers that are not finite."
+                "The embeddings endpoint gave a vector that is zero or has numbers that are not finite."
             )
         normalised: Vectors = vectors / lengths
         return normalised
 
 
 def _refusal(reply: Reply, model: str) -> ArgosyError:
-    """The endpoint's own words go to the log, not to the caller."""
+    """Return the error for a refusal. The endpoint's own text goes to the log, not to the caller."""
     status = reply.status
     if status in (401, 403):
-        return Unavailable(f"The embeddings endpoint refused our key ({status}). Check OPENAI_API_KEY and {SETTINGS}.")
+        return Unavailable(
+            f"The embeddings endpoint refused the API key ({status}). Check OPENAI_API_KEY and {SETTINGS}."
+        )
     if status == 404:
         return Unavailable(
             f"The embeddings endpoint does not know the model {model}, or has no embeddings at its address. Check "
@@ -195,7 +203,7 @@ def _refusal(reply: Reply, model: str) -> ArgosyError:
         )
     if status == 429:
         return Overloaded(
-            "The embeddings endpoint has too many requests. Try again after the time in Retry-After.",
+            "The embeddings endpoint is overloaded. Try again after the time in Retry-After.",
             retry_after_s=reply.retry_after_s or 1.0,
         )
     if status in THE_TEXTS_FAULT:

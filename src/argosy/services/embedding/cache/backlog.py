@@ -1,4 +1,4 @@
-"""What waits for the writer of level 2: bounded, and never waited for by those who put it there."""
+"""Bounded queue of work for the writer of level 2. Adding work never blocks the caller."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Item = tuple[bytes, CachedVector]
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """One transaction: rows to write, keys to delete, keys that were used."""
+    """Transaction: rows to write, keys to delete, and keys whose last use is to be updated."""
 
     items: Sequence[Item] = ()
     deletions: Sequence[bytes] = ()
@@ -22,7 +22,7 @@ class Work:
 
 
 class Backlog:
-    """Thread-safe. Locks are held for the time of a few list operations."""
+    """Thread-safe queue. Its lock is held only for a few list operations."""
 
     def __init__(self, *, max_items: int, max_used: int) -> None:
         self._changed = threading.Condition()
@@ -36,7 +36,7 @@ class Backlog:
         self.dropped = 0
 
     def offer(self, items: Sequence[Item]) -> None:
-        """Take as many as there is room for; the rest is dropped and counted."""
+        """Add as many items as there is room for; drop and count the rest."""
         with self._changed:
             room = 0 if self._closed else max(0, self._max_items - len(self._items))
             self._items.extend(items[:room])
@@ -49,12 +49,12 @@ class Backlog:
             self._changed.notify_all()
 
     def use(self, key: bytes) -> None:
-        """Remember a use. Without the lock: losing one now and then does no harm, and every hit comes by here."""
+        """Record a use, without the lock: every hit calls this, and an occasional lost use does no harm."""
         if len(self._used) < self._max_used:
             self._used.add(key)
 
     def take(self, *, at_most: int, with_used: bool, timeout_s: float) -> Work | None:
-        """The next transaction; an empty one after `timeout_s`; None when all is done and the backlog is closed."""
+        """Return the next transaction: empty after `timeout_s`, None when the backlog is closed and nothing is left."""
         with self._changed:
             self._busy = False
             self._changed.notify_all()
@@ -70,7 +70,7 @@ class Backlog:
             return Work(items, deletions, used)
 
     def drained(self, timeout_s: float) -> bool:
-        """Wait until what was offered is written. Whether it was."""
+        """Wait until all work is done; return whether it was done within `timeout_s`."""
         with self._changed:
             return self._changed.wait_for(
                 lambda: not self._items and not self._deletions and not self._busy, timeout=timeout_s

@@ -1,4 +1,4 @@
-"""Vectors of texts that were embedded before: in memory first, then in a file that all replicas of a host share."""
+"""Cache of vectors: level 1 in memory, level 2 in a file that all replicas of a host share."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ FOREVER = float("inf")
 
 
 class EmbeddingCache:
-    """One replica's view of the cache. Everything but `open` and `close` belongs to the event loop and never blocks it.
+    """Cache of one replica. All methods except `open` and `close` run on the event loop and never block it.
 
-    A cache never fails a request: what is wrong with its file is a miss, a count and a log line.
+    The cache never fails a request: a fault of its file becomes a miss, a count and a log line.
     """
 
     def __init__(
@@ -55,10 +55,12 @@ class EmbeddingCache:
     def open(
         cls, data_dir: Path | None, info: ModelInfo, settings: EmbeddingSettings, *, policy: str = "truncate"
     ) -> Self:
-        """A cache over `cache.db` in `data_dir`; without a folder, or with `cache_disk_bytes` = 0, in memory only.
+        """Return a cache that uses `cache.db` in `data_dir`.
 
-        `policy` names what else of the service changes a vector: what it does with texts that do not fit. Quick: the
-        file is opened by the threads that use it.
+        Without a folder or with `cache_disk_bytes` = 0, the cache is in memory only.
+
+        `policy` names the setting of the service that changes vectors: how it treats texts that do not fit the model.
+        Opening is quick, because the file is opened later by the threads that use it.
         """
         disk = None
         if data_dir is not None and settings.cache_disk_bytes:
@@ -71,16 +73,16 @@ class EmbeddingCache:
         return cls(info, settings, disk, policy=policy)
 
     def close(self) -> None:
-        """Write what is queued and close the file. Blocking, for a few seconds at most."""
+        """Write the queued vectors and close the file. Blocks for a few seconds at most."""
         if self.disk is not None:
             self.disk.close()
 
     def key(self, text: str, kind: TextKind) -> bytes:
-        """The name of the text's vector, 16 bytes. Every string has one."""
+        """Return the key of the text's vector, 16 bytes. Every string has a key."""
         return self._keys.key(text, kind)
 
     async def lookup(self, keys: Sequence[bytes]) -> list[Hit | None]:
-        """What is known of each key, in the order of `keys`; None is a miss. A key may be there more than once."""
+        """Return the hit or None for each key, in the order of `keys`. A key may occur more than once."""
         now_s = self._monotonic()
         found: list[Hit | None] = [self._from_memory(key, now_s) for key in keys]
         missing = [at for at, hit in enumerate(found) if hit is None]
@@ -102,10 +104,10 @@ class EmbeddingCache:
         return found
 
     def store(self, items: Iterable[tuple[bytes, CachedVector]]) -> None:
-        """Keep what was computed. Level 1 has it when this returns, level 2 soon, or never if its writer is behind.
+        """Store vectors: in level 1 at once, in level 2 soon, or not at all when its writer is behind.
 
-        Vectors are copied: a row of a batch would keep the whole batch in memory. One with a number that is not
-        finite is not kept.
+        Vectors are copied, because a row of a batch would keep its whole batch in memory. A vector with numbers that
+        are not finite is not stored.
         """
         now_s, ends_s = self._monotonic(), self._monotonic() + self._ttl_s
         kept = [(key, owned) for key, value in items if (owned := _owned(value)) is not None]

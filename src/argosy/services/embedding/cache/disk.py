@@ -1,7 +1,7 @@
 """Level 2: one SQLite file, read by one thread and written by another, shared with the other replicas of the host.
 
-A crash may lose the last writes, never make a wrong one readable: every row carries a checksum over its key and all
-else. Last use is written with a delay and in coarse steps, so that reading does not write.
+A crash may lose the last writes but never makes a wrong row readable, because every row has a checksum over its key
+and all other contents. The time of last use is written late and in coarse steps, so that reads cause few writes.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class DiskCounts:
 
 
 class DiskLevel:
-    """`read`, `write`, `touch` and `counts` are for the event loop and do not block it; `close` and `flush` block."""
+    """Level 2. `read`, `write`, `touch` and `counts` may run on the event loop; `close` and `flush` block."""
 
     def __init__(
         self,
@@ -85,19 +85,19 @@ class DiskLevel:
         self._writer.start()
 
     async def read(self, keys: Sequence[bytes]) -> dict[bytes, Row]:
-        """What the file holds of these keys and can be trusted. A disk that does not answer is a miss, soon."""
+        """Return the valid rows of these keys. A read that takes longer than READ_PATIENCE_S counts as a miss."""
         if self._late is not None and not self._late.done():
             return {}
         reading = asyncio.get_running_loop().run_in_executor(self._reader, self.read_now, keys)
         done, _ = await asyncio.wait({reading}, timeout=READ_PATIENCE_S)
         if not done:
             self._late = reading
-            _log.warning("the disk cache does not answer; going on without it", waited_s=READ_PATIENCE_S)
+            _log.warning("disk cache read timed out", waited_s=READ_PATIENCE_S)
             return {}
         return reading.result()
 
     def read_now(self, keys: Sequence[bytes]) -> dict[bytes, Row]:
-        """The same, blocking. For one thread at a time."""
+        """Return the valid rows of these keys; blocks. Only one thread at a time may call it."""
         found: dict[bytes, Row] = {}
         if self._health.resting:
             return found
@@ -116,7 +116,7 @@ class DiskLevel:
         self._backlog.offer(items)
 
     def touch(self, key: bytes) -> None:
-        """It was used, by whatever level: what level 1 answers from must not be forgotten by level 2."""
+        """Record a use of the key in either level: level 2 must not evict a vector that level 1 serves."""
         self._backlog.use(key)
 
     def counts(self) -> DiskCounts:
@@ -132,7 +132,7 @@ class DiskLevel:
         )
 
     def flush(self, timeout_s: float = CLOSE_PATIENCE_S) -> bool:
-        """Wait until all that was offered so far is written or dropped. Whether it was in time."""
+        """Wait until all work offered so far is written or dropped; return whether that happened in time."""
         return self._backlog.drained(timeout_s)
 
     def close(self) -> None:
@@ -146,7 +146,7 @@ class DiskLevel:
     def _read_some(
         self, connection: sqlite3.Connection, keys: Sequence[bytes], found: dict[bytes, Row], bad: list[bytes]
     ) -> None:
-        # Always the same number of parameters: one prepared statement.
+        # The number of parameters is always the same, so that one prepared statement serves every query.
         padded = (*keys, *([keys[0]] * (KEYS_PER_QUERY - len(keys))))
         rows = connection.execute(_SELECT, padded).fetchall()
         now_s = self._wall()
@@ -164,7 +164,7 @@ class DiskLevel:
                 self._backlog.use(key)
 
     def _run(self) -> None:
-        timeout_s = 0.0  # the first round opens the file
+        timeout_s = 0.0  # the first round opens the file at once
         while True:
             flush_used = self._monotonic() >= self._use_flush_at_s
             work = self._backlog.take(at_most=ROWS_PER_WRITE, with_used=flush_used, timeout_s=timeout_s)
@@ -173,15 +173,15 @@ class DiskLevel:
                 break
             try:
                 self._do(work)
-            except Exception:  # the thread must outlive what nobody thought of
+            except Exception:  # the thread must survive any unforeseen error
                 self._dropped += len(work.items)
-                _log.exception("a write to the disk cache failed")
+                _log.exception("disk cache write failed")
             if flush_used and len(work.used) < ROWS_PER_WRITE:
                 self._use_flush_at_s = self._monotonic() + USE_FLUSH_S
         self._writing.close()
 
     def _do(self, work: Work) -> None:
-        """Once more after a failure: if the file was damaged, there is a new one now."""
+        """Write the transaction. After a failure, try once more: a damaged file has been replaced by then."""
         for _ in range(2):
             if self._health.resting:
                 break
@@ -190,7 +190,7 @@ class DiskLevel:
                     self._commit(connection, work)
                     self._keep_bounds(connection)
                     self._survey(connection)
-                if work.items or work.deletions:  # an idle round proves nothing about a full disk
+                if work.items or work.deletions:  # an idle round does not show whether the disk is still full
                     self._health.resume()
                 return
             except Unavailable:
@@ -208,7 +208,7 @@ class DiskLevel:
         connection.execute("BEGIN IMMEDIATE")
         connection.executemany("DELETE FROM vectors WHERE key = ?", [(key,) for key in work.deletions])
         connection.executemany("INSERT OR REPLACE INTO vectors (key, used_s, value) VALUES (?, ?, ?)", rows)
-        # A use that lies ahead was written before the clock went back.
+        # A last use in the future was written before the clock was set back; it is corrected here.
         connection.executemany(
             "UPDATE vectors SET used_s = ? WHERE key = ? AND used_s NOT BETWEEN ? AND ?",
             [(now_s, key, now_s - USE_STEP_S, now_s) for key in work.used],
@@ -217,7 +217,7 @@ class DiskLevel:
         self._entries += len(rows)
 
     def _keep_bounds(self, connection: sqlite3.Connection) -> None:
-        """Evict what was used longest ago until the pages in use fit; give back pages when the file does not."""
+        """Evict the least recently used rows until the pages in use fit; return free pages of an oversized file."""
         expired_s = self._wall() - self._ttl_s
         if expired_s > 0:
             self._evict(connection, "DELETE FROM vectors WHERE used_s < ?", (int(expired_s),))
@@ -227,7 +227,7 @@ class DiskLevel:
                 break
             free = _pragma(connection, "freelist_count")
             if pages - free <= self._pages_limit:
-                # A script, because `execute` takes one step of it, which gives back one page.
+                # This is a script, because `execute` takes a single step of the statement, which returns a single page.
                 connection.executescript(
                     f"PRAGMA incremental_vacuum({min(PAGES_PER_RETURN, pages - self._pages_limit)})"
                 )
@@ -245,7 +245,7 @@ class DiskLevel:
         self._entries = max(0, self._entries - deleted)
 
     def _survey(self, connection: sqlite3.Connection) -> None:
-        """Count the rows, other replicas' too. Seldom: it reads an index through."""
+        """Count the rows of all replicas, once per SURVEY_S, because the count reads a whole index."""
         now_s = self._monotonic()
         if now_s >= self._survey_at_s:
             self._survey_at_s = now_s + SURVEY_S

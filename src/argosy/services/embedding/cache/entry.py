@@ -1,4 +1,4 @@
-"""What the cache holds and what it gives back."""
+"""Entries and hits of the cache."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Vector = npt.NDArray[np.float32]
 
 
 class Level(enum.StrEnum):
-    """Where a vector was found."""
+    """Level in which a vector was found."""
 
     MEMORY = "memory"
     DISK = "disk"
@@ -20,11 +20,11 @@ class Level(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class CachedVector:
-    """One text's vector, and what it cost.
+    """Vector of one text and its cost.
 
-    `vector` is one-dimensional float32, and nobody may write to it: a hit hands out the very array that the cache
-    holds. `tokens` is what the model read of the text, `truncated` whether there was more. `seconds` is the compute
-    that the text took, a share of its batch's; a later hit counts it as saved.
+    `vector` is one-dimensional float32 and must not be written to: a hit returns the array that the cache holds.
+    `tokens` is the number of tokens that the model read, and `truncated` says whether the text had more. `seconds` is
+    the compute that the text took, its share of its batch; a later hit counts it as saved.
     """
 
     vector: Vector

@@ -1,9 +1,9 @@
-"""The database file of level 2: found, made, shared with other processes, and replaced when it is damaged.
+"""Database file of level 2: found, created, shared with other processes, and replaced when it is damaged.
 
-`cache.db` is a symbolic link to the file in use, `cache.db.N`. A damaged file cannot be renamed and made anew under
-its own name while another process has it open: SQLite, closing what it has open, deletes the write-ahead log by
-name, and that would be the new file's. So each file has a number of its own that is never used again, and the link
-moves on to the next, under a lock that is held only for this. Other processes notice that the link has moved.
+`cache.db` is a symbolic link to the file in use, `cache.db.N`. A damaged file cannot be renamed and recreated under its
+own name while another process has it open: when that process closes it, SQLite deletes the write-ahead log by name,
+which would be the log of the new file. Each file therefore has a number of its own that is never used again, and the
+link moves to the next file, under a lock that is held only meanwhile. Other processes notice that the link has moved.
 """
 
 from __future__ import annotations
@@ -36,17 +36,17 @@ Identity = tuple[int, int]
 
 
 class Damaged(Exception):
-    """The file is not a cache that can be read; it must be set aside."""
+    """The file is not a readable cache and must be set aside."""
 
 
 class CacheFile:
-    """The path `cache.db` and what stands behind it. Blocking; safe with other processes and threads."""
+    """Path `cache.db` and the file it links to. Methods block; other processes and threads may use the same path."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
 
     def identity(self) -> Identity | None:
-        """Which file is in use now; None when there is none."""
+        """Return the device and inode of the file in use; None when there is no file."""
         try:
             found = os.stat(self._path)
         except OSError:
@@ -54,9 +54,10 @@ class CacheFile:
         return found.st_dev, found.st_ino
 
     def connect(self, *, log_bytes: int) -> tuple[sqlite3.Connection, Identity]:
-        """Open the file in use, or a new one. The connection may move between threads, one at a time.
+        """Open the file in use, or create one. The connection may move between threads, one at a time.
 
-        Raises: Damaged; sqlite3.Error and OSError for what may pass (a full disk, missing rights).
+        Raises: Damaged when the file is not a readable cache; sqlite3.Error and OSError when the cause may pass (a full
+        disk, missing rights).
         """
         with self._locked():
             self._adopt()
@@ -64,14 +65,16 @@ class CacheFile:
                 self._point_to_next()
             identity = self.identity()
             if identity is None:
-                raise OSError("the cache's file vanished as soon as it was made")
+                raise OSError("the cache file disappeared after it was created")
             self._sweep()
             return _open(self._path, log_bytes), identity
 
     def replace(self, damaged: Identity) -> bool:
-        """Set the file aside and begin a new one, unless somebody did so already. Returns whether it was done here.
+        """Set the damaged file aside and create a new one; return False when another process has done so already.
 
-        One damaged file is kept, the last. Raises: OSError.
+        Only the latest damaged file is kept.
+
+        Raises: OSError when the files cannot be moved or created.
         """
         with self._locked():
             if self.identity() != damaged:
@@ -86,7 +89,7 @@ class CacheFile:
             return True
 
     def bytes_on_disk(self) -> int:
-        """The file with its log."""
+        """Return the size of the file and its write-ahead log."""
         total = 0
         target = os.path.realpath(self._path)
         for suffix in ("", "-wal"):
@@ -95,9 +98,9 @@ class CacheFile:
         return total
 
     def _adopt(self) -> None:
-        """A plain file under the link's name was put there by hand, or copied with the folder: it gets a number.
+        """Give a number to a plain file under the link's name, put there by hand or copied with the folder.
 
-        Nobody has it open, since every process opens through the link.
+        No process has it open, since every process opens files through the link.
         """
         if self._path.is_file() and not self._path.is_symlink():
             number = self._next_number()
@@ -115,7 +118,7 @@ class CacheFile:
         self._link(numbered)
 
     def _sweep(self) -> None:
-        """Remove files that the link has left: of a process that was killed while it moved the link."""
+        """Remove files that are not in use, left by a process that was killed while it moved the link."""
         used = os.readlink(self._path)
         number = re.compile(re.escape(self._path.name) + r"\.\d+")
         for entry in os.scandir(self._path.parent):
@@ -149,9 +152,9 @@ class CacheFile:
 
 
 def is_damage(error: sqlite3.Error) -> bool:
-    """Whether the file is at fault, so that trying again cannot help."""
+    """Return whether the file is at fault, so that a retry cannot help."""
     code = getattr(error, "sqlite_errorcode", None)
-    if code is None:  # raised by the module itself: a value of a type or size that was never stored
+    if code is None:  # raised by the module itself for a value whose type or size was never stored
         return not isinstance(error, sqlite3.ProgrammingError)
     return code & 0xFF in _DAMAGE or code == sqlite3.SQLITE_IOERR_SHORT_READ
 
@@ -162,7 +165,7 @@ def _open(path: Path, log_bytes: int) -> sqlite3.Connection:
         connection.text_factory = bytes
         connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, LARGEST_VALUE_BYTES)
         connection.execute("PRAGMA cell_size_check=ON")
-        connection.execute("PRAGMA mmap_size=0")  # a mapped file that somebody truncates kills its reader
+        connection.execute("PRAGMA mmap_size=0")  # truncating a mapped file would kill the process that reads it
         _prepare(connection)
         connection.execute("PRAGMA synchronous=NORMAL")
         connection.execute(f"PRAGMA journal_size_limit={log_bytes}")
@@ -179,7 +182,10 @@ def _open(path: Path, log_bytes: int) -> sqlite3.Connection:
 
 
 def _prepare(connection: sqlite3.Connection) -> None:
-    """Raises: Damaged for a file of another schema; sqlite3.Error."""
+    """Create the schema in an empty file, or check the schema of an existing one.
+
+    Raises: Damaged when the schema is another one; sqlite3.Error.
+    """
     version = _number(connection, "PRAGMA user_version")
     tables = _number(connection, "SELECT count(*) FROM sqlite_schema")
     if version == 0 and tables == 0:
@@ -193,15 +199,18 @@ def _prepare(connection: sqlite3.Connection) -> None:
         connection.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
         connection.execute("COMMIT")
     elif version != SCHEMA_VERSION or _number(connection, "PRAGMA application_id") != APPLICATION_ID:
-        raise Damaged(f"it is of version {version}, this needs {SCHEMA_VERSION}")
+        raise Damaged(f"the schema has version {version}, expected {SCHEMA_VERSION}")
     elif connection.execute("PRAGMA journal_mode=WAL").fetchone()[0] not in (b"wal", "wal"):
-        raise Damaged("it cannot be kept in write-ahead mode")
+        raise Damaged("the journal cannot be switched to write-ahead mode")
     connection.execute("SELECT id, key, used_s, value FROM vectors WHERE key = x'00'").fetchall()
 
 
 def _number(connection: sqlite3.Connection, query: str) -> int:
-    """Raises: Damaged when what stands there is not a number."""
+    """Return the number that the query gives.
+
+    Raises: Damaged when the result is not a number.
+    """
     row = connection.execute(query).fetchone()
     if row is None or not isinstance(row[0], int):
-        raise Damaged("its header holds no number where one must be")
+        raise Damaged(f"{query} does not give a number")
     return row[0]

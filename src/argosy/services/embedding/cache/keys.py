@@ -1,4 +1,4 @@
-"""The name of a vector: a hash of everything that the vector depends on, and of nothing else."""
+"""Key of a vector: a hash of everything that the vector depends on, and of nothing else."""
 
 from __future__ import annotations
 
@@ -15,27 +15,27 @@ _CONTEXT = "argosy embedding cache, key of a text, version 1"
 class Keys:
     """Keys for one engine's vectors.
 
-    BLAKE3, not a faster hash that is only good against chance: whoever can send texts could otherwise make two that
-    share a key, and have one answered with the other's vector. The engine's side is hashed once, into the hash's
-    own key; so a text costs one call, and no text can be written that runs over into a field before it.
+    The hash is BLAKE3. A faster, non-cryptographic hash would let a sender construct two texts with the same key, so
+    that one is answered with the vector of the other. The engine's fields are hashed once, into the key of the hash:
+    each text then costs one call, and no text can imitate a field.
     """
 
     def __init__(self, info: ModelInfo, *, policy: str) -> None:
-        """`info.revision` stands for weights, tokenizer, prompts, pooling, normalisation and precision.
+        """Derive the keys of one engine.
 
-        `policy` is what becomes of a text past the model's window, and whatever else of the service's settings
-        changes a vector.
+        `info.revision` covers weights, tokenizer, prompts, pooling, normalisation and precision. `policy` covers the
+        treatment of texts longer than the model's window, and any other setting of the service that changes a vector.
         """
         fields = (info.model, info.revision, str(info.dimensions), str(info.max_tokens), policy)
         self._of_kind = {kind: _derived((*fields, kind.value)) for kind in TextKind}
 
     def key(self, text: str, kind: TextKind) -> bytes:
-        """16 bytes. Texts are told apart by code points: no Unicode normalisation, lone surrogates are welcome."""
+        """Return the key, 16 bytes, of the text's code points: no Unicode normalisation, lone surrogates allowed."""
         return blake3(text.encode("utf-8", "surrogatepass"), key=self._of_kind[kind]).digest(length=KEY_BYTES)
 
 
 def _derived(fields: Iterable[str]) -> bytes:
-    """32 bytes of the fields, each with its length before it, so that no two sequences of fields run together."""
+    """Return 32 bytes derived from the fields. Each is preceded by its length, so that no two sequences coincide."""
     encoded = [field.encode("utf-8", "surrogatepass") for field in fields]
     return blake3(
         b"".join(len(field).to_bytes(8, "little") + field for field in encoded), derive_key_context=_CONTEXT

@@ -1,8 +1,8 @@
 """Level 1: W-TinyLFU in this process, bounded by bytes, with a time to live.
 
-A new entry enters a small window; what the window lets go must have been asked for more often than what it would
-displace. So one pass over a large corpus does not wash out what queries need. The main part is a segmented LRU:
-a second hit protects.
+A new entry enters a small window. An entry that leaves the window is kept only if its key was requested more often than
+the keys of the entries it would displace. A single pass over a large corpus therefore does not displace the vectors
+that queries need. The main part is a segmented LRU: a hit moves an entry to the protected segment.
 """
 
 from __future__ import annotations
@@ -16,8 +16,11 @@ from argosy.services.embedding.cache.sketch import FrequencySketch
 WINDOW_SHARE = 0.01
 PROTECTED_SHARE = 0.8
 ENTRY_OVERHEAD_BYTES = 490
-"""What CPython takes for one entry beside its numbers: key 49, array 112, value 72, its fields 56, this level's record
-56, its slot in an ordered dictionary with a third of the table free about 130, allocator rounding. A test measures."""
+"""Memory that CPython takes for one entry in addition to the vector's numbers.
+
+The key takes 49, the array 112, the value 72, its fields 56, this level's record 56, and the slot in an ordered
+dictionary with a third of the table free about 130; the rest is allocator rounding. A test measures the sum.
+"""
 SKETCH_BYTES = 32
 
 
@@ -32,7 +35,7 @@ Segment = OrderedDict[bytes, _Held]
 
 
 class MemoryLevel:
-    """Not thread-safe: it belongs to the event loop. Times are of one monotonic clock, and come in."""
+    """Level 1. It is not thread-safe and belongs to the event loop. The caller passes times of one monotonic clock."""
 
     def __init__(self, limit_bytes: int, *, dimensions: int) -> None:
         size = size_of(dimensions)
@@ -52,7 +55,7 @@ class MemoryLevel:
 
     @property
     def bytes_used(self) -> int:
-        """Entries with their overhead. Those whose time is over count until something meets them."""
+        """Bytes of the entries with their overhead. Expired entries count until an access removes them."""
         return self._window_bytes + self._probation_bytes + self._protected_bytes
 
     def get(self, key: bytes, now_s: float) -> CachedVector | None:
@@ -75,7 +78,7 @@ class MemoryLevel:
         return None
 
     def put(self, key: bytes, value: CachedVector, *, ends_s: float, now_s: float) -> None:
-        """Keep `value` until `ends_s`, or less long: it may be the one that is let go at once."""
+        """Store `value` until `ends_s` at most: it may be evicted earlier, even at once."""
         self.discard(key)
         held = _Held(value, size_of(value.vector.shape[0]), ends_s)
         if held.size > self._limit:
@@ -97,7 +100,7 @@ class MemoryLevel:
             self._protected_bytes -= held.size
 
     def _admit(self, key: bytes, held: _Held, now_s: float) -> None:
-        """Make room by letting go of what was asked for less often; if there is not enough of that, let `key` go."""
+        """Make room for `key` by evicting keys that were requested less often; otherwise drop `key`."""
         if held.ends_s <= now_s or held.size > self._main_limit:
             self.evictions += 1
             return
@@ -129,5 +132,5 @@ class MemoryLevel:
 
 
 def size_of(dimensions: int) -> int:
-    """Bytes that an entry with so many float32 takes, its part of the sketch included."""
+    """Return the bytes that an entry of `dimensions` float32 takes, including its part of the sketch."""
     return 4 * dimensions + ENTRY_OVERHEAD_BYTES + SKETCH_BYTES

@@ -1,4 +1,4 @@
-"""A vector as the bytes of one database row, with a checksum over its key and all else."""
+"""Encoding of a vector as the bytes of one database row, with a checksum over its key and all other contents."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ _DTYPES = ("<f4", "<f2")
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """What was stored, and when, as wall time."""
+    """Stored vector, and the wall time at which it was stored."""
 
     value: CachedVector
     stored_s: float
 
 
 def encode(key: bytes, value: CachedVector, *, stored_s: float, precision: Precision) -> bytes:
-    """Header, vector, checksum. A vector that float16 cannot hold (past 65504) is kept in float32."""
+    """Return header, vector and checksum. A vector that float16 cannot hold (above 65504) is stored as float32."""
     kind = 1 if precision == "float16" else 0
     if kind == 1:
         with np.errstate(over="ignore"):
@@ -44,7 +44,7 @@ def encode(key: bytes, value: CachedVector, *, stored_s: float, precision: Preci
 
 
 def decode(keys: Sequence[bytes], rows: Sequence[bytes]) -> list[Row | None]:
-    """Rows in the order of `keys`; None for one that is not what was stored under its key."""
+    """Return the rows in the order of `keys`; None for a row whose checksum does not match its key and contents."""
     return [_decode(key, row) for key, row in zip(keys, rows, strict=True)]
 
 
@@ -54,7 +54,7 @@ def _decode(key: bytes, row: bytes) -> Row | None:
     kind, flags, dimensions, tokens, stored_s, seconds = _HEADER.unpack_from(row)
     vector: Vector = np.frombuffer(row, dtype=_DTYPES[kind], offset=_HEADER.size, count=dimensions).astype(np.float32)
     if kind == 1:
-        # Rounding moved its length by up to 0.05 %; vectors are of unit length by contract.
+        # Rounding changed the length by up to 0.05 %; the contract requires unit length.
         length = float(np.sqrt(np.dot(vector, vector)))
         if length > 0:
             vector /= np.float32(length)

@@ -1,4 +1,4 @@
-"""One thread's connection to the cache's file: opened when needed, reopened when the file is another one by now."""
+"""Connection of one thread to the cache file: opened when needed, reopened when the file was replaced."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ _log = logger("embedding.cache")
 
 
 class Unavailable(Exception):
-    """Nothing can be read or written now; go on without."""
+    """The file cannot be read or written now; continue without it."""
 
 
 class Health:
-    """Whether the file can be used, as all threads of the process see it."""
+    """State of the file, shared by all threads of the process."""
 
     def __init__(self, monotonic: Callable[[], float]) -> None:
         self._monotonic = monotonic
@@ -36,30 +36,30 @@ class Health:
 
     @property
     def resting(self) -> bool:
-        """Paused, and not yet time to try again."""
+        """Whether the file is paused and the time of the next attempt has not come."""
         retry_at_s = self._retry_at_s
         return retry_at_s is not None and self._monotonic() < retry_at_s
 
     def pause(self, reason: Exception) -> None:
         with self._lock:
             if self._retry_at_s is None:
-                _log.warning("the disk cache is paused", reason=str(reason), retry_s=RETRY_S)
+                _log.warning("disk cache paused", reason=str(reason), retry_s=RETRY_S)
             self._retry_at_s = self._monotonic() + RETRY_S
 
     def resume(self) -> None:
         with self._lock:
             if self._retry_at_s is not None:
-                _log.info("the disk cache goes on")
+                _log.info("disk cache resumed")
             self._retry_at_s = None
 
     def set_aside(self, reason: Exception) -> None:
         with self._lock:
             self.damaged_files += 1
-        _log.warning("a damaged cache file was set aside and a new one begun", reason=str(reason))
+        _log.warning("damaged cache file replaced", reason=str(reason))
 
 
 class Session:
-    """For one thread at a time. All that SQLite raises ends here, as `Unavailable`."""
+    """Connection for one thread at a time. Every error of SQLite becomes `Unavailable`."""
 
     def __init__(self, file: CacheFile, health: Health, *, log_bytes: int) -> None:
         self._file = file
@@ -70,9 +70,10 @@ class Session:
 
     @contextlib.contextmanager
     def connection(self) -> Iterator[sqlite3.Connection]:
-        """The connection, for one transaction; rolled back if that raises.
+        """Lend the connection for one transaction; a transaction left open is rolled back.
 
-        Raises: Unavailable. If the file was the reason, it has been set aside, and the next call finds a new one.
+        Raises: Unavailable when the file cannot be used. A damaged file has then been set aside, and the next call
+        opens a new one.
         """
         try:
             connection = self._current()
@@ -108,7 +109,7 @@ class Session:
             isinstance(error, sqlite3.Error)
             and getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_READONLY_DBMOVED
         ):
-            return  # another process set the file aside just now
+            return  # another process has just set the file aside
         damaged = isinstance(error, Damaged) or (isinstance(error, sqlite3.Error) and is_damage(error))
         if not damaged:
             self._health.pause(error)

@@ -1,4 +1,4 @@
-"""How often was a key asked for lately? A count-min sketch that forgets.
+"""Count-min sketch that estimates how often a key was requested recently.
 
 TinyLFU: A Highly Efficient Cache Admission Policy (Einziger, Friedman, Manes, 2017).
 """
@@ -16,10 +16,10 @@ _WORDS = struct.Struct("<4I")
 
 
 class FrequencySketch:
-    """Counts up to 15 of about `entries` keys, in 16 to 32 bytes each: narrower rows count scans as popular.
+    """Counts up to 15 for about `entries` keys, with 16 to 32 bytes per key: narrower rows make scans look popular.
 
-    Keys are hashes already (16 bytes): their four words are the positions in the four rows. After ten times
-    `entries` counts all are halved, so that what was popular once makes room for what is now.
+    Keys are hashes of 16 bytes: their four words are the positions in the four rows. After ten times `entries` counts
+    all counts, and the number counted so far, are halved, so that formerly popular keys make room for popular ones.
     """
 
     def __init__(self, entries: int) -> None:
@@ -30,7 +30,7 @@ class FrequencySketch:
         self._until_halved = self._sample = _SAMPLE * max(16, entries)
 
     def count(self, key: bytes) -> None:
-        """Conservative: only the lowest of the four counts is raised, the others hold other keys as well."""
+        """Count a request of the key. Only the lowest of its four counts is raised: the others include other keys."""
         counts, mask = self._counts, self._mask
         _, second, third, fourth = self._starts
         a, b, c, d = _WORDS.unpack(key)

@@ -1,4 +1,4 @@
-"""What the cache has done since its process began."""
+"""Statistics of the cache since the start of its process."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ class DiskState(enum.StrEnum):
     OFF = "off"
     READY = "ready"
     PAUSED = "paused"
-    """The file could not be written or opened; level 1 goes on, and it is tried again from time to time."""
+    """The file could not be written or opened. Level 1 continues, and the file is retried from time to time."""
 
 
 @dataclass(frozen=True, slots=True)
 class LevelStats:
-    """A key counts once a lookup and level: as a hit, or as a miss (level 2 is asked for level 1's misses only)."""
+    """Counts of one level. Each lookup counts a key as a hit or a miss; level 2 only sees the misses of level 1."""
 
     hits: int = 0
     misses: int = 0
@@ -27,10 +27,11 @@ class LevelStats:
 
 @dataclass(frozen=True, slots=True)
 class CacheStats:
-    """`entries`, `bytes_used` of the disk are the file's, all replicas' together; all else is this process's.
+    """Counts of both levels. `entries` and `bytes_used` of the disk cover all replicas; other fields only this process.
 
-    `dropped_writes`: vectors that level 2 never got, because its writer was behind or paused. `damaged_values`:
-    rows whose checksum was wrong. `damaged_files`: files set aside. `seconds_saved` is compute, not waiting.
+    `dropped_writes` counts vectors that level 2 did not store because its writer was behind or paused. `damaged_values`
+    counts rows with a wrong checksum, and `damaged_files` counts files set aside. `seconds_saved` is compute time
+    without waiting.
     """
 
     memory: LevelStats
@@ -48,10 +49,10 @@ class CacheStats:
 
     @property
     def misses(self) -> int:
-        """Keys that no level had."""
+        """Number of keys that neither level had."""
         return self.memory.misses - self.disk.hits
 
     @property
     def hit_rate(self) -> float:
-        """Of all keys looked up, by either level; 0 before the first."""
+        """Share of all keys looked up that either level had; 0 before the first lookup."""
         return (self.memory.hits + self.disk.hits) / self.lookups if self.lookups else 0.0

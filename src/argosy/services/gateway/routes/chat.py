@@ -1,4 +1,4 @@
-"""`POST /v1/chat/completions`, in OpenAI's shape, streamed or not."""
+"""Route `POST /v1/chat/completions`, in OpenAI's shape, streamed or not."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def router(gateway: Gateway) -> APIRouter:
 
     @routes.post("/v1/chat/completions", openapi_extra=described)
     async def chat(request: Request) -> Response:
-        """An answer from the documents, with markers like [1] and the citations beside it."""
+        """Answer a question from the documents, with markers like [1] in the text and the citations beside it."""
         context = context_of(request.scope)
         started_s = time.perf_counter()
         body = await read(request, ChatBody, most_bytes)
@@ -81,7 +81,7 @@ def _completion(model: str, whole: WholeAnswer, timings_ms: dict[str, float]) ->
 
 
 def _timings(begun: BegunAnswer, started_s: float) -> Callable[[], dict[str, float]]:
-    """Milliseconds from the request's arrival, but `retrieve`, which is the retrieval alone."""
+    """Return a function that gives milliseconds since the request's arrival; `retrieve` is the retrieval alone."""
     first_token_ms = _since_ms(started_s)
     return lambda: {"retrieve": begun.retrieve_ms, "first_token": first_token_ms, "total": _since_ms(started_s)}
 

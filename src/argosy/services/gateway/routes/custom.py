@@ -1,8 +1,7 @@
-"""`/services/NAME/…`: the way to services of the user's own. Requests and answers are streamed.
+"""Route `/services/NAME/…` to custom services. Requests and responses are streamed.
 
-A plain ASGI endpoint in front of the FastAPI routes rather than one of them: nothing of a request is parsed or
-validated here, no other route is tried first, and an answer that is there whole leaves in one write without a task of
-its own.
+The route is a plain ASGI endpoint in front of the FastAPI routes: requests are not parsed or validated, no other route
+is tried first, and a response that has arrived completely is sent in one write without a task of its own.
 """
 
 from __future__ import annotations
@@ -31,7 +30,10 @@ def route(gateway: Gateway) -> Route:
 
 
 class CustomFirst:
-    """Hand requests for `/services/NAME/…` to `route` before all other routes. A wrong method is left to those."""
+    """ASGI app that hands requests for `/services/NAME/…` to `route` before the routes of `app`.
+
+    A request with a method outside METHODS goes to `app`, which answers that the method is wrong.
+    """
 
     def __init__(self, app: ASGIApp, route: Route) -> None:
         self._app = app
@@ -70,17 +72,19 @@ class _PassOn:
             query=_escaped(scope["query_string"]),
         ) as answer:
             if not 200 <= answer.status < 600:
-                raise UpstreamFailed(f"The {name} service answered {answer.status}, which cannot be passed on.")
-            # The length too is passed on as it was sent: the answer to a HEAD has one without a body.
+                raise UpstreamFailed(
+                    f"The {name} service answered with status {answer.status}. Correct it to answer with 200 to 599."
+                )
+            # Content-Length is passed on unchanged: a response to HEAD has a length but no body.
             headers = response_headers(answer.raw_headers, answer.status)
             await send({"type": "http.response.start", "status": answer.status, "headers": headers})
-            if answer.content.is_eof():  # all of it came with its head
+            if answer.content.is_eof():  # the whole body arrived with the headers
                 await send({"type": "http.response.body", "body": answer.content.read_nowait()})
             else:
                 await _until_gone(caller, answer, send)
 
     def _without_the_fleets_token(self, headers: list[Header]) -> list[Header]:
-        """Drop the one header that opens every internal route; credentials of the caller's own go along."""
+        """Drop the fleet's token, which opens every internal route; other credentials of the caller are passed on."""
         is_fleet = self._gateway.kit.defences.is_fleet
         return [
             (name, value)
@@ -90,7 +94,10 @@ class _PassOn:
 
 
 async def _until_gone(caller: CallerStream, answer: aiohttp.ClientResponse, send: Send) -> None:
-    """Send the answer piece by piece; stop when the caller has hung up. Raises: aiohttp.ClientError, it broke off."""
+    """Send the response piece by piece; stop when the caller hangs up.
+
+    Raises: aiohttp.ClientError when the response breaks off.
+    """
     sending = asyncio.create_task(_send_pieces(answer, send))
     gone = asyncio.create_task(caller.gone())
     try:
@@ -110,10 +117,10 @@ async def _send_pieces(answer: aiohttp.ClientResponse, send: Send) -> None:
 
 
 def _addressed(scope: Scope) -> tuple[str, str] | None:
-    """Return the service's name and the path behind it as they were sent; None for any other path.
+    """Return the service's name and the path after it, as they were sent; None for any other path.
 
-    The path is split before anything in it is decoded: an escaped slash belongs to the name or to a segment, and never
-    ends it.
+    The path is split before it is decoded: an escaped slash is part of the name or of a segment and never separates
+    them.
     """
     raw: bytes = scope.get("raw_path") or quote_from_bytes(scope["path"].encode()).encode()
     parts = raw.partition(b"?")[0].split(b"/", 3)
@@ -123,5 +130,5 @@ def _addressed(scope: Scope) -> tuple[str, str] | None:
 
 
 def _escaped(raw: bytes) -> str:
-    """Escape bytes that no URL may hold, as browsers do; all others stay as they were sent."""
+    """Escape bytes that a URL may not contain, as browsers do; leave all other bytes as they were sent."""
     return quote_from_bytes(raw, safe=_ESCAPED_ALREADY)

@@ -1,4 +1,4 @@
-"""Documents, batches and collections: passed on to the documents service, uploads once they are received whole."""
+"""Routes for documents, batches and collections. An upload is passed on once it has been received completely."""
 
 from __future__ import annotations
 
@@ -56,13 +56,13 @@ MAX_REFUSED_BYTES = 4 * 2**20
 MAX_NAME_BYTES = 16 * 2**10
 NO_WAIT = {"wait_s": "0"}
 WAIT_MARGIN_S = 2.0
-"""What a long poll leaves of its deadline to answer in."""
+"""Part of its deadline that a long poll keeps for the response."""
 
 
 def router(gateway: Gateway) -> APIRouter:
     routes = APIRouter(tags=["documents"])
     described = gateway.api.route
-    listed = (query("limit", number(1, 1000), "Entries of one page."),)
+    listed = (query("limit", number(1, 1000), "Number of entries in a page."),)
 
     async def forward(
         request: Request, path: str, params: Mapping[str, str] | None = None, *, waits: bool = False
@@ -84,7 +84,7 @@ def router(gateway: Gateway) -> APIRouter:
             CallerStream(request.receive).pieces(),
         )
         documents, folder = gateway.upstream.documents, Path(gateway.kit.record.data_dir)
-        # Received whole first: a slow sender must not hold one of the calls that may be in work at the service.
+        # The upload is received completely first: a slow sender must not occupy a call of the documents service.
         async with spooled(pieces, folder) as body:
             headers = {"content-type": request.headers["content-type"], "content-length": str(body.size)}
             answer = await documents.forward(
@@ -98,7 +98,7 @@ def router(gateway: Gateway) -> APIRouter:
         openapi_extra=described({202: Accepted}, (422, 507), takes={JSON: TextUpload, FORM: FILES}),
     )
     async def add(request: Request) -> Response:
-        """Takes files (multipart) or texts (JSON); answers 202 once all of them are on disk."""
+        """Add files (multipart) or texts (JSON). The response is 202 once all of them are on disk."""
         return await upload(request, "/documents", UPLOAD_TYPES, MAX_TEXTS_BYTES)
 
     @routes.post(
@@ -107,7 +107,7 @@ def router(gateway: Gateway) -> APIRouter:
         openapi_extra=described({202: Accepted}, (422, 507), takes=RefusedUpload),
     )
     async def refused(request: Request) -> Response:
-        """Keeps documents that their sender was refused, or could not read, as failed ones with the reason."""
+        """Record documents that their sender could not read or upload as failed documents, with the reason."""
         return await upload(request, "/documents/refused", (JSON,), MAX_REFUSED_BYTES)
 
     @routes.get(
@@ -115,17 +115,17 @@ def router(gateway: Gateway) -> APIRouter:
         openapi_extra=described({200: DocumentPage}, (404,), parameters=[*listed, *DOCUMENT_FILTERS]),
     )
     async def documents(request: Request) -> Response:
-        """A page of documents and their status."""
+        """Return a page of documents and their status."""
         return await forward(request, "/documents")
 
     @routes.get("/v1/documents/{document_id}", openapi_extra=described({200: DocumentView}))
     async def document(request: Request, document_id: str) -> Response:
-        """One document and its status."""
+        """Return one document and its status."""
         return await forward(request, f"/documents/{_segment(document_id)}")
 
     @routes.delete("/v1/documents/{document_id}", openapi_extra=described({200: Forgotten}, (507,)))
     async def forget(request: Request, document_id: str) -> Response:
-        """Forgets a document; no search finds it from now on."""
+        """Forget a document. No search finds it from then on."""
         return await forward(request, f"/documents/{_segment(document_id)}")
 
     @routes.post(
@@ -134,12 +134,12 @@ def router(gateway: Gateway) -> APIRouter:
         openapi_extra=described({202: DocumentView}, (409, 507)),
     )
     async def retry(request: Request, document_id: str) -> Response:
-        """Tries a failed or dead document again."""
+        """Retry a failed or dead document."""
         return await forward(request, f"/documents/{_segment(document_id)}/retry")
 
     @routes.post("/v1/documents/{document_id}/cancel", openapi_extra=described({200: DocumentView}, (409, 507)))
     async def call_off(request: Request, document_id: str) -> Response:
-        """Calls off a document that waits or is in work; what is indexed of it stays."""
+        """Cancel a document that is waiting or being processed. Content already indexed stays."""
         return await forward(request, f"/documents/{_segment(document_id)}/cancel")
 
     @routes.get(
@@ -147,7 +147,7 @@ def router(gateway: Gateway) -> APIRouter:
         openapi_extra=described({200: {JSON: BatchView, MEDIA_TYPE: EVENT}}, parameters=WAITING),
     )
     async def batch(request: Request, batch_id: str) -> Response:
-        """How far an upload is; `wait_s` waits that long for a change, `follow=1` streams all of them."""
+        """Return the progress of an upload. `wait_s` waits that long for a change; `follow=1` streams all changes."""
         path = f"/batches/{_segment(batch_id)}"
         accepted = request.headers.get("accept", "")
         if request.query_params.get("follow") == "1" or (MEDIA_TYPE in accepted and JSON not in accepted):
@@ -161,7 +161,7 @@ def router(gateway: Gateway) -> APIRouter:
         )
 
     async def followed(request: Request, path: str) -> Response:
-        """Server-sent events until the batch is done."""
+        """Stream server-sent events until the batch is done."""
         becomes_waiter(request.scope)
         context, waiters = context_of(request.scope), gateway.kit.waiters
         looked = gateway.upstream.documents.forward("GET", path, context, params=NO_WAIT, waits=True)
@@ -183,22 +183,22 @@ def router(gateway: Gateway) -> APIRouter:
 
     @routes.delete("/v1/batches/{batch_id}", openapi_extra=described({200: Cancelled}, (507,)))
     async def cancel(request: Request, batch_id: str) -> Response:
-        """Calls off what has not ended of an upload; what is indexed stays."""
+        """Cancel the documents of an upload that have not ended. Content already indexed stays."""
         return await forward(request, f"/batches/{_segment(batch_id)}")
 
     @routes.post("/v1/batches/{batch_id}/cancel", openapi_extra=described({200: Cancelled}, (507,)))
     async def cancel_too(request: Request, batch_id: str) -> Response:
-        """The same as deleting it."""
+        """Cancel a batch, as `DELETE /v1/batches/{batch_id}` does."""
         return await forward(request, f"/batches/{_segment(batch_id)}/cancel")
 
     @routes.get("/v1/jobs", openapi_extra=described({200: JobPage}, parameters=[*listed, *JOB_FILTERS]))
     async def jobs(request: Request) -> Response:
-        """A page of jobs, newest first; `state=dead` lists those that ran out of attempts."""
+        """Return a page of jobs, newest first. `state=dead` lists the jobs that ran out of attempts."""
         return await forward(request, "/jobs")
 
     @routes.get("/v1/collections", openapi_extra=described({200: CollectionList}))
     async def collections(request: Request) -> Response:
-        """All collections."""
+        """Return all collections."""
         return await forward(request, "/collections")
 
     @routes.post(
@@ -207,12 +207,12 @@ def router(gateway: Gateway) -> APIRouter:
         openapi_extra=described({201: CollectionView}, (409, 507), takes=CollectionCreate),
     )
     async def create(request: Request) -> Response:
-        """Creates a collection: `{"name": …}`."""
+        """Create a collection: `{"name": …}`."""
         return await upload(request, "/collections", (JSON,), MAX_NAME_BYTES)
 
     @routes.delete("/v1/collections/{name}", openapi_extra=described({200: Dropped}, (409, 507)))
     async def drop(request: Request, name: str) -> Response:
-        """Deletes a collection and every document in it."""
+        """Delete a collection and every document in it."""
         return await forward(request, f"/collections/{_segment(name)}")
 
     return routes
@@ -224,14 +224,20 @@ def _as_it_came(answer: RawResponse) -> Response:
 
 
 def _segment(name: str) -> str:
-    """`name` as one part of a path. Raises: NotFound for what would lead to another path."""
+    """Return `name` as one segment of a path.
+
+    Raises: NotFound when it would lead to another path or cannot be the name of anything.
+    """
     if name in ("", ".", "..") or len(name) > MAX_PARAMETER_CHARS or "\0" in name:
-        raise NotFound("There is nothing of that name.")
+        raise NotFound("There is nothing with that id or name. Check it.")
     return quote(name, safe="")
 
 
 def _query(request: Request) -> dict[str, str]:
-    """Return the query to pass on. Raises: InvalidRequest."""
+    """Return the query to pass on.
+
+    Raises: InvalidRequest when a parameter is repeated, too long or contains a NUL character.
+    """
     params: dict[str, str] = {}
     for name, value in request.query_params.multi_items():
         shown = printable(name)
@@ -239,14 +245,17 @@ def _query(request: Request) -> dict[str, str]:
             raise InvalidRequest(f"The query holds {shown} twice. Send it once.", param=shown)
         if "\0" in value or len(value) > MAX_PARAMETER_CHARS:
             raise InvalidRequest(
-                f"{shown} has more than {MAX_PARAMETER_CHARS} characters, or a NUL among them. Correct it.", param=shown
+                f"{shown} has more than {MAX_PARAMETER_CHARS} characters or contains a NUL. Correct it.", param=shown
             )
         params[name] = value
     return params
 
 
 def _waiting(request: Request) -> dict[str, str]:
-    """The query of a long poll: it waits no longer than leaves time to answer."""
+    """Return the query of a long poll, with `wait_s` shortened so that time for the response is left.
+
+    Raises: InvalidRequest when `wait_s` is not a number from 0 to LONGEST_WAIT_S.
+    """
     params = _query(request)
     if "wait_s" not in params:
         return params
@@ -255,6 +264,6 @@ def _waiting(request: Request) -> dict[str, str]:
     except ValueError:
         wait_s = -1.0
     if not 0 <= wait_s <= LONGEST_WAIT_S:
-        raise InvalidRequest(f"wait_s is not a number of seconds from 0 to {LONGEST_WAIT_S:.0f}.", param="wait_s")
+        raise InvalidRequest(f"wait_s must be a number of seconds from 0 to {LONGEST_WAIT_S:.0f}.", param="wait_s")
     left_s = context_of(request.scope).deadline.remaining_s()
     return params | {"wait_s": f"{max(0.0, min(wait_s, left_s - WAIT_MARGIN_S)):.3f}"}

@@ -1,4 +1,4 @@
-"""`POST /v1/embeddings`, in OpenAI's shape, or line by line for lists that are too long for one request."""
+"""Route `POST /v1/embeddings`, in OpenAI's shape, or line by line for lists that are too long for one request."""
 
 from __future__ import annotations
 
@@ -28,11 +28,12 @@ from argosy.serving.middleware import context_of
 from argosy.serving.openapi import TEXT, Schema, header, number, query, text
 
 MAX_BODY_BYTES = 32 * 2**20
-"""A longer list goes line by line."""
+"""Largest body in OpenAI's shape; longer lists are sent line by line."""
+LINE_BY_LINE = "For a request sent line by line: the same as in the body."
 LINE_PARAMETERS: tuple[tuple[str, Schema, str], ...] = (
-    ("model", text(MAX_LABEL_CHARS), "Of a request line by line: as in the body."),
-    ("encoding_format", {"type": "string", "enum": ["float", "base64"]}, "Of a request line by line: as in the body."),
-    ("dimensions", number(1, MAX_COUNT), "Of a request line by line: as in the body."),
+    ("model", text(MAX_LABEL_CHARS), LINE_BY_LINE),
+    ("encoding_format", {"type": "string", "enum": ["float", "base64"]}, LINE_BY_LINE),
+    ("dimensions", number(1, MAX_COUNT), LINE_BY_LINE),
 )
 _POSITION = re.compile(r"texts\[([0-9]{1,9})\]")
 
@@ -45,12 +46,12 @@ def router(gateway: Gateway) -> APIRouter:
         (404,),
         takes={JSON: EmbeddingsBody, NDJSON: LINES},
         parameters=[query(*parameter) for parameter in LINE_PARAMETERS],
-        headers=[header(CACHE_HEADER, TEXT, "How many texts came from the cache, and how many did not.")],
+        headers=[header(CACHE_HEADER, TEXT, "Numbers of texts that were and were not in the cache.")],
     )
 
     @routes.post("/v1/embeddings", openapi_extra=described)
     async def embeddings(request: Request) -> Response:
-        """One vector of unit length for each text; with `application/x-ndjson`, one line for each line."""
+        """Return a vector of unit length for each text; with `application/x-ndjson`, one line for each line."""
         if media_type(request) == NDJSON:
             return _streamed(request)
         context = context_of(request.scope)
@@ -77,7 +78,7 @@ def router(gateway: Gateway) -> APIRouter:
 
 
 def public_name(model: str) -> str:
-    """What callers know the embedding model as: its name, or of a folder the last part, never a path."""
+    """Return the embedding model's name for callers: its name, or the last part of a folder's path, never a path."""
     path = PurePath(model)
     return path.name if path.is_absolute() or model.startswith((".", "~")) else model
 
@@ -86,8 +87,8 @@ def _check_model(asked: str, model: str) -> None:
     known = public_name(model)
     if asked not in (CHAT_MODEL, known, PurePath(known).name):
         raise ModelNotFound(
-            f"There is no model {asked[:100]!r} for embeddings. This fleet embeds with {known}; {CHAT_MODEL} names "
-            "it too.",
+            f"There is no model {asked[:100]!r} for embeddings. Send {known}, which this fleet embeds with, or "
+            f"{CHAT_MODEL}, which names the same model.",
             param="model",
         )
 
@@ -111,7 +112,7 @@ def _texts(body: EmbeddingsBody) -> list[str]:
 
 
 def _of_input(error: ArgosyError, body: EmbeddingsBody) -> ArgosyError:
-    """What the embedding service says of `texts[3]`, in the caller's words."""
+    """Return the error with its parameter renamed from the embedding service's `texts[3]` to the caller's `input.3`."""
     found = _POSITION.fullmatch(error.param or "")
     if found is not None:
         error.param = "input" if isinstance(body.input, str) else f"input.{found[1]}"

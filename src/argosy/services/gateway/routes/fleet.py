@@ -1,4 +1,4 @@
-"""`GET /v1/models` and `GET /v1/health`."""
+"""Routes `GET /v1/models` and `GET /v1/health`."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def router(gateway: Gateway) -> APIRouter:
 
     @routes.get("/v1/models", openapi_extra=gateway.api.route({200: Models}, headers=[DEGRADED]))
     async def models(request: Request) -> Response:
-        """What `model` may be: argosy, argosy/COLLECTION for each collection, and the embedding model."""
+        """List the values of `model`: argosy, argosy/COLLECTION for each collection, and the embedding model."""
         context = context_of(request.scope)
         created = int(gateway.kit.record.created_at)
         degraded: list[str] = []
@@ -51,7 +51,7 @@ def router(gateway: Gateway) -> APIRouter:
 
     @routes.get("/v1/health", openapi_extra=gateway.api.route({200: HealthReport}))
     async def health(request: Request) -> Response:
-        """The fleet, its services and their replicas."""
+        """Return the health of the fleet, its services and their replicas."""
         context = context_of(request.scope)
         upstream = gateway.upstream
         return gateway.json(await until_gone(request, report(upstream.status, upstream.directory, context), context))
@@ -66,4 +66,6 @@ async def _collections(gateway: Gateway, context: RequestContext) -> list[_Named
     try:
         return msgspec.json.decode(answer.body, type=_Collections).collections
     except msgspec.DecodeError as error:
-        raise UpstreamFailed("The documents service answered something that is no list of collections.") from error
+        raise UpstreamFailed(
+            "The documents service sent a response that is not a list of collections. See its log."
+        ) from error

@@ -1,4 +1,4 @@
-"""Parameters of the documents routes, and the form of an upload, for the API's description."""
+"""Parameters of the documents routes and the form of an upload, for the description of the API."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ MAX_PARAMETER_CHARS = 512
 MAX_NUMBER = 10**15 - 1
 
 DOCUMENT_FILTERS = (
-    query("after", text(MAX_PARAMETER_CHARS), "`next` of the page before."),
-    query("status", {"type": "string", "enum": list(DocumentStatus)}, "Only documents of this status."),
-    query("collection", text(MAX_PARAMETER_CHARS), "Only documents of this collection."),
+    query("after", text(MAX_PARAMETER_CHARS), "`next` of the previous page."),
+    query("status", {"type": "string", "enum": list(DocumentStatus)}, "Only documents with this status."),
+    query("collection", text(MAX_PARAMETER_CHARS), "Only documents in this collection."),
 )
 JOB_FILTERS = (
-    query("after", number(0, MAX_NUMBER), "`next` of the page before."),
-    query("state", text(MAX_PARAMETER_CHARS), "Only jobs of this state."),
+    query("after", number(0, MAX_NUMBER), "`next` of the previous page."),
+    query("state", text(MAX_PARAMETER_CHARS), "Only jobs in this state."),
 )
 WAITING = (
     query("wait_s", number(0, LONGEST_WAIT_S, whole=False), "Seconds to wait for a change."),
@@ -31,7 +31,7 @@ FILES: Schema = {
         "sources": {
             "type": "array",
             "items": text(2048, minLength=1),
-            "description": "The source of each file, in the order of the files; without them the names.",
+            "description": "Source of each file, in the order of the files; by default, the name of the file.",
         },
         "collection": text(64, pattern="^[a-z0-9_-]+$"),
         "metadata": text(MAX_METADATA_BYTES, contentMediaType="application/json", description="A JSON object."),

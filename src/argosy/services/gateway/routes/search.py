@@ -1,4 +1,4 @@
-"""`POST /v1/search`."""
+"""Route `POST /v1/search`."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def router(gateway: Gateway) -> APIRouter:
 
     @routes.post("/v1/search", openapi_extra=described)
     async def search(request: Request) -> Response:
-        """Ranked passages for a query, without an answer."""
+        """Return ranked passages for a query, without an answer."""
         context = context_of(request.scope)
         body = await read(request, SearchBody, most_bytes)
         check_text(body.query, "query", gateway.settings.max_question_chars)

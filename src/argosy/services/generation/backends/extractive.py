@@ -1,4 +1,4 @@
-"""Answers by quoting the sentences that answer best. Needs no language model and invents nothing."""
+"""Backend that quotes the sentences that answer best. It needs no language model and adds no words of its own."""
 
 from __future__ import annotations
 
@@ -18,13 +18,18 @@ from argosy.telemetry.logs import logger
 EMBEDDING = "embedding"
 MODEL = "extractive"
 WORD_GROUP = re.compile(r"\s*\S+(?:\s+\S+){0,3}\s*")
-"""A delta: about as many words at once as one reads."""
+"""Text of one delta: up to four words, about as many as a reader takes in at once."""
 
 log = logger("extractive")
 
 
 class Embedder(Protocol):
-    async def embed(self, texts: Sequence[str], kind: TextKind, context: RequestContext) -> EmbedResponse: ...
+    async def embed(self, texts: Sequence[str], kind: TextKind, context: RequestContext) -> EmbedResponse:
+        """Return a vector for each text, in order.
+
+        Raises: one of SERVICE_FAILURES when the texts cannot be embedded in time.
+        """
+        ...
 
 
 class ExtractiveBackend:
@@ -33,9 +38,10 @@ class ExtractiveBackend:
         self._max_sentences = max_sentences
 
     async def answer(self, request: GenerateRequest, context: RequestContext) -> AsyncGenerator[AnswerEvent, None]:
-        """As `AnswerBackend.answer`. Tokens are counted as words.
+        """Implement `AnswerBackend.answer`. Token counts are counts of words.
 
-        Without an embedding in time the words alone decide, and `degraded` names it.
+        When the texts cannot be embedded in time, sentences are chosen by their words alone and `degraded` names
+        `embedding`.
         """
         context.deadline.require("an answer was composed")
         extraction = Extraction.of(request.question, request.passages)
@@ -60,6 +66,8 @@ class ExtractiveBackend:
             question = await self._embedding.embed([extraction.question], TextKind.QUERY, hop)
             sentences = await self._embedding.embed(extraction.texts, TextKind.PASSAGE, hop)
         except SERVICE_FAILURES as error:
-            log.warning("answered by words only", reason=error.code, request_id=context.request_id)
+            log.warning(
+                "sentences chosen by words only, texts not embedded", reason=error.code, request_id=context.request_id
+            )
             return None
         return SentenceVectors(matrix(question)[0], matrix(sentences))

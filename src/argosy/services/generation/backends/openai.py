@@ -1,4 +1,4 @@
-"""Answers from any OpenAI-compatible endpoint (`POST {base_url}/chat/completions`, streamed)."""
+"""Backend for any OpenAI-compatible endpoint (`POST {base_url}/chat/completions`, streamed)."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ log = logger("openai")
 
 class OpenAIBackend:
     def __init__(self, session: aiohttp.ClientSession, base_url: str, model: str, api_key: str | None) -> None:
-        """`base_url` is the endpoint's address up to `/v1`; `api_key` is None where it takes none."""
+        """Create a backend. `base_url` is the endpoint's address up to `/v1`; `api_key` is None when none is needed."""
         self._session = session
         self.url = f"{base_url.rstrip('/')}/chat/completions"
         self._model = model
         self._headers = {"authorization": f"Bearer {api_key}"} if api_key else {}
 
     async def answer(self, request: GenerateRequest, context: RequestContext) -> AsyncGenerator[AnswerEvent, None]:
-        """As `AnswerBackend.answer`: errors before the first word are raised, later ones end with AnswerFailed.
+        """Implement `AnswerBackend.answer`: errors before the first word are raised, later ones become AnswerFailed.
 
-        Raises: Unavailable, the endpoint refuses the key or the model; Overloaded; UpstreamFailed;
-        DeadlineExceeded.
+        Raises: Unavailable when the endpoint cannot be reached or refuses the key or the model; Overloaded when it
+        answers 429; UpstreamFailed when it answers with another error, breaks off or sends no text; DeadlineExceeded.
         """
         text: list[str] = []
         finish_reason: str | None = None
@@ -53,7 +53,7 @@ class OpenAIBackend:
             if not complete and finish_reason is None:
                 raise UpstreamFailed("The language model's endpoint broke off its answer.")
             if not text:
-                raise UpstreamFailed("The language model's endpoint answered without a word.")
+                raise UpstreamFailed("The language model's endpoint answered without a word of text.")
         except ArgosyError as error:
             if not text:
                 raise
@@ -109,12 +109,12 @@ class OpenAIBackend:
         return body
 
     async def _refusal(self, response: aiohttp.ClientResponse) -> ArgosyError:
-        """The endpoint's own words go to the log, not to the caller."""
+        """Return the error for a refusal. The endpoint's own text goes to the log, not to the caller."""
         said = (await response.content.read(MOST_LOGGED_BYTES)).decode(errors="replace")
         log.warning("endpoint refused", status=response.status, said=said)
         if response.status in (401, 403):
             return Unavailable(
-                f"The language model's endpoint refused our key ({response.status}). "
+                f"The language model's endpoint refused the API key ({response.status}). "
                 "Check OPENAI_API_KEY and services.generation.base_url."
             )
         if response.status == 404:
@@ -124,7 +124,9 @@ class OpenAIBackend:
             )
         if response.status == 429:
             return Overloaded(
-                "The language model's endpoint has too many requests. Try again after the time in Retry-After.",
+                "The language model's endpoint is overloaded. Try again after the time in Retry-After.",
                 retry_after_s=retry_after_s(response.headers.get("retry-after")) or DEFAULT_RETRY_AFTER_S,
             )
-        return UpstreamFailed(f"The language model's endpoint answered {response.status}.")
+        return UpstreamFailed(
+            f"The language model's endpoint answered with status {response.status}. Its message is in the log."
+        )

@@ -1,4 +1,4 @@
-"""The chunks of an OpenAI-compatible event stream, and only what we read of them."""
+"""Chunks of an OpenAI-compatible event stream, reduced to the fields that are used."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Usage(msgspec.Struct):
 
 
 class Chunk(msgspec.Struct):
-    """`done` stands for the `[DONE]` line."""
+    """Chunk of the stream. `done` marks the `[DONE]` line."""
 
     choices: list[Choice] = []
     usage: Usage | None = None
@@ -39,9 +39,9 @@ _decoder = msgspec.json.Decoder(Chunk)
 
 
 async def chunks(data: AsyncIterator[bytes]) -> AsyncGenerator[Chunk, None]:
-    """Each event of the stream to `[DONE]` or its end. Comments, other fields and blank lines are skipped.
+    """Yield each chunk of the stream up to `[DONE]` or its end. Comments, other fields and blank lines are skipped.
 
-    Raises: UpstreamFailed for a line that is no chunk, is too long, or carries an error.
+    Raises: UpstreamFailed when a line is not a chunk, is longer than MAX_LINE_BYTES or reports an error.
     """
     async for line in _lines(data):
         field, _, value = line.partition(b":")
