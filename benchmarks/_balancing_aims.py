@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from argosy.simulation.balancing.summary import Summary
 from argosy.simulation.bootstrap import mean_interval, ratio_interval
-from argosy.simulation.summary import Summary
 from benchmarks._balancing_cases import ALL, BOTH, CASES
 from benchmarks._balancing_cells import Cells
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from argosy.simulation.durations import Fixed
-from argosy.simulation.regime import Regime
-from argosy.simulation.regimes import (
+from argosy.simulation.balancing.regime import Regime
+from argosy.simulation.balancing.regimes import (
     antagonists,
     brownout,
     bursty,
@@ -21,6 +20,7 @@ from argosy.simulation.regimes import (
     retry_storm,
     unequal,
 )
+from argosy.simulation.loads.durations import Fixed
 from argosy.simulation.servers.slots import Slots
 
 ALL = (

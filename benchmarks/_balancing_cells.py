@@ -7,7 +7,7 @@ from pathlib import Path
 
 import msgspec
 
-from argosy.simulation.summary import Summary
+from argosy.simulation.balancing.summary import Summary
 from benchmarks._journal import Journal
 
 FOLDER = Path(__file__).parent / "results" / "balancing"

@@ -6,7 +6,7 @@ import bisect
 import collections
 import math
 
-from argosy.control.prediction.conformal import COVERAGE, KEPT, LEAST, SIDE
+from argosy.control.prediction.minutes.conformal import COVERAGE, KEPT, LEAST, SIDE
 
 
 class PlainBand:

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from argosy.simulation.arrivals import Counted
-from argosy.simulation.traces import read_trace
+from argosy.simulation.loads.arrivals import Counted
+from argosy.simulation.loads.traces import read_trace
 
 LEAST_SCORED = 10_000
 EVERY_REQUEST = 10**9

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import msgspec
 
+from argosy.simulation.loads.traces import read_trace
 from argosy.simulation.scaling.demand import demand, steady
 from argosy.simulation.scaling.run import Outcome
 from argosy.simulation.scaling.service import SERVICES
 from argosy.simulation.scaling.sweep import Cell, busy
-from argosy.simulation.traces import read_trace
 from benchmarks._journal import Journal
 
 FOLDER = Path(__file__).parent / "results" / "scaling"

@@ -23,11 +23,11 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # so that the file can be run by its path
 
-from argosy.simulation.comparison import Comparison, Row, compared
-from argosy.simulation.plot import draw
-from argosy.simulation.run import run
-from argosy.simulation.subject import Subject
-from argosy.simulation.summary import summarize
+from argosy.simulation.balancing.comparison import Comparison, Row, compared
+from argosy.simulation.balancing.plot import draw
+from argosy.simulation.balancing.run import run
+from argosy.simulation.balancing.subject import Subject
+from argosy.simulation.balancing.summary import summarize
 from benchmarks._balancing_aims import print_aims
 from benchmarks._balancing_cases import CASES, Case
 from benchmarks._balancing_cells import FOLDER, Cell, Cells, Key

@@ -24,15 +24,15 @@ from argosy.config.scaling import ScalingSettings, SloSettings
 from argosy.contracts.fleet import Health, Load, ReplicaStatus
 from argosy.control.events.feed import Feed
 from argosy.control.health.replica import Probe
-from argosy.control.history import History
+from argosy.control.history.history import History
+from argosy.control.history.series import Series
 from argosy.control.monitoring.observed import Observed
+from argosy.control.observation import Capacity, Forecast
 from argosy.control.platforms.fake import FakePlatform
 from argosy.control.platforms.platform import Replica
-from argosy.control.prediction.analogue import BIN_S, RING
 from argosy.control.prediction.forecaster import Forecaster
-from argosy.control.prediction.series import Series
-from argosy.control.prediction.window_regression import fit_window
-from argosy.control.scaling.observation import Capacity, Forecast
+from argosy.control.prediction.peak.analogue import BIN_S, RING
+from argosy.control.prediction.peak.window_regression import fit_window
 from argosy.control.scaling.policies.table import POLICIES
 from argosy.control.scaling.reader import Reader
 from argosy.control.scaling.scaler import Scaler

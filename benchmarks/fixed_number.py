@@ -18,11 +18,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # so that the f
 import numpy as np
 
 from argosy.config.scaling import ScalingSettings, SloSettings
+from argosy.control.history.arrays import Floats
+from argosy.control.history.measures import TICK_S
+from argosy.control.observation import Capacity
 from argosy.control.planning.fixed import LEAST_RECORDED_S, Ticks, fixed_enough
-from argosy.control.prediction.arrays import Floats
-from argosy.control.prediction.measures import TICK_S
 from argosy.control.scaling.decision import Rule
-from argosy.control.scaling.observation import Capacity
 from argosy.simulation.scaling.autoscaler import World
 from argosy.simulation.scaling.contenders import CONTENDERS
 from argosy.simulation.scaling.report import LATE

@@ -23,11 +23,11 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from argosy.contracts.errors import ConfigError
-from argosy.control.prediction.experts import NAIVE, NAMES
-from argosy.control.prediction.fit import fit_load
-from argosy.control.prediction.load_forecast import LoadForecast
-from argosy.control.prediction.mixture import Said
-from argosy.control.prediction.weighting import HIGH, LOW, MIDDLE, QUANTILES, pinball
+from argosy.control.prediction.minutes.experts import NAIVE, NAMES
+from argosy.control.prediction.minutes.fit import fit_load
+from argosy.control.prediction.minutes.load_forecast import LoadForecast
+from argosy.control.prediction.minutes.mixture import Said
+from argosy.control.prediction.minutes.weighting import HIGH, LOW, MIDDLE, QUANTILES, pinball
 from benchmarks._forecast_plain import PlainBand
 from benchmarks._forecast_series import LEAST_SCORED, MADE_UP, Floats, made_up, recorded
 

@@ -17,12 +17,12 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from argosy.contracts.errors import ConfigError
-from argosy.control.prediction.analogue import BIN_S, DAY, LOAD_BINS, window_bins
-from argosy.control.prediction.arrays import Floats
-from argosy.control.prediction.judged import NAIVE_WINDOWS
-from argosy.control.prediction.window_regression import EVERY, SCORED, fit_window, targets
-from argosy.simulation.arrivals import Counted
-from argosy.simulation.traces import read_trace
+from argosy.control.history.arrays import Floats
+from argosy.control.prediction.peak.analogue import BIN_S, DAY, LOAD_BINS, window_bins
+from argosy.control.prediction.peak.skill import NAIVE_WINDOWS
+from argosy.control.prediction.peak.window_regression import EVERY, SCORED, fit_window, targets
+from argosy.simulation.loads.arrivals import Counted
+from argosy.simulation.loads.traces import read_trace
 
 DAYS = 5
 COLD_STARTS_S = (10, 30, 120)

@@ -24,7 +24,8 @@ import numpy.typing as npt
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from argosy.simulation.arrivals import Counted
+from argosy.simulation.loads.arrivals import Counted
+from argosy.simulation.loads.traces import read_trace
 from argosy.simulation.scaling.autoscaler import Foresight, World
 from argosy.simulation.scaling.contenders import CONTENDERS
 from argosy.simulation.scaling.demand import Demand
@@ -33,7 +34,6 @@ from argosy.simulation.scaling.foresight import told
 from argosy.simulation.scaling.run import Outcome, simulate
 from argosy.simulation.scaling.service import SERVICES
 from argosy.simulation.scaling.sweep import Cell, busy, swept, world
-from argosy.simulation.traces import read_trace
 from benchmarks._reactive import Reactive
 
 RESULTS = Path(__file__).resolve().parent / "results"

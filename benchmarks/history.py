@@ -15,9 +15,9 @@ from pathlib import Path
 
 import numpy as np
 
-from argosy.control.prediction.analogue import BIN_S
-from argosy.control.prediction.measures import COARSE_S, MEASURES, TICK_S
-from argosy.control.prediction.series import DAY_S, Series
+from argosy.control.history.measures import COARSE_S, MEASURES, TICK_S
+from argosy.control.history.series import DAY_S, Series
+from argosy.control.prediction.peak.analogue import BIN_S
 
 AIM_MB = 100
 SERVICES = 6

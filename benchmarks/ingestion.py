@@ -29,9 +29,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # so that the f
 
 from argosy.config.models import EmbeddingSettings
 from argosy.contracts.embedding import EmbedRequest, EmbedResponse, TextKind
-from argosy.services.documents.chunking import ChunkLimits, chunk
-from argosy.services.documents.parsed import ParsedDocument
-from argosy.services.documents.tokenization import ModelTokenizer
+from argosy.services.documents.chunking.packer import ChunkLimits, chunk
+from argosy.services.documents.chunking.tokenization import ModelTokenizer
+from argosy.services.documents.parsing.parsed import ParsedDocument
 from benchmarks import _ingestion_small
 from benchmarks._corpus import Corpus
 from benchmarks._mixed import KINDS, mixed_files, pdf_of

@@ -23,8 +23,8 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from argosy.cli.calibration import ask_of
-from argosy.cli.open_loop import Ask, open_loop
+from argosy.cli.loadtest.calibration import ask_of
+from argosy.cli.loadtest.open_loop import Ask, open_loop
 from benchmarks import _waiting_service
 from benchmarks._running import Afresh, Caller, RunningFleet, argosy
 

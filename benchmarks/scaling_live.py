@@ -24,8 +24,8 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from argosy.cli.calibration import ask_of
-from argosy.cli.open_loop import Ask, Outcome, open_loop
+from argosy.cli.loadtest.calibration import ask_of
+from argosy.cli.loadtest.open_loop import Ask, Outcome, open_loop
 from benchmarks import _waiting_service
 from benchmarks._running import Afresh, Caller, RunningFleet
 

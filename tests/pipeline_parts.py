@@ -10,8 +10,8 @@ import numpy as np
 from argosy.contracts.embedding import MAX_TEXT_CHARS, MAX_TEXTS, EmbedResponse, ModelInfo, TextKind
 from argosy.contracts.errors import InvalidRequest, ParserTimedOut, TooLarge
 from argosy.contracts.request import RequestContext
-from argosy.services.documents.formats import detect
-from argosy.services.documents.parsed import ParsedDocument, decode_text, markdown_title
+from argosy.services.documents.parsing.formats import detect
+from argosy.services.documents.parsing.parsed import ParsedDocument, decode_text, markdown_title
 
 DIMENSIONS = 4
 

@@ -34,7 +34,7 @@ lease_s = 2
 workers = 2
 chunk_tokens = 24
 """
-PARSER = "argosy.services.documents.parser_child"
+PARSER = "argosy.services.documents.parsing.parser_child"
 
 
 def text(number: int, version: int) -> str:

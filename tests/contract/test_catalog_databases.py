@@ -11,18 +11,19 @@ import pytest
 
 from argosy.contracts.documents import DocumentStatus
 from argosy.contracts.errors import ConfigError, Unavailable
-from argosy.services.documents.database import Database, open_database
-from argosy.services.documents.intake import document_id
-from argosy.services.documents.jobs import Indexed, Job
+from argosy.services.documents.catalog.intake import document_id
+from argosy.services.documents.jobs.leases import Indexed, Job
+from argosy.services.documents.records.database import Database, open_database
 from tests.postgres import Cluster
-from tests.unit.documents import test_catalog, test_interventions, test_jobs, test_refusals
+from tests.unit.documents.catalog import test_catalog, test_job_control, test_refusals
 from tests.unit.documents.conftest import Desk, MakeDesk
+from tests.unit.documents.jobs import test_leases
 
 pytestmark = pytest.mark.contract
 
 ON_SQLITE_ONLY = {"test_the_file_is_private_durable_and_refused_when_newer"}
 
-for _module in (test_catalog, test_jobs, test_interventions, test_refusals):
+for _module in (test_catalog, test_leases, test_job_control, test_refusals):
     for _name, _test in vars(_module).items():
         if _name.startswith("test_") and callable(_test) and _name not in ON_SQLITE_ONLY:
             globals()[_name] = _test

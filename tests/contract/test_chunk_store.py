@@ -30,8 +30,8 @@ from argosy.contracts.store import (
     StoreSearchRequest,
     UpsertRequest,
 )
-from argosy.services.documents.clearing import CollectionStore
-from argosy.services.documents.pipeline import ChunkStore
+from argosy.services.documents.catalog.clearing import CollectionStore
+from argosy.services.documents.jobs.pipeline import ChunkStore
 from argosy.services.store.app import StoreService
 from argosy.services.store.engine import StoreEngine
 from tests.chunk_store import MemoryChunkStore

@@ -24,8 +24,8 @@ from argosy.contracts.errors import (
 )
 from argosy.contracts.fleet import Endpoint, EndpointSet
 from argosy.contracts.request import RequestContext
-from argosy.services.documents.parsing import ParserPool
-from argosy.services.documents.pipeline import Embedder, Parser
+from argosy.services.documents.jobs.pipeline import Embedder, Parser
+from argosy.services.documents.parsing.pool import ParserPool
 from argosy.services.embedding.app import EmbeddingService
 from argosy.serving.server import Service
 from tests.kits import TOKEN, context, make_kit, served

@@ -13,15 +13,15 @@ from hypothesis import strategies as st
 
 from argosy.contracts.codec import frame
 from argosy.contracts.errors import DocumentError, UnsupportedType
-from argosy.services.documents.chunking import ChunkLimits, cut
-from argosy.services.documents.extraction import extract
-from argosy.services.documents.formats import SUFFIXES, detect
-from argosy.services.documents.parsed import ParsedDocument
-from argosy.services.documents.parser_child import ParseReply
-from argosy.services.documents.parsing import ParserPool
+from argosy.services.documents.chunking.packer import ChunkLimits, cut
+from argosy.services.documents.parsing.extraction import extract
+from argosy.services.documents.parsing.formats import SUFFIXES, detect
+from argosy.services.documents.parsing.parsed import ParsedDocument
+from argosy.services.documents.parsing.parser_child import ParseReply
+from argosy.services.documents.parsing.pool import ParserPool
 from tests.samples import bad_samples, office_samples
 from tests.samples.make_samples import HERE, PAGES, docx, pdf, png, scanned_pdf
-from tests.unit.documents.test_chunking import Pieces
+from tests.unit.documents.chunking.test_packer import Pieces
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(1800)]
 

@@ -7,10 +7,10 @@ from collections.abc import AsyncIterator, Callable
 import pytest
 
 from argosy.contracts.errors import DocumentError
-from argosy.services.documents.extraction import extract
-from argosy.services.documents.formats import Format, detect
-from argosy.services.documents.parsed import ParsedDocument
-from argosy.services.documents.parsing import ParserPool
+from argosy.services.documents.parsing.extraction import extract
+from argosy.services.documents.parsing.formats import Format, detect
+from argosy.services.documents.parsing.parsed import ParsedDocument
+from argosy.services.documents.parsing.pool import ParserPool
 from tests.samples import bad_samples
 from tests.samples.make_samples import PAGES, SECRET, docx, pdf, png
 

@@ -19,10 +19,10 @@ from argosy.contracts.errors import (
     ParserTimedOut,
     UnreadableDocument,
 )
-from argosy.services.documents import extraction, xberg_reader
-from argosy.services.documents.chunking import chunk
-from argosy.services.documents.formats import Format, detect
-from argosy.services.documents.parsing import ParserLimits, ParserPool
+from argosy.services.documents.chunking.packer import chunk
+from argosy.services.documents.parsing import extraction, xberg_reader
+from argosy.services.documents.parsing.formats import Format, detect
+from argosy.services.documents.parsing.pool import ParserLimits, ParserPool
 from tests.samples import bad_samples, office_samples
 from tests.samples.make_samples import PAGES, make_samples, pdf
 
@@ -253,7 +253,7 @@ async def test_the_child_dies_with_its_parent(tmp_path: Path) -> None:
     script = tmp_path / "parent.py"
     script.write_text(
         "import asyncio, os, psutil\n"
-        "from argosy.services.documents.parsing import ParserPool\n"
+        "from argosy.services.documents.parsing.pool import ParserPool\n"
         "async def main():\n"
         "    pool = ParserPool(size=1)\n"
         "    await pool.parse(b'<html><p>words', 'page.html', 60)\n"

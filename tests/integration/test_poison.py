@@ -10,17 +10,17 @@ from pathlib import Path
 import pytest
 
 from argosy.contracts.documents import DocumentStatus
-from argosy.services.documents.chunking import ChunkLimits
-from argosy.services.documents.intake import document_id
-from argosy.services.documents.job_rules import JobRules
-from argosy.services.documents.jobs import Jobs
-from argosy.services.documents.parsed import ParsedDocument
-from argosy.services.documents.parsing import ParserPool
-from argosy.services.documents.pipeline import Pipeline, PipelineSettings
-from argosy.services.documents.worker import Worker
+from argosy.services.documents.catalog.intake import document_id
+from argosy.services.documents.chunking.packer import ChunkLimits
+from argosy.services.documents.jobs.leases import Jobs
+from argosy.services.documents.jobs.pipeline import Pipeline, PipelineSettings
+from argosy.services.documents.jobs.rules import JobRules
+from argosy.services.documents.jobs.worker import Worker
+from argosy.services.documents.parsing.parsed import ParsedDocument
+from argosy.services.documents.parsing.pool import ParserPool
+from tests.unit.documents.chunking.test_packer import Pieces
 from tests.unit.documents.conftest import Desk
-from tests.unit.documents.test_chunking import Pieces
-from tests.unit.documents.test_pipeline import World
+from tests.unit.documents.jobs.test_pipeline import World
 
 pytestmark = pytest.mark.integration
 

@@ -9,10 +9,10 @@ import pypdfium2
 import pytest
 
 from argosy.contracts.errors import NoTextInDocument, OcrMissing
-from argosy.services.documents import ocr
-from argosy.services.documents.extraction import extract
-from argosy.services.documents.formats import Format
-from argosy.services.documents.parsed import ParsedDocument
+from argosy.services.documents.parsing import ocr
+from argosy.services.documents.parsing.extraction import extract
+from argosy.services.documents.parsing.formats import Format
+from argosy.services.documents.parsing.parsed import ParsedDocument
 from tests.samples.make_samples import PAGES, Picture, pdf, png, scanned_pdf
 from tests.samples.scans import picture_of
 

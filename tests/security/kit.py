@@ -23,19 +23,19 @@ from argosy.contracts.store import (
     StoreSearchRequest,
     UpsertRequest,
 )
-from argosy.services.documents.blobs import BlobStore
-from argosy.services.documents.catalog import Catalog
-from argosy.services.documents.chunking import ChunkLimits
-from argosy.services.documents.clearing import Clearing
-from argosy.services.documents.database import Database
-from argosy.services.documents.intake import QueueLimits, Upload, document_id
-from argosy.services.documents.interventions import Interventions
-from argosy.services.documents.job_rules import JobRules
-from argosy.services.documents.jobs import Jobs
-from argosy.services.documents.parsed import ParsedDocument, markdown_title
-from argosy.services.documents.pipeline import Pipeline, PipelineSettings
+from argosy.services.documents.catalog.catalog import Catalog
+from argosy.services.documents.catalog.clearing import Clearing
+from argosy.services.documents.catalog.intake import QueueLimits, Upload, document_id
+from argosy.services.documents.catalog.job_control import Interventions
+from argosy.services.documents.chunking.packer import ChunkLimits
+from argosy.services.documents.jobs.leases import Jobs
+from argosy.services.documents.jobs.pipeline import Pipeline, PipelineSettings
+from argosy.services.documents.jobs.rules import JobRules
+from argosy.services.documents.parsing.parsed import ParsedDocument, markdown_title
+from argosy.services.documents.records.blobs import BlobStore
+from argosy.services.documents.records.database import Database
 from argosy.services.store.engine import StoreEngine
-from tests.unit.documents.test_chunking import Pieces
+from tests.unit.documents.chunking.test_packer import Pieces
 
 DIMENSIONS = 384
 

@@ -13,7 +13,7 @@ import pytest
 import pytest_asyncio
 
 from argosy.contracts.errors import ArgosyError, ParserTimedOut
-from argosy.services.documents.parsing import ParserPool
+from argosy.services.documents.parsing.pool import ParserPool
 from tests.samples.bad_samples import xlsx
 from tests.samples.make_samples import docx
 from tests.samples.office_samples import epub, odt, pptx

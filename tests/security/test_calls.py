@@ -13,7 +13,7 @@ import pytest
 from argosy.balancing.balancer import Balancer
 from argosy.balancing.lease import Lease
 from argosy.balancing.retry_budget import RetryBudget
-from argosy.clients.attempts import Attempts, Plan
+from argosy.clients.call import Attempts, Plan
 from argosy.clients.directory import Directory
 from argosy.clients.exchange import RawResponse, _kind
 from argosy.clients.guard import Guard

@@ -14,15 +14,15 @@ from argosy.contracts.errors import CollectionNotFound, DocumentNotFound, Storag
 from argosy.contracts.request import RequestContext
 from argosy.contracts.store import EnsureCollection, UpsertRequest
 from argosy.services.documents.app import DocumentsService
-from argosy.services.documents.blobs import BlobStore, content_hash
-from argosy.services.documents.clearing import Clearing
-from argosy.services.documents.database import Database
-from argosy.services.documents.heartbeat import Heartbeat
-from argosy.services.documents.intake import document_id
-from argosy.services.documents.jobs import Job, Jobs, LeaseLost
-from argosy.services.documents.schema import JobKind
-from argosy.services.documents.spool import Spooled
-from argosy.services.documents.uploads import Content, Incoming
+from argosy.services.documents.catalog.clearing import Clearing
+from argosy.services.documents.catalog.intake import document_id
+from argosy.services.documents.catalog.spool import Spooled
+from argosy.services.documents.catalog.uploads import Content, Incoming
+from argosy.services.documents.jobs.heartbeat import Heartbeat
+from argosy.services.documents.jobs.leases import Job, Jobs, LeaseLost
+from argosy.services.documents.records.blobs import BlobStore, content_hash
+from argosy.services.documents.records.database import Database
+from argosy.services.documents.records.schema import JobKind
 from argosy.services.store import rewriting
 from argosy.services.store.engine import StoreEngine
 from argosy.services.store.publication import Publication

@@ -20,7 +20,7 @@ from argosy.config.models import ServiceSettings
 from argosy.contracts.fleet import Calls, Health, Load, ReplicaStatus
 from argosy.control.events.feed import Feed
 from argosy.control.health.replica import Probe
-from argosy.control.history import History
+from argosy.control.history.history import History
 from argosy.control.monitoring.observed import Observed
 from argosy.control.monitoring.prober import MOST_REASON_CHARS, Prober
 from argosy.control.platforms.fake import FakePlatform

@@ -10,13 +10,13 @@ import pytest_asyncio
 
 from argosy.answering import sentences
 from argosy.contracts.errors import ArgosyError, OversizedDocument, ParserTimedOut
-from argosy.services.documents.blocks import split_blocks
-from argosy.services.documents.charsets import known_charset
-from argosy.services.documents.formats import Format
-from argosy.services.documents.html_text import read_html
-from argosy.services.documents.mail import MAX_PARTS, read_mail
-from argosy.services.documents.parsed import ParsedDocument, decode_text, markdown_title
-from argosy.services.documents.parsing import ParserPool
+from argosy.services.documents.parsing.blocks import split_blocks
+from argosy.services.documents.parsing.charsets import known_charset
+from argosy.services.documents.parsing.formats import Format
+from argosy.services.documents.parsing.html_text import read_html
+from argosy.services.documents.parsing.mail import MAX_PARTS, read_mail
+from argosy.services.documents.parsing.parsed import ParsedDocument, decode_text, markdown_title
+from argosy.services.documents.parsing.pool import ParserPool
 from tests.security.growth import grows_linearly
 
 pytestmark = pytest.mark.security

@@ -8,13 +8,13 @@ import msgspec
 import pytest
 
 from argosy.contracts.store import StoreSearchRequest
-from argosy.services.documents.blocks import split_blocks
-from argosy.services.documents.chunking import ChunkLimits, chunk
-from argosy.services.documents.enrichment import enrich
-from argosy.services.documents.parsed import ParsedDocument, Properties, markdown_title
-from argosy.services.documents.titles import MAX_PATH_CHARS, MAX_TITLE_CHARS
+from argosy.services.documents.chunking.enrichment import enrich
+from argosy.services.documents.chunking.packer import ChunkLimits, chunk
+from argosy.services.documents.parsing.blocks import split_blocks
+from argosy.services.documents.parsing.parsed import ParsedDocument, Properties, markdown_title
+from argosy.services.documents.parsing.titles import MAX_PATH_CHARS, MAX_TITLE_CHARS
 from tests.security.kit import Site, quick_folder
-from tests.unit.documents.test_chunking import Pieces
+from tests.unit.documents.chunking.test_packer import Pieces
 
 pytestmark = pytest.mark.security
 

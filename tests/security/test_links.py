@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from argosy.cli.collect import MAX_UNSIZED_BYTES, Collected, Outgoing, collect, scan
-from argosy.cli.watching import changes
+from argosy.cli.sending.collect import MAX_UNSIZED_BYTES, Collected, Outgoing, collect, scan
+from argosy.cli.sending.watching import changes
 from argosy.contracts.errors import InvalidRequest
 
 pytestmark = [pytest.mark.security, pytest.mark.timeout(20)]

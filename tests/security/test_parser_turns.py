@@ -12,16 +12,16 @@ import pytest
 from argosy.contracts.codec import frame
 from argosy.contracts.documents import DocumentStatus
 from argosy.contracts.errors import ParserTimedOut
-from argosy.services.documents.chunking import ChunkLimits
-from argosy.services.documents.intake import document_id
-from argosy.services.documents.parsed import ParsedDocument
-from argosy.services.documents.parser_child import ParseReply
-from argosy.services.documents.parsing import ParserLimits, ParserPool
-from argosy.services.documents.pipeline import Pipeline, PipelineSettings
-from argosy.services.documents.worker import Worker
+from argosy.services.documents.catalog.intake import document_id
+from argosy.services.documents.chunking.packer import ChunkLimits
+from argosy.services.documents.jobs.pipeline import Pipeline, PipelineSettings
+from argosy.services.documents.jobs.worker import Worker
+from argosy.services.documents.parsing.parsed import ParsedDocument
+from argosy.services.documents.parsing.parser_child import ParseReply
+from argosy.services.documents.parsing.pool import ParserLimits, ParserPool
+from tests.unit.documents.chunking.test_packer import Pieces
 from tests.unit.documents.conftest import Desk
-from tests.unit.documents.test_chunking import Pieces
-from tests.unit.documents.test_pipeline import World
+from tests.unit.documents.jobs.test_pipeline import World
 
 pytestmark = pytest.mark.security
 

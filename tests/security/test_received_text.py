@@ -13,7 +13,7 @@ from argosy.clients.transport import Transport
 from argosy.contracts.errors import ArgosyError, Overloaded, error_from_wire
 from argosy.contracts.generation import GenerateRequest
 from argosy.contracts.retry_after import MAX_RETRY_AFTER_S
-from argosy.services.documents.mail import _sent
+from argosy.services.documents.parsing.mail import _sent
 from argosy.services.embedding.backends.endpoint import Connections
 from argosy.services.gateway.hop_headers import body_length
 from argosy.services.generation.backends.openai import OpenAIBackend

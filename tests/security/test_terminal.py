@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 
 from argosy.cli import events, logs, output, progress
 from argosy.cli.ask import describe
-from argosy.cli.collect import collect
 from argosy.cli.log_files import LogFiles
-from argosy.cli.upload import Rejected
+from argosy.cli.sending.collect import collect
+from argosy.cli.sending.upload import Rejected
 from argosy.contracts.events import Event
 from argosy.contracts.generation import Citation
 

@@ -12,11 +12,11 @@ import msgspec
 import pytest
 
 from argosy.cli.checks import Examined, Outcome, check_data_dir
-from argosy.cli.locate import FleetAddress, locate
+from argosy.cli.client.locate import FleetAddress, locate
 from argosy.clients.controller_address import ControllerAddress
 from argosy.contracts.errors import StartError
 from argosy.control import record as controller_record
-from argosy.control.history import History
+from argosy.control.history.history import History
 from argosy.control.platforms.local import LocalPlatform
 from argosy.control.preflight import fleet_token, make_parts, prepare_data_dir
 from argosy.control.record import ControllerRecord

@@ -15,9 +15,9 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
-from argosy.cli.admin import start_report
-from argosy.cli.gateway import NoFleet, admin_api
-from argosy.cli.locate import FleetAddress
+from argosy.cli.client.admin import start_report
+from argosy.cli.client.gateway import NoFleet, admin_api
+from argosy.cli.client.locate import FleetAddress
 from argosy.clients.directory import Directory
 from argosy.clients.proven import NotOurs, Sessions, proven_session
 from argosy.clients.status import StatusClient
@@ -31,7 +31,7 @@ from argosy.control.api.app import create_admin_app
 from argosy.control.controller import Controller
 from argosy.control.discovery.publisher import Publisher
 from argosy.control.events.feed import Feed
-from argosy.control.history import History
+from argosy.control.history.history import History
 from argosy.control.monitoring.balance import balance_view
 from argosy.control.monitoring.ingestion import ingestion_report
 from argosy.control.monitoring.prober import Prober

@@ -22,9 +22,9 @@ from hypothesis import strategies as st
 
 from argosy.contracts.errors import OversizedDocument
 from argosy.services.documents.app import DocumentsService
-from argosy.services.documents.archives import MAX_MEMBERS, members_of
-from argosy.services.documents.json_count import holds_more_values
-from argosy.services.documents.spool import MEMORY_BYTES, Spool, Spooled
+from argosy.services.documents.catalog.json_count import holds_more_values
+from argosy.services.documents.catalog.spool import MEMORY_BYTES, Spool, Spooled
+from argosy.services.documents.parsing.archives import MAX_MEMBERS, members_of
 from argosy.serving.middleware import IncomingBody
 from tests.asgi import Answer, call
 from tests.kits import FLEET_HEADERS

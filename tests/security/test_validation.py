@@ -26,11 +26,11 @@ from argosy.control.api.app import create_admin_app
 from argosy.control.controller import Controller
 from argosy.control.discovery.publisher import Publisher
 from argosy.control.events.feed import Feed
-from argosy.control.history import History
+from argosy.control.history.history import History
 from argosy.control.monitoring.prober import Prober
 from argosy.control.platforms.fake import FakePlatform
-from argosy.services.documents.spool import Spool, Spooled
-from argosy.services.documents.uploads import Incoming, Uploads
+from argosy.services.documents.catalog.spool import Spool, Spooled
+from argosy.services.documents.catalog.uploads import Incoming, Uploads
 from argosy.services.gateway import reading
 from argosy.serving.refusal import refusal
 from tests.asgi import Answer, call

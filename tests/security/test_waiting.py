@@ -23,10 +23,10 @@ from argosy.control.api.app import create_admin_app
 from argosy.control.controller import Controller
 from argosy.control.discovery.publisher import Publisher
 from argosy.control.events.feed import Feed
-from argosy.control.history import History
+from argosy.control.history.history import History
 from argosy.control.monitoring.prober import Prober
 from argosy.control.platforms.fake import FakePlatform
-from argosy.services.documents.following import changed, pause_s
+from argosy.services.documents.catalog.long_poll import changed, pause_s
 from argosy.services.gateway.app import GatewayService
 from argosy.serving.app import create_app
 from argosy.serving.kit import Kit

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from argosy.cli import output
-from argosy.cli.locate import AdminUrl, DataDir, Url, locate
+from argosy.cli.client.locate import AdminUrl, DataDir, Url, locate
 
 if TYPE_CHECKING:
-    from argosy.cli.collect import Collected
     from argosy.cli.progress import Progress
-    from argosy.cli.upload import Rejected, Sent, Uploader
+    from argosy.cli.sending.collect import Collected
+    from argosy.cli.sending.upload import Rejected, Sent, Uploader
     from argosy.contracts.documents import BatchView
 
 POLL_S = 2
@@ -41,10 +41,10 @@ def add(
     """Add documents. Ends with status 1 if any of them failed."""
     import sys
 
-    from argosy.cli.collect import STDIN, collect
-    from argosy.cli.gateway import Api
+    from argosy.cli.client.gateway import Api
     from argosy.cli.progress import showing
-    from argosy.cli.upload import Uploader
+    from argosy.cli.sending.collect import STDIN, collect
+    from argosy.cli.sending.upload import Uploader
 
     piped = sys.stdin.buffer.read() if STDIN in paths else None
     collected = collect(paths, recursive, piped, follow_symlinks)
@@ -118,7 +118,7 @@ def _ended(batch: BatchView) -> int:
 
 
 def failures(batches: list[BatchView]) -> list[Rejected]:
-    from argosy.cli.upload import Rejected
+    from argosy.cli.sending.upload import Rejected
 
     return [
         Rejected(

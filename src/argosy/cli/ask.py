@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from argosy.cli import output
-from argosy.cli.locate import AdminUrl, DataDir, Url, locate
+from argosy.cli.client.locate import AdminUrl, DataDir, Url, locate
 
 if TYPE_CHECKING:
-    from argosy.cli.gateway import Api
-    from argosy.cli.replies import Chat
+    from argosy.cli.client.gateway import Api
+    from argosy.cli.client.replies import Chat
     from argosy.contracts.generation import Citation
 
 ROUTE = "/v1/chat/completions"
@@ -30,7 +30,7 @@ def ask(
     data_dir: DataDir = None,
 ) -> None:
     """Ask a question and print the answer with its sources."""
-    from argosy.cli.gateway import Api
+    from argosy.cli.client.gateway import Api
 
     streamed = (output.is_terminal() if stream is None else stream) and not as_json
     request: dict[str, object] = {
@@ -53,7 +53,7 @@ def ask(
 def _print_json(api: Api, request: dict[str, object]) -> None:
     import time
 
-    from argosy.cli.replies import Chat
+    from argosy.cli.client.replies import Chat
 
     started_s = time.monotonic()
     answer = api.post(ROUTE, request).into(Chat)
@@ -70,7 +70,7 @@ def _print_json(api: Api, request: dict[str, object]) -> None:
 
 
 def _print_whole(api: Api, request: dict[str, object]) -> Chat:
-    from argosy.cli.replies import Chat
+    from argosy.cli.client.replies import Chat
 
     answer = api.post(ROUTE, request).into(Chat)
     output.line(_text(answer))
@@ -81,8 +81,8 @@ def _print_stream(api: Api, request: dict[str, object]) -> Chat:
     """Prints words as they arrive. Returns: what was said beside them. Raises: the error a chunk carried."""
     import contextlib
 
-    from argosy.cli.gateway import decoded
-    from argosy.cli.replies import Chat
+    from argosy.cli.client.gateway import decoded
+    from argosy.cli.client.replies import Chat
     from argosy.contracts.errors import UpstreamFailed, error_from_wire
 
     said = Chat()

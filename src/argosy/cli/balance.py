@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from argosy.cli import output
-from argosy.cli.locate import AdminUrl, DataDir, Url, locate
+from argosy.cli.client.locate import AdminUrl, DataDir, Url, locate
 
 if TYPE_CHECKING:
     from argosy.contracts.balance import BalanceView, CallerBalance, Offer, ReplicaExplanation
@@ -36,7 +36,7 @@ def explain(
     """Show what each calling process knows of a service's replicas, and what it makes of that."""
     from urllib.parse import quote
 
-    from argosy.cli.gateway import admin_api
+    from argosy.cli.client.gateway import admin_api
     from argosy.contracts.balance import BalanceView
 
     fleet = locate(url, admin_url, data_dir)

@@ -17,7 +17,7 @@ import msgspec
 import psutil
 
 from argosy.cli import output
-from argosy.cli.locate import FleetAddress, locate
+from argosy.cli.client.locate import FleetAddress, locate
 from argosy.config.loader import load
 from argosy.config.models import Fleet
 from argosy.contracts.errors import ArgosyError, ConfigError

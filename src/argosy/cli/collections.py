@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from argosy.cli import output
-from argosy.cli.locate import AdminUrl, DataDir, Url, locate
+from argosy.cli.client.locate import AdminUrl, DataDir, Url, locate
 
 Name = Annotated[str, typer.Argument(metavar="COLLECTION", help="A collection's name.")]
 
@@ -22,8 +22,8 @@ def list_collections(
     data_dir: DataDir = None,
 ) -> None:
     """List collections."""
-    from argosy.cli.gateway import Api
-    from argosy.cli.replies import CollectionList
+    from argosy.cli.client.gateway import Api
+    from argosy.cli.client.replies import CollectionList
 
     reply = Api(locate(url, admin_url, data_dir).url).get("/v1/collections")
     if as_json:
@@ -38,7 +38,7 @@ def list_collections(
 @collections.command()
 def create(name: Name, url: Url = None, admin_url: AdminUrl = None, data_dir: DataDir = None) -> None:
     """Create an empty collection."""
-    from argosy.cli.gateway import Api
+    from argosy.cli.client.gateway import Api
     from argosy.contracts.documents import CollectionCreate
 
     Api(locate(url, admin_url, data_dir).url).post("/v1/collections", CollectionCreate(name))
@@ -57,7 +57,7 @@ def delete(
     import sys
     from urllib.parse import quote
 
-    from argosy.cli.gateway import Api
+    from argosy.cli.client.gateway import Api
 
     if not yes and sys.stdin.isatty():
         typer.confirm(f"Delete the collection {name} and all its documents?", abort=True)

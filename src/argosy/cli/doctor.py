@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from argosy.cli import output
-from argosy.cli.locate import AdminUrl, DataDir, Url
+from argosy.cli.client.locate import AdminUrl, DataDir, Url
 
 
 def doctor(

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from argosy.cli import output
-from argosy.cli.locate import AdminUrl, DataDir, Url, locate
+from argosy.cli.client.locate import AdminUrl, DataDir, Url, locate
 
 if TYPE_CHECKING:
-    from argosy.cli.gateway import Api
+    from argosy.cli.client.gateway import Api
     from argosy.contracts.documents import DocumentView
 
 PAGE = 100
@@ -48,7 +48,7 @@ def list_documents(
     data_dir: DataDir = None,
 ) -> None:
     """List documents."""
-    from argosy.cli.gateway import Api
+    from argosy.cli.client.gateway import Api
     from argosy.contracts.documents import DocumentPage
 
     api = Api(locate(url, admin_url, data_dir).url)
@@ -87,7 +87,7 @@ def show(
     """Show one document."""
     import msgspec
 
-    from argosy.cli.gateway import Api
+    from argosy.cli.client.gateway import Api
     from argosy.contracts.documents import DocumentView
 
     reply = Api(locate(url, admin_url, data_dir).url).get(_path(document))
@@ -113,7 +113,7 @@ def show(
 @documents.command()
 def delete(document: Id, url: Url = None, admin_url: AdminUrl = None, data_dir: DataDir = None) -> None:
     """Delete a document: it is out of every answer at once."""
-    from argosy.cli.gateway import Api
+    from argosy.cli.client.gateway import Api
 
     Api(locate(url, admin_url, data_dir).url).delete(_path(document))
     output.line(f"Deleted {document}.")
@@ -131,7 +131,7 @@ def retry(
     data_dir: DataDir = None,
 ) -> None:
     """Queue failed or dead documents again."""
-    from argosy.cli.gateway import Api
+    from argosy.cli.client.gateway import Api
     from argosy.contracts.errors import Conflict, InvalidRequest
 
     if bool(document) == (every is not None):
@@ -158,7 +158,7 @@ def retry(
 @documents.command()
 def cancel(document: Id, url: Url = None, admin_url: AdminUrl = None, data_dir: DataDir = None) -> None:
     """Call off a document that waits or is in work. What is indexed of it stays."""
-    from argosy.cli.gateway import Api
+    from argosy.cli.client.gateway import Api
 
     Api(locate(url, admin_url, data_dir).url).post(f"{_path(document)}/cancel")
     output.line(f"Called off {document}.")

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from argosy.cli import output
-from argosy.cli.locate import AdminUrl, DataDir, Url, locate
+from argosy.cli.client.locate import AdminUrl, DataDir, Url, locate
 
 if TYPE_CHECKING:
-    from argosy.cli.gateway import Api
+    from argosy.cli.client.gateway import Api
     from argosy.contracts.events import Event, EventPage
 
 FOLLOW_EVERY_S = 0.5
@@ -30,7 +30,7 @@ def events(
     data_dir: DataDir = None,
 ) -> None:
     """Print what changed in the fleet: what, when, from, to, why."""
-    from argosy.cli.gateway import NoFleet, admin_api
+    from argosy.cli.client.gateway import NoFleet, admin_api
 
     while True:
         fleet = locate(url, admin_url, data_dir)
@@ -83,7 +83,7 @@ def drain(
     data_dir: DataDir = None,
 ) -> None:
     """Replace one replica without a failed request: a new one starts, then the old one finishes its work and ends."""
-    from argosy.cli.gateway import admin_api
+    from argosy.cli.client.gateway import admin_api
 
     service, slash, name = replica.partition("/")
     if not slash:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from argosy.cli import output
+from argosy.cli.client.locate import AdminUrl, DataDir, Url, locate
 from argosy.cli.durations import seconds
-from argosy.cli.locate import AdminUrl, DataDir, Url, locate
 
 if TYPE_CHECKING:
     from argosy.contracts.forecast import ForecastView, HorizonView, SaturationView
@@ -27,7 +27,7 @@ def forecast(
     """Show the load that is expected, the error of such forecasts so far, and what will be full when."""
     from urllib.parse import quote
 
-    from argosy.cli.gateway import admin_api
+    from argosy.cli.client.gateway import admin_api
     from argosy.contracts.forecast import ForecastPage
 
     least_s = seconds(horizon)

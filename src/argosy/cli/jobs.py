@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from argosy.cli import output
-from argosy.cli.locate import AdminUrl, DataDir, Url, locate
+from argosy.cli.client.locate import AdminUrl, DataDir, Url, locate
 
 PAGE = 100
 
@@ -55,7 +55,7 @@ def dead(
 
 def _show(state: State | None, limit: int, as_json: bool, url: str) -> int:
     """Returns: how many were printed."""
-    from argosy.cli.gateway import Api
+    from argosy.cli.client.gateway import Api
     from argosy.contracts.documents import JobPage
 
     api = Api(url)

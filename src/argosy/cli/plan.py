@@ -10,10 +10,10 @@ from urllib.parse import quote
 import typer
 
 from argosy.cli import output
-from argosy.cli.locate import AdminUrl, DataDir, Url, locate
+from argosy.cli.client.locate import AdminUrl, DataDir, Url, locate
 
 if TYPE_CHECKING:
-    from argosy.cli.gateway import Api
+    from argosy.cli.client.gateway import Api
     from argosy.contracts.plan import PlanPoint, PlanView
 
 COLUMNS = ("replicas", "saturation", "interval", "p95", "interval", "headroom")
@@ -51,7 +51,7 @@ def plan(
     data_dir: DataDir = None,
 ) -> None:
     """Say how many replicas a load takes, with headroom, saturation, bottleneck and what that was learnt from."""
-    from argosy.cli.gateway import admin_api
+    from argosy.cli.client.gateway import admin_api
     from argosy.contracts.plan import PlanPage, PlanRequest
 
     if rps == 0:
@@ -89,7 +89,7 @@ def _calibrate(
     api: Api, url: str, service: str, path: str | None, seconds: float, replicas: int | None, most_failed: float
 ) -> None:
     """The number of replicas is held meanwhile, as an operator's number that expires by itself."""
-    from argosy.cli.calibration import Calibrator, ask_of
+    from argosy.cli.loadtest.calibration import Calibrator, ask_of
     from argosy.contracts.fleet import FleetView
     from argosy.contracts.scaling import ScaleOrder, ScalingView
 

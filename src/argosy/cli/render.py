@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from argosy.cli import output
-from argosy.cli.locate import default_data_dir
+from argosy.cli.client.locate import default_data_dir
 
 UNIT = "argosy.service"
 STOP_TIMEOUT_S = 120

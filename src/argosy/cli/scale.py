@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from argosy.cli import output
+from argosy.cli.client.locate import AdminUrl, DataDir, Url, locate
 from argosy.cli.durations import seconds
-from argosy.cli.locate import AdminUrl, DataDir, Url, locate
 
 if TYPE_CHECKING:
-    from argosy.cli.gateway import Api
+    from argosy.cli.client.gateway import Api
     from argosy.contracts.scaling import DecisionRecord, ScalingView
 
 SHOWN_DECISIONS = 10
@@ -36,7 +36,7 @@ def scale(
     data_dir: DataDir = None,
 ) -> None:
     """Set a service's number of replicas by hand, hand it back to its policy, or show how it is scaled."""
-    from argosy.cli.gateway import admin_api
+    from argosy.cli.client.gateway import admin_api
     from argosy.contracts.scaling import ScaleOrder, ScalingView
 
     service, equals, number = (order or "").partition("=")

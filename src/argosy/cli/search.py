@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from argosy.cli import output
-from argosy.cli.locate import AdminUrl, DataDir, Url, locate
+from argosy.cli.client.locate import AdminUrl, DataDir, Url, locate
 
 TEXT_CHARS = 160
 
@@ -32,8 +32,8 @@ def search(
     data_dir: DataDir = None,
 ) -> None:
     """Print the passages that fit a query best."""
-    from argosy.cli.gateway import Api
-    from argosy.cli.replies import SearchReply
+    from argosy.cli.client.gateway import Api
+    from argosy.cli.client.replies import SearchReply
 
     request: dict[str, object] = {"query": query, "mode": mode.value, "top_k": top_k}
     if collection is not None:

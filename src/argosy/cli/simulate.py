@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from argosy.cli import output
+from argosy.cli.client.locate import DataDir
 from argosy.cli.durations import seconds
-from argosy.cli.locate import DataDir
 from argosy.cli.simulated_scaling import Given, simulate_scaling
 
 if TYPE_CHECKING:
-    from argosy.simulation.comparison import Comparison, Row
-    from argosy.simulation.regime import Regime
+    from argosy.simulation.balancing.comparison import Comparison, Row
+    from argosy.simulation.balancing.regime import Regime
 
 STRATEGIES = "adaptive,round_robin,least_connections,power_of_two,peak_ewma,prequal"
 REGIME = "unequal"
@@ -96,9 +96,9 @@ def simulate(
     import os
     import sys
 
-    from argosy.simulation.comparison import compare
-    from argosy.simulation.plot import draw
-    from argosy.simulation.subject import Subject
+    from argosy.simulation.balancing.comparison import compare
+    from argosy.simulation.balancing.plot import draw
+    from argosy.simulation.balancing.subject import Subject
 
     if plot is not None and not plot.absolute().parent.is_dir():
         raise typer.BadParameter(f"there is no folder {plot.parent}", param_hint="--plot")
@@ -160,7 +160,7 @@ def simulate(
 
 def _named(name: str) -> Regime:
     from argosy.contracts.errors import ConfigError
-    from argosy.simulation.regimes import REGIMES
+    from argosy.simulation.balancing.regimes import REGIMES
 
     if name not in REGIMES:
         raise ConfigError(f"There is no regime {name!r}; choose one of {', '.join(REGIMES)}.")
@@ -168,8 +168,8 @@ def _named(name: str) -> Regime:
 
 
 def _replayed(trace: Path, requests: int | None, replicas: int, load: float) -> Regime:
-    from argosy.simulation.replay import replay
-    from argosy.simulation.traces import read_trace
+    from argosy.simulation.balancing.replay import replay
+    from argosy.simulation.loads.traces import read_trace
 
     return replay(read_trace(trace, requests or 200_000), replicas=replicas, load=load)
 

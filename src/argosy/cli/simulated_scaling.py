@@ -84,10 +84,10 @@ def simulate_scaling(given: Given) -> None:
 
 def _traced(given: Given) -> Cell:
     from argosy.contracts.errors import ConfigError
+    from argosy.simulation.loads.traces import read_trace
     from argosy.simulation.scaling.demand import LONGEST_S, demand
     from argosy.simulation.scaling.service import SERVICES
     from argosy.simulation.scaling.sweep import Cell, busy
-    from argosy.simulation.traces import read_trace
 
     if given.trace is None:
         raise ConfigError("Scaling policies need a load: give --trace FILE or --from-history 7d.", param="trace")
@@ -107,7 +107,7 @@ def _recorded(given: Given, length_s: float) -> Cell:
     """What is not given is as the controller knows it of the service."""
     import time
 
-    from argosy.cli.locate import DEFAULT_DATA_DIR
+    from argosy.cli.client.locate import DEFAULT_DATA_DIR
     from argosy.simulation.scaling.recorded import known_of, recorded, recorded_service
     from argosy.simulation.scaling.sweep import Cell
 

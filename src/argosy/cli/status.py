@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from argosy.cli import output
-from argosy.cli.locate import AdminUrl, DataDir, FleetAddress, Url, locate
+from argosy.cli.client.locate import AdminUrl, DataDir, FleetAddress, Url, locate
 
 if TYPE_CHECKING:
     from argosy.contracts.fleet import FleetView, ReplicaView, ServiceView
@@ -53,7 +53,7 @@ def status(
 
 def look(fleet: FleetAddress) -> Seen:
     """Raises: an ArgosyError other than "nobody answers"."""
-    from argosy.cli.gateway import NoFleet, Stranger, admin_api
+    from argosy.cli.client.gateway import NoFleet, Stranger, admin_api
     from argosy.contracts.fleet import FleetView, Health
 
     try:

@@ -13,12 +13,12 @@ import typer
 
 from argosy.cli import output
 from argosy.cli.add import FollowSymlinks
-from argosy.cli.locate import AdminUrl, DataDir, Url, locate
+from argosy.cli.client.locate import AdminUrl, DataDir, Url, locate
 
 if TYPE_CHECKING:
-    from argosy.cli.gateway import Api
-    from argosy.cli.mirror import Held, Settled
-    from argosy.cli.upload import Rejected, Uploader
+    from argosy.cli.client.gateway import Api
+    from argosy.cli.sending.mirror import Held, Settled
+    from argosy.cli.sending.upload import Rejected, Uploader
 
 PAGE = 1000
 AGAIN_S = 5.0
@@ -38,9 +38,9 @@ def sync(
     data_dir: DataDir = None,
 ) -> None:
     """Index what changed, forget what was deleted. Ends with status 1 if any document failed."""
-    from argosy.cli.collect import require
-    from argosy.cli.gateway import Api
-    from argosy.cli.mirror import roots
+    from argosy.cli.client.gateway import Api
+    from argosy.cli.sending.collect import require
+    from argosy.cli.sending.mirror import roots
 
     require(paths)
 
@@ -52,7 +52,7 @@ def sync(
         if mirror.round():
             raise typer.Exit(1)
         return
-    from argosy.cli.watching import changes
+    from argosy.cli.sending.watching import changes
 
     if not as_json:
         output.note("Watching for changes; stop with Ctrl-C.")
@@ -104,10 +104,10 @@ class Mirror:
         Raises: ArgosyError; another round does what this one left undone.
         """
         from argosy.cli.add import failures, follow
-        from argosy.cli.collect import require, scan
-        from argosy.cli.mirror import Settled, plan, refuse_sudden_emptiness, stamp
         from argosy.cli.progress import showing
-        from argosy.cli.upload import Uploader
+        from argosy.cli.sending.collect import require, scan
+        from argosy.cli.sending.mirror import Settled, plan, refuse_sudden_emptiness, stamp
+        from argosy.cli.sending.upload import Uploader
 
         if not self.empty:
             require(list(self.prefixes))
@@ -140,7 +140,7 @@ class Mirror:
         return len(failed)
 
     def _held(self, api: Api) -> Iterator[Held]:
-        from argosy.cli.mirror import Held
+        from argosy.cli.sending.mirror import Held
         from argosy.contracts.documents import DocumentPage
         from argosy.contracts.errors import CollectionNotFound
 

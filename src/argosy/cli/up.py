@@ -13,7 +13,7 @@ from typing import IO, TYPE_CHECKING, Annotated
 import typer
 
 from argosy.cli import output
-from argosy.cli.locate import DataDir, FleetAddress, default_data_dir
+from argosy.cli.client.locate import DataDir, FleetAddress, default_data_dir
 
 if TYPE_CHECKING:
     from argosy.config.models import Fleet
@@ -153,7 +153,7 @@ def _await_report(process: subprocess.Popen[bytes], errors: IO[bytes], data_dir:
     """The finished start report. Raises: StartError with the controller's own reason when it ends instead."""
     import asyncio
 
-    from argosy.cli.admin import start_report
+    from argosy.cli.client.admin import start_report
     from argosy.contracts.errors import ArgosyError, StartError
     from argosy.control import record as controller_record
 

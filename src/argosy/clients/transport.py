@@ -15,7 +15,7 @@ from argosy.balancing.lease import Lease
 from argosy.balancing.outcome import Kind
 from argosy.balancing.retry_budget import RetryBudget
 from argosy.clients.address import url_at
-from argosy.clients.attempts import Attempts, Plan, Send
+from argosy.clients.call import Attempts, Plan, Send
 from argosy.clients.directory import Directory
 from argosy.clients.exchange import RawResponse, answer, error_of, lines
 from argosy.clients.guard import Guard

@@ -19,14 +19,14 @@ from argosy.contracts.request import Clock
 from argosy.control.discovery.emptied import emptied
 from argosy.control.discovery.publisher import Publisher
 from argosy.control.events.feed import Feed
-from argosy.control.history import History
+from argosy.control.history.history import History
+from argosy.control.history.series import Series
 from argosy.control.monitoring.observed import Observed
 from argosy.control.monitoring.prober import Prober
 from argosy.control.planning.advice import Advice
 from argosy.control.planning.plans import Plans
 from argosy.control.platforms.platform import Launch, Platform, Replica
 from argosy.control.prediction.forecaster import Forecaster
-from argosy.control.prediction.series import Series
 from argosy.control.scaling.predictor import FORECASTING
 from argosy.control.scaling.reader import Reader
 from argosy.control.scaling.scaler import Scaler

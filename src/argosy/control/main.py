@@ -22,11 +22,11 @@ from argosy.control.api.app import MAX_WAITING, create_admin_app
 from argosy.control.controller import STRANGER_GRACE_S, Controller, stop_waves
 from argosy.control.discovery.publisher import Publisher
 from argosy.control.events.feed import Feed
-from argosy.control.history import History, is_damaged, set_aside
+from argosy.control.history.history import History, is_damaged, set_aside
+from argosy.control.history.series import Series
 from argosy.control.monitoring.prober import Prober
 from argosy.control.platforms.externals import WithExternals
 from argosy.control.platforms.local import LocalPlatform
-from argosy.control.prediction.series import Series
 from argosy.control.preflight import explained, fleet_token, free_port, listener, make_parts, prepare_data_dir
 from argosy.control.record import ControllerRecord
 from argosy.serving import runfile

@@ -10,7 +10,7 @@ from argosy.config.protection import ProtectionSettings
 from argosy.contracts.errors import DeadlineExceeded, Overloaded
 from argosy.contracts.request import DEADLINE_HEADER, Clock, Priority, RequestContext
 from argosy.serving.concurrency import ConcurrencyLimit
-from argosy.serving.quickest import Quickest
+from argosy.serving.min_latency import Quickest
 
 PATHS_MOST = 64
 """Paths whose quickest answer is known; the routes of our own services are fewer."""

@@ -12,7 +12,7 @@ import psutil
 
 from argosy.contracts.fleet import Load
 from argosy.contracts.request import Clock
-from argosy.serving.near_latency import NearLatency
+from argosy.serving.latency_by_load import NearLatency
 
 SMOOTHING = 0.1
 UTILIZATION_WINDOW_S = 1.0

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import httptools
 import msgspec
@@ -27,9 +27,6 @@ from argosy.contracts.errors import (
 )
 from argosy.serving.request_head import fault
 from argosy.serving.request_id import request_id_of
-
-if TYPE_CHECKING:
-    from argosy.serving.connections import Connections
 
 MAX_HEAD_BYTES = 64 * 2**10
 """Request line and headers together; a chunked body has as much again for chunk extensions and trailers."""
@@ -61,12 +58,26 @@ class Patience:
     """As `head_s`, on a connection beyond the limit."""
 
 
+class Guard(Protocol):
+    """Owner of all connections of a process, which may refuse one and counts refused requests."""
+
+    def opened(self, connection: BoundedProtocol) -> None:
+        """Take on a new connection, or put it into the reserve."""
+        ...
+
+    def closed(self, connection: BoundedProtocol) -> None: ...
+
+    def refused(self, code: str) -> None:
+        """Count a request that the protocol refused with this error code."""
+        ...
+
+
 class BoundedProtocol(HttpToolsProtocol):
     """One connection."""
 
     def __init__(self, config: Any, server_state: Any, app_state: dict[str, Any], _loop: Any = None) -> None:
         super().__init__(config, server_state, app_state, _loop)
-        self.guard: Connections = config.connections
+        self.guard: Guard = config.connections
         self.in_reserve = False
         self._patience: Patience = config.patience
         self._receiving = False

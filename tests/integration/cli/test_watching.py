@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from argosy.cli.watching import changes
+from argosy.cli.sending.watching import changes
 
 pytestmark = pytest.mark.integration
 

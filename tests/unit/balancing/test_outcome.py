@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from argosy.balancing.outcome import NOTICED_EPS, LoadReport
+from argosy.serving.latency_by_load import RECENT_S, NearLatency
 from argosy.serving.load import LoadTracker
-from argosy.serving.near_latency import RECENT_S, NearLatency
 from tests.kits import make_kit
 
 pytestmark = pytest.mark.unit

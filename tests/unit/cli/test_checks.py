@@ -8,7 +8,7 @@ import pytest
 
 from argosy.cli import checks
 from argosy.cli.checks import Examined, Outcome
-from argosy.cli.locate import FleetAddress
+from argosy.cli.client.locate import FleetAddress
 from argosy.config.models import Fleet
 
 pytestmark = pytest.mark.unit

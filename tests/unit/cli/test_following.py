@@ -8,7 +8,7 @@ import pytest
 
 from argosy.cli.add import LOOK_AT, follow
 from argosy.cli.progress import Quiet
-from argosy.cli.upload import Sent, Uploader
+from argosy.cli.sending.upload import Sent, Uploader
 from argosy.contracts.documents import Accepted, BatchView, DocumentStatus
 
 pytestmark = pytest.mark.unit

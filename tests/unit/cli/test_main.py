@@ -14,7 +14,7 @@ from argosy.cli import documents, jobs, main
 from argosy.cli.main import Commands
 from argosy.contracts.documents import DocumentStatus
 from argosy.contracts.errors import NotFound
-from argosy.services.documents.schema import JobState
+from argosy.services.documents.records.schema import JobState
 
 pytestmark = pytest.mark.unit
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 import typer
 
-from argosy.cli.calibration import Calibrator, ask_of, measured_step, p95_interval
-from argosy.cli.gateway import Api
-from argosy.cli.open_loop import Ask, Outcome
+from argosy.cli.client.gateway import Api
+from argosy.cli.loadtest.calibration import Calibrator, ask_of, measured_step, p95_interval
+from argosy.cli.loadtest.open_loop import Ask, Outcome
 from argosy.cli.plan import milliseconds
 from argosy.contracts.errors import InvalidRequest
 from argosy.contracts.plan import GENERATOR, LoadStep, UsageView

@@ -12,10 +12,10 @@ from typer.testing import CliRunner, Result
 from argosy.cli.main import app
 from argosy.config.models import Replicas, ServiceSettings
 from argosy.config.scaling import ScalingSettings
-from argosy.control.history import History
+from argosy.control.history.history import History
+from argosy.control.history.series import Series
 from argosy.control.prediction.cold_start import ColdStarts
 from argosy.control.prediction.outlook import Outlook
-from argosy.control.prediction.series import Series
 from argosy.control.scaling.registration import Registration
 from argosy.simulation.scaling.recorded import Known, known_of
 

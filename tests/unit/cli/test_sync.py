@@ -8,7 +8,7 @@ from typing import cast
 
 import pytest
 
-from argosy.cli.gateway import NoFleet
+from argosy.cli.client.gateway import NoFleet
 from argosy.cli.sync import AGAIN_S, Mirror, keep
 from argosy.contracts.errors import ArgosyError
 

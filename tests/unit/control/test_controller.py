@@ -14,7 +14,7 @@ from argosy.contracts.scaling import ScaleOrder
 from argosy.control.controller import Controller
 from argosy.control.discovery.publisher import Publisher
 from argosy.control.events.feed import Feed
-from argosy.control.history import History
+from argosy.control.history.history import History
 from argosy.control.platforms.fake import FakePlatform
 from argosy.control.platforms.platform import Replica
 from tests.unit.control.answers import Answers

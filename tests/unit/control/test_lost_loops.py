@@ -16,7 +16,7 @@ from argosy.contracts.fleet import Health
 from argosy.control.controller import Controller
 from argosy.control.discovery.publisher import Publisher
 from argosy.control.events.feed import Feed
-from argosy.control.history import History
+from argosy.control.history.history import History
 from argosy.control.monitoring.observed import Observed
 from argosy.control.platforms.fake import FakePlatform
 from argosy.control.prediction.forecaster import Forecaster
@@ -24,7 +24,7 @@ from argosy.control.scaling.reader import Reader
 from argosy.control.scaling.registration import Registration
 from argosy.control.scaling.scaler import Scaler
 from argosy.control.startup import Startup
-from argosy.control.supervision.attempts import Attempts
+from argosy.control.supervision.restart_log import Attempts
 from argosy.control.supervision.supervisor import Supervisor
 from argosy.control.supervision.watchdog import Watchdog
 from tests.unit.control.answers import Answers

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from argosy.contracts.errors import StartError
-from argosy.control.history import History
+from argosy.control.history.history import History
 from argosy.control.preflight import fleet_token, prepare_data_dir
 
 pytestmark = pytest.mark.unit

@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from argosy.services.documents.blobs import BlobStore, content_hash
-from argosy.services.documents.catalog import Catalog
-from argosy.services.documents.clearing import Clearing
-from argosy.services.documents.database import Database
-from argosy.services.documents.intake import QueueLimits, Upload
-from argosy.services.documents.interventions import Interventions
-from argosy.services.documents.job_rules import JobRules
-from argosy.services.documents.jobs import Indexed, Job, Jobs
+from argosy.services.documents.catalog.catalog import Catalog
+from argosy.services.documents.catalog.clearing import Clearing
+from argosy.services.documents.catalog.intake import QueueLimits, Upload
+from argosy.services.documents.catalog.job_control import Interventions
+from argosy.services.documents.jobs.leases import Indexed, Job, Jobs
+from argosy.services.documents.jobs.rules import JobRules
+from argosy.services.documents.records.blobs import BlobStore, content_hash
+from argosy.services.documents.records.database import Database
 from tests.chunk_store import MemoryChunkStore
 
 

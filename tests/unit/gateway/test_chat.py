@@ -15,7 +15,7 @@ from argosy.contracts.errors import (
 )
 from argosy.contracts.generation import AnswerDelta, AnswerDone, AnswerFailed, ChatTurn
 from argosy.contracts.retrieval import RetrievalResponse, SearchMode
-from argosy.services.gateway.engine import patience_s
+from argosy.services.gateway.answer.engine import patience_s
 from tests.asgi import Answer, call
 from tests.unit.gateway.fakes import PASSAGE, TEXT, Rig
 from tests.unit.gateway.stream import events_of

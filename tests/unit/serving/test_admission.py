@@ -10,7 +10,7 @@ from argosy.contracts.errors import DeadlineExceeded, Overloaded
 from argosy.contracts.request import Deadline, Priority, RequestContext
 from argosy.serving.admission import PATHS_MOST, Admission
 from argosy.serving.admission_metrics import AdmissionMetrics
-from argosy.serving.quickest import LEAST, SLOT_S, WINDOW_S, Quickest
+from argosy.serving.min_latency import LEAST, SLOT_S, WINDOW_S, Quickest
 from argosy.serving.waiting import Waiters
 
 pytestmark = pytest.mark.unit

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from argosy.simulation.arrivals import Arrivals, Bursty, Counted, Diurnal, Phases, Poisson, Recorded, Regular
-from argosy.simulation.kernel import Kernel
-from argosy.simulation.prefixing import Zipf
-from argosy.simulation.speed import Antagonist, Speed
+from argosy.simulation.loads.arrivals import Arrivals, Bursty, Counted, Diurnal, Phases, Poisson, Recorded, Regular
+from argosy.simulation.loads.prefixing import Zipf
+from argosy.simulation.servers.kernel import Kernel
+from argosy.simulation.servers.speed import Antagonist, Speed
 
 pytestmark = pytest.mark.unit
 

@@ -7,15 +7,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from argosy.simulation.arrivals import FloatArray
+from argosy.simulation.balancing.comparison import compare
+from argosy.simulation.balancing.measures import BackInService, GoodputFloor, PicksWithin, Recovery, ShareOfFair
+from argosy.simulation.balancing.plot import draw
+from argosy.simulation.balancing.record import Record
+from argosy.simulation.balancing.regimes import mixed, unequal
+from argosy.simulation.balancing.subject import Subject
+from argosy.simulation.balancing.summary import grows
 from argosy.simulation.bootstrap import mean_interval, ratio_interval
-from argosy.simulation.comparison import compare
-from argosy.simulation.measures import BackInService, GoodputFloor, PicksWithin, Recovery, ShareOfFair
-from argosy.simulation.plot import draw
-from argosy.simulation.record import Record
-from argosy.simulation.regimes import mixed, unequal
-from argosy.simulation.subject import Subject
-from argosy.simulation.summary import grows
+from argosy.simulation.loads.arrivals import FloatArray
 
 pytestmark = pytest.mark.unit
 

@@ -10,19 +10,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from argosy.balancing.table import STRATEGIES
-from argosy.simulation.arrivals import Phases, Poisson
-from argosy.simulation.caller import Caller
-from argosy.simulation.durations import Lognormal
-from argosy.simulation.prefixing import Zipf
-from argosy.simulation.record import Record
-from argosy.simulation.regime import Failure, Prefixes, Regime, ReplicaModel, Retries
-from argosy.simulation.regimes import CROWDED_RPS, REGIMES, equal, flash_crowd, unequal
-from argosy.simulation.replica import Replica
-from argosy.simulation.run import run
+from argosy.simulation.balancing.caller import Caller
+from argosy.simulation.balancing.record import Record
+from argosy.simulation.balancing.regime import Failure, Prefixes, Regime, ReplicaModel, Retries
+from argosy.simulation.balancing.regimes import CROWDED_RPS, REGIMES, equal, flash_crowd, unequal
+from argosy.simulation.balancing.replica import Replica
+from argosy.simulation.balancing.run import run
+from argosy.simulation.balancing.subject import WITHOUT_REPORTS, Subject
+from argosy.simulation.loads.arrivals import Phases, Poisson
+from argosy.simulation.loads.durations import Lognormal
+from argosy.simulation.loads.prefixing import Zipf
 from argosy.simulation.servers.sharing import Sharing
 from argosy.simulation.servers.slots import Slots
-from argosy.simulation.speed import Antagonist, Speed
-from argosy.simulation.subject import WITHOUT_REPORTS, Subject
+from argosy.simulation.servers.speed import Antagonist, Speed
 
 pytestmark = pytest.mark.unit
 
@@ -98,7 +98,7 @@ def test_a_strategy_that_is_spared_load_reports_picks_the_same_with_them(
     regime = replace(unequal(), requests=800)
     subject = Subject(name, guarded=False)
     spared = run(regime, subject, seed=2)
-    monkeypatch.setattr("argosy.simulation.run.WITHOUT_REPORTS", frozenset())
+    monkeypatch.setattr("argosy.simulation.balancing.run.WITHOUT_REPORTS", frozenset())
     assert (run(regime, subject, seed=2).pick_replica == spared.pick_replica).all()
 
 

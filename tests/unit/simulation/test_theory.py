@@ -7,18 +7,18 @@ import math
 import numpy as np
 import pytest
 
-from argosy.simulation.arrivals import FloatArray, Poisson
-from argosy.simulation.durations import Durations, Exponential, Lognormal
-from argosy.simulation.kernel import Kernel
-from argosy.simulation.regime import Regime, ReplicaModel
-from argosy.simulation.run import run
+from argosy.simulation.balancing.regime import Regime, ReplicaModel
+from argosy.simulation.balancing.run import run
+from argosy.simulation.balancing.subject import Subject
+from argosy.simulation.balancing.workload import draw
+from argosy.simulation.loads.arrivals import FloatArray, Poisson
+from argosy.simulation.loads.durations import Durations, Exponential, Lognormal
 from argosy.simulation.servers.delay import Delay
+from argosy.simulation.servers.kernel import Kernel
 from argosy.simulation.servers.server import ServerModel
 from argosy.simulation.servers.sharing import Sharing
 from argosy.simulation.servers.slots import Slots
-from argosy.simulation.speed import Speed
-from argosy.simulation.subject import Subject
-from argosy.simulation.workload import draw
+from argosy.simulation.servers.speed import Speed
 
 pytestmark = pytest.mark.unit
 

@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 
 from argosy.contracts.errors import ConfigError
-from argosy.simulation.replay import replay
-from argosy.simulation.run import run
-from argosy.simulation.subject import Subject
-from argosy.simulation.traces import read_trace
+from argosy.simulation.balancing.replay import replay
+from argosy.simulation.balancing.run import run
+from argosy.simulation.balancing.subject import Subject
+from argosy.simulation.loads.traces import read_trace
 
 pytestmark = pytest.mark.unit
 

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 
 from argosy.contracts.events import Event, EventPage
-from argosy.control.history import History
+from argosy.control.history.history import History
 from argosy.telemetry.logs import logger
 
 log = logger("events")

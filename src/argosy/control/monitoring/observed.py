@@ -20,7 +20,7 @@ from argosy.contracts.fleet import (
     ServiceView,
 )
 from argosy.control.events.feed import Feed
-from argosy.control.health.evidence import Evidence, news, next_round, since
+from argosy.control.health.failure_reports import Evidence, news, next_round, since
 from argosy.control.health.fleet import Verdict, fleet_health, service_alone, with_dependencies
 from argosy.control.health.replica import HealthRule, Probe, ReplicaHealth, next_health
 from argosy.control.platforms.platform import Replica

@@ -12,11 +12,11 @@ import msgspec
 from argosy.config.models import ServiceSettings
 from argosy.contracts.request import Clock
 from argosy.contracts.scaling import ScalingView
+from argosy.control.history.measures import FINE_KEPT_S
+from argosy.control.observation import Capacity
 from argosy.control.planning.fixed import Ticks, fixed_enough, surest
 from argosy.control.prediction.forecaster import Forecaster
-from argosy.control.prediction.measures import FINE_KEPT_S
 from argosy.control.scaling.decision import Rule
-from argosy.control.scaling.observation import Capacity
 from argosy.control.scaling.scaler import Scaler
 from argosy.telemetry.logs import logger
 

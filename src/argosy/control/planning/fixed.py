@@ -8,11 +8,11 @@ from itertools import zip_longest
 
 import numpy as np
 
-from argosy.control.prediction.arrays import Floats
+from argosy.control.history.arrays import Floats
+from argosy.control.history.measures import TICK_S
+from argosy.control.observation import Capacity
 from argosy.control.prediction.capacity import CapacityFit
-from argosy.control.prediction.measures import TICK_S
 from argosy.control.scaling.decision import Rule
-from argosy.control.scaling.observation import Capacity
 from argosy.control.scaling.policies.predictive import slack_s
 from argosy.control.scaling.queueing import late_shares, rounded_up
 

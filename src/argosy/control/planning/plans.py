@@ -11,7 +11,7 @@ import psutil
 from argosy.config.models import CustomSettings, EmbeddingSettings, ServiceSettings
 from argosy.contracts.errors import InvalidRequest, NotFound
 from argosy.contracts.plan import ASKABLE, QUANTILES, Calibration, LoadStep, PlanPage, PlanRequest, UsageView
-from argosy.control.history import History
+from argosy.control.history.history import History
 from argosy.control.planning.planner import Known, planned
 from argosy.control.planning.throughput import Cores
 from argosy.control.platforms import cgroup

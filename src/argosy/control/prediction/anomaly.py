@@ -5,8 +5,8 @@ from __future__ import annotations
 import msgspec
 import numpy as np
 
-from argosy.control.prediction.arrays import Floats
-from argosy.control.prediction.seasonality import Season
+from argosy.control.history.arrays import Floats
+from argosy.control.prediction.minutes.seasonality import Season
 
 DEVIATIONS = 2.0
 LEAST_POINTS = 72

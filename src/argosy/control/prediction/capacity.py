@@ -14,8 +14,8 @@ from dataclasses import dataclass
 import msgspec
 import numpy as np
 
-from argosy.control.prediction.arrays import Floats
-from argosy.control.scaling.observation import LEARNT_R2, LEARNT_SAMPLES, Capacity
+from argosy.control.history.arrays import Floats
+from argosy.control.observation import LEARNT_R2, LEARNT_SAMPLES, Capacity
 
 SLOTS = (1.0, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0, 16.0, 24.0, 32.0, 48.0, 64.0, 128.0)
 TIMES = np.geomspace(0.3, 1.5, 41)

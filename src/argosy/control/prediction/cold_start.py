@@ -7,7 +7,7 @@ import math
 import msgspec
 import numpy as np
 
-from argosy.control.scaling.observation import COLD_START_S
+from argosy.control.observation import COLD_START_S
 
 KEPT = 20
 PLANNED = 0.8

@@ -9,20 +9,20 @@ from collections.abc import Callable, Mapping
 import msgspec
 import numpy as np
 
-from argosy.control.prediction.analogue import BIN_S, RING, Analogue, Scores, WindowPeak
-from argosy.control.prediction.arrays import Floats, known_means
+from argosy.control.history.arrays import Floats, known_means
+from argosy.control.history.measures import COARSE_S, TICK_S
+from argosy.control.history.series import Series
+from argosy.control.observation import COLD_START_S, Capacity, Forecast, Observation
 from argosy.control.prediction.binning import Bins
 from argosy.control.prediction.capacity import CapacityFit
 from argosy.control.prediction.cold_start import ColdStarts
-from argosy.control.prediction.experts import Fit
-from argosy.control.prediction.load_forecast import HORIZONS_MIN, LoadForecast
-from argosy.control.prediction.load_forecast import RING as MINUTES
-from argosy.control.prediction.measures import COARSE_S, TICK_S
-from argosy.control.prediction.mixture import Record
-from argosy.control.prediction.series import Series
-from argosy.control.prediction.window_regression import Spread, WindowFit, newest, spread
+from argosy.control.prediction.minutes.experts import Fit
+from argosy.control.prediction.minutes.load_forecast import HORIZONS_MIN, LoadForecast
+from argosy.control.prediction.minutes.load_forecast import RING as MINUTES
+from argosy.control.prediction.minutes.mixture import Record
+from argosy.control.prediction.peak.analogue import BIN_S, RING, Analogue, Scores, WindowPeak
+from argosy.control.prediction.peak.window_regression import Spread, WindowFit, newest, spread
 from argosy.control.prediction.worker import FitReply, FitRequest
-from argosy.control.scaling.observation import COLD_START_S, Capacity, Forecast, Observation
 
 STALE_BINS = 3
 KEPT_SAMPLES = 2000

@@ -17,17 +17,17 @@ from argosy.contracts.forecast import (
     PeakView,
     SaturationView,
 )
+from argosy.control.history.arrays import Floats
+from argosy.control.history.measures import COARSE_S, points_of
+from argosy.control.history.series import Series
 from argosy.control.prediction import anomaly
-from argosy.control.prediction.analogue import BIN_S, LEAST_BINS, WindowPeak
-from argosy.control.prediction.arrays import Floats
 from argosy.control.prediction.capacity import CapacityFit
-from argosy.control.prediction.experts import NAMES
-from argosy.control.prediction.judged import Judged
-from argosy.control.prediction.measures import COARSE_S, points_of
-from argosy.control.prediction.mixture import Record, Said
+from argosy.control.prediction.minutes.experts import NAMES
+from argosy.control.prediction.minutes.mixture import Record, Said
 from argosy.control.prediction.outlook import Outlook
+from argosy.control.prediction.peak.analogue import BIN_S, LEAST_BINS, WindowPeak
+from argosy.control.prediction.peak.skill import Judged
 from argosy.control.prediction.saturation import seconds_until
-from argosy.control.prediction.series import Series
 
 DAY_S = 86_400
 WATCHED = ("rate", "in_flight", "response", "errors", "cpu", "memory")

@@ -13,9 +13,9 @@ import numpy as np
 
 from argosy.contracts.codec import LENGTH_BYTES, frame
 from argosy.control.prediction.capacity import CapacityFit, fit_capacity
-from argosy.control.prediction.experts import Fit
-from argosy.control.prediction.fit import fit_load
-from argosy.control.prediction.window_regression import WindowFit, fit_window
+from argosy.control.prediction.minutes.experts import Fit
+from argosy.control.prediction.minutes.fit import fit_load
+from argosy.control.prediction.peak.window_regression import WindowFit, fit_window
 
 NICENESS = 10
 

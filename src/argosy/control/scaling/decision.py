@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from argosy.config.scaling import ScalingSettings, SloSettings
 from argosy.contracts.scaling import Action, Decision, Reason
-from argosy.control.scaling.observation import Observation
+from argosy.control.observation import Observation
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import msgspec
 
 from argosy.contracts.scaling import Action, Decision, Reason
+from argosy.control.observation import Observation
 from argosy.control.scaling.decision import Rule
-from argosy.control.scaling.observation import Observation
 from argosy.control.scaling.override import Override
 
 SPARE_MEMORY_SHARE = 0.05

@@ -11,7 +11,7 @@ import math
 from dataclasses import dataclass
 
 from argosy.contracts.fleet import Load
-from argosy.control.scaling.observation import Observation
+from argosy.control.observation import Observation
 
 ERRORS_S = 30.0
 """Time constant of the share of failed requests."""

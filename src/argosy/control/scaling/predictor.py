@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Protocol, TypeVar
 
-from argosy.control.scaling.observation import Capacity, Forecast, Observation
+from argosy.control.observation import Capacity, Forecast, Observation
 from argosy.serving.loops import Loops
 
 FORECASTING = "forecasting"

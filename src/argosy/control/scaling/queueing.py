@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
-from argosy.control.scaling.observation import Capacity
+from argosy.control.observation import Capacity
 
 EXACT_SERVERS = 2000
 """Number of servers above which square-root staffing is as good, and fast."""

@@ -7,10 +7,10 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from argosy.config.models import ServiceSettings
 from argosy.control.monitoring.observed import Observed
+from argosy.control.observation import Observation
 from argosy.control.platforms.platform import Platform, Replica
 from argosy.control.scaling.guard import Host
 from argosy.control.scaling.metering import Meter, Sample, combined, recorded
-from argosy.control.scaling.observation import Observation
 
 
 class Reader:

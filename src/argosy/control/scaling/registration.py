@@ -19,9 +19,9 @@ from argosy.contracts.scaling import Decision, DecisionRecord, Reason, ScalingCh
 from argosy.contracts.strict_json import printable
 from argosy.control.scaling.decision import Rule
 from argosy.control.scaling.override import Override
-from argosy.control.scaling.payoff import Payoff
 from argosy.control.scaling.policies.policy import Policy, State, gap_s
 from argosy.control.scaling.policies.table import POLICIES
+from argosy.control.scaling.scale_up_effect import Payoff
 from argosy.serving.refusal import rule_of
 
 KEPT_DECISIONS, WRITTEN_DECISIONS = 200, 20

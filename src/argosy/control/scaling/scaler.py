@@ -26,16 +26,16 @@ from argosy.contracts.scaling import (
     ScalingView,
 )
 from argosy.control.events.feed import Feed
-from argosy.control.history import History
+from argosy.control.history.history import History
 from argosy.control.monitoring.observed import Observed
+from argosy.control.observation import Observation
 from argosy.control.scaling.decision import Rule, recommendation
 from argosy.control.scaling.guard import limited, overridden, restrained, towards
-from argosy.control.scaling.observation import Observation
 from argosy.control.scaling.override import Override
-from argosy.control.scaling.payoff import judged, stepped_up
 from argosy.control.scaling.predictor import GuardedPredictor, NoPredictor, Predictor
 from argosy.control.scaling.reader import Reader
 from argosy.control.scaling.registration import Registration
+from argosy.control.scaling.scale_up_effect import judged, stepped_up
 from argosy.serving.loops import Loops
 from argosy.telemetry.logs import logger
 

@@ -17,10 +17,10 @@ from argosy.control.events.feed import Feed
 from argosy.control.monitoring.observed import Observed
 from argosy.control.monitoring.prober import Prober
 from argosy.control.platforms.platform import Launch, Platform, Replica, ReplicaExit
-from argosy.control.supervision.attempts import NEVER_TRIED, Attempts
 from argosy.control.supervision.guards import Guards
-from argosy.control.supervision.places import PLACE_S, free_places
+from argosy.control.supervision.restart_log import NEVER_TRIED, Attempts
 from argosy.control.supervision.slots import free_slot, number_of
+from argosy.control.supervision.start_limit import PLACE_S, free_places
 from argosy.control.supervision.watchdog import Rules, Watchdog
 from argosy.serving.loops import Loops
 from argosy.telemetry.logs import logger

@@ -35,29 +35,29 @@ from argosy.contracts.documents import (
 )
 from argosy.contracts.errors import ArgosyError, InvalidRequest
 from argosy.contracts.request import Deadline, Priority, RequestContext
-from argosy.services.documents.blobs import BlobStore
-from argosy.services.documents.catalog import Catalog
-from argosy.services.documents.chunking import ChunkLimits
-from argosy.services.documents.clearing import Clearing
-from argosy.services.documents.database import Database, open_database
-from argosy.services.documents.following import changed
-from argosy.services.documents.intake import QueueLimits, Upload
-from argosy.services.documents.interventions import Interventions
-from argosy.services.documents.job_rules import JobRules
-from argosy.services.documents.jobs import Jobs
-from argosy.services.documents.meters import IngestionMeters
-from argosy.services.documents.parsing import ParserLimits, ParserPool
-from argosy.services.documents.pipeline import Pipeline, PipelineSettings, Shared
-from argosy.services.documents.processing import processing_key, vectors_key
-from argosy.services.documents.reading import OVERTIME_PLACES
-from argosy.services.documents.refusals import checked
-from argosy.services.documents.shared_calls import SharedEmbedder, SharedStore
-from argosy.services.documents.spool import Spool, Spooled
-from argosy.services.documents.statistics import report
-from argosy.services.documents.tokenization import ModelTokenizer
+from argosy.services.documents.catalog.catalog import Catalog
+from argosy.services.documents.catalog.clearing import Clearing
+from argosy.services.documents.catalog.intake import QueueLimits, Upload
+from argosy.services.documents.catalog.job_control import Interventions
+from argosy.services.documents.catalog.long_poll import changed
+from argosy.services.documents.catalog.refusals import checked
+from argosy.services.documents.catalog.spool import Spool, Spooled
+from argosy.services.documents.catalog.uploads import Incoming, Uploads
+from argosy.services.documents.chunking.packer import ChunkLimits
+from argosy.services.documents.chunking.tokenization import ModelTokenizer
+from argosy.services.documents.jobs.fingerprint import processing_key, vectors_key
+from argosy.services.documents.jobs.leases import Jobs
+from argosy.services.documents.jobs.meters import IngestionMeters
+from argosy.services.documents.jobs.parse_turns import OVERTIME_PLACES
+from argosy.services.documents.jobs.pipeline import Pipeline, PipelineSettings, Shared
+from argosy.services.documents.jobs.rules import JobRules
+from argosy.services.documents.jobs.shared_calls import SharedEmbedder, SharedStore
+from argosy.services.documents.jobs.statistics import report
+from argosy.services.documents.jobs.worker import Worker
+from argosy.services.documents.parsing.pool import ParserLimits, ParserPool
+from argosy.services.documents.records.blobs import BlobStore
+from argosy.services.documents.records.database import Database, open_database
 from argosy.services.documents.upkeep import Upkeep
-from argosy.services.documents.uploads import Incoming, Uploads
-from argosy.services.documents.worker import Worker
 from argosy.serving.app import create_app, until_gone
 from argosy.serving.bodies import json_message
 from argosy.serving.kit import Details, Kit

@@ -6,12 +6,12 @@ import asyncio
 from collections.abc import Callable
 
 from argosy.contracts.errors import ArgosyError
-from argosy.services.documents.blobs import BlobStore
-from argosy.services.documents.catalog import Catalog
-from argosy.services.documents.database import Database
-from argosy.services.documents.housekeeping import sweep
-from argosy.services.documents.meters import IngestionMeters
-from argosy.services.documents.queueing import queue_size
+from argosy.services.documents.catalog.catalog import Catalog
+from argosy.services.documents.catalog.housekeeping import sweep
+from argosy.services.documents.jobs.meters import IngestionMeters
+from argosy.services.documents.records.blobs import BlobStore
+from argosy.services.documents.records.database import Database
+from argosy.services.documents.records.queueing import queue_size
 from argosy.serving.loops import Loops
 
 QUEUE_WATCH_S = 2.0

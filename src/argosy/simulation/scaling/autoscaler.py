@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from argosy.control.scaling.observation import Forecast
+from argosy.control.observation import Forecast
 from argosy.simulation.scaling.load import Load
 from argosy.simulation.scaling.readings import Readings
 from argosy.simulation.scaling.service import Service

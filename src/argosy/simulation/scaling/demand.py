@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from argosy.contracts.errors import ConfigError
-from argosy.simulation.arrivals import Counted, FloatArray, Recorded
-from argosy.simulation.traces import Trace
+from argosy.simulation.loads.arrivals import Counted, FloatArray, Recorded
+from argosy.simulation.loads.traces import Trace
 
 RECORDED_BIN_S = 15
 COUNTED_BIN_S = 60

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from argosy.control.prediction.analogue import BIN_S, DAY, RING, Analogue, window_bins
-from argosy.control.prediction.window_regression import Spread, design, fit_window, spread, targets
-from argosy.control.scaling.observation import Forecast
-from argosy.simulation.arrivals import FloatArray
+from argosy.control.observation import Forecast
+from argosy.control.prediction.peak.analogue import BIN_S, DAY, RING, Analogue, window_bins
+from argosy.control.prediction.peak.window_regression import Spread, design, fit_window, spread, targets
+from argosy.simulation.loads.arrivals import FloatArray
 from argosy.simulation.scaling.demand import Demand
 from argosy.simulation.scaling.load import Load
 from argosy.simulation.scaling.readings import Readings

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from argosy.simulation.arrivals import FloatArray
+from argosy.simulation.loads.arrivals import FloatArray
 
 
 class Ledger:

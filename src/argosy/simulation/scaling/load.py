@@ -9,7 +9,7 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from argosy.simulation.arrivals import FloatArray
+from argosy.simulation.loads.arrivals import FloatArray
 from argosy.simulation.scaling.demand import Demand
 from argosy.simulation.scaling.service import Service
 

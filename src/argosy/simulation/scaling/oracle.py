@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from argosy.simulation.arrivals import FloatArray
+from argosy.simulation.loads.arrivals import FloatArray
 from argosy.simulation.scaling.autoscaler import World
 from argosy.simulation.scaling.readings import Readings
 

@@ -11,8 +11,8 @@ from argosy.config.scaling import (
     ThresholdSettings,
     UpThresholds,
 )
+from argosy.control.observation import LEARNT_SAMPLES, Capacity, Observation
 from argosy.control.scaling.decision import Rule
-from argosy.control.scaling.observation import LEARNT_SAMPLES, Capacity, Observation
 from argosy.control.scaling.policies.table import POLICIES
 from argosy.simulation.scaling.autoscaler import Foresight, World
 from argosy.simulation.scaling.readings import Readings

@@ -8,7 +8,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from argosy.simulation.arrivals import FloatArray
+from argosy.simulation.loads.arrivals import FloatArray
 from argosy.simulation.scaling.compiled import compiled
 from argosy.simulation.scaling.ledger import Ledger
 from argosy.simulation.scaling.load import STEP_S, Float32Array, Flow, Int32Array, Load, Requests

@@ -13,12 +13,12 @@ import numpy as np
 
 from argosy.config.scaling import ScalingSettings
 from argosy.contracts.errors import ConfigError
+from argosy.control.history.arrays import Floats
+from argosy.control.history.measures import COARSE_S, FINE_KEPT_S, TICK_S, points_of
+from argosy.control.history.series import Series, read_only
 from argosy.control.prediction import outlook
-from argosy.control.prediction.arrays import Floats
-from argosy.control.prediction.measures import COARSE_S, FINE_KEPT_S, TICK_S, points_of
-from argosy.control.prediction.series import Series, read_only
 from argosy.control.scaling import registration
-from argosy.simulation.durations import Lognormal
+from argosy.simulation.loads.durations import Lognormal
 from argosy.simulation.scaling.demand import Demand
 from argosy.simulation.scaling.service import Service
 

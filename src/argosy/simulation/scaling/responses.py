@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from argosy.simulation.arrivals import FloatArray
+from argosy.simulation.loads.arrivals import FloatArray
 from argosy.simulation.scaling.compiled import compiled
 
 LEAST_S = 1e-3

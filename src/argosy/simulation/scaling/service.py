@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from argosy.simulation.arrivals import FloatArray
-from argosy.simulation.durations import Durations, Lognormal, Measured
+from argosy.simulation.loads.arrivals import FloatArray
+from argosy.simulation.loads.durations import Durations, Lognormal, Measured
 
 TOKEN_S = 0.03
 GENERATED = Lognormal(mean_s=TOKEN_S * 23.28, sigma=0.847)

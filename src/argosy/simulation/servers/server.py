@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol, TypeVar
 
-from argosy.simulation.kernel import Kernel
-from argosy.simulation.speed import Speed
+from argosy.simulation.servers.kernel import Kernel
+from argosy.simulation.servers.speed import Speed
 
 
 class Job(Protocol):

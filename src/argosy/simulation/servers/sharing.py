@@ -14,9 +14,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Generic
 
-from argosy.simulation.kernel import Kernel
+from argosy.simulation.servers.kernel import Kernel
 from argosy.simulation.servers.server import J
-from argosy.simulation.speed import Speed
+from argosy.simulation.servers.speed import Speed
 
 ROUNDING_S = 1e-9
 """Remaining work below this counts as done, because sums of floats are never exactly equal."""

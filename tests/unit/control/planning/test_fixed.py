@@ -10,12 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from argosy.config.scaling import SloSettings
+from argosy.control.history.arrays import Floats
+from argosy.control.history.measures import TICK_S
+from argosy.control.observation import Capacity
 from argosy.control.planning.fixed import Fixed, Ticks, fixed_enough, surest
-from argosy.control.prediction.arrays import Floats
 from argosy.control.prediction.capacity import CapacityFit, fit_capacity
-from argosy.control.prediction.measures import TICK_S
 from argosy.control.scaling.decision import Rule
-from argosy.control.scaling.observation import Capacity
 from argosy.control.scaling.queueing import replicas_for_slo
 
 pytestmark = pytest.mark.unit

@@ -17,7 +17,7 @@ from argosy.contracts.plan import QUANTILES, Calibration, LoadStep, PlanRequest
 from argosy.control.controller import Controller
 from argosy.control.discovery.publisher import Publisher
 from argosy.control.events.feed import Feed
-from argosy.control.history import History
+from argosy.control.history.history import History
 from argosy.control.monitoring.prober import Prober
 from argosy.control.planning.planner import Known, planned
 from argosy.control.planning.throughput import Cores

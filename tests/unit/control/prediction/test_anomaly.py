@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from argosy.control.history.arrays import Floats
 from argosy.control.prediction.anomaly import DEVIATIONS, LEAST_POINTS, Band, newest
-from argosy.control.prediction.arrays import Floats
+from argosy.control.prediction.minutes.seasonality import Season
 from argosy.control.prediction.saturation import MOST_POINTS, seconds_until
-from argosy.control.prediction.seasonality import Season
 
 pytestmark = pytest.mark.unit
 

@@ -10,11 +10,11 @@ import pytest
 
 from argosy.config.models import Fleet
 from argosy.contracts.errors import NotFound, Unavailable
-from argosy.control.history import History
+from argosy.control.history.history import History
+from argosy.control.history.measures import TICK_S
+from argosy.control.history.series import Series
+from argosy.control.observation import Observation
 from argosy.control.prediction.forecaster import RESTORING, Forecaster
-from argosy.control.prediction.measures import TICK_S
-from argosy.control.prediction.series import Series
-from argosy.control.scaling.observation import Observation
 
 pytestmark = pytest.mark.unit
 

@@ -8,11 +8,11 @@ import pytest
 
 from argosy.config.models import Fleet
 from argosy.contracts.errors import InvalidRequest, NotFound
-from argosy.control.history import History
+from argosy.control.history.history import History
+from argosy.control.history.measures import COARSE_S, MOST_POINTS, TICK_S, history_of
+from argosy.control.history.series import CHUNK, DAY_S, Series
+from argosy.control.observation import Observation
 from argosy.control.prediction.forecaster import Forecaster
-from argosy.control.prediction.measures import COARSE_S, MOST_POINTS, TICK_S, history_of
-from argosy.control.prediction.series import CHUNK, DAY_S, Series
-from argosy.control.scaling.observation import Observation
 
 pytestmark = pytest.mark.unit
 

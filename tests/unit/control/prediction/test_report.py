@@ -6,10 +6,10 @@ import msgspec
 import numpy as np
 import pytest
 
-from argosy.control.prediction.analogue import WindowPeak
 from argosy.control.prediction.outlook import Outlook
+from argosy.control.prediction.peak.analogue import WindowPeak
+from argosy.control.prediction.peak.window_regression import CHANCES, WindowFit
 from argosy.control.prediction.report import WATCHED, service_view
-from argosy.control.prediction.window_regression import CHANCES, WindowFit
 
 pytestmark = pytest.mark.unit
 

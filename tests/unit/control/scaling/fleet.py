@@ -14,7 +14,7 @@ from argosy.contracts.fleet import Health, Load, ReplicaStatus
 from argosy.contracts.scaling import DecisionRecord
 from argosy.control.events.feed import Feed
 from argosy.control.health.replica import Probe
-from argosy.control.history import History
+from argosy.control.history.history import History
 from argosy.control.monitoring.observed import Observed
 from argosy.control.monitoring.prober import Prober
 from argosy.control.platforms.fake import FakePlatform

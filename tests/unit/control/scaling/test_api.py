@@ -20,12 +20,12 @@ from argosy.control.api.app import create_admin_app
 from argosy.control.controller import Controller
 from argosy.control.discovery.publisher import Publisher
 from argosy.control.events.feed import Feed
-from argosy.control.history import History
+from argosy.control.history.history import History
+from argosy.control.history.measures import TICK_S
+from argosy.control.history.series import Series
 from argosy.control.monitoring.prober import Prober
 from argosy.control.platforms.fake import FakePlatform
 from argosy.control.prediction.capacity import CapacityFit
-from argosy.control.prediction.measures import TICK_S
-from argosy.control.prediction.series import Series
 from tests.asgi import Answer, call
 
 pytestmark = pytest.mark.unit

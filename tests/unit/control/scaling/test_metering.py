@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from argosy.contracts.fleet import Load
+from argosy.control.observation import Observation
 from argosy.control.scaling.metering import Meter, Sample, combined, recorded
-from argosy.control.scaling.observation import Observation
 
 pytestmark = pytest.mark.unit
 

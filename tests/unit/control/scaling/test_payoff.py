@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from argosy.control.scaling.observation import Observation
-from argosy.control.scaling.payoff import PATIENCE_S, REMEMBERED_S, Payoff, judged, stepped_up
+from argosy.control.observation import Observation
+from argosy.control.scaling.scale_up_effect import PATIENCE_S, REMEMBERED_S, Payoff, judged, stepped_up
 
 pytestmark = pytest.mark.unit
 

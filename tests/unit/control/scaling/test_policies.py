@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from argosy.config.scaling import PredictiveSettings, ScalingSettings, TargetSettings, ThresholdSettings
 from argosy.contracts.scaling import Action, Reason
+from argosy.control.observation import Capacity, Forecast, Observation
 from argosy.control.scaling.decision import Rule
-from argosy.control.scaling.observation import Capacity, Forecast, Observation
 from argosy.control.scaling.policies.policy import Policy
 from argosy.control.scaling.policies.table import POLICIES
 

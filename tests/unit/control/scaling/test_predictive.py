@@ -8,10 +8,10 @@ import pytest
 
 from argosy.config.scaling import PredictiveSettings, ScalingSettings, SloSettings
 from argosy.contracts.scaling import Action, Decision, Reason
+from argosy.control.observation import Capacity, Forecast, Observation
 from argosy.control.scaling.decision import Rule
-from argosy.control.scaling.observation import Capacity, Forecast, Observation
+from argosy.control.scaling.exceedance import LEAST_STEEP, RESTLESS, Remembered
 from argosy.control.scaling.policies.predictive import PREDICTIVE, PredictiveState, hold
-from argosy.control.scaling.remembered import LEAST_STEEP, RESTLESS, Remembered
 
 pytestmark = pytest.mark.unit
 

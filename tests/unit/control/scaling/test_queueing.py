@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from argosy.control.scaling.observation import Capacity
+from argosy.control.observation import Capacity
 from argosy.control.scaling.queueing import effective, late_share, replicas_for_slo
 
 pytestmark = pytest.mark.unit

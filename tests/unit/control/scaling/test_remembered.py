@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from argosy.control.scaling.remembered import LEAST_STEEP, MOST_STEEP, USUALLY_STEEP, Remembered
+from argosy.control.scaling.exceedance import LEAST_STEEP, MOST_STEEP, USUALLY_STEEP, Remembered
 
 pytestmark = pytest.mark.unit
 

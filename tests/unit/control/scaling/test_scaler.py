@@ -15,14 +15,14 @@ from argosy.contracts.errors import InvalidRequest, NotFound
 from argosy.contracts.fleet import Health, Load
 from argosy.contracts.scaling import Action, Decision, Reason, ScaleOrder, ScalingChange
 from argosy.control.health.replica import Probe
+from argosy.control.observation import Observation
 from argosy.control.platforms.platform import Replica, Usage
 from argosy.control.scaling.guard import limited
-from argosy.control.scaling.observation import Observation
 from argosy.control.scaling.policies.table import POLICIES
 from argosy.control.scaling.predictor import NoPredictor
 from argosy.control.scaling.reader import Reader
 from argosy.control.scaling.registration import Registration
-from argosy.control.supervision.places import PLACE_S
+from argosy.control.supervision.start_limit import PLACE_S
 from argosy.telemetry.metrics import FleetMetrics
 from tests.unit.control.scaling.fleet import SERVICE, Host, Rig, Time, rig, settle
 

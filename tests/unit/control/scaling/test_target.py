@@ -6,8 +6,8 @@ import pytest
 
 from argosy.config.scaling import ScalingSettings, TargetSettings
 from argosy.contracts.scaling import Action, Decision, Reason
+from argosy.control.observation import Observation
 from argosy.control.scaling.decision import Rule
-from argosy.control.scaling.observation import Observation
 from argosy.control.scaling.policies.target import TARGET, TargetState
 
 pytestmark = pytest.mark.unit

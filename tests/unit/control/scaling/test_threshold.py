@@ -11,8 +11,8 @@ import pytest
 
 from argosy.config.scaling import ScalingSettings, ThresholdSettings
 from argosy.contracts.scaling import Action, Decision, Reason
+from argosy.control.observation import Observation
 from argosy.control.scaling.decision import Rule
-from argosy.control.scaling.observation import Observation
 from argosy.control.scaling.policies import threshold
 from argosy.control.scaling.policies.threshold import NEEDED, THRESHOLD, ThresholdState
 

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from argosy.simulation.durations import Exponential
+from argosy.simulation.loads.durations import Exponential
 from argosy.simulation.scaling.demand import Demand, steady
 from argosy.simulation.scaling.load import STEP_S, Flow, Requests, draw
 from argosy.simulation.scaling.queues import FlowQueue, Queue, RequestQueue

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from argosy.contracts.errors import ConfigError
-from argosy.simulation.durations import Lognormal
+from argosy.simulation.loads.durations import Lognormal
 from argosy.simulation.scaling.contenders import CONTENDERS, contenders
 from argosy.simulation.scaling.demand import Demand
 from argosy.simulation.scaling.envelope import Envelope

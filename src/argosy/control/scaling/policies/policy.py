@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Generic, Protocol, Self, TypeVar
 
 from argosy.contracts.scaling import Action, Decision
+from argosy.control.observation import Observation
 from argosy.control.scaling.decision import Rule
-from argosy.control.scaling.observation import Observation
 
 OBSERVED_INTERVALS = 3
 """Observations further apart than this many intervals leave a gap, which does not count as calm."""

@@ -30,11 +30,11 @@ import msgspec
 import numpy as np
 
 from argosy.contracts.scaling import Action, Decision, Reason
+from argosy.control.observation import Capacity, Forecast, Observation
 from argosy.control.scaling.decision import Rule, decided, held, out_of_bounds
-from argosy.control.scaling.observation import Capacity, Forecast, Observation
+from argosy.control.scaling.exceedance import Floats, Remembered
 from argosy.control.scaling.policies.policy import Policy, cooling, gap_s, missing, whole
 from argosy.control.scaling.queueing import effective, replicas_for_slo, rounded_up
-from argosy.control.scaling.remembered import Floats, Remembered
 from argosy.control.scaling.stabilisation import Calm, Smoothed, shifted
 
 LEAST_HOLD_S = 60.0

@@ -13,8 +13,8 @@ import msgspec
 
 from argosy.config.scaling import TargetSettings
 from argosy.contracts.scaling import Action, Decision, Reason
+from argosy.control.observation import Observation
 from argosy.control.scaling.decision import Rule, decided, held, out_of_bounds
-from argosy.control.scaling.observation import Observation
 from argosy.control.scaling.policies.policy import Policy, cooling, gap_s, missing, whole
 from argosy.control.scaling.stabilisation import Calm, Peak, shifted
 

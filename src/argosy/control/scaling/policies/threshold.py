@@ -21,8 +21,8 @@ import msgspec
 
 from argosy.config.scaling import ThresholdSettings
 from argosy.contracts.scaling import Decision, Reason
+from argosy.control.observation import Observation
 from argosy.control.scaling.decision import Rule, decided, held, out_of_bounds
-from argosy.control.scaling.observation import Observation
 from argosy.control.scaling.policies.policy import Policy, cooling, gap_s, missing
 from argosy.control.scaling.stabilisation import Calm, shifted
 

@@ -11,15 +11,15 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from argosy.contracts.codec import JSON
+from argosy.services.gateway.answer.engine import AnswerEngine, BegunAnswer, WholeAnswer
+from argosy.services.gateway.answer.fallback import extractive_answer
+from argosy.services.gateway.answer.question import HISTORY_QUESTIONS, question_of
+from argosy.services.gateway.answer.sse import CompletionStream, EventStream
 from argosy.services.gateway.bodies import ChatBody
-from argosy.services.gateway.engine import AnswerEngine, BegunAnswer, WholeAnswer
-from argosy.services.gateway.fallback import extractive_answer
 from argosy.services.gateway.gateway import DEGRADED, Gateway, degraded_header
-from argosy.services.gateway.question import HISTORY_QUESTIONS, question_of
 from argosy.services.gateway.reading import limit_bytes, read
 from argosy.services.gateway.schema import EVENT_STREAM
 from argosy.services.gateway.shapes import AssistantMessage, Choice, Completion, CompletionChunk, Usage
-from argosy.services.gateway.sse import CompletionStream, EventStream
 from argosy.serving.app import until_gone
 from argosy.serving.middleware import context_of
 from argosy.serving.openapi import EVENT

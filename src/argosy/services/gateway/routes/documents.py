@@ -32,6 +32,7 @@ from argosy.contracts.documents import (
 from argosy.contracts.errors import InvalidRequest, NotFound, UnsupportedType
 from argosy.contracts.request import Deadline
 from argosy.contracts.strict_json import printable
+from argosy.services.gateway.answer.sse import MEDIA_TYPE, EventStream
 from argosy.services.gateway.batches import follow
 from argosy.services.gateway.caller_stream import CallerStream
 from argosy.services.gateway.gateway import Gateway
@@ -44,7 +45,6 @@ from argosy.services.gateway.routes.parameters import (
     MAX_PARAMETER_CHARS,
     WAITING,
 )
-from argosy.services.gateway.sse import MEDIA_TYPE, EventStream
 from argosy.serving.app import until_gone
 from argosy.serving.bodies import bounded, media_type
 from argosy.serving.middleware import becomes_waiter, context_of

@@ -14,11 +14,11 @@ from argosy.contracts.codec import JSON, NDJSON
 from argosy.contracts.embedding import EmbedResponse, TextKind
 from argosy.contracts.errors import ArgosyError, InvalidRequest, ModelNotFound
 from argosy.contracts.request import CACHE_HEADER
+from argosy.services.gateway.answer.question import CHAT_MODEL
 from argosy.services.gateway.bodies import MAX_COUNT, MAX_LABEL_CHARS, EmbeddingsBody
-from argosy.services.gateway.embedding_stream import EmbeddingStream, LineOptions
-from argosy.services.gateway.embedding_vectors import text_fault, vectors
+from argosy.services.gateway.embeddings.stream import EmbeddingStream, LineOptions
+from argosy.services.gateway.embeddings.vectors import text_fault, vectors
 from argosy.services.gateway.gateway import Gateway
-from argosy.services.gateway.question import CHAT_MODEL
 from argosy.services.gateway.reading import read, read_query
 from argosy.services.gateway.schema import LINES
 from argosy.services.gateway.shapes import Embedding, Embeddings, EmbeddingUsage

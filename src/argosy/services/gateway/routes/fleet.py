@@ -9,9 +9,9 @@ from starlette.responses import Response
 
 from argosy.contracts.errors import SERVICE_FAILURES, UpstreamFailed
 from argosy.contracts.request import RequestContext
+from argosy.services.gateway.answer.question import CHAT_MODEL
 from argosy.services.gateway.fleet_health import report
 from argosy.services.gateway.gateway import DEGRADED, Gateway
-from argosy.services.gateway.question import CHAT_MODEL
 from argosy.services.gateway.routes.embeddings import public_name
 from argosy.services.gateway.shapes import HealthReport, Model, Models
 from argosy.serving.app import until_gone

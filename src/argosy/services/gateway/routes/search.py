@@ -7,9 +7,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from argosy.contracts.retrieval import RetrievalRequest
+from argosy.services.gateway.answer.question import check_text
 from argosy.services.gateway.bodies import SearchBody
 from argosy.services.gateway.gateway import DEGRADED, Gateway
-from argosy.services.gateway.question import check_text
 from argosy.services.gateway.reading import limit_bytes, read
 from argosy.services.gateway.shapes import SearchAnswer, SearchResult
 from argosy.serving.app import until_gone

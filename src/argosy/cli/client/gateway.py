@@ -1,0 +1,222 @@
+"""A client of the fleet's HTTP APIs that reads like plain calls: each one runs its own event loop."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Generator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, TypeVar
+
+import aiohttp
+import msgspec
+
+from argosy.contracts.errors import (
+    DeadlineExceeded,
+    InvalidRequest,
+    Unavailable,
+    UpstreamFailed,
+    error_from_wire,
+)
+from argosy.contracts.retry_after import retry_after_s
+
+if TYPE_CHECKING:
+    from argosy.cli.client.locate import FleetAddress
+
+T = TypeVar("T")
+Params = Mapping[str, str | int]
+
+CONNECT_TIMEOUT_S = 5.0
+ADMIN_TIMEOUT_S = 10.0
+ANSWER_TIMEOUT_S = 330.0
+"""Longer than the longest deadline a gateway grants, so that its own error arrives first."""
+
+
+GATEWAY = "gateway"
+
+
+class NoFleet(Unavailable):
+    """No fleet listens at the address."""
+
+
+class Stranger(NoFleet):
+    """What listens at the address does not know the fleet's token."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """An answer's body, kept as it came so that `--json` can show all of it."""
+
+    body: bytes
+
+    def into(self, kind: type[T]) -> T:
+        """Raises: UpstreamFailed, the answer is not one of a fleet's."""
+        return decoded(self.body, kind)
+
+
+def decoded(body: bytes, kind: type[T]) -> T:
+    try:
+        return msgspec.json.decode(body, type=kind)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise UpstreamFailed(
+            f"The answer is not what this version of argosy understands ({error}); check that --url is a fleet's."
+        ) from error
+
+
+@dataclass(frozen=True, slots=True)
+class Api:
+    """One base address and what every request to it carries."""
+
+    url: str
+    token: str | None = field(default=None, repr=False)
+    name: str = GATEWAY
+    timeout_s: float = ANSWER_TIMEOUT_S
+
+    def get(self, path: str, params: Params | None = None) -> Reply:
+        return self._run(self._send("GET", path, params=params))
+
+    def delete(self, path: str) -> Reply:
+        return self._run(self._send("DELETE", path))
+
+    def post(self, path: str, message: object = None) -> Reply:
+        """Sends `message` as JSON; None sends no body."""
+        return self._run(self._send("POST", path, message=message))
+
+    def post_form(self, path: str, form: Callable[[], aiohttp.FormData]) -> Reply:
+        """Sends a multipart form, which has to be made inside the loop that sends it."""
+        return self._run(self._send("POST", path, form=form))
+
+    def events(self, path: str, message: object) -> Generator[bytes, None, None]:
+        """Posts `message` and yields each server-sent event's data as it arrives.
+
+        Raises: an ArgosyError; UpstreamFailed when the connection ends early.
+        """
+        with asyncio.Runner() as runner:
+            events = self._events(path, message)
+            try:
+                while (event := runner.run(_next(events))) is not None:
+                    yield event
+            finally:
+                runner.run(events.aclose())
+
+    def _run(self, work: Coroutine[object, object, Reply]) -> Reply:
+        return asyncio.run(work)
+
+    async def _send(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Params | None = None,
+        message: object = None,
+        form: Callable[[], aiohttp.FormData] | None = None,
+    ) -> Reply:
+        data = form() if form is not None else None
+        async with self._open(method, path, params=params, message=message, data=data) as response:
+            return Reply(await response.read())
+
+    async def _events(self, path: str, message: object) -> AsyncGenerator[bytes, None]:
+        async with self._open("POST", path, message=message) as response:
+            if response.content_type != "text/event-stream":
+                yield await response.read()
+                return
+            while line := await response.content.readline():
+                if line.startswith(b"data:"):
+                    yield line.removeprefix(b"data:").strip()
+
+    @asynccontextmanager
+    async def _open(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Params | None = None,
+        message: object = None,
+        data: aiohttp.FormData | None = None,
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
+        headers = {"accept": "application/json, text/event-stream"}
+        if self.token:
+            headers["authorization"] = f"Bearer {self.token}"
+        payload: bytes | aiohttp.FormData | None = data
+        if message is not None:
+            payload = msgspec.json.encode(message)
+            headers["content-type"] = "application/json"
+        timeout = aiohttp.ClientTimeout(total=self.timeout_s, sock_connect=CONNECT_TIMEOUT_S)
+        with self._wrapped():
+            async with (
+                self._session(timeout) as session,
+                session.request(
+                    method,
+                    self.url + path,
+                    params=params,
+                    data=payload,
+                    headers=headers,
+                    allow_redirects=not self.token,
+                    skip_auto_headers=None if isinstance(payload, aiohttp.FormData) else ("content-type",),
+                ) as response,
+            ):
+                if response.status >= 400:
+                    raise error_from_wire(
+                        response.status,
+                        await response.read(),
+                        self.name,
+                        retry_after_s(response.headers.get("retry-after")),
+                    )
+                yield response
+
+    def _session(self, timeout: aiohttp.ClientTimeout) -> aiohttp.ClientSession:
+        """With a token, a session that connects only to a listener that knows it."""
+        connector = None
+        if self.token:
+            from argosy.clients.proven import ProvenConnector
+
+            connector = ProvenConnector(self.token)
+        return aiohttp.ClientSession(connector=connector, timeout=timeout, read_bufsize=2**20)
+
+    @contextmanager
+    def _wrapped(self) -> Iterator[None]:
+        """The transport's errors as ours, where they enter."""
+        try:
+            yield
+        except aiohttp.InvalidURL as error:
+            raise InvalidRequest(f"{self.url} is not an address; write it like http://127.0.0.1:8080.") from error
+        except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
+            raise (Stranger(self._stranger()) if _is_stranger(error) else NoFleet(self._nobody())) from error
+        except TimeoutError as error:
+            raise DeadlineExceeded(
+                f"The {self.name} at {self.url} did not answer in {self.timeout_s:.0f} s; look at: argosy status"
+            ) from error
+        except (aiohttp.ClientError, OSError, ValueError) as error:
+            raise UpstreamFailed(
+                f"The connection to {self.url} broke before the answer was complete; look at: argosy status"
+            ) from error
+
+    def _stranger(self) -> str:
+        return (
+            f"What answers at {self.url} does not know this fleet's token, so it was sent nothing. Give the fleet's "
+            "folder with --data-dir. If that is right, another program has taken the port, or the controller is of an "
+            "earlier version; start it again with: argosy down, then argosy up"
+        )
+
+    def _nobody(self) -> str:
+        if self.name == GATEWAY:
+            return f"No fleet answers at {self.url}. Start one with: argosy up"
+        return (
+            f"No {self.name} answers at {self.url}. Requests may be served without it (argosy status); start it with: "
+            "argosy up"
+        )
+
+
+async def _next(events: AsyncIterator[bytes]) -> bytes | None:
+    return await anext(events, None)
+
+
+def admin_api(fleet: FleetAddress, timeout_s: float = ADMIN_TIMEOUT_S) -> Api:
+    """The controller's. Raises: Forbidden, the fleet's token may not be read."""
+    return Api(fleet.admin_url, fleet.token(), "controller", timeout_s)
+
+
+def _is_stranger(error: Exception) -> bool:
+    from argosy.clients.proven import NotOurs
+
+    return isinstance(error, NotOurs)

@@ -1,0 +1,180 @@
+"""Sends documents in requests of bounded size, waits out a full queue, and lets no bad file stop the others."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import time
+import uuid
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+import aiohttp
+import msgspec
+
+from argosy.cli.client.gateway import Api, NoFleet
+from argosy.cli.sending.collect import Outgoing
+from argosy.contracts.documents import (
+    UNREADABLE_FILE,
+    Accepted,
+    BatchView,
+    DocumentFault,
+    RefusedDocument,
+    RefusedUpload,
+)
+from argosy.contracts.errors import ArgosyError, InvalidRequest, Overloaded
+
+T = TypeVar("T")
+
+FILES_PER_REQUEST = 32
+BYTES_PER_REQUEST = 64 * 2**20
+BLAMES_A_FILE = frozenset({400, 409, 413, 415, 422})
+"""Statuses that may be about one file of a request. Others (a wrong collection, no right) concern all of them."""
+FULL_QUEUE_PATIENCE_S = 900.0
+OUTAGE_PATIENCE_S = 30.0
+DEFAULT_WAIT_S = 1.0
+LEAST_WAIT_S = 0.1
+"""A server that says `Retry-After: 0` is not asked in a tight loop."""
+MAX_WAIT_S = 30.0
+
+
+class Rejected(msgspec.Struct):
+    """A document that will not be indexed, and why."""
+
+    name: str
+    source: str
+    code: str
+    detail: str
+    bytes: int = 0
+
+
+@dataclass(slots=True)
+class Sent:
+    accepted: list[Accepted] = field(default_factory=list)
+    rejected: list[Rejected] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Uploader:
+    """`pause` waits; `tell` is given a sentence whenever something makes the sender wait."""
+
+    api: Api
+    collection: str | None = None
+    tell: Callable[[str], None] = lambda sentence: None
+    pause: Callable[[float], None] = time.sleep
+    clock: Callable[[], float] = time.monotonic
+    group: str = field(default_factory=lambda: uuid.uuid4().hex)
+    """Marks the requests as one sender's, who takes turns with others as one."""
+    _met: bool = False
+
+    def send(self, outgoing: Iterable[Outgoing], done: Callable[[int], None] = lambda files: None) -> Sent:
+        """Sends everything; `done` hears how many files each request settled.
+
+        Not in the order given: kinds and sizes are mixed, so that the documents that are done first tell how long the
+        rest will take. The same files go in the same order again.
+
+        Raises: an ArgosyError that concerns more than one file; what was accepted before stays accepted.
+        """
+        sent = Sent()
+        for request in _requests(sorted(outgoing, key=_drawn)):
+            readable, before = [], len(sent.rejected)
+            for one in request:
+                try:
+                    readable.append((one, one.read()))
+                except OSError as error:
+                    sent.rejected.append(_rejected(one, UNREADABLE_FILE, error.strerror or str(error)))
+            if readable:
+                self._send_request(readable, sent)
+            self._record(sent.rejected[before:])
+            done(len(request))
+        return sent
+
+    def batch(self, batch_id: str, wait_s: int) -> BatchView:
+        """A batch's state: at once when it is done, else after `wait_s` at the latest."""
+        return self.patiently(lambda: self.api.get(f"/v1/batches/{batch_id}", {"wait_s": wait_s}).into(BatchView))
+
+    def _send_request(self, files: Sequence[tuple[Outgoing, bytes]], sent: Sent) -> None:
+        try:
+            sent.accepted.append(self.patiently(lambda: self._post(files)))
+        except ArgosyError as error:
+            if error.status not in BLAMES_A_FILE:
+                raise
+            if len(files) == 1:
+                sent.rejected.append(_rejected(files[0][0], error.code, error.message))
+                return
+            half = len(files) // 2
+            for part in (files[:half], files[half:]):
+                self._send_request(part, sent)
+
+    def _record(self, rejected: Sequence[Rejected]) -> None:
+        """Leaves them with the fleet as failed documents, so that a list of those is complete."""
+        if not rejected:
+            return
+        documents = [
+            RefusedDocument(one.name, one.source, DocumentFault(one.code, one.detail), one.bytes) for one in rejected
+        ]
+        refused = RefusedUpload(documents, *(() if self.collection is None else (self.collection,)))
+        with contextlib.suppress(InvalidRequest):  # what cannot even be named is only told here
+            self.patiently(lambda: self.api.post("/v1/documents/refused", refused))
+
+    def _post(self, files: Sequence[tuple[Outgoing, bytes]]) -> Accepted:
+        def form() -> aiohttp.FormData:
+            # Without quote_fields names arrive as they are, not percent-encoded.
+            made = aiohttp.FormData(quote_fields=False)
+            for one, data in files:
+                name = "".join(c if c.isprintable() else " " for c in one.name)
+                made.add_field("files", data, filename=name, content_type="application/octet-stream")
+                made.add_field("sources", one.source)
+            made.add_field("group", self.group)
+            if self.collection is not None:
+                made.add_field("collection", self.collection)
+            return made
+
+        return self.api.post_form("/v1/documents", form).into(Accepted)
+
+    def patiently(self, call: Callable[[], T]) -> T:
+        """Repeats what a retry may help, which is harmless: sending or deleting the same again changes nothing.
+
+        A fleet that was never met is not waited for.
+        """
+        started_s = self.clock()
+        while True:
+            try:
+                result = call()
+            except ArgosyError as error:
+                full = isinstance(error, Overloaded)
+                patience_s = FULL_QUEUE_PATIENCE_S if full else OUTAGE_PATIENCE_S
+                asked_s = DEFAULT_WAIT_S if error.retry_after_s is None else error.retry_after_s
+                wait_s = min(MAX_WAIT_S, max(LEAST_WAIT_S, asked_s))
+                absent = isinstance(error, NoFleet) and not self._met
+                if not error.retryable or absent or self.clock() - started_s + wait_s > patience_s:
+                    raise
+                why = "The queue is full" if full else error.message.rstrip(".")
+                self.tell(f"{why}; trying again in {wait_s:.0f} s.")
+                self.pause(wait_s)
+            else:
+                self._met = True
+                return result
+
+
+def _rejected(one: Outgoing, code: str, detail: str) -> Rejected:
+    return Rejected(one.name, one.source, code, detail, one.size_bytes())
+
+
+def _drawn(one: Outgoing) -> bytes:
+    return hashlib.blake2b(one.source.encode(errors="surrogateescape"), digest_size=8).digest()
+
+
+def _requests(outgoing: Iterable[Outgoing]) -> Iterator[list[Outgoing]]:
+    """Groups within FILES_PER_REQUEST and BYTES_PER_REQUEST; a larger file goes alone."""
+    request: list[Outgoing] = []
+    size_bytes = 0
+    for one in outgoing:
+        if request and (len(request) == FILES_PER_REQUEST or size_bytes + one.size_bytes() > BYTES_PER_REQUEST):
+            yield request
+            request, size_bytes = [], 0
+        request.append(one)
+        size_bytes += one.size_bytes()
+    if request:
+        yield request

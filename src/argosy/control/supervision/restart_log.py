@@ -1,0 +1,96 @@
+"""What became of each slot so far: how often it was started again, when it may be next, and the telling of it."""
+
+from __future__ import annotations
+
+import functools
+import random
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import replace
+
+from argosy.contracts.events import Event
+from argosy.contracts.request import Clock
+from argosy.control.events.feed import Feed
+from argosy.control.monitoring.observed import Observed
+from argosy.control.supervision.restart import (
+    RestartRule,
+    RestartState,
+    became_ready,
+    ended,
+    lacked_room,
+    was_started_again,
+)
+from argosy.control.supervision.restart_history import recollect
+from argosy.telemetry.logs import logger
+
+RECALLED_EVENTS = 20_000
+NEVER_TRIED = RestartState()
+
+log = logger("supervisor")
+
+
+class Attempts:
+    """The rules are in `restart`; here they are kept, counted and said."""
+
+    def __init__(
+        self, observed: Observed, feed: Feed, rule: RestartRule, clock: Clock, disk_is_full: Callable[[], bool]
+    ) -> None:
+        self._observed = observed
+        self._feed = feed
+        self._rule = rule
+        self._clock = clock
+        self._disk_is_full = disk_is_full
+        self._states: dict[str, RestartState] = {}
+
+    def of(self, slot: str) -> RestartState:
+        return self._states.get(slot, NEVER_TRIED)
+
+    def forget(self, slot: str) -> None:
+        self._states.pop(slot, None)
+
+    def recall(self, slots: Iterable[str], alive: Collection[str]) -> None:
+        """Takes up the counts of a controller that died, which left those alive."""
+        for slot in slots:
+            seen = recollect(self._past, slot)
+            self._states[slot] = RestartState(restarts=seen.restarts)
+            self._observed.restarts[slot] = seen.restarts
+            if seen.filled and slot not in alive:
+                why = "it ended while no controller ran"
+                self._feed.add("replica", slot, "unknown", "ended", why)
+                self._states[slot] = replace(self._states[slot], last_reason=why)
+
+    @functools.cached_property
+    def _past(self) -> list[Event]:
+        return self._feed.page(0, RECALLED_EVENTS).events
+
+    def begins(self, slot: str) -> None:
+        """A process is about to be started in the slot."""
+        state = self.of(slot)
+        if state.last_reason:
+            state = was_started_again(state)
+            self._feed.add("replica", slot, "ended", "starting", f"restart after: {state.last_reason}")
+        else:
+            self._feed.add("replica", slot, "absent", "starting", "wanted")
+        self._states[slot] = state
+        self._observed.restarts[slot] = state.restarts
+
+    def succeeded(self, slot: str) -> None:
+        """What is in the slot is ready."""
+        self._states[slot] = became_ready(self.of(slot), self._clock())
+
+    def failed(self, service: str, slot: str, was: str, reason: str) -> None:
+        """What `was` starting, ready or stopping in the slot has ended unasked."""
+        if full := self._disk_is_full():
+            reason = f"{reason} (the disk is full)"
+            after = lacked_room(self.of(slot), self._clock(), reason, self._rule)
+        else:
+            after = ended(self.of(slot), self._clock(), reason, self._rule, random.random())
+        self._states[slot] = after
+        self._observed.failed(service, slot, reason)
+        wait_s = after.due_s - self._clock()
+        if not full and after.looping(self._rule):
+            told = f"{reason}; {after.failures} failures in a row, trying again every {wait_s:.0f} s"
+            self._observed.failed(service, slot, f"crash loop: {told}")
+            self._feed.add("replica", slot, was, "crash loop", told)
+            log.error("crash loop", slot=slot, reason=reason, failures=after.failures)
+        else:
+            self._feed.add("replica", slot, was, "ended", f"{reason}; starts again in {wait_s:.2g} s")

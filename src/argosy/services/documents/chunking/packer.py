@@ -1,0 +1,258 @@
+"""Text to chunks: whole blocks packed up to a token limit, each chunk an exact slice of the parsed text."""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_right
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from argosy.services.documents.chunking.tables import with_table_headers
+from argosy.services.documents.chunking.tokens import Tokenizer, TokenMap, splits_at_space
+from argosy.services.documents.parsing.blocks import Block, BlockKind, split_blocks
+from argosy.services.documents.parsing.parsed import PageSpan, ParsedDocument
+from argosy.services.documents.parsing.titles import short_path
+
+_LINE = re.compile(r"\n")
+_SENTENCE = re.compile(r"[.!?…][\"'”’»)\]]*\s+|[。！？]\s*|\n[ \t]*\n")
+_WORD = re.compile(r"\s+")
+_SPACE = " \n\t"
+"""What every tokenizer takes for white space; about rarer characters opinions differ."""
+_LINES_FIRST = frozenset({BlockKind.LIST, BlockKind.CODE, BlockKind.TABLE})
+FREE_CHUNKS = 64
+"""A document may have this many chunks however small they are."""
+SMALL_CHARS = 240
+"""A document of more chunks, which are smaller than this on average, is cut again."""
+LEAST_CHARS = 600
+"""Sections of such a document are packed together up to this length: a chunk takes some 5 KB beside its text."""
+LEAST_SHARE = 3
+"""A better place to cut is taken when it leaves the chunk at least a third full."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChunkLimits:
+    """`tokens` is the model's own limit less its special tokens, or fewer. `overlap_tokens` repeat the chunk before."""
+
+    tokens: int = 200
+    overlap_tokens: int = 0
+    chars_per_token: int = 20
+    """A tokenizer may read a very long word as one token, and a chunk must stay quotable."""
+
+    def __post_init__(self) -> None:
+        if self.tokens < 1 or self.chars_per_token < 1 or not 0 <= self.overlap_tokens <= self.tokens // 2:
+            raise ValueError("tokens must be positive and overlap_tokens at most half of them")
+
+    @property
+    def chars(self) -> int:
+        return self.tokens * self.chars_per_token
+
+
+@dataclass(frozen=True, slots=True)
+class ChunkDraft:
+    """`text` is the parsed text's slice [start, end); `tokens` is its length to the tokenizer it was cut with.
+
+    `page` is where it begins and `last_page` where it ends. `heading_path` is that of the text it begins with.
+    """
+
+    ordinal: int
+    start: int
+    end: int
+    text: str
+    heading_path: list[str]
+    page: int | None
+    tokens: int
+    last_page: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Piece:
+    """A block with the headings directly before it. `body` is where the block itself begins."""
+
+    start: int
+    body: int
+    end: int
+    kind: BlockKind
+    level: int
+    """Of the highest heading in it, 0 without one."""
+    depth: int
+    """Level of the innermost heading above the block, 0 before the first."""
+    path: tuple[str, ...]
+
+
+def cut(
+    parsed: ParsedDocument, tokenizer: Tokenizer, limits: ChunkLimits | None = None
+) -> tuple[ParsedDocument, list[ChunkDraft]]:
+    """The chunk stage: the text to store, in which long tables repeat their header, and its chunks."""
+    limits = limits or ChunkLimits()
+    parsed = with_table_headers(parsed, tokenizer, limits.tokens, limits.chars)
+    return parsed, chunk(parsed, tokenizer, limits)
+
+
+def chunk(parsed: ParsedDocument, tokenizer: Tokenizer, limits: ChunkLimits | None = None) -> list[ChunkDraft]:
+    """The document's chunks in order.
+
+    No chunk is over the limit, every character that is not white space is in one, and a heading stands in the
+    chunk of the text it heads (unless the limit is too small for both). A document of very many tiny sections gets
+    several of them in each chunk.
+    """
+    limits = limits or ChunkLimits()
+    packer = _Packer(parsed, tokenizer, limits)
+    drafts = list(packer.drafts())
+    if len(drafts) > FREE_CHUNKS and len(parsed.text) < min(SMALL_CHARS, limits.tokens) * len(drafts):
+        drafts = list(packer.drafts(min(LEAST_CHARS, 3 * limits.tokens)))
+    return drafts
+
+
+class _Packer:
+    def __init__(self, parsed: ParsedDocument, tokenizer: Tokenizer, limits: ChunkLimits) -> None:
+        self._text = parsed.text
+        self._pages = parsed.pages
+        self._tokenizer = tokenizer
+        self._trusted = splits_at_space(tokenizer)
+        self._limits = limits
+        blocks = split_blocks(parsed.text, markdown=parsed.markdown)
+        self._pieces = list(_pieces(blocks))
+        self._tokens = TokenMap(parsed.text, (block.start for block in blocks), tokenizer)
+
+    def drafts(self, least: int = 0) -> Iterator[ChunkDraft]:
+        """The chunks in order. A heading begins a new one only after `least` characters."""
+        ordinal = 0
+        begun = ended = -1
+        for start, end, path in self._spans(least):
+            parts = list(self._within_limit(start, end))
+            if parts and parts[0][0] < ended and (len(parts) > 1 or parts[0][0] <= begun):
+                parts = list(self._within_limit(ended, end))  # an overlap is not worth another chunk
+            for begun, ended, tokens in parts:
+                text = self._text[begun:ended]
+                page, last_page = _page_at(self._pages, begun), _page_at(self._pages, ended - 1)
+                yield ChunkDraft(ordinal, begun, ended, text, short_path(path), page, tokens, last_page)
+                ordinal += 1
+
+    def _spans(self, least: int) -> Iterator[tuple[int, int, tuple[str, ...]]]:
+        """Slices that fit by the token map, with the headings above each."""
+        start = end = -1
+        depth = 0
+        path: tuple[str, ...] = ()
+        for piece in self._pieces:
+            begins = end - start >= least and self._begins_anew(piece, depth, start, end)
+            if start >= 0 and self._fits(start, piece.end) and not begins:
+                end, path = piece.end, path or piece.path  # what stands before the first heading has none
+                continue
+            begin = piece.start
+            if start >= 0:
+                yield start, end, path
+                overlap = begin if piece.level else self._overlap(start, end)
+                begin = overlap if self._fits(overlap, piece.end) else begin
+            start, end, path, depth = begin, piece.end, piece.path, piece.depth
+            while not self._fits(start, end):
+                cut = self._cut(start, end, piece.body, piece.kind, self._limits.tokens)
+                yield start, cut, path
+                again = self._overlap(start, cut)
+                further = self._cut(again, end, again, piece.kind, self._limits.tokens)
+                start = again if self._text[cut:further].strip() else cut
+        if start >= 0:
+            yield start, end, path
+
+    def _fits(self, start: int, end: int) -> bool:
+        return end - start <= self._limits.chars and self._tokens.count(start, end) <= self._limits.tokens
+
+    def _begins_anew(self, piece: _Piece, depth: int, start: int, end: int) -> bool:
+        """A heading begins a chunk, unless what came before is the short introduction of the section it is in."""
+        if not piece.level:
+            return False
+        return piece.level <= depth or self._tokens.count(start, end) > self._limits.tokens // 4
+
+    def _cut(self, start: int, end: int, body: int, kind: BlockKind, tokens: int) -> int:
+        """Where to end a chunk that begins at `start`: after a line or sentence, else a word, a token, anywhere."""
+        furthest = self._tokens.reach(start, tokens, min(end, start + self._limits.chars))
+        if furthest >= end:
+            return end
+        furthest = max(furthest, start + 1)
+        least = start + (furthest - start) // LEAST_SHARE
+        if body < furthest:
+            least = max(least, body)
+        better = (_LINE, _SENTENCE) if kind in _LINES_FIRST else (_SENTENCE,)
+        for pattern in better:
+            if (cut := self._last(pattern, start, furthest)) > least:
+                return cut
+        cut = self._last(_WORD, start, furthest)
+        return cut if cut > start and self._text[start:cut].strip() else furthest
+
+    def _last(self, pattern: re.Pattern[str], start: int, end: int) -> int:
+        """The end of the last match within the slice, or `start`; white space right after the slice ends a word too."""
+        last = start
+        for match in pattern.finditer(self._text, start, min(end + 1, len(self._text))):
+            last = min(match.end(), end)
+        return last
+
+    def _overlap(self, start: int, end: int) -> int:
+        """Where the next chunk begins to repeat the end of this one: at a sentence if there is one, else at a word."""
+        if not self._limits.overlap_tokens:
+            return end
+        floor = end - len(self._text[start:end].lstrip()) + 1
+        earliest = self._tokens.back(end, self._limits.overlap_tokens, floor)
+        for pattern in (_SENTENCE, _WORD):
+            for match in pattern.finditer(self._text, earliest, end):
+                if match.end() < end:
+                    return match.end()
+        return end
+
+    def _within_limit(self, start: int, end: int) -> Iterator[tuple[int, int, int]]:
+        """The slice without white space around it; in several parts when the tokenizer counts it as too long alone."""
+        waiting = [(start, end)]
+        while waiting:
+            start, end = waiting.pop()
+            while start < end and self._text[start].isspace():
+                start += 1
+            while end > start and self._text[end - 1].isspace():
+                end -= 1
+            if start == end:
+                continue
+            tokens = self._exact(start, end)
+            if tokens <= self._limits.tokens or end - start == 1:
+                yield start, end, tokens
+                continue
+            known = max(2, self._tokens.count(start, end))
+            cut = self._cut(start, end, start, BlockKind.PARAGRAPH, known // 2)
+            cut = cut if start < cut < end else (start + end) // 2
+            waiting += [(cut, end), (start, cut)]
+
+    def _exact(self, start: int, end: int) -> int:
+        """Tokens of the slice alone. Looked up where that is known to be the same as inside the whole, else counted."""
+        text = self._text
+        if self._trusted and (start == 0 or text[start - 1] in _SPACE) and (end == len(text) or text[end] in _SPACE):
+            return self._tokens.count(start, end)
+        return len(self._tokenizer.encode_offsets(text[start:end]))
+
+
+def _pieces(blocks: list[Block]) -> Iterator[_Piece]:
+    path: list[tuple[int, str]] = []
+    headings: list[Block] = []
+    for block in blocks:
+        if block.kind is BlockKind.HEADING:
+            while path and path[-1][0] >= block.level:
+                path.pop()
+            path.append((block.level, block.title))
+            headings.append(block)
+            continue
+        yield _piece(headings, block, path)
+        headings = []
+    if headings:
+        yield _piece(headings, headings[-1], path)
+
+
+def _piece(headings: list[Block], block: Block, path: list[tuple[int, str]]) -> _Piece:
+    return _Piece(
+        start=headings[0].start if headings else block.start,
+        body=block.start,
+        end=block.end,
+        kind=block.kind,
+        level=min((heading.level for heading in headings), default=0),
+        depth=path[-1][0] if path else 0,
+        path=tuple(title for _, title in path if title),
+    )
+
+
+def _page_at(pages: list[PageSpan], start: int) -> int | None:
+    at = bisect_right(pages, start, key=lambda span: span.start) - 1
+    return pages[max(at, 0)].page if pages else None

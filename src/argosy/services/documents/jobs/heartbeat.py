@@ -1,0 +1,60 @@
+"""Keeps the leases of jobs in work, from a thread of its own: a busy event loop must not look like a dead worker."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Callable, Iterator
+
+from argosy.contracts.errors import ArgosyError
+from argosy.services.documents.jobs.leases import Job, Jobs, LeaseLost
+from argosy.telemetry.logs import logger
+
+BEATS_PER_LEASE = 3
+
+log = logger("documents")
+
+
+class Heartbeat:
+    """One thread for all jobs of a worker. `start` before use; after `stop` no lease is renewed any more."""
+
+    def __init__(self, jobs: Jobs) -> None:
+        self._jobs = jobs
+        self._kept: dict[tuple[int, int], tuple[Job, Callable[[], None]]] = {}
+        self._ending = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="documents-heartbeat", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Blocking, until a beat that is under way is through."""
+        self._ending.set()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    @contextlib.contextmanager
+    def keeping(self, job: Job, lost: Callable[[], None]) -> Iterator[None]:
+        """Renews the job's lease meanwhile. `lost` is called, in the heartbeat's thread, when it is somebody else's."""
+        self._kept[job.lease] = (job, lost)
+        try:
+            yield
+        finally:
+            self._kept.pop(job.lease, None)
+
+    def _run(self) -> None:
+        while not self._ending.wait(self._jobs.rules.lease_s / BEATS_PER_LEASE):
+            for job, lost in list(self._kept.values()):
+                self._beat(job, lost)
+
+    def _beat(self, job: Job, lost: Callable[[], None]) -> None:
+        """A database that is away for a moment is no reason to give up."""
+        try:
+            self._jobs.heartbeat(job)
+        except LeaseLost:
+            if self._kept.pop(job.lease, None) is not None:
+                lost()
+        except ArgosyError as error:
+            log.warning("job heartbeat failed", job=job.id, code=error.code)
+        except Exception:
+            log.exception("job heartbeat failed", job=job.id)

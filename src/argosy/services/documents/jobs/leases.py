@@ -1,0 +1,232 @@
+"""The lease table: what is to be done, by whom, until when. Nothing accepted is lost, nothing is done by two at once.
+
+A worker that dies leaves a lease that expires; one that was only slow finds its fencing token outdated and stops.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Connection, case, select, update
+
+from argosy.contracts.documents import DocumentFault, DocumentStatus
+from argosy.services.documents.jobs.claims import ANY_DUE, LEASE, begun
+from argosy.services.documents.jobs.fair_queue import another_is_due, expired, took_turn, turns
+from argosy.services.documents.jobs.finishing import finish
+from argosy.services.documents.jobs.job import Indexed, Job
+from argosy.services.documents.jobs.rules import JobRules
+from argosy.services.documents.records.database import Database
+from argosy.services.documents.records.queueing import discard
+from argosy.services.documents.records.schema import DELETED, JobKind, JobState, documents, jobs
+
+__all__ = ["Indexed", "Job", "Jobs", "LeaseLost"]
+
+WORKER_DIED = DocumentFault("worker_died", "Processing ended abruptly each time it was tried.")
+
+
+class LeaseLost(Exception):
+    """The job is no longer this worker's: its lease ran out, it was superseded, or its document was deleted."""
+
+
+class Jobs:
+    """Blocking; safe from several threads and processes."""
+
+    def __init__(self, database: Database, rules: JobRules | None = None) -> None:
+        self._database = database
+        self.rules = rules or JobRules()
+
+    def claim(self, worker: str) -> Job | None:
+        """The next due job, leased for `rules.lease_s`; None when there is none. See `claim_several`."""
+        return next(iter(self.claim_several(worker, 1)), None)
+
+    def claim_several(self, worker: str, most: int, most_bytes: int = 0) -> list[Job]:
+        """Lease up to `most` due jobs in one transaction, no further one once they hold `most_bytes` together.
+
+        Batches take turns, also within one claim. A job whose worker died is due again when its lease expires, or
+        `dead` past its attempts. One document's jobs run one after another.
+        """
+        with self._database.read() as connection:
+            now = self._database.now(connection)
+            if connection.execute(ANY_DUE, {"now": now}).first() is None:
+                return []
+        with self._database.write() as connection:
+            now = self._database.now(connection)
+            self._bury(connection, now)
+            rows: list[Any] = []
+            size = 0
+            for turn in turns(connection, now, most):
+                lease = {"job": turn, "claimed_by": worker, "now": now, "until": now + self.rules.lease_s}
+                row = connection.execute(LEASE, lease).one()
+                took_turn(connection, JobKind(row.kind), row.lane)
+                rows.append(row)
+                size += row.bytes
+                if len(rows) >= most or size >= most_bytes:
+                    break
+            return begun(connection, rows, now)
+
+    def heartbeat(self, job: Job) -> None:
+        """Extends the lease. Raises: LeaseLost."""
+        with self._database.write() as connection:
+            self._write(connection, job, lease_until=self._database.now(connection) + self.rules.lease_s)
+
+    def check(self, job: Job) -> None:
+        """Raises: LeaseLost, unless the job is still this worker's."""
+        if not self.check_several([job])[0]:
+            raise LeaseLost
+
+    def check_several(self, several: Sequence[Job]) -> list[bool]:
+        """Whether each job is still this worker's."""
+        with self._database.read() as connection:
+            held = _held(connection, several)
+        return [job.id in held for job in several]
+
+    def stage(self, job: Job, stage: str, progress: float = 0.0) -> None:
+        """Records what is being done and how much of the job that makes, 0 to 1. Raises: LeaseLost."""
+        if not self.stage_several([(job, stage, progress)])[0]:
+            raise LeaseLost
+
+    def stage_several(self, several: Sequence[tuple[Job, str, float]]) -> list[bool]:
+        """As `stage` for each job, in one transaction. Returns: whether each job is still this worker's."""
+        with self._database.write() as connection:
+            now = self._database.now(connection)
+            held = _held(connection, [job for job, _, _ in several], lock=True)
+            mine = [(job, stage, progress) for job, stage, progress in several if job.id in held]
+            for job, _, progress in mine:
+                furthest = case((jobs.c.progress < progress, progress), else_=jobs.c.progress)
+                self._write(connection, job, progress=furthest, lease_until=now + self.rules.lease_s)
+            for job, stage, _ in mine:
+                if job.kind is JobKind.INDEX:
+                    _mark(connection, job, now, stage=stage)
+        return [job.id in held for job, _, _ in several]
+
+    def done(self, job: Job, indexed: Indexed | None = None) -> None:
+        """Record that the job is finished; an index job says with what. Stored content that this replaces is
+        discarded.
+
+        Raises: LeaseLost.
+        """
+        if not self.done_several([(job, indexed)])[0]:
+            raise LeaseLost
+
+    def done_several(self, several: Sequence[tuple[Job, Indexed | None]]) -> list[bool]:
+        """As `done` for each job, in one transaction. Returns: whether each job was still this worker's."""
+        with self._database.write() as connection:
+            now = self._database.now(connection)
+            held = _held(connection, [job for job, _ in several], lock=True)
+            mine = [(job, indexed) for job, indexed in several if job.id in held]
+            if any(indexed is not None for _, indexed in mine):
+                self._end_waits(connection, now)
+            if mine:
+                finish(connection, mine, now)
+        return [job.id in held for job, _ in several]
+
+    def discard(self, hashes: Sequence[str]) -> None:
+        """Give up stored content that a job made and that no document will need."""
+        with self._database.write() as connection:
+            discard(connection, hashes)
+
+    def fail(self, job: Job, fault: DocumentFault, *, retryable: bool) -> None:
+        """This try went wrong. Retryable: again after a pause, `dead` past the attempts; else `failed` for good.
+
+        Raises: LeaseLost.
+        """
+        if retryable and (job.attempts < self.rules.max_attempts or job.kind is JobKind.FORGET):
+            self._again(job, fault, self.rules.backoff_after_s(job.attempts), waits=0)
+            return
+        state = JobState.DEAD if retryable else JobState.FAILED
+        with self._database.write() as connection:
+            now = self._database.now(connection)
+            self._write(connection, job, state=state, finished_at=now, error_code=fault.code, error_detail=fault.detail)
+            if job.kind is JobKind.INDEX:
+                _mark_failed(connection, job, now, DocumentStatus(state.value), fault)
+
+    def wait(self, job: Job, fault: DocumentFault) -> None:
+        """Something this job needs is not there now: again after a pause, without limit. Raises: LeaseLost."""
+        with self._database.read() as connection:
+            waits = connection.execute(select(jobs.c.waits).where(jobs.c.id == job.id)).scalar() or 0
+        self._again(job, fault, self.rules.wait_after_s(waits + 1), attempts=job.attempts - 1, waits=waits + 1)
+
+    def postpone(self, job: Job, delay_s: float) -> None:
+        """Hands the job back untouched, due after a pause: others go first. Raises: LeaseLost."""
+        self._again(job, None, delay_s, attempts=job.attempts - 1)
+
+    def others_wait(self, job: Job) -> bool:
+        """Whether another sender has a job that is due."""
+        with self._database.read() as connection:
+            return another_is_due(connection, job.lane, self._database.now(connection))
+
+    def release(self, job: Job) -> None:
+        """Hands the job back untouched, due at once: the worker stops. Raises: LeaseLost."""
+        self._again(job, None, 0.0, attempts=job.attempts - 1)
+
+    def _again(self, job: Job, fault: DocumentFault | None, delay_s: float, **values: object) -> None:
+        if fault is not None:
+            values |= {"error_code": fault.code, "error_detail": fault.detail}
+        with self._database.write() as connection:
+            now = self._database.now(connection)
+            self._write(connection, job, state=JobState.QUEUED, run_at=now + delay_s, lease_until=None, **values)
+            if job.kind is JobKind.INDEX:
+                shown = {} if fault is None else {"error_code": fault.code, "error_detail": fault.detail}
+                _mark(connection, job, now, status=DocumentStatus.QUEUED, stage=None, **shown)
+
+    def _end_waits(self, connection: Connection, now: float) -> None:
+        """What one document got through, others need wait for no longer, however often they found it missing."""
+        soon = now + self.rules.backoff_s
+        waiting = (
+            select(jobs.c.id)
+            .where(
+                jobs.c.state == JobState.QUEUED, jobs.c.kind == JobKind.INDEX, jobs.c.run_at > soon, jobs.c.waits > 0
+            )
+            .with_for_update(skip_locked=True)  # another one that is just done ends the same waits
+        )
+        connection.execute(update(jobs).where(jobs.c.id.in_(waiting)).values(run_at=soon))
+
+    def _write(self, connection: Connection, job: Job, **values: object) -> None:
+        mine = (jobs.c.id == job.id, jobs.c.state == JobState.RUNNING, jobs.c.fence == job.fence)
+        if connection.execute(update(jobs).where(*mine).values(**values)).rowcount == 0:
+            raise LeaseLost
+
+    def _bury(self, connection: Connection, now: float) -> None:
+        """What killed its worker each time it was tried never reaches `fail`."""
+        hopeless = (
+            select(jobs.c.id)
+            .where(expired(now), jobs.c.attempts >= self.rules.max_attempts, jobs.c.kind == JobKind.INDEX)
+            .with_for_update(skip_locked=True)
+        )
+        buried = connection.execute(
+            update(jobs)
+            .where(jobs.c.id.in_(hopeless))
+            .values(
+                state=JobState.DEAD,
+                finished_at=now,
+                fence=jobs.c.fence + 1,
+                error_code=WORKER_DIED.code,
+                error_detail=WORKER_DIED.detail,
+            )
+            .returning(jobs.c.document_id, jobs.c.version)
+        )
+        for row in buried.all():
+            _mark_failed(connection, row, now, DocumentStatus.DEAD, WORKER_DIED)
+
+
+def _held(connection: Connection, several: Sequence[Job], *, lock: bool = False) -> set[int]:
+    """Ids of those jobs that are still their worker's."""
+    fences = {job.id: job.fence for job in several}
+    running = select(jobs.c.id, jobs.c.fence).where(jobs.c.id.in_(fences), jobs.c.state == JobState.RUNNING)
+    if lock:
+        running = running.order_by(jobs.c.id).with_for_update()
+    return {row.id for row in connection.execute(running) if fences[row.id] == row.fence}
+
+
+def _mark(connection: Connection, job: Any, now: float, **values: object) -> None:
+    """Writes to the document, unless it has moved on to another version or is deleted. `job` names both."""
+    connection.execute(
+        update(documents)
+        .where(documents.c.id == job.document_id, documents.c.version == job.version, documents.c.status != DELETED)
+        .values(updated_at=now, **values)
+    )
+
+
+def _mark_failed(connection: Connection, job: Any, now: float, status: DocumentStatus, fault: DocumentFault) -> None:
+    _mark(connection, job, now, status=status, stage=None, error_code=fault.code, error_detail=fault.detail)

@@ -1,0 +1,381 @@
+"""One job from beginning to end: a document is read, parsed, chunked, embedded, stored and made visible; or forgotten.
+
+Everything may happen twice (a worker dies, another takes over). Nothing doubles: chunk ids follow from document,
+version and ordinal, and a version becomes visible in one step after all of its chunks are in.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from argosy.contracts.embedding import EmbedResponse, ModelInfo, TextKind
+from argosy.contracts.errors import (
+    ArgosyError,
+    CollectionNotFound,
+    EmptyDocument,
+    NotFound,
+    UpstreamFailed,
+)
+from argosy.contracts.request import Clock, Deadline, Priority, RequestContext
+from argosy.contracts.store import DocumentFields, EnsureCollection, ForgetRequest, PublishRequest, UpsertRequest
+from argosy.services.documents.chunking.enrichment import enrich
+from argosy.services.documents.chunking.packer import ChunkDraft, ChunkLimits, cut
+from argosy.services.documents.chunking.tokens import Tokenizer
+from argosy.services.documents.jobs.leases import Indexed, Job, Jobs
+from argosy.services.documents.jobs.memory_budget import Room
+from argosy.services.documents.jobs.parse_turns import Place, Reading
+from argosy.services.documents.jobs.shared_jobs import LINGER_S, SharedJobs
+from argosy.services.documents.jobs.stored_chunk import as_chunk
+from argosy.services.documents.jobs.timing import StageTimes
+from argosy.services.documents.jobs.vectors import KeptVectors, VectorPool, text_hash
+from argosy.services.documents.parsing.parsed import ParsedDocument
+from argosy.services.documents.parsing.titles import shortened
+from argosy.services.documents.records.blobs import BlobStore
+from argosy.services.documents.records.schema import JobKind
+from argosy.serving.grouping import Grouped
+from argosy.telemetry.logs import logger
+
+log = logger("documents")
+STAGE_EVERY_S = 0.5
+BLOBS_BYTES = 4 * 2**20
+"""Texts or vectors of several documents that are written together."""
+CUT_AT_ONCE_CHARS = 4_000
+"""A text of so few characters is cut in less time than it takes to hand it to another thread and back."""
+MAX_LEFT_OUT = 20
+"""Sentences kept about parts that could not be read."""
+MAX_LEFT_OUT_CHARS = 500
+"""Of each: it may quote a name from the document."""
+
+
+class Parser(Protocol):
+    async def parse(
+        self, data: bytes, name: str, timeout_s: float, content_type: str | None = None
+    ) -> ParsedDocument: ...
+
+
+class Embedder(Protocol):
+    async def embed(self, texts: list[str], kind: TextKind, context: RequestContext) -> EmbedResponse:
+        """Texts to vectors, in the order given. Raises: ArgosyError."""
+        ...
+
+    async def model(self, context: RequestContext) -> ModelInfo: ...
+
+
+class ChunkStore(Protocol):
+    """Each call may be repeated. Raises: ArgosyError."""
+
+    async def ensure(self, request: EnsureCollection, context: RequestContext) -> None: ...
+
+    async def upsert(self, request: UpsertRequest, context: RequestContext) -> None: ...
+
+    async def publish(self, request: PublishRequest, context: RequestContext) -> None: ...
+
+    async def forget(self, request: ForgetRequest, context: RequestContext) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """Services whose calls are shared by documents that wait at the same time."""
+
+    embedder: Embedder
+    store: ChunkStore
+
+
+@dataclass(frozen=True, slots=True)
+class PipelineSettings:
+    chunks: ChunkLimits = field(default_factory=ChunkLimits)
+    parse_timeout_s: float = 120.0
+    parse_timeout_per_mib_s: float = 60.0
+    call_timeout_s: float = 120.0
+    """For one call to the embedding service or the store."""
+    readers: int = 2
+    """Documents that are parsed and chunked at once; more may be waiting for vectors meanwhile."""
+    chars_in_work: int = 24 * 2**20
+    """Of documents that wait for vectors or are stored: each holds some six times its text. A larger one goes alone."""
+    batch_chunks: int = 64
+    """Chunks embedded and stored in one call each; the store takes at most 200."""
+    parse_turn_s: float = 20.0
+    """Time after which a document that is being parsed makes room for another sender's, see `reading`."""
+    vectors: str = ""
+    """How vectors are made, see `processing.vectors_key`; those made in another way are not taken again."""
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.batch_chunks <= 200:
+            raise ValueError("batch_chunks must be from 1 to 200")
+
+    def parse_limit_s(self, size_bytes: int) -> float:
+        """Time for a document of that size; who wants to hold a parser for long must send much."""
+        return self.parse_timeout_s + self.parse_timeout_per_mib_s * size_bytes / (1 << 20)
+
+
+class Pipeline:
+    def __init__(
+        self,
+        jobs: Jobs,
+        blobs: BlobStore,
+        parser: Parser,
+        tokenizer: Tokenizer,
+        embedder: Embedder,
+        store: ChunkStore,
+        settings: PipelineSettings | None = None,
+        clock: Clock = time.monotonic,
+        on_indexed: Callable[[Mapping[str, float], int, int, int], None] = lambda *counted: None,
+        shared: Shared | None = None,
+    ) -> None:
+        """`on_indexed` hears of each document that is through: seconds by stage, chunks, pages, chunks embedded.
+
+        `shared` stands for embedder and store in the first try of each document; without it every call is made alone.
+        """
+        self._jobs = jobs
+        self._together = SharedJobs(jobs)
+        self._shared = shared
+        self._blobs = blobs
+        self._parser = parser
+        self._tokenizer = tokenizer
+        self._embedder = embedder
+        self._store = store
+        self._settings = settings or PipelineSettings()
+        self._clock = clock
+        self._on_indexed = on_indexed
+        self._texts: Grouped[bytes, str] = Grouped(self._put, most=BLOBS_BYTES, size=len, linger_s=LINGER_S)
+        self._vectors_kept: Grouped[bytes, str] = Grouped(
+            self._put_loosely, most=BLOBS_BYTES, size=len, linger_s=LINGER_S
+        )
+        self._tokenizer_works = False
+        """Whether it was used before: the first use may load, or fetch, the model."""
+        self._reading = Reading(self._settings.readers, self._settings.parse_turn_s)
+        self._room = Room(self._settings.chars_in_work)
+        self._noted_s: dict[tuple[int, int], float] = {}
+        """When the stage of each job in work was last written."""
+
+    async def run(self, job: Job) -> None:
+        """Does the job and records that it is done.
+
+        Raises: ArgosyError; LeaseLost, somebody else has it now and nothing more may be done; GaveWay, the job is to
+        be done later.
+        """
+        self._noted_s[job.lease] = self._clock()
+        try:
+            await (self._forget(job) if job.kind is JobKind.FORGET else self._index(job))
+        finally:
+            del self._noted_s[job.lease]
+
+    async def _index(self, job: Job) -> None:
+        stored: list[asyncio.Future[str]] = []
+        try:
+            async with contextlib.AsyncExitStack() as room:
+                await self._index_within(job, room, stored)
+        except BaseException:
+            if stored:
+                await asyncio.shield(asyncio.create_task(self._give_up(job, stored)))
+            raise
+
+    async def _give_up(self, job: Job, stored: Sequence[asyncio.Future[str]]) -> None:
+        """Discard what was stored on the way: the document may be deleted by now, and then nobody else knows of it."""
+        put = await asyncio.gather(*stored, return_exceptions=True)
+        try:
+            await asyncio.to_thread(self._jobs.discard, [key for key in put if isinstance(key, str)])
+        except ArgosyError as error:
+            log.warning("stored contents not discarded", job=job.id, code=error.code)
+
+    def _keep(self, put: Grouped[bytes, str], data: bytes, stored: list[asyncio.Future[str]]) -> asyncio.Future[str]:
+        """Store content; goes on when whoever waits for it is cancelled. Returns: a future of its hash."""
+        putting = asyncio.ensure_future(put(data))
+        stored.append(putting)
+        return asyncio.shield(putting)
+
+    async def _put(self, contents: Sequence[bytes]) -> list[str]:
+        return await asyncio.to_thread(self._blobs.put_all, contents)
+
+    async def _put_loosely(self, contents: Sequence[bytes]) -> list[str]:
+        """Vectors that a power cut destroys are computed again."""
+        return await asyncio.to_thread(self._blobs.put_all, contents, durable=False)
+
+    async def _index_within(self, job: Job, room: contextlib.AsyncExitStack, stored: list[asyncio.Future[str]]) -> None:
+        """Index the document. `stored` gets the contents that were stored on the way."""
+        times = StageTimes(self._clock)
+        sender = job.lane or f"document:{job.document_id}"
+        async with self._reading.place(sender) as place:  # bounds the processor time and memory that reading takes
+            parsed, drafts = await self._read(job, times, place)
+            await room.enter_async_context(self._room.held(len(parsed.text)))
+        with times.measured("enrich"):
+            enriched = enrich(parsed, job.title, job.metadata)
+            fields = DocumentFields(job.name, job.source, enriched.title, enriched.metadata)
+        text = parsed.text.encode("utf-8")
+        pages, left_out = len(parsed.pages) or None, _shortened(parsed.left_out)
+        del parsed
+        keeping = self._keep(self._texts, text, stored)
+        try:
+            vectors_key, embedded = await self._embed_all(job, drafts, fields, times, stored)
+            text_key = await keeping
+        finally:
+            keeping.cancel()
+        with times.measured("index"):
+            await self._together.check(job)  # only its holder may publish
+            version = PublishRequest(job.collection, job.document_id, job.version, len(drafts), fields)
+            await self._services(job)[1].publish(version, self._context(job))
+        self._on_indexed(times.seconds, len(drafts), pages or 0, embedded)
+        indexed = Indexed(len(drafts), pages, fields.title, text_key, vectors_key, embedded, times.seconds, left_out)
+        await self._together.done(job, indexed)
+        stored.clear()
+        if not await asyncio.to_thread(self._blobs.has, text_key):  # a document of the same text was just deleted
+            await asyncio.to_thread(self._blobs.put, text)
+
+    async def _read(self, job: Job, times: StageTimes, place: Place) -> tuple[ParsedDocument, list[ChunkDraft]]:
+        await self._stage(job, "parse", 0.0)
+        if job.content_hash is None:
+            raise EmptyDocument(f"{job.name} has no stored content. Add it again.")
+        with times.measured("parse"):
+            data = await asyncio.to_thread(self._blobs.get, job.content_hash)
+            limit_s = self._settings.parse_limit_s(len(data))
+            parsing = self._parser.parse(data, job.name, limit_s, job.content_type)
+            parsed = await place.run(parsing, lambda: self._others_wait(job))
+        times.split("parse", "clean", parsed.stage_s.get("clean", 0.0))
+        await self._stage(job, "chunk", 0.2)
+        with times.measured("chunk"):
+            if len(parsed.text) <= CUT_AT_ONCE_CHARS and self._tokenizer_works:
+                parsed, drafts = cut(parsed, self._tokenizer, self._settings.chunks)
+            else:
+                parsed, drafts = await asyncio.to_thread(cut, parsed, self._tokenizer, self._settings.chunks)
+                self._tokenizer_works = True
+        if not drafts:
+            raise EmptyDocument(f"{job.name} holds no text.")
+        return parsed, drafts
+
+    async def _others_wait(self, job: Job) -> bool:
+        try:
+            return await asyncio.to_thread(self._jobs.others_wait, job)
+        except ArgosyError:  # the database is away for a moment: no reason to stop what is under way
+            return False
+
+    async def _embed_all(
+        self,
+        job: Job,
+        drafts: list[ChunkDraft],
+        fields: DocumentFields,
+        times: StageTimes,
+        stored: list[asyncio.Future[str]],
+    ) -> tuple[str, int]:
+        """Part by part into the store, not visible yet; one part is stored while the next is embedded.
+
+        Returns: where the vectors are kept, and how many had to be computed.
+        """
+        await self._stage(job, "embed", 0.3)
+        pool = await self._known(job)
+        kept: KeptVectors | None = None
+        embedded, size = 0, self._settings.batch_chunks
+        vectors = bytearray()
+        storing: asyncio.Task[None] | None = None
+        try:
+            for at in range(0, len(drafts), size):
+                part = drafts[at : at + size]
+                with times.measured("embed"):
+                    answer, computed = await self._vectors(job, part, pool)
+                if kept is not None and (answer.model, answer.dimensions) != (kept.model, kept.dimensions):
+                    raise UpstreamFailed("The embedding model changed while a document was being indexed.")
+                kept = kept or KeptVectors(answer.model, answer.dimensions, [], b"", self._settings.vectors)
+                kept.hashes += answer.hashes
+                vectors += answer.vectors
+                embedded += computed
+                if storing is not None:
+                    await storing
+                storing = asyncio.create_task(self._store_part(job, part, fields, answer, times))
+                await self._stage(job, "embed", 0.3 + 0.6 * (at + len(part)) / len(drafts))
+            assert kept is not None
+            assert storing is not None
+            kept.vectors = bytes(vectors)
+            vectors.clear()
+            key, _ = await asyncio.gather(self._keep(self._vectors_kept, kept.encode(), stored), storing)
+            return key, embedded
+        finally:
+            if storing is not None:
+                storing.cancel()
+
+    async def _known(self, job: Job) -> VectorPool:
+        """Vectors of the present model that need not be computed again."""
+        kept = []
+        for key in job.vectors:
+            with contextlib.suppress(NotFound):
+                found = KeptVectors.decode(await asyncio.to_thread(self._blobs.get, key, verified=True))
+                kept += [] if found is None else [found]
+        model = (await self._embedder.model(self._context(job))).model if kept else ""
+        return VectorPool(kept, model, self._settings.vectors)
+
+    async def _vectors(self, job: Job, part: list[ChunkDraft], pool: VectorPool) -> tuple[KeptVectors, int]:
+        """The vectors of a part, and how many of them had to be computed. What is embedded is what is stored."""
+        hashes = [text_hash(draft.text) for draft in part]
+        missing = pool.missing(hashes)
+        if not missing:
+            assert pool.model is not None
+            return KeptVectors(*pool.model, hashes, pool.rows(hashes, ())), 0
+        texts = [part[place].text for place in missing]
+        answer = await self._services(job)[0].embed(texts, TextKind.PASSAGE, self._context(job))
+        row = answer.dimensions * 4
+        if len(answer.vectors) != len(texts) * row:
+            raise UpstreamFailed("The embedding service answered with another number of vectors than was asked.")
+        if pool.model not in (None, (answer.model, answer.dimensions)):
+            raise UpstreamFailed("The embedding model changed while a document was being indexed.")
+        computed = [answer.vectors[at : at + row] for at in range(0, len(answer.vectors), row)]
+        return KeptVectors(answer.model, answer.dimensions, hashes, pool.rows(hashes, computed)), len(missing)
+
+    async def _store_part(
+        self, job: Job, part: list[ChunkDraft], fields: DocumentFields, answer: KeptVectors, times: StageTimes
+    ) -> None:
+        chunks = [as_chunk(job, draft) for draft in part]
+        request = UpsertRequest(
+            job.collection, answer.model, answer.dimensions, chunks, answer.vectors, job.generation or 0, fields
+        )
+        store = self._services(job)[1]
+        with times.measured("index"):
+            try:
+                await store.upsert(request, self._context(job))
+            except CollectionNotFound:
+                await asyncio.to_thread(self._jobs.check, job)  # or it was deleted, and must not come back
+                await store.ensure(EnsureCollection(job.collection, job.generation or 0), self._context(job))
+                await store.upsert(request, self._context(job))
+
+    async def _forget(self, job: Job) -> None:
+        await self._stage(job, "forget", 0.0)
+        forget = ForgetRequest(job.collection, job.document_id, job.version)
+        with contextlib.suppress(CollectionNotFound):  # gone is done
+            try:
+                await self._store.forget(forget, self._context(job))
+            except CollectionNotFound:
+                if job.generation is None:
+                    raise
+                # The store must refuse what a worker that was only slow may still send.
+                await self._store.ensure(EnsureCollection(job.collection, job.generation), self._context(job))
+                await self._store.forget(forget, self._context(job))
+        await self._together.done(job)
+
+    async def _stage(self, job: Job, stage: str, progress: float) -> None:
+        """Notes where the job is, at most every STAGE_EVERY_S: each note is an fsync, and a small document is done
+        before anybody looks. Raises: LeaseLost.
+        """
+        now_s = self._clock()
+        if now_s - self._noted_s.get(job.lease, 0.0) >= STAGE_EVERY_S:
+            self._noted_s[job.lease] = now_s
+            await self._together.stage(job, stage, progress)
+
+    def _services(self, job: Job) -> tuple[Embedder, ChunkStore]:
+        """Shared with other documents in the first try only: a document that breaks a service breaks no other twice."""
+        if self._shared is None or job.attempts > 1 or job.waits:
+            return self._embedder, self._store
+        return self._shared.embedder, self._shared.store
+
+    def _context(self, job: Job) -> RequestContext:
+        deadline = Deadline.after(self._settings.call_timeout_s, self._clock)
+        return RequestContext(f"job-{job.id}-{job.fence}", deadline, Priority.BULK)
+
+
+def _shortened(left_out: Sequence[str]) -> list[str]:
+    """A mail may have a hundred attachments, and a list of documents shows them for each."""
+    if len(left_out) <= MAX_LEFT_OUT:
+        return [shortened(sentence, MAX_LEFT_OUT_CHARS) for sentence in left_out]
+    shown = MAX_LEFT_OUT - 1
+    return [*_shortened(left_out[:shown]), f"{len(left_out) - shown} more parts could not be read."]

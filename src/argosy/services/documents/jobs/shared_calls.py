@@ -1,0 +1,127 @@
+"""Calls to the embedding service and the store by many documents at once: those that wait share the next call.
+
+A document of one chunk would else cost three calls of its own, most of whose time is spent on the calls themselves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from argosy.contracts.embedding import EmbedResponse, ModelInfo, TextKind
+from argosy.contracts.errors import UpstreamFailed
+from argosy.contracts.request import RequestContext
+from argosy.contracts.store import (
+    EnsureCollection,
+    ForgetRequest,
+    PublishRequest,
+    StoreOutcome,
+    UpsertRequest,
+)
+from argosy.services.documents.jobs.shared_jobs import LINGER_S
+from argosy.serving.grouping import Grouped
+
+Contexts = Callable[[], RequestContext]
+"""Makes the context of a call that several documents share."""
+
+EMBEDDING_CALLS = 2
+"""Shared calls to the embedding service at once: one is computed while the next one is on its way."""
+FULL_CALLS = 8
+"""The same of calls with as many texts as one may have."""
+PUBLICATIONS = 64
+"""In one call."""
+
+
+class Embedder(Protocol):
+    async def embed(self, texts: list[str], kind: TextKind, context: RequestContext) -> EmbedResponse: ...
+
+    async def model(self, context: RequestContext) -> ModelInfo: ...
+
+
+class BatchStore(Protocol):
+    """What is shared of the store's client."""
+
+    async def ensure(self, request: EnsureCollection, context: RequestContext) -> None: ...
+
+    async def upsert_many(self, requests: Sequence[UpsertRequest], context: RequestContext) -> list[StoreOutcome]: ...
+
+    async def publish_many(self, requests: Sequence[PublishRequest], context: RequestContext) -> list[StoreOutcome]: ...
+
+    async def forget(self, request: ForgetRequest, context: RequestContext) -> None: ...
+
+
+class SharedEmbedder:
+    """Embed the texts of several documents in one request. An `Embedder` itself."""
+
+    def __init__(self, inner: Embedder, most_texts: int, contexts: Contexts) -> None:
+        self._inner = inner
+        self._contexts = contexts
+        self._passages: Grouped[list[str], EmbedResponse] = Grouped(
+            self._embed_together,
+            most=most_texts,
+            size=len,
+            at_once=EMBEDDING_CALLS,
+            full_at_once=FULL_CALLS,
+            linger_s=LINGER_S,
+        )
+
+    async def embed(self, texts: list[str], kind: TextKind, context: RequestContext) -> EmbedResponse:
+        """As the service's own. Raises: ArgosyError."""
+        if kind is not TextKind.PASSAGE:
+            return await self._inner.embed(texts, kind, context)
+        return await self._passages(texts)
+
+    async def model(self, context: RequestContext) -> ModelInfo:
+        return await self._inner.model(context)
+
+    async def _embed_together(self, several: Sequence[list[str]]) -> list[EmbedResponse | Exception]:
+        joined = [text for texts in several for text in texts]
+        answer = await self._inner.embed(joined, TextKind.PASSAGE, self._contexts())
+        if len(several) == 1:
+            return [answer]
+        row = answer.dimensions * 4
+        if len(answer.vectors) != len(joined) * row:
+            raise UpstreamFailed("The embedding service answered with another number of vectors than was asked.")
+        parts: list[EmbedResponse | Exception] = []
+        at = 0
+        for texts in several:
+            end = at + len(texts)
+            vectors = answer.vectors[at * row : end * row]
+            tokens, truncated = answer.tokens[at:end], answer.truncated[at:end]
+            parts.append(EmbedResponse(answer.model, answer.dimensions, vectors, tokens, truncated))
+            at = end
+        return parts
+
+
+class SharedStore:
+    """Send the chunks of several documents, and their publications, in one request each. A `ChunkStore`."""
+
+    def __init__(self, inner: BatchStore, most_chunks: int, contexts: Contexts) -> None:
+        self._inner = inner
+        self._contexts = contexts
+        self._upserts: Grouped[UpsertRequest, None] = Grouped(
+            self._upsert_together, most=most_chunks, size=lambda request: len(request.chunks), linger_s=LINGER_S
+        )
+        self._publications: Grouped[PublishRequest, None] = Grouped(
+            self._publish_together, most=PUBLICATIONS, linger_s=LINGER_S
+        )
+
+    async def ensure(self, request: EnsureCollection, context: RequestContext) -> None:
+        await self._inner.ensure(request, context)
+
+    async def upsert(self, request: UpsertRequest, context: RequestContext) -> None:
+        await self._upserts(request)
+
+    async def publish(self, request: PublishRequest, context: RequestContext) -> None:
+        await self._publications(request)
+
+    async def forget(self, request: ForgetRequest, context: RequestContext) -> None:
+        await self._inner.forget(request, context)
+
+    async def _upsert_together(self, requests: Sequence[UpsertRequest]) -> list[Exception | None]:
+        outcomes = await self._inner.upsert_many(requests, self._contexts())
+        return [outcome.error() for outcome in outcomes]
+
+    async def _publish_together(self, requests: Sequence[PublishRequest]) -> list[Exception | None]:
+        outcomes = await self._inner.publish_many(requests, self._contexts())
+        return [outcome.error() for outcome in outcomes]

@@ -1,0 +1,192 @@
+"""Any document to text: the parse and clean stages. Blocking, and fed with bytes nobody vouches for: runs in the
+parser's child only.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from argosy.contracts.errors import EmptyDocument, NoTextInDocument, OversizedDocument, UnreadableDocument
+from argosy.services.documents.parsing import ocr, xberg_reader
+from argosy.services.documents.parsing.archives import members_of
+from argosy.services.documents.parsing.cleaning import clean
+from argosy.services.documents.parsing.formats import IMAGES, Format, noun
+from argosy.services.documents.parsing.html_text import read_html
+from argosy.services.documents.parsing.language import short_code, telling_part
+from argosy.services.documents.parsing.mail import read_mail
+from argosy.services.documents.parsing.parsed import ParsedDocument, ink, markdown_title, with_pages
+from argosy.services.documents.parsing.pdf import read_pdf
+from argosy.services.documents.parsing.text_encoding import decode_any
+
+PLAUSIBLE_SHARE_HTML = 0.2
+"""Navigation and forms may be most of a page, so much less of it than is visible is plausible."""
+MAX_COLUMNS = 2_000
+MAX_TEXT_CHARS = 200_000_000
+
+
+def extract(data: bytes, name: str, content_type: Format) -> ParsedDocument:
+    """The document's text, cleaned, with the language it is in and the time each stage took.
+
+    Raises: DocumentError.
+    """
+    began_s = time.perf_counter()
+    parsed = parse(data, name, content_type)
+    parsed_s = time.perf_counter()
+    cleaned = clean(parsed)
+    if not cleaned.text.strip():
+        raise NoTextInDocument(f"{name} holds no text.")
+    if cleaned.properties.language is None:
+        cleaned.properties.language = short_code(xberg_reader.language_of(telling_part(cleaned.text)))
+    cleaned.stage_s = {"parse": parsed_s - began_s, "clean": time.perf_counter() - parsed_s}
+    return cleaned
+
+
+def parse(data: bytes, name: str, content_type: Format) -> ParsedDocument:
+    """The parse stage alone. Raises: DocumentError."""
+    parsed = READERS[content_type](data, name)
+    if len(parsed.text) > MAX_TEXT_CHARS:
+        raise OversizedDocument(f"{name} holds more than {MAX_TEXT_CHARS} characters, the limit. Split it.")
+    if not parsed.text.strip():
+        raise NoTextInDocument(f"{name} holds no text.")
+    return parsed
+
+
+@dataclass(frozen=True, slots=True)
+class _Text:
+    """Text and Markdown are kept as they are."""
+
+    kind: Format
+
+    def __call__(self, data: bytes, name: str) -> ParsedDocument:
+        text = decode_any(data)
+        if not text.strip():
+            raise EmptyDocument(f"{name} holds nothing but white space.")
+        markdown = self.kind is Format.MARKDOWN
+        return ParsedDocument(text, self.kind, markdown_title(text) if markdown else None, markdown=markdown)
+
+
+@dataclass(frozen=True, slots=True)
+class _Office:
+    """What xberg reads as a whole."""
+
+    kind: Format
+
+    def __call__(self, data: bytes, name: str) -> ParsedDocument:
+        if data.startswith(b"PK"):
+            members_of(data, name)
+        try:
+            found = xberg_reader.read(data, name, self.kind)
+        except RuntimeError as error:
+            raise UnreadableDocument(f"{name} is damaged: it cannot be read as {noun(self.kind)}.") from error
+        text, pages = with_pages(found.text, found.pages) if found.pages else (found.text, [])
+        return ParsedDocument(text, self.kind, found.title or markdown_title(text), pages, properties=found.properties)
+
+
+@dataclass(frozen=True, slots=True)
+class _Picture:
+    kind: Format
+
+    def __call__(self, data: bytes, name: str) -> ParsedDocument:
+        config = ocr.recognition(name)
+        try:
+            found = xberg_reader.read(data, name, self.kind, config)
+        except RuntimeError as error:
+            raise UnreadableDocument(f"{name} is damaged: it cannot be read as {noun(self.kind)}.") from error
+        if not found.text.strip():
+            raise NoTextInDocument(f"{name} holds no text: text recognition (OCR) found none.")
+        title = found.title or markdown_title(found.text)
+        return ParsedDocument(found.text, self.kind, title, properties=found.properties)
+
+
+def _html(data: bytes, name: str) -> ParsedDocument:
+    page = read_html(decode_any(data, html=True))
+    try:
+        found = xberg_reader.read(page.markup.encode(errors="replace"), name, Format.HTML)
+    except RuntimeError:
+        found = xberg_reader.Found("")
+    if ink(found.text) < PLAUSIBLE_SHARE_HTML * ink(page.text) or not found.text.strip():
+        return ParsedDocument(page.text, Format.HTML, page.title, markdown=False, properties=found.properties)
+    title = page.title or markdown_title(found.text)
+    return ParsedDocument(found.text, Format.HTML, title, properties=found.properties)
+
+
+def _csv(data: bytes, name: str) -> ParsedDocument:
+    """A Markdown table; its delimiter is found by xberg, which reads the rows."""
+    text = decode_any(data)
+    widest = max((line.count(mark) for line in text.splitlines() for mark in ",;\t|"), default=0)
+    if widest >= MAX_COLUMNS:
+        raise OversizedDocument(f"{name} has more than {MAX_COLUMNS} columns, the limit. Split it.")
+    try:
+        found = xberg_reader.read(text.encode("utf-8", "replace"), name, Format.CSV)
+    except RuntimeError as error:
+        raise UnreadableDocument(f"{name} is damaged: it cannot be read as a CSV table.") from error
+    return ParsedDocument(found.text, Format.CSV)
+
+
+def _json(data: bytes, name: str) -> ParsedDocument:
+    text = _one_value(decode_any(data), name)
+    try:
+        found = xberg_reader.read(text.encode("utf-8", "replace"), name, Format.JSON)
+    except RuntimeError as error:
+        raise UnreadableDocument(f"{name} is damaged: it is not valid JSON.") from error
+    if not found.text.strip():
+        return ParsedDocument(text, Format.JSON, markdown=False)
+    return ParsedDocument(found.text, Format.JSON, found.title or markdown_title(found.text))
+
+
+def _one_value(text: str, name: str) -> str:
+    """The text, or of JSON Lines, which is what many a `.json` file holds, all values as one list.
+
+    Checked here, because the parser would take a broken file for a text. Numbers are not computed: they may have any
+    length.
+    """
+    try:
+        _check_json(text, name)
+    except json.JSONDecodeError as error:
+        lines = [(number, line) for number, line in enumerate(text.split("\n"), start=1) if line.strip()]
+        broken, fault = _broken_line(lines, name)
+        if fault is None:
+            return f"[{','.join(line for _, line in lines)}]"
+        place = (broken, fault.colno) if broken > lines[0][0] else (error.lineno, error.colno)
+        raise UnreadableDocument(
+            f"{name} is damaged: it is not valid JSON (line {place[0]}, column {place[1]})."
+        ) from error
+    return text
+
+
+def _broken_line(lines: Sequence[tuple[int, str]], name: str) -> tuple[int, json.JSONDecodeError | None]:
+    """The number of the first line that is not a JSON value by itself, and what is wrong with it."""
+    for number, line in lines:
+        try:
+            _check_json(line, name)
+        except json.JSONDecodeError as error:
+            return number, error
+    return 0, None
+
+
+def _check_json(text: str, name: str) -> None:
+    """Raises: JSONDecodeError, OversizedDocument."""
+    try:
+        json.loads(text, parse_int=len, parse_float=len)
+    except RecursionError as error:
+        raise OversizedDocument(f"{name} is nested too deeply to be read as JSON.") from error
+
+
+def _mail(data: bytes, name: str) -> ParsedDocument:
+    return read_mail(data, name, parse)
+
+
+READERS: Mapping[Format, Callable[[bytes, str], ParsedDocument]] = {
+    Format.MARKDOWN: _Text(Format.MARKDOWN),
+    Format.TEXT: _Text(Format.TEXT),
+    Format.HTML: _html,
+    Format.CSV: _csv,
+    Format.JSON: _json,
+    Format.EML: _mail,
+    Format.PDF: read_pdf,
+    **{kind: _Office(kind) for kind in (Format.DOCX, Format.PPTX, Format.XLSX, Format.ODT, Format.EPUB, Format.RTF)},
+    **{kind: _Picture(kind) for kind in sorted(IMAGES)},
+}

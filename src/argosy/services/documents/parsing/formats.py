@@ -1,0 +1,190 @@
+"""Which kind of document some bytes are: decided by what they hold first, by their name second."""
+
+from __future__ import annotations
+
+import enum
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+import filetype  # type: ignore[import-untyped]
+
+from argosy.contracts.errors import (
+    DocumentError,
+    EmptyDocument,
+    EncryptedDocument,
+    UnreadableDocument,
+    UnsupportedType,
+)
+from argosy.services.documents.parsing.archives import LOCKED, members_of
+from argosy.services.documents.parsing.wide_text import marked_encoding, unmarked_encoding
+
+
+class Format(enum.StrEnum):
+    """Each supported kind, as its media type."""
+
+    MARKDOWN = "text/markdown"
+    TEXT = "text/plain"
+    HTML = "text/html"
+    CSV = "text/csv"
+    JSON = "application/json"
+    EML = "message/rfc822"
+    RTF = "application/rtf"
+    PDF = "application/pdf"
+    DOCX = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
+    PPTX = "application/vnd.openxmlformats-officedocument.presentationml.presentation"
+    XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+    ODT = "application/vnd.oasis.opendocument.text"
+    EPUB = "application/epub+zip"
+    PNG = "image/png"
+    JPEG = "image/jpeg"
+    TIFF = "image/tiff"
+
+
+@dataclass(frozen=True, slots=True)
+class _Kind:
+    """`label` is for lists, `noun` for sentences. `marker` is the member that only this kind of ZIP container has."""
+
+    label: str
+    noun: str
+    suffixes: tuple[str, ...]
+    marker: str | None = None
+
+
+_KINDS: Mapping[Format, _Kind] = {
+    Format.MARKDOWN: _Kind("Markdown", "a Markdown text", (".md", ".markdown", ".mdown", ".mkd")),
+    Format.TEXT: _Kind("plain text", "a plain text", (".txt", ".text", ".log", ".rst")),
+    Format.HTML: _Kind("HTML", "an HTML page", (".html", ".htm", ".xhtml")),
+    Format.CSV: _Kind("CSV", "a CSV table", (".csv", ".tsv")),
+    Format.JSON: _Kind("JSON", "a JSON file", (".json", ".jsonl", ".ndjson")),
+    Format.EML: _Kind("e-mail", "an e-mail", (".eml",)),
+    Format.RTF: _Kind("rich text", "a rich text (RTF) document", (".rtf",)),
+    Format.PDF: _Kind("PDF", "a PDF", (".pdf",)),
+    Format.DOCX: _Kind("Word", "a Word document", (".docx",), "word/document.xml"),
+    Format.PPTX: _Kind("PowerPoint", "a PowerPoint presentation", (".pptx",), "ppt/presentation.xml"),
+    Format.XLSX: _Kind("Excel", "an Excel workbook", (".xlsx",), "xl/workbook.xml"),
+    Format.ODT: _Kind("OpenDocument", "an OpenDocument text", (".odt",), "content.xml"),
+    Format.EPUB: _Kind("EPUB", "an EPUB book", (".epub",), "META-INF/container.xml"),
+    Format.PNG: _Kind("PNG", "a PNG image", (".png",)),
+    Format.JPEG: _Kind("JPEG", "a JPEG image", (".jpg", ".jpeg")),
+    Format.TIFF: _Kind("TIFF", "a TIFF image", (".tif", ".tiff")),
+}
+SUFFIXES: Mapping[str, Format] = {suffix: kind for kind, about in _KINDS.items() for suffix in about.suffixes}
+SUPPORTED = ", ".join(f"{about.label} ({about.suffixes[0]})" for about in _KINDS.values())
+IMAGES = frozenset({Format.PNG, Format.JPEG, Format.TIFF})
+_TEXTUAL = frozenset({Format.MARKDOWN, Format.TEXT, Format.HTML, Format.CSV, Format.JSON, Format.EML, Format.RTF})
+_ODT_CONTENT = b"mimetypeapplication/vnd.oasis.opendocument.text"
+_OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
+_ENCRYPTED_PACKAGE = "EncryptedPackage".encode("utf-16-le")
+_NOT_IN_TEXT = bytes(byte for byte in range(32) if byte not in (8, 9, 10, 11, 12, 13, 27))
+_SAMPLE_BYTES = 65_536
+_MAIL_HEADER = re.compile(rb"(?:received|return-path|from|to|subject|date|message-id|mime-version)[ \t]*:", re.I)
+
+
+def detect(data: bytes, name: str, declared: str | None = None) -> Format:
+    """The format of `data`. `declared`, the media type its sender gave, counts only where bytes and name are silent.
+
+    Raises: EmptyDocument; UnsupportedType, naming what is supported; UnreadableDocument, the bytes are not what
+    the name says; EncryptedDocument, an office file behind a password; OversizedDocument, a ZIP bomb.
+    """
+    if not data.strip():
+        raise EmptyDocument(f"{name} is empty.")
+    named = SUFFIXES.get(PurePosixPath(name).suffix.lower())
+    binary = _binary(data, name, named)
+    if binary is not None:
+        return binary
+    if not _looks_like_text(data):
+        raise _wrong(name, named, _describe(data))
+    start = data[:_SAMPLE_BYTES].lstrip(b"\xef\xbb\xbf \t\r\n")[:64].lower()
+    if start.startswith(b"{\\rtf"):
+        return Format.RTF
+    if start.startswith((b"<!doctype html", b"<html")):
+        return Format.HTML
+    if named is Format.RTF or (named is Format.EML and not _looks_like_mail(data)):
+        raise _wrong(name, named, "plain text")
+    if named is not None and named not in _TEXTUAL:
+        raise _wrong(name, named, "plain text")
+    if named is not None:
+        return named
+    if declared is not None:
+        media_type = declared.partition(";")[0].strip().lower()
+        if media_type in _TEXTUAL - {Format.RTF, Format.EML}:
+            return Format(media_type)
+    if not PurePosixPath(name).suffix:
+        return Format.TEXT
+    raise _wrong(name, None, f"a {PurePosixPath(name).suffix[:20]} file")
+
+
+def noun(kind: Format) -> str:
+    """For sentences: "a Word document"."""
+    return _KINDS[kind].noun
+
+
+def _binary(data: bytes, name: str, named: Format | None) -> Format | None:
+    """By the bytes alone; None when they may be text."""
+    if b"%PDF-" in data[:1024]:
+        return Format.PDF
+    if data.startswith(b"PK\x03\x04"):
+        return _inside_zip(data, name, named)
+    if data.startswith(_OLE) and _ENCRYPTED_PACKAGE in data:
+        raise EncryptedDocument(LOCKED.format(name=name))
+    if data.startswith(b"\x89PNG\r\n\x1a\n"):
+        kind = Format.PNG
+    elif data.startswith(b"\xff\xd8\xff"):
+        kind = Format.JPEG
+    elif data.startswith((b"II*\0", b"MM\0*")):
+        kind = Format.TIFF
+    else:
+        return None
+    if named is not None and named not in IMAGES:
+        raise _wrong(name, named, _KINDS[kind].noun)
+    return kind
+
+
+def _inside_zip(data: bytes, name: str, named: Format | None) -> Format:
+    try:
+        members = members_of(data, name)
+    except UnreadableDocument:
+        if named is not None and _KINDS[named].marker:
+            raise
+        raise _wrong(name, named, "a damaged ZIP archive") from None
+    if "META-INF/encryption.xml" in members and "META-INF/rights.xml" in members:
+        raise EncryptedDocument(f"{name} is locked to its buyer (DRM). Add a copy without the lock.")
+    for kind, about in _KINDS.items():
+        if about.marker in members and (kind is not Format.ODT or _ODT_CONTENT in data[:256]):
+            return kind
+    if named is not None and _KINDS[named].marker:
+        raise _wrong(name, named, f"a ZIP archive without {_KINDS[named].noun} inside")
+    raise _wrong(name, named, _describe(data))
+
+
+def _wrong(name: str, named: Format | None, actual: str) -> DocumentError | UnsupportedType:
+    if named is not None:
+        return UnreadableDocument(f"{name} is {actual}, not {_KINDS[named].noun} as its name says.")
+    return UnsupportedType(f"{name} is {actual}, which is not supported. Supported are {SUPPORTED}.")
+
+
+def _looks_like_text(data: bytes) -> bool:
+    return marked_encoding(data) is not None or not has_binary(data) or unmarked_encoding(data) is not None
+
+
+def has_binary(data: bytes) -> bool:
+    """Whether there are bytes that stand in no text whose characters are single bytes or UTF-8."""
+    sample = data[:_SAMPLE_BYTES]
+    return any(byte in sample for byte in _NOT_IN_TEXT)
+
+
+def _looks_like_mail(data: bytes) -> bool:
+    return any(_MAIL_HEADER.match(line) for line in data[:_SAMPLE_BYTES].splitlines()[:50])
+
+
+def _describe(data: bytes) -> str:
+    """What binary data is, for people: "a GIF image"."""
+    kind = filetype.guess(data[:8192])
+    if kind is None:
+        return "binary data of an unknown kind"
+    family = kind.mime.partition("/")[0]
+    noun = {"image": "image", "audio": "recording", "video": "video"}.get(family, "file")
+    label = kind.extension.upper()
+    return f"{'an' if label[0] in 'AEFHILMNORSX' else 'a'} {label} {noun}"

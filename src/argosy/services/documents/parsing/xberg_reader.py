@@ -1,0 +1,102 @@
+"""The one place that calls xberg: bytes of any of its formats to Markdown. Runs in the parser's child only."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+
+import xberg
+
+from argosy.services.documents.parsing.formats import Format
+from argosy.services.documents.parsing.parsed import Properties, normalise
+
+_PAGED = frozenset({Format.PDF, Format.PPTX})
+_NOBODY = frozenset({"", "untitled", "anonymous", "unknown", "(anonymous)", "(unspecified)"})
+"""What programs write where nobody filled in a title or an author."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """`pages` are (number from 1, text); empty where the format has none."""
+
+    text: str
+    title: str | None = None
+    properties: Properties = field(default_factory=Properties)
+    pages: list[tuple[int, str]] = field(default_factory=list)
+
+
+def read(data: bytes, name: str, kind: Format, ocr: xberg.OcrConfig | None = None) -> Found:
+    """With `ocr`, pictures and pages without text are recognised. Raises: RuntimeError, all that it ever raises."""
+    config = xberg.ExtractionConfig(
+        use_cache=False,
+        disable_ocr=ocr is None,
+        force_ocr=ocr is not None,
+        ocr=ocr,
+        enable_quality_processing=False,
+        output_format="markdown",
+        html_options=xberg.ConversionOptions(extract_metadata=False),
+        pages=xberg.PageConfig(extract_pages=True) if kind in _PAGED else None,
+        # Furniture is found by `cleaning`, which never removes what stands on one page only.
+        content_filter=xberg.ContentFilterConfig(
+            include_headers=True, include_footers=True, include_footnotes=True, strip_repeating_text=False
+        )
+        if kind is Format.PDF
+        else None,
+        max_archive_depth=0,
+        concurrency=xberg.ConcurrencyConfig(max_threads=1),
+    )
+    found = _run(data, name, kind, config)
+    about = found.metadata
+    return Found(
+        normalise(found.content),
+        given(about.title),
+        Properties(
+            author=given(", ".join(about.authors or [])),
+            created=about.created_at,
+            modified=about.modified_at,
+            language=about.language,
+        ),
+        [(page.page_number, normalise(page.content)) for page in found.pages or []] if kind in _PAGED else [],
+    )
+
+
+def read_plainly(data: bytes) -> str:
+    """A text file's words in whatever encoding it is; white space is not kept. Raises: RuntimeError."""
+    config = xberg.ExtractionConfig(
+        use_cache=False, disable_ocr=True, enable_quality_processing=False, output_format="plain"
+    )
+    return str(_run(data, "sample.txt", Format.TEXT, config).content)
+
+
+def language_of(text: str) -> str | None:
+    """The language a text is in, as three letters (ISO 639-3); None when it is too short or unclear to tell."""
+    config = xberg.ExtractionConfig(
+        use_cache=False,
+        disable_ocr=True,
+        enable_quality_processing=False,
+        output_format="plain",
+        language_detection=xberg.LanguageDetectionConfig(enabled=True),
+    )
+    try:
+        languages = _run(text.encode("utf-8", "replace"), "sample.txt", Format.TEXT, config).detected_languages
+    except RuntimeError:
+        return None
+    return str(languages[0]) if languages else None
+
+
+def given(value: str | None) -> str | None:
+    """A title's or name's words; None where a program wrote what it writes when there is none."""
+    value = " ".join((value or "").split())
+    return None if value.lower() in _NOBODY else value[:500]
+
+
+def _run(data: bytes, name: str, kind: Format, config: xberg.ExtractionConfig) -> xberg.ExtractedDocument:
+    source = xberg.ExtractInput(kind="bytes", bytes=data, mime_type=kind.value, filename=name)
+    result = asyncio.run(_extract(source, config))
+    if not result.results:
+        raise RuntimeError("nothing was extracted")
+    return result.results[0]
+
+
+async def _extract(source: xberg.ExtractInput, config: xberg.ExtractionConfig) -> xberg.ExtractionResult:
+    return await xberg.extract(source, config)
