@@ -44,7 +44,7 @@ class EmbedResponse(msgspec.Struct):
 
     `vectors` is little-endian float32, row after row, in the order of the texts, without the texts that failed.
     `tokens` and `truncated` are in the order of all texts; a text that failed has 0 and false. `hits` counts the texts
-    whose vectors came from the cache.
+    whose vectors came from the cache. `revision` is that of the model; replicas of earlier versions leave it empty.
     """
 
     model: str
@@ -54,6 +54,33 @@ class EmbedResponse(msgspec.Struct):
     truncated: list[bool]
     hits: int = 0
     failures: list[TextFailure] = []
+    revision: str = ""
+
+
+class QueryVector(msgspec.Struct):
+    """Vector of one query, which a service hands on so that the query is not embedded again.
+
+    `vector` is little-endian float32. It may be compared only with vectors of the same model and revision.
+    """
+
+    model: str
+    revision: str
+    dimensions: int
+    vector: bytes
+
+    @classmethod
+    def of(cls, response: EmbedResponse) -> QueryVector:
+        """Return the vector of a response to one text."""
+        return cls(response.model, response.revision, response.dimensions, response.vectors)
+
+    def comparable(self, response: EmbedResponse) -> bool:
+        """Return whether the vectors of `response` come from the same model and have the same form."""
+        return (self.model, self.revision, self.dimensions, len(self.vector)) == (
+            response.model,
+            response.revision,
+            response.dimensions,
+            4 * response.dimensions,
+        )
 
 
 class ModelInfo(msgspec.Struct):

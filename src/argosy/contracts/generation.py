@@ -7,6 +7,7 @@ from typing import Protocol
 
 import msgspec
 
+from argosy.contracts.embedding import QueryVector
 from argosy.contracts.request import RequestContext
 from argosy.contracts.retrieval import Passage
 
@@ -17,13 +18,17 @@ class ChatTurn(msgspec.Struct):
 
 
 class GenerateRequest(msgspec.Struct):
-    """Question to answer from `passages`, which are ordered best first."""
+    """Question to answer from `passages`, which are ordered best first.
+
+    `question_vector` is that of `question` when it is known; a backend that needs it and gets None embeds the question.
+    """
 
     question: str
     passages: list[Passage]
     history: list[ChatTurn] = []
     max_tokens: int | None = None
     temperature: float | None = None
+    question_vector: QueryVector | None = None
 
 
 class Citation(msgspec.Struct):

@@ -6,6 +6,7 @@ import enum
 
 import msgspec
 
+from argosy.contracts.embedding import QueryVector
 from argosy.contracts.store import Chunk, Metadata
 
 
@@ -30,8 +31,13 @@ class Passage(msgspec.Struct):
 
 
 class RetrievalResponse(msgspec.Struct):
-    """Passages, best first. `degraded` names each service whose fallback served this response."""
+    """Passages, best first. `degraded` names each service whose fallback served this response.
+
+    `query_vector` is None when the query was not embedded: in a lexical search, without an embedding, and in responses
+    of earlier versions.
+    """
 
     passages: list[Passage]
     degraded: list[str] = []
     timings_ms: dict[str, float] = {}
+    query_vector: QueryVector | None = None

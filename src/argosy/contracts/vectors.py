@@ -11,7 +11,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from argosy.contracts.embedding import EmbedResponse, ModelInfo, TextKind
+from argosy.contracts.embedding import EmbedResponse, ModelInfo, QueryVector, TextKind
 from argosy.contracts.request import Deadline
 
 Vector = npt.NDArray[np.float32]
@@ -24,6 +24,11 @@ Vectors = npt.NDArray[np.float32]
 def matrix(response: EmbedResponse) -> Vectors:
     """Return the vectors of the response without a copy: one row for each text that has a vector."""
     return np.frombuffer(response.vectors, dtype="<f4").reshape(-1, response.dimensions)
+
+
+def vector(query: QueryVector) -> Vector:
+    """Return the query's vector without a copy."""
+    return np.frombuffer(query.vector, dtype="<f4")
 
 
 class EmbeddingEngine(Protocol):

@@ -65,12 +65,17 @@ async def _search(request: StoreSearchRequest, context: RequestContext) -> Store
 
 
 class Plane:
-    """`uploads` are the bodies that reached the documents service, with their content types."""
+    """Data plane with one replica of each service.
+
+    `uploads` are the bodies that reached the documents service, with their content types; `embedded` are the requests
+    that reached the embedding service.
+    """
 
     def __init__(self, fleet: Fleet) -> None:
         self.fleet = fleet
         self.endpoints = EndpointSet("1.0", {})
         self.uploads: list[tuple[str, bytes]] = []
+        self.embedded: list[EmbedRequest] = []
         self.url = ""
 
     async def _endpoints(self, request: Request) -> Response:
@@ -78,6 +83,10 @@ class Plane:
             await asyncio.sleep(0.05)
             return Response(status_code=204)
         return Response(msgspec.json.encode(self.endpoints), media_type="application/json")
+
+    async def _embed(self, request: EmbedRequest, context: RequestContext) -> EmbedResponse:
+        self.embedded.append(request)
+        return await _embed(request, context)
 
     async def _documents(self, request: Request) -> Response:
         self.uploads.append((request.headers["content-type"], await request.body()))
@@ -102,7 +111,7 @@ class Plane:
                 return make_kit(service, self.fleet, controller_url=controller)
 
             played = {
-                "embedding": create_app(kit("embedding"), [typed("/embed", EmbedRequest, _embed)]),
+                "embedding": create_app(kit("embedding"), [typed("/embed", EmbedRequest, self._embed)]),
                 "store": create_app(kit("store"), [typed("/search", StoreSearchRequest, _search)]),
                 "documents": create_app(kit("documents"), [Route("/documents", self._documents, methods=["POST"])]),
             }

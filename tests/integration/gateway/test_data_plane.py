@@ -9,6 +9,7 @@ import openai
 import pytest
 
 from argosy.config.models import Fleet
+from argosy.contracts.embedding import TextKind
 from tests.integration.gateway.data_plane import TEXTS, Plane
 from tests.integration.generation.openai_endpoint import Endpoint, running
 
@@ -43,6 +44,26 @@ async def test_openais_client_gets_a_cited_answer(client: openai.AsyncOpenAI) ->
     assert answer.model_extra["degraded"] == []
     assert answer.usage is not None
     assert answer.usage.total_tokens > 0
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_a_question_is_embedded_once_for_retrieval_and_answer(plane: Plane, stream: bool) -> None:
+    body = {"model": "argosy", "messages": [{"role": "user", "content": QUESTION}], "stream": stream}
+
+    async with aiohttp.ClientSession() as session, session.post(f"{plane.url}/v1/chat/completions", json=body) as said:
+        assert (said.status, bool(await said.read())) == (200, True)
+
+    assert [request.texts for request in plane.embedded if request.kind is TextKind.QUERY] == [[QUESTION]]
+    assert [request.kind for request in plane.embedded].count(TextKind.PASSAGE) == 1
+
+
+async def test_a_lexical_search_brings_no_vector_and_the_answer_embeds_its_question_itself(plane: Plane) -> None:
+    body = {"model": "argosy", "messages": [{"role": "user", "content": QUESTION}], "mode": "lexical"}
+
+    async with aiohttp.ClientSession() as session, session.post(f"{plane.url}/v1/chat/completions", json=body) as said:
+        assert (await said.json())["degraded"] == []
+
+    assert [request.texts for request in plane.embedded if request.kind is TextKind.QUERY] == [[QUESTION]]
 
 
 async def test_openais_client_streams(client: openai.AsyncOpenAI) -> None:

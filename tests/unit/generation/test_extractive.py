@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import msgspec
+import numpy as np
 import pytest
 
 from argosy.answering.compose import NOTHING_SAID
-from argosy.contracts.embedding import TextKind
+from argosy.contracts.embedding import QueryVector, TextKind
 from argosy.contracts.errors import ArgosyError, DeadlineExceeded, InvalidRequest, Overloaded, Unavailable
 from argosy.contracts.generation import AnswerDelta, AnswerDone, AnswerEvent, GenerateRequest
 from argosy.contracts.request import Deadline, RequestContext
@@ -14,6 +16,9 @@ pytestmark = pytest.mark.unit
 
 CONTEXT = RequestContext("r", Deadline(10.0, lambda: 0.0))
 REQUEST = GenerateRequest("How often does the tide turn?", PASSAGES)
+
+
+LIGHT = np.array([0, 1, 0, 0], "<f4").tobytes()
 
 
 async def answer(embedding: Embedding, request: GenerateRequest = REQUEST, most: int = 1) -> list[AnswerEvent]:
@@ -45,12 +50,45 @@ async def test_question_and_sentences_are_embedded_as_what_they_are_with_time_le
 
     await answer(embedding)
 
-    (question, question_kind, context), (sentences, sentence_kind, _) = embedding.asked
+    (sentences, sentence_kind, _), (question, question_kind, context) = embedding.asked
     assert (question, question_kind) == ([REQUEST.question], TextKind.QUERY)
     assert sentence_kind is TextKind.PASSAGE
     assert "Ships wait for high water." in sentences
     assert "Water" not in sentences
     assert context.deadline.remaining_s() == pytest.approx(4.0)
+
+
+async def test_the_vector_that_comes_with_the_question_is_used_in_place_of_a_new_one() -> None:
+    embedding = Embedding()
+    request = msgspec.structs.replace(REQUEST, question="What is it?", question_vector=QueryVector("m", "", 4, LIGHT))
+
+    *deltas, done = await answer(embedding, request)
+
+    assert [kind for _, kind, _ in embedding.asked] == [TextKind.PASSAGE]
+    assert isinstance(done, AnswerDone)
+    assert [citation.quote for citation in done.citations] == ["A lighthouse guides ships."]
+    assert deltas
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        QueryVector("another", "", 4, LIGHT),
+        QueryVector("m", "another", 4, LIGHT),
+        QueryVector("m", "", 3, LIGHT[:12]),
+        QueryVector("m", "", 4, LIGHT[:15]),
+    ],
+    ids=["model", "revision", "dimensions", "bytes"],
+)
+async def test_a_vector_of_another_model_is_not_compared_and_the_question_embedded(other: QueryVector) -> None:
+    embedding = Embedding()
+
+    *deltas, done = await answer(embedding, msgspec.structs.replace(REQUEST, question_vector=other))
+
+    assert [kind for _, kind, _ in embedding.asked] == [TextKind.PASSAGE, TextKind.QUERY]
+    assert "".join(d.text for d in deltas if isinstance(d, AnswerDelta)) == "The tide turns twice a day. [1]"
+    assert isinstance(done, AnswerDone)
+    assert done.degraded == []
 
 
 @pytest.mark.parametrize("error", [Unavailable("x"), Overloaded("x"), DeadlineExceeded("x")])

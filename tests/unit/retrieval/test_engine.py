@@ -6,7 +6,8 @@ import msgspec
 import numpy as np
 import pytest
 
-from argosy.contracts.embedding import EmbedResponse, TextKind
+from argosy.contracts.codec import decode, encode
+from argosy.contracts.embedding import EmbedResponse, QueryVector, TextKind
 from argosy.contracts.errors import (
     ArgosyError,
     CollectionNotFound,
@@ -16,7 +17,7 @@ from argosy.contracts.errors import (
     Unavailable,
 )
 from argosy.contracts.request import Deadline, RequestContext
-from argosy.contracts.retrieval import RetrievalRequest, SearchMode
+from argosy.contracts.retrieval import RetrievalRequest, RetrievalResponse, SearchMode
 from argosy.contracts.store import Chunk, Ranked, StoreSearchRequest, StoreSearchResponse
 from argosy.services.retrieval.engine import RetrievalEngine
 
@@ -70,6 +71,7 @@ async def test_hybrid_asks_the_store_once_for_both_lists_and_fuses_them(context:
     assert [p.chunk.chunk_id for p in answer.passages] == ["z", "x", "y"]
     assert store.asked == [StoreSearchRequest("default", 100, VECTOR, "what is x", {})]
     assert answer.degraded == []
+    assert answer.query_vector == QueryVector("m", "", 4, VECTOR)
     assert set(answer.timings_ms) == {"embed", "store", "fuse"}
     assert embedding.asked[0][:2] == (["what is x"], TextKind.QUERY)
 
@@ -94,6 +96,7 @@ async def test_without_an_embedding_the_words_decide_and_the_answer_says_so(
     assert answer.degraded == ["embedding"]
     assert [p.chunk.chunk_id for p in answer.passages] == ["z", "y"]
     assert (store.asked[0].vector, store.asked[0].text) == (None, "q")
+    assert answer.query_vector is None
 
 
 async def test_dense_asks_for_the_dense_list_only(context: RequestContext) -> None:
@@ -115,6 +118,7 @@ async def test_lexical_does_not_ask_for_an_embedding(context: RequestContext) ->
     )
 
     assert embedding.asked == []
+    assert answer.query_vector is None
     assert answer.degraded == []
     assert len(answer.passages) == 1
 
@@ -137,3 +141,16 @@ async def test_a_request_the_embedding_finds_wrong_is_no_reason_to_fall_back(con
 
     with pytest.raises(InvalidRequest):
         await engine.search(RetrievalRequest("q"), context)
+
+
+async def test_versions_with_and_without_the_querys_vector_understand_each_other(context: RequestContext) -> None:
+    class Earlier(msgspec.Struct):
+        passages: list[object]
+        degraded: list[str] = []
+        timings_ms: dict[str, float] = {}
+
+    now = await RetrievalEngine(Embedding(), Store(), 100).search(RetrievalRequest("q"), context)
+
+    assert len(decode(encode(now), Earlier).passages) == len(now.passages)
+    assert decode(encode(Earlier([])), RetrievalResponse).query_vector is None
+    assert decode(encode(now), RetrievalResponse) == now

@@ -145,6 +145,7 @@ class Embedder:
             truncated=[hit.truncated if hit is not None else False for hit in good],
             hits=hits,
             failures=[TextFailure(row, error.code, error.message) for row, error in sorted(errors.items())],
+            revision=info.revision,
         )
 
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from time import perf_counter
 from typing import Protocol
 
-from argosy.contracts.embedding import EmbedResponse, TextKind
+from argosy.contracts.embedding import EmbedResponse, QueryVector, TextKind
 from argosy.contracts.errors import SERVICE_FAILURES, InvalidRequest
 from argosy.contracts.request import Clock, RequestContext
 from argosy.contracts.retrieval import Passage, RetrievalRequest, RetrievalResponse, SearchMode
@@ -62,14 +62,14 @@ class RetrievalEngine:
         """
         _check(request)
         started_s = self._clock()
-        vector = None if request.mode is SearchMode.LEXICAL else await self._vector(request.query, context)
+        embedded = None if request.mode is SearchMode.LEXICAL else await self._embedded(request.query, context)
         embedded_s = self._clock()
-        fell_back = vector is None and request.mode is not SearchMode.LEXICAL
+        fell_back = embedded is None and request.mode is not SearchMode.LEXICAL
         found = await self._store.search(
             StoreSearchRequest(
                 collection=request.collection,
                 limit=max(self._candidates, request.top_k),
-                vector=vector,
+                vector=embedded.vector if embedded is not None else None,
                 text=None if request.mode is SearchMode.DENSE and not fell_back else request.query,
                 filters=request.filters,
             ),
@@ -88,16 +88,17 @@ class RetrievalEngine:
                 "store": _ms(found_s - embedded_s),
                 "fuse": _ms(self._clock() - found_s),
             },
+            query_vector=embedded,
         )
 
-    async def _vector(self, query: str, context: RequestContext) -> bytes | None:
-        """Return the query's vector as little-endian float32, or None when the query cannot be embedded now."""
+    async def _embedded(self, query: str, context: RequestContext) -> QueryVector | None:
+        """Return the query's vector, or None when the query cannot be embedded now."""
         try:
             answer = await self._embedding.embed([query], TextKind.QUERY, context.for_hop_with_fallback())
         except SERVICE_FAILURES as error:
             log.warning("lexical search only, query not embedded", reason=error.code, request_id=context.request_id)
             return None
-        return answer.vectors
+        return QueryVector.of(answer)
 
 
 def _check(request: RetrievalRequest) -> None:

@@ -87,6 +87,7 @@ class AnswerEngine:
             history=question.history,
             max_tokens=question.max_tokens,
             temperature=question.temperature,
+            question_vector=found.query_vector,
         )
         patient_s = patience_s(self._first_token_timeout_s, retrieve_s, context.deadline.remaining_s())
         degraded = list(found.degraded)

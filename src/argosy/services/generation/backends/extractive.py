@@ -8,11 +8,11 @@ from typing import Protocol
 
 from argosy.answering.extract import Extraction
 from argosy.answering.ranker import SentenceVectors
-from argosy.contracts.embedding import EmbedResponse, TextKind
+from argosy.contracts.embedding import EmbedResponse, QueryVector, TextKind
 from argosy.contracts.errors import SERVICE_FAILURES
 from argosy.contracts.generation import AnswerDelta, AnswerDone, AnswerEvent, GenerateRequest
 from argosy.contracts.request import RequestContext
-from argosy.contracts.vectors import matrix
+from argosy.contracts.vectors import matrix, vector
 from argosy.telemetry.logs import logger
 
 EMBEDDING = "embedding"
@@ -45,7 +45,7 @@ class ExtractiveBackend:
         """
         context.deadline.require("an answer was composed")
         extraction = Extraction.of(request.question, request.passages)
-        vectors = await self._vectors(extraction, context) if extraction.among else None
+        vectors = await self._vectors(extraction, request.question_vector, context) if extraction.among else None
         composed = extraction.compose(self._max_sentences, vectors)
         for group in WORD_GROUP.findall(composed.text):
             yield AnswerDelta(group)
@@ -60,14 +60,21 @@ class ExtractiveBackend:
     async def close(self) -> None:
         return None
 
-    async def _vectors(self, extraction: Extraction, context: RequestContext) -> SentenceVectors | None:
+    async def _vectors(
+        self, extraction: Extraction, known: QueryVector | None, context: RequestContext
+    ) -> SentenceVectors | None:
+        """Return the vectors to compare, or None when they cannot be computed now.
+
+        The question is embedded only when its vector is not `known`, or comes from another model than the sentences'.
+        """
         hop = context.for_hop_with_fallback()
         try:
-            question = await self._embedding.embed([extraction.question], TextKind.QUERY, hop)
             sentences = await self._embedding.embed(extraction.texts, TextKind.PASSAGE, hop)
+            if known is None or not known.comparable(sentences):
+                known = QueryVector.of(await self._embedding.embed([extraction.question], TextKind.QUERY, hop))
         except SERVICE_FAILURES as error:
             log.warning(
                 "sentences chosen by words only, texts not embedded", reason=error.code, request_id=context.request_id
             )
             return None
-        return SentenceVectors(matrix(question)[0], matrix(sentences))
+        return SentenceVectors(vector(known), matrix(sentences))
