@@ -11,6 +11,8 @@ import aiohttp
 from argosy.balancing.lease import Lease
 from argosy.balancing.outcome import Kind, LoadReport
 from argosy.contracts.errors import ArgosyError, DeadlineExceeded, Overloaded, UpstreamFailed, error_from_wire
+from argosy.contracts.lines import LineTooLong
+from argosy.contracts.lines import lines as split
 from argosy.contracts.request import LOAD_HEADER
 from argosy.contracts.retry_after import retry_after_s
 
@@ -47,20 +49,16 @@ def _kind(status: int) -> Kind:
 
 async def lines(response: aiohttp.ClientResponse, service: str) -> AsyncIterator[bytes]:
     """Raises: UpstreamFailed, it broke off or a line is over MAX_LINE_BYTES; DeadlineExceeded."""
-    pending = b""
     try:
-        async for data in response.content.iter_any():
-            *whole, pending = (pending + data).split(b"\n")
-            for line in whole:
+        async with contextlib.aclosing(split(response.content.iter_any(), MAX_LINE_BYTES)) as found:
+            async for line in found:
                 yield line
-            if len(pending) > MAX_LINE_BYTES:
-                raise UpstreamFailed(f"The {service} service sent a line over {MAX_LINE_BYTES} bytes.")
+    except LineTooLong as error:
+        raise UpstreamFailed(f"The {service} service sent a line over {MAX_LINE_BYTES} bytes.") from error
     except aiohttp.ClientError as error:
         raise UpstreamFailed(f"The {service} service broke off its answer.") from error
     except TimeoutError as error:
         raise DeadlineExceeded(f"The {service} service did not finish within the time allowed.") from error
-    if pending:
-        yield pending
 
 
 def error_of(response: aiohttp.ClientResponse, body: bytes, service: str) -> ArgosyError:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Generator, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import aclosing, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
 
@@ -18,6 +18,7 @@ from argosy.contracts.errors import (
     UpstreamFailed,
     error_from_wire,
 )
+from argosy.contracts.lines import event_data
 from argosy.contracts.retry_after import retry_after_s
 
 if TYPE_CHECKING:
@@ -30,7 +31,8 @@ CONNECT_TIMEOUT_S = 5.0
 ADMIN_TIMEOUT_S = 10.0
 ANSWER_TIMEOUT_S = 330.0
 """Longer than the longest deadline a gateway grants, so that its own error arrives first."""
-
+MAX_EVENT_BYTES = 2**21
+"""Longest event of a streamed answer. The last one carries every citation with its quote."""
 
 GATEWAY = "gateway"
 
@@ -120,9 +122,9 @@ class Api:
             if response.content_type != "text/event-stream":
                 yield await response.read()
                 return
-            while line := await response.content.readline():
-                if line.startswith(b"data:"):
-                    yield line.removeprefix(b"data:").strip()
+            async with aclosing(event_data(response.content.iter_any(), MAX_EVENT_BYTES)) as events:
+                async for event in events:
+                    yield event
 
     @asynccontextmanager
     async def _open(

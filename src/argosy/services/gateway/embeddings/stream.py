@@ -9,7 +9,8 @@ the next line gets that answer.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable
+import contextlib
+from collections.abc import Awaitable
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -29,6 +30,8 @@ from argosy.contracts.errors import (
     Unavailable,
     UpstreamFailed,
 )
+from argosy.contracts.lines import LineTooLong
+from argosy.contracts.lines import lines as split
 from argosy.contracts.request import Deadline, Priority, RequestContext
 from argosy.services.gateway.answer.question import CHAT_MODEL
 from argosy.services.gateway.bodies import Body, Count, Label
@@ -186,32 +189,22 @@ async def _read(request: Request, lines: asyncio.Queue[_Item | None]) -> None:
     """
     index = 0
     try:
-        async for line in _lines(request):
-            if line.strip():
-                await lines.put(_item(index, line))
-                index += 1
+        async with contextlib.aclosing(split(request.stream(), MAX_LINE_BYTES)) as found:
+            async for line in found:
+                if line.strip():
+                    await lines.put(_item(index, line))
+                    index += 1
     except ClientDisconnect as error:
         raise CallerGone("The caller hung up.") from error
+    except LineTooLong:
+        too_long = InvalidRequest(f"A line is over the limit of {MAX_LINE_BYTES} bytes. Send the text in parts.")
+        await lines.put(_Item(index, "", too_long))
     except ArgosyError as error:
         await lines.put(_Item(index, "", error))
     await lines.put(None)
     while (await request.receive())["type"] != "http.disconnect":
         pass
     raise CallerGone("The caller hung up.")
-
-
-async def _lines(request: Request) -> AsyncIterator[bytes]:
-    pending = bytearray()
-    async for piece in request.stream():
-        pending += piece
-        if b"\n" in piece:
-            *whole, rest = bytes(pending).split(b"\n")
-            for line in whole:
-                yield line
-            pending = bytearray(rest)
-        if len(pending) > MAX_LINE_BYTES:
-            raise InvalidRequest(f"A line is over the limit of {MAX_LINE_BYTES} bytes. Send the text in parts.")
-    yield bytes(pending)
 
 
 def _item(index: int, line: bytes) -> _Item:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import AsyncGenerator, AsyncIterator
 
 import msgspec
 
 from argosy.contracts.errors import UpstreamFailed
+from argosy.contracts.lines import LineTooLong, event_data
 
 MAX_LINE_BYTES = 2**20
 DONE = b"[DONE]"
@@ -39,34 +41,26 @@ _decoder = msgspec.json.Decoder(Chunk)
 
 
 async def chunks(data: AsyncIterator[bytes]) -> AsyncGenerator[Chunk, None]:
-    """Yield each chunk of the stream up to `[DONE]` or its end. Comments, other fields and blank lines are skipped.
+    """Yield each chunk of the stream up to `[DONE]` or its end.
 
     Raises: UpstreamFailed when a line is not a chunk, is longer than MAX_LINE_BYTES or reports an error.
     """
-    async for line in _lines(data):
-        field, _, value = line.partition(b":")
-        value = value.strip()
-        if field != b"data" or not value:
-            continue
-        if value == DONE:
-            yield Chunk(done=True)
-            return
-        try:
-            chunk = _decoder.decode(value)
-        except (msgspec.DecodeError, msgspec.ValidationError) as error:
-            raise UpstreamFailed("The language model's endpoint sent something that is not a chat chunk.") from error
-        if bytes(chunk.error) not in (b"", b"null"):
-            raise UpstreamFailed("The language model's endpoint reported an error in its answer.")
-        yield chunk
+    try:
+        async with contextlib.aclosing(event_data(data, MAX_LINE_BYTES)) as events:
+            async for event in events:
+                if event == DONE:
+                    yield Chunk(done=True)
+                    return
+                yield _chunk(event)
+    except LineTooLong as error:
+        raise UpstreamFailed(f"The language model's endpoint sent a line over {MAX_LINE_BYTES} bytes.") from error
 
 
-async def _lines(data: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    pending = b""
-    async for piece in data:
-        *whole, pending = (pending + piece).split(b"\n")
-        for line in whole:
-            yield line.strip()
-        if len(pending) > MAX_LINE_BYTES:
-            raise UpstreamFailed(f"The language model's endpoint sent a line over {MAX_LINE_BYTES} bytes.")
-    if pending:
-        yield pending.strip()
+def _chunk(event: bytes) -> Chunk:
+    try:
+        chunk = _decoder.decode(event)
+    except (msgspec.DecodeError, msgspec.ValidationError) as error:
+        raise UpstreamFailed("The language model's endpoint sent something that is not a chat chunk.") from error
+    if bytes(chunk.error) not in (b"", b"null"):
+        raise UpstreamFailed("The language model's endpoint reported an error in its answer.")
+    return chunk
