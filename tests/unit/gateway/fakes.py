@@ -174,10 +174,13 @@ class Rig:
         self.fleet = fleet or Fleet()
         self.kit: Kit = make_kit("gateway", self.fleet)
         self.upstream = Upstream(self.fleet)
-        gateway = Gateway(self.kit)
+        self.gateway = Gateway(self.kit)
         if connected:
-            gateway.connect(self.upstream)
-        self.app = create_gateway_app(gateway)
+            self.connect()
+        self.app = create_gateway_app(self.gateway)
+
+    def connect(self) -> None:
+        self.gateway.connect(self.upstream)
 
     def metric(self, name: str, **labels: str) -> float | None:
         return self.kit.metrics.registry.get_sample_value(name, {"service": "gateway", **labels})

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import pytest
 
 from argosy.config.models import Fleet
+from argosy.contracts.embedding import QueryVector
 from argosy.contracts.errors import (
     ArgosyError,
     DeadlineExceeded,
@@ -15,7 +17,8 @@ from argosy.contracts.errors import (
 )
 from argosy.contracts.generation import AnswerDelta, AnswerDone, AnswerFailed, ChatTurn
 from argosy.contracts.retrieval import RetrievalResponse, SearchMode
-from argosy.services.gateway.answer.engine import patience_s
+from argosy.services.gateway.answer.engine import AnswerEngine, patience_s
+from argosy.services.gateway.routes import chat
 from tests.asgi import Answer, call
 from tests.unit.gateway.fakes import PASSAGE, TEXT, Rig
 from tests.unit.gateway.stream import events_of
@@ -95,6 +98,45 @@ async def test_the_last_user_message_is_the_question_and_what_came_before_is_his
     ]
     assert (request.max_tokens, request.temperature) == (7, 0.5)
     assert (searched.top_k, searched.mode, searched.filters) == (3, SearchMode.LEXICAL, {"title": "T"})
+
+
+async def test_one_engine_serves_all_requests_and_those_at_the_same_time_stay_apart(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    built: list[AnswerEngine] = []
+
+    class Counted(AnswerEngine):
+        def __init__(self, *given: Any, **named: Any) -> None:
+            super().__init__(*given, **named)
+            built.append(self)
+
+    monkeypatch.setattr(chat, "AnswerEngine", Counted)
+    rig = Rig(connected=False)
+    early = await ask(rig)
+    rig.connect()
+    questions = [f"Question {n}?" for n in range(5)]
+
+    answers = await asyncio.gather(
+        *(
+            ask(rig, messages=[{"role": "user", "content": question}], stream=n % 2 == 1)
+            for n, question in enumerate(questions)
+        )
+    )
+
+    assert early.status == 503
+    assert [answer.status for answer in answers] == [200] * 5
+    assert sorted(request.question for request, _ in rig.upstream.generation.asked) == questions
+    assert len(built) == 1
+
+
+async def test_the_querys_vector_goes_on_to_generation(rig: Rig) -> None:
+    vector = QueryVector("m", "r", 2, b"12345678")
+    rig.upstream.retrieval.answer = RetrievalResponse([PASSAGE], query_vector=vector)
+
+    await ask(rig)
+
+    request, _ = rig.upstream.generation.asked[0]
+    assert request.question_vector == vector
 
 
 async def test_a_stream_begins_with_the_role_and_ends_with_citations_and_done(rig: Rig) -> None:

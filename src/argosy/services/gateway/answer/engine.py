@@ -15,7 +15,7 @@ from argosy.contracts.request import FALLBACK_SHARE, Clock, RequestContext
 from argosy.contracts.retrieval import RetrievalRequest
 from argosy.services.gateway.answer.question import Question
 from argosy.services.gateway.answer.resuming import resuming
-from argosy.services.gateway.upstream import Generator, Retriever
+from argosy.services.gateway.upstream import Upstream
 from argosy.telemetry.logs import logger
 
 GENERATION = "generation"
@@ -47,17 +47,20 @@ class WholeAnswer:
 class AnswerEngine:
     def __init__(
         self,
-        retrieval: Retriever,
-        generation: Generator,
+        services: Callable[[], Upstream],
         fallback: Fallback,
         first_token_timeout_s: float,
         *,
         resumes: bool = False,
         clock: Clock = perf_counter,
     ) -> None:
-        """Create an engine. `resumes` says that answers are extractive, so that a broken one can be continued."""
-        self._retrieval = retrieval
-        self._generation = generation
+        """Create an engine for all requests.
+
+        Args:
+            services: gives the clients for a request; raises Unavailable until they are connected.
+            resumes: whether answers are extractive, so that a broken one can be continued.
+        """
+        self._services = services
         self._fallback = fallback
         self._first_token_timeout_s = first_token_timeout_s
         self._resumes = resumes
@@ -70,7 +73,8 @@ class AnswerEngine:
         generation that are about the request itself.
         """
         started_s = self._clock()
-        found = await self._retrieval.search(
+        services = self._services()
+        found = await services.retrieval.search(
             RetrievalRequest(
                 query=question.text,
                 collection=question.collection,
@@ -92,7 +96,7 @@ class AnswerEngine:
         patient_s = patience_s(self._first_token_timeout_s, retrieve_s, context.deadline.remaining_s())
         degraded = list(found.degraded)
         hop = replace(context, deadline=context.deadline.share(GENERATION_SHARE))
-        generated = self._generation.answer(request, hop)
+        generated = services.generation.answer(request, hop)
         try:
             try:
                 async with asyncio.timeout(patient_s):
@@ -122,7 +126,7 @@ class AnswerEngine:
         self, request: GenerateRequest, hop: RequestContext, degraded: list[str]
     ) -> AsyncGenerator[AnswerEvent, None]:
         """Request the answer again, from any replica that is available now."""
-        generated = self._generation.answer(request, hop)
+        generated = self._services().generation.answer(request, hop)
         async with contextlib.aclosing(_following(await anext(generated), generated, degraded)) as events:
             async for event in events:
                 yield event

@@ -31,7 +31,13 @@ def router(gateway: Gateway) -> APIRouter:
     answers = {200: {JSON: Completion, EVENT_STREAM: EVENT}}
     described = gateway.api.route(answers, (404,), takes=ChatBody, headers=[DEGRADED])
     most_bytes = limit_bytes((HISTORY_QUESTIONS + 1) * settings.max_question_chars)
-    max_sentences = gateway.kit.fleet.services.generation.max_sentences
+    generation = gateway.kit.fleet.services.generation
+    engine = AnswerEngine(
+        lambda: gateway.upstream,
+        lambda asked: extractive_answer(asked, generation.max_sentences),
+        settings.first_token_timeout_s,
+        resumes=generation.backend == "extractive",
+    )
 
     @routes.post("/v1/chat/completions", openapi_extra=described)
     async def chat(request: Request) -> Response:
@@ -40,14 +46,6 @@ def router(gateway: Gateway) -> APIRouter:
         started_s = time.perf_counter()
         body = await read(request, ChatBody, most_bytes)
         question = question_of(body, settings.max_question_chars, settings.context_passages)
-        upstream = gateway.upstream
-        engine = AnswerEngine(
-            upstream.retrieval,
-            upstream.generation,
-            lambda asked: extractive_answer(asked, max_sentences),
-            settings.first_token_timeout_s,
-            resumes=gateway.kit.fleet.services.generation.backend == "extractive",
-        )
         begun = await until_gone(request, engine.begin(question, context), context)
         timings = _timings(begun, started_s)
         if body.stream:
