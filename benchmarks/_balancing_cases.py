@@ -20,7 +20,7 @@ from argosy.simulation.balancing.regimes import (
     retry_storm,
     unequal,
 )
-from argosy.simulation.loads.durations import Fixed
+from argosy.simulation.loads.durations import Constant
 from argosy.simulation.servers.slots import Slots
 
 ALL = (
@@ -65,7 +65,7 @@ VARIANTS: Mapping[str, Case] = {
     "mean_50_ms": Case("work of 50 ms", unequal(work_mean_s=0.05), NAMED),
     "rps_100": Case("100 rps", unequal(rate_rps=100), NAMED),
     "rps_2000": Case("2,000 rps", unequal(rate_rps=2000), NAMED),
-    "fixed": Case("every request takes 10 ms", replace(unequal(), work=Fixed(0.01)), NAMED),
+    "fixed": Case("every request takes 10 ms", replace(unequal(), work=Constant(0.01)), NAMED),
 }
 """Variants of `unequal` with one value changed."""
 

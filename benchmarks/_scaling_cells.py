@@ -11,7 +11,7 @@ import msgspec
 
 from argosy.simulation.loads.traces import read_trace
 from argosy.simulation.scaling.demand import demand, steady
-from argosy.simulation.scaling.run import Outcome
+from argosy.simulation.scaling.run import RunResult
 from argosy.simulation.scaling.service import SERVICES
 from argosy.simulation.scaling.sweep import Cell, busy
 from benchmarks._journal import Journal
@@ -104,7 +104,7 @@ class Sweep(msgspec.Struct, frozen=True):
     """Outcomes of one policy over its targets, with one seed."""
 
     key: Key
-    outcomes: list[Outcome]
+    outcomes: list[RunResult]
 
 
 class Sweeps(Journal[Sweep]):
@@ -113,7 +113,7 @@ class Sweeps(Journal[Sweep]):
     def __init__(self, case: str) -> None:
         super().__init__(FOLDER / f"{case}.jsonl", Sweep)
 
-    def runs(self, policy: str, seeds: int) -> list[list[Outcome]]:
+    def runs(self, policy: str, seeds: int) -> list[list[RunResult]]:
         """Return the outcomes for the seeds 0, 1, … up to the first missing one."""
         found = []
         for seed in range(seeds):

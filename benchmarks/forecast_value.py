@@ -31,7 +31,7 @@ from argosy.simulation.scaling.contenders import CONTENDERS
 from argosy.simulation.scaling.demand import Demand
 from argosy.simulation.scaling.envelope import Envelope, fewer
 from argosy.simulation.scaling.foresight import told
-from argosy.simulation.scaling.run import Outcome, simulate
+from argosy.simulation.scaling.run import RunResult, simulate
 from argosy.simulation.scaling.service import SERVICES
 from argosy.simulation.scaling.sweep import Cell, busy, swept, world
 from benchmarks._reactive import Reactive
@@ -55,12 +55,12 @@ class Row:
     bin_s: int
     busy: float
     cold_start_s: float
-    on: list[Outcome]
-    off: list[Outcome]
-    known: list[Outcome]
-    reactive: list[Outcome]
+    on: list[RunResult]
+    off: list[RunResult]
+    known: list[RunResult]
+    reactive: list[RunResult]
 
-    def ratio(self, ours: Sequence[Outcome], theirs: Sequence[Outcome] | None = None) -> float:
+    def ratio(self, ours: Sequence[RunResult], theirs: Sequence[RunResult] | None = None) -> float:
         return fewer(Envelope(ours), Envelope(self.reactive if theirs is None else theirs))
 
     @property
@@ -93,7 +93,7 @@ def cell(counts: Floats, bin_s: int, replicas: float, cold_start_s: float, name:
     return Cell(demand, SERVICE, cold_start_s, 1, math.ceil(MOST * replicas))
 
 
-def reactive(given: World, known: Foresight | None = None) -> list[Outcome]:
+def reactive(given: World, known: Foresight | None = None) -> list[RunResult]:
     return [
         simulate(given, Reactive(target, hold_s, SERVICE.mean_s, known), target)
         for hold_s in HOLDS_S

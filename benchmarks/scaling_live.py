@@ -25,7 +25,7 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from argosy.cli.loadtest.calibration import ask_of
-from argosy.cli.loadtest.open_loop import Ask, Outcome, open_loop
+from argosy.cli.loadtest.open_loop import Ask, LoadResult, open_loop
 from benchmarks import _waiting_service
 from benchmarks._running import Afresh, Caller, RunningFleet
 
@@ -92,7 +92,7 @@ def watched(admin: Caller, service: str) -> Iterator[Watch]:
         thread.join()
 
 
-def seconds_above(outcome: Outcome, seconds: int) -> list[int]:
+def seconds_above(outcome: LoadResult, seconds: int) -> list[int]:
     """Return the seconds in which fewer than SLO_SHARE of the requests due were answered within SLO_MS."""
     good, due = np.zeros(seconds), np.zeros(seconds)
     for at_s, took_ms in zip(outcome.due_s, outcome.latencies_ms, strict=True):

@@ -24,7 +24,8 @@ from argosy.contracts.errors import (
 )
 from argosy.contracts.fleet import Endpoint, EndpointSet
 from argosy.contracts.request import RequestContext
-from argosy.services.documents.jobs.pipeline import Embedder, Parser
+from argosy.services.documents.jobs.pipeline import Parser
+from argosy.services.documents.jobs.shared_calls import ChunkEmbedder
 from argosy.services.documents.parsing.pool import ParserPool
 from argosy.services.embedding.app import EmbeddingService
 from argosy.serving.server import Service
@@ -80,7 +81,7 @@ async def test_what_cannot_be_read_is_refused(
 
 
 @pytest.fixture(params=["memory", "real"])
-async def embedding(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Embedder]:
+async def embedding(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[ChunkEmbedder]:
     if request.param == "memory":
         yield MemoryEmbedder(MAX_QUEUED)
         return
@@ -107,7 +108,7 @@ def ctx() -> RequestContext:
     return context(10.0)
 
 
-async def test_each_text_has_one_vector_in_the_order_given(embedding: Embedder, ctx: RequestContext) -> None:
+async def test_each_text_has_one_vector_in_the_order_given(embedding: ChunkEmbedder, ctx: RequestContext) -> None:
     model = await embedding.model(ctx)
     both = await embedding.embed(["low tide", "high tide"], TextKind.PASSAGE, ctx)
     turned = await embedding.embed(["high tide", "low tide"], TextKind.PASSAGE, ctx)
@@ -124,12 +125,14 @@ async def test_each_text_has_one_vector_in_the_order_given(embedding: Embedder, 
     ids=["none", "empty", "blank", "long", "many"],
 )
 async def test_texts_that_cannot_be_embedded_are_refused(
-    embedding: Embedder, ctx: RequestContext, texts: list[str]
+    embedding: ChunkEmbedder, ctx: RequestContext, texts: list[str]
 ) -> None:
     with pytest.raises(InvalidRequest, match="texts"):
         await embedding.embed(texts, TextKind.PASSAGE, ctx)
 
 
-async def test_more_texts_than_the_queue_can_ever_hold_are_refused(embedding: Embedder, ctx: RequestContext) -> None:
+async def test_more_texts_than_the_queue_can_ever_hold_are_refused(
+    embedding: ChunkEmbedder, ctx: RequestContext
+) -> None:
     with pytest.raises(TooLarge):
         await embedding.embed([f"text {n}" for n in range(MAX_QUEUED + 1)], TextKind.PASSAGE, ctx)

@@ -11,7 +11,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from argosy.cli.checks import Examined, Outcome, check_data_dir
+from argosy.cli.checks import Examined, Verdict, check_data_dir
 from argosy.cli.client.locate import FleetAddress, locate
 from argosy.clients.controller_address import ControllerAddress
 from argosy.contracts.errors import StartError
@@ -171,10 +171,10 @@ def test_a_folder_that_others_may_write_into_is_refused(data_dir: Path, name: st
 
 def test_the_doctor_names_what_is_not_private(data_dir: Path) -> None:
     examined = Examined(FleetAddress("", "", data_dir), None, "", {})
-    assert [finding.outcome for finding in check_data_dir(examined)] == [Outcome.OK]
+    assert [finding.outcome for finding in check_data_dir(examined)] == [Verdict.OK]
     written(data_dir / "token", TOKEN.encode(), 0o644)
     [finding] = check_data_dir(examined)
-    assert (finding.outcome, "chmod 600" in finding.found, TOKEN in finding.found) == (Outcome.FAIL, True, False)
+    assert (finding.outcome, "chmod 600" in finding.found, TOKEN in finding.found) == (Verdict.FAIL, True, False)
     (data_dir / "run").chmod(0o777)
     [finding] = check_data_dir(examined)
     assert "Other users may write into" in finding.found

@@ -29,7 +29,7 @@ LEAST_DISK_BYTES = 1 * 2**30
 WANTED_DISK_BYTES = 5 * 2**30
 
 
-class Outcome(enum.StrEnum):
+class Verdict(enum.StrEnum):
     OK = "ok"
     WARN = "warn"
     FAIL = "fail"
@@ -39,7 +39,7 @@ class Finding(msgspec.Struct):
     """`remedy` is empty where nothing is to be done."""
 
     name: str
-    outcome: Outcome
+    outcome: Verdict
     found: str
     remedy: str = ""
 
@@ -88,22 +88,22 @@ def examine(
 def check_python(examined: Examined) -> list[Finding]:
     version = platform.python_version()
     if sys.version_info < LEAST_PYTHON:
-        return [Finding("python", Outcome.FAIL, version, "Install Python 3.11 or newer.")]
-    return [Finding("python", Outcome.OK, version)]
+        return [Finding("python", Verdict.FAIL, version, "Install Python 3.11 or newer.")]
+    return [Finding("python", Verdict.OK, version)]
 
 
 def check_platform(examined: Examined) -> list[Finding]:
     found = f"{platform.system()} {platform.machine()}"
     if platform.system() == "Linux":
-        return [Finding("platform", Outcome.OK, found)]
-    return [Finding("platform", Outcome.WARN, found, "Argosy is tested on Linux; run it there or in a container.")]
+        return [Finding("platform", Verdict.OK, found)]
+    return [Finding("platform", Verdict.WARN, found, "Argosy is tested on Linux; run it there or in a container.")]
 
 
 def check_cores(examined: Examined) -> list[Finding]:
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     if cores < 2:
-        return [Finding("cores", Outcome.WARN, str(cores), "Use 2 or more, or indexing slows down answers.")]
-    return [Finding("cores", Outcome.OK, str(cores))]
+        return [Finding("cores", Verdict.WARN, str(cores), "Use 2 or more, or indexing slows down answers.")]
+    return [Finding("cores", Verdict.OK, str(cores))]
 
 
 def check_memory(examined: Examined) -> list[Finding]:
@@ -111,42 +111,42 @@ def check_memory(examined: Examined) -> list[Finding]:
     found = f"{output.size(memory.available)} free of {output.size(memory.total)}"
     if memory.available < LEAST_MEMORY_BYTES:
         remedy = f"Free some: a fleet wants about {output.size(LEAST_MEMORY_BYTES)}."
-        return [Finding("memory", Outcome.WARN, found, remedy)]
-    return [Finding("memory", Outcome.OK, found)]
+        return [Finding("memory", Verdict.WARN, found, remedy)]
+    return [Finding("memory", Verdict.OK, found)]
 
 
 def check_config(examined: Examined) -> list[Finding]:
     if examined.settings is None:
-        return [Finding("fleet file", Outcome.FAIL, examined.config_error, "Correct the fleet file or the variable.")]
-    return [Finding("fleet file", Outcome.OK, f"settings of fleet {examined.settings.fleet.name} are valid")]
+        return [Finding("fleet file", Verdict.FAIL, examined.config_error, "Correct the fleet file or the variable.")]
+    return [Finding("fleet file", Verdict.OK, f"settings of fleet {examined.settings.fleet.name} are valid")]
 
 
 def check_data_dir(examined: Examined) -> list[Finding]:
     folder = examined.fleet.data_dir
     existing = next(place for place in (folder, *folder.parents) if place.exists())
     if not existing.is_dir():
-        return [Finding("data_dir", Outcome.FAIL, f"{existing} is not a folder", "Choose another with --data-dir.")]
+        return [Finding("data_dir", Verdict.FAIL, f"{existing} is not a folder", "Choose another with --data-dir.")]
     owner = existing.stat().st_uid
     if folder.exists() and owner != os.geteuid():
         found = f"{folder} belongs to another user (uid {owner})"
-        return [Finding("data_dir", Outcome.FAIL, found, "Run as that user, or choose another with --data-dir.")]
+        return [Finding("data_dir", Verdict.FAIL, found, "Run as that user, or choose another with --data-dir.")]
     if not os.access(existing, os.W_OK | os.X_OK):
         remedy = "Give yourself write access, or choose another with --data-dir."
-        return [Finding("data_dir", Outcome.FAIL, f"{existing} is not writable", remedy)]
+        return [Finding("data_dir", Verdict.FAIL, f"{existing} is not writable", remedy)]
     try:
         for place in (folder, examined.fleet.run_dir):
             if place.exists():
                 private_file.check_folder(place)
         examined.fleet.token()
     except ArgosyError as error:
-        return [Finding("data_dir", Outcome.FAIL, error.message, "Mend that before the next start.")]
-    return [Finding("data_dir", Outcome.OK, f"{folder}{'' if folder.exists() else ' (will be created)'}")]
+        return [Finding("data_dir", Verdict.FAIL, error.message, "Mend that before the next start.")]
+    return [Finding("data_dir", Verdict.OK, f"{folder}{'' if folder.exists() else ' (will be created)'}")]
 
 
 def check_disk(examined: Examined) -> list[Finding]:
     free = _free_bytes(examined.fleet.data_dir)
-    outcome = Outcome.OK if free >= WANTED_DISK_BYTES else Outcome.WARN if free >= LEAST_DISK_BYTES else Outcome.FAIL
-    remedy = "" if outcome is Outcome.OK else f"Free at least {output.size(WANTED_DISK_BYTES)}, or use --data-dir."
+    outcome = Verdict.OK if free >= WANTED_DISK_BYTES else Verdict.WARN if free >= LEAST_DISK_BYTES else Verdict.FAIL
+    remedy = "" if outcome is Verdict.OK else f"Free at least {output.size(WANTED_DISK_BYTES)}, or use --data-dir."
     return [Finding("disk", outcome, f"{output.size(free)} free", remedy)]
 
 
@@ -164,14 +164,14 @@ def check_ports(examined: Examined) -> list[Finding]:
         address = urlsplit(url)
         host, port = address.hostname or "127.0.0.1", 80 if address.port is None else address.port
         if port == 0:
-            findings.append(Finding(name, Outcome.OK, "a free one will be picked"))
+            findings.append(Finding(name, Verdict.OK, "a free one will be picked"))
         elif _is_free(host, port):
-            findings.append(Finding(name, Outcome.OK, f"{port} is free"))
+            findings.append(Finding(name, Verdict.OK, f"{port} is free"))
         elif examined.running:
-            findings.append(Finding(name, Outcome.OK, f"{port} is used by this fleet"))
+            findings.append(Finding(name, Verdict.OK, f"{port} is used by this fleet"))
         else:
             remedy = f"Stop what uses it, or choose another with: argosy up {option} PORT"
-            findings.append(Finding(name, Outcome.FAIL, f"{port} is used by another program", remedy))
+            findings.append(Finding(name, Verdict.FAIL, f"{port} is used by another program", remedy))
     return findings
 
 
@@ -191,14 +191,14 @@ def check_model(examined: Examined) -> list[Finding]:
         return []
     embedding = examined.settings.services.embedding
     if embedding.backend == "fake":
-        return [Finding("model", Outcome.WARN, "the fake back end", 'Set services.embedding.backend = "onnx".')]
+        return [Finding("model", Verdict.WARN, "the fake back end", 'Set services.embedding.backend = "onnx".')]
     if embedding.backend == "openai":
-        return [Finding("model", Outcome.OK, f"{embedding.model} at an endpoint, which is asked when the fleet starts")]
+        return [Finding("model", Verdict.OK, f"{embedding.model} at an endpoint, which is asked when the fleet starts")]
     try:
         model = resolve(embedding.model, fetch=False)
     except ArgosyError as error:
-        return [Finding("model", Outcome.FAIL, error.message, f"Run: argosy models fetch {embedding.model}")]
-    return [Finding("model", Outcome.OK, f"{model.name} in {model.path}")]
+        return [Finding("model", Verdict.FAIL, error.message, f"Run: argosy models fetch {embedding.model}")]
+    return [Finding("model", Verdict.OK, f"{model.name} in {model.path}")]
 
 
 def check_fleet(examined: Examined) -> list[Finding]:
@@ -207,14 +207,14 @@ def check_fleet(examined: Examined) -> list[Finding]:
     try:
         seen = look(examined.fleet)
     except ArgosyError as error:
-        return [Finding("fleet", Outcome.FAIL, error.message, "Check --admin-url and --data-dir.")]
+        return [Finding("fleet", Verdict.FAIL, error.message, "Check --admin-url and --data-dir.")]
     if seen.view is None:
         remedy = "Run: argosy up" if seen.exit_code == NO_CONTROLLER or not seen.live_replicas else "Run: argosy status"
-        return [Finding("fleet", Outcome.WARN, seen.problem, remedy)]
+        return [Finding("fleet", Verdict.WARN, seen.problem, remedy)]
     if seen.exit_code:
         bad = [f"{s.name} {s.status.value} ({s.reason})" for s in seen.view.services if s.status != "HEALTHY"]
-        return [Finding("fleet", Outcome.WARN, "; ".join(bad) or seen.view.status.value, "Run: argosy status")]
-    return [Finding("fleet", Outcome.OK, f"running and healthy, pid {seen.view.controller.pid}")]
+        return [Finding("fleet", Verdict.WARN, "; ".join(bad) or seen.view.status.value, "Run: argosy status")]
+    return [Finding("fleet", Verdict.OK, f"running and healthy, pid {seen.view.controller.pid}")]
 
 
 def check_generation(examined: Examined) -> list[Finding]:
@@ -223,16 +223,16 @@ def check_generation(examined: Examined) -> list[Finding]:
         return []
     generation = examined.settings.services.generation
     if generation.backend != "openai":
-        return [Finding("generation", Outcome.OK, f"{generation.backend}, needs no provider")]
+        return [Finding("generation", Verdict.OK, f"{generation.backend}, needs no provider")]
     key = bool(examined.environ.get("OPENAI_API_KEY"))
     address = generation.base_url or examined.environ.get("OPENAI_BASE_URL", "")
     found = f"{generation.model} at {_without_credentials(address) or 'the default address'}"
     if not key and not address:
-        return [Finding("generation", Outcome.FAIL, f"{found}, no key", "Set OPENAI_API_KEY.")]
+        return [Finding("generation", Verdict.FAIL, f"{found}, no key", "Set OPENAI_API_KEY.")]
     if not key:
         remedy = "Set OPENAI_API_KEY if the endpoint asks for one."
-        return [Finding("generation", Outcome.WARN, f"{found}, no key", remedy)]
-    return [Finding("generation", Outcome.OK, f"{found}, a key is set")]
+        return [Finding("generation", Verdict.WARN, f"{found}, no key", remedy)]
+    return [Finding("generation", Verdict.OK, f"{found}, a key is set")]
 
 
 def _without_credentials(url: str) -> str:

@@ -19,7 +19,7 @@ def doctor(
     data_dir: DataDir = None,
 ) -> None:
     """Check this machine, the data folder, the model and the fleet. Ends with status 1 if a check fails."""
-    from argosy.cli.checks import Outcome, examine
+    from argosy.cli.checks import Verdict, examine
 
     findings = examine(file, url, admin_url, data_dir)
     if as_json:
@@ -28,7 +28,7 @@ def doctor(
         output.table(
             ("check", "result", "found", "remedy"), [(f.name, f.outcome.value, f.found, f.remedy) for f in findings]
         )
-    if any(finding.outcome is Outcome.FAIL for finding in findings):
+    if any(finding.outcome is Verdict.FAIL for finding in findings):
         raise typer.Exit(1)
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from argosy.cli import checks
-from argosy.cli.checks import Examined, Outcome
+from argosy.cli.checks import Examined, Verdict
 from argosy.cli.client.locate import FleetAddress
 from argosy.config.models import Fleet
 
@@ -30,20 +30,20 @@ def with_provider(**generation: str) -> dict[str, object]:
 def test_a_key_alone_switches_nothing_on(tmp_path: Path) -> None:
     [found] = checks.check_generation(examined(tmp_path, environ={"OPENAI_API_KEY": SECRET}))
 
-    assert (found.outcome, found.found) == (Outcome.OK, "extractive, needs no provider")
+    assert (found.outcome, found.found) == (Verdict.OK, "extractive, needs no provider")
 
 
 def test_a_provider_without_a_key_fails(tmp_path: Path) -> None:
     [found] = checks.check_generation(examined(tmp_path, with_provider()))
 
-    assert found.outcome is Outcome.FAIL
+    assert found.outcome is Verdict.FAIL
     assert "OPENAI_API_KEY" in found.remedy
 
 
 def test_an_endpoint_of_ones_own_may_need_no_key(tmp_path: Path) -> None:
     [found] = checks.check_generation(examined(tmp_path, with_provider(base_url="http://user:pw@model.test/v1?k=v")))
 
-    assert found.outcome is Outcome.WARN
+    assert found.outcome is Verdict.WARN
     assert "http://model.test/v1," in found.found
     assert "pw" not in found.found
 
@@ -51,14 +51,14 @@ def test_an_endpoint_of_ones_own_may_need_no_key(tmp_path: Path) -> None:
 def test_a_key_is_never_shown(tmp_path: Path) -> None:
     [found] = checks.check_generation(examined(tmp_path, with_provider(), {"OPENAI_API_KEY": SECRET}))
 
-    assert found.outcome is Outcome.OK
+    assert found.outcome is Verdict.OK
     assert SECRET not in repr(found)
 
 
 def test_a_data_folder_that_does_not_exist_yet_is_fine(tmp_path: Path) -> None:
     [found] = checks.check_data_dir(examined(tmp_path / "new" / "folder"))
 
-    assert found.outcome is Outcome.OK
+    assert found.outcome is Verdict.OK
     assert "will be created" in found.found
 
 
@@ -67,7 +67,7 @@ def test_a_file_in_the_place_of_the_data_folder_fails(tmp_path: Path) -> None:
 
     [found] = checks.check_data_dir(examined(tmp_path / "file"))
 
-    assert (found.outcome, found.found) == (Outcome.FAIL, f"{tmp_path / 'file'} is not a folder")
+    assert (found.outcome, found.found) == (Verdict.FAIL, f"{tmp_path / 'file'} is not a folder")
 
 
 def test_a_missing_model_fails_and_says_how_to_get_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -75,27 +75,27 @@ def test_a_missing_model_fails_and_says_how_to_get_it(tmp_path: Path, monkeypatc
 
     [found] = checks.check_model(examined(tmp_path))
 
-    assert found.outcome is Outcome.FAIL
+    assert found.outcome is Verdict.FAIL
     assert found.remedy == "Run: argosy models fetch sentence-transformers/all-MiniLM-L6-v2"
 
 
 def test_the_fake_back_end_is_pointed_out(tmp_path: Path) -> None:
     [found] = checks.check_model(examined(tmp_path, {"services": {"embedding": {"backend": "fake"}}}))
 
-    assert found.outcome is Outcome.WARN
+    assert found.outcome is Verdict.WARN
 
 
 def test_ports_that_will_be_picked_are_fine(tmp_path: Path) -> None:
     assert {found.found for found in checks.check_ports(examined(tmp_path))} == {"a free one will be picked"}
 
 
-@pytest.mark.parametrize(("free_gib", "outcome"), [(50, Outcome.OK), (2, Outcome.WARN), (0, Outcome.FAIL)])
+@pytest.mark.parametrize(("free_gib", "outcome"), [(50, Verdict.OK), (2, Verdict.WARN), (0, Verdict.FAIL)])
 def test_little_free_disk_warns_and_none_fails(
-    free_gib: int, outcome: Outcome, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    free_gib: int, outcome: Verdict, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(checks, "_free_bytes", lambda folder: free_gib * 2**30)
 
     [found] = checks.check_disk(examined(tmp_path))
 
     assert found.outcome is outcome
-    assert bool(found.remedy) == (outcome is not Outcome.OK)
+    assert bool(found.remedy) == (outcome is not Verdict.OK)

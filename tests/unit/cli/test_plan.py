@@ -7,7 +7,7 @@ import typer
 
 from argosy.cli.client.gateway import Api
 from argosy.cli.loadtest.calibration import Calibrator, ask_of, measured_step, p95_interval
-from argosy.cli.loadtest.open_loop import Ask, Outcome
+from argosy.cli.loadtest.open_loop import Ask, LoadResult
 from argosy.cli.plan import milliseconds
 from argosy.contracts.errors import InvalidRequest
 from argosy.contracts.plan import GENERATOR, LoadStep, UsageView
@@ -18,12 +18,12 @@ BEFORE = UsageView(2, 100.0, {"work": 5.0}, [1, 2])
 AFTER = UsageView(2, 112.0, {"work": 9.0}, [1, 2])
 
 
-def step(outcome: Outcome, after: UsageView = AFTER) -> LoadStep:
+def step(outcome: LoadResult, after: UsageView = AFTER) -> LoadStep:
     return measured_step(outcome, 1, 10.0, BEFORE, after, 0.5)
 
 
 def test_a_step_holds_what_was_answered_and_what_it_cost() -> None:
-    seen = step(Outcome(10.0, [float(n) for n in range(1, 101)], in_time=98, sent=100))
+    seen = step(LoadResult(10.0, [float(n) for n in range(1, 101)], in_time=98, sent=100))
     assert (seen.throughput_rps, seen.saturated) == (9.8, False)
     assert seen.cpu_s == {"work": 4.0, GENERATOR: 0.5}
     assert seen.idle_cores == pytest.approx(0.8)
@@ -32,24 +32,24 @@ def test_a_step_holds_what_was_answered_and_what_it_cost() -> None:
 
 
 def test_cpu_of_other_replicas_is_not_compared() -> None:
-    seen = step(Outcome(10.0, [1.0], in_time=1, sent=1), UsageView(2, 112.0, {"work": 1.0}, [1, 3]))
+    seen = step(LoadResult(10.0, [1.0], in_time=1, sent=1), UsageView(2, 112.0, {"work": 1.0}, [1, 3]))
     assert (seen.cpu_s, seen.idle_cores) == ({}, None)
 
 
 @pytest.mark.parametrize(
     "outcome",
     [
-        Outcome(10.0, [1.0] * 90, in_time=90, sent=90, withheld=1),
-        Outcome(10.0, [1.0] * 90, in_time=90, sent=100, refused=10),
-        Outcome(10.0, [1.0] * 60, in_time=60, sent=100, open_at_end=40),
+        LoadResult(10.0, [1.0] * 90, in_time=90, sent=90, withheld=1),
+        LoadResult(10.0, [1.0] * 90, in_time=90, sent=100, refused=10),
+        LoadResult(10.0, [1.0] * 60, in_time=60, sent=100, open_at_end=40),
     ],
 )
-def test_a_service_that_falls_behind_is_saturated(outcome: Outcome) -> None:
+def test_a_service_that_falls_behind_is_saturated(outcome: LoadResult) -> None:
     assert step(outcome).saturated
 
 
 def test_nothing_answered_is_no_latency() -> None:
-    seen = step(Outcome(10.0, failed=5, sent=5))
+    seen = step(LoadResult(10.0, failed=5, sent=5))
     assert (seen.p95_ms, seen.latency_ms, seen.failed) == (None, [], 5)
 
 

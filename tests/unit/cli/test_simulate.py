@@ -17,7 +17,7 @@ from argosy.control.history.series import Series
 from argosy.control.prediction.cold_start import ColdStarts
 from argosy.control.prediction.outlook import Outlook
 from argosy.control.scaling.registration import Registration
-from argosy.simulation.scaling.recorded import Known, known_of
+from argosy.simulation.scaling.recorded import RecordedService, known_of
 
 pytestmark = pytest.mark.unit
 
@@ -142,14 +142,14 @@ def test_a_replay_takes_what_the_controller_knows_of_the_service(tmp_path: Path)
         recorded.record(15, tick, {"work/rate": 10.0, "work/response": 0.1})
     recorded.close()
     history = History(tmp_path)
-    assert known_of(tmp_path, "work") == Known()
+    assert known_of(tmp_path, "work") == RecordedService()
     settings = ServiceSettings(replicas=Replicas(min=1, max=6), scaling=ScalingSettings(slots=3))
     history.remember("scaling/work", 0.0, Registration.of("work", settings).to_memory(0.0, 1))
     seen = Outlook("work", 3, lambda step_s, number, values: None)
     seen.cold_starts = ColdStarts((2.0, 2.0))
     history.remember("prediction/work", 0.0, seen.memory())
     history.close()
-    assert known_of(tmp_path, "work") == Known(2.0, 6, 3)
+    assert known_of(tmp_path, "work") == RecordedService(2.0, 6, 3)
     arguments = ("--policy", "hpa_cpu", "--service", "work", "--from-history", "5m", "--data-dir", str(tmp_path))
     answer = json.loads(simulate(*arguments, "--json").stdout)
     assert (answer["cold_start_s"], answer["max_replicas"]) == (2, 6)

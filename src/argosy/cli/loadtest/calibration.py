@@ -15,7 +15,7 @@ from random import Random
 from typing import TYPE_CHECKING
 from urllib.parse import quote, urlsplit
 
-from argosy.cli.loadtest.open_loop import Ask, Outcome, one_by_one, open_loop
+from argosy.cli.loadtest.open_loop import Ask, LoadResult, one_by_one, open_loop
 from argosy.contracts.errors import InvalidRequest, Unavailable
 from argosy.contracts.fleet import FleetView, Health
 from argosy.contracts.plan import GENERATOR, QUANTILES, Calibration, LoadStep, UsageView
@@ -187,13 +187,13 @@ class Calibrator:
         return urlsplit(self.url).hostname in ("127.0.0.1", "localhost", "::1")
 
 
-def _said(outcome: Outcome) -> str:
+def _said(outcome: LoadResult) -> str:
     """The statuses of what was not answered well."""
     return ", ".join(f"{count} × {status or 'no answer'}" for status, count in sorted(outcome.statuses.items()))
 
 
 def measured_step(
-    outcome: Outcome, replicas: int, rate: float, before: UsageView, after: UsageView, own_s: float
+    outcome: LoadResult, replicas: int, rate: float, before: UsageView, after: UsageView, own_s: float
 ) -> LoadStep:
     """What a step came to. CPU times are left out where a replica ended or began meanwhile."""
     values = sorted(outcome.latencies_ms)

@@ -31,7 +31,7 @@ class Ask:
 
 
 @dataclass(slots=True)
-class Outcome:
+class LoadResult:
     seconds: float
     latencies_ms: list[float] = field(default_factory=list)
     """Of those answered well."""
@@ -51,12 +51,12 @@ class Outcome:
     open_at_end: int = 0
 
 
-def one_by_one(url: str, ask: Ask, seconds: float, most: int, first: int = 0) -> Outcome:
+def one_by_one(url: str, ask: Ask, seconds: float, most: int, first: int = 0) -> LoadResult:
     """Each when the one before is answered."""
     return asyncio.run(_one_by_one(url, ask, seconds, most, first))
 
 
-def open_loop(url: str, ask: Ask, rate: float, seconds: float, seed: int, most_open: int = MOST_OPEN) -> Outcome:
+def open_loop(url: str, ask: Ask, rate: float, seconds: float, seed: int, most_open: int = MOST_OPEN) -> LoadResult:
     """Poisson arrivals of that rate, the same for the same seed."""
     return asyncio.run(_open_loop(url, ask, rate, seconds, seed, most_open))
 
@@ -77,8 +77,8 @@ async def _send(session: aiohttp.ClientSession, ask: Ask, number: int) -> int:
         return 0
 
 
-async def _one_by_one(url: str, ask: Ask, seconds: float, most: int, first: int) -> Outcome:
-    outcome, began_s = Outcome(seconds), time.perf_counter()
+async def _one_by_one(url: str, ask: Ask, seconds: float, most: int, first: int) -> LoadResult:
+    outcome, began_s = LoadResult(seconds), time.perf_counter()
     async with _session(url) as session:
         while outcome.sent < most and time.perf_counter() - began_s < seconds:
             due_s = time.perf_counter()
@@ -88,8 +88,8 @@ async def _one_by_one(url: str, ask: Ask, seconds: float, most: int, first: int)
     return outcome
 
 
-async def _open_loop(url: str, ask: Ask, rate: float, seconds: float, seed: int, most_open: int) -> Outcome:
-    outcome, random = Outcome(seconds), Random(seed)
+async def _open_loop(url: str, ask: Ask, rate: float, seconds: float, seed: int, most_open: int) -> LoadResult:
+    outcome, random = LoadResult(seconds), Random(seed)
     running: dict[asyncio.Task[None], float] = {}
     async with _session(url) as session:
         began_s = time.perf_counter()
@@ -127,7 +127,7 @@ async def _open_loop(url: str, ask: Ask, rate: float, seconds: float, seed: int,
     return outcome
 
 
-def _count(outcome: Outcome, status: int, due_s: float, at_s: float) -> None:
+def _count(outcome: LoadResult, status: int, due_s: float, at_s: float) -> None:
     outcome.statuses[status] += 1
     if 200 <= status < 400:
         outcome.latencies_ms.append((time.perf_counter() - due_s) * 1000)

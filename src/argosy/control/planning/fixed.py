@@ -37,7 +37,7 @@ class Ticks:
 
 
 @dataclass(frozen=True, slots=True)
-class Fixed:
+class FixedNumber:
     """Fixed number of replicas that would have kept the SLO at less cost than the replicas that ran."""
 
     replicas: int
@@ -58,7 +58,7 @@ class Fixed:
         )
 
 
-def fixed_enough(ticks: Ticks, rule: Rule, capacity: Capacity) -> Fixed | None:
+def fixed_enough(ticks: Ticks, rule: Rule, capacity: Capacity) -> FixedNumber | None:
     """Return the fewest replicas with which at most the share `1 − slo.share` of the recorded requests would be late.
 
     Returns None when the replicas that ran cost less, when `rule` does not allow so many, or when too little is
@@ -79,7 +79,7 @@ def fixed_enough(ticks: Ticks, rule: Rule, capacity: Capacity) -> Fixed | None:
         if replicas < rule.min_instances:
             continue
         if together @ np.array(late) + rate[work > replicas].sum() <= (1 - rule.slo.share) * rate.sum():
-            return Fixed(replicas, recorded_s, used_hours)
+            return FixedNumber(replicas, recorded_s, used_hours)
     return None
 
 

@@ -19,7 +19,7 @@ NOT_DOUBLED = 0.85
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class PlannedService:
     """Data about a service that planning uses."""
 
     service: str
@@ -36,7 +36,7 @@ class Known:
     """Reason why the number of replicas cannot change; empty when it can."""
 
 
-def planned(known: Known, rps: float, p95_ms: float | None, wall_s: float) -> PlanView:
+def planned(known: PlannedService, rps: float, p95_ms: float | None, wall_s: float) -> PlanView:
     view = PlanView(known.service, "", rps, p95_ms)
     view.running, view.min_instances, view.max_instances = known.running, known.min_instances, known.max_instances
     found = _by_calibration(known, wall_s) or _by_history(known)
@@ -61,7 +61,7 @@ def planned(known: Known, rps: float, p95_ms: float | None, wall_s: float) -> Pl
     return view
 
 
-def _by_calibration(known: Known, wall_s: float) -> tuple[Throughput, Response, str] | None:
+def _by_calibration(known: PlannedService, wall_s: float) -> tuple[Throughput, Response, str] | None:
     throughput = measured_throughput(known.service, known.calibrations, known.cores)
     if throughput is None:
         return None
@@ -79,7 +79,7 @@ def _by_calibration(known: Known, wall_s: float) -> tuple[Throughput, Response, 
     )
 
 
-def _by_history(known: Known) -> tuple[Throughput, Response, str] | None:
+def _by_history(known: PlannedService) -> tuple[Throughput, Response, str] | None:
     throughput = learnt_throughput(known.service, known.fit, known.slots)
     if throughput is None:
         return None
@@ -129,7 +129,7 @@ def _point(response: Response, replicas: int, rps: float) -> PlanPoint:
     )
 
 
-def _notes(known: Known, throughput: Throughput, response: Response, view: PlanView) -> list[str]:
+def _notes(known: PlannedService, throughput: Throughput, response: Response, view: PlanView) -> list[str]:
     notes = []
     one, two = throughput.of(throughput.replicas), throughput.of(2 * throughput.replicas)
     if two < 2 * NOT_DOUBLED * one and not known.fixed:
@@ -158,7 +158,7 @@ def _notes(known: Known, throughput: Throughput, response: Response, view: PlanV
     return notes
 
 
-def _why_not_double(known: Known, throughput: Throughput) -> str:
+def _why_not_double(known: PlannedService, throughput: Throughput) -> str:
     why = f"σ = {throughput.sigma:.2f} was learnt from work at {known.fit.replicas_seen} numbers of replicas"
     if 2 * throughput.replicas in (throughput.measured or {}):
         why = f"both were measured (σ = {throughput.sigma:.2f} of the Universal Scalability Law)"

@@ -12,7 +12,7 @@ from argosy.config.models import CustomSettings, EmbeddingSettings, ServiceSetti
 from argosy.contracts.errors import InvalidRequest, NotFound
 from argosy.contracts.plan import ASKABLE, QUANTILES, Calibration, LoadStep, PlanPage, PlanRequest, UsageView
 from argosy.control.history.history import History
-from argosy.control.planning.planner import Known, planned
+from argosy.control.planning.planner import PlannedService, planned
 from argosy.control.planning.throughput import Cores
 from argosy.control.platforms import cgroup
 from argosy.control.platforms.platform import Platform
@@ -93,9 +93,9 @@ class Plans:
                 pids.append(replica.pid)
         return UsageView(self._platform.capacity().cores, _busy_s(), cpu_s, sorted(pids))
 
-    def _known(self, name: str) -> Known:
+    def _known(self, name: str) -> PlannedService:
         scaling = self._scaler.view(name)
-        return Known(
+        return PlannedService(
             name,
             scaling.current_instances,
             scaling.min_instances,

@@ -37,7 +37,7 @@ class Generator(Protocol):
         ...
 
 
-class Embedder(Protocol):
+class TextEmbedder(Protocol):
     async def embed(
         self, texts: Sequence[str], kind: TextKind, context: RequestContext, *, partial: bool = False
     ) -> EmbedResponse:
@@ -80,7 +80,7 @@ class Upstream(Protocol):
     @property
     def generation(self) -> Generator: ...
     @property
-    def embedding(self) -> Embedder: ...
+    def embedding(self) -> TextEmbedder: ...
     @property
     def documents(self) -> DocumentStore: ...
     @property

@@ -37,7 +37,7 @@ class Exponential:
 
 
 @dataclass(frozen=True, slots=True)
-class Fixed:
+class Constant:
     mean_s: float
 
     def draw(self, count: int, rng: np.random.Generator) -> FloatArray:

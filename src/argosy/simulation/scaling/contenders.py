@@ -10,7 +10,7 @@ import numpy as np
 from argosy.contracts.errors import ConfigError
 from argosy.simulation.scaling import own
 from argosy.simulation.scaling.autoscaler import Autoscaler, Contender, World
-from argosy.simulation.scaling.fixed import Fixed
+from argosy.simulation.scaling.fixed import FixedReplicas
 from argosy.simulation.scaling.oracle import Oracle
 from argosy.simulation.scaling.peers.hpa import Hpa
 from argosy.simulation.scaling.peers.keda import Keda
@@ -86,7 +86,7 @@ CONTENDERS: Mapping[str, Contender] = {
             "replicas",
             _fixed,
             _enough,
-            lambda world, count: Fixed(count),
+            lambda world, count: FixedReplicas(count),
             first=lambda world, count: round(count),
             counted=False,
         ),

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from argosy.simulation.loads.arrivals import FloatArray
-from argosy.simulation.scaling.run import Outcome
+from argosy.simulation.scaling.run import RunResult
 
 FLOOR = 1e-4
 COUNTED = 2e-4
@@ -22,8 +22,8 @@ class Envelope:
     them.
     """
 
-    def __init__(self, outcomes: Sequence[Outcome]) -> None:
-        kept: list[Outcome] = []
+    def __init__(self, outcomes: Sequence[RunResult]) -> None:
+        kept: list[RunResult] = []
         for outcome in sorted(outcomes, key=lambda o: (o.replica_hours, o.violations)):
             if not kept or outcome.violations < kept[-1].violations:
                 kept.append(outcome)

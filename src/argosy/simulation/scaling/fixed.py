@@ -5,7 +5,7 @@ from __future__ import annotations
 from argosy.simulation.scaling.readings import Readings
 
 
-class Fixed:
+class FixedReplicas:
     interval_s = 3600
 
     def __init__(self, replicas: float) -> None:

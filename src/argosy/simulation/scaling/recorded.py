@@ -76,7 +76,7 @@ def recorded_service(
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class RecordedService:
     """Values that the controller recorded for a service; None where it did not."""
 
     cold_start_s: float | None = None
@@ -84,20 +84,20 @@ class Known:
     slots: int | None = None
 
 
-def known_of(data_dir: Path, service: str) -> Known:
+def known_of(data_dir: Path, service: str) -> RecordedService:
     """Return what the controller recorded for a service. Values that cannot be read are None; no error is raised."""
-    known = Known()
+    known = RecordedService()
     with contextlib.suppress(sqlite3.Error, msgspec.MsgspecError, ValueError):
         with contextlib.closing(read_only(data_dir)) as db:
             written = dict(db.execute("SELECT name, value FROM memories WHERE name LIKE ?", (f"%/{service}",)))
         if f"scaling/{service}" in written:
             scaled = msgspec.json.decode(written[f"scaling/{service}"], type=registration.Memory)
             settings = ScalingSettings.model_validate_json(bytes(scaled.settings))
-            known = Known(None, scaled.max_instances, max(1, round(settings.slots)))
+            known = RecordedService(None, scaled.max_instances, max(1, round(settings.slots)))
         if f"prediction/{service}" in written:
             learnt = msgspec.msgpack.decode(written[f"prediction/{service}"], type=outlook.Memory)
             capacity = learnt.capacity.capacity(known.slots or 1)
-            known = Known(
+            known = RecordedService(
                 learnt.cold_starts.planned_s if learnt.cold_starts.seen_s else None,
                 known.max_replicas,
                 known.slots if capacity is None else max(1, round(capacity.slots)),

@@ -11,9 +11,9 @@ import msgspec
 from argosy.simulation.bootstrap import Interval, mean_interval
 from argosy.simulation.scaling.contenders import CONTENDERS
 from argosy.simulation.scaling.envelope import Envelope, events_ratio, fewer, geometric_mean
-from argosy.simulation.scaling.run import Outcome
+from argosy.simulation.scaling.run import RunResult
 
-Runs: TypeAlias = Sequence[Sequence[Outcome]]
+Runs: TypeAlias = Sequence[Sequence[RunResult]]
 """Outcomes of all targets, for each seed."""
 LATE = 0.01
 OURS, BOUND, STATIC = "predictive", "oracle", "static"

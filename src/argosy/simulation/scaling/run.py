@@ -18,7 +18,7 @@ FIRST_UTILISATION = 0.7
 REVERSAL_S = 300
 
 
-class Outcome(msgspec.Struct, frozen=True):
+class RunResult(msgspec.Struct, frozen=True):
     target: float
     violations: float
     """Share of the requests that missed the SLO or never began."""
@@ -38,7 +38,7 @@ class Outcome(msgspec.Struct, frozen=True):
     """Requests that have not begun at the end."""
 
 
-def simulate(world: World, autoscaler: Autoscaler, target: float, first: int | None = None) -> Outcome:
+def simulate(world: World, autoscaler: Autoscaler, target: float, first: int | None = None) -> RunResult:
     """Run one policy. `first` replicas are ready at the start; None starts the number that the first minute needs."""
     seconds = world.load.length_s
     line = queue(world.load, world.service)
@@ -65,7 +65,7 @@ def simulate(world: World, autoscaler: Autoscaler, target: float, first: int | N
     requests = world.load.count
     p50_s, p99_s, p999_s = quantiles(*line.responses_s(), (0.5, 0.99, 0.999)) or (None,) * 3
     late = float(line.ledger.late[seconds]) + line.left()
-    return Outcome(
+    return RunResult(
         target=target,
         violations=late / max(1, requests),
         replica_hours=fleet.paid_s(seconds) / 3600,

@@ -14,7 +14,7 @@ from argosy.simulation.scaling.contenders import CONTENDERS
 from argosy.simulation.scaling.demand import Demand
 from argosy.simulation.scaling.foresight import Foreseen, foresee, is_long_enough
 from argosy.simulation.scaling.load import Load, draw, whole_seconds
-from argosy.simulation.scaling.run import Outcome, simulate
+from argosy.simulation.scaling.run import RunResult, simulate
 from argosy.simulation.scaling.service import Service
 from argosy.simulation.workers import end_with
 
@@ -57,7 +57,7 @@ PARTS = 3
 """Number of tasks per sweep, because the sweep of one policy can take as long as all others together."""
 
 
-def swept(contender: Contender, given: World, *, whole: bool = True, part: slice = slice(None)) -> list[Outcome]:
+def swept(contender: Contender, given: World, *, whole: bool = True, part: slice = slice(None)) -> list[RunResult]:
     """Run a contender on each target, or on the targets of the part, or only on the usual target."""
     outcomes = []
     for target in contender.targets(given)[part] if whole else (contender.usual(given),):
@@ -74,11 +74,11 @@ def sweep(
     jobs: int = 1,
     whole: bool = True,
     progress: Callable[[int, int], None] = lambda done, of: None,
-) -> dict[str, list[list[Outcome]]]:
+) -> dict[str, list[list[RunResult]]]:
     """Run every policy and return its outcomes by policy and seed, for all its targets or only the usual one."""
     parts = PARTS if whole else 1
     tasks = [(name, seed, part) for seed in range(seeds) for name in names for part in range(parts)]
-    found: dict[Task, list[Outcome]] = {}
+    found: dict[Task, list[RunResult]] = {}
     for task, outcomes in _done(cell, tasks, min(jobs, len(tasks)), whole):
         found[task] = outcomes
         progress(len(found), len(tasks))
@@ -91,12 +91,12 @@ Task = tuple[str, int, int]
 """Policy, seed and part."""
 
 
-def _joined(parts: list[list[Outcome]]) -> list[Outcome]:
+def _joined(parts: list[list[RunResult]]) -> list[RunResult]:
     """Interleave the parts in target order: part p has every PARTS-th target from the p-th on."""
     return [part[i] for i in range(len(parts[0])) for part in parts if i < len(part)]
 
 
-def _done(cell: Cell, tasks: list[Task], jobs: int, whole: bool) -> Iterator[tuple[Task, list[Outcome]]]:
+def _done(cell: Cell, tasks: list[Task], jobs: int, whole: bool) -> Iterator[tuple[Task, list[RunResult]]]:
     if jobs <= 1:
         _given[:] = [(cell, whole)]
         for task in tasks:
@@ -118,7 +118,7 @@ def _take(parent: int, cell: Cell, whole: bool) -> None:
     _given[:] = [(cell, whole)]
 
 
-def _task(task: Task) -> list[Outcome]:
+def _task(task: Task) -> list[RunResult]:
     cell, whole = _given[0]
     name, seed, part = task
     return swept(CONTENDERS[name], world(cell, seed), whole=whole, part=slice(part, None, PARTS))

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from argosy.cli.loadtest.open_loop import Outcome, _count
+from argosy.cli.loadtest.open_loop import LoadResult, _count
 from benchmarks.scaling_live import SLO_MS, seconds_above
 
 pytestmark = pytest.mark.unit
 
 
 def test_what_is_refused_or_fails_is_dated_like_what_is_answered() -> None:
-    outcome = Outcome(3.0)
+    outcome = LoadResult(3.0)
     for status, at_s in ((200, 0.1), (429, 0.2), (503, 1.1), (0, 1.2), (500, 2.5)):
         _count(outcome, status, 0.0, at_s)
     assert (outcome.due_s, outcome.lost_s) == ([0.1], [0.2, 1.1, 1.2, 2.5])
@@ -21,6 +21,6 @@ def test_what_is_refused_or_fails_is_dated_like_what_is_answered() -> None:
 
 def test_a_second_is_above_its_slo_for_what_was_lost_in_it_or_late() -> None:
     quick, late = SLO_MS / 2, SLO_MS * 2
-    outcome = Outcome(4.0, [quick] * 38 + [late], [0.5] * 19 + [1.5] * 19 + [1.7], lost_s=[0.1, 2.9, 1.1])
+    outcome = LoadResult(4.0, [quick] * 38 + [late], [0.5] * 19 + [1.5] * 19 + [1.7], lost_s=[0.1, 2.9, 1.1])
     # The first one lost 1 of 20, the second 1 of 21 and was late once, the third lost all, in the last nothing was due.
     assert seconds_above(outcome, 4) == [1, 2]

@@ -13,7 +13,7 @@ from argosy.config.scaling import SloSettings
 from argosy.control.history.arrays import Floats
 from argosy.control.history.measures import TICK_S
 from argosy.control.observation import Capacity
-from argosy.control.planning.fixed import Fixed, Ticks, fixed_enough, surest
+from argosy.control.planning.fixed import FixedNumber, Ticks, fixed_enough, surest
 from argosy.control.prediction.capacity import CapacityFit, fit_capacity
 from argosy.control.scaling.decision import Rule
 from argosy.control.scaling.queueing import replicas_for_slo
@@ -29,7 +29,7 @@ STEADY: Floats = np.full(DAY, 8.0)
 
 def enough(
     rate: Floats, ran: float, rule: Rule = RULE, capacity: Capacity = ONE_SECOND, cpu: float = np.nan
-) -> Fixed | None:
+) -> FixedNumber | None:
     """While so many ran and used so much CPU each."""
     replicas = np.full(len(rate), ran)
     return fixed_enough(Ticks(rate, np.full(len(rate), cpu), replicas, replicas), rule, capacity)
@@ -48,7 +48,7 @@ def test_nothing_is_recommended_that_costs_as_much_as_what_ran() -> None:
     found = enough(STEADY, 20)
     assert found is not None
     assert enough(STEADY, found.replicas) is None
-    assert enough(STEADY, found.replicas + 1) == Fixed(found.replicas, 86_400, 24.0 * (found.replicas + 1))
+    assert enough(STEADY, found.replicas + 1) == FixedNumber(found.replicas, 86_400, 24.0 * (found.replicas + 1))
 
 
 def test_peaks_are_part_of_the_promise_where_they_are_more_than_may_be_late() -> None:

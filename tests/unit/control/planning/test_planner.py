@@ -19,7 +19,7 @@ from argosy.control.discovery.publisher import Publisher
 from argosy.control.events.feed import Feed
 from argosy.control.history.history import History
 from argosy.control.monitoring.prober import Prober
-from argosy.control.planning.planner import Known, planned
+from argosy.control.planning.planner import PlannedService, planned
 from argosy.control.planning.throughput import Cores
 from argosy.control.platforms.fake import FakePlatform
 from argosy.control.prediction.capacity import CapacityFit
@@ -54,8 +54,8 @@ def replace_steps(calibration: Calibration, steps: list[LoadStep]) -> Calibratio
     return msgspec.structs.replace(calibration, steps=steps)
 
 
-def known(*calibrations: Calibration, fit: CapacityFit | None = None) -> Known:
-    return Known("embedding", 1, 1, 4, 4.0, fit or CapacityFit(3), calibrations, CORES)
+def known(*calibrations: Calibration, fit: CapacityFit | None = None) -> PlannedService:
+    return PlannedService("embedding", 1, 1, 4, 4.0, fit or CapacityFit(3), calibrations, CORES)
 
 
 def test_what_was_measured_is_said_again() -> None:

@@ -10,13 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from argosy.simulation.scaling.envelope import FLOOR, POINTS, Envelope, events_ratio, fewer, geometric_mean, overlap
-from argosy.simulation.scaling.run import Outcome
+from argosy.simulation.scaling.run import RunResult
 
 pytestmark = pytest.mark.unit
 
 
-def outcome(hours: float, violations: float, events: int = 0) -> Outcome:
-    return Outcome(0.0, violations, hours, 1000, events, 0)
+def outcome(hours: float, violations: float, events: int = 0) -> RunResult:
+    return RunResult(0.0, violations, hours, 1000, events, 0)
 
 
 def curve(*points: tuple[float, float]) -> Envelope:

@@ -12,10 +12,10 @@ from argosy.simulation.loads.durations import Lognormal
 from argosy.simulation.scaling.contenders import CONTENDERS, contenders
 from argosy.simulation.scaling.demand import Demand
 from argosy.simulation.scaling.envelope import Envelope
-from argosy.simulation.scaling.fixed import Fixed
+from argosy.simulation.scaling.fixed import FixedReplicas
 from argosy.simulation.scaling.pareto import draw
 from argosy.simulation.scaling.report import compare, rows_of
-from argosy.simulation.scaling.run import Outcome, simulate
+from argosy.simulation.scaling.run import RunResult, simulate
 from argosy.simulation.scaling.service import SERVICES, Service
 from argosy.simulation.scaling.sweep import Cell, busy, sweep, world
 
@@ -31,7 +31,7 @@ def cell(service: Service = SERVICE, cold_start_s: float = 10.0) -> Cell:
 
 
 @pytest.fixture(scope="module")
-def runs() -> Mapping[str, list[list[Outcome]]]:
+def runs() -> Mapping[str, list[list[RunResult]]]:
     return sweep(cell(), list(CONTENDERS), seeds=1)
 
 
@@ -40,7 +40,7 @@ def test_the_busiest_minute_fills_so_many_replicas() -> None:
     assert scaled.busiest_rps * SERVICE.mean_s == pytest.approx(5.0 * SERVICE.slots)
 
 
-def test_every_policy_buys_fewer_violations_with_more_hours(runs: Mapping[str, list[list[Outcome]]]) -> None:
+def test_every_policy_buys_fewer_violations_with_more_hours(runs: Mapping[str, list[list[RunResult]]]) -> None:
     for name, ((*outcomes,),) in runs.items():
         if name != "threshold":
             envelope = Envelope(outcomes)
@@ -49,8 +49,8 @@ def test_every_policy_buys_fewer_violations_with_more_hours(runs: Mapping[str, l
 
 
 def test_rows_are_the_means_of_the_seeds_that_have_the_target() -> None:
-    def one(target: float, hours: float) -> Outcome:
-        return Outcome(target, 0.1, hours, 100, 1, 0)
+    def one(target: float, hours: float) -> RunResult:
+        return RunResult(target, 0.1, hours, 100, 1, 0)
 
     found = rows_of("kpa", [[one(3, 10.0), one(4, 12.0)], [one(3, 20.0), one(4, 14.0), one(5, 15.0)]])
     assert [(row.target, row.replica_hours) for row in found] == [(3, 15.0), (4, 13.0), (5, 15.0)]
@@ -58,7 +58,7 @@ def test_rows_are_the_means_of_the_seeds_that_have_the_target() -> None:
     assert found[0].p99_ms is None, "runs that do not tell it"
 
 
-def test_the_bound_is_not_beaten(runs: Mapping[str, list[list[Outcome]]]) -> None:
+def test_the_bound_is_not_beaten(runs: Mapping[str, list[list[RunResult]]]) -> None:
     """At no cost has any policy fewer late requests than the one that knows the future."""
     bound = Envelope(runs["oracle"][0])
     for name, (outcomes,) in runs.items():
@@ -80,7 +80,7 @@ def test_the_same_seed_gives_the_same_and_another_one_another(service: Service) 
 
 def test_a_fixed_number_costs_its_hours_and_never_changes() -> None:
     given = world(cell(), 0)
-    outcome = simulate(given, Fixed(6), 6.0, first=6)
+    outcome = simulate(given, FixedReplicas(6), 6.0, first=6)
     assert outcome.replica_hours == pytest.approx(6 * 1200 / 3600)
     assert outcome.events == 0
 
@@ -93,7 +93,7 @@ def test_a_longer_cold_start_makes_more_requests_late() -> None:
     assert late[0] < late[1]
 
 
-def test_a_report_compares_with_ours_and_its_picture_shows_all(runs: Mapping[str, list[list[Outcome]]]) -> None:
+def test_a_report_compares_with_ours_and_its_picture_shows_all(runs: Mapping[str, list[list[RunResult]]]) -> None:
     report = compare(runs, load="made up", service="made up", cold_start_s=10, max_replicas=15)
     assert "predictive" not in report.versus
     static = report.versus["static"]

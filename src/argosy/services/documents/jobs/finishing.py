@@ -14,7 +14,7 @@ from argosy.services.documents.records.queueing import discard
 from argosy.services.documents.records.schema import DELETED, JobState, documents, jobs
 
 
-class Outcome(msgspec.Struct, omit_defaults=True):
+class IndexResult(msgspec.Struct, omit_defaults=True):
     """What is kept of an index job that is done, for statistics."""
 
     chunks: int = 0
@@ -97,5 +97,5 @@ def _indexed(job: Job, indexed: Indexed, now: float) -> dict[str, object]:
 
 
 def _outcome(indexed: Indexed) -> str:
-    outcome = Outcome(indexed.chunks, indexed.pages or 0, indexed.embedded, dict(indexed.seconds))
+    outcome = IndexResult(indexed.chunks, indexed.pages or 0, indexed.embedded, dict(indexed.seconds))
     return msgspec.json.encode(outcome).decode()

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from argosy.contracts.embedding import EmbedResponse, ModelInfo, TextKind
+from argosy.contracts.embedding import TextKind
 from argosy.contracts.errors import (
     ArgosyError,
     CollectionNotFound,
@@ -29,6 +29,7 @@ from argosy.services.documents.chunking.tokens import Tokenizer
 from argosy.services.documents.jobs.leases import Indexed, Job, Jobs
 from argosy.services.documents.jobs.memory_budget import Room
 from argosy.services.documents.jobs.parse_turns import Place, Reading
+from argosy.services.documents.jobs.shared_calls import ChunkEmbedder
 from argosy.services.documents.jobs.shared_jobs import LINGER_S, SharedJobs
 from argosy.services.documents.jobs.stored_chunk import as_chunk
 from argosy.services.documents.jobs.timing import StageTimes
@@ -58,14 +59,6 @@ class Parser(Protocol):
     ) -> ParsedDocument: ...
 
 
-class Embedder(Protocol):
-    async def embed(self, texts: list[str], kind: TextKind, context: RequestContext) -> EmbedResponse:
-        """Texts to vectors, in the order given. Raises: ArgosyError."""
-        ...
-
-    async def model(self, context: RequestContext) -> ModelInfo: ...
-
-
 class ChunkStore(Protocol):
     """Each call may be repeated. Raises: ArgosyError."""
 
@@ -82,7 +75,7 @@ class ChunkStore(Protocol):
 class Shared:
     """Services whose calls are shared by documents that wait at the same time."""
 
-    embedder: Embedder
+    embedder: ChunkEmbedder
     store: ChunkStore
 
 
@@ -120,7 +113,7 @@ class Pipeline:
         blobs: BlobStore,
         parser: Parser,
         tokenizer: Tokenizer,
-        embedder: Embedder,
+        embedder: ChunkEmbedder,
         store: ChunkStore,
         settings: PipelineSettings | None = None,
         clock: Clock = time.monotonic,
@@ -362,7 +355,7 @@ class Pipeline:
             self._noted_s[job.lease] = now_s
             await self._together.stage(job, stage, progress)
 
-    def _services(self, job: Job) -> tuple[Embedder, ChunkStore]:
+    def _services(self, job: Job) -> tuple[ChunkEmbedder, ChunkStore]:
         """Shared with other documents in the first try only: a document that breaks a service breaks no other twice."""
         if self._shared is None or job.attempts > 1 or job.waits:
             return self._embedder, self._store

@@ -32,8 +32,10 @@ PUBLICATIONS = 64
 """In one call."""
 
 
-class Embedder(Protocol):
-    async def embed(self, texts: list[str], kind: TextKind, context: RequestContext) -> EmbedResponse: ...
+class ChunkEmbedder(Protocol):
+    async def embed(self, texts: list[str], kind: TextKind, context: RequestContext) -> EmbedResponse:
+        """Return a vector for each text, in the order given. Raises: ArgosyError."""
+        ...
 
     async def model(self, context: RequestContext) -> ModelInfo: ...
 
@@ -51,9 +53,9 @@ class BatchStore(Protocol):
 
 
 class SharedEmbedder:
-    """Embed the texts of several documents in one request. An `Embedder` itself."""
+    """Embed the texts of several documents in one request. It is a `ChunkEmbedder` itself."""
 
-    def __init__(self, inner: Embedder, most_texts: int, contexts: Contexts) -> None:
+    def __init__(self, inner: ChunkEmbedder, most_texts: int, contexts: Contexts) -> None:
         self._inner = inner
         self._contexts = contexts
         self._passages: Grouped[list[str], EmbedResponse] = Grouped(

@@ -9,7 +9,7 @@ import msgspec
 from sqlalchemy import func, select
 
 from argosy.contracts.documents import IngestionReport, StageTime
-from argosy.services.documents.jobs.finishing import Outcome
+from argosy.services.documents.jobs.finishing import IndexResult
 from argosy.services.documents.records.database import Database
 from argosy.services.documents.records.pace import Ended, busy_s
 from argosy.services.documents.records.queueing import queue_size
@@ -37,7 +37,7 @@ def report(database: Database, window_s: float) -> IngestionReport:
     covered_s = window_s if len(rows) < MAX_JOBS else max(0.0, now - rows[-1].finished_at)
     begins_s = now - covered_s
     worked_s = busy_s(Ended(max(begins_s, row.started_at or begins_s), row.finished_at, 0.0) for row in rows)
-    outcomes = [msgspec.json.decode(row.outcome, type=Outcome) for row in rows if row.outcome is not None]
+    outcomes = [msgspec.json.decode(row.outcome, type=IndexResult) for row in rows if row.outcome is not None]
     chunks = sum(outcome.chunks for outcome in outcomes)
     return IngestionReport(
         window_s=covered_s,
@@ -61,7 +61,7 @@ def _rate(count: int, seconds: float) -> float | None:
     return count / seconds if seconds > 0 else None
 
 
-def _stages(outcomes: Sequence[Outcome]) -> dict[str, StageTime]:
+def _stages(outcomes: Sequence[IndexResult]) -> dict[str, StageTime]:
     spent: dict[str, list[float]] = defaultdict(list)
     for outcome in outcomes:
         for stage, seconds in outcome.seconds.items():

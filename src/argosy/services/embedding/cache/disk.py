@@ -18,7 +18,7 @@ from pathlib import Path
 from argosy.services.embedding.cache.backlog import Backlog, Item, Work
 from argosy.services.embedding.cache.file import PAGE_BYTES, CacheFile
 from argosy.services.embedding.cache.rows import Precision, Row, decode, encode
-from argosy.services.embedding.cache.session import Health, Session, Unavailable
+from argosy.services.embedding.cache.session import FileHealth, FileUnavailable, Session
 from argosy.services.embedding.cache.statistics import DiskState
 from argosy.telemetry.logs import logger
 
@@ -73,7 +73,7 @@ class DiskLevel:
         self._monotonic = monotonic
         self._wall = wall
         self._file = CacheFile(path)
-        self._health = Health(monotonic)
+        self._health = FileHealth(monotonic)
         self._backlog = Backlog(max_items=MAX_BACKLOG, max_used=MAX_USED)
         self._reading = Session(self._file, self._health, log_bytes=log_bytes)
         self._writing = Session(self._file, self._health, log_bytes=log_bytes)
@@ -106,7 +106,7 @@ class DiskLevel:
             with self._reading.connection() as connection:
                 for start in range(0, len(keys), KEYS_PER_QUERY):
                     self._read_some(connection, keys[start : start + KEYS_PER_QUERY], found, bad)
-        except Unavailable:
+        except FileUnavailable:
             return {}
         if bad:
             self._backlog.delete(bad)
@@ -193,7 +193,7 @@ class DiskLevel:
                 if work.items or work.deletions:  # an idle round does not show whether the disk is still full
                     self._health.resume()
                 return
-            except Unavailable:
+            except FileUnavailable:
                 continue
         self._dropped += len(work.items)
 

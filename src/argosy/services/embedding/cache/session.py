@@ -17,11 +17,11 @@ _BUSY = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 _log = logger("embedding.cache")
 
 
-class Unavailable(Exception):
+class FileUnavailable(Exception):
     """The file cannot be read or written now; continue without it."""
 
 
-class Health:
+class FileHealth:
     """State of the file, shared by all threads of the process."""
 
     def __init__(self, monotonic: Callable[[], float]) -> None:
@@ -59,9 +59,9 @@ class Health:
 
 
 class Session:
-    """Connection for one thread at a time. Every error of SQLite becomes `Unavailable`."""
+    """Connection for one thread at a time. Every error of SQLite becomes `FileUnavailable`."""
 
-    def __init__(self, file: CacheFile, health: Health, *, log_bytes: int) -> None:
+    def __init__(self, file: CacheFile, health: FileHealth, *, log_bytes: int) -> None:
         self._file = file
         self._health = health
         self._log_bytes = log_bytes
@@ -72,7 +72,7 @@ class Session:
     def connection(self) -> Iterator[sqlite3.Connection]:
         """Lend the connection for one transaction; a transaction left open is rolled back.
 
-        Raises: Unavailable when the file cannot be used. A damaged file has then been set aside, and the next call
+        Raises: FileUnavailable when the file cannot be used. A damaged file has then been set aside, and the next call
         opens a new one.
         """
         try:
@@ -84,7 +84,7 @@ class Session:
                     connection.rollback()
         except (Damaged, sqlite3.Error, OSError, OverflowError, MemoryError) as error:
             self._judge(error)
-            raise Unavailable(str(error)) from error
+            raise FileUnavailable(str(error)) from error
 
     def close(self) -> None:
         connection, self._connection = self._connection, None

@@ -37,7 +37,7 @@ from argosy.services.gateway.answer.question import CHAT_MODEL
 from argosy.services.gateway.bodies import Body, Count, Label
 from argosy.services.gateway.embeddings.vectors import text_fault, vectors
 from argosy.services.gateway.shapes import EmbeddingLine
-from argosy.services.gateway.upstream import Embedder
+from argosy.services.gateway.upstream import TextEmbedder
 from argosy.serving.errors import as_argosy_error
 
 GROUP_LINES = 64
@@ -77,7 +77,7 @@ class EmbeddingStream(Response):
     media_type = NDJSON
 
     def __init__(
-        self, embedder: Embedder, context: RequestContext, options: LineOptions, group_timeout_s: float
+        self, embedder: TextEmbedder, context: RequestContext, options: LineOptions, group_timeout_s: float
     ) -> None:
         super().__init__()
         del self.headers["content-length"]

@@ -23,7 +23,7 @@ WORD_GROUP = re.compile(r"\s*\S+(?:\s+\S+){0,3}\s*")
 log = logger("extractive")
 
 
-class Embedder(Protocol):
+class SentenceEmbedder(Protocol):
     async def embed(self, texts: Sequence[str], kind: TextKind, context: RequestContext) -> EmbedResponse:
         """Return a vector for each text, in order.
 
@@ -33,7 +33,7 @@ class Embedder(Protocol):
 
 
 class ExtractiveBackend:
-    def __init__(self, embedding: Embedder, max_sentences: int) -> None:
+    def __init__(self, embedding: SentenceEmbedder, max_sentences: int) -> None:
         self._embedding = embedding
         self._max_sentences = max_sentences
 
