@@ -1,4 +1,4 @@
-"""Benchmark of the embedding cache: the hit rate of level 1 against other caches, and the cost of a hit.
+"""Benchmark of the embedding cache: hit rate, cost and memory of level 1 beside other caches, and the cost of a hit.
 
 `python benchmarks/cache.py` prints Markdown tables and writes benchmarks/results/cache-TIME.json. The other caches are
 used when they are installed (`pip install theine cachebox`), each with the number of entries that fit the same bytes.
@@ -11,16 +11,20 @@ import asyncio
 import datetime
 import importlib.util
 import json
+import multiprocessing
+import os
 import statistics
 import sys
 import tempfile
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
@@ -36,6 +40,7 @@ RESULTS = Path(__file__).resolve().parent / "results"
 KEYS = 200_000
 REQUESTS = 300_000
 CAPACITY = 5_000
+LEVEL_ENTRIES = 50_000
 SCAN_EVERY = 30_000
 SCAN_LENGTH = 12_000
 SEED = 7
@@ -125,6 +130,61 @@ def cachebox(keys: Sequence[int], capacity: int) -> float:
 
 
 OTHERS: dict[str, Rate] = {"theine": theine, "cachebox": cachebox}
+Get = Callable[[bytes], object]
+Put = Callable[[bytes, CachedVector], object]
+
+
+def own_level(capacity: int) -> tuple[Get, Put]:
+    memory = MemoryLevel(capacity * size_of(DIMENSIONS), dimensions=DIMENSIONS)
+    return lambda key: memory.get(key, 0.0), lambda key, value: memory.put(key, value, ends_s=1.0, now_s=0.0)
+
+
+def theine_level(capacity: int) -> tuple[Get, Put]:
+    from theine import Cache
+
+    cache: Any = Cache(capacity)
+    ttl = datetime.timedelta(hours=1)
+    return cache.get, lambda key, value: cache.set(key, value, ttl)
+
+
+def levels() -> dict[str, dict[str, float]]:
+    """Return for each cache the CPU of one call in microseconds, and the resident bytes of one entry."""
+    made = {"own": own_level} | ({"theine": theine_level} if importlib.util.find_spec("theine") else {})
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), max_tasks_per_child=1) as processes:
+        return {
+            name: _costs(make) | {"bytes an entry": processes.submit(_entry_bytes, make).result()}
+            for name, make in made.items()
+        }
+
+
+def _entry_bytes(make: Callable[[int], tuple[Get, Put]]) -> float:
+    """Measure the resident memory of full levels. It runs in a process of its own, which has no freed memory."""
+    keys = [os.urandom(16) for _ in range(LEVEL_ENTRIES)]
+    _, put = make(LEVEL_ENTRIES)
+    process = psutil.Process()
+    before = process.memory_info().rss
+    for key in keys:
+        put(bytes(bytearray(key)), CachedVector(np.ones(DIMENSIONS, dtype=np.float32), 1, False))
+    return (process.memory_info().rss - before) / LEVEL_ENTRIES
+
+
+def _costs(make: Callable[[int], tuple[Get, Put]]) -> dict[str, float]:
+    keys = [os.urandom(16) for _ in range(3 * LEVEL_ENTRIES)]
+    value = CachedVector(np.zeros(DIMENSIONS, dtype=np.float32), 1, False)
+    get, put = make(LEVEL_ENTRIES)
+    figures = {"put": _cpu_us(lambda key: put(key, value), keys)}
+    figures["put again"] = _cpu_us(lambda key: put(key, value), keys[:LEVEL_ENTRIES])
+    held = [key for key in keys if get(key) not in (None, (None, False))]  # the first hit moves an entry
+    figures["hit"] = _cpu_us(get, held)
+    figures["miss"] = _cpu_us(get, [os.urandom(16) for _ in range(LEVEL_ENTRIES)])
+    return figures
+
+
+def _cpu_us(call: Callable[[bytes], object], keys: Sequence[bytes]) -> float:
+    began = time.thread_time()
+    for key in keys:
+        call(key)
+    return (time.thread_time() - began) / len(keys) * 1e6
 
 
 def hit_rates() -> dict[str, list[float]]:
@@ -216,11 +276,15 @@ async def _lookups(cache: EmbeddingCache, keys: Sequence[bytes]) -> float:
 
 def main() -> None:
     argparse.ArgumentParser(description=__doc__).parse_args()
+    beside = levels()
     rates, table, cost, kept = hit_rates(), sizes(), costs(), precision()
     print(f"Hit rate, {KEYS:,} keys, room for {CAPACITY:,} vectors\n")
     print("| cache | Zipf 0.9 | with scans | Zipf 1.1 | with scans |\n|---|---|---|---|---|")
     for name, row in rates.items():
         print(f"| {name} | " + " | ".join(f"{rate:.3f}" for rate in row) + " |")
+    print(f"\n| level 1 | {' | '.join(beside['own'])} |\n|---" + "|---" * len(beside["own"]) + "|")
+    for name, figures in beside.items():
+        print(f"| {name} | " + " | ".join(f"{figure:.1f}" for figure in figures.values()) + " |")
     print("\n| popularity | " + " | ".join(f"{share:.1%} of the texts fit" for share in SHARES) + " |")
     print("|---" * (len(SHARES) + 1) + "|")
     for exponent, row in table.items():
@@ -233,7 +297,13 @@ def main() -> None:
         print(f"| {name} | {figure:.7f} |")
     RESULTS.mkdir(exist_ok=True)
     stamp = datetime.datetime.now(datetime.UTC).strftime("%Y%m%dT%H%M%SZ")
-    record = {"hit_rates": rates, "sizes": {str(k): v for k, v in table.items()}, "costs": cost, "float16": kept}
+    record = {
+        "hit_rates": rates,
+        "levels": beside,
+        "sizes": {str(k): v for k, v in table.items()},
+        "costs": cost,
+        "float16": kept,
+    }
     (RESULTS / f"cache-{stamp}.json").write_text(json.dumps(record, indent=1))
 
 
