@@ -231,19 +231,22 @@ class DocumentsService:
         for content in incoming.contents:
             # Until it was accepted, the last document of the same content may have been deleted with it.
             if not self._blobs.has(content.hash):
-                self._blobs.put(spooled.read(content.start, content.end))
+                self._blobs.put(spooled.read(content.start, content.end), key=content.hash)
         return accepted
 
     def _keep(self, incoming: Incoming, spooled: Spooled) -> None:
         """Store contents, several small ones at a time: they share their waits for the disk."""
         group: list[bytes] = []
+        keys: list[str] = []
         for content in incoming.contents:
             group.append(spooled.read(content.start, content.end))
+            keys.append(content.hash)
             if sum(map(len, group)) >= KEPT_BYTES:
-                self._blobs.put_all(group)
+                self._blobs.put_all(group, keys=keys)
                 group.clear()
+                keys.clear()
         if group:
-            self._blobs.put_all(group)
+            self._blobs.put_all(group, keys=keys)
 
     async def _refuse(self, request: Request) -> Response:
         """Keeps what its sender was refused, or could not read, as failed documents."""

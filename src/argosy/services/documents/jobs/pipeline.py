@@ -217,7 +217,7 @@ class Pipeline:
         await self._together.done(job, indexed)
         stored.clear()
         if not await asyncio.to_thread(self._blobs.has, text_key):  # a document of the same text was just deleted
-            await asyncio.to_thread(self._blobs.put, text)
+            await asyncio.to_thread(self._blobs.put, text, key=text_key)
 
     async def _read(self, job: Job, times: StageTimes, place: Place) -> tuple[ParsedDocument, list[ChunkDraft]]:
         await self._stage(job, "parse", 0.0)

@@ -72,6 +72,7 @@ _KINDS: Mapping[Format, _Kind] = {
 }
 SUFFIXES: Mapping[str, Format] = {suffix: kind for kind, about in _KINDS.items() for suffix in about.suffixes}
 SUPPORTED = ", ".join(f"{about.label} ({about.suffixes[0]})" for about in _KINDS.values())
+_BY_MEDIA_TYPE: Mapping[str, Format] = {kind.value: kind for kind in Format}
 IMAGES = frozenset({Format.PNG, Format.JPEG, Format.TIFF})
 _TEXTUAL = frozenset({Format.MARKDOWN, Format.TEXT, Format.HTML, Format.CSV, Format.JSON, Format.EML, Format.RTF})
 _ODT_CONTENT = b"mimetypeapplication/vnd.oasis.opendocument.text"
@@ -114,6 +115,15 @@ def detect(data: bytes, name: str, declared: str | None = None) -> Format:
     if not PurePosixPath(name).suffix:
         return Format.TEXT
     raise _wrong(name, None, f"a {PurePosixPath(name).suffix[:20]} file")
+
+
+def detected(content_type: str | None) -> Format | None:
+    """Return the format that `detect` found when the document was accepted; None when it must be detected now.
+
+    Texts sent as JSON are accepted as Markdown without a look at them, so that Markdown alone says nothing.
+    """
+    kind = _BY_MEDIA_TYPE.get(content_type or "")
+    return None if kind is Format.MARKDOWN else kind
 
 
 def noun(kind: Format) -> str:

@@ -19,7 +19,7 @@ from argosy.contracts.errors import (
     ParserTimedOut,
     UnreadableDocument,
 )
-from argosy.services.documents.parsing.formats import Format, detect, noun
+from argosy.services.documents.parsing.formats import Format, detect, detected, noun
 from argosy.services.documents.parsing.parsed import ParsedDocument
 from argosy.services.documents.parsing.parser_child import ParseReply, ParseRequest
 from argosy.telemetry.logs import logger
@@ -111,12 +111,14 @@ class ParserPool:
         self._closed = False
 
     async def parse(self, data: bytes, name: str, timeout_s: float, content_type: str | None = None) -> ParsedDocument:
-        """The text of a document. `content_type` is what its sender declared; see `formats.detect`.
+        """Return the text of a document. `content_type` is the one with which it was accepted; see `formats.detected`.
 
         Raises: DocumentError (its subclasses say what is wrong), UnsupportedType. `timeout_s` runs from when
         a child is free; a document that gets no further ends before, see `ParserLimits`.
         """
-        kind = await asyncio.to_thread(detect, data, name, content_type)
+        kind = detected(content_type)
+        if kind is None:
+            kind = await asyncio.to_thread(detect, data, name, content_type)
         request = ParseRequest(data, name, kind)
         async with self._slots:
             still_s = self._limits.longest_still_s(len(data))

@@ -40,17 +40,24 @@ class BlobStore:
         self._syncing = ThreadPoolExecutor(SYNCS_AT_ONCE, thread_name_prefix="documents-sync")
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
 
-    def put(self, data: bytes, *, durable: bool = True) -> str:
-        """Keeps `data`. Returns: its hash. Putting the same again only renews its age. Raises: StorageFull.
+    def put(self, data: bytes, *, durable: bool = True, key: str | None = None) -> str:
+        """Store `data` and return its hash, which is computed unless it is given as `key`.
+
+        Putting the same again only renews its age. Raises: StorageFull.
 
         Content that can be made again need not be `durable`: it may be gone or damaged after a power cut, so whoever
         reads it asks for it `verified`.
         """
-        return self.put_all([data], durable=durable)[0]
+        return self.put_all([data], durable=durable, keys=None if key is None else [key])[0]
 
-    def put_all(self, contents: Sequence[bytes], *, durable: bool = True) -> list[str]:
-        """As `put` for each of several contents, which share their waits for the disk."""
-        keys = [content_hash(data) for data in contents]
+    def put_all(
+        self, contents: Sequence[bytes], *, durable: bool = True, keys: Sequence[str] | None = None
+    ) -> list[str]:
+        """Store each of several contents as `put` does; they share their waits for the disk.
+
+        `keys` are their hashes, in the same order, when the caller has computed them already.
+        """
+        keys = [content_hash(data) for data in contents] if keys is None else list(keys)
         missing = {key: data for key, data in zip(keys, contents, strict=True) if not self._renewed(key, data)}
         if missing:
             try:
