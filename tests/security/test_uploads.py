@@ -105,7 +105,7 @@ TEN_THOUSAND = b"x" * 10_000
         (part("group", b"x" * 2000), "group has more than"),
         (part("collection", b"x" * 2000), "collection has more than"),
         (part("collection", b"\xff"), "collection is not UTF-8"),
-        (part("sources", b"x") * 1000, "fields beside its files"),
+        (part("sources", b"x") * 1000, "fields besides its files"),
         (part("other", b"x"), 'Unknown form field "other"'),
         (part("x" * 10_000, b"x"), "multipart body cannot be read"),
         (b"--b\r\n" + b"X: y\r\n" * 1000 + b"\r\n\r\n", "multipart body cannot be read"),
