@@ -1,4 +1,4 @@
-"""The controller's process around its loop: the admin API, signals, and its end when nobody supervises any more."""
+"""The controller's process around its loop: the admin API, signals, and its end when supervision has stopped."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ pytestmark = pytest.mark.integration
 
 
 class Harbour:
-    """A controller's process without processes of replicas."""
+    """A controller process without replica processes."""
 
     def __init__(self, data_dir: Path, patch: pytest.MonkeyPatch) -> None:
         self.platform = FakePlatform(cores=64)
@@ -152,7 +152,7 @@ async def test_a_controller_without_supervision_ends_with_an_error_and_the_next_
 
 async def test_a_start_that_is_refused_leaves_nothing_behind(harbour: Harbour, monkeypatch: pytest.MonkeyPatch) -> None:
     async def exiting(self: object) -> None:
-        raise SystemExit(1)  # as uvicorn does where the port was taken meanwhile
+        raise SystemExit(1)  # as uvicorn does when the port was taken meanwhile
 
     monkeypatch.setattr(HttpServer, "serve", exiting)
     with pytest.raises(StartError, match=r"cannot listen on port \d+\. Choose another with --admin-port\."):
