@@ -76,7 +76,7 @@ class Catalog:
         if not uploads:
             raise InvalidRequest("The request holds no document. Send at least one.", param="documents")
         if group is not None and not _GROUP.fullmatch(group):
-            raise InvalidRequest("`group` has 1 to 64 characters out of letters, digits, '_' and '-'.", param="group")
+            raise InvalidRequest("`group` must have 1 to 64 letters, digits, '_' or '-'.", param="group")
         with self._database.write(alone=True) as connection:
             now = self._database.now(connection)
             accepted = self._intake.accept(connection, collection, uploads, now, group)
@@ -250,7 +250,7 @@ def check_name(name: str) -> None:
     """Check a collection's name. Raises: InvalidRequest when it is not usable."""
     if not _NAME.fullmatch(name):
         raise InvalidRequest(
-            "A collection's name has 1 to 64 characters out of a–z, 0–9, '_' and '-'.", param="collection"
+            "A collection's name must have 1 to 64 characters from a–z, 0–9, '_' and '-'.", param="collection"
         )
 
 

@@ -134,7 +134,7 @@ def _attachment(part: MIMEPart, name: str, reading: _Reading, depth: int) -> Non
     if part.get_content_type() == Format.EML:
         inner = part.get_payload()
         if depth + 1 >= MAX_DEPTH or not isinstance(inner, list) or not isinstance(inner[0], EmailMessage):
-            reading.left_out.append(f"{called} is a message too deep inside others and was left out.")
+            reading.left_out.append(f"{called} is nested too deeply inside other messages and was left out.")
             return
         reading.parts.append(f"{mark} Attached message: {called}")
         _read(inner[0], name, reading, depth + 1)
@@ -146,7 +146,7 @@ def _attachment(part: MIMEPart, name: str, reading: _Reading, depth: int) -> Non
         reading.left_out.append(error.message)
         return
     if kind is Format.EML and depth + 1 >= MAX_DEPTH:
-        reading.left_out.append(f"{called} is a message too deep inside others and was left out.")
+        reading.left_out.append(f"{called} is nested too deeply inside other messages and was left out.")
         return
     if kind is Format.EML:
         reading.parts.append(f"{mark} Attached message: {called}")

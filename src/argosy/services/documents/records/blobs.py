@@ -74,10 +74,10 @@ class BlobStore:
         try:
             data = self._path(key).read_bytes()
         except FileNotFoundError as error:
-            raise NotFound("The stored content of this document is gone.") from error
+            raise NotFound("The stored content of this document is gone. Add it again.") from error
         if verified and content_hash(data) != key:
             self.delete(key)
-            raise NotFound("The stored content of this document is damaged.")
+            raise NotFound("The stored content of this document is damaged. Add it again.")
         return data
 
     def delete(self, key: str, min_age_s: float = 0.0) -> bool:
