@@ -88,9 +88,11 @@ log = logger("documents")
 
 
 class DocumentsService:
+    """The documents service: HTTP routes, and the worker and background loops of one replica."""
+
     def __init__(self, kit: Kit) -> None:
         if not isinstance(kit.settings, DocumentsSettings):
-            raise TypeError("the documents service needs its own settings")
+            raise TypeError("the documents service needs DocumentsSettings")
         self._kit = kit
         self._settings = kit.settings
         self.folder = Path(kit.record.data_dir)

@@ -209,6 +209,7 @@ class Catalog:
             return count, dropped
 
     def collection_exists(self, name: str) -> bool:
+        """Return whether there is a collection with this name."""
         with self._database.read() as connection:
             return connection.execute(_collection(name)).first() is not None
 

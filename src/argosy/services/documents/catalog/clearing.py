@@ -33,6 +33,8 @@ log = logger("documents")
 
 
 class CollectionStore(Protocol):
+    """The store as `Clearing` uses it."""
+
     async def drop(self, request: EnsureCollection, context: RequestContext) -> None:
         """Remove one generation of a collection.
 

@@ -29,6 +29,8 @@ MAX_RETRY_S = 60.0
 
 @dataclass(frozen=True, slots=True)
 class QueueLimits:
+    """Limits of the documents that are queued or running, all replicas together."""
+
     documents: int = 10_000
     bytes: int = 4 << 30
 

@@ -74,16 +74,18 @@ class Spool:
             self.used_bytes += size_bytes
 
     def give_back(self, size_bytes: int) -> None:
+        """Release `size_bytes` that were reserved with `charge`."""
         with self._lock:
             self.used_bytes -= size_bytes
 
     def file(self) -> BinaryIO:
+        """Create a temporary file without a name in the folder. Raises: OSError when the disk is full."""
         return tempfile.TemporaryFile(dir=self._folder, buffering=0)  # its mode is 0600
 
     def _full(self) -> Overloaded:
         return Overloaded(
             f"Uploads with {self.used_bytes} bytes are being received and the limit is {self._max_bytes} "
-            "(services.documents.max_receiving_bytes); nothing of this one was accepted. "
+            "(services.documents.max_receiving_bytes); this upload was not accepted. "
             f"Send it again in {RETRY_AFTER_S:.0f} seconds.",
             retry_after_s=RETRY_AFTER_S,
         )

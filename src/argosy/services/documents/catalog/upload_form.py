@@ -37,6 +37,8 @@ class FormFile:
 
 @dataclass(frozen=True, slots=True)
 class Form:
+    """A multipart form: its files in order, and the values of each field in order."""
+
     files: list[FormFile] = field(default_factory=list)
     fields: dict[str, list[str]] = field(default_factory=dict)
 

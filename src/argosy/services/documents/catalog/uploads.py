@@ -38,8 +38,10 @@ R = TypeVar("R")
 
 
 class InThread(Protocol):
+    """Function that runs blocking work in a thread, such as `asyncio.to_thread`."""
+
     async def __call__(self, work: Callable[P, R], /, *arguments: P.args, **named: P.kwargs) -> R:
-        """Run blocking work beside the event loop."""
+        """Run `work(*arguments, **named)` outside the event loop. Returns and raises what the work does."""
         ...
 
 

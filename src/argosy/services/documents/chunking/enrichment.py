@@ -13,6 +13,8 @@ from argosy.services.documents.parsing.titles import MAX_GIVEN_TITLE_CHARS, shor
 
 @dataclass(frozen=True, slots=True)
 class Enriched:
+    """Title and metadata of a document that its chunks carry."""
+
     title: str | None
     metadata: Metadata
 

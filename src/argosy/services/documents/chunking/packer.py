@@ -49,6 +49,7 @@ class ChunkLimits:
 
     @property
     def chars(self) -> int:
+        """Longest chunk in characters."""
         return self.tokens * self.chars_per_token
 
 

@@ -9,6 +9,8 @@ from typing import Protocol
 
 
 class Tokenizer(Protocol):
+    """A tokenizer that reports the position of each token."""
+
     def encode_offsets(self, text: str) -> list[tuple[int, int]]:
         """Return the characters [start, end) of each token, in order, without special tokens and without truncation."""
         ...

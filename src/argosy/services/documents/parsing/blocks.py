@@ -11,6 +11,8 @@ from argosy.services.documents.parsing.titles import MAX_TITLE_CHARS, shortened
 
 
 class BlockKind(enum.Enum):
+    """Kinds of Markdown blocks."""
+
     HEADING = "heading"
     PARAGRAPH = "paragraph"
     LIST = "list"

@@ -30,6 +30,8 @@ _RAW_END = {name: re.compile(rf"</{name}(?=[\s/>])", re.IGNORECASE) for name in 
 
 @dataclass(frozen=True, slots=True)
 class Page:
+    """A page that was read."""
+
     title: str | None
     text: str
     """Visible text, with a blank line between block elements."""

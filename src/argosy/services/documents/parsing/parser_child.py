@@ -28,6 +28,8 @@ _PR_SET_PDEATHSIG = 1
 
 
 class ParseRequest(msgspec.Struct):
+    """A job for the child: a document and its detected format."""
+
     data: bytes
     name: str
     content_type: Format
@@ -43,6 +45,7 @@ class ParseReply(msgspec.Struct):
 
 
 def main() -> None:
+    """Run the child until standard input ends."""
     die_with_parent()
     limit_resources(int(sys.argv[1]))
     source = os.fdopen(os.dup(0), "rb")

@@ -86,6 +86,7 @@ def read_pdf(data: bytes, name: str) -> ParsedDocument:
 
 
 def join_pages(texts: Sequence[str]) -> tuple[str, list[PageSpan]]:
+    """Join pages with a blank line. Returns: the text and the span of each page, numbered from 1."""
     spans: list[PageSpan] = []
     at = 0
     for number, text in enumerate(texts, 1):

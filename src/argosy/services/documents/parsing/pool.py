@@ -49,6 +49,7 @@ class ParserLimits:
     still_per_mib_s: float = 4.0
 
     def longest_still_s(self, size_bytes: int) -> float:
+        """Return the longest time without progress for a document of that size, in seconds."""
         return self.still_s + self.still_per_mib_s * size_bytes / (1 << 20)
 
 

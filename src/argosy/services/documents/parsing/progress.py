@@ -9,11 +9,14 @@ LEAST_PAUSE_S = 1.0
 
 
 class Progress:
+    """Reporter of progress to one listener."""
+
     def __init__(self) -> None:
         self._tell: Callable[[], None] = lambda: None
         self._told_s = 0.0
 
     def listen(self, tell: Callable[[], None]) -> None:
+        """Set the function that is called when there is progress."""
         self._tell = tell
 
     def step(self) -> None:

@@ -92,6 +92,7 @@ class BlobStore:
         return True
 
     def has(self, key: str) -> bool:
+        """Return whether a content is stored. Raises: NotFound when `key` is not a hash."""
         return self._path(key).exists()
 
     def keys(self, leftover_age_s: float = 3600.0) -> Iterator[str]:

@@ -28,7 +28,9 @@ DELETED = "deleted"
 
 class JobKind(enum.StrEnum):
     INDEX = "index"
+    """Index a version of a document."""
     FORGET = "forget"
+    """Delete a document from the store."""
 
 
 class JobState(enum.StrEnum):
