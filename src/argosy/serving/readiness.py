@@ -1,4 +1,4 @@
-"""Ready means: own engine loaded, first endpoint set received, not draining. Never another service's present state."""
+"""Readiness: own engine loaded, first endpoint set received, not draining; independent of other services' state."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ class Readiness:
         self.draining = False
 
     def reason(self) -> str:
-        """Why this replica is not ready; empty when it is."""
+        """Return why this replica is not ready; empty when it is."""
         if self.draining:
             return "draining"
         if not self.engine_loaded:

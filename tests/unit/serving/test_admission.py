@@ -39,10 +39,10 @@ class Gate:
 def test_bulk_work_is_refused_before_its_share_leaves_no_room_and_queries_at_the_limit() -> None:
     gate = Gate(10, bulk_share=0.5)
     gate.ask(4, bulk=True)
-    with pytest.raises(Overloaded, match="kept for interactive"):
+    with pytest.raises(Overloaded, match="reserved for interactive"):
         gate.ask(5, bulk=True)
     gate.ask(9)
-    with pytest.raises(Overloaded, match="10 requests in work, its limit"):
+    with pytest.raises(Overloaded, match="10 requests in flight, its limit"):
         gate.ask(10)
 
 
