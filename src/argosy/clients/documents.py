@@ -1,4 +1,4 @@
-"""Client of the documents service: the gateway passes requests and answers on as they are."""
+"""Client of the documents service, which forwards requests and answers unchanged."""
 
 from __future__ import annotations
 

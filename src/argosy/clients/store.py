@@ -1,5 +1,7 @@
-"""Client of the store service. Every call may be repeated without harm, and waits while the store restarts:
-nothing stands in for it."""
+"""Client of the store service.
+
+Every call is idempotent. All calls except `stats` wait while the store restarts, because it has a single replica.
+"""
 
 from __future__ import annotations
 
@@ -32,19 +34,22 @@ class StoreClient:
         await self._transport.call("store", "/collections/drop", request, type(None), context, patient=True)
 
     async def upsert(self, request: UpsertRequest, context: RequestContext) -> None:
-        """Returns when the chunks are durable."""
+        """Store chunks of one version of a document; a later `publish` makes them visible.
+
+        When this returns, the chunks survive a crash of the store.
+        """
         await self._transport.call("store", "/upsert", request, type(None), context, patient=True)
 
     async def publish(self, request: PublishRequest, context: RequestContext) -> None:
         await self._transport.call("store", "/publish", request, type(None), context, patient=True)
 
     async def upsert_many(self, requests: Sequence[UpsertRequest], context: RequestContext) -> list[StoreOutcome]:
-        """Store chunks of several documents in one call. Returns: an outcome for each request, in order."""
+        """Store chunks of several documents in one call. Returns: an outcome for each request, in the same order."""
         message = UpsertManyRequest(list(requests))
         return await self._transport.call("store", "/upsert/many", message, list[StoreOutcome], context, patient=True)
 
     async def publish_many(self, requests: Sequence[PublishRequest], context: RequestContext) -> list[StoreOutcome]:
-        """Publish several versions for one wait for the disk. Returns: an outcome for each request, in order."""
+        """Publish several versions with one fsync. Returns: an outcome for each request, in the same order."""
         message = PublishManyRequest(list(requests))
         return await self._transport.call("store", "/publish/many", message, list[StoreOutcome], context, patient=True)
 
