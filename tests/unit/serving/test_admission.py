@@ -1,4 +1,4 @@
-"""What a replica takes on: its limit, the share of bulk work, and what could not be answered in time."""
+"""Tests of admission control: limit, share of bulk work, and requests that cannot be answered in time."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.unit
 
 
 class Gate:
-    """A replica's admission at a time that stands still until it is moved."""
+    """Admission control of a replica with a clock that the test moves."""
 
     def __init__(self, max_in_flight: int = 10, **settings: object) -> None:
         self.now_s = 0.0
