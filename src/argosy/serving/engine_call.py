@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -29,9 +28,14 @@ class RunningCall(msgspec.Struct):
 class EngineCalls:
     """Marks of the calls of one engine thread; a mark costs some tens of microseconds."""
 
-    def __init__(self, record: Path | None, now: Callable[[], float] = time.time) -> None:
-        """Create the marker; `record` is the replica's run file. With None, in tests or without a fleet, do nothing."""
-        self._path = None if record is None else runfile.busy_path(record)
+    def __init__(self, record: Path | None = None, now: Callable[[], float] | None = None) -> None:
+        """Create the marks of a replica; without a run file (in tests, or outside of a fleet) do nothing.
+
+        Args:
+            record: run file of the replica.
+            now: wall clock, in seconds, because another process reads the mark.
+        """
+        self._path = None if record is None or now is None else runfile.busy_path(record)
         self._temporary = None if record is None else record.with_suffix(f".{os.getpid()}.busy.tmp")
         self._now = now
         self._marked = False
@@ -44,7 +48,7 @@ class EngineCalls:
 
         The call runs even when the mark cannot be written.
         """
-        if self._path is None or self._temporary is None or self._marked:
+        if self._path is None or self._temporary is None or self._now is None or self._marked:
             yield
             return
         self._marked = True
