@@ -23,6 +23,8 @@ COUNTS: Sequence[tuple[str, str, Callable[[Guard], int]]] = (
 
 
 class CallMetrics(Collector):
+    """Collector of the counts of calls to each service."""
+
     def __init__(self, calling: Callable[[], tuple[Directory, Transport] | None]) -> None:
         """Create the collector; `calling` returns None before the first endpoint set arrives."""
         self._calling = calling

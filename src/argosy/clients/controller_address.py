@@ -17,6 +17,8 @@ class _Record(msgspec.Struct):
 
 
 class ControllerAddress:
+    """Lookup of the controller's present address."""
+
     def __init__(self, given: str, run_dir: Path | None = None) -> None:
         """Create the lookup; `given` is the address to use when the record cannot be read."""
         self._given = given

@@ -24,6 +24,7 @@ class DocumentsClient:
         params: Mapping[str, str] | None = None,
         waits: bool = False,
     ) -> RawResponse:
+        """Forward a request and return the unchanged answer, as `Transport.forward` does."""
         return await self._transport.forward(
             "documents", path, method, context, body=body, headers=headers, params=params, waits=waits
         )

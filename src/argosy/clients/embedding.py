@@ -27,4 +27,5 @@ class EmbeddingClient:
         return await self._transport.call("embedding", "/embed", request, EmbedResponse, context, read=True, key=key)
 
     async def model(self, context: RequestContext) -> ModelInfo:
+        """Return the model of the service: its name, dimensions and limits."""
         return await self._transport.call("embedding", "/model", None, ModelInfo, context, read=True)

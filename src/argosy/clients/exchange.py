@@ -71,4 +71,5 @@ async def lines(response: aiohttp.ClientResponse, service: str) -> AsyncIterator
 
 
 def error_of(response: aiohttp.ClientResponse, body: bytes, service: str) -> ArgosyError:
+    """Return the ArgosyError for an error answer of a service."""
     return error_from_wire(response.status, body, service, retry_after_s(response.headers.get("retry-after")))

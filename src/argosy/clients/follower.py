@@ -27,6 +27,8 @@ log = logger("follower")
 
 
 class Follower:
+    """Follower that applies the controller's endpoint sets to a directory."""
+
     def __init__(
         self,
         directory: Directory,

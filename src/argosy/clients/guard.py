@@ -75,6 +75,7 @@ class Guard:
         self._pending[priority] += 1
 
     def leave(self) -> None:
+        """Count the end of a call that entered."""
         self.in_work -= 1
 
     def heard(self, priority: Priority, now_s: float, *, refused: bool) -> None:

@@ -23,6 +23,8 @@ AT_ONCE = 32
 
 
 class Prober:
+    """Background prober of one process."""
+
     def __init__(self, directory: Directory, session: aiohttp.ClientSession, sessions: Sessions | None = None) -> None:
         self._directory = directory
         self._sessions = sessions or Sessions(session, "")

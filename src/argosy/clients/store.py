@@ -24,13 +24,17 @@ from argosy.contracts.store import (
 
 
 class StoreClient:
+    """Client whose methods raise the errors of `Transport.call` and those of the store's engine."""
+
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
 
     async def ensure(self, request: EnsureCollection, context: RequestContext) -> None:
+        """Create the collection if it does not exist."""
         await self._transport.call("store", "/collections", request, type(None), context, patient=True)
 
     async def drop(self, request: EnsureCollection, context: RequestContext) -> None:
+        """Delete the collection with all its content."""
         await self._transport.call("store", "/collections/drop", request, type(None), context, patient=True)
 
     async def upsert(self, request: UpsertRequest, context: RequestContext) -> None:
@@ -41,6 +45,7 @@ class StoreClient:
         await self._transport.call("store", "/upsert", request, type(None), context, patient=True)
 
     async def publish(self, request: PublishRequest, context: RequestContext) -> None:
+        """Make a version of a document visible, durably, instead of earlier versions."""
         await self._transport.call("store", "/publish", request, type(None), context, patient=True)
 
     async def upsert_many(self, requests: Sequence[UpsertRequest], context: RequestContext) -> list[StoreOutcome]:
@@ -54,12 +59,15 @@ class StoreClient:
         return await self._transport.call("store", "/publish/many", message, list[StoreOutcome], context, patient=True)
 
     async def forget(self, request: ForgetRequest, context: RequestContext) -> None:
+        """Make a document invisible, durably."""
         await self._transport.call("store", "/forget", request, type(None), context, patient=True)
 
     async def search(self, request: StoreSearchRequest, context: RequestContext) -> StoreSearchResponse:
+        """Return the best visible chunks by vector and by text, each list best first."""
         return await self._transport.call(
             "store", "/search", request, StoreSearchResponse, context, patient=True, read=True
         )
 
     async def stats(self, context: RequestContext) -> list[CollectionStats]:
+        """Return the counts of every collection."""
         return await self._transport.call("store", "/stats", None, list[CollectionStats], context, read=True)

@@ -41,6 +41,8 @@ Body = bytes | AsyncIterator[bytes] | None
 
 
 class Transport:
+    """Transport that makes the calls of one process, with balancing, retries, hedging and protection."""
+
     def __init__(
         self,
         directory: Directory,

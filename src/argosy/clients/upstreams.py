@@ -112,6 +112,7 @@ class Upstreams:
         await self.directory.received()
 
     async def stop(self) -> None:
+        """End the background work and close all sessions."""
         if self._following is not None:
             for task in self._background:
                 task.cancel()

@@ -192,6 +192,10 @@ class EmbeddingSettings(ServiceSettings):
     )
 
     def cores_of_one(self, share: float) -> float:
+        """Return `scaling.cores` if it is set, else `threads`, else the rounded share.
+
+        The default for an endpoint, which computes elsewhere, is 1 core.
+        """
         if self.backend == "openai":
             return super().cores_of_one(share)
         return self.scaling.cores or self.threads or max(1, round(share))
@@ -263,6 +267,7 @@ class DocumentsSettings(ServiceSettings):
         return self
 
     def cores_of_one(self, share: float) -> float:
+        """Return `scaling.cores` if it is set, else the number of parsers."""
         return self.scaling.cores or self.parsers
 
 
@@ -375,9 +380,11 @@ class Services(Settings):
     gateway: GatewaySettings = Field(default_factory=GatewaySettings)
 
     def by_name(self) -> dict[str, ServiceSettings]:
+        """Return the settings of built-in and custom services by name."""
         return {**{name: getattr(self, name) for name in type(self).model_fields}, **self.custom()}
 
     def custom(self) -> dict[str, CustomSettings]:
+        """Return the settings of custom services by name."""
         return dict(self.__pydantic_extra__ or {})
 
     @model_validator(mode="after")

@@ -17,6 +17,8 @@ PATHS_MOST = 64
 
 
 class Refusal(enum.StrEnum):
+    """Reason why a request is refused."""
+
     FULL = "full"
     """The limit max_in_flight is reached."""
     CONCURRENCY = "concurrency"

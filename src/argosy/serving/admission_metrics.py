@@ -13,6 +13,8 @@ from argosy.serving.waiting import Waiters
 
 
 class AdmissionMetrics(Collector):
+    """Collector of the counts of refused requests, the limit, and the waiters."""
+
     def __init__(self, service: str, admission: Admission, waiters: Waiters) -> None:
         self._service = service
         self._admission = admission

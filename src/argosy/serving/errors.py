@@ -46,6 +46,7 @@ def as_argosy_error(error: BaseException) -> ArgosyError:
 
 
 def error_response(error: ArgosyError, request_id: str | None) -> Response:
+    """Return the JSON response of an error, with Retry-After if the error has one."""
     headers = {}
     if error.retry_after_s is not None:
         headers["retry-after"] = str(math.ceil(error.retry_after_s))

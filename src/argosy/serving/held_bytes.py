@@ -8,6 +8,8 @@ RETRY_AFTER_S = 2.0
 
 
 class HeldBytes:
+    """Counter of the bytes of request bodies that a process holds, with an upper bound."""
+
     def __init__(self, most: int, setting: str) -> None:
         self.most = most
         self.count = 0

@@ -86,9 +86,11 @@ class Kit:
         )
 
     def timeout_s(self, path: str) -> float:
+        """Return the default deadline of a path, in seconds."""
         return next((s for prefix, s in self.timeouts_s.items() if path.startswith(prefix)), DEFAULT_TIMEOUT_S)
 
     def status(self) -> ReplicaStatus:
+        """Return the status of this replica as the controller reads it."""
         reason = self.readiness.reason()
         degraded = "; ".join(filter(None, (self.shortage(), self.degraded(), *self.loops.reasons())))
         health = Health.UNHEALTHY if reason else Health.DEGRADED if degraded else Health.HEALTHY

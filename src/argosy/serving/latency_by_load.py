@@ -19,6 +19,7 @@ class NearLatency:
         self._levels: dict[int, deque[tuple[float, float]]] = {}
 
     def add(self, in_flight: int, latency_s: float, now_s: float) -> None:
+        """Record the latency of a request that ended at `now_s` with `in_flight` others in flight."""
         level = in_flight.bit_length()
         self._levels.setdefault(level, deque(maxlen=KEPT)).append((now_s, latency_s))
 

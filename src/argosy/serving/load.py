@@ -130,6 +130,7 @@ class LoadTracker:
         )
 
     def snapshot(self) -> Load:
+        """Return the present load for the status of the replica."""
         self._refresh()
         return Load(
             in_flight=self.in_flight,

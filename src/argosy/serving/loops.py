@@ -25,6 +25,8 @@ log = logger("loops")
 
 @dataclass(frozen=True, slots=True)
 class LoopRule:
+    """Backoff between restarts of a failing loop."""
+
     first_backoff_s: float = 0.5
     factor: float = 2.0
     longest_backoff_s: float = 30.0
@@ -46,6 +48,7 @@ class Trouble:
     """Message of the last error if it is an ArgosyError, else the name of its class."""
 
     def describe(self, name: str) -> str:
+        """Return one sentence about the failures of the loop `name`."""
         times = "" if self.failures == 1 else f" {self.failures} times"
         return f"{name} failed{times} ({self.reason})"
 

@@ -12,11 +12,14 @@ LEAST = 20
 
 
 class Quickest:
+    """Shortest latency among recent answers."""
+
     def __init__(self) -> None:
         self._slots: deque[list[float]] = deque()
         """Slots of SLOT_S each, oldest first: start time, number of answers, shortest latency."""
 
     def note(self, seconds: float, now_s: float) -> None:
+        """Record the latency of an answer, in seconds."""
         slots = self._slots
         if not slots or now_s - slots[-1][0] >= SLOT_S:
             slots.append([now_s, 0, seconds])

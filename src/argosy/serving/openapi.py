@@ -69,10 +69,12 @@ def text(longest: int, **more: Any) -> Schema:
 
 
 def query(name: str, schema: Schema, description: str) -> Schema:
+    """Return the description of an optional query parameter."""
     return {"in": "query", "name": name, "required": False, "schema": schema, "description": description}
 
 
 def header(name: str, schema: Schema, description: str) -> Schema:
+    """Return the description of an optional header."""
     return {"in": "header", "name": name, "required": False, "schema": schema, "description": description}
 
 
@@ -84,7 +86,11 @@ REQUEST_ID = header(
 FOR_SERVICES = (
     REQUEST_ID,
     header(DEADLINE_HEADER, number(0, 10**12 - 1), "Time within which the answer must arrive, in milliseconds."),
-    header(PRIORITY_HEADER, {"type": "string", "enum": list(Priority)}, "Whether somebody waits for the answer."),
+    header(
+        PRIORITY_HEADER,
+        {"type": "string", "enum": list(Priority)},
+        "`interactive` if a user waits for the answer, else `bulk`.",
+    ),
     header(TRACEPARENT_HEADER, TEXT, "W3C trace context."),
 )
 

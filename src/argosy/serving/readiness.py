@@ -4,6 +4,8 @@ from __future__ import annotations
 
 
 class Readiness:
+    """Readiness of one replica."""
+
     def __init__(self) -> None:
         self.engine_loaded = False
         self.endpoints_version: str | None = None

@@ -48,6 +48,7 @@ class Slot:
             self._away_since_s = self._clock()
 
     def step_in(self) -> None:
+        """Take the slot again after `step_out`, without a check of the limit; see `require_room`."""
         self._away -= 1
         if not self._away and not self.is_waiter and not self._ended:
             self._load.in_flight += 1

@@ -20,6 +20,8 @@ RETRY_AFTER_S = 2.0
 
 
 class Spool:
+    """Received body of `size` bytes."""
+
     def __init__(self, file: IO[bytes], size: int) -> None:
         self._file = file
         self.size = size

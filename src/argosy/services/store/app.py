@@ -58,6 +58,8 @@ log = logger("store")
 
 
 class StoreService:
+    """HTTP service around one `StoreEngine`."""
+
     def __init__(self, kit: Kit) -> None:
         if not isinstance(kit.settings, StoreSettings):
             raise TypeError("the store needs StoreSettings")
@@ -93,12 +95,14 @@ class StoreService:
         )
 
     async def start(self) -> None:
+        """Open the engine, create the default collection, and start the sweep."""
         self._engine = await self._thread.run(lambda: StoreEngine(self._folder, calls=self._calls))
         await self._thread.run(lambda: self._engine.ensure(EnsureCollection(DEFAULT_COLLECTION)))
         self._sweeping = self._loops.start(SWEEPING, self._sweep)
         await self._upstreams.start()
 
     async def stop(self) -> None:
+        """Stop the sweep, flush the engine and close it."""
         await self._upstreams.stop()
         if self._sweeping is not None:
             self._sweeping.cancel()

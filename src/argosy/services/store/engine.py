@@ -345,6 +345,7 @@ class StoreEngine:
             self._publication.scrub()
 
     def apply_swept(self, swept: Swept) -> None:
+        """Apply the recorded result of a `sweep` in memory."""
         for name, document_ids in swept.cleared.items():
             self._publication.apply_swept(name, document_ids)
 

@@ -95,6 +95,7 @@ class Shown:
     points: int = 0
 
     def replace(self, old: Decision | None, new: Decision) -> None:
+        """Update the counts for a decision that replaces `old`."""
         for decision, sign in ((old, -1), (new, 1)):
             if decision is not None and decision.visible:
                 self.documents += sign
@@ -356,6 +357,7 @@ class Publication:
         self.apply_swept(collection, document_ids)
 
     def record_swept(self, collection: str, document_ids: Sequence[str]) -> None:
+        """Make the result of a sweep durable. Waits for the disk."""
         with self._writing, _wrapped(), self._db:
             self._db.execute("BEGIN IMMEDIATE")
             self._db.executemany(
@@ -365,6 +367,7 @@ class Publication:
             self._db.execute("UPDATE collections SET rewrite = 1 WHERE name = ?", (collection,))
 
     def apply_swept(self, collection: str, document_ids: Sequence[str]) -> None:
+        """Apply the recorded result of a sweep in memory."""
         self.rewritable.add(collection)
         known = self._decisions[collection]
         for document_id in document_ids:

@@ -95,10 +95,12 @@ class Schedule:
         return None
 
     def finished(self, name: str, began_s: float) -> None:
+        """Record the end of a copy; the next one is due after SETTLE_S or REST times its duration."""
         now_s = self._clock()
         self._not_before_s[name] = now_s + max(SETTLE_S, REST * (now_s - began_s))
 
     def failed(self, name: str) -> None:
+        """Record a failed copy, which is due again after AGAIN_S."""
         self._not_before_s[name] = self._clock() + AGAIN_S
 
     def forget(self, name: str) -> None:

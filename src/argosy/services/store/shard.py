@@ -327,6 +327,7 @@ class Shard:
                 return found
 
     def delete(self, points: Sequence[PointId]) -> None:
+        """Delete the points with these ids."""
         for first in range(0, len(points), MAX_UPDATE):
             part = points[first : first + MAX_UPDATE]
             self._update(edge.UpdateOperation.delete_points([*part]), len(part))
@@ -346,6 +347,7 @@ class Shard:
         self.unflushed = 0
 
     def close(self) -> None:
+        """Close the shard and its mirror. It cannot be used afterwards."""
         if self.mirror is not None:
             self.mirror.close()
             self.mirror = None

@@ -190,7 +190,7 @@ class Batcher:
     async def _step(self) -> None:
         """Measure texts, or start one batch when a thread is free.
 
-        Each call does one of these, so that queries that arrive meanwhile are considered in the next step.
+        Each call does one of these, so that the next step considers queries that have arrived since.
         """
         await self._free.acquire()
         try:

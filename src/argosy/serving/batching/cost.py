@@ -30,6 +30,8 @@ class BatchLimits:
 
 
 class CostModel:
+    """Model that predicts the time of a batch from its number of texts and its longest text."""
+
     def __init__(self, limits: BatchLimits) -> None:
         self._limits = limits
         self._per_token_s = 0.0

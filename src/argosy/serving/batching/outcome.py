@@ -23,6 +23,7 @@ class TextTooLong(InvalidRequest):
 
 
 def too_long(tokens: int, limit: int) -> TextTooLong:
+    """Return the error for a text of `tokens` tokens where `limit` are allowed."""
     return TextTooLong(
         f"The text has {tokens} tokens, the limit is {limit}. Shorten it, or set services.embedding.long_texts to "
         "split or truncate."

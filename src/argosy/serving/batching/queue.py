@@ -65,6 +65,7 @@ class Caller:
         self._missing = count
 
     def deliver(self, row: int, computed: Computed) -> None:
+        """Set the result of one row; the request ends with its last row."""
         self.result.vectors[row] = computed.vector
         self.result.tokens[row] = computed.tokens
         self.result.truncated[row] = computed.truncated
@@ -92,12 +93,16 @@ class Caller:
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Claim:
+    """Request of one caller for the text in one of its rows."""
+
     caller: Caller
     row: int
 
 
 @dataclass(eq=False, slots=True)
 class Work:
+    """One text to embed, with the callers that wait for it."""
+
     text: str
     kind: TextKind
     key: Key | None
@@ -109,6 +114,8 @@ class Work:
 
 
 class WorkQueue:
+    """Waiting works by priority, oldest first, with a guaranteed share for bulk work."""
+
     def __init__(self, bulk_batch_s: float) -> None:
         """Create an empty queue; `bulk_batch_s` is the assumed time of a bulk batch before one was measured."""
         self._waiting: dict[Priority, OrderedDict[Work, None]] = {
@@ -155,6 +162,7 @@ class WorkQueue:
         return Priority.INTERACTIVE if self._waiting[Priority.INTERACTIVE] and not bulk_is_due else Priority.BULK
 
     def oldest(self, priority: Priority, count: int) -> list[Work]:
+        """Return up to `count` oldest works of the priority, without removing them."""
         return list(islice(self._waiting[priority], count))
 
     def started(self, priority: Priority) -> None:
