@@ -65,7 +65,9 @@ async def lines(response: aiohttp.ClientResponse, service: str) -> AsyncIterator
     except aiohttp.ClientError as error:
         raise UpstreamFailed(f"The {service} service broke off its answer.") from error
     except TimeoutError as error:
-        raise DeadlineExceeded(f"The {service} service did not finish within the time allowed.") from error
+        raise DeadlineExceeded(
+            f"The {service} service did not finish within the time allowed. Allow more time, or ask for less."
+        ) from error
     if pending:
         yield pending
 

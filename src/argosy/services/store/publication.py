@@ -46,7 +46,7 @@ SET version = excluded.version, visible = excluded.visible, chunks = excluded.ch
     stale = excluded.stale OR documents.stale, fields = excluded.fields
 """
 
-_UNUSABLE = "The store's record of published documents cannot be used. Restore published.db from a backup."
+_UNUSABLE = "The store's record of published documents cannot be used. Restore the data_dir from a backup."
 
 
 @dataclass(frozen=True, slots=True)
