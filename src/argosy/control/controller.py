@@ -7,7 +7,7 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import Awaitable, Callable, Collection, Iterable
+from collections.abc import Awaitable, Callable, Collection
 from pathlib import Path
 
 import msgspec
@@ -32,6 +32,7 @@ from argosy.control.scaling.reader import Reader
 from argosy.control.scaling.scaler import Scaler
 from argosy.control.startup import Startup
 from argosy.control.supervision.loop_watch import LoopWatch
+from argosy.control.supervision.shutdown import STRANGER_GRACE_S, stop_all
 from argosy.control.supervision.supervisor import MOST_FAILURES, Supervisor
 from argosy.control.supervision.watchdog import Rules
 from argosy.control.topology.waves import start_waves
@@ -39,7 +40,6 @@ from argosy.serving.loops import Loops
 from argosy.telemetry.logs import logger
 
 FIRST_REVISION = "r1"
-STRANGER_GRACE_S = 10.0
 LITTLE_ROOM_BYTES = 16 * 2**20
 """With less of it free, a replica that ends has the disk to blame: the store alone maps files of that size."""
 PUBLISHING, TELLING = "publication of endpoints", "report of health changes"
@@ -251,7 +251,7 @@ class Controller:
         self._removed = {replica.service for replica in strangers}
         for replica in strangers:
             self.feed.add("replica", replica.id, "adopted", "stopping", f"{replica.service} is not in the fleet file")
-        await self._stop_all((replica.id, STRANGER_GRACE_S) for replica in strangers)
+        await stop_all(self._platform, ((replica.id, STRANGER_GRACE_S) for replica in strangers))
         return [replica for replica in adopted if replica not in strangers]
 
     async def _start_and_keep(self) -> None:
@@ -312,19 +312,10 @@ class Controller:
         )
 
     async def _stop_in_order(self) -> None:
-        """Dependants before what they depend on, so that the entrance closes first."""
         for wave in reversed(self._waves):
             stopping = [r for r in self._platform.replicas() if r.service in wave]
-            await self._stop_all((r.id, self._services[r.service].drain_timeout_s) for r in stopping)
-        log.info("all stopped")
-
-    async def _stop_all(self, replicas: Iterable[tuple[str, float]]) -> None:
-        """Stops each within its grace. One that cannot be stopped keeps nobody else running."""
-        asked = list(replicas)
-        ends = await asyncio.gather(*(self._platform.stop(*each) for each in asked), return_exceptions=True)
-        for (replica_id, _), end in zip(asked, ends, strict=True):
-            if isinstance(end, Exception):
-                log.error("not stopped", replica_id=replica_id, exc_info=end)
+            await stop_all(self._platform, ((r.id, self._services[r.service].drain_timeout_s) for r in stopping))
+        log.info("all replicas stopped")
 
 
 def _lost_message(reason: str) -> str:
@@ -332,11 +323,6 @@ def _lost_message(reason: str) -> str:
         f"The controller ends: {reason}. Requests are still served; run 'argosy up' to have the fleet supervised again,"
         " and see: argosy logs controller"
     )
-
-
-def stop_waves(fleet: Fleet) -> list[list[str]]:
-    """The order to stop in when no controller is there to do it."""
-    return list(reversed(start_waves(fleet.services.by_name())))
 
 
 def _is_full(folder: Path) -> bool:

@@ -19,7 +19,7 @@ from argosy.contracts.errors import StartError, Unavailable
 from argosy.contracts.fleet import StartReport
 from argosy.control import record as controller_record
 from argosy.control.api.app import MAX_WAITING, create_admin_app
-from argosy.control.controller import STRANGER_GRACE_S, Controller, stop_waves
+from argosy.control.controller import Controller
 from argosy.control.discovery.publisher import Publisher
 from argosy.control.events.feed import Feed
 from argosy.control.history.history import History, is_damaged, set_aside
@@ -29,6 +29,7 @@ from argosy.control.platforms.externals import WithExternals
 from argosy.control.platforms.local import LocalPlatform
 from argosy.control.preflight import explained, fleet_token, free_port, listener, make_parts, prepare_data_dir
 from argosy.control.record import ControllerRecord
+from argosy.control.supervision.shutdown import STRANGER_GRACE_S, stop_all, stop_waves
 from argosy.serving import runfile
 from argosy.serving.connections import Connections
 from argosy.serving.descriptors import raise_limit, room_for_connections
@@ -142,15 +143,10 @@ async def stop_without_controller(data_dir: Path, fleet: Fleet) -> int:
     alive = await platform.adopt()
     services = fleet.services.by_name()
     strangers = {replica.service for replica in alive} - set(services)
+    grace_s = {name: settings.drain_timeout_s for name, settings in services.items()}
     for wave in [list(strangers), *stop_waves(fleet)]:
         stopping = [replica for replica in alive if replica.service in wave]
-        grace_s = {name: settings.drain_timeout_s for name, settings in services.items()}
-        ends = await asyncio.gather(
-            *(platform.stop(r.id, grace_s.get(r.service, STRANGER_GRACE_S)) for r in stopping), return_exceptions=True
-        )
-        for replica, end in zip(stopping, ends, strict=True):
-            if isinstance(end, Exception):  # one that cannot be stopped keeps nobody else running
-                log.error("not stopped", replica_id=replica.id, exc_info=end)
+        await stop_all(platform, ((r.id, grace_s.get(r.service, STRANGER_GRACE_S)) for r in stopping))
     await platform.close()
     return len(alive)
 

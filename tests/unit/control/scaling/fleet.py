@@ -21,7 +21,7 @@ from argosy.control.platforms.fake import FakePlatform
 from argosy.control.platforms.platform import Launch, Replica, Usage
 from argosy.control.scaling.reader import Reader
 from argosy.control.scaling.scaler import Scaler
-from argosy.control.supervision import supervisor as supervision
+from argosy.control.supervision import drains as supervision
 from argosy.control.supervision.supervisor import Supervisor
 
 SERVICE = "gateway"
