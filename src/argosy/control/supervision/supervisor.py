@@ -1,7 +1,7 @@
-"""Keeps every service at its number of replicas: starts what is missing, restarts what ended, ends what hangs.
+"""Supervisor: keeps every service at its desired number of replicas.
 
-The rules are pure (`restart`, `hang`); here they meet the platform. A slot is a replica's place; its id stays the same
-whichever process fills it.
+It starts missing replicas, restarts ended ones and ends hung ones. The rules are pure functions in `restart` and
+`hang`; this module applies them to the platform. A slot keeps its id, whichever process fills it.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ from argosy.serving.loops import Loops
 from argosy.telemetry.logs import logger
 
 EXTERNAL_WAIT_S = 5.0
-"""What runs elsewhere is not being started: it answers now or is not there."""
+"""Longest wait for a replica that runs elsewhere. It is not being started, so it answers soon or not at all."""
 MOST_FAILURES = 8
-"""Errors in a row of the loop that restarts replicas, after which it gives up: they take about a minute."""
+"""Consecutive errors after which the restart loop gives up; with its backoff, they take about a minute."""
 
 log = logger("supervisor")
 
@@ -50,8 +50,12 @@ class Supervisor:
         disk_is_full: Callable[[], bool] = lambda: False,
         loops: Loops | None = None,
     ) -> None:
-        """`launch` says how to start a slot of a service; `on_change` is called when who can serve may have changed;
-        `loops` runs the tasks and reports what fails in them.
+        """Create a supervisor that keeps no service yet; see `bring_up` and `run`.
+
+        Args:
+            launch: returns how to start a replica, given its service and slot.
+            on_change: called when the set of replicas that can serve may have changed.
+            loops: runs the tasks and reports their failures.
         """
         self._services = services
         self._platform = platform
@@ -85,18 +89,18 @@ class Supervisor:
             on_gone=self._wake.set,
         )
         self._kept: set[str] = set()
-        """Services whose slots are filled again when they empty."""
+        """Services whose empty slots are filled again."""
         self._adopting: set[str] = set()
-        """Adopted replicas that do not listen yet."""
+        """Adopted replicas that are not listening yet."""
         self._keeping: asyncio.Task[None] | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._closed = False
         platform.exits.callbacks.append(self._ends.record)
 
     async def bring_up(self, service: str) -> None:
-        """Fills the service's slots, adopted replicas first, and keeps them filled from then on.
+        """Fill the slots of the service, first with adopted replicas, and keep them filled from now on.
 
-        Raises: StartError with the first slot's reason.
+        Returns when all replicas are ready. Raises: StartError with the reason of the first slot that failed.
         """
         try:
             await self._fill_all(service)
@@ -112,10 +116,11 @@ class Supervisor:
             self._slots.add(service)
         self._observed.keep_failures(service, slots)
         if any(replica.adopted for replica in self._platform.replicas()):
-            self._attempts.recall(slots, alive)  # a fleet of which nothing was left alive starts anew
+            # A fleet of which no replica was left alive starts with fresh counts.
+            self._attempts.recall(slots, alive)
         surplus = self._drains.surplus(service, running)
         for replica in surplus:
-            self._drains.begin(replica, "more run than are wanted")
+            self._drains.begin(replica, "surplus: more replicas run than are desired")
         adopted = [replica for replica in running if replica not in surplus]
         results = await asyncio.gather(
             *(self._await_adopted(r, EXTERNAL_WAIT_S if r.external else settings.start_timeout_s) for r in adopted),
@@ -127,14 +132,17 @@ class Supervisor:
                 raise result
 
     async def run(self) -> None:
-        """Keep every service up, also one whose start was not tried. Returns when closed.
+        """Keep every service up, including services whose start was not tried. Return when closed.
 
-        Raises: the last error, when restarts failed too often in a row.
+        Raises: the last error, when the restart loop failed MOST_FAILURES times in a row.
         """
         await asyncio.gather(*(self._keep(service) for service in self._services))
 
     def keeps(self, service: str) -> bool:
-        """Whether its start has come to an end, well or not; until then nobody but an operator changes its number."""
+        """Return whether the start of the service is over, successful or not.
+
+        Until then, only an operator changes its number of replicas.
+        """
         return service in self._kept
 
     def _keep(self, service: str) -> asyncio.Task[None]:
@@ -155,21 +163,21 @@ class Supervisor:
                 continue
 
     def _reconcile(self) -> float | None:
-        """Start filling every slot that is empty and due, and watch every replica that nobody watches.
+        """Start to fill every slot that is empty and due, and watch every replica that is not watched.
 
-        Returns: seconds until the next slot is due; None for never.
+        Returns: seconds until the next slot is due; None when no slot waits.
         """
         replicas = self._platform.replicas()
         waits = []
         for service in sorted(self._kept):
             try:
                 waits += self._reconcile_service(service, [r for r in replicas if r.service == service])
-            except Exception as error:  # trouble with one service must not keep the others down
+            except Exception as error:  # an error in one service must not stop the restarts of others
                 waits.append(self._loops.failed(f"restarts of {service}", error))
         return max(0.01, min(waits)) if waits else None
 
     def _reconcile_service(self, service: str, replicas: Sequence[Replica]) -> list[float]:
-        """Returns: seconds until something of the service is due, in any order."""
+        """Reconcile one service. Returns: seconds until each slot that waits is due, in any order."""
         slots, alive = self._slots.of(service), {replica.id for replica in replicas}
         for replica in replicas:
             if replica.id in slots and not self._is_on_its_way(replica.id):
@@ -194,27 +202,30 @@ class Supervisor:
         return waits
 
     def _is_on_its_way(self, replica_id: str) -> bool:
-        """Whether the replica starts or goes: then its silence says nothing."""
+        """Return whether the replica is starting or leaving, so that an unanswered probe means nothing."""
         coming = replica_id in self._starting or replica_id in self._adopting
         return coming or replica_id in self._slots.leaving or replica_id in self._observed.draining
 
     def _missing(self, service: str) -> list[str]:
-        """What a service that never ran requires and nobody serves yet."""
+        """Return the required services of which no replica is ready."""
         return [d for d in self._services[service].requires if not self._observed.is_served(d)]
 
     async def _refill(self, service: str, slot: str) -> None:
         try:
             await self._fill(service, slot)
         except ArgosyError as error:
-            log.warning("not started", slot=slot, reason=error.message)
+            log.warning("replica not started", slot=slot, reason=error.message)
         except Exception as error:
             self._loops.failed(f"start of {slot}", error)
         finally:
-            self._starting.pop(slot, None)  # a slot that is left in here is never filled again
+            self._starting.pop(slot, None)  # a slot that stays in `_starting` is never filled again
             self._wake.set()
 
     async def _fill(self, service: str, slot: str) -> None:
-        """Start one slot and wait until it is ready. Raises: StartError; the failure is counted then."""
+        """Start a replica in the slot and wait until it is ready.
+
+        Raises: StartError when it ends or is not ready in time. The failure is counted, and the replica is stopped.
+        """
         self._starting[slot] = self._clock()
         timeout_s = self._services[service].start_timeout_s
         until_s = self._clock() + timeout_s
@@ -227,7 +238,7 @@ class Supervisor:
             reason = self._why_not_started(slot, error)
             try:
                 await self._platform.stop(slot, HUNG_GRACE_S)
-            except Exception as unstopped:  # the failure is counted all the same, or the slot is never tried again
+            except Exception as unstopped:  # count the failure all the same, or the slot is never retried
                 self._loops.failed(f"start of {slot}", unstopped)
             if slot in self._slots.of(service):
                 self._attempts.failed(service, slot, "starting", reason)
@@ -242,7 +253,7 @@ class Supervisor:
         if slot in self._slots.of(service):
             self._guards.ensure(replica)
         else:
-            self._drains.begin(replica, "no longer wanted")
+            self._drains.begin(replica, "no longer desired")
 
     def _why_not_started(self, slot: str, error: Exception) -> str:
         if isinstance(error, ArgosyError):
@@ -263,7 +274,10 @@ class Supervisor:
         self._attempts.succeeded(replica.id)
 
     async def _listens(self, replica: Replica, timeout_s: float) -> None:
-        """For one that was still starting when its controller died. Raises: StartError; it is ended then."""
+        """Wait until an adopted replica listens that was still starting when its controller died.
+
+        Raises: StartError when it does not; the replica is ended.
+        """
         self._adopting.add(replica.id)
         try:
             await self._platform.listening(replica, timeout_s)
@@ -279,14 +293,14 @@ class Supervisor:
             await self._ends.end(replica, reason)
 
     def scale(self, service: str, replicas: int, why: str) -> None:
-        """From now on that many: starts what is missing, drains what is too many. Returns before that is done.
+        """Set the desired replica count: start missing replicas, drain surplus ones. Return before that is done.
 
-        Slots that nothing fills go first, then what is not ready yet, then those with the least work.
+        Empty slots go first, then replicas that are not ready, then the replicas with the fewest requests in flight.
         """
         self._observed.desired[service] = replicas
         slots, leaving = self._slots.of(service), self._slots.leaving
         running = {r.id: r for r in self._platform.replicas() if r.service == service}
-        if not self.keeps(service):  # its start may not have come to what was adopted
+        if not self.keeps(service):  # the start of the service may not have reached its adopted replicas
             self._slots.take_up(service)
         surplus = len(slots - leaving) - replicas
         for slot in sorted(slots - leaving, key=lambda slot: self._drains.loss(slot, running))[: max(0, surplus)]:
@@ -321,7 +335,7 @@ class Supervisor:
         await self._drains.replace(replica_id)
 
     async def close(self) -> None:
-        """Starts nothing any more and stops watching; leaves replicas as they are."""
+        """Stop supervising: start and watch no more replicas. Running replicas stay alive."""
         self._closed = True
         self._wake.set()
         await self._guards.close()
