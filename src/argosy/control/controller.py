@@ -1,4 +1,4 @@
-"""The controller: observe → decide → act, in one loop. It never carries a user's request."""
+"""Controller of a fleet: it observes, decides and acts in loops. No user request passes through it."""
 
 from __future__ import annotations
 
@@ -41,13 +41,15 @@ from argosy.telemetry.logs import logger
 
 FIRST_REVISION = "r1"
 LITTLE_ROOM_BYTES = 16 * 2**20
-"""With less of it free, a replica that ends has the disk to blame: the store alone maps files of that size."""
+"""Free space below which the end of a replica is blamed on the disk: the store alone maps files of that size."""
 PUBLISHING, TELLING = "publication of endpoints", "report of health changes"
 
 log = logger("controller")
 
 
 class Controller:
+    """Controller of one fleet, on any platform."""
+
     def __init__(
         self,
         fleet: Fleet,
@@ -71,7 +73,7 @@ class Controller:
         self._history = history
         self._loops = Loops(self._loop_changed, clock=clock)
         self._lost = ""
-        """Why nobody supervises the fleet any more; empty while somebody does."""
+        """Reason for which the fleet is no longer supervised; empty while it is."""
         self._observed = Observed(self._services, self._waves, time.time(), feed)
         rules = Rules(probe_interval_s=fleet.fleet.probe_interval_s)
         self._supervisor = Supervisor(
@@ -115,10 +117,13 @@ class Controller:
         self._stopping = asyncio.Event()
         self._loop_watch = LoopWatch()
         self._again: asyncio.TimerHandle | None = None
-        """The next try of what `_changed` could not do."""
+        """Timer of the next try when `_changed` failed."""
 
     def view(self) -> FleetView:
-        """The fleet is DEGRADED at best while the controller is not well: nobody would notice the next failure."""
+        """Return the state of the fleet.
+
+        While the controller is not HEALTHY, the fleet is DEGRADED at best, because the next failure may go unnoticed.
+        """
         seen = self._observed.fleet(self._platform.replicas())
         status, reason = self.health()
         if status is Health.HEALTHY:
@@ -128,18 +133,18 @@ class Controller:
         return msgspec.structs.replace(seen, controller=own, status=fleet)
 
     def health(self) -> tuple[Health, str]:
-        """The controller's own status, and the reason where it is not HEALTHY."""
+        """Return the controller's own status, and the reason when it is not HEALTHY."""
         if self._lost:
             return Health.UNHEALTHY, self._lost
         reasons = self._loops.reasons()
         return (Health.DEGRADED, "; ".join(reasons)) if reasons else (Health.HEALTHY, "")
 
     async def keep(self, name: str, run: Callable[[], Awaitable[None]]) -> None:
-        """Run something beside the loops of the controller, as one of them; see `Loops.keep`."""
+        """Run a loop beside the controller's own, with the same reports of failures; see `Loops.keep`."""
         await self._loops.keep(name, run)
 
     def service(self, name: str) -> ServiceView:
-        """Raises: NotFound, naming the services there are."""
+        """Return the state of one service. Raises: NotFound, naming the existing services."""
         services = self.view().services
         found = next((view for view in services if view.name == name), None)
         if found is None:
@@ -147,17 +152,17 @@ class Controller:
         return found
 
     def offered(self, service: str) -> list[Endpoint]:
-        """What callers are told of the service now."""
+        """Return the endpoints of the service that are published to callers now."""
         current = self.publisher.current
         return [] if current is None else current.services.get(service, [])
 
     @property
     def draining(self) -> Collection[str]:
-        """Replicas that are to get nothing new."""
+        """Ids of the replicas that must get no new requests."""
         return self._observed.draining
 
     def callers(self) -> list[Replica]:
-        """Replicas that are built from our kit, and so may call others by what they are told."""
+        """Return the listening replicas built from the service kit, which may call others through the endpoint set."""
         ours = (r for r in self._platform.replicas() if r.health_path is None and not r.external)
         return [replica for replica in ours if replica.url is not None]
 
@@ -170,16 +175,21 @@ class Controller:
         )
 
     async def drain(self, replica_id: str) -> None:
-        """Raises: NotFound; StartError when its replacement does not start."""
+        """Replace a replica without a failed request.
+
+        Raises: NotFound when no replica has that id; Conflict when it runs elsewhere or is being drained already;
+        StartError when the replacement does not start.
+        """
         await self._supervisor.drain(replica_id)
 
     def ask_to_stop(self) -> None:
         self._stopping.set()
 
     async def run(self) -> None:
-        """Adopt what lives, start what is missing, watch until `ask_to_stop`, then stop everything in order.
+        """Adopt living replicas, start missing ones, supervise until `ask_to_stop`, then stop all in order.
 
-        Raises: SupervisionLost, nobody watches the fleet any more; its replicas are left alive.
+        Raises: SupervisionLost when supervision has ended by an error; an ArgosyError of the start. The replicas are
+        left alive in both cases.
         """
         await self._prober.start()
         self.feed.add("controller", "controller", "absent", "running", f"pid {os.getpid()}")
@@ -189,7 +199,7 @@ class Controller:
             await self._loops.close()
             await self._supervisor.close()
             await self._stop_in_order()
-            self.feed.add("controller", "controller", "running", "stopped", "asked to")
+            self.feed.add("controller", "controller", "running", "stopped", "requested")
         except Exception as error:
             self._lost = self._lost or f"the controller failed ({type(error).__name__})"
             self.feed.add("controller", "controller", "running", "failed", self._lost)
@@ -203,20 +213,20 @@ class Controller:
                 try:
                     await end()
                 except Exception as error:
-                    log.error("not closed", exc_info=error)
+                    log.error("part of the controller not closed", exc_info=error)
 
     async def _adopt(self) -> None:
         adopted = await self._end_strangers(await self._platform.adopt())
         probes = await self._prober.probe_all(adopted)
         alive = {replica.id for replica in self._platform.replicas()}
         for replica_id, probe in probes.items():
-            if replica_id in alive:  # what was seen of one that has ended meanwhile would be taken for the next one's
+            if replica_id in alive:  # the probe of a replica that has ended would be credited to its successor
                 self._observed.saw(replica_id, probe)
         self.scaler.restore({replica.service for replica in adopted})
         self._publish()
 
     async def _supervise(self) -> None:
-        """Returns when it is asked to stop. Raises: SupervisionLost."""
+        """Run all loops until `ask_to_stop`. Raises: SupervisionLost when supervision ends before."""
         supervision = self._loops.start("supervision", self._start_and_keep, most_failures=MOST_FAILURES)
         self._loops.start("scaling", self.scaler.run)
         self._loops.start(FORECASTING, self.forecaster.run)
@@ -236,7 +246,7 @@ class Controller:
             raise SupervisionLost(_lost_message(self._lost)) from error
 
     async def _watch_history(self) -> None:
-        """Raises: StorageFull, the history cannot be kept now; events and learnt values wait in memory."""
+        """Check the history. Raises: StorageFull when it cannot be written; events and learnt values wait in memory."""
         while True:
             if self._history.problem:
                 raise StorageFull(f"control.db: {self._history.problem}")
@@ -246,7 +256,7 @@ class Controller:
         self.feed.add("controller", "controller", f"{name} {before}", f"{name} {after}", why)
 
     async def _end_strangers(self, adopted: list[Replica]) -> list[Replica]:
-        """Replicas of services that the fleet file no longer has are stopped. Returns: the others."""
+        """Stop adopted replicas of services that the fleet file no longer has. Returns: the other replicas."""
         strangers = [replica for replica in adopted if replica.service not in self._services]
         self._removed = {replica.service for replica in strangers}
         for replica in strangers:
@@ -259,15 +269,16 @@ class Controller:
             await self._startup.run()
             try:
                 self._on_start(self.start_report())
-            except Exception as error:  # who was to be told may be gone; the fleet is not
-                log.warning("start not reported", reason=str(error))
+            except Exception as error:  # the receiver of the report may be gone, but the fleet runs on
+                log.warning("start report not delivered", reason=str(error))
         self._changed()
         await self._supervisor.run()
 
     def _changed(self) -> None:
-        """Who can serve may have changed: tell callers and the feed. Nothing is published before adoption is done.
+        """Publish endpoints and health changes, because the set of replicas that can serve may have changed.
 
-        Never raises: it is called in the middle of decisions that must be carried out. What failed is tried again.
+        Nothing is published before adoption is done. A failed publication is retried. Never raises, because it is
+        called in the middle of decisions that must be carried out.
         """
         if self._stopping.is_set():
             return
@@ -320,13 +331,14 @@ class Controller:
 
 def _lost_message(reason: str) -> str:
     return (
-        f"The controller ends: {reason}. Requests are still served; run 'argosy up' to have the fleet supervised again,"
-        " and see: argosy logs controller"
+        f"The controller ends: {reason}. Requests are still served; run 'argosy up' to supervise the fleet again,"
+        " and see the log with: argosy logs controller"
     )
 
 
 def _is_full(folder: Path) -> bool:
+    """Return whether the disk has less than LITTLE_ROOM_BYTES free; False when that is not known."""
     try:
         return shutil.disk_usage(folder).free < LITTLE_ROOM_BYTES
-    except OSError:  # what cannot be told is no excuse
+    except OSError:  # unknown space does not excuse the end of a replica
         return False

@@ -27,7 +27,7 @@ def test_a_folder_with_other_files_is_refused_and_left_as_it_is(tmp_path: Path) 
     folder = tmp_path / "home"
     folder.mkdir(mode=0o755)
     (folder / "thesis.tex").write_text("mine")
-    with pytest.raises(StartError, match="holds files that are not a fleet's"):
+    with pytest.raises(StartError, match="holds files that do not belong to a fleet"):
         prepare_data_dir(folder)
     assert mode(folder) == 0o755
 

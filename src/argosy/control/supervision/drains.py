@@ -101,7 +101,7 @@ class Drains:
         try:
             if not self._services[replica.service].single_writer:
                 await self._fill_substitute(replica.service)
-            await self._retire(replica, "asked to")
+            await self._retire(replica, "requested")
         finally:
             self._slots.leaving.discard(replica_id)
 

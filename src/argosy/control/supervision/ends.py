@@ -79,4 +79,4 @@ class Ends:
                 self._attempts.failed(service, slot, "stopping" if condemned else "ready", unasked)
             else:
                 was = "draining" if slot in self._observed.draining else "ready"
-                self._feed.add("replica", slot, was, "stopped", "asked to")
+                self._feed.add("replica", slot, was, "stopped", "requested")

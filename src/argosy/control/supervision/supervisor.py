@@ -17,6 +17,7 @@ from argosy.control.events.feed import Feed
 from argosy.control.monitoring.observed import Observed
 from argosy.control.monitoring.prober import Prober
 from argosy.control.platforms.platform import Launch, Platform, Replica
+from argosy.control.supervision.adoptions import Adoptions
 from argosy.control.supervision.drains import Drains
 from argosy.control.supervision.ends import HUNG_GRACE_S, Ends
 from argosy.control.supervision.guards import Guards
@@ -27,8 +28,6 @@ from argosy.control.supervision.watchdog import Rules, Watchdog
 from argosy.serving.loops import Loops
 from argosy.telemetry.logs import logger
 
-EXTERNAL_WAIT_S = 5.0
-"""Longest wait for a replica that runs elsewhere. It is not being started, so it answers soon or not at all."""
 MOST_FAILURES = 8
 """Consecutive errors after which the restart loop gives up; with its backoff, they take about a minute."""
 
@@ -76,6 +75,9 @@ class Supervisor:
         self._ends = Ends(
             platform, observed, feed, self._attempts, self._loops, self._starting, on_change, on_end=self._wake.set
         )
+        self._adoptions = Adoptions(
+            platform, feed, self._attempts, self._watchdog, self._guards, self._ends, self._clock
+        )
         self._drains = Drains(
             services,
             platform,
@@ -90,8 +92,6 @@ class Supervisor:
         )
         self._kept: set[str] = set()
         """Services whose empty slots are filled again."""
-        self._adopting: set[str] = set()
-        """Adopted replicas that are not listening yet."""
         self._keeping: asyncio.Task[None] | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._closed = False
@@ -123,7 +123,7 @@ class Supervisor:
             self._drains.begin(replica, "surplus: more replicas run than are desired")
         adopted = [replica for replica in running if replica not in surplus]
         results = await asyncio.gather(
-            *(self._await_adopted(r, EXTERNAL_WAIT_S if r.external else settings.start_timeout_s) for r in adopted),
+            *(self._adoptions.until_ready(replica, settings.start_timeout_s) for replica in adopted),
             *(self._fill(service, slot) for slot in slots - alive - leaving),
             return_exceptions=True,
         )
@@ -203,7 +203,7 @@ class Supervisor:
 
     def _is_on_its_way(self, replica_id: str) -> bool:
         """Return whether the replica is starting or leaving, so that an unanswered probe means nothing."""
-        coming = replica_id in self._starting or replica_id in self._adopting
+        coming = replica_id in self._starting or replica_id in self._adoptions.waiting
         return coming or replica_id in self._slots.leaving or replica_id in self._observed.draining
 
     def _missing(self, service: str) -> list[str]:
@@ -262,30 +262,6 @@ class Supervisor:
             return f"{slot} could not be started: {error}."
         self._loops.failed(f"start of {slot}", error)
         return f"{slot} could not be started: {type(error).__name__}; see the controller's log."
-
-    async def _await_adopted(self, replica: Replica, timeout_s: float) -> None:
-        why = f"runs at {replica.url}" if replica.external else f"pid {replica.pid} was alive"
-        self._feed.add("replica", replica.id, "unknown", "adopted", why)
-        until_s = self._clock() + timeout_s
-        if replica.url is None:
-            await self._listens(replica, timeout_s)
-        self._guards.ensure(replica)
-        await self._watchdog.until_ready(replica, until_s)
-        self._attempts.succeeded(replica.id)
-
-    async def _listens(self, replica: Replica, timeout_s: float) -> None:
-        """Wait until an adopted replica listens that was still starting when its controller died.
-
-        Raises: StartError when it does not; the replica is ended.
-        """
-        self._adopting.add(replica.id)
-        try:
-            await self._platform.listening(replica, timeout_s)
-        except StartError as error:
-            await self._ends.end(replica, error.message)
-            raise
-        finally:
-            self._adopting.discard(replica.id)
 
     async def _guard(self, replica: Replica) -> None:
         reason = await self._watchdog.watch(replica)
