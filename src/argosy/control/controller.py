@@ -5,14 +5,13 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
-import sys
 import time
 from collections.abc import Awaitable, Callable, Collection
 from pathlib import Path
 
 import msgspec
 
-from argosy.config.models import CustomSettings, Fleet
+from argosy.config.models import Fleet
 from argosy.contracts.errors import ArgosyError, NotFound, StorageFull, SupervisionLost
 from argosy.contracts.fleet import Endpoint, FleetView, Health, ServiceView, StartReport
 from argosy.contracts.request import Clock
@@ -25,12 +24,13 @@ from argosy.control.monitoring.observed import Observed
 from argosy.control.monitoring.prober import Prober
 from argosy.control.planning.advice import Advice
 from argosy.control.planning.plans import Plans
-from argosy.control.platforms.platform import Launch, Platform, Replica
+from argosy.control.platforms.platform import Platform, Replica
 from argosy.control.prediction.forecaster import Forecaster
 from argosy.control.scaling.predictor import FORECASTING
 from argosy.control.scaling.reader import Reader
 from argosy.control.scaling.scaler import Scaler
 from argosy.control.startup import Startup
+from argosy.control.supervision.launches import Launches
 from argosy.control.supervision.loop_watch import LoopWatch
 from argosy.control.supervision.shutdown import STRANGER_GRACE_S, stop_all
 from argosy.control.supervision.supervisor import MOST_FAILURES, Supervisor
@@ -39,7 +39,6 @@ from argosy.control.topology.waves import start_waves
 from argosy.serving.loops import Loops
 from argosy.telemetry.logs import logger
 
-FIRST_REVISION = "r1"
 LITTLE_ROOM_BYTES = 16 * 2**20
 """Free space below which the end of a replica is blamed on the disk: the store alone maps files of that size."""
 PUBLISHING, TELLING = "publication of endpoints", "report of health changes"
@@ -82,7 +81,7 @@ class Controller:
             prober,
             self._observed,
             feed,
-            self._launch,
+            Launches(self._services, platform, self._observed, fleet.fleet.host, public_port).of,
             self._changed,
             rules,
             clock,
@@ -304,23 +303,6 @@ class Controller:
         services = self._observed.endpoints(replicas)
         leaving = self._removed | {replica.service for replica in replicas if replica.id in self._observed.draining}
         self.publisher.publish(services, emptied(services, leaving, [] if current is None else current.emptied))
-
-    def _launch(self, service: str, replica_id: str) -> Launch:
-        is_gateway, settings = service == "gateway", self._services[service]
-        argv, health_path = None, None
-        if isinstance(settings, CustomSettings):
-            argv = settings.command or (sys.executable, "-m", "argosy.services.custom")
-            health_path = settings.health_path if settings.command is not None else None
-        return Launch(
-            service,
-            replica_id,
-            FIRST_REVISION,
-            cpu_share=self._platform.capacity().cores / self._observed.desired[service],
-            public_host=self.fleet.fleet.host if is_gateway else None,
-            public_port=self.public_port if is_gateway else None,
-            argv=argv,
-            health_path=health_path,
-        )
 
     async def _stop_in_order(self) -> None:
         for wave in reversed(self._waves):
