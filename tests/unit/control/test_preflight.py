@@ -1,4 +1,4 @@
-"""A fleet keeps its data in a folder of its own, and never changes one that is somebody else's."""
+"""A fleet keeps its data in a private folder, and never changes the folder of another user or program."""
 
 from __future__ import annotations
 

@@ -34,7 +34,10 @@ log = logger("history")
 
 
 class History:
-    """History of a controller. Reads are small and a thread writes, so the event loop is not blocked. Usable from any thread."""
+    """History of a controller. Reads are small and a thread writes, so the event loop is not blocked.
+
+    Usable from any thread.
+    """
 
     def __init__(self, data_dir: Path) -> None:
         """Open or create `control.db`.

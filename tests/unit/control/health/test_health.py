@@ -1,4 +1,4 @@
-"""Health: one missed probe is not death, three are; a dependency's state shows in its dependants."""
+"""Health: one missed probe does not make a replica UNHEALTHY, three do; dependencies affect their dependants."""
 
 from __future__ import annotations
 

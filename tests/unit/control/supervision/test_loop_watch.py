@@ -1,4 +1,4 @@
-"""An event loop that stands still is noticed by a thread; one whose process was stopped for a while is not blamed."""
+"""A thread detects a blocked event loop, and does not report a loop whose process was stopped for a while."""
 
 from __future__ import annotations
 
