@@ -166,6 +166,7 @@ class Controller:
         return [replica for replica in ours if replica.url is not None]
 
     def start_report(self) -> StartReport:
+        """Return the report of the start so far."""
         report = self._startup.report()
         return msgspec.structs.replace(
             report,
@@ -182,6 +183,7 @@ class Controller:
         await self._supervisor.drain(replica_id)
 
     def ask_to_stop(self) -> None:
+        """Let `run` stop all replicas and return."""
         self._stopping.set()
 
     async def run(self) -> None:

@@ -22,10 +22,12 @@ class ControllerRecord(msgspec.Struct):
 
 
 def record_path(data_dir: Path) -> Path:
+    """Return the path of the record."""
     return runfile.controller_path(data_dir / "run")
 
 
 def lock_path(data_dir: Path) -> Path:
+    """Return the path of the lock."""
     return data_dir / "run" / "controller.lock"
 
 

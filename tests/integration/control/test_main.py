@@ -1,4 +1,4 @@
-"""The controller's process around its loop: the admin API, signals, and its end when nobody supervises any more."""
+"""Process of the controller: the admin API, signals, and its end when supervision is lost."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ pytestmark = pytest.mark.integration
 
 
 class Harbour:
-    """A controller's process without processes of replicas."""
+    """Controller's process on a platform without processes."""
 
     def __init__(self, data_dir: Path, patch: pytest.MonkeyPatch) -> None:
         self.platform = FakePlatform(cores=64)

@@ -124,7 +124,9 @@ def create_admin_app(controller: Controller, token: str, waiters: Waiters | None
     async def drain(name: str, replica_id: str) -> Response:
         """Replace a replica without a failed request. The answer comes when the old replica is gone."""
         if not replica_id.startswith(f"{name}-"):
-            raise NotFound(f'There is no replica "{replica_id[:64]}" of "{name[:64]}".')
+            raise NotFound(
+                f'There is no replica "{replica_id[:64]}" of "{name[:64]}"; see the replicas with: argosy status'
+            )
         await controller.drain(replica_id)
         return _json({"drained": replica_id})
 

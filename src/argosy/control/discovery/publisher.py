@@ -12,6 +12,7 @@ class Publisher:
     """Holder of the current endpoint set, which is None before the first `publish`."""
 
     def __init__(self, epoch: int) -> None:
+        """Create a publisher. Its versions are `EPOCH.NUMBER`, so a later controller needs a higher epoch."""
         self._epoch = epoch
         self._number = 0
         self._current: EndpointSet | None = None
@@ -19,6 +20,7 @@ class Publisher:
 
     @property
     def current(self) -> EndpointSet | None:
+        """Current endpoint set; None before the first `publish`."""
         return self._current
 
     def publish(self, services: Mapping[str, Sequence[Endpoint]], emptied: Sequence[str] = ()) -> None:

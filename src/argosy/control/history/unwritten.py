@@ -39,6 +39,7 @@ class Unwritten:
         """Reason for which the latest write failed; empty when it succeeded."""
 
     def add_events(self, events: Sequence[Event]) -> None:
+        """Add events to be written."""
         with self._lock:
             self._events.update((event.seq, event) for event in events)
             while len(self._events) > MAX_EVENTS:
@@ -46,15 +47,18 @@ class Unwritten:
             self._begin()
 
     def add_memory(self, name: str, memory: Memory) -> None:
+        """Add a memory to be written. It replaces an unwritten memory of the same name."""
         with self._lock:
             self._memories[name] = memory
             self._begin()
 
     def events(self) -> list[Event]:
+        """Return the unwritten events in the order in which they were added."""
         with self._lock:
             return list(self._events.values())
 
     def memory(self, name: str) -> Memory | None:
+        """Return the unwritten memory of that name, or None."""
         with self._lock:
             return self._memories.get(name)
 

@@ -149,10 +149,14 @@ class Observed:
         )
 
     def health(self, replica_id: str) -> ReplicaHealth:
+        """Return the health of the replica; "starting" when it was never probed."""
         return self._health.get(replica_id, NEVER_SEEN)
 
     def endpoints(self, replicas: Sequence[Replica]) -> dict[str, list[Endpoint]]:
-        """Replicas that say they are ready and are not draining. One that misses probes goes while another answers."""
+        """Return the endpoints of each service: its ready replicas that are not draining.
+
+        Replicas that missed their latest probe are left out, unless all did.
+        """
         found: dict[str, list[Endpoint]] = {name: [] for name in self._services}
         for name, known in found.items():
             ready = [r for r in replicas if r.service == name and r.id not in self.draining and self.is_ready(r)]
@@ -182,6 +186,7 @@ class Observed:
             self._told[name] = verdict
 
     def fleet(self, replicas: Sequence[Replica]) -> FleetView:
+        """Return the state of the fleet, given its living replicas."""
         by_service = self._by_service(replicas)
         verdicts = self._verdicts(by_service)
         return FleetView(

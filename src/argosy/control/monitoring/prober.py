@@ -31,6 +31,7 @@ class Prober:
         self._proven: aiohttp.ClientSession | None = None
 
     async def start(self) -> None:
+        """Open the connection pools."""
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=0),
             timeout=self._timeout,
@@ -40,6 +41,7 @@ class Prober:
         self._proven = proven_session(self._token, self._timeout)
 
     async def stop(self) -> None:
+        """Close the connection pools."""
         for session in (self._session, self._proven):
             if session is not None:
                 await session.close()

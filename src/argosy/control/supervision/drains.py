@@ -92,11 +92,11 @@ class Drains:
         """
         replica = next((r for r in self._platform.replicas() if r.id == replica_id), None)
         if replica is None:
-            raise NotFound(f'There is no replica "{replica_id[:64]}".')
+            raise NotFound(f'There is no replica "{replica_id[:64]}"; see the replicas with: argosy status')
         if replica.external:
             raise Conflict(f"{replica_id} runs elsewhere; drain it there.")
         if replica_id in self._slots.leaving:
-            raise Conflict(f"{replica_id} is being drained already.")
+            raise Conflict(f"{replica_id} is being drained already; wait until it is gone.")
         self._slots.leaving.add(replica_id)
         try:
             if not self._services[replica.service].single_writer:

@@ -16,6 +16,8 @@ from argosy.control.platforms.blocked import Blocked
 
 @dataclass(frozen=True, slots=True)
 class HangRule:
+    """Limits beyond which a replica that does not answer counts as hung."""
+
     probes: int = 3
     """Failed probes in a row before a replica can count as hung."""
     hang_limit_s: float = 60.0
@@ -57,6 +59,8 @@ class Silence:
 
 
 class HangVerdict(enum.Enum):
+    """Verdict about a replica after a probe."""
+
     FINE = "fine"
     BUSY = "busy"
     HUNG = "hung"

@@ -45,6 +45,7 @@ class RestartState:
         return self.failures >= rule.loop_failures
 
     def is_due(self, now_s: float) -> bool:
+        """Return whether the replica may be started now."""
         return now_s >= self.due_s
 
 

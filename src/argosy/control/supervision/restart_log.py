@@ -46,6 +46,7 @@ class Attempts:
         return self._states.get(slot, NEVER_TRIED)
 
     def forget(self, slot: str) -> None:
+        """Forget the state of a slot that is no longer desired."""
         self._states.pop(slot, None)
 
     def recall(self, slots: Iterable[str], alive: Collection[str]) -> None:

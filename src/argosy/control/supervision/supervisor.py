@@ -35,6 +35,8 @@ log = logger("supervisor")
 
 
 class Supervisor:
+    """Supervisor of all services of one fleet."""
+
     def __init__(
         self,
         services: Mapping[str, ServiceSettings],

@@ -128,7 +128,7 @@ def test_contention_is_learnt_from_two_numbers_of_replicas() -> None:
 
 
 def test_a_number_that_was_never_saturated_bounds_what_all_can_and_says_nothing_of_contention() -> None:
-    """One replica ran beside busy cores. Six replicas, not saturated, answered more than six times its ceiling."""
+    """The test of one replica beside busy cores predicts a ceiling; six replicas answered more without saturation."""
     one = calibration(1, {"embedding": 0.02}, idle=0.05)
     six = replace_steps(calibration(6), [step(rate, 60, 6) for rate in (60, 117)])
     alone, both = planned(known(one), 40, 900, 100.0), planned(known(one, six), 40, 900, 100.0)
