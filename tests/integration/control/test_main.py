@@ -154,11 +154,13 @@ async def test_a_controller_without_supervision_ends_with_an_error_and_the_next_
 
 
 async def test_a_start_that_is_refused_leaves_nothing_behind(harbour: Harbour, monkeypatch: pytest.MonkeyPatch) -> None:
-    async def exiting(self: object, sockets: object) -> None:
-        return
+    async def ending(self: object, sockets: object) -> None:
+        """End at once, as a server that cannot start does."""
 
-    monkeypatch.setattr(HttpServer, "serve", exiting)
-    with pytest.raises(StartError, match=r"ended while it started on port \d+; see the controller's log\."):
+    monkeypatch.setattr(HttpServer, "serve", ending)
+    with pytest.raises(
+        StartError, match=r"The admin API ended while it started on port \d+; see the controller's log\."
+    ):
         await harbour.run()
     assert not is_running(harbour.data_dir)
     assert harbour.platform.log == []

@@ -85,7 +85,7 @@ class LocalPlatform:
         for path in sorted(self._run_dir.glob("*-*.json")):
             try:
                 record = await self._alive(path)
-            except OSError as error:  # an unreadable file must not hide the other replicas
+            except (OSError, StartError) as error:  # an unreadable or untrusted file must not hide the other replicas
                 log.error("replica not adopted", run_file=path.name, reason=str(error))
                 continue
             if record is None:
