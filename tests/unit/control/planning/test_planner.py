@@ -70,7 +70,7 @@ def test_what_was_measured_is_said_again() -> None:
 
 
 def test_a_percentile_of_few_answers_is_drawn_towards_the_model() -> None:
-    """At half the saturation, the measured percentile is three times too high; its weight depends on its certainty."""
+    """The percentile measured at half the saturation is three times too high; its weight depends on its certainty."""
 
     def said_ms(width: float) -> float:
         steps = calibration().steps
