@@ -119,7 +119,7 @@ def test_without_the_store_callers_wait_within_their_deadline(fleet: ChaosFleet)
     assert code == 1
     assert services["store"]["status"] == "UNHEALTHY"
     assert services["store"]["reason"] == KILLED.strip("()")
-    waits = f"store UNHEALTHY, search waits for it within its deadline, then answers 503 {KILLED}"
+    waits = f"store UNHEALTHY, search waits for the store within its deadline, then answers 503 {KILLED}"
     assert (services["retrieval"]["status"], services["retrieval"]["reason"]) == ("UNHEALTHY", waits)
     assert "store UNHEALTHY" in services["gateway"]["reason"]
     assert "accepted documents wait" in services["documents"]["reason"]
