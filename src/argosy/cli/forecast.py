@@ -71,7 +71,7 @@ def _print(view: ForecastView) -> None:
         output.line(
             f"{view.service}: at most {peak.replicas:.2f} replicas' worth of load within {peak.horizon_s} s, "
             f"{'used' if peak.used else 'not used'} "
-            f"(error {peak.error:.3g}, of the highest load of late {peak.naive_error:.3g})"
+            f"(error {peak.error:.3g}; error of the highest recent load {peak.naive_error:.3g})"
         )
     known, slots = view.capacity, ""
     if known.slots is not None and known.slots_interval is not None:

@@ -93,7 +93,7 @@ def _print(seen: Seen, as_json: bool) -> None:
         _print_view(seen.view)
     elif seen.exit_code == NO_CONTROLLER:
         output.line(seen.problem, color="yellow")
-        output.line(f"Alive: {', '.join(seen.live_replicas)}.")
+        output.line(f"Running replicas: {', '.join(seen.live_replicas)}.")
     else:
         output.error(seen.problem)
 
