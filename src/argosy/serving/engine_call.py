@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -29,9 +28,14 @@ class RunningCall(msgspec.Struct):
 class EngineCalls:
     """Mark the calls of one engine thread; a mark costs some tens of microseconds."""
 
-    def __init__(self, record: Path | None, now: Callable[[], float] = time.time) -> None:
-        """`record` is the replica's run file; without one (in tests, or outside of a fleet) nothing is marked."""
-        self._path = None if record is None else runfile.busy_path(record)
+    def __init__(self, record: Path | None = None, now: Callable[[], float] | None = None) -> None:
+        """Create the marks of a replica; without its run file (in tests, or outside of a fleet) nothing is marked.
+
+        Args:
+            record: the replica's run file.
+            now: wall clock, since a mark is read by another process.
+        """
+        self._path = None if record is None or now is None else runfile.busy_path(record)
         self._temporary = None if record is None else record.with_suffix(f".{os.getpid()}.busy.tmp")
         self._now = now
         self._marked = False
@@ -44,7 +48,7 @@ class EngineCalls:
 
         A mark that cannot be written never keeps the call from running.
         """
-        if self._path is None or self._temporary is None or self._marked:
+        if self._path is None or self._temporary is None or self._now is None or self._marked:
             yield
             return
         self._marked = True
