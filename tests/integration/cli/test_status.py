@@ -100,7 +100,8 @@ def test_without_its_controller_a_serving_fleet_ends_with_3(
 
     assert result.exit_code == 3
     assert result.stdout == (
-        "controller not running, data plane serving; start the controller with: argosy up\nRunning replicas: gateway-1.\n"
+        "controller not running, data plane serving; start the controller with: argosy up\n"
+        "Running replicas: gateway-1.\n"
     )
     assert json.loads(argosy("status", "--json", env=absent).stdout)["live_replicas"] == ["gateway-1"]
 
