@@ -179,7 +179,10 @@ def _versus(result: ScalingComparison) -> None:
             if result.static_enough is None
             else f" = {result.static_enough}, which keeps late requests at or below 1 %"
         )
-        output.line(f"A fixed number beats {result.ours} on this load: consider replicas.min = replicas.max{enough}.")
+        output.line(
+            f"On this load, a fixed number of replicas does better than {result.ours}: "
+            f"consider replicas.min = replicas.max{enough}."
+        )
 
 
 def _silence(done: int, of: int) -> None:
