@@ -20,6 +20,7 @@ from argosy.services.documents.catalog.spool import Spooled
 from argosy.services.documents.catalog.uploads import Content, Incoming
 from argosy.services.documents.jobs.heartbeat import Heartbeat
 from argosy.services.documents.jobs.leases import Job, Jobs, LeaseLost
+from argosy.services.documents.jobs.shared_jobs import SharedJobs
 from argosy.services.documents.records.blobs import BlobStore, content_hash
 from argosy.services.documents.records.database import Database
 from argosy.services.documents.records.schema import JobKind
@@ -134,11 +135,11 @@ STEPS: dict[str, tuple[object, str]] = {
     "before contents are deleted": (BlobStore, "delete"),
     "before the catalog's log is cleared": (Database, "scrub"),
     "before points are swept": (Shard, "delete_up_to"),
-    "before the sweep is recorded": (Publication, "swept"),
+    "before the sweep is recorded": (Publication, "record_swept"),
     "before the copy begins": (Shard, "create"),
     "amid the copy": (Shard, "copy_some"),
     "before the copy takes the place": (Publication, "move"),
-    "before the job is done": (Jobs, "done"),
+    "before the job is done": (SharedJobs, "done"),
 }
 
 

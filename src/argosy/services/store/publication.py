@@ -336,7 +336,7 @@ class Publication:
         return list(islice(found, limit))
 
     def swept(self, collection: str, document_ids: Sequence[str]) -> None:
-        """Records that no stale points of these documents are left in the index, in one commit."""
+        """Record that the index holds no stale points of these documents, in one commit."""
         self.record_swept(collection, document_ids)
         self.apply_swept(collection, document_ids)
 
