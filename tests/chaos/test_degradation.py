@@ -1,4 +1,4 @@
-"""The degradation matrix: with a service away, what answers say comes from the fallback, and they name it."""
+"""The degradation matrix: while a service is down, answers come from its fallback and name it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.e2e.wire import Answer
 pytestmark = [pytest.mark.chaos, pytest.mark.timeout(300)]
 
 UNKNOWN_WORD = "xylophonist"
-"""In no document: vectors always find a nearest one, words find nothing."""
+"""A word in no document: a dense search always finds a nearest chunk, a lexical search finds nothing."""
 KILLED = "(killed by signal 9)"
 
 

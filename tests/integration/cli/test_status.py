@@ -1,4 +1,4 @@
-"""`argosy status` and `argosy doctor`: a healthy fleet, a sick one, one without its controller, none."""
+"""`argosy status` and `argosy doctor` for a healthy fleet, a sick one, one without its controller, and none."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def view(status: Health, reason: str = "") -> dict[str, object]:
 
 @pytest.fixture
 def hold(tmp_path: Path) -> Iterator[Callable[[str], None]]:
-    """Makes a lock in data_dir look like that of a living process."""
+    """Return a function that makes a lock in data_dir look like that of a living process."""
     held: list[ReplicaLock] = []
 
     def take(name: str) -> None:

@@ -1,4 +1,4 @@
-"""The controller's process around its loop: the admin API, signals, and its end when nobody supervises any more."""
+"""The controller's process around its loop: the admin API, signals, and its end when supervision has stopped."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ pytestmark = pytest.mark.integration
 
 
 class Harbour:
-    """A controller's process without processes of replicas."""
+    """A controller process without replica processes."""
 
     def __init__(self, data_dir: Path, patch: pytest.MonkeyPatch) -> None:
         self.platform = FakePlatform(cores=64)
