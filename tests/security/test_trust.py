@@ -340,7 +340,7 @@ def test_the_command_line_says_that_it_met_a_stranger(tmp_path: Path) -> None:
     async def look() -> None:
         runfile.write_private(tmp_path / "token", HEX_TOKEN.encode())
         async with stranger() as (_, url):
-            with pytest.raises(NoFleet, match="does not know this fleet's token, so it was sent nothing"):
+            with pytest.raises(NoFleet, match="does not know this fleet's token, so nothing was sent to it"):
                 await ask_from_the_command_line(url, tmp_path)
 
     asyncio.run(look())
