@@ -362,7 +362,7 @@ async def test_a_caller_who_does_not_read_the_answer_is_cut_off() -> None:
         connection.writer.transport.pause_reading()  # type: ignore[attr-defined]
         await connection.send(request("/endless", [AUTHORIZED]))
         async with asyncio.timeout(15):
-            await ended.wait()
+            assert await ended.wait()
         await wait_until(lambda: kit.load.in_flight == 0)
 
 

@@ -68,5 +68,6 @@ async def test_a_probe_that_fails_in_a_new_way_is_followed_by_the_next_one(monke
     prober = Prober(Directory(make_kit().fleet.services), Session())  # type: ignore[arg-type]
     running = asyncio.create_task(prober.run())
     await until(lambda: len(asked) > 10)
+    assert not running.done()
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
