@@ -111,7 +111,6 @@ async def test_a_path_names_a_service_exactly_and_never_a_host(
         ("/services/mine/a?", "/a"),
         ("/services/mine/a?/../%2e%2e/\\?b", "/a?/../%2e%2e/\\?b"),
         ("/services/mine/a#@{foreign}", "/a"),
-        ("http://{foreign}/services/mine/a", "/a"),
     ],
 )
 async def test_whatever_stands_behind_the_name_is_a_path_of_the_service_and_arrives_as_it_was_sent(
@@ -121,6 +120,12 @@ async def test_whatever_stands_behind_the_name_is_a_path_of_the_service_and_arri
     assert (answer.status, answer.body) == (200, b"ok")
     assert [asked.target for asked in mine.asked] == [arrives.format(foreign=foreign.address)]
     assert foreign.server.asked == []
+
+
+async def test_a_target_that_names_a_host_is_refused(gateway: Gateway, mine: RawService, foreign: Foreign) -> None:
+    answer = await gateway.ask(f"http://{foreign.address}/services/mine/a")
+    assert answer.status == 400
+    assert mine.asked == foreign.server.asked == []
 
 
 @pytest.mark.parametrize(
@@ -193,7 +198,7 @@ async def test_a_caller_that_stalls_within_its_body_does_not_count_against_the_r
 ) -> None:
     failed = gateway.failed
     async with gateway.connected() as (reader, writer):
-        head = gateway.head("/services/mine/a", "POST", f"{JSON}\ncontent-length: 1000\nx-argosy-deadline-ms: 200")
+        head = gateway.head("/services/mine/a", "POST", f"{JSON}\ncontent-length: 1000", deadline_ms=200)
         writer.write(head + b"x" * 10)
         assert (await read_answer(reader)).status == 504
     assert (await gateway.ask("/services/mine/b")).body == b"ok"

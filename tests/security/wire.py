@@ -199,8 +199,10 @@ class Gateway:
             writer.write(self.head(target, method, headers, body) + body)
             return await read_answer(reader, method)
 
-    def head(self, target: str, method: str = "GET", headers: str = "", body: bytes = b"") -> bytes:
-        lines = [f"{method} {target} HTTP/1.1", f"host: {self.address}", "x-argosy-deadline-ms: 5000"]
+    def head(
+        self, target: str, method: str = "GET", headers: str = "", body: bytes = b"", *, deadline_ms: int = 5000
+    ) -> bytes:
+        lines = [f"{method} {target} HTTP/1.1", f"host: {self.address}", f"x-argosy-deadline-ms: {deadline_ms}"]
         lines += headers.splitlines()
         if body and not any(line.lower().startswith(("content-length", "transfer")) for line in lines):
             lines.append(f"content-length: {len(body)}")

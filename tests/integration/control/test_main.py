@@ -151,11 +151,11 @@ async def test_a_controller_without_supervision_ends_with_an_error_and_the_next_
 
 
 async def test_a_start_that_is_refused_leaves_nothing_behind(harbour: Harbour, monkeypatch: pytest.MonkeyPatch) -> None:
-    async def exiting(self: object) -> None:
-        raise SystemExit(1)  # as uvicorn does where the port was taken meanwhile
+    async def ending(self: object, sockets: object) -> None:
+        """End at once, as a server that cannot start does."""
 
-    monkeypatch.setattr(HttpServer, "serve", exiting)
-    with pytest.raises(StartError, match=r"cannot listen on port \d+\. Choose another with --admin-port\."):
+    monkeypatch.setattr(HttpServer, "serve", ending)
+    with pytest.raises(StartError, match=r"The admin API ended while it started on port \d+"):
         await harbour.run()
     assert not is_running(harbour.data_dir)
     assert harbour.platform.log == []

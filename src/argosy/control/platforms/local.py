@@ -82,7 +82,10 @@ class LocalPlatform:
         for path in sorted(self._run_dir.glob("*-*.json")):
             try:
                 record = await self._alive(path)
-            except OSError as error:  # one file that cannot be read must not hide the other replicas
+            except (
+                OSError,
+                StartError,
+            ) as error:  # one file that cannot be read or trusted must not hide the other replicas
                 log.error("not adopted", run_file=path.name, reason=str(error))
                 continue
             if record is None:
