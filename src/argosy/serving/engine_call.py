@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -29,7 +28,7 @@ class RunningCall(msgspec.Struct):
 class EngineCalls:
     """Mark the calls of one engine thread; a mark costs some tens of microseconds."""
 
-    def __init__(self, record: Path | None, now: Callable[[], float] = time.time) -> None:
+    def __init__(self, record: Path | None, now: Callable[[], float]) -> None:
         """`record` is the replica's run file; without one (in tests, or outside of a fleet) nothing is marked."""
         self._path = None if record is None else runfile.busy_path(record)
         self._temporary = None if record is None else record.with_suffix(f".{os.getpid()}.busy.tmp")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -62,7 +63,7 @@ class StoreService:
             raise TypeError("the store needs its own settings")
         self._settings = kit.settings
         self._folder = Path(kit.record.data_dir)
-        self._calls = EngineCalls(kit.run_file)
+        self._calls = EngineCalls(kit.run_file, time.time)
         self._thread = EngineThread("store-engine")
         self._disk = ThreadPoolExecutor(max_workers=2, thread_name_prefix="store-disk")
         self._changes: Grouped[Change, None] = Grouped(self._change_together, most=MAX_GROUP)

@@ -76,7 +76,7 @@ class StoreEngine:
         A shard that cannot be opened does not stop the others: it stands in `broken`.
         Raises: Unavailable, another process has the folder open; Internal, `published.db` is damaged.
         """
-        self._calls = calls or EngineCalls(None)
+        self._calls = calls or EngineCalls(None, time.time)
         self._shards_folder = folder / "shards"
         self._shards_folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         folder.chmod(0o700)

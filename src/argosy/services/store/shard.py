@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import shutil
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -196,13 +197,15 @@ class Shard:
             for field in ("document_id", "terms"):
                 inner.update(edge.UpdateOperation.create_field_index(field, edge.PayloadSchemaType.Keyword))
             inner.flush()
-        return cls(inner, path, calls or EngineCalls(None))
+        return cls(inner, path, calls or EngineCalls(None, time.time))
 
     @classmethod
     def open(cls, path: Path, dimensions: int, calls: EngineCalls | None = None) -> Shard:
         """The shard at `path`, with every update that was acknowledged replayed from its log."""
         with _wrapped():
-            opened = cls(edge.EdgeShard.load(str(path), _config(dimensions)), path, calls or EngineCalls(None))
+            opened = cls(
+                edge.EdgeShard.load(str(path), _config(dimensions)), path, calls or EngineCalls(None, time.time)
+            )
         opened.unflushed = (
             1  # how much of the log was replayed is not known; the next flush makes sure that it is short
         )

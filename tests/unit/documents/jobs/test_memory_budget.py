@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
+
 from argosy.services.documents.jobs.memory_budget import Room
+
+pytestmark = pytest.mark.unit
 
 
 async def settle() -> None:
