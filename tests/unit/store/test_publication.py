@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 import stat
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -184,3 +185,11 @@ def test_a_file_of_an_older_release_is_taken_over(path: Path) -> None:
     assert again.decisions("c")["d"].fields == '{"name":"d"}'
     assert again.rewritable == {"c"}
     again.close()
+
+
+def test_a_file_of_a_newer_release_is_refused(path: Path) -> None:
+    Publication(path).close()
+    with closing(sqlite3.connect(path)) as other:
+        other.execute("PRAGMA user_version = 99")
+    with pytest.raises(Internal, match=r"published\.db was written by a newer release of Argosy"):
+        Publication(path)

@@ -9,24 +9,17 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from argosy.contracts.events import Event
+from argosy.control.history.control_file import FILE, STEPS
 from argosy.control.history.unwritten import Memory, Unwritten
 from argosy.serving import private_file
+from argosy.serving.migrations import migrate
 from argosy.telemetry.logs import logger
 
-FILE = "control.db"
 LOCKED_S = 0.5
 """How long a read waits for a lock that another process holds: it holds up the event loop."""
 CLOSE_S = 5.0
 MAX_EVENTS = 20_000
 TRIM_EVERY = 500
-SCHEMA = """
-CREATE TABLE IF NOT EXISTS counters (name TEXT PRIMARY KEY, value INTEGER NOT NULL);
-CREATE TABLE IF NOT EXISTS events (
-    seq INTEGER PRIMARY KEY, at REAL NOT NULL, kind TEXT NOT NULL, subject TEXT NOT NULL,
-    before TEXT NOT NULL, after TEXT NOT NULL, why TEXT NOT NULL
-);
-CREATE TABLE IF NOT EXISTS memories (name TEXT PRIMARY KEY, at REAL NOT NULL, value BLOB NOT NULL);
-"""
 
 
 log = logger("history")
@@ -36,7 +29,8 @@ class History:
     """Quick for the event loop: reads are small, and a thread writes. From any thread."""
 
     def __init__(self, data_dir: Path) -> None:
-        """Raises: NotPrivate when another user may have written the file; OSError; sqlite3.Error."""
+        """Raises: NotPrivate when another user may have written the file; Internal when a newer release wrote it;
+        OSError; sqlite3.Error."""
         self.folder = data_dir
         path = data_dir / FILE
         private_file.check(path)
@@ -47,9 +41,9 @@ class History:
             self._db.execute("PRAGMA journal_mode=WAL")
             for connection in (self._db, self._writing):
                 connection.execute("PRAGMA synchronous=NORMAL")
-            self._db.executescript(SCHEMA)
+            migrate(self._db, STEPS, FILE)
             self._last_seq = int(self._db.execute("SELECT max(seq) FROM events").fetchone()[0] or 0)
-        except sqlite3.Error:
+        except BaseException:
             self._db.close()
             self._writing.close()
             raise

@@ -19,9 +19,6 @@ from sqlalchemy import (
     text,
 )
 
-VERSION = 4
-"""Raised with each change of the tables; a newer catalog is refused, an older one gets what it lacks."""
-
 DELETED = "deleted"
 """Status of a document that is forgotten. Its row stays, without its data: a later upload must not reuse a version."""
 
