@@ -13,7 +13,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from argosy.contracts.errors import Conflict, Internal, Unavailable
-from argosy.services.store import publication as module
 from argosy.services.store.publication import Decision, Publication
 
 pytestmark = pytest.mark.unit
@@ -117,10 +116,9 @@ def test_only_the_owner_can_read_the_file(path: Path, published: Publication) ->
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
-def test_a_second_process_is_turned_away(path: Path, published: Publication, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "LOCK_WAIT_S", 0.0)
+def test_a_second_process_is_turned_away(path: Path, published: Publication) -> None:
     with pytest.raises(Unavailable, match="Another store process"):
-        Publication(path)
+        Publication(path, lock_wait_s=0.0)
 
 
 def test_a_damaged_file_is_an_internal_error(path: Path) -> None:

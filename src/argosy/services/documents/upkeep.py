@@ -29,6 +29,7 @@ class Upkeep:
         meters: IngestionMeters,
         busy: Callable[[], int],
         loops: Loops,
+        queue_watch_s: float = QUEUE_WATCH_S,
     ) -> None:
         """`busy` says how many documents this replica works on; `loops` is told of every round that fails."""
         self._database = database
@@ -37,6 +38,7 @@ class Upkeep:
         self._meters = meters
         self._busy = busy
         self._loops = loops
+        self._queue_watch_s = queue_watch_s
         self.queued = 0
         """Documents waiting or in work, all replicas together, when last looked."""
 
@@ -54,7 +56,7 @@ class Upkeep:
                 pass  # the database is away for a moment, and requests say so
             except Exception as error:  # scaling follows this figure: it must not stand still for ever
                 self._loops.failed("watch of the queue", error)
-            await asyncio.sleep(QUEUE_WATCH_S)
+            await asyncio.sleep(self._queue_watch_s)
 
     def _queue(self) -> tuple[int, int]:
         with self._database.read() as connection:

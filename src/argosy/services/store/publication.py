@@ -130,13 +130,13 @@ class Publication:
     loss of power), and applied (it is visible), or abandoned when it could not be recorded.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, lock_wait_s: float = LOCK_WAIT_S) -> None:
         """Opens or creates `path` (0600). Raises: Unavailable, another process has it open; Internal, it is damaged
         or a newer release wrote it."""
         os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
         self._writing = threading.Lock()
         # Statements of two threads never overlap: the lock is held from the beginning of a transaction to its end.
-        self._db = sqlite3.connect(path, timeout=LOCK_WAIT_S, isolation_level=None, check_same_thread=False)
+        self._db = sqlite3.connect(path, timeout=lock_wait_s, isolation_level=None, check_same_thread=False)
         try:
             with _wrapped():
                 self._open()
