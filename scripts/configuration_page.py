@@ -1,4 +1,4 @@
-"""Writes docs/reference/configuration.md from the settings' models; with --check says whether it is current."""
+"""Write docs/reference/configuration.md from the models of the settings; with --check, report whether it is current."""
 
 from __future__ import annotations
 
@@ -14,11 +14,12 @@ from argosy.config.models import CustomSettings, Fleet, ServiceSettings
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "reference" / "configuration.md"
 INTRODUCTION = """# Configuration
 
-Every setting of `argosy.toml`. All have defaults: no file is needed. A value is taken from the command line
-(`--set services.embedding.replicas.max=4`), else the environment (`ARGOSY_SERVICES__EMBEDDING__REPLICAS__MAX=4`),
-else the file, else the default. An unknown key is an error that names the nearest known one.
+This page lists every setting of `argosy.toml`. All settings have defaults, so no file is needed. A value comes from
+the command line (`--set services.embedding.replicas.max=4`), else from the environment
+(`ARGOSY_SERVICES__EMBEDDING__REPLICAS__MAX=4`), else from the file, else it is the default. An unknown key is an error
+that names the nearest known key.
 
-This page is made from the code by `make docs`.
+`make docs` generates this page from the code.
 """
 
 
@@ -45,8 +46,15 @@ def shown(value: object) -> str:
 
 
 def bounds(field: FieldInfo) -> str:
-    limits = [f"{sign} {getattr(m, key):g}" for m in field.metadata for key, sign in SIGNS.items() if hasattr(m, key)]
+    limits = [
+        f"{sign} {number(getattr(m, key))}" for m in field.metadata for key, sign in SIGNS.items() if hasattr(m, key)
+    ]
     return f" ({', '.join(limits)})" if limits else ""
+
+
+def number(value: float) -> str:
+    """Return the number as it is written in a fleet file: whole numbers with all their digits."""
+    return str(int(value)) if float(value).is_integer() else f"{value:g}"
 
 
 SIGNS = {"ge": "≥", "gt": ">", "le": "≤", "lt": "<"}
@@ -60,9 +68,9 @@ def page() -> str:
     for name, settings in Fleet().services.by_name().items():
         own = list(rows(type(settings), f"services.{name}.", shared))
         changed = [
-            f"| `services.{name}.{key}` | `{shown(getattr(settings, key))}` | {field.description or ''} |"
-            for key, field in ServiceSettings.model_fields.items()
-            if getattr(settings, key) != default(field)
+            f"| `services.{name}.{key}` | `{shown(getattr(settings, key))}` | {own_field.description or ''} |"
+            for key, own_field in type(settings).model_fields.items()
+            if key in shared and getattr(settings, key) != default(ServiceSettings.model_fields[key])
         ]
         if own or changed:
             parts.append(f"## [services.{name}]\n\n{type(settings).__doc__}\n\n{head}" + "\n".join([*changed, *own]))
@@ -76,7 +84,7 @@ def main() -> int:
     if "--check" in sys.argv:
         if PAGE.exists() and PAGE.read_text("utf-8") == text:
             return 0
-        sys.stdout.write("docs/reference/configuration.md is not current; run: make docs\n")
+        sys.stdout.write("docs/reference/configuration.md is outdated; run: make docs\n")
         return 1
     PAGE.parent.mkdir(parents=True, exist_ok=True)
     PAGE.write_text(text, "utf-8")

@@ -1,4 +1,4 @@
-"""A start that cannot be is refused in one sentence with its remedy, and those who only look disturb none."""
+"""A start that cannot succeed is refused in one sentence with a remedy; checking the lock does no harm."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def fleet_in(folder: Path, admin_port: int = 0) -> Fleet:
 
 
 async def refused(folder: Path, admin_port: int = 0) -> str:
-    """The sentence that a start answers with, before anything runs."""
+    """Return the sentence with which a start is refused before anything runs."""
     with pytest.raises(StartError) as error:
         await run(fleet_in(folder, admin_port))
     assert "\n" not in error.value.message
@@ -42,7 +42,7 @@ async def refused(folder: Path, admin_port: int = 0) -> str:
 
 @contextlib.contextmanager
 def looked_at(lock: Path) -> Iterator[None]:
-    """Processes that do nothing but look whether the lock is held."""
+    """Run processes that only check whether the lock is held."""
     look = (
         f"from argosy.serving import runfile; from pathlib import Path\nlock = Path({str(lock)!r})\nprint(flush=True)\n"
     )
@@ -90,7 +90,7 @@ async def test_an_admin_port_that_is_taken_is_a_sentence(tmp_path: Path) -> None
 async def test_an_admin_port_that_is_taken_after_it_was_looked_at_is_a_sentence(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Between the look and the start there is no moment in which another program can take it."""
+    """Check that no other program can take the port between the check and the start."""
     busy: list[socket.socket] = []
     make = token_file.read_or_make
 
@@ -183,7 +183,7 @@ async def test_a_folder_without_write_access_is_a_sentence(tmp_path: Path) -> No
 
 
 async def test_a_stranger_at_the_admin_port_does_not_keep_the_next_controller_out(tmp_path: Path) -> None:
-    """A replica lives on, so the next controller wants the port it had. It takes another one and says so."""
+    """Keep a replica alive, so that the next controller wants its old port. It takes another port and reports that."""
     folder = tmp_path / "data"
     prepare_data_dir(folder)
     make_parts(folder)

@@ -1,4 +1,4 @@
-"""The history on a disk that is full, locked or damaged: nothing waits for it, and nothing is lost that fits."""
+"""History on a full, locked or damaged disk: no call waits for the disk, and no data is lost up to the bound."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ pytestmark = pytest.mark.unit
 
 @pytest.fixture
 def refusing(monkeypatch: pytest.MonkeyPatch) -> list[Exception]:
-    """History cannot be written while there is an error in the list."""
+    """Make writes of the history fail while there is an error in the list."""
     errors: list[Exception] = []
     write: Callable[..., None] = History._write
 

@@ -15,7 +15,7 @@ MOST_BYTES = 100_000_000
 
 
 def test_twenty_replicas_of_twelve_series_stay_within_the_bound(tmp_path: Path) -> None:
-    """Ticks that wait for their chunk are one chunk of each step; a chunk's cost on the disk is measured."""
+    """Ticks that are not yet compacted are at most one chunk per step. The size of a chunk on the disk is measured."""
     series = Series(tmp_path)
     size = []
     for chunks in (1, 4):

@@ -1,4 +1,4 @@
-"""Which settings make unchanged content count as changed."""
+"""Settings that make unchanged content count as changed."""
 
 from __future__ import annotations
 

@@ -1,5 +1,4 @@
-"""Whose job is next: jobs whose worker died come first, then forgetting and indexing alternate, and senders take turns
-among themselves."""
+"""Order of jobs: jobs whose worker died come first, then deletions and index jobs alternate, and lanes take turns."""
 
 from __future__ import annotations
 
@@ -29,15 +28,15 @@ from argosy.services.documents.records.schema import ACTIVE, JobKind, JobState, 
 
 
 def turns(connection: Connection, now: float, most: int) -> Iterator[int]:
-    """Up to `most` jobs to do next, in order: those whose workers died, then a deletion and the oldest job of the lane
-    that was served longest ago in turn.
+    """Yield up to `most` ids of each kind of job, in the order in which to run them.
 
-    Deletions get every second turn: a thousand of them hold up an upload no more than one, and the other way round.
+    Jobs whose worker died come first. Then deletions alternate with index jobs, so a thousand deletions delay an upload
+    no more than one does, and vice versa. Index jobs come from the lanes in turn, least recently served lane first.
 
-    Each job must be taken, and its turn noted (`took_turn`), before the next one is asked for. Rows are locked where
-    the database locks rows, and rows that another worker is taking are passed over. Each look-up goes by an index, so
-    that a claim costs the same with ten jobs queued and with ten thousand. Jobs that no lane's first ones lead to are
-    found by the last, thorough look.
+    Lease each job and record its turn (`took_turn`) before requesting the next one. Rows are locked if the database
+    supports it, and rows that another worker is leasing are skipped. Each look-up uses an index, so a claim costs the
+    same with ten jobs queued and with ten thousand. A last, complete look-up finds jobs that are not among the first of
+    any lane.
     """
     asked = {"now": now, "most": most}
     yield from connection.execute(_EXPIRED, asked).scalars().all()
@@ -52,7 +51,7 @@ def _forgetting(connection: Connection, asked: dict[str, Any]) -> Iterator[int]:
 
 
 def _indexing(connection: Connection, asked: dict[str, Any]) -> Iterator[int]:
-    """One job of each lane in turn, as long as there are any; then those that are left."""
+    """Yield one job of each lane in turn, then the remaining index jobs."""
     waiting = [
         connection.execute(_OF_LANE, asked | {"lane": lane}).scalars().all()
         for lane in connection.execute(_LANES, asked).scalars().all()
@@ -63,14 +62,14 @@ def _indexing(connection: Connection, asked: dict[str, Any]) -> Iterator[int]:
 
 
 def another_is_due(connection: Connection, lane: str | None, now: float) -> bool:
-    """Whether there is a job to do of another lane than this one."""
+    """Return whether another lane has a job that is due."""
     waits = exists().where(jobs.c.lane == lanes.c.id, jobs.c.state == JobState.QUEUED, jobs.c.run_at <= now)
     other = select(lanes.c.id).where(waits) if lane is None else select(lanes.c.id).where(lanes.c.id != lane, waits)
     return connection.execute(other.limit(1)).first() is not None
 
 
 def took_turn(connection: Connection, kind: JobKind, lane: str | None) -> None:
-    """Note who was served, so that others come next."""
+    """Record the turn of a job, so that other lanes and the other kind come next."""
     connection.execute(_FORGOT, {"forgot": kind is JobKind.FORGET})
     if lane is not None:
         connection.execute(_SERVED, {"lane": lane})
@@ -84,7 +83,7 @@ def expired(now: float | BindParameter[float]) -> Any:
     return and_(jobs.c.state == JobState.RUNNING, or_(jobs.c.lease_until < now, jobs.c.lease_until.is_(None)))
 
 
-# Statements are built once: building one costs more than running it.
+# Statements are built once because building one costs more than running it.
 _NOW = bindparam("now", type_=Float)
 _older, _waiting = jobs.alias("older"), jobs.alias("waiting")
 _FIRST_OF_DOCUMENT = ~exists().where(
