@@ -79,7 +79,7 @@ SMALLER = {
 
 @pytest.fixture(scope="module")
 def rig() -> Rig:
-    """Nothing that is sent here reaches a service, so that one is enough."""
+    """Gateway of all tests here: nothing that they send reaches a service."""
     return Rig()
 
 

@@ -204,8 +204,8 @@ def _upgrade(connection: Connection) -> None:
 
 
 STEPS = {4: _upgrade}
-"""By the version each leads to. Step 4 makes new catalogs with the newest tables, so that later steps must look first
-at what is there."""
+"""Steps by the version that each leads to. Step 4 makes new catalogs with the newest tables, so later steps must look
+first at what is there."""
 
 
 @contextlib.contextmanager
