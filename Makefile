@@ -54,11 +54,11 @@ suite: setup-dev
 	@$(BIN)/pytest $(TWO_FILES) $(ARGS)
 
 unit: setup-dev ## the fast tests only
-	@$(BIN)/pytest -m unit $(ARGS)
+	@$(BIN)/pytest $(TWO_FILES) -m unit tests/unit $(ARGS)
 
 soak: setup-dev ## the chaos tests three times in a row, then many rounds of what is killed while it writes
 	@for round in 1 2 3; do echo "round $$round"; $(BIN)/pytest $(TWO_FILES) -m chaos $(ARGS) || exit 1; done
-	@ARGOSY_SOAK=1 $(BIN)/pytest $(TWO_FILES) tests/chaos/test_cache_writes.py tests/chaos/test_ingestion*.py tests/integration/test_any_document.py $(ARGS)
+	@ARGOSY_SOAK=1 $(BIN)/pytest $(TWO_FILES) tests/chaos/test_cache_writes.py tests/chaos/test_ingestion*.py tests/integration/test_any_document.py tests/security/test_openapi.py $(ARGS)
 
 test-platforms: setup-dev ## Ray, containers: none of them is a back end yet
 	@echo "The local platform is the only one so far; make test covers it, and PostgreSQL."

@@ -33,7 +33,7 @@ from argosy.contracts.store import (
     StoreSearchResponse,
     UpsertRequest,
 )
-from argosy.services.store import publication, shard
+from argosy.services.store import shard
 from argosy.services.store.engine import StoreEngine
 from argosy.services.store.shard import Shard
 
@@ -353,13 +353,12 @@ def test_a_reopened_store_knows_everything(tmp_path: Path) -> None:
 
 
 def test_only_the_owner_can_enter_the_folder_and_only_one_process_at_a_time(
-    engine: StoreEngine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    engine: StoreEngine, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(publication, "LOCK_WAIT_S", 0.0)
     assert stat.S_IMODE((tmp_path / "store").stat().st_mode) == 0o700
     assert stat.S_IMODE((tmp_path / "store" / "shards").stat().st_mode) == 0o700
     with pytest.raises(Unavailable):
-        StoreEngine(tmp_path / "store")
+        StoreEngine(tmp_path / "store", lock_wait_s=0.0)
 
 
 def test_a_damaged_shard_does_not_stop_the_other_collections(tmp_path: Path) -> None:

@@ -64,15 +64,28 @@ def hasty() -> Iterator[str]:
 
 @contextlib.asynccontextmanager
 async def service(
-    *routes: Route, patience: Patience | None = None, connections: Connections | None = None, **settings: int
+    *routes: Route,
+    patience: Patience | None = None,
+    connections: Connections | None = None,
+    begun: asyncio.Event | None = None,
+    **settings: int,
 ) -> AsyncIterator[tuple[Kit, str]]:
-    """Run a service with its whole middleware; `settings` are those of the service."""
+    """Run a service with its whole middleware; `settings` are those of the service.
+
+    `begun` is set by the first request.
+    """
     fleet = Fleet.model_validate({"services": {"store": settings}})
     kit = make_kit(fleet=fleet)
     if connections is not None:
         kit.shortage = connections.shortage
     app = create_app(kit, routes)
-    async with served(app, patience=patience, connections=connections) as found:
+
+    async def noted(scope: Scope, receive: Receive, send: Send) -> None:
+        if begun is not None:
+            begun.set()
+        await app(scope, receive, send)
+
+    async with served(noted, patience=patience, connections=connections) as found:
         yield kit, found
 
 
@@ -362,7 +375,7 @@ async def test_a_caller_who_does_not_read_the_answer_is_cut_off() -> None:
         connection.writer.transport.pause_reading()  # type: ignore[attr-defined]
         await connection.send(request("/endless", [AUTHORIZED]))
         async with asyncio.timeout(15):
-            await ended.wait()
+            assert await ended.wait()
         await wait_until(lambda: kit.load.in_flight == 0)
 
 
@@ -414,7 +427,7 @@ async def test_slow_bodies_take_no_slot_from_others() -> None:
 
 
 async def test_a_body_that_becomes_whole_finds_room_or_429() -> None:
-    gate, inside = asyncio.Event(), asyncio.Event()
+    gate, inside, begun = asyncio.Event(), asyncio.Event(), asyncio.Event()
 
     async def work(request: Request) -> Response:
         await request.body()
@@ -423,10 +436,10 @@ async def test_a_body_that_becomes_whole_finds_room_or_429() -> None:
         return Response("done")
 
     head = request("/work", [AUTHORIZED, *LENGTH_2], method="POST")
-    async with service(Route("/work", work, methods=["POST"]), max_in_flight=1) as (kit, url):
+    async with service(Route("/work", work, methods=["POST"]), begun=begun, max_in_flight=1) as (kit, url):
         async with raw(url) as late, raw(url) as first:
             await late.send(head + b"{")
-            await asyncio.sleep(0.05)
+            await begun.wait()
             await first.send(head + b"{}")
             await inside.wait()
             await late.send(b"}")
@@ -444,10 +457,11 @@ async def test_a_caller_who_hangs_up_while_sending_leaves_nothing_behind() -> No
         return Response(str(len(await request.body())))
 
     head = request("/add", [AUTHORIZED, "Content-Type: application/json", "Content-Length: 1000"], method="POST")
-    async with service(Route("/add", add, methods=["POST"])) as (kit, url):
+    begun = asyncio.Event()
+    async with service(Route("/add", add, methods=["POST"]), begun=begun) as (kit, url):
         async with raw(url) as connection:
             await connection.send(head + b"a")
-            await asyncio.sleep(0.05)
+            await begun.wait()
         await wait_until(lambda: kit.load.requests == 1)
         assert kit.load.in_flight == 0
 
@@ -492,12 +506,11 @@ async def test_health_checks_are_answered_while_the_reserve_is_filled_with_silen
 
 
 async def test_idle_connections_make_room_for_new_ones() -> None:
-    connections = Connections(8)
+    connections = Connections(8, evictable_after_s=0.0)
     async with service(connections=connections) as (_, url), contextlib.AsyncExitStack() as stack:
         idle = [await stack.enter_async_context(raw(url)) for _ in range(8)]
         for connection in idle:
             await connection.send(request("/livez"))
             await connection.answer()
-        await asyncio.sleep(1.2)  # longer than EVICTABLE_AFTER_S: a connection that was just answered is not evicted
         answer = await ask(url, request("/metrics"))
         assert answer.status == 200

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -26,9 +27,11 @@ from tests.kits import served
 from tests.security.schema_runs import AnyCase, run
 from tests.unit.gateway.fakes import Rig
 
-pytestmark = [pytest.mark.security, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.security, pytest.mark.timeout(1800 if os.environ.get("ARGOSY_SOAK") else 180)]
 
-EXAMPLES = 12
+EXAMPLES = 50 if os.environ.get("ARGOSY_SOAK") else 5
+GATEWAY_EXAMPLES = max(EXAMPLES, 12)
+"""Fewer do not come to a conflict."""
 TOKEN = {"authorization": "Bearer token"}
 
 
@@ -68,7 +71,7 @@ def test_the_gateway_answers_as_its_document_says(fleet: RealFleet) -> None:
     before = fleet.pids()
     accepted = fleet.call("POST", "/v1/documents", {"documents": [{"text": "High water at noon."}]}).json()
     known = Known(model="argosy", document_id=accepted["documents"][0]["id"], batch_id=accepted["batch_id"])
-    seen = run(fleet.url, {}, known, EXAMPLES)
+    seen = run(fleet.url, {}, known, GATEWAY_EXAMPLES)
     assert {200, 201, 202, 400, 404, 409} <= seen
     assert fleet.pids() == before
 

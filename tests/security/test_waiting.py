@@ -238,6 +238,7 @@ async def test_a_follower_who_goes_away_is_counted_no_more(tmp_path: Path) -> No
             await waiter.send(request("/v1/events?follow=1", [AUTHORIZED]))
             await wait_until(lambda: waiters.count == 1)
         await wait_until(lambda: waiters.count == 0)
+        assert waiters.count == 0
 
 
 async def test_the_admin_api_bounds_a_body_that_comes_without_a_length(tmp_path: Path) -> None:

@@ -63,12 +63,13 @@ async def best(copies: Sequence[Copy[R]]) -> Copy[R] | None:
 class Losers:
     """Copies that no caller waits for, each watched by a task that no caller can cancel."""
 
-    def __init__(self) -> None:
+    def __init__(self, least_patience_s: float = LEAST_PATIENCE_S) -> None:
+        self._least_patience_s = least_patience_s
         self._left: dict[asyncio.Task[None], Callable[[], Awaitable[None]]] = {}
 
     def leave(self, copy: Copy[R], after_s: float) -> None:
         """Let the copy run to its end. `after_s` is the delay after which the other copy was sent."""
-        self._keep(copy, _watch(copy, max(LEAST_PATIENCE_S, PATIENCE_FACTOR * after_s)))
+        self._keep(copy, _watch(copy, max(self._least_patience_s, PATIENCE_FACTOR * after_s)))
 
     def break_off(self, copy: Copy[R]) -> None:
         """End the lease now and close the copy's resources in the background."""

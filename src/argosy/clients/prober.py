@@ -25,16 +25,23 @@ AT_ONCE = 32
 class Prober:
     """Background prober of one process."""
 
-    def __init__(self, directory: Directory, session: aiohttp.ClientSession, sessions: Sessions | None = None) -> None:
+    def __init__(
+        self,
+        directory: Directory,
+        session: aiohttp.ClientSession,
+        sessions: Sessions | None = None,
+        look_every_s: float = LOOK_EVERY_S,
+    ) -> None:
         self._directory = directory
         self._sessions = sessions or Sessions(session, "")
+        self._look_every_s = look_every_s
         self._running: dict[str, asyncio.Task[None]] = {}
 
     async def run(self) -> None:
         """Probe until cancelled. Each replica has at most one probe in flight."""
         try:
             while True:
-                await asyncio.sleep(LOOK_EVERY_S)
+                await asyncio.sleep(self._look_every_s)
                 for service in self._directory.services:
                     self._begin(self._directory.balancer(service))
         finally:

@@ -37,6 +37,7 @@ class Connections:
         setting: str = "max_connections",
         on_refused: Callable[[str], None] = lambda code: None,
         clock: Clock = time.monotonic,
+        evictable_after_s: float = EVICTABLE_AFTER_S,
     ) -> None:
         """Create an empty set of at most `most` connections and a reserve.
 
@@ -48,6 +49,7 @@ class Connections:
         self.refused = on_refused
         self._setting = setting
         self._clock = clock
+        self._evictable_after_s = evictable_after_s
         self._open: set[BoundedProtocol] = set()
         self._reserve: dict[BoundedProtocol, None] = {}
         self._descriptors = SpareDescriptors()
@@ -95,7 +97,7 @@ class Connections:
         self._evicted_s = now_s
         idle = [(since_s, n, each) for n, each in enumerate(self._open) if (since_s := each.idle_since_s) is not None]
         for since_s, _, each in sorted(idle)[:EVICTED_AT_ONCE]:
-            if now_s - since_s >= EVICTABLE_AFTER_S:
+            if now_s - since_s >= self._evictable_after_s:
                 self._open.discard(each)
                 each.transport.abort()
         return len(self._open) < self.most

@@ -77,10 +77,14 @@ class Plane:
         self.uploads: list[tuple[str, bytes]] = []
         self.embedded: list[EmbedRequest] = []
         self.url = ""
+        self._followers: list[Kit] = []
+        self._followed, self._changed = asyncio.Event(), asyncio.Event()
 
     async def _endpoints(self, request: Request) -> Response:
         if request.query_params.get("watch") == self.endpoints.version:
-            await asyncio.sleep(0.05)
+            if self._has_followed():
+                self._followed.set()
+            await self._changed.wait()
             return Response(status_code=204)
         return Response(msgspec.json.encode(self.endpoints), media_type="application/json")
 
@@ -97,15 +101,24 @@ class Plane:
         known = {name: found for name, found in self.endpoints.services.items() if name not in services}
         number = int(self.endpoints.version.partition(".")[2]) + 1
         self.endpoints = EndpointSet(f"1.{number}", known, list(services))
+        self._followed.clear()
+        self._changed.set()
+        self._changed = asyncio.Event()
 
     async def settled(self) -> None:
-        await asyncio.sleep(0.3)
+        """Wait until every service has applied the newest endpoint set; it asks for the next one then."""
+        async with asyncio.timeout(20):
+            await self._followed.wait()
+
+    def _has_followed(self) -> bool:
+        return all(kit.readiness.endpoints_version == self.endpoints.version for kit in self._followers)
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         async with contextlib.AsyncExitStack() as stack:
             controller_app = Starlette(routes=[Route("/v1/endpoints", self._endpoints)])
             controller = await stack.enter_async_context(served(controller_app))
+            stack.callback(lambda: self._changed.set())
 
             def kit(service: str) -> Kit:
                 return make_kit(service, self.fleet, controller_url=controller)
@@ -120,7 +133,9 @@ class Plane:
                 "generation": GenerationService,
                 "gateway": GatewayService,
             }
-            real = {name: factory(kit(name)) for name, factory in factories.items()}
+            kits = {name: kit(name) for name in factories}
+            self._followers = list(kits.values())
+            real = {name: factory(kits[name]) for name, factory in factories.items()}
             apps = played | {name: service.app for name, service in real.items()}
             urls = {name: await stack.enter_async_context(served(app)) for name, app in apps.items()}
             self.url = urls["gateway"]

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 
 import aiohttp
@@ -141,7 +142,7 @@ async def test_closing_the_answer_hangs_up(endpoint: Endpoint, backend: OpenAIBa
 
     await events.aclose()
 
-    await endpoint.hung_up.wait()
+    assert await asyncio.wait_for(endpoint.hung_up.wait(), 20)
 
 
 async def test_an_endpoint_that_is_not_there_is_unavailable_and_a_passed_deadline_is_one() -> None:

@@ -172,7 +172,7 @@ async def test_work_whose_caller_has_gone_is_dropped(rooms: tuple[Rooms, str], s
     asking = asyncio.create_task(say(session, url, "wait"))
     await asyncio.wait_for(service.inside.wait(), 5)
     asking.cancel()
-    await asyncio.wait_for(service.cancelled.wait(), 5)
+    assert await asyncio.wait_for(service.cancelled.wait(), 5)
 
 
 async def test_past_the_limit_the_answer_is_429_at_once() -> None:

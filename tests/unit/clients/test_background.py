@@ -63,10 +63,10 @@ async def test_a_probe_that_fails_in_a_new_way_is_followed_by_the_next_one(monke
             asked.append(url)
             raise UnicodeError("a header that is no header")
 
-    monkeypatch.setattr("argosy.clients.prober.LOOK_EVERY_S", 0.001)
     monkeypatch.setattr(Balancer, "due_probes", lambda self: [Endpoint("store-1", "http://127.0.0.1:1")])
-    prober = Prober(Directory(make_kit().fleet.services), Session())  # type: ignore[arg-type]
+    prober = Prober(Directory(make_kit().fleet.services), Session(), look_every_s=0.001)  # type: ignore[arg-type]
     running = asyncio.create_task(prober.run())
     await until(lambda: len(asked) > 10)
+    assert not running.done()
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)

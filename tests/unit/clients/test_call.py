@@ -138,9 +138,9 @@ async def test_one_that_fails_after_it_lost_has_failed(error: Exception) -> None
     assert (loser.in_flight, loser.ended, loser.failed) == (0, 1, 1)
 
 
-async def test_one_that_lost_and_never_answers_has_failed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("argosy.clients.hedging.LEAST_PATIENCE_S", 0.0)
+async def test_one_that_lost_and_never_answers_has_failed() -> None:
     fleet = Fleet(2)
+    fleet.losers = Losers(least_patience_s=0.0)
     loser = await beaten(fleet)
     async with asyncio.timeout(10):
         await asyncio.wait({fleet.sent[0][1]})

@@ -93,6 +93,7 @@ async def test_a_start_that_cannot_be_told_is_kept_up_all_the_same(tmp_path: Pat
         await until(lambda: any(replica.id == "quick-1" for replica in platform.replicas()))
         before = controller.scaler.view("quick").decisions[0]
         await until(lambda: controller.scaler.view("quick").decisions[0] != before)
+        assert not running.done()
     finally:
         controller.ask_to_stop()
         await running

@@ -40,4 +40,4 @@ async def until(true: Callable[[], object], within_s: float = 600.0) -> None:
     """Wait, in virtual time, until `true()` is true."""
     async with asyncio.timeout(within_s):
         while not true():
-            await asyncio.sleep(0.25)
+            await asyncio.sleep(0.5)

@@ -41,11 +41,10 @@ async def test_the_figure_that_scaling_follows_does_not_stand_still_after_an_err
         raise OSError("no disk")
 
     monkeypatch.setattr(Upkeep, "_queue", queue)
-    monkeypatch.setattr(upkeep, "QUEUE_WATCH_S", 0.001)
     monkeypatch.setattr(upkeep, "sweep", failing)
     loops = Loops()
     nothing: Any = None
-    kept = Upkeep(nothing, nothing, nothing, Meters(), lambda: 0, loops)  # type: ignore[arg-type]
+    kept = Upkeep(nothing, nothing, nothing, Meters(), lambda: 0, loops, queue_watch_s=0.001)  # type: ignore[arg-type]
     running = asyncio.create_task(kept.run())
     await until(lambda: kept.queued == 7)
     await until(lambda: len(loops.reasons()) == 2)

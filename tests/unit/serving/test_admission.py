@@ -49,6 +49,9 @@ def test_bulk_work_is_refused_before_its_share_leaves_no_room_and_queries_at_the
 def test_the_smallest_share_still_takes_one_bulk_request() -> None:
     gate = Gate(1, bulk_share=0.1)
     gate.ask(0, bulk=True)
+    assert gate.asked
+    with pytest.raises(Overloaded):
+        gate.ask(1, bulk=True)
 
 
 def test_only_what_the_quickest_recent_answer_could_not_have_met_is_refused() -> None:
@@ -78,10 +81,16 @@ def test_failures_are_no_quick_answers_and_unknown_paths_are_not_kept_for_ever()
 
 
 def test_what_is_switched_off_refuses_nothing() -> None:
-    gate = Gate(10, refuse_late=False, bulk_share=1.0)
-    for _ in range(LEAST):
-        gate.answer(0.2)
-    gate.ask(9, left_s=0.01, bulk=True)
+    usual, switched_off = Gate(), Gate(refuse_late=False, bulk_share=1.0)
+    for gate in (usual, switched_off):
+        for _ in range(LEAST):
+            gate.answer(0.2)
+    with pytest.raises(DeadlineExceeded):
+        usual.ask(left_s=0.01)
+    with pytest.raises(Overloaded):
+        usual.ask(9, bulk=True)
+    switched_off.ask(9, left_s=0.01, bulk=True)
+    assert switched_off.asked
 
 
 def test_the_adaptive_limit_begins_at_the_top_and_sinks_with_slow_and_unanswered_requests() -> None:

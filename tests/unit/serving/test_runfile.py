@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from argosy.serving import runfile
+
+pytestmark = pytest.mark.unit
 
 
 def test_what_a_killed_writer_left_goes_with_the_record_and_no_others(tmp_path: Path) -> None:

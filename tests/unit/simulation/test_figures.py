@@ -11,7 +11,7 @@ from argosy.simulation.balancing.comparison import compare
 from argosy.simulation.balancing.measures import BackInService, GoodputFloor, PicksWithin, Recovery, ShareOfFair
 from argosy.simulation.balancing.plot import draw
 from argosy.simulation.balancing.record import Record
-from argosy.simulation.balancing.regimes import mixed, unequal
+from argosy.simulation.balancing.regimes import mixed
 from argosy.simulation.balancing.subject import Subject
 from argosy.simulation.balancing.summary import grows
 from argosy.simulation.bootstrap import mean_interval, ratio_interval
@@ -66,12 +66,6 @@ def test_the_picture_names_every_strategy_and_marks_the_stable_ones() -> None:
     assert "unstable" in picture
     assert "&lt;3x&gt;" in picture
     assert picture.count("<circle") == 3 + 3
-
-
-def test_two_processes_find_what_one_finds() -> None:
-    subjects = [Subject.parse("least_connections"), Subject.parse("round_robin")]
-    regime = replace(unequal(), requests=1000)
-    assert compare(regime, subjects, seeds=2, jobs=2) == compare(regime, subjects, seeds=2, jobs=1)
 
 
 def test_an_interval_holds_the_mean_and_narrows_with_the_seeds() -> None:

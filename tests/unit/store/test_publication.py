@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 import stat
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from argosy.contracts.errors import Conflict, Internal, Unavailable
-from argosy.services.store import publication as module
 from argosy.services.store.publication import Decision, Publication
 
 pytestmark = pytest.mark.unit
@@ -116,10 +116,9 @@ def test_only_the_owner_can_read_the_file(path: Path, published: Publication) ->
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
-def test_a_second_process_is_turned_away(path: Path, published: Publication, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "LOCK_WAIT_S", 0.0)
+def test_a_second_process_is_turned_away(path: Path, published: Publication) -> None:
     with pytest.raises(Unavailable, match="Another store process"):
-        Publication(path)
+        Publication(path, lock_wait_s=0.0)
 
 
 def test_a_damaged_file_is_an_internal_error(path: Path) -> None:
@@ -184,3 +183,11 @@ def test_a_file_of_an_older_release_is_taken_over(path: Path) -> None:
     assert again.decisions("c")["d"].fields == '{"name":"d"}'
     assert again.rewritable == {"c"}
     again.close()
+
+
+def test_a_file_of_a_newer_release_is_refused(path: Path) -> None:
+    Publication(path).close()
+    with closing(sqlite3.connect(path)) as other:
+        other.execute("PRAGMA user_version = 99")
+    with pytest.raises(Internal, match=r"published\.db was written by a newer release of Argosy"):
+        Publication(path)

@@ -66,6 +66,7 @@ class Uploader:
     clock: Callable[[], float] = time.monotonic
     group: str = field(default_factory=lambda: uuid.uuid4().hex)
     """Id of this sender. The fleet shares its capacity between senders, whatever their number of requests."""
+    bytes_per_request: int = BYTES_PER_REQUEST
     _met: bool = False
 
     def send(self, outgoing: Iterable[Outgoing], done: Callable[[int], None] = lambda files: None) -> Sent:
@@ -77,7 +78,7 @@ class Uploader:
         Raises: an ArgosyError that concerns more than one file. Documents accepted before it stay accepted.
         """
         sent = Sent()
-        for request in _requests(sorted(outgoing, key=_drawn)):
+        for request in _requests(sorted(outgoing, key=_drawn), self.bytes_per_request):
             readable, before = [], len(sent.rejected)
             for one in request:
                 try:
@@ -168,12 +169,12 @@ def _drawn(one: Outgoing) -> bytes:
     return hashlib.blake2b(one.source.encode(errors="surrogateescape"), digest_size=8).digest()
 
 
-def _requests(outgoing: Iterable[Outgoing]) -> Iterator[list[Outgoing]]:
-    """Yield groups within FILES_PER_REQUEST and BYTES_PER_REQUEST. A larger file is a group of its own."""
+def _requests(outgoing: Iterable[Outgoing], bytes_each: int) -> Iterator[list[Outgoing]]:
+    """Yield groups within FILES_PER_REQUEST and `bytes_each`. A larger file is a group of its own."""
     request: list[Outgoing] = []
     size_bytes = 0
     for one in outgoing:
-        if request and (len(request) == FILES_PER_REQUEST or size_bytes + one.size_bytes() > BYTES_PER_REQUEST):
+        if request and (len(request) == FILES_PER_REQUEST or size_bytes + one.size_bytes() > bytes_each):
             yield request
             request, size_bytes = [], 0
         request.append(one)

@@ -9,25 +9,18 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from argosy.contracts.events import Event
+from argosy.control.history.control_file import FILE, STEPS
 from argosy.control.history.unwritten import Memory, Unwritten
 from argosy.serving import private_file
+from argosy.serving.migrations import migrate
 from argosy.telemetry.logs import logger
 
-FILE = "control.db"
 LOCKED_S = 0.5
 """Longest wait of a read for a lock of another process. It is short because it blocks the event loop."""
 CLOSE_S = 5.0
 MAX_EVENTS = 20_000
 """Number of newest events that are kept."""
 TRIM_EVERY = 500
-SCHEMA = """
-CREATE TABLE IF NOT EXISTS counters (name TEXT PRIMARY KEY, value INTEGER NOT NULL);
-CREATE TABLE IF NOT EXISTS events (
-    seq INTEGER PRIMARY KEY, at REAL NOT NULL, kind TEXT NOT NULL, subject TEXT NOT NULL,
-    before TEXT NOT NULL, after TEXT NOT NULL, why TEXT NOT NULL
-);
-CREATE TABLE IF NOT EXISTS memories (name TEXT PRIMARY KEY, at REAL NOT NULL, value BLOB NOT NULL);
-"""
 
 
 log = logger("history")
@@ -42,8 +35,8 @@ class History:
     def __init__(self, data_dir: Path) -> None:
         """Open or create `control.db`.
 
-        Raises: NotPrivate when another user may have written the file; OSError or sqlite3.Error when it cannot be
-        opened.
+        Raises: NotPrivate when another user may have written the file; Internal when a newer release wrote it; OSError
+        or sqlite3.Error when it cannot be opened.
         """
         self.folder = data_dir
         path = data_dir / FILE
@@ -55,9 +48,9 @@ class History:
             self._db.execute("PRAGMA journal_mode=WAL")
             for connection in (self._db, self._writing):
                 connection.execute("PRAGMA synchronous=NORMAL")
-            self._db.executescript(SCHEMA)
+            migrate(self._db, STEPS, FILE)
             self._last_seq = int(self._db.execute("SELECT max(seq) FROM events").fetchone()[0] or 0)
-        except sqlite3.Error:
+        except BaseException:
             self._db.close()
             self._writing.close()
             raise

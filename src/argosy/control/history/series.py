@@ -19,21 +19,12 @@ import numpy as np
 import numpy.typing as npt
 
 from argosy.control.history.arrays import known_means
+from argosy.control.history.control_file import FILE, STEPS
+from argosy.serving.migrations import migrate
 
 CHUNK = 240
 """Points in a blob. With the row's key, a blob fills a quarter of a page."""
 DAY_S = 86_400
-SCHEMA = """
-CREATE TABLE IF NOT EXISTS series (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
-CREATE TABLE IF NOT EXISTS ticks (
-    step_s INTEGER NOT NULL, bin INTEGER NOT NULL, points BLOB NOT NULL, PRIMARY KEY (step_s, bin)
-) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS chunks (
-    step_s INTEGER NOT NULL, first INTEGER NOT NULL, series INTEGER NOT NULL, points BLOB NOT NULL,
-    UNIQUE (series, step_s, first)
-);
-CREATE INDEX IF NOT EXISTS chunks_by_age ON chunks (step_s, first);
-"""
 
 Values = npt.NDArray[np.float32]
 
@@ -58,16 +49,16 @@ class Series:
     """
 
     def __init__(self, data_dir: Path, levels: Sequence[Level] = LEVELS) -> None:
-        path = data_dir / "control.db"
+        path = data_dir / FILE
         os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
         self._levels = {level.step_s: level for level in levels}
         self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
         try:
             self._db.execute("PRAGMA journal_mode=WAL")
             self._db.execute("PRAGMA synchronous=NORMAL")
-            self._db.executescript(SCHEMA)
+            migrate(self._db, STEPS, FILE)
             self._ids: dict[str, int] = dict(self._db.execute("SELECT name, id FROM series"))
-        except sqlite3.Error:
+        except BaseException:
             self._db.close()
             raise
 
@@ -200,7 +191,7 @@ def read_only(data_dir: Path) -> sqlite3.Connection:
 
     Raises: sqlite3.Error when the file cannot be opened.
     """
-    return sqlite3.connect(f"{(data_dir / 'control.db').absolute().as_uri()}?mode=ro", uri=True)
+    return sqlite3.connect(f"{(data_dir / FILE).absolute().as_uri()}?mode=ro", uri=True)
 
 
 _POINTS = msgspec.msgpack.Decoder(dict[int, float])

@@ -29,6 +29,7 @@ class Rules:
     restart: RestartRule = field(default_factory=RestartRule)
     hang: HangRule = field(default_factory=HangRule)
     probe_interval_s: float = 2.0
+    reprobe_s: float = REPROBE_S
 
 
 class Watchdog:
@@ -109,7 +110,7 @@ class Watchdog:
             limit_bytes = settings.memory_limit_bytes
             if usage is not None and limit_bytes and usage.memory_bytes > limit_bytes:
                 return f"used {usage.memory_bytes >> 20} MiB, its limit is {limit_bytes >> 20} MiB"
-            pause_s = self._rules.probe_interval_s if answered else REPROBE_S
+            pause_s = self._rules.probe_interval_s if answered else self._rules.reprobe_s
             await asyncio.sleep(max(0.05, pause_s - (self._clock() - began_s)))
         return None
 

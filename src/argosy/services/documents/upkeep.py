@@ -29,6 +29,7 @@ class Upkeep:
         meters: IngestionMeters,
         busy: Callable[[], int],
         loops: Loops,
+        queue_watch_s: float = QUEUE_WATCH_S,
     ) -> None:
         """Create the upkeep. `busy` returns how many documents this replica works on; `loops` counts failed rounds."""
         self._database = database
@@ -37,6 +38,7 @@ class Upkeep:
         self._meters = meters
         self._busy = busy
         self._loops = loops
+        self._queue_watch_s = queue_watch_s
         self.queued = 0
         """Documents queued or running on all replicas together, at the last check."""
 
@@ -54,7 +56,7 @@ class Upkeep:
                 pass  # the database is unavailable for a moment; requests report it
             except Exception as error:  # autoscaling uses this value: it must not stay stale
                 self._loops.failed("watch of the queue", error)
-            await asyncio.sleep(QUEUE_WATCH_S)
+            await asyncio.sleep(self._queue_watch_s)
 
     def _queue(self) -> tuple[int, int]:
         with self._database.read() as connection:

@@ -29,7 +29,7 @@ from argosy.contracts.store import (
     UpsertRequest,
 )
 from argosy.services.store.checks import check_ids, check_model, matrix, query_vector
-from argosy.services.store.publication import Collection, Decision, Publication, Staged
+from argosy.services.store.publication import LOCK_WAIT_S, Collection, Decision, Publication, Staged
 from argosy.services.store.rewriting import Copy, Schedule
 from argosy.services.store.shard import Hit, PointId, Shard
 from argosy.serving.engine_call import EngineCalls
@@ -70,7 +70,13 @@ class StoreEngine:
     and `apply`.
     """
 
-    def __init__(self, folder: Path, clock: Clock = time.monotonic, calls: EngineCalls | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        clock: Clock = time.monotonic,
+        calls: EngineCalls | None = None,
+        lock_wait_s: float = LOCK_WAIT_S,
+    ) -> None:
         """Open or create the store in `folder`, whose mode is set to 0700.
 
         A shard that cannot be opened is listed in `broken` and does not affect the other shards.
@@ -80,7 +86,7 @@ class StoreEngine:
         self._shards_folder = folder / "shards"
         self._shards_folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         folder.chmod(0o700)
-        self._publication = Publication(folder / "published.db")
+        self._publication = Publication(folder / "published.db", lock_wait_s)
         self._shards: dict[str, Shard] = {}
         self._clock = clock
         self._schedule = Schedule(clock)

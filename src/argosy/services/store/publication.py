@@ -19,6 +19,7 @@ from types import MappingProxyType
 from uuid import uuid4
 
 from argosy.contracts.errors import CollectionNotFound, Conflict, Internal, StorageFull, Unavailable
+from argosy.serving.migrations import add_missing_columns, migrate
 
 LOCK_WAIT_S = 2.0
 SCHEMA = """
@@ -39,6 +40,17 @@ ADDED = {
     "documents": {"fields": "TEXT NOT NULL DEFAULT ''"},
 }
 """Columns that are missing in files of older releases."""
+
+
+def _first(db: sqlite3.Connection) -> None:
+    """Create the tables, or bring those from before versions were numbered to the same columns."""
+    for statement in SCHEMA.split(";"):
+        db.execute(statement)
+    for table, columns in ADDED.items():
+        add_missing_columns(db, table, columns)
+
+
+STEPS = {1: _first}
 DECIDE = """
 INSERT INTO documents (collection, document_id, version, visible, chunks, stale, fields) VALUES (?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (collection, document_id) DO UPDATE
@@ -124,15 +136,16 @@ class Publication:
     survives a loss of power), and applied (it is visible), or abandoned when it could not be recorded.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, lock_wait_s: float = LOCK_WAIT_S) -> None:
         """Open or create `path` (mode 0600).
 
-        Raises: Unavailable when another process has the file open; Internal when the file is damaged.
+        Raises: Unavailable when another process has the file open; Internal when the file is damaged or
+        a newer release wrote it.
         """
         os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
         self._writing = threading.Lock()
         # Statements of two threads never overlap, because the lock is held during each whole transaction.
-        self._db = sqlite3.connect(path, timeout=LOCK_WAIT_S, isolation_level=None, check_same_thread=False)
+        self._db = sqlite3.connect(path, timeout=lock_wait_s, isolation_level=None, check_same_thread=False)
         try:
             with _wrapped():
                 self._open()
@@ -146,11 +159,7 @@ class Publication:
         self._db.execute("PRAGMA synchronous = FULL")
         self._db.execute("PRAGMA foreign_keys = ON")
         self._db.execute("PRAGMA secure_delete = ON")
-        self._db.executescript(SCHEMA)
-        for table, columns in ADDED.items():
-            there = {row[1] for row in self._db.execute(f"PRAGMA table_info({table})")}
-            for column in columns.keys() - there:
-                self._db.execute(f"ALTER TABLE {table} ADD COLUMN {column} {columns[column]}")
+        migrate(self._db, STEPS, "published.db")
         rows = self._db.execute("SELECT name, folder, model, dimensions, generation FROM collections ORDER BY name")
         self._collections = {row[0]: Collection(*row) for row in rows}
         self._dropped: dict[str, int] = dict(self._db.execute("SELECT name, generation FROM dropped"))

@@ -42,12 +42,14 @@ def is_long_enough(demand: Demand) -> bool:
     return demand.length_s + len(demand.before_rps) * demand.bin_s > DAY_S
 
 
-def foresee(demand: Demand, load: Load, service: Service, cold_start_s: float, seed: int) -> Foreseen:
+def foresee(
+    demand: Demand, load: Load, service: Service, cold_start_s: float, seed: int, scored_bins: int = SCORED_BINS
+) -> Foreseen:
     """Return every forecast of a run. Randomness in the time before the run has its own stream."""
     before = _before(demand, service, np.random.default_rng((seed, HISTORY_SEED)))
     now = _binned(load) / BIN_S * service.mean_s
     forecaster = Analogue(cold_start_s)
-    scored = before[-SCORED_BINS:]
+    scored = before[-scored_bins:]
     known = len(before) - len(scored)
     if known:
         forecaster.fill(0, before[:known])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
@@ -101,11 +102,10 @@ def test_a_request_carries_at_most_32_files() -> None:
     assert sum(len(batch.documents) for batch in sent.accepted) == 70
 
 
-def test_a_request_carries_a_bounded_number_of_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(upload, "BYTES_PER_REQUEST", 9)
+def test_a_request_carries_a_bounded_number_of_bytes() -> None:
     api = ScriptedApi()
 
-    uploader(api).send([text(f"{n}.md") for n in range(5)])
+    replace(uploader(api), bytes_per_request=9).send([text(f"{n}.md") for n in range(5)])
 
     assert [len(names) for names in api.requests] == [2, 2, 1]
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import sqlite3
 import threading
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from argosy.contracts.errors import StartError
+from argosy.contracts.errors import Internal, StartError
 from argosy.control import main
 from argosy.control.events.feed import Feed
 from argosy.control.history.history import History, set_aside
@@ -128,3 +129,24 @@ def test_the_log_of_a_damaged_file_goes_along(tmp_path: Path) -> None:
         (tmp_path / name).write_bytes(b"x")
     set_aside(tmp_path, 7.9)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["control.db.damaged-7", "control.db.damaged-7-wal"]
+
+
+def test_a_file_of_a_newer_release_is_refused_and_left_where_it_is(tmp_path: Path) -> None:
+    History(tmp_path).close()
+    with closing(sqlite3.connect(tmp_path / "control.db")) as other:
+        other.execute("PRAGMA user_version = 99")
+    with pytest.raises(Internal, match=r"control\.db was written by a newer release of Argosy"):
+        main._history(tmp_path)
+    with pytest.raises(Internal):
+        History(tmp_path)
+    assert not list(tmp_path.glob("*damaged*"))
+
+
+def test_a_file_from_before_formats_were_numbered_keeps_what_it_holds(tmp_path: Path) -> None:
+    for _ in range(2):
+        history = History(tmp_path)
+        last = history.count("epoch", 7)
+        history.close()
+        with closing(sqlite3.connect(tmp_path / "control.db")) as other:
+            other.execute("PRAGMA user_version = 0")
+    assert last == 14

@@ -17,7 +17,6 @@ from argosy.control.monitoring.prober import Prober
 from argosy.control.platforms.blocked import Blocked
 from argosy.control.platforms.fake import FakePlatform
 from argosy.control.platforms.platform import Launch, Replica
-from argosy.control.supervision import watchdog
 from argosy.control.supervision.hang import HangRule
 from argosy.control.supervision.watchdog import Rules, Watchdog
 from tests.unit.control.answers import Answers
@@ -34,14 +33,13 @@ class Silent(Prober):
 
 
 async def test_a_silent_replica_is_hung_and_a_draining_one_is_left_alone(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
 ) -> None:
-    monkeypatch.setattr(watchdog, "REPROBE_S", 0.0)
     history = History(tmp_path)
     services = {"gateway": ServiceSettings()}
     observed = Observed(services, [["gateway"]], 0.0, Feed(history))
     platform, prober = FakePlatform(), Silent("token", 1.0)
-    rules = Rules(hang=HangRule(probes=2), probe_interval_s=0.0)
+    rules = Rules(hang=HangRule(probes=2), probe_interval_s=0.0, reprobe_s=0.0)
     guard = Watchdog(services, platform, prober, observed, lambda: None, rules)
     replica = await platform.start(Launch("gateway", "gateway-1", "r1", 1.0))
     assert "hung" in (await guard.watch(replica) or "")
@@ -53,14 +51,13 @@ async def test_a_silent_replica_is_hung_and_a_draining_one_is_left_alone(
 
 
 async def test_a_silent_replica_in_an_engine_call_is_degraded_with_the_calls_name_and_not_ended(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
 ) -> None:
-    monkeypatch.setattr(watchdog, "REPROBE_S", 0.0)
     history, feed_time = History(tmp_path), Steps()
     services = {"gateway": ServiceSettings(hang_limit_s=30)}
     observed = Observed(services, [["gateway"]], 0.0, Feed(history))
     platform, prober = FakePlatform(), Silent("token", 1.0)
-    rules = Rules(hang=HangRule(probes=3), probe_interval_s=0.0)
+    rules = Rules(hang=HangRule(probes=3), probe_interval_s=0.0, reprobe_s=0.0)
     guard = Watchdog(services, platform, prober, observed, lambda: None, rules, feed_time, lambda: 112.0)
     replica = await platform.start(Launch("gateway", "gateway-1", "r1", 1.0))
     observed.saw(replica.id, await Answers().probe(replace(replica, url="http://127.0.0.1:1")))

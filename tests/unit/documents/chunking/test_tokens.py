@@ -8,6 +8,8 @@ import pytest
 
 from argosy.services.documents.chunking.tokens import TokenMap
 
+pytestmark = pytest.mark.unit
+
 WINDOW = TokenMap.WINDOW_CHARS
 
 

@@ -120,7 +120,9 @@ def test_waiting_for_a_service_uses_up_no_attempt(desk: Desk) -> None:
 def test_who_waits_for_a_service_looks_again_soon_however_long_it_was_away(desk: Desk) -> None:
     desk.add("a")
     for _ in range(20):
-        desk.jobs.wait(desk.claim(), AWAY)
+        job = desk.jobs.claim("w")
+        assert job is not None
+        desk.jobs.wait(job, AWAY)
         desk.clock.now += desk.jobs.rules.max_wait_s + 0.1
 
 
@@ -174,7 +176,10 @@ def test_forgetting_is_never_given_up(desk: Desk) -> None:
     for _ in range(10):
         desk.claim()
         desk.clock.now += 31
-    desk.jobs.done(desk.claim())
+    job = desk.claim()
+    assert job.kind is JobKind.FORGET
+    desk.jobs.done(job)
+    assert desk.jobs.claim("w") is None
 
 
 def test_batches_take_turns(desk: Desk) -> None:

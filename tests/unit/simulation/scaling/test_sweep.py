@@ -113,8 +113,3 @@ def test_a_policy_that_does_not_exist_is_told_with_those_that_do() -> None:
     assert [c.name for c in contenders("kpa, predictive,kpa")] == ["kpa", "predictive"]
     with pytest.raises(ConfigError, match="hpa_cpu"):
         contenders("kpa,unheard_of")
-
-
-def test_processes_find_what_one_process_finds() -> None:
-    names = ["hpa_cpu", "static"]
-    assert sweep(cell(), names, seeds=2, jobs=2) == sweep(cell(), names, seeds=2)

@@ -9,7 +9,7 @@ from typing import Generic, Protocol, Self, TypeVar
 
 from argosy.contracts.scaling import Action, Decision
 from argosy.control.observation import Observation
-from argosy.control.scaling.decision import Rule
+from argosy.control.scaling.decision import Rule, out_of_bounds
 
 OBSERVED_INTERVALS = 3
 """Observations further apart than this many intervals leave a gap, which does not count as calm."""
@@ -34,8 +34,8 @@ class Policy(Generic[S]):
     name: str
     first: S
     """State of a service that was never seen before."""
-    look: Callable[[Observation, S, Rule, float], tuple[Decision, S]]
-    """(observation, state, rule, now on the monotonic clock) → (decision, next state if nothing is done).
+    within_bounds: Callable[[Observation, S, Rule, float], tuple[Decision, S]]
+    """(sound observation, state, rule, now on the monotonic clock) → (decision, next state if nothing is done).
 
     Raises nothing.
     """
@@ -46,6 +46,11 @@ class Policy(Generic[S]):
     """
     interval_s: Callable[[Rule], float]
     """Time between two decisions."""
+
+    def look(self, seen: Observation, state: S, rule: Rule, now_s: float) -> tuple[Decision, S]:
+        """Return the decision and the next state if nothing is done. The bounds go before the policy."""
+        outside = out_of_bounds(seen, rule)
+        return self.within_bounds(seen.sound(), state, rule, now_s) if outside is None else (outside, state)
 
     def decide(self, seen: Observation, state: S, rule: Rule, now_s: float) -> tuple[Decision, S]:
         """Decide, and assume that the decision is carried out unchanged."""

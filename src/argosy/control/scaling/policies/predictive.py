@@ -31,7 +31,7 @@ import numpy as np
 
 from argosy.contracts.scaling import Action, Decision, Reason
 from argosy.control.observation import Capacity, Forecast, Observation
-from argosy.control.scaling.decision import Rule, decided, held, out_of_bounds
+from argosy.control.scaling.decision import Rule, decided, held
 from argosy.control.scaling.exceedance import Floats, Remembered
 from argosy.control.scaling.policies.policy import Policy, cooling, gap_s, missing, whole
 from argosy.control.scaling.queueing import effective, replicas_for_slo, rounded_up
@@ -79,11 +79,10 @@ class PredictiveState(msgspec.Struct, frozen=True):
         )
 
 
-def look(seen: Observation, state: PredictiveState, rule: Rule, now_s: float) -> tuple[Decision, PredictiveState]:
-    outside = out_of_bounds(seen, rule)
-    if outside is not None:
-        return outside, state
-    seen, settings = seen.sound(), rule.settings.predictive
+def within_bounds(
+    seen: Observation, state: PredictiveState, rule: Rule, now_s: float
+) -> tuple[Decision, PredictiveState]:
+    settings = rule.settings.predictive
     absent = missing(seen, rule, ("in_flight",))
     if absent or seen.in_flight is None:
         return held(seen, Reason.METRICS_MISSING, metrics={"in_flight": seen.in_flight}, binding=absent), state
@@ -253,4 +252,6 @@ def _without_harm(seen: Observation, rule: Rule, floor: int) -> tuple[int, str]:
     return seen.replicas, f"cpu would be above {settings.cpu_limit:g} with fewer"
 
 
-PREDICTIVE = Policy("predictive", PredictiveState(), look, stepped, lambda rule: rule.settings.predictive.interval_s)
+PREDICTIVE = Policy(
+    "predictive", PredictiveState(), within_bounds, stepped, lambda rule: rule.settings.predictive.interval_s
+)

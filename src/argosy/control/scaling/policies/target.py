@@ -14,7 +14,7 @@ import msgspec
 from argosy.config.scaling import TargetSettings
 from argosy.contracts.scaling import Action, Decision, Reason
 from argosy.control.observation import Observation
-from argosy.control.scaling.decision import Rule, decided, held, out_of_bounds
+from argosy.control.scaling.decision import Rule, decided, held
 from argosy.control.scaling.policies.policy import Policy, cooling, gap_s, missing, whole
 from argosy.control.scaling.stabilisation import Calm, Peak, shifted
 
@@ -38,11 +38,8 @@ class TargetState(msgspec.Struct, frozen=True):
         )
 
 
-def look(seen: Observation, state: TargetState, rule: Rule, now_s: float) -> tuple[Decision, TargetState]:
-    outside = out_of_bounds(seen, rule)
-    if outside is not None:
-        return outside, state
-    seen, settings = seen.sound(), rule.settings.target
+def within_bounds(seen: Observation, state: TargetState, rule: Rule, now_s: float) -> tuple[Decision, TargetState]:
+    settings = rule.settings.target
     values = {name: seen.metric(name) for name in settings.metrics}
     absent = missing(seen, rule, tuple(settings.metrics))
     wishes = {} if seen.age_s > rule.settings.stale_s else _wishes(seen, settings)
@@ -110,4 +107,4 @@ def _growth_limit(replicas: int, grown: tuple[tuple[float, int], ...], settings:
     return max(replicas, share, before + settings.up_most_replicas)
 
 
-TARGET = Policy("target", TargetState(), look, stepped, lambda rule: rule.settings.target.interval_s)
+TARGET = Policy("target", TargetState(), within_bounds, stepped, lambda rule: rule.settings.target.interval_s)

@@ -22,7 +22,7 @@ import msgspec
 from argosy.config.scaling import ThresholdSettings
 from argosy.contracts.scaling import Decision, Reason
 from argosy.control.observation import Observation
-from argosy.control.scaling.decision import Rule, decided, held, out_of_bounds
+from argosy.control.scaling.decision import Rule, decided, held
 from argosy.control.scaling.policies.policy import Policy, cooling, gap_s, missing
 from argosy.control.scaling.stabilisation import Calm, shifted
 
@@ -38,11 +38,10 @@ class ThresholdState(msgspec.Struct, frozen=True):
         return ThresholdState(stepped_s, self.calm.moved(by_s))
 
 
-def look(seen: Observation, state: ThresholdState, rule: Rule, now_s: float) -> tuple[Decision, ThresholdState]:
-    outside = out_of_bounds(seen, rule)
-    if outside is not None:
-        return outside, state
-    seen, settings = seen.sound(), rule.settings.threshold
+def within_bounds(
+    seen: Observation, state: ThresholdState, rule: Rule, now_s: float
+) -> tuple[Decision, ThresholdState]:
+    settings = rule.settings.threshold
     values = {name: getattr(seen, name) for name in NEEDED}
     absent = missing(seen, rule, NEEDED)
     if absent:
@@ -88,4 +87,6 @@ def _not_below(values: dict[str, float], settings: ThresholdSettings) -> list[st
     return [f"{name} {values[name]:.3g} ≥ {limit:g}" for name, limit in limits.items() if values[name] >= limit]
 
 
-THRESHOLD = Policy("threshold", ThresholdState(), look, stepped, lambda rule: rule.settings.threshold.interval_s)
+THRESHOLD = Policy(
+    "threshold", ThresholdState(), within_bounds, stepped, lambda rule: rule.settings.threshold.interval_s
+)

@@ -16,8 +16,9 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from argosy.contracts.errors import ConfigError, Internal, StorageFull, Unavailable
+from argosy.contracts.errors import ConfigError, StorageFull, Unavailable
 from argosy.services.documents.records import schema
+from argosy.serving.migrations import due
 
 _BUSY_MS = 10_000
 _SCRUB_BUSY_MS = 500
@@ -157,15 +158,13 @@ class Database:
         with self.write(alone=True) as connection:
             schema.metadata.create_all(connection, tables=[schema.catalog])
             found = connection.execute(select(schema.catalog.c.schema_version)).scalar()
-            if found is not None and found > schema.VERSION:
-                raise Internal("The catalog was written by a newer release of Argosy. Start that release instead.")
-            if found is not None and found < schema.VERSION:
-                _upgrade(connection)
-            schema.metadata.create_all(connection)
+            steps = due(STEPS, found or 0, "The catalog")
+            for step in steps:
+                step(connection)
             if found is None:
-                connection.execute(insert(schema.catalog).values(schema_version=schema.VERSION))
-            else:
-                connection.execute(update(schema.catalog).values(schema_version=schema.VERSION))
+                connection.execute(insert(schema.catalog).values(schema_version=max(STEPS)))
+            elif steps:
+                connection.execute(update(schema.catalog).values(schema_version=max(STEPS)))
 
 
 def open_database(kind: str, folder: Path, environ: Mapping[str, str]) -> Database:
@@ -185,7 +184,7 @@ def open_database(kind: str, folder: Path, environ: Mapping[str, str]) -> Databa
 
 
 def _upgrade(connection: Connection) -> None:
-    """Add columns and indexes that an older catalog lacks, and drop unused columns. New columns may all be empty."""
+    """Create the tables; in catalogs of versions 1 to 3, add and drop the columns in which they differ."""
     found = inspect(connection)
     for table in schema.metadata.sorted_tables:
         if not found.has_table(table.name):
@@ -201,6 +200,12 @@ def _upgrade(connection: Connection) -> None:
         for index in table.indexes:
             if index.name not in known:
                 index.create(connection)
+    schema.metadata.create_all(connection)
+
+
+STEPS = {4: _upgrade}
+"""Steps by the version that each leads to. Step 4 makes new catalogs with the newest tables, so later steps must look
+first at what is there."""
 
 
 @contextlib.contextmanager

@@ -19,9 +19,6 @@ from sqlalchemy import (
     text,
 )
 
-VERSION = 4
-"""Version of the tables, raised with each change. A newer catalog is refused; an older one is upgraded."""
-
 DELETED = "deleted"
 """Status of a deleted document. Its row stays without data, so that a later upload does not reuse a version."""
 

@@ -16,18 +16,23 @@ import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
+from argosy.contracts.errors import Internal
+from argosy.serving.migrations import migrate
+
 APPLICATION_ID = 0x41724743
-SCHEMA_VERSION = 1
 PAGE_BYTES = 8192
 BUSY_TIMEOUT_S = 5.0
 LARGEST_VALUE_BYTES = 1 << 20
 _SIDE_FILES = ("-wal", "-shm", "-journal")
-_SCHEMA = """
+_STEPS = {
+    1: f"""
 CREATE TABLE vectors (
     id INTEGER PRIMARY KEY, key BLOB NOT NULL UNIQUE, used_s INTEGER NOT NULL, value BLOB NOT NULL
 );
 CREATE INDEX vectors_by_use ON vectors (used_s);
+PRAGMA application_id = {APPLICATION_ID}
 """
+}
 _DAMAGE = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_FORMAT, sqlite3.SQLITE_ERROR,
                      sqlite3.SQLITE_MISMATCH, sqlite3.SQLITE_SCHEMA, sqlite3.SQLITE_TOOBIG, sqlite3.SQLITE_CONSTRAINT,
                      sqlite3.SQLITE_RANGE, sqlite3.SQLITE_INTERNAL})  # fmt: skip
@@ -192,15 +197,13 @@ def _prepare(connection: sqlite3.Connection) -> None:
         connection.execute(f"PRAGMA page_size={PAGE_BYTES}")
         connection.execute("PRAGMA auto_vacuum=INCREMENTAL")
         connection.execute("PRAGMA journal_mode=WAL")
-        connection.execute("BEGIN IMMEDIATE")
-        for statement in _SCHEMA.split(";"):
-            connection.execute(statement)
-        connection.execute(f"PRAGMA application_id={APPLICATION_ID}")
-        connection.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
-        connection.execute("COMMIT")
-    elif version != SCHEMA_VERSION or _number(connection, "PRAGMA application_id") != APPLICATION_ID:
-        raise Damaged(f"the schema has version {version}, expected {SCHEMA_VERSION}")
-    elif connection.execute("PRAGMA journal_mode=WAL").fetchone()[0] not in (b"wal", "wal"):
+    elif version == 0 or _number(connection, "PRAGMA application_id") != APPLICATION_ID:
+        raise Damaged(f"the file is no cache; its schema has version {version}")
+    try:
+        migrate(connection, _STEPS, "cache.db")
+    except Internal as error:
+        raise Damaged(error.message) from error
+    if connection.execute("PRAGMA journal_mode=WAL").fetchone()[0] not in (b"wal", "wal"):
         raise Damaged("the journal cannot be switched to write-ahead mode")
     connection.execute("SELECT id, key, used_s, value FROM vectors WHERE key = x'00'").fetchall()
 

@@ -10,7 +10,7 @@ import pytest
 
 from argosy.control.platforms.processes import descendants, used_by
 
-pytestmark = pytest.mark.unit
+pytestmark = pytest.mark.integration
 
 WORKING = "import sys; sum(range(10**7)); print('done', flush=True); sys.stdin.readline()"
 

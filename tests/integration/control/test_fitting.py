@@ -12,7 +12,7 @@ import pytest
 from argosy.control.prediction.fitting import Fitter
 from argosy.control.prediction.worker import FitRequest
 
-pytestmark = pytest.mark.unit
+pytestmark = pytest.mark.integration
 
 MINUTES = np.random.default_rng(1).poisson(50, 300).astype(np.float64)
 REQUEST = FitRequest(MINUTES.tobytes(), 0, [1], np.zeros((5, 3)).tobytes())
