@@ -1,4 +1,4 @@
-"""What is learnt of a document when it arrives is passed on, not found out again."""
+"""The hash and the format of a document are determined once, when it arrives."""
 
 from __future__ import annotations
 
