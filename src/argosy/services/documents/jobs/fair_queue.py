@@ -3,7 +3,7 @@ among themselves."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import zip_longest
 from typing import Any
 
@@ -28,38 +28,47 @@ from sqlalchemy.sql import Select
 from argosy.services.documents.records.schema import ACTIVE, JobKind, JobState, catalog, jobs, lanes
 
 
-def turns(connection: Connection, now: float, most: int) -> Iterator[int]:
+def turns(connection: Connection, now: float, most: int) -> Iterator[Any]:
     """Up to `most` jobs to do next, in order: those whose workers died, then a deletion and the oldest job of the lane
     that was served longest ago in turn.
 
     Deletions get every second turn: a thousand of them hold up an upload no more than one, and the other way round.
 
-    Each job must be taken, and its turn noted (`took_turn`), before the next one is asked for. Rows are locked where
-    the database locks rows, and rows that another worker is taking are passed over. Each look-up goes by an index, so
-    that a claim costs the same with ten jobs queued and with ten thousand. Jobs that no lane's first ones lead to are
-    found by the last, thorough look.
+    Yields: rows of (id, kind, lane, bytes), each job once. Whoever takes them notes their turns (`took_turns`) before
+    the transaction ends. Rows are locked where the database locks rows, and rows that another worker is taking are
+    passed over. Each look-up goes by an index, so that a claim costs the same with ten jobs queued and with ten
+    thousand. Jobs that no lane's first ones lead to are found by the last, thorough look.
     """
-    asked = {"now": now, "most": most}
-    yield from connection.execute(_EXPIRED, asked).scalars().all()
+    seen: set[int] = set()
+    for row in _all_turns(connection, {"now": now, "most": most}):
+        if row.id not in seen:
+            seen.add(row.id)
+            yield row
+
+
+def _all_turns(connection: Connection, asked: dict[str, Any]) -> Iterator[Any]:
+    """As `turns`, but a job may come twice."""
+    yield from connection.execute(_EXPIRED, asked).all()
     indexing, forgetting = _indexing(connection, asked), _forgetting(connection, asked)
     forgot_last = connection.execute(_FORGOT_LAST).scalar()
     for pair in zip_longest(*((indexing, forgetting) if forgot_last else (forgetting, indexing))):
         yield from (job for job in pair if job is not None)
 
 
-def _forgetting(connection: Connection, asked: dict[str, Any]) -> Iterator[int]:
-    yield from connection.execute(_FORGET, asked).scalars().all()
+def _forgetting(connection: Connection, asked: dict[str, Any]) -> Iterator[Any]:
+    yield from connection.execute(_FORGET, asked).all()
 
 
-def _indexing(connection: Connection, asked: dict[str, Any]) -> Iterator[int]:
+def _indexing(connection: Connection, asked: dict[str, Any]) -> Iterator[Any]:
     """One job of each lane in turn, as long as there are any; then those that are left."""
     waiting = [
-        connection.execute(_OF_LANE, asked | {"lane": lane}).scalars().all()
+        connection.execute(_OF_LANE, asked | {"lane": lane}).all()
         for lane in connection.execute(_LANES, asked).scalars().all()
     ]
     for round_ in zip_longest(*waiting):
         yield from (job for job in round_ if job is not None)
-    yield from connection.execute(_ANY, asked).scalars().all()
+    # The jobs above are still queued and come again here, at most as many as were asked for.
+    yield from connection.execute(_ANY, asked | {"most": 2 * asked["most"]}).all()
 
 
 def another_is_due(connection: Connection, lane: str | None, now: float) -> bool:
@@ -69,10 +78,13 @@ def another_is_due(connection: Connection, lane: str | None, now: float) -> bool
     return connection.execute(other.limit(1)).first() is not None
 
 
-def took_turn(connection: Connection, kind: JobKind, lane: str | None) -> None:
-    """Note who was served, so that others come next."""
-    connection.execute(_FORGOT, {"forgot": kind is JobKind.FORGET})
-    if lane is not None:
+def took_turns(connection: Connection, served: Sequence[Any]) -> None:
+    """Note who was served, so that others come next. `served` are rows of `turns`, in their order."""
+    if not served:
+        return
+    connection.execute(_FORGOT, {"forgot": served[-1].kind == JobKind.FORGET})
+    lanes_served = {row.lane: None for row in reversed(served) if row.lane is not None}  # each once, the last first
+    for lane in reversed(lanes_served):
         connection.execute(_SERVED, {"lane": lane})
 
 
@@ -101,7 +113,11 @@ _LANES = (
 
 
 def _look(*conditions: ColumnElement[bool]) -> Select[Any]:
-    found = select(jobs.c.id).where(*conditions, _FIRST_OF_DOCUMENT).order_by(jobs.c.id)
+    found = (
+        select(jobs.c.id, jobs.c.kind, jobs.c.lane, jobs.c.bytes)
+        .where(*conditions, _FIRST_OF_DOCUMENT)
+        .order_by(jobs.c.id)
+    )
     return found.limit(bindparam("most", type_=Integer)).with_for_update(skip_locked=True)
 
 

@@ -32,6 +32,8 @@ class Job:
     """Where vectors of such chunks may be kept: of the version before, of other documents with the same content."""
     generation: int | None = None
     """Of the collection; None when that is deleted."""
+    size_bytes: int | None = None
+    """Of the original; None where nobody looked."""
     waits: int = 0
     """How often in a row it had to wait for a service that was away."""
 

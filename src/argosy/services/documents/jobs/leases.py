@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, case, select, update
+from sqlalchemy import Connection, Float, bindparam, case, select, update
 
 from argosy.contracts.documents import DocumentFault, DocumentStatus
-from argosy.services.documents.jobs.claims import ANY_DUE, LEASE, begun
-from argosy.services.documents.jobs.fair_queue import another_is_due, expired, took_turn, turns
+from argosy.services.documents.jobs.claims import ANY_DUE, lease
+from argosy.services.documents.jobs.fair_queue import another_is_due, expired, took_turns, turns
 from argosy.services.documents.jobs.finishing import finish
 from argosy.services.documents.jobs.job import Indexed, Job
 from argosy.services.documents.jobs.rules import JobRules
@@ -53,17 +53,15 @@ class Jobs:
         with self._database.write() as connection:
             now = self._database.now(connection)
             self._bury(connection, now)
-            rows: list[Any] = []
+            taken: list[Any] = []
             size = 0
             for turn in turns(connection, now, most):
-                lease = {"job": turn, "claimed_by": worker, "now": now, "until": now + self.rules.lease_s}
-                row = connection.execute(LEASE, lease).one()
-                took_turn(connection, JobKind(row.kind), row.lane)
-                rows.append(row)
-                size += row.bytes
-                if len(rows) >= most or size >= most_bytes:
+                taken.append(turn)
+                size += turn.bytes
+                if len(taken) >= most or size >= most_bytes:
                     break
-            return begun(connection, rows, now)
+            took_turns(connection, taken)
+            return lease(connection, [turn.id for turn in taken], worker, now, now + self.rules.lease_s)
 
     def heartbeat(self, job: Job) -> None:
         """Extends the lease. Raises: LeaseLost."""
@@ -92,12 +90,18 @@ class Jobs:
             now = self._database.now(connection)
             held = _held(connection, [job for job, _, _ in several], lock=True)
             mine = [(job, stage, progress) for job, stage, progress in several if job.id in held]
-            for job, _, progress in mine:
-                furthest = case((jobs.c.progress < progress, progress), else_=jobs.c.progress)
-                self._write(connection, job, progress=furthest, lease_until=now + self.rules.lease_s)
-            for job, stage, _ in mine:
-                if job.kind is JobKind.INDEX:
-                    _mark(connection, job, now, stage=stage)
+            until = now + self.rules.lease_s
+            if mine:
+                connection.execute(
+                    _STAGED, [{"job": job.id, "reached": progress, "until": until} for job, _, progress in mine]
+                )
+            shown = [
+                {"document": job.document_id, "of": job.version, "now": now, "in_stage": stage}
+                for job, stage, _ in mine
+                if job.kind is JobKind.INDEX
+            ]
+            if shown:
+                connection.execute(_SHOWN, shown)
         return [job.id in held for job, _, _ in several]
 
     def done(self, job: Job, indexed: Indexed | None = None) -> None:
@@ -210,13 +214,34 @@ class Jobs:
             _mark_failed(connection, row, now, DocumentStatus.DEAD, WORKER_DIED)
 
 
+# Statements are built once: building one costs more than running it.
+_RUNNING = select(jobs.c.id, jobs.c.fence).where(
+    jobs.c.id.in_(bindparam("jobs", expanding=True)), jobs.c.state == JobState.RUNNING
+)
+_RUNNING_LOCKED = _RUNNING.order_by(jobs.c.id).with_for_update()
+_REACHED = bindparam("reached", type_=Float)
+_STAGED = (
+    update(jobs)
+    .where(jobs.c.id == bindparam("job"))
+    .values(
+        progress=case((jobs.c.progress < _REACHED, _REACHED), else_=jobs.c.progress),
+        lease_until=bindparam("until"),
+    )
+)
+_SHOWN = (
+    update(documents)
+    .where(
+        documents.c.id == bindparam("document"), documents.c.version == bindparam("of"), documents.c.status != DELETED
+    )
+    .values(updated_at=bindparam("now"), stage=bindparam("in_stage"))
+)
+
+
 def _held(connection: Connection, several: Sequence[Job], *, lock: bool = False) -> set[int]:
     """Ids of those jobs that are still their worker's."""
     fences = {job.id: job.fence for job in several}
-    running = select(jobs.c.id, jobs.c.fence).where(jobs.c.id.in_(fences), jobs.c.state == JobState.RUNNING)
-    if lock:
-        running = running.order_by(jobs.c.id).with_for_update()
-    return {row.id for row in connection.execute(running) if fences[row.id] == row.fence}
+    rows = connection.execute(_RUNNING_LOCKED if lock else _RUNNING, {"jobs": list(fences)})
+    return {row.id for row in rows if fences[row.id] == row.fence}
 
 
 def _mark(connection: Connection, job: Any, now: float, **values: object) -> None:

@@ -27,7 +27,7 @@ from argosy.telemetry.logs import logger
 log = logger("documents")
 
 PLAIN_JOB = 0.02
-_PLAIN = frozenset({Format.TEXT, Format.MARKDOWN})
+PLAIN = frozenset({Format.TEXT, Format.MARKDOWN})
 _MODULE = "argosy.services.documents.parsing.parser_child"
 _CALM = {"TOKIO_WORKER_THREADS": "1", "RAYON_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "2"}
 """Threads reserve address space, which is limited, and a parser must leave the cores to requests."""
@@ -78,7 +78,8 @@ class _Child:
                 on_progress()
         except (OSError, asyncio.IncompleteReadError, msgspec.MsgspecError) as error:
             raise _ChildDied from error
-        self.jobs_done += PLAIN_JOB if request.content_type in _PLAIN else 1.0
+        for one in (request, *request.more):
+            self.jobs_done += PLAIN_JOB if one.content_type in PLAIN else 1.0
         return reply
 
     async def _reply(self, source: asyncio.StreamReader) -> ParseReply:
@@ -99,13 +100,14 @@ class _Child:
 
 
 class ParserPool:
-    """At most `size` children, started when first needed and kept for the next document."""
+    """At most `size` children, started when first needed and kept for the next document; one more reads short texts."""
 
     def __init__(self, size: int = 2, limits: ParserLimits | None = None, command: Sequence[str] | None = None) -> None:
         """`command` starts a child; it is given the memory limit as its last argument."""
         self._limits = limits or ParserLimits()
         self._command = tuple(command or (sys.executable, "-m", _MODULE))
         self._slots = asyncio.Semaphore(size)
+        self._text_slot = asyncio.Semaphore(1)
         self._idle: list[_Child] = []
         self._busy: set[_Child] = set()
         self._closed = False
@@ -117,13 +119,37 @@ class ParserPool:
         a child is free; a document that gets no further ends before, see `ParserLimits`.
         """
         kind = await asyncio.to_thread(detect, data, name, content_type)
-        request = ParseRequest(data, name, kind)
-        async with self._slots:
-            still_s = self._limits.longest_still_s(len(data))
+        return self._parsed(await self._within(self._slots, ParseRequest(data, name, kind), timeout_s), name, kind)
+
+    async def parse_texts(self, texts: Sequence[tuple[bytes, str, Format]]) -> list[ParsedDocument | Exception]:
+        """Parse several short texts, each (data, name, detected format), in one round trip of a child of their own.
+
+        Returns: for each text the document or the DocumentError. Raises: DocumentError, the child failed at one of
+        them; nothing tells at which.
+        """
+        requests = [ParseRequest(*text) for text in texts]
+        first = msgspec.structs.replace(requests[0], more=requests[1:])
+        reply = await self._within(self._text_slot, first, self._limits.still_s)
+        replies = [reply, *reply.more]
+        if len(replies) != len(texts):  # the child failed as a whole
+            raise UnreadableDocument(f"{requests[0].name} or a text beside it cannot be read.")
+        outcomes: list[ParsedDocument | Exception] = []
+        for one, (_, name, kind) in zip(replies, texts, strict=True):
+            try:
+                outcomes.append(self._parsed(one, name, kind))
+            except DocumentError as error:
+                outcomes.append(error)
+        return outcomes
+
+    async def _within(self, slots: asyncio.Semaphore, request: ParseRequest, timeout_s: float) -> ParseReply:
+        """The reply of a child. Raises: ParserTimedOut, ParserCrashed."""
+        name, kind = request.name, request.content_type
+        async with slots:
+            still_s = self._limits.longest_still_s(len(request.data))
             still = asyncio.timeout(still_s)
             try:
                 async with asyncio.timeout(timeout_s), still:
-                    reply = await self._ask(request, lambda: still.reschedule(_now_s() + still_s))
+                    return await self._ask(request, lambda: still.reschedule(_now_s() + still_s))
             except TimeoutError as error:
                 log.warning("parser timed out", timeout_s=timeout_s, still=still.expired(), content_type=kind.value)
                 what = (
@@ -135,6 +161,9 @@ class ParserPool:
             except _ChildDied as error:
                 log.warning("parser crashed", content_type=kind.value)
                 raise ParserCrashed(f"{name} made the parser crash or use too much memory.") from error
+
+    def _parsed(self, reply: ParseReply, name: str, kind: Format) -> ParsedDocument:
+        """Raises: DocumentError."""
         if reply.parsed is not None:
             return reply.parsed
         error_class = BY_CODE.get(reply.code)

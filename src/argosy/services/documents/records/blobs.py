@@ -74,6 +74,16 @@ class BlobStore:
             raise NotFound("The stored content of this document is damaged.")
         return data
 
+    def get_all(self, keys: Sequence[str]) -> list[bytes | Exception]:
+        """As `get` for each of several keys. Returns: the content or the error of each, in order."""
+        found: list[bytes | Exception] = []
+        for key in keys:
+            try:
+                found.append(self.get(key))
+            except (NotFound, OSError) as error:
+                found.append(error)
+        return found
+
     def delete(self, key: str, min_age_s: float = 0.0) -> bool:
         """Removes it, unless it was put (again) less than `min_age_s` ago. Returns: whether it is gone."""
         path = self._path(key)
