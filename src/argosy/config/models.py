@@ -190,7 +190,7 @@ class DocumentsSettings(ServiceSettings):
         8,
         ge=1,
         le=64,
-        description="Documents in work at once by one replica, most of them waiting for their vectors. Up to 8 small "
+        description="Documents in work at once by one replica, most of them waiting for their vectors. Up to 16 small "
         "ones, of 64 KiB together, count as one.",
     )
     parsers: int = Field(2, ge=1, le=64, description="Documents parsed and chunked at once by one replica.")

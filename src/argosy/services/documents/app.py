@@ -74,7 +74,7 @@ MAX_WAIT_S = 60.0
 MAX_WINDOW_S = 7 * 86_400
 CALLER_THREADS = 8
 MAX_DIGITS = 15
-CLAIM_JOBS = 8
+CLAIM_JOBS = 16
 """Small documents that one worker takes at once."""
 CLAIM_BYTES = 64 * 2**10
 """Together; a claim ends with the document that exceeds it."""

@@ -65,8 +65,17 @@ class Jobs:
 
     def heartbeat(self, job: Job) -> None:
         """Extends the lease. Raises: LeaseLost."""
+        if not self.heartbeat_several([job])[0]:
+            raise LeaseLost
+
+    def heartbeat_several(self, several: Sequence[Job]) -> list[bool]:
+        """Extend the lease of each job, in one transaction. Returns: whether each job was still this worker's."""
         with self._database.write() as connection:
-            self._write(connection, job, lease_until=self._database.now(connection) + self.rules.lease_s)
+            until = self._database.now(connection) + self.rules.lease_s
+            held = _held(connection, several, lock=True)
+            if held:
+                connection.execute(_KEPT, {"jobs": [job for job, _ in held], "until": until})
+        return [job.lease in held for job in several]
 
     def check(self, job: Job) -> None:
         """Raises: LeaseLost, unless the job is still this worker's."""
@@ -77,7 +86,7 @@ class Jobs:
         """Whether each job is still this worker's."""
         with self._database.read() as connection:
             held = _held(connection, several)
-        return [job.id in held for job in several]
+        return [job.lease in held for job in several]
 
     def stage(self, job: Job, stage: str, progress: float = 0.0) -> None:
         """Records what is being done and how much of the job that makes, 0 to 1. Raises: LeaseLost."""
@@ -89,7 +98,7 @@ class Jobs:
         with self._database.write() as connection:
             now = self._database.now(connection)
             held = _held(connection, [job for job, _, _ in several], lock=True)
-            mine = [(job, stage, progress) for job, stage, progress in several if job.id in held]
+            mine = [(job, stage, progress) for job, stage, progress in several if job.lease in held]
             until = now + self.rules.lease_s
             if mine:
                 connection.execute(
@@ -102,7 +111,7 @@ class Jobs:
             ]
             if shown:
                 connection.execute(_SHOWN, shown)
-        return [job.id in held for job, _, _ in several]
+        return [job.lease in held for job, _, _ in several]
 
     def done(self, job: Job, indexed: Indexed | None = None) -> None:
         """Record that the job is finished; an index job says with what. Stored content that this replaces is
@@ -118,12 +127,12 @@ class Jobs:
         with self._database.write() as connection:
             now = self._database.now(connection)
             held = _held(connection, [job for job, _ in several], lock=True)
-            mine = [(job, indexed) for job, indexed in several if job.id in held]
+            mine = [(job, indexed) for job, indexed in several if job.lease in held]
             if any(indexed is not None for _, indexed in mine):
                 self._end_waits(connection, now)
             if mine:
                 finish(connection, mine, now)
-        return [job.id in held for job, _ in several]
+        return [job.lease in held for job, _ in several]
 
     def discard(self, hashes: Sequence[str]) -> None:
         """Give up stored content that a job made and that no document will need."""
@@ -176,15 +185,7 @@ class Jobs:
 
     def _end_waits(self, connection: Connection, now: float) -> None:
         """What one document got through, others need wait for no longer, however often they found it missing."""
-        soon = now + self.rules.backoff_s
-        waiting = (
-            select(jobs.c.id)
-            .where(
-                jobs.c.state == JobState.QUEUED, jobs.c.kind == JobKind.INDEX, jobs.c.run_at > soon, jobs.c.waits > 0
-            )
-            .with_for_update(skip_locked=True)  # another one that is just done ends the same waits
-        )
-        connection.execute(update(jobs).where(jobs.c.id.in_(waiting)).values(run_at=soon))
+        connection.execute(_END_WAITS, {"soon": now + self.rules.backoff_s})
 
     def _write(self, connection: Connection, job: Job, **values: object) -> None:
         mine = (jobs.c.id == job.id, jobs.c.state == JobState.RUNNING, jobs.c.fence == job.fence)
@@ -219,6 +220,20 @@ _RUNNING = select(jobs.c.id, jobs.c.fence).where(
     jobs.c.id.in_(bindparam("jobs", expanding=True)), jobs.c.state == JobState.RUNNING
 )
 _RUNNING_LOCKED = _RUNNING.order_by(jobs.c.id).with_for_update()
+_SOON = bindparam("soon", type_=Float)
+_END_WAITS = (
+    update(jobs)
+    .where(
+        jobs.c.id.in_(
+            select(jobs.c.id)
+            .where(
+                jobs.c.state == JobState.QUEUED, jobs.c.kind == JobKind.INDEX, jobs.c.run_at > _SOON, jobs.c.waits > 0
+            )
+            .with_for_update(skip_locked=True)  # another one that is just done ends the same waits
+        )
+    )
+    .values(run_at=_SOON)
+)
 _REACHED = bindparam("reached", type_=Float)
 _STAGED = (
     update(jobs)
@@ -228,6 +243,7 @@ _STAGED = (
         lease_until=bindparam("until"),
     )
 )
+_KEPT = update(jobs).where(jobs.c.id.in_(bindparam("jobs", expanding=True))).values(lease_until=bindparam("until"))
 _SHOWN = (
     update(documents)
     .where(
@@ -237,11 +253,10 @@ _SHOWN = (
 )
 
 
-def _held(connection: Connection, several: Sequence[Job], *, lock: bool = False) -> set[int]:
-    """Ids of those jobs that are still their worker's."""
-    fences = {job.id: job.fence for job in several}
-    rows = connection.execute(_RUNNING_LOCKED if lock else _RUNNING, {"jobs": list(fences)})
-    return {row.id for row in rows if fences[row.id] == row.fence}
+def _held(connection: Connection, several: Sequence[Job], *, lock: bool = False) -> set[tuple[int, int]]:
+    """Leases of those jobs that are still their worker's. Two leases of one job may be among them: one is lost."""
+    rows = connection.execute(_RUNNING_LOCKED if lock else _RUNNING, {"jobs": list({job.id for job in several})})
+    return {(row.id, row.fence) for row in rows}
 
 
 def _mark(connection: Connection, job: Any, now: float, **values: object) -> None:

@@ -158,20 +158,25 @@ class Worker:
 
     async def _run_leased(self, job: Job) -> None:
         """Runs the job while its lease is kept; when that is lost, the job is dropped. Raises: what the job does."""
-        lost = asyncio.Event()
+        lost = False
         loop = asyncio.get_running_loop()
         work = asyncio.create_task(self._runner.run(job))
-        dropped = asyncio.create_task(lost.wait())
+
+        def drop() -> None:
+            nonlocal lost
+            lost = not work.done()
+            work.cancel()
+
         try:
-            with self._heartbeat.keeping(job, functools.partial(_tell, loop, lost)):
-                await asyncio.wait((work, dropped), return_when=asyncio.FIRST_COMPLETED)
-            if not work.done():
+            with self._heartbeat.keeping(job, functools.partial(_tell, loop, drop)):
+                await asyncio.wait((work,))
+            if lost:
                 raise LeaseLost
             work.result()
         finally:
-            for task in (work, dropped):
-                task.cancel()
-            await asyncio.gather(work, dropped, return_exceptions=True)
+            if not work.done():
+                work.cancel()
+                await asyncio.gather(work, return_exceptions=True)
 
     async def _record(self, write: Callable[..., None], *arguments: object) -> None:
         """Runs a closing write to its end even if this task is cancelled. While the database is away it is tried
@@ -197,7 +202,7 @@ class Worker:
             pause_s *= 2
 
 
-def _tell(loop: asyncio.AbstractEventLoop, event: asyncio.Event) -> None:
+def _tell(loop: asyncio.AbstractEventLoop, told: Callable[[], None]) -> None:
     """From another thread; a loop that has ended meanwhile needs no telling."""
     with contextlib.suppress(RuntimeError):
-        loop.call_soon_threadsafe(event.set)
+        loop.call_soon_threadsafe(told)
