@@ -34,7 +34,7 @@ from argosy.services.documents.jobs.stored_chunk import as_chunk
 from argosy.services.documents.jobs.timing import StageTimes
 from argosy.services.documents.jobs.vectors import KeptVectors, VectorPool, text_hash
 from argosy.services.documents.parsing.parsed import ParsedDocument
-from argosy.services.documents.parsing.short_texts import SHORT_BYTES, ShortTexts
+from argosy.services.documents.parsing.short_texts import SHORT_BYTES, SHORT_KINDS, ShortTexts
 from argosy.services.documents.parsing.titles import shortened
 from argosy.services.documents.records.blobs import BlobStore
 from argosy.services.documents.records.schema import JobKind
@@ -250,7 +250,9 @@ class Pipeline:
         """
         if self._shared is None or self._shared.texts is None or job.attempts > 1 or job.waits:
             return None
-        if job.content_hash is None or job.size_bytes is None or job.size_bytes > SHORT_BYTES:
+        if job.content_hash is None or job.content_type not in SHORT_KINDS:
+            return None
+        if job.size_bytes is None or job.size_bytes > SHORT_BYTES:
             return None
         await self._stage(job, "parse", 0.0)
         with times.measured("parse"):

@@ -15,7 +15,7 @@ SHORT_BYTES = 4000
 """Size of the largest short text. Reading it takes well under a millisecond, so that it needs no turn among senders."""
 MOST = 32
 """Texts in one round trip."""
-_TEXTS = frozenset({Format.TEXT, Format.MARKDOWN})
+SHORT_KINDS = frozenset({Format.TEXT, Format.MARKDOWN})
 
 
 class TextParser(Protocol):
@@ -37,7 +37,7 @@ class ShortTexts:
 
         Raises: DocumentError, UnsupportedType.
         """
-        if len(data) > SHORT_BYTES or content_type not in _TEXTS:
+        if len(data) > SHORT_BYTES or content_type not in SHORT_KINDS:
             return None
         kind = detect(data, name, content_type)
-        return await self._grouped((data, name, kind)) if kind in _TEXTS else None
+        return await self._grouped((data, name, kind)) if kind in SHORT_KINDS else None

@@ -132,7 +132,7 @@ class BlobStore:
         new = {path.parent for path in paths.values() if not path.parent.exists()}
         for folder in new:
             folder.mkdir(mode=0o700, exist_ok=True)
-        if new and durable:
+        if new:  # also for loose contents: a durable one that comes next finds its folder there
             _sync_folder(self._folder)
         try:
             for key, data in contents.items():
