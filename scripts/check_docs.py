@@ -1,4 +1,4 @@
-"""Checks every relative link and anchor in the Markdown files git tracks. Prints what is broken; exits 1 then."""
+"""Check every relative link and anchor in the Markdown files that git tracks. Print broken ones and exit with 1."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ OUTSIDE = ("http://", "https://", "mailto:")
 
 
 def anchors(text: str) -> set[str]:
-    """The anchors that a page's headings give, as GitHub makes them."""
+    """Return the anchors of a page's headings, as GitHub makes them."""
     plain = (re.sub(r"[`*]|\[([^\]]*)\]\([^)]*\)", r"\1", h) for h in HEADING.findall(FENCE.sub("", text)))
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in plain}
 

@@ -1,4 +1,4 @@
-"""Writes docs/reference/configuration.md from the settings' models; with --check says whether it is current."""
+"""Write docs/reference/configuration.md from the models of the settings; with --check, report whether it is current."""
 
 from __future__ import annotations
 
@@ -14,11 +14,12 @@ from argosy.config.models import CustomSettings, Fleet, ServiceSettings
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "reference" / "configuration.md"
 INTRODUCTION = """# Configuration
 
-Every setting of `argosy.toml`. All have defaults: no file is needed. A value is taken from the command line
-(`--set services.embedding.replicas.max=4`), else the environment (`ARGOSY_SERVICES__EMBEDDING__REPLICAS__MAX=4`),
-else the file, else the default. An unknown key is an error that names the nearest known one.
+This page lists every setting of `argosy.toml`. All settings have defaults, so no file is needed. A value comes from
+the command line (`--set services.embedding.replicas.max=4`), else from the environment
+(`ARGOSY_SERVICES__EMBEDDING__REPLICAS__MAX=4`), else from the file, else it is the default. An unknown key is an error
+that names the nearest known key.
 
-This page is made from the code by `make docs`.
+`make docs` generates this page from the code.
 """
 
 
@@ -76,7 +77,7 @@ def main() -> int:
     if "--check" in sys.argv:
         if PAGE.exists() and PAGE.read_text("utf-8") == text:
             return 0
-        sys.stdout.write("docs/reference/configuration.md is not current; run: make docs\n")
+        sys.stdout.write("docs/reference/configuration.md is outdated; run: make docs\n")
         return 1
     PAGE.parent.mkdir(parents=True, exist_ok=True)
     PAGE.write_text(text, "utf-8")

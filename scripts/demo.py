@@ -1,6 +1,6 @@
-"""`make demo`: starts a fleet, adds this project's own documentation, asks it one question.
+"""`make demo`: start a fleet, add this project's documentation, and ask one question.
 
-Leaves the fleet running until Ctrl-C; with --exit stops it after the answer.
+The fleet runs until Ctrl-C; with --exit it stops after the answer.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def say(text: str) -> None:
 
 
 def port_or_free(wanted: int) -> int:
-    """`wanted` where nobody listens on it, else 0: let the fleet pick one."""
+    """Return `wanted` if the port is free, else 0, which lets the fleet pick a port."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -70,7 +70,8 @@ def demo(chosen: argparse.Namespace) -> int:
     if not chosen.exit:
         folder = os.environ["ARGOSY_DATA_DIR"]
         say(
-            f"The fleet is running. Ask it yourself: .venv/bin/argosy ask --data-dir {folder} QUESTION. Ctrl-C ends it."
+            f"The fleet is running. Ask a question: .venv/bin/argosy ask --data-dir {folder} QUESTION. "
+            "Stop the fleet with Ctrl-C."
         )
         with contextlib.suppress(KeyboardInterrupt):
             signal.pause()

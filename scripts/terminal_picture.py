@@ -1,6 +1,6 @@
 """Draw docs/images/terminal.svg: a real session with a fleet, as a picture for the README.
 
-Run `make pictures`. Every line of the picture is what the commands printed on a terminal of 96 columns.
+Run `make pictures`. The picture shows the real output of the commands on a terminal of 96 columns.
 """
 
 from __future__ import annotations
@@ -54,11 +54,11 @@ line-height: {line_height}px; white-space: pre; }} {styles}</style>
 <g transform="translate(12, 10)">{backgrounds}<g class="{unique_id}-matrix">{matrix}</g></g>
 </svg>
 """
-"""The frame around what rich draws, without its web font: the picture asks no other server for anything."""
+"""Frame around the drawing of rich, without its web font, so that the picture loads nothing from other servers."""
 
 
 def on_a_terminal(command: str, folder: Path) -> str:
-    """Return what the command prints on a terminal. Raises: SystemExit when it fails."""
+    """Return the output of the command on a terminal. Raises: SystemExit when the command fails."""
     pid, terminal = pty.fork()
     if pid == 0:  # the child
         os.chdir(folder)
@@ -81,18 +81,18 @@ def on_a_terminal(command: str, folder: Path) -> str:
 
 
 def last_state(said: str) -> str:
-    """Return the lines as they stood on the terminal at the end: what was overwritten or erased is gone."""
+    """Return the lines left on the terminal at the end, without overwritten and erased text."""
     lines, row = [""], 0
     for piece in MOVES.split(said.replace("\r\n", "\n")):
         if piece == "\n":
             row += 1
             if row == len(lines):
                 lines.append("")
-        elif piece in ("\r", "\x1b[2K"):  # what follows replaces the line
+        elif piece in ("\r", "\x1b[2K"):  # the following text replaces the line
             lines[row] = ""
         elif piece == "\x1b[1A":
             row -= 1
-        elif piece not in ("\x1b[?25l", "\x1b[?25h"):  # the cursor, hidden and shown
+        elif piece not in ("\x1b[?25l", "\x1b[?25h"):  # hide and show the cursor
             lines[row] += piece
     return "\n".join(lines).strip("\n")
 
@@ -106,7 +106,7 @@ def main() -> None:
         os.environ["PYTHONPATH"] = str(ROOT / "src")
         for name in ("ARGOSY_URL", "ARGOSY_ADMIN_URL", "ARGOSY_DATA_DIR", "NO_COLOR"):
             os.environ.pop(name, None)
-        resolve(MODEL, fetch=True)  # the picture is of a machine that has the model
+        resolve(MODEL, fetch=True)  # the picture shows a machine that has the model already
         try:
             for command in SESSION:
                 shown = last_state(on_a_terminal(command, folder)).replace(str(folder), "~/harbour")

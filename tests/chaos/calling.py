@@ -1,4 +1,4 @@
-"""A calling process's real transport with tiny replicas behind it, and a load that notes how every request ended."""
+"""The real transport of a calling process with tiny replicas, and a load that records how every request ended."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ from tests.chaos.tiny import Ask, Mode, Told
 from tests.kits import FLEET_HEADERS, TOKEN, context
 
 RATE_PER_S = 400
-"""At most: a busy machine is asked more slowly."""
+"""Highest request rate; a busy machine gets a lower one."""
 AT_ONCE = 128
 DEADLINE_S = 3.0
 WINDOW = 400
-"""Requests over which the load is to be even."""
+"""Number of requests over which the load must be even."""
 LEAST_SHARE = 0.5
-"""Of its fair share of a window, what each replica has when the load is even."""
+"""Least part of its fair share of a window that each replica must get for the load to count as even."""
 
 
 class TinyProcess:
-    """One replica. It keeps its name over its deaths, not its port."""
+    """A replica process. When it is restarted it keeps its name but not its port."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -68,7 +68,7 @@ class TinyProcess:
 
 @dataclass
 class Caller:
-    """What one process calls with, and how often it called."""
+    """The transport of one calling process, and the number of its calls."""
 
     directory: Directory
     transport: Transport
@@ -81,7 +81,7 @@ class Caller:
         self.directory.apply(EndpointSet(f"1.{self.versions}", {"store": endpoints}))
 
     async def ask(self, number: int) -> str:
-        """Who answered. Raises: what the transport raises."""
+        """Return the name of the replica that answered. Raises: the errors of the transport."""
         told = await self.transport.call("store", "/ask", Ask(number), Told, context(DEADLINE_S))
         return told.by
 
@@ -104,14 +104,14 @@ async def calling() -> AsyncIterator[Caller]:
 
 @dataclass
 class Load:
-    """Asks from entering to leaving the context; on leaving, every request has ended."""
+    """Load that runs while its context is open; on exit every request has ended."""
 
     caller: Caller
     sent: int = 0
     answered: list[str] = field(default_factory=list)
-    """By whom, in the order of the answers."""
+    """Names of the answering replicas, in the order of the answers."""
     failed: dict[int, str] = field(default_factory=dict)
-    """By number of the request: how."""
+    """Failures by number of the request."""
     _marks: dict[int, asyncio.Event] = field(default_factory=dict)
     _running: set[asyncio.Task[None]] = field(default_factory=set)
 
@@ -130,9 +130,9 @@ class Load:
             await self._marks.setdefault(count, asyncio.Event()).wait()
 
     async def until_even(self, replicas: int, since: int, latest: int) -> None:
-        """Returns when each replica has its share of the last window, counting from the answer number `since`.
+        """Wait until each replica has its share of the last window, counted from answer number `since`.
 
-        Fails when that is not so before request number `latest`.
+        Fails when that does not happen before request number `latest`.
         """
         while True:
             window = Counter(self.answered[since:][-WINDOW:])

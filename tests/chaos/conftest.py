@@ -1,4 +1,4 @@
-"""One fleet a module to break; each test finds it healthy and must leave it so."""
+"""One fleet per module for failure tests. Each test finds the fleet healthy and must leave it healthy."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def elsewhere() -> Iterator[Elsewhere]:
 
 @pytest.fixture(scope="module")
 def broken_again(elsewhere: Elsewhere, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ChaosFleet]:
-    """The module's fleet, indexed. At its end every document is there, and no process of it is left."""
+    """Run the module's fleet with indexed documents. At the end, check that none is lost and no process is left."""
     home = tmp_path_factory.mktemp("chaos")
     outside = f'[services.outside]\nexternal = "{elsewhere.url}"\n'
     fleet = ChaosFleet(home / "data", home, settings=FULL + outside)
@@ -34,7 +34,7 @@ def broken_again(elsewhere: Elsewhere, tmp_path_factory: pytest.TempPathFactory)
 
 @pytest.fixture
 def fleet(broken_again: ChaosFleet) -> Iterator[ChaosFleet]:
-    """The module's fleet, healthy before the test and after it."""
+    """Provide the module's fleet; wait until it is healthy before and after the test."""
     broken_again.recovered()
     yield broken_again
     broken_again.recovered()

@@ -1,4 +1,4 @@
-"""A small file system, and how to fill it."""
+"""A small file system, and a way to fill it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ DISK_BYTES = 512 * 2**20
 
 @contextlib.contextmanager
 def small_disk(folder: Path) -> Iterator[Path]:
-    """A file system of DISK_BYTES at `folder`. Skips the test where nobody may mount one."""
+    """Mount a file system of DISK_BYTES at `folder`. Skip the test where mounting is not permitted."""
     if os.geteuid() != 0 or shutil.which("mount") is None:
         pytest.skip("only root can mount a small file system to fill")
     mounted = subprocess.run(
@@ -33,7 +33,7 @@ def small_disk(folder: Path) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def filled(folder: Path, leaving_bytes: int = 0) -> Iterator[None]:
-    """No byte is free inside, or no more than that."""
+    """Fill the file system for the block, except for `leaving_bytes`."""
     handle, name = tempfile.mkstemp(prefix="ballast-", dir=folder)
     with open(handle, "wb", buffering=0) as ballast:
         for size in (2**20, 2**12):

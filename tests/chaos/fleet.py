@@ -1,4 +1,4 @@
-"""A fleet to break: two replicas where two may run, services of the user's own, and the tools that break it."""
+"""A fleet for failure tests: two replicas where possible, custom services, and the tools that break it."""
 
 from __future__ import annotations
 
@@ -44,22 +44,22 @@ POLL_S = 0.01
 
 @dataclass
 class ChaosFleet(RealFleet):
-    """`settings` is the fleet file. Everything that a test does to it ends with `recovered`."""
+    """Fleet for failure tests. `settings` is the fleet file. Every test that breaks it ends with `recovered`."""
 
     settings: str = FULL
 
     def write(self) -> None:
-        """The fleet file and the user's service, into the folder that the fleet is started in."""
+        """Write the fleet file and the custom service into the folder in which the fleet is started."""
         (self.cwd / "fleet.toml").write_text(self.settings)
         shutil.copyfile(echo.__file__, self.cwd / "echo.py")
         (self.cwd / "behave").mkdir(exist_ok=True)
 
     def start(self) -> Ran:
-        """Also starts the controller again where replicas are left."""
+        """Start the fleet, or only its controller when replicas are still running."""
         return self.up("fleet.toml", *FAKE)
 
     def index(self) -> None:
-        """Returns when the library is indexed; sent again it is unchanged, so this also tells that nothing is lost."""
+        """Wait until the library is indexed. On a repeated call it is unchanged, which shows that nothing is lost."""
         batch = self.upload(TEXTS, "default")["batch_id"]
         done = until(lambda: (view := self._batch(batch))["done"] and view, "the library to be indexed")
         assert done["counts"]["failed"] + done["counts"]["dead"] == 0, done
@@ -70,11 +70,11 @@ class ChaosFleet(RealFleet):
         return dict(answer.json())
 
     def view(self) -> dict[str, Any]:
-        """The fleet as the controller sees it."""
+        """Return the fleet as the controller sees it."""
         return dict(self.admin("/v1/fleet"))
 
     def counted(self, missing: str) -> float:
-        """Answers that the gateways say a fallback served."""
+        """Return the number of answers that, according to the gateways, a fallback served."""
         label = f'argosy_degraded_answers_total{{missing="{missing}",service="gateway"}} '
         pages = [send(r["endpoint"], "GET", "/metrics").body.decode() for r in self.replicas("gateway").values()]
         return sum(float(line.removeprefix(label)) for page in pages for line in page.splitlines() if label in line)
@@ -86,7 +86,7 @@ class ChaosFleet(RealFleet):
         return {replica["id"]: replica for replica in self.service(service)["replicas"]}
 
     def status(self) -> tuple[int, dict[str, dict[str, Any]]]:
-        """What `argosy status --json` says: its exit status, and services by name."""
+        """Run `argosy status --json`. Returns: its exit status, and the services by name."""
         ran = self.cli("status", "--json")
         return ran.exit_code, {service["name"]: service for service in ran.json().get("services", [])}
 
@@ -94,13 +94,14 @@ class ChaosFleet(RealFleet):
         return list(self.admin(f"/v1/events?limit=1000&since={since}&subject={subject}")["events"])
 
     def now(self) -> int:
-        """Where the feed of events ends."""
+        """Return the number of the latest event."""
         return max(int(event["seq"]) for event in self.admin("/v1/events?limit=1000")["events"])
 
     def recovered(self, within_s: float = 120.0) -> None:
-        """Returns when every replica of every service is healthy and as many run as are wanted.
+        """Wait until every replica of every service is healthy and the desired number runs.
 
-        Kills that follow fast enough are a crash loop, which is tried again after a minute: that must fit in.
+        Kills in quick succession count as a crash loop, which is retried after a minute: `within_s` must allow for
+        that.
         """
         until(self._is_well, "the fleet to be healthy", within_s)
 
@@ -114,7 +115,7 @@ class ChaosFleet(RealFleet):
         )
 
     def assert_nothing_lost(self) -> None:
-        """Every document is indexed, and found by a word of its own."""
+        """Check that every document is indexed and found by its unique word."""
         listed = self.documents("default")
         assert names(listed) == set(TEXTS)
         assert {document["status"] for document in listed} == {"indexed"}
@@ -123,11 +124,11 @@ class ChaosFleet(RealFleet):
             assert name in names(found["results"])
 
     def kill(self, *replicas: str) -> None:
-        """kill -9, all at once; returns when they are dead."""
+        """Kill (-9) all given replicas at once and wait until they are dead."""
         self._signal(signal.SIGKILL, *replicas)
 
     def kill_controller(self, *replicas: str) -> None:
-        """kill -9 of the controller, and of replicas with it."""
+        """Kill (-9) the controller and the given replicas."""
         controller = int(self.record()["pid"])
         pids = [self.pids()[replica] for replica in replicas]
         for pid in (controller, *pids):
@@ -135,17 +136,17 @@ class ChaosFleet(RealFleet):
         until(lambda: not any(lives(pid) for pid in (controller, *pids)), "the controller's end")
 
     def hang(self, *replicas: str) -> None:
-        """SIGSTOP: alive, listening, and silent."""
+        """Send SIGSTOP, so that the replicas are alive and listening but silent."""
         for replica in replicas:
             os.kill(self.pids()[replica], signal.SIGSTOP)
 
     def replaced(self, replica: str, pid: int) -> None:
-        """Returns when another process is in that replica's place, and all is well."""
+        """Wait until a new process has replaced the replica and the fleet is healthy."""
         until(lambda: self.pids().get(replica, pid) != pid, f"another process for {replica}")
         self.recovered()
 
     def drain(self, replica: str) -> Answer:
-        """What the admin API answers once the replica is gone, or why it does not go."""
+        """Drain a replica. Returns: the answer of the admin API once the replica is gone, or its error."""
         path = f"/v1/services/{replica.rpartition('-')[0]}/replicas/{replica}/drain"
         return send(self.admin_url, "POST", path, {}, headers={"authorization": f"Bearer {self.token}"})
 
@@ -157,8 +158,10 @@ class ChaosFleet(RealFleet):
 
     @contextlib.contextmanager
     def without(self, service: str) -> Iterator[None]:
-        """No replica of the service serves inside: all are killed, and what takes their place is frozen while it
-        starts. It goes on when the context ends."""
+        """Keep the service down for the block: kill all replicas and freeze their successors while they start.
+
+        The frozen processes continue when the block ends.
+        """
         doomed = [replica for replica in self.pids() if replica.rpartition("-")[0] == service]
         assert doomed
         frozen: list[psutil.Process] = []
@@ -177,7 +180,7 @@ class ChaosFleet(RealFleet):
                     process.resume()
 
     def _freeze(self, service: str, known: set[int], frozen: list[psutil.Process], ending: threading.Event) -> None:
-        """Stops every new process of the service as soon as it shows."""
+        """Stop every new process of the service as soon as it appears."""
         prefix = f"{self.data_dir / 'run' / service}-"
         while not ending.wait(POLL_S):
             for pid in set(psutil.pids()) - known:
@@ -190,7 +193,7 @@ class ChaosFleet(RealFleet):
 
     @contextlib.contextmanager
     def behaving(self, replica: str, wish: str) -> Iterator[None]:
-        """One replica of `echo` misbehaves inside."""
+        """Make one replica of `echo` misbehave for the block."""
         path = self.cwd / "behave" / replica
         path.write_text(wish)
         try:
@@ -201,11 +204,11 @@ class ChaosFleet(RealFleet):
 
 @dataclass
 class Elsewhere:
-    """A service that the fleet calls but does not start."""
+    """An external service, which the fleet calls but does not start."""
 
     url: str = ""
     status: int = 200
-    """What it answers to everything."""
+    """Status of every answer."""
 
 
 @contextlib.contextmanager

@@ -1,4 +1,4 @@
-"""Harbours: documents of many small chunks that change while a fleet is broken, and what a calm run makes of them."""
+"""Harbours: documents of many small chunks that change during failures, compared with the result of a calm run."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ LIMIT_S = 7200 if SOAK else 300
 DOCUMENTS = 64
 SECTIONS = 12
 MOMENTS = (0.0, 0.7)
-"""Shares of the documents that have ended when something happens."""
+"""Range of the share of finished documents at which a failure happens."""
 SETTINGS = """
 [fleet]
 probe_interval_s = 0.5
@@ -38,7 +38,7 @@ PARSER = "argosy.services.documents.parsing.parser_child"
 
 
 def text(number: int, version: int) -> str:
-    """Of many chunks, each of which holds the word `harbour` and tells its version."""
+    """Return a text of many chunks, each of which holds the word `harbour` and its version."""
     parts = (
         f"<h2>Berth {n}</h2><p>In harbour {number} of plan {version} berth {n} is {10 * n + version} metres long.</p>"
         for n in range(SECTIONS + number % 5 + version)
@@ -52,15 +52,15 @@ def name(number: int) -> str:
 
 @dataclass
 class Harbours(ChaosFleet):
-    """A fleet, and the harbours in it. `expected` is what an uninterrupted run made of them."""
+    """A fleet with harbours. `expected` is the result of an uninterrupted run."""
 
     expected: dict[str, list[tuple[int, int, str]]] = field(default_factory=dict)
     batches: tuple[str, ...] = ()
     met_work: int = 0
-    """Faults that came while something was left to do."""
+    """Number of failures that happened while work was left."""
 
     def send_plan(self, collection: str, version: int, which: range) -> str:
-        """Accepted for certain when this returns, whatever is dead meanwhile. Returns: the batch."""
+        """Send documents until they are accepted, whatever is dead meanwhile. Returns: the batch."""
         files = [Part(name(number), text(number, version).encode()) for number in which]
         headers, body = multipart(files, collection=collection)
 
@@ -75,7 +75,7 @@ class Harbours(ChaosFleet):
         return until(accepted, "the upload to be accepted")
 
     def wait(self, batch: str) -> dict[str, Any]:
-        """The batch when it is done; what it reported before must not have been more."""
+        """Wait until the batch is done and return it. Its progress must not fall."""
         best = 0.0
 
         def done() -> dict[str, Any] | None:
@@ -93,7 +93,7 @@ class Harbours(ChaosFleet):
         return until(done, f"batch {batch} to be done", within_s=120.0)
 
     def chunks(self, collection: str) -> dict[str, list[tuple[int, int, str]]]:
-        """Document → its chunks in order, as a search finds them."""
+        """Return the chunks of each document in order, as a search finds them."""
         found = {}
         for number in range(DOCUMENTS):
             message = {"query": "harbour", "mode": "lexical", "top_k": 50, "filters": {"name": name(number)}}
@@ -103,7 +103,7 @@ class Harbours(ChaosFleet):
         return found
 
     def fill(self, collection: str, interrupt: Callable[[], None] = lambda: None) -> None:
-        """Plan 1 of all harbours, plan 2 of every third, with something that happens meanwhile."""
+        """Send version 1 of all harbours and version 2 of every third, with an interruption meanwhile."""
         first = self.send_plan(collection, 1, range(DOCUMENTS))
         if not self.expected:
             self.wait(first)
@@ -115,9 +115,9 @@ class Harbours(ChaosFleet):
             assert view["counts"]["indexed"] == view["total"], view
 
     def pause(self, draw: random.Random) -> None:
-        """The random moment that these tests are about: when a random share of the documents has ended.
+        """Wait until a random share of the documents has finished, the random moment of these tests.
 
-        What is dead cannot be asked how far it is: then the moment is now.
+        If the fleet is dead and cannot report its progress, return at once.
         """
         share = draw.uniform(*MOMENTS)
         until(lambda: (ended := self._ended()) is None or ended >= share, "a share of the batches to be done")
@@ -125,7 +125,7 @@ class Harbours(ChaosFleet):
         self.met_work += ended is not None and ended < 1.0
 
     def _ended(self) -> float | None:
-        """The share of the last two batches that is done."""
+        """Return the share of the last two batches that is done."""
         done = total = 0
         for batch in self.batches:
             try:
@@ -144,7 +144,7 @@ class Harbours(ChaosFleet):
             os.kill(pid, signal.SIGKILL)
 
     def strike(self, victim: str) -> None:
-        """Kills now, without waiting for what comes of it; whatever is dead already stays so."""
+        """Kill the victim now, without waiting for the effect. A victim that is already dead stays dead."""
         pids = self.pids()
         if victim == "everything":
             self.kill_controller(*(replica for replica, pid in pids.items() if lives(pid)))
@@ -167,7 +167,7 @@ class Harbours(ChaosFleet):
 def started(
     home: Path, environ: dict[str, str], database: str = "sqlite", more: str = "", data_dir: Path | None = None
 ) -> Iterator[Harbours]:
-    """A fleet that has made a calm run. `more` are settings of the documents service."""
+    """Start a fleet and make a calm run. `more` are settings of the documents service."""
     fleet = Harbours(data_dir or home / "data", home, environ, settings=SETTINGS.format(database=database) + more)
     fleet.write()
     try:

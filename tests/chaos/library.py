@@ -1,4 +1,4 @@
-"""What the chaos fleets have read: ten tugs, each of a colour that no other has."""
+"""Documents of the chaos fleets: ten tugs, each of a unique colour."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A steady load of clients who note how every request ended. Open loop: a slow fleet is not asked any slower."""
+"""A steady load that records how every request ended. It is an open loop: a slow fleet gets no fewer requests."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ RESETS = (ConnectionResetError, BrokenPipeError, http.client.RemoteDisconnected,
 
 @dataclass(frozen=True)
 class Outcome:
-    """How one request ended. `wrong` says what was not as it must be; empty when all was."""
+    """Outcome of a request. `wrong` says what was wrong with the answer; it is empty for a correct one."""
 
     kind: str
     status: int
@@ -76,7 +76,7 @@ WITH_ECHO = (*QUERIES, echo)
 
 
 class Load:
-    """Asks from entering to leaving the context; on leaving, every request has ended."""
+    """Load that runs while its context is open; on exit every request has ended."""
 
     def __init__(
         self, url: str, asks: tuple[Callable[[str, str], Outcome], ...] = QUERIES, rate_per_s: float = 12.0
@@ -104,7 +104,7 @@ class Load:
         self._callers.shutdown()
 
     def more(self, count: int) -> None:
-        """Returns when that many further requests have ended."""
+        """Wait until `count` further requests have ended."""
         aim = len(self.outcomes) + count
         until(lambda: len(self.outcomes) >= aim, f"{aim} requests to end")
 
@@ -128,7 +128,7 @@ class Load:
     def _ask(self, ask: Callable[[str, str], Outcome], name: str) -> None:
         try:
             outcome = ask(self._url, name)
-        except Exception as error:  # a caller that dies must not look like one that never asked
+        except Exception as error:  # record it: a caller that dies must not look like one that never sent anything
             outcome = Outcome(ask.__name__, 0, f"{type(error).__name__}: {error}", frozenset(), 0)
         self.outcomes.append(outcome)
 
@@ -138,7 +138,7 @@ def _question(name: str) -> dict[str, Any]:
 
 
 def _sent(url: str, path: str, message: Mapping[str, Any] | None) -> tuple[Answer, int]:
-    """The answer, and how often the connection was reset before it: a reset is tried again once."""
+    """Send a request; after a connection reset, retry once. Returns: the answer and the number of resets."""
     method = "GET" if message is None else "POST"
     try:
         return send(url, method, path, message), 0

@@ -1,4 +1,4 @@
-"""A caller and four replicas, one of which breaks in every way there is while 2,000 requests run."""
+"""A caller and four replicas. One replica fails in every possible way while 2,000 requests run."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def replicas() -> Iterator[Replicas]:
 
 @contextlib.asynccontextmanager
 async def killed(replicas: Replicas, caller: Caller, load: Load) -> AsyncIterator[None]:
-    """Nobody tells the caller; afterwards there is a new process under the same name at another port."""
+    """Kill a replica without telling the caller; later a new process has the same name on another port."""
     replicas.victim.kill()
     yield
     replicas.victim.start()
@@ -89,7 +89,7 @@ async def failing(replicas: Replicas, caller: Caller, load: Load) -> AsyncIterat
 @contextlib.asynccontextmanager
 async def refusing(replicas: Replicas, caller: Caller, load: Load) -> AsyncIterator[None]:
     with socket.socket() as unheard:
-        unheard.bind(("127.0.0.1", 0))  # bound and not listening: refused, and nobody else gets the port
+        unheard.bind(("127.0.0.1", 0))  # bound, not listening: refuses connections
         caller.publish(replicas.victim_at(f"http://127.0.0.1:{unheard.getsockname()[1]}"))
         yield
         caller.publish(replicas.urls())
@@ -97,7 +97,7 @@ async def refusing(replicas: Replicas, caller: Caller, load: Load) -> AsyncItera
 
 @contextlib.asynccontextmanager
 async def half_open(replicas: Replicas, caller: Caller, load: Load) -> AsyncIterator[None]:
-    """The kernel accepts, nobody reads."""
+    """Let the kernel accept connections that no process reads."""
     with socket.create_server(("127.0.0.1", 0), backlog=512) as deaf:
         caller.publish(replicas.victim_at(f"http://127.0.0.1:{deaf.getsockname()[1]}"))
         yield
@@ -106,7 +106,7 @@ async def half_open(replicas: Replicas, caller: Caller, load: Load) -> AsyncIter
 
 @contextlib.asynccontextmanager
 async def resetting(replicas: Replicas, caller: Caller, load: Load) -> AsyncIterator[None]:
-    """Reads the beginning of a request, then resets the connection."""
+    """Read the beginning of each request, then reset the connection."""
 
     async def reset(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read(1)
@@ -121,7 +121,7 @@ async def resetting(replicas: Replicas, caller: Caller, load: Load) -> AsyncIter
 
 @contextlib.asynccontextmanager
 async def flapping(replicas: Replicas, caller: Caller, load: Load) -> AsyncIterator[None]:
-    """Every few requests another endpoint set: one or two replicas missing, or all of them, or none."""
+    """Change the endpoint set every few requests: one, two, all or no replicas are missing."""
 
     async def flap() -> None:
         for missing in itertools.cycle(({0}, {1, 2}, set(range(REPLICAS)), {3}, set(), {0, 3})):
@@ -138,7 +138,7 @@ async def flapping(replicas: Replicas, caller: Caller, load: Load) -> AsyncItera
 
 @contextlib.asynccontextmanager
 async def clocks_jumping(replicas: Replicas, caller: Caller, load: Load) -> AsyncIterator[None]:
-    """The wall clocks of caller and replicas leap by a day at every look. The monotonic one cannot."""
+    """Make the wall clocks of caller and replicas jump by a day at every reading. The monotonic clock cannot jump."""
     leap = itertools.cycle((JUMP_S, -JUMP_S))
     wall = time.time
     with pytest.MonkeyPatch.context() as patched:
@@ -151,7 +151,10 @@ async def clocks_jumping(replicas: Replicas, caller: Caller, load: Load) -> Asyn
 
 
 async def endured(broken: Break, replicas: Replicas) -> tuple[Load, int]:
-    """2,000 requests with the fault in their midst, and on until the load is even. Returns when it was mended, too."""
+    """Run 2,000 requests with the fault in the middle, and continue until the load is even.
+
+    Returns: the load, and the number of requests sent when the fault was repaired.
+    """
     async with calling() as caller, Load(caller) as load:
         caller.publish(replicas.urls())
         await load.until_sent(BREAKS_AT)

@@ -1,6 +1,6 @@
-"""Processes that share the cache's file are killed in the middle of writing, and the file is damaged under them.
+"""Processes that share the cache's file are killed while they write, and the file is damaged while they use it.
 
-Three rounds; fifty when ARGOSY_SOAK is set. A writer is this file, run as a program.
+The test runs three rounds, fifty when ARGOSY_SOAK is set. A writer is this file, run as a program.
 """
 
 from __future__ import annotations
@@ -44,14 +44,14 @@ def right(value: CachedVector, text: str, precision: Precision) -> bool:
 
 
 def all_right(disk: DiskLevel, precision: Precision) -> tuple[bool, int]:
-    """Whether every vector that comes out is its text's, and how many come out."""
+    """Return whether every vector found belongs to its text, and how many are found."""
     found = disk.read_now(KEYS)
     text_of = dict(zip(KEYS, TEXTS, strict=True))
     return all(right(row.value, text_of[key], precision) for key, row in found.items()), len(found)
 
 
 def write_until_killed(folder: Path, precision: Precision, seed: int) -> None:
-    """A line for every batch written. The file is small: evictions go on all the time."""
+    """Write batches and print a line for each. The file is small, so that evictions happen all the time."""
     rng, disk = random.Random(seed), opened(folder, precision)
     while True:
         chosen = rng.sample(range(UNIVERSE), 100)

@@ -1,4 +1,4 @@
-"""kill -9 of the controller: alone, with a replica, while one starts, in the middle of a drain."""
+"""Tests of kill -9 of the controller: alone, with a replica, during a start, during a drain."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def helper() -> Iterator[ThreadPoolExecutor]:
 
 
 def assert_no_duplicates(fleet: ChaosFleet) -> None:
-    """As many processes of echo as replicas, and each is one that the controller knows."""
+    """Check that echo has as many processes as replicas and that the controller knows each."""
     prefix = str(fleet.data_dir / "run" / "echo-")
     running = {process.pid for process in fleet.processes() if process.environ()["ARGOSY_RUN_FILE"].startswith(prefix)}
     assert running == {replica["pid"] for replica in fleet.replicas("echo").values()}
@@ -107,7 +107,7 @@ def test_killed_in_the_middle_of_a_drain_it_keeps_as_many_as_are_wanted(
 
 
 def _sees(fleet: ChaosFleet, replica: str) -> bool:
-    """Whether a controller answers and has that replica in its view."""
+    """Return whether a controller answers and lists that replica."""
     try:
         return replica in fleet.replicas("echo")
     except OSError:

@@ -1,4 +1,4 @@
-"""The degradation matrix: with a service away, what answers say comes from the fallback, and they name it."""
+"""The degradation matrix: while a service is down, answers come from its fallback and name it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.e2e.wire import Answer
 pytestmark = [pytest.mark.chaos, pytest.mark.timeout(300)]
 
 UNKNOWN_WORD = "xylophonist"
-"""In no document: vectors always find a nearest one, words find nothing."""
+"""A word in no document: a dense search always finds a nearest chunk, a lexical search finds nothing."""
 KILLED = "(killed by signal 9)"
 
 
@@ -119,7 +119,7 @@ def test_without_the_store_callers_wait_within_their_deadline(fleet: ChaosFleet)
     assert code == 1
     assert services["store"]["status"] == "UNHEALTHY"
     assert services["store"]["reason"] == KILLED.strip("()")
-    waits = f"store UNHEALTHY, search waits for it within its deadline, then answers 503 {KILLED}"
+    waits = f"store UNHEALTHY, search waits for the store within its deadline, then answers 503 {KILLED}"
     assert (services["retrieval"]["status"], services["retrieval"]["reason"]) == ("UNHEALTHY", waits)
     assert "store UNHEALTHY" in services["gateway"]["reason"]
     assert "accepted documents wait" in services["documents"]["reason"]

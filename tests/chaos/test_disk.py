@@ -1,4 +1,4 @@
-"""A full disk: what cannot be kept is refused and says why, what is kept is found, and space makes it well again."""
+"""A full disk: new data is refused with a reason, existing data is found, and free space restores the service."""
 
 from __future__ import annotations
 

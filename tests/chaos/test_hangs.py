@@ -1,4 +1,4 @@
-"""Replicas that live and do not serve: stopped, blocked, at work for ever, failing, slow, too large."""
+"""Replicas that are alive but do not serve: stopped, blocked, busy for ever, failing, slow, too large."""
 
 from __future__ import annotations
 
@@ -33,18 +33,18 @@ def say(fleet: ChaosFleet, headers: dict[str, str] = LONG) -> Answer:
 
 
 def poke(fleet: ChaosFleet, callers: ThreadPoolExecutor) -> None:
-    """One request to the replica that misbehaves, itself; nobody waits for the answer."""
+    """Send a request directly to the misbehaving replica without waiting for the answer."""
     url = fleet.replicas("echo")[ECHO]["endpoint"]
     callers.submit(send, url, "GET", "/say/ahoy")
 
 
 def stopping(fleet: ChaosFleet, replica: str, since: int) -> str:
-    """Why the controller ended the replica."""
+    """Return why the controller ended the replica."""
     return str(next(event["why"] for event in fleet.events(replica, since) if event["after"] == "stopping"))
 
 
 def test_no_query_fails_when_one_replica_of_each_service_hangs(fleet: ChaosFleet) -> None:
-    """All at once, but the store: for every other service there is a second replica, or queries do not need it."""
+    """Hang all at once except the store: every other service has a second replica or is not needed by queries."""
     since, before = fleet.now(), fleet.pids()
     with Load(fleet.url) as load:
         fleet.hang(*HANGING)

@@ -1,6 +1,6 @@
-"""kill -9 of what takes part in ingestion, at random moments: nothing accepted is lost, doubled, or left half done.
+"""Ingestion under kill -9 of its processes at random moments: accepted work is never lost, doubled or left half done.
 
-Three rounds in the normal run; ARGOSY_SOAK=1 makes it fifty on each database.
+The normal run has three rounds; with ARGOSY_SOAK=1 it has fifty on each database.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ pytestmark = [pytest.mark.chaos, pytest.mark.timeout(LIMIT_S)]
 
 KILLS = 2
 LOCKED_S = 11.0
-"""Longer than a lease, and than anybody waits for SQLite's lock."""
+"""Duration longer than a lease and than any wait for SQLite's lock."""
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""A disk that is full for a while in the midst of a batch delays what was accepted and loses nothing of it."""
+"""A disk that is full for a while during a batch delays accepted documents and loses none."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from tests.chaos.harbours import LIMIT_S, Harbours, started
 pytestmark = [pytest.mark.chaos, pytest.mark.timeout(LIMIT_S)]
 
 FULL_S = 2.5
-"""Longer than a lease."""
+"""Time for which the disk is full; longer than a lease."""
 ROOM_BYTES = 160 * 2**20
-"""What a round needs."""
+"""Free space that a round needs."""
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +34,7 @@ def test_a_disk_full_for_a_while_delays_and_loses_nothing(harbours: Harbours, se
         with filled(harbours.data_dir):
             time.sleep(FULL_S)
 
-    with filled(harbours.data_dir, leaving_bytes=ROOM_BYTES):  # the rest fills in a moment
+    with filled(harbours.data_dir, leaving_bytes=ROOM_BYTES):  # the remaining space fills quickly
         harbours.fill(f"round-{seed}", interrupt)
     harbours.recovered()
     assert harbours.chunks(f"round-{seed}") == harbours.expected

@@ -1,4 +1,4 @@
-"""A queue that is almost full of one sender's documents, and somebody else's upload."""
+"""An upload of one sender while the queue is almost full of another sender's documents."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from tests.e2e.fleet import until
 pytestmark = [pytest.mark.chaos, pytest.mark.timeout(240)]
 
 BULK = 9_900 if SOAK else 1_800
-"""The queue takes 10,000; accepting as many takes longer than the rest of this."""
+"""Documents of the bulk sender. The queue takes 10,000; accepting so many takes longer than the rest of the test."""
 A_REQUEST = 900
 OVERTAKEN = 5
-"""Of the bulk that may be begun between the acceptance of an upload and its own beginning: what was being taken."""
+"""Bulk documents that may start between an upload's acceptance and its start, because they were being claimed."""
 PAGE = 1_000
 
 
@@ -44,7 +44,7 @@ def test_one_upload_does_not_wait_for_thousands_of_documents(fleet: ChaosFleet) 
         return int(fleet.call("GET", f"/v1/batches/{batch}").json()["counts"].get("indexed", 0))
 
     def done() -> Iterator[dict[str, Any]]:
-        """Jobs that are done, the latest accepted first."""
+        """Yield the finished jobs, the latest accepted first."""
         page: dict[str, Any] = {"next": None}
         while True:
             after = "" if page["next"] is None else f"&after={page['next']}"

@@ -1,4 +1,4 @@
-"""Two replicas of `documents` share the work: when one is killed, the other takes over what it had."""
+"""Two replicas of `documents` share the work: when one is killed, the other takes over its jobs."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def test_what_a_killed_replica_had_in_work_is_done_by_the_other(harbours: Harbou
         for victim in draw.sample(["documents-1", "documents-2"], 2):
             harbours.pause(draw)
             harbours.strike(victim)
-            if draw.random() < 0.5:  # else the other, too, before the first is back
+            if draw.random() < 0.5:  # otherwise kill the other one too, before the first is back
                 return
 
     harbours.fill(f"round-{seed}", interrupt)

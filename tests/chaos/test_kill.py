@@ -1,4 +1,4 @@
-"""kill -9 of the controller and of replicas that hold data: what goes on all the same, and what is there after it."""
+"""Tests of kill -9 of the controller and of replicas that hold data: service continues and data survives."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def kill(pid: int) -> None:
 
 
 def handbook(number: int) -> str:
-    """A text of many chunks, each of which holds the word `harbour`."""
+    """Return a text of many chunks, each of which holds the word `harbour`."""
     sections = (
         f"## Section {n}\n\nIn harbour {number} the berth {n} is {10 * n + number} metres long, the fee {n} coins."
         for n in range(1, SECTIONS + number % 7)
@@ -48,14 +48,14 @@ def batch(fleet: RealFleet, batch_id: str, wait_s: float = 0) -> dict[str, Any]:
 
 
 def index(fleet: RealFleet, texts: Mapping[str, str], collection: str) -> None:
-    """Returns when all are indexed."""
+    """Upload the texts and wait until all are indexed."""
     batch_id = fleet.upload(texts, collection)["batch_id"]
     done = until(lambda: (view := batch(fleet, batch_id, 5))["done"] and view, f"{collection} to be indexed")
     assert done["counts"]["indexed"] == len(texts), done["counts"]
 
 
 def chunk_counts(fleet: RealFleet, collection: str) -> dict[str, int]:
-    """Document → its chunks, as the catalog has them; each must be indexed."""
+    """Return the number of chunks of each document in the catalog; each document must be indexed."""
     documents = fleet.documents(collection)
     assert {document["status"] for document in documents} == {"indexed"}
     assert len(names(documents)) == len(documents)
@@ -63,7 +63,7 @@ def chunk_counts(fleet: RealFleet, collection: str) -> dict[str, int]:
 
 
 def found_counts(fleet: RealFleet, collection: str) -> dict[str, int]:
-    """Document → its chunks, as a search finds them: all hold the word, and none is found twice."""
+    """Return the number of chunks of each document found by a search: all hold the word, none is found twice."""
     found: dict[str, int] = {}
     for name in HANDBOOKS:
         message = {"query": "harbour", "mode": "lexical", "top_k": 50, "filters": {"name": name}}
@@ -76,17 +76,17 @@ def found_counts(fleet: RealFleet, collection: str) -> dict[str, int]:
 
 @pytest.fixture(scope="module")
 def captained(make_fleet: MakeFleet) -> RealFleet:
-    """The fleet whose controller dies."""
+    """Start the fleet whose controller is killed."""
     return make_fleet()
 
 
 @pytest.fixture
 def fleet(captained: RealFleet) -> RealFleet:
-    """It, with a controller, whatever an earlier test did to that."""
+    """Provide that fleet with a running controller, even if an earlier test killed it."""
     run_dir = captained.data_dir / "run"
     if not run_dir.is_dir() or not lives(captained.record()["pid"]):
         captained.up(*FAKE).ok()
-    captained.upload(TUG, "default")  # unchanged from the second time on
+    captained.upload(TUG, "default")  # unchanged from the second upload on
     until(lambda: names(captained.documents("default")) == {"tug.md"} and ask(captained, 0).json()["results"], "a tug")
     return captained
 
@@ -152,7 +152,7 @@ def test_down_stops_everything_also_without_a_controller(fleet: RealFleet) -> No
 
 @pytest.fixture(scope="module")
 def working(make_fleet: MakeFleet) -> RealFleet:
-    """The fleet whose replicas die."""
+    """Start the fleet whose replicas are killed."""
     fleet = make_fleet()
     fleet.up(*FAKE, *SMALL_CHUNKS_SHORT_LEASES).ok()
     return fleet
@@ -176,7 +176,7 @@ def test_documents_killed_at_work_are_each_indexed_exactly_once(working: RealFle
 
     interrupted = until(at_work, "the first document to be indexed")
     embedding = working.pids()["embedding-1"]
-    os.kill(embedding, signal.SIGSTOP)  # a document cannot be finished now, so the kill meets one at work
+    os.kill(embedding, signal.SIGSTOP)  # no document can finish now, so one is in progress at the kill
     try:
         until(lambda: batch(working, accepted["batch_id"])["counts"]["running"], "a document to be at work")
         kill(working.pids()["documents-1"])
@@ -194,7 +194,7 @@ def test_documents_killed_at_work_are_each_indexed_exactly_once(working: RealFle
 
 def test_what_was_indexed_outlives_the_store(working: RealFleet) -> None:
     index(working, HANDBOOKS, "stored")
-    kill(working.pids()["store-1"])  # as soon as the last document was said to be indexed
+    kill(working.pids()["store-1"])  # as soon as the last document was reported as indexed
     restart(working)
     assert found_counts(working, "stored") == chunk_counts(working, "stored")
     for mode in ("hybrid", "dense", "lexical"):

@@ -1,4 +1,4 @@
-"""kill -9 and drain of single replicas under load."""
+"""Tests of kill -9 and drain of single replicas under load."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Scaling under failure: the controller dies in the middle of a step, and what a step starts dies at once."""
+"""Scaling under failure: the controller dies during a step, and replicas started by a step die at once."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def scaled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ChaosFleet]:
 
 @pytest.fixture
 def fleet(scaled: ChaosFleet) -> Iterator[ChaosFleet]:
-    """One replica of echo before and after."""
+    """Provide the fleet with one replica of echo before and after the test."""
     scaled.recovered()
     yield scaled
     scaled.cli("scale", "echo=1").ok()
@@ -52,7 +52,7 @@ def scaling(fleet: ChaosFleet) -> dict[str, Any]:
 
 
 def order(fleet: ChaosFleet, replicas: int) -> dict[str, Any]:
-    """What the controller decides on it."""
+    """Order a number of replicas. Returns: the controller's decision."""
     headers = {"authorization": f"Bearer {fleet.token}"}
     message = {"replicas": replicas, "expires_s": 600}
     answer = send(fleet.admin_url, "POST", "/v1/services/echo/scale", message, headers=headers)

@@ -1,4 +1,4 @@
-"""Starts that go wrong or take long: the rest of the fleet starts, serves and is looked after all the same."""
+"""Starts that fail or take long: the rest of the fleet still starts, serves and is supervised."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ KILLED_WHILE_STARTING = "retrieval-1"
 
 @pytest.fixture(scope="module")
 def starting(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ChaosFleet]:
-    """Three of its services cannot start, and echo takes until it is told to."""
+    """Provide a fleet in which three services cannot start and echo starts only when told to."""
     home = tmp_path_factory.mktemp("starts")
     fleet = ChaosFleet(home / "data", home, settings=SETTINGS)
     fleet.write()
@@ -56,7 +56,7 @@ def starting(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ChaosFleet]:
 
 @pytest.fixture(scope="module")
 def started(starting: ChaosFleet) -> Ran:
-    """How `argosy up` ended. While it waits for echo, the others serve, and one that is killed is restarted."""
+    """Return how `argosy up` ended. While it waits for echo, the others serve and a killed replica is restarted."""
     fleet = starting
     with ThreadPoolExecutor(1) as helper:
         with fleet.behaving("echo-1", "start slowly"):
@@ -73,7 +73,7 @@ def started(starting: ChaosFleet) -> Ran:
 
 
 def _bound(thief: socket.socket, port: int) -> bool:
-    """A process is dead before its last thread has let go of its sockets."""
+    """Return whether the port could be bound: a dead process may release its sockets a little later."""
     try:
         thief.bind(("127.0.0.1", port))
     except OSError:

@@ -1,4 +1,4 @@
-"""A service as small as can be, in a process of its own: `python -m tests.chaos.tiny NAME`, its port on its output."""
+"""A minimal service in its own process: `python -m tests.chaos.tiny NAME` prints its port."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Told(msgspec.Struct):
 
 
 class Mode(msgspec.Struct):
-    """`well`, `slow`, `failing`, or `jumping`: its wall clock leaps forth and back by a day."""
+    """Behaviour: `well`, `slow`, `failing`, or `jumping`, in which its wall clock jumps back and forth by a day."""
 
     name: str
 
@@ -64,7 +64,7 @@ class Tiny:
 async def serve(name: str) -> None:
     listener = socket.create_server(("127.0.0.1", 0), backlog=512)
     print(listener.getsockname()[1], flush=True)  # noqa: T201
-    # As our own servers do it: one that closes idle connections before its callers do breaks a request now and then.
+    # As in our own servers: a server that closes idle connections before its callers do sometimes breaks a request.
     config = uvicorn.Config(
         Tiny(name).app,
         lifespan="off",

@@ -1,4 +1,4 @@
-"""A local server that speaks OpenAI's embeddings API, well or badly, as it is told. Threads: its caller blocks."""
+"""Local server with OpenAI's embeddings API that can misbehave on command. Its caller blocks, so it uses threads."""
 
 from __future__ import annotations
 
@@ -18,7 +18,10 @@ SECRET_WORDS = "secret detail of the endpoint"
 
 @dataclass
 class Endpoint:
-    """`behaviours` are used up one a request: ok, a status, or a way to go wrong; then everything is well."""
+    """Endpoint of the server. Each request consumes one of `behaviours`: ok, a status, or a fault.
+
+    When none is left, requests succeed.
+    """
 
     url: str = ""
     behaviours: list[str] = field(default_factory=list)
@@ -29,7 +32,7 @@ class Endpoint:
 
     def answer(self, request: dict[str, Any], behaviour: str) -> dict[str, object]:
         texts = request["input"]
-        # Not of unit length, and in reverse: the order of an answer is that of its indices.
+        # The vectors do not have unit length and come in reverse, because `index` determines the order of an answer.
         rows = [[3 * number for number in row] for row in FakeEngine().embed(texts, TextKind.PASSAGE).tolist()]
         if behaviour == "nan":
             rows[-1][0] = float("nan")
@@ -80,7 +83,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, format: str, *args: object) -> None:
-        """Quiet."""
+        """Log nothing."""
 
 
 @contextlib.contextmanager

@@ -1,4 +1,4 @@
-"""The catalog and its jobs on PostgreSQL: every test that they pass on SQLite, and what only a server can do."""
+"""Tests of catalog and jobs on PostgreSQL: all tests that they pass on SQLite, and tests that need a server."""
 
 from __future__ import annotations
 
@@ -134,7 +134,7 @@ def test_the_fleet_file_selects_it_and_the_variable_only_names_it(tmp_path: Path
 
 
 def _within(seconds: float, call: Callable[[], Job | None]) -> Job | None:
-    """Fails when the call does not return in that time."""
+    """Return the result of the call; fail when it does not return within `seconds`."""
     found: list[Job | None] = []
     caller = threading.Thread(target=lambda: found.append(call()), daemon=True)
     caller.start()

@@ -1,6 +1,6 @@
-"""One suite for the store as the documents service sees it: the real one over HTTP on Qdrant Edge, and the tests' own.
+"""Contract of the chunk store for the documents service, tested on the real store over HTTP and on the tests' fake.
 
-What is refused matters as much as what is done: a fake that never refuses hides a job that is refused for ever.
+Refusals are part of the contract: a fake that never refuses would hide a job that is refused for ever.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class Store(ChunkStore, CollectionStore, Protocol):
 
 
 class Harness(Protocol):
-    """A store under test, and what a test must see or do beside its calls."""
+    """Store under test, with observations and actions that its calls do not offer."""
 
     store: Store
 

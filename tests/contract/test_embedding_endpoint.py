@@ -1,4 +1,4 @@
-"""The engine that asks an endpoint, when the endpoint is at fault, busy, slow or away."""
+"""Tests of the engine that calls an endpoint, with a faulty, busy, slow or unavailable endpoint."""
 
 from __future__ import annotations
 

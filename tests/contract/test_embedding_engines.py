@@ -1,4 +1,4 @@
-"""What every embedding engine promises, checked on each."""
+"""Contract of embedding engines, tested on each engine."""
 
 from __future__ import annotations
 

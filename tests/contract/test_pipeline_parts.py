@@ -1,4 +1,4 @@
-"""One suite each for the parser and the embedding service as the pipeline sees them: the real and the tests' own."""
+"""Contracts of the parser and the embedding service for the pipeline, tested on the real ones and the fakes."""
 
 from __future__ import annotations
 

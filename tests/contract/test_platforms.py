@@ -1,4 +1,4 @@
-"""What every platform promises, checked on each."""
+"""Contract of platforms, tested on each platform."""
 
 from __future__ import annotations
 

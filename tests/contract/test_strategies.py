@@ -1,4 +1,4 @@
-"""What every balancing strategy promises, checked on each that the configuration admits."""
+"""Contract of balancing strategies, tested on each strategy that the configuration accepts."""
 
 from __future__ import annotations
 

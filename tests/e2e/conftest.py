@@ -1,4 +1,4 @@
-"""What the end-to-end tests ask about."""
+"""Documents of the end-to-end tests."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ READABLE = ("handbook.md", "notices.txt", "tides.html", "manual.pdf", "crew.docx
 
 @pytest.fixture(scope="session")
 def samples(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """Every sample by name, also those that cannot be indexed."""
+    """Return every sample by name, including those that cannot be indexed."""
     return make_samples(tmp_path_factory.mktemp("samples"))
 
 
 @pytest.fixture(scope="session")
 def folder(samples: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with one document of each format."""
+    """Create a folder with one document of each format."""
     folder = tmp_path_factory.mktemp("library")
     for name in READABLE:
         shutil.copyfile(samples[name], folder / name)
@@ -30,5 +30,5 @@ def folder(samples: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -
 
 @pytest.fixture(scope="session")
 def added(shared_fleet: SharedFleet, folder: Path) -> Ran:
-    """How `argosy add` of the folder into the default collection ended."""
+    """Run `argosy add` of the folder into the default collection and return how it ended."""
     return shared_fleet.cli("add", str(folder), "--wait", "--json")

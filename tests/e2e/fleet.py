@@ -1,4 +1,4 @@
-"""A fleet of real processes for a test: the real command line, its own folder, free ports."""
+"""A fleet of real processes for a test, with the real command line, its own folder and free ports."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ FAKE = ("--set", "services.embedding.backend=fake")
 SERVICES = {"store", "embedding", "documents", "retrieval", "generation", "gateway"}
 NOT_INHERITED = ("ARGOSY_FLEET__", "ARGOSY_SERVICES__", "ARGOSY_URL", "ARGOSY_ADMIN_URL", "ARGOSY_DATA_DIR", "OPENAI_")
 COMMAND_S = 240.0
-"""A bound against hanging, far above what any command takes on a busy machine."""
+"""Timeout of a command against hanging, far above the duration of any command on a busy machine."""
 
 
 def until(condition: Callable[[], T | None], what: str, within_s: float = 90.0) -> T:
-    """What `condition` gives as soon as that is true. The one place where tests wait."""
+    """Wait until `condition` returns a true value and return it. Tests wait nowhere else."""
     deadline_s = time.monotonic() + within_s
     while not (found := condition()):
         assert time.monotonic() < deadline_s, f"not within {within_s:.0f} s: {what}"
@@ -38,7 +38,7 @@ def until(condition: Callable[[], T | None], what: str, within_s: float = 90.0) 
 
 
 def lives(pid: int) -> bool:
-    """Whether a process runs; a zombie does not, whose parent has merely not looked yet."""
+    """Return whether a process runs. A zombie, which its parent has not reaped yet, does not."""
     try:
         return bool(psutil.Process(pid).status() != psutil.STATUS_ZOMBIE)
     except psutil.NoSuchProcess:
@@ -47,7 +47,7 @@ def lives(pid: int) -> bool:
 
 @dataclass(frozen=True)
 class Ran:
-    """How a command ended."""
+    """Result of a command."""
 
     arguments: tuple[str, ...]
     exit_code: int
@@ -62,7 +62,7 @@ class Ran:
         return json.loads(self.out)
 
     def error(self) -> str:
-        """The one sentence a command failed with."""
+        """Return the sentence with which the command failed."""
         said = [line for line in self.err.splitlines() if line.startswith("error: ")]
         assert len(said) == 1, self.err
         assert "Traceback" not in self.err + self.out
@@ -70,7 +70,7 @@ class Ran:
 
 
 def argosy(*arguments: str, cwd: Path, environ: Mapping[str, str] | None = None) -> Ran:
-    """Runs the command without what the caller's environment says about other fleets."""
+    """Run the command without the caller's environment variables about other fleets."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(NOT_INHERITED)}
     done = subprocess.run(
         [sys.executable, "-m", "argosy.cli", *arguments],
@@ -87,7 +87,7 @@ def argosy(*arguments: str, cwd: Path, environ: Mapping[str, str] | None = None)
 
 @dataclass
 class RealFleet:
-    """A data_dir, and the fleet that runs on it or not."""
+    """A data_dir and the fleet on it, which may be running."""
 
     data_dir: Path
     cwd: Path
@@ -101,7 +101,7 @@ class RealFleet:
         return self.cli("up", "--detach", "--port", "0", "--admin-port", "0", *options, environ=environ)
 
     def down(self) -> Ran:
-        """Stops the fleet and makes sure that nothing of it is left."""
+        """Stop the fleet and check that nothing of it is left."""
         ran = self.cli("down").ok()
         self.assert_nothing_left()
         return ran
@@ -123,17 +123,17 @@ class RealFleet:
         return (self.data_dir / "token").read_text()
 
     def call(self, method: str, path: str, message: object = None, **more: Any) -> Answer:
-        """One request to the public API."""
+        """Send a request to the public API."""
         return send(self.url, method, path, message, **more)
 
     def admin(self, path: str) -> Any:
-        """One read of the admin API, as the fleet's operator."""
+        """Read from the admin API as the fleet's operator."""
         answer = send(self.admin_url, "GET", path, headers={"authorization": f"Bearer {self.token}"})
         assert answer.status == 200, answer.body
         return answer.json()
 
     def pids(self) -> dict[str, int]:
-        """Replica → pid, as the replicas wrote them down themselves; one that ends or begins right now is left out."""
+        """Return the pid of each replica from its own record, except replicas that are starting or ending right now."""
         found: dict[str, int] = {}
         for path in self.replica_records():
             with contextlib.suppress(FileNotFoundError):
@@ -146,11 +146,11 @@ class RealFleet:
         return sorted((self.data_dir / "run").glob("*-*.json"))
 
     def processes(self) -> list[psutil.Process]:
-        """Every process that was started as a replica of this fleet, or by one."""
+        """Return every process that was started as a replica of this fleet or by a replica."""
         return [process for process in psutil.process_iter() if self._owns(process)]
 
     def assert_nothing_left(self) -> None:
-        """No process of it lives, and no replica is written down."""
+        """Check that no process of the fleet lives and no replica is recorded."""
         until(lambda: not self.processes(), "the end of every replica", within_s=10.0)
         run_dir = self.data_dir / "run"
         left = {path.name for path in run_dir.iterdir()} - {"controller.json", "controller.lock"}
@@ -158,7 +158,7 @@ class RealFleet:
         until(lambda: not lives(self.record()["pid"]), "the end of the controller", within_s=10.0)
 
     def end(self) -> None:
-        """For teardown: whatever state a failed test left it in, ends it; never raises for what is gone."""
+        """End the fleet at teardown, whatever state a failed test left it in. Processes already gone raise no error."""
         if (self.data_dir / "run").is_dir():
             self.cli("down")
         for process in self.processes():
@@ -166,7 +166,7 @@ class RealFleet:
                 process.kill()
 
     def upload(self, texts: Mapping[str, str], collection: str) -> dict[str, Any]:
-        """Texts by id, in one request; returns what was accepted."""
+        """Upload texts, given by id, in one request. Returns: the answer about the accepted documents."""
         documents = [{"id": name, "text": text} for name, text in texts.items()]
         answer = self.call("POST", "/v1/documents", {"documents": documents, "collection": collection})
         assert answer.status == 202, answer.body
@@ -178,13 +178,13 @@ class RealFleet:
     def _owns(self, process: psutil.Process) -> bool:
         try:
             run_file = process.environ().get(RUN_FILE_VARIABLE, "")
-        except psutil.Error:  # gone, or a zombie, which holds nothing any more
+        except psutil.Error:  # ended, or a zombie, which holds no resources
             return False
         return Path(run_file).is_relative_to(self.data_dir)
 
 
 class Trap:
-    """An address that answers nobody and notices everybody: whoever follows a variable to it is seen."""
+    """An address that never answers and records every connection, to detect the use of a variable that names it."""
 
     def __init__(self) -> None:
         self._listener = socket.create_server(("127.0.0.1", 0))
@@ -204,11 +204,11 @@ class Trap:
 
 @dataclass
 class SharedFleet(RealFleet):
-    """The one fleet with the real model. Every variable that names something outside names the trap."""
+    """The only fleet with the real model. Every variable that names an outside address names the trap."""
 
     trap: Trap = field(default_factory=Trap)
     started: Ran = Ran((), -1, "", "")
-    """How its `argosy up` ended."""
+    """Result of `argosy up` of this fleet."""
 
     def start(self) -> None:
         self.started = self.up()

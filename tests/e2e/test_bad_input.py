@@ -1,4 +1,4 @@
-"""Whatever is sent, the answer is one sentence in our shape, and the fleet goes on."""
+"""Bad input of any kind gets a one-sentence error in Argosy's shape, and the fleet keeps serving."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ ADD = "/v1/documents"
 
 
 def refused(answer: Answer, status: int, code: str) -> dict[str, Any]:
-    """The error, checked for what every error has and none shows."""
+    """Return the error after checking the properties that all errors share."""
     assert answer.status == status, answer.body
     assert answer.headers["content-type"] == "application/json"
     body = answer.json()
@@ -53,7 +53,7 @@ def question(content: object, **more: object) -> dict[str, object]:
 
 @dataclass(frozen=True)
 class Bad:
-    """A request that must be refused. `says` stands in the message, `param` names the field."""
+    """A request that must be refused. `says` is part of the message, `param` names the field."""
 
     path: str
     status: int
@@ -132,7 +132,7 @@ REQUESTS: dict[str, Bad] = {
 
 @pytest.fixture(autouse=True)
 def still_answering(shared_fleet: SharedFleet) -> Iterator[None]:
-    """After each of these tests the same processes still serve."""
+    """Check after each test that the same processes still serve."""
     before = shared_fleet.pids()
     yield
     assert shared_fleet.call("GET", "/readyz").status == 200
@@ -202,7 +202,7 @@ READABLE = {
 
 
 def test_what_is_wrong_inside_a_file_is_told_and_the_others_are_indexed(shared_fleet: SharedFleet) -> None:
-    """It is found when the file is parsed, not while its sender waits."""
+    """Find the error when the file is parsed, not while its sender waits."""
     bad = [Part(name, data) for name, (data, _) in BAD_INSIDE.items()]
     good = [Part(name, data) for name, data in READABLE.items()]
     headers, body = multipart([*bad, *good], collection="mixed")
@@ -221,7 +221,7 @@ def test_what_is_wrong_inside_a_file_is_told_and_the_others_are_indexed(shared_f
 def test_every_file_of_a_folder_that_is_not_indexed_is_listed_with_its_reason(
     shared_fleet: SharedFleet, tmp_path: Path
 ) -> None:
-    """Also those that were never taken; mended and added again they leave the list."""
+    """List files that were never accepted too; corrected and added again, they leave the list."""
     folder = {
         "empty.txt": b"",
         "bomb.docx": bad_samples.docx_bomb(),
@@ -354,7 +354,7 @@ def test_wrong_usage_ends_with_2(arguments: tuple[str, ...], shared_fleet: Share
 
 def test_without_a_fleet_a_question_says_how_to_start_one(tmp_path: Path) -> None:
     with socket.socket() as nobody:
-        nobody.bind(("127.0.0.1", 0))  # not listening: refuses, and nothing else can take it
+        nobody.bind(("127.0.0.1", 0))  # not listening: connections are refused, and no other process can take the port
         url = f"http://127.0.0.1:{nobody.getsockname()[1]}"
         for command in (("ask", "why?"), ("search", "x"), ("documents", "list"), ("status",)):
             ran = argosy(*command, cwd=tmp_path, environ={"ARGOSY_URL": url, "ARGOSY_ADMIN_URL": url})

@@ -1,4 +1,4 @@
-"""A minute after a deletion nothing of the document is left below `data_dir`, on real processes."""
+"""A minute after a deletion nothing of the document is left below `data_dir`, with real processes."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ GONE_WITHIN_S = 60.0
 
 
 def holding(folder: Path, word: str) -> list[str]:
-    """Files below the folder in which the word stands, in any case. The fleet may remove files meanwhile."""
+    """Return the files below the folder that contain the word, in any letter case. Files may vanish meanwhile."""
     found = []
     for parent, _, names in os.walk(folder):
         for name in names:
@@ -34,7 +34,7 @@ def holding(folder: Path, word: str) -> list[str]:
 
 
 def gone(folder: Path, word: str) -> bool:
-    """Looked twice, for a file that was copied and removed between."""
+    """Return whether no file contains the word. Check twice, because a file may be copied and removed meanwhile."""
     return not holding(folder, word) and not holding(folder, word)
 
 

@@ -1,4 +1,4 @@
-"""Each port of a running fleet, the admin port too, has the same protections: nobody needs a token to meet them."""
+"""Each port of a running fleet, including the admin port, has the same protections, even without a token."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ REFUSED = {
 
 
 def ports(fleet: SharedFleet) -> dict[str, int]:
-    """By name: the public port, the admin port, and the internal port of each replica."""
+    """Return the ports by name: the public port, the admin port, and the internal port of each replica."""
     found = {name: urlsplit(url).port or 0 for name, url in (("public", fleet.url), ("admin", fleet.admin_url))}
     for path in fleet.replica_records():
         record = json.loads(path.read_text())

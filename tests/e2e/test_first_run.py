@@ -1,4 +1,4 @@
-"""What somebody does in the first ten minutes: start a fleet, add a folder, ask, search, change their mind."""
+"""The first ten minutes of a user: start a fleet, add a folder, ask, search, delete."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def test_services_start_after_what_they_depend_on(shared_fleet: SharedFleet) -> 
     took_s = {entry["service"]: entry["seconds"] for entry in report["services"]}
     for service, wave in WAVES.items():
         for dependency in (name for name in WAVES if WAVES[name] < wave):
-            # Half of its time is margin: the report and the replica's record look at different clocks.
+            # Half of the time is margin, because the report and the replica's record use different clocks.
             assert launched[service] > launched[dependency] + took_s[dependency] / 2
 
 
@@ -161,7 +161,7 @@ def test_a_quote_is_the_slice_its_offsets_name(kind: str, shared_fleet: SharedFl
         chunk = chunks[cited["chunk_id"]]
         assert cited["quote"]
         assert cited["quote"] == chunk["text"][cited["start"] - chunk["start"] : cited["end"] - chunk["start"]]
-        if cited["name"] in ("handbook.md", "notices.txt"):  # whose text is the file itself
+        if cited["name"] in ("handbook.md", "notices.txt"):  # their text is the file itself
             assert cited["quote"] == (folder / cited["name"]).read_text("utf-8")[cited["start"] : cited["end"]]
 
 

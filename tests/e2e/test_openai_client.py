@@ -1,4 +1,4 @@
-"""OpenAI's own client, which knows nothing of us, against the gateway."""
+"""OpenAI's own client, unmodified, against the gateway."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def client(shared_fleet: SharedFleet, added: Ran) -> Iterator[OpenAI]:
 
 
 def extra(answer: Any) -> dict[str, Any]:
-    """What stands beside OpenAI's own fields."""
+    """Return the fields that Argosy adds to OpenAI's."""
     return dict(answer.model_extra or {})
 
 

@@ -1,4 +1,4 @@
-"""A start that cannot succeed says why and what to do, leaves nothing behind, and disturbs nobody."""
+"""A start that cannot succeed says why and what to do, leaves nothing behind, and disturbs no running fleet."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 
 @pytest.fixture
 def taken() -> Iterator[int]:
-    """A port that somebody else listens on."""
+    """Yield a port on which another program listens."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         yield listener.getsockname()[1]
 
@@ -153,7 +153,7 @@ def test_a_mistake_on_the_command_line_is_named_before_anything_starts(
 
 @dataclass(frozen=True)
 class Crippled:
-    """A fleet that once worked, started again with a model that is not there."""
+    """A fleet that worked once, started again with a model that does not exist."""
 
     fleet: RealFleet
     started: Ran
@@ -224,7 +224,7 @@ def test_embeddings_are_refused_with_a_reason_and_can_be_tried_again(crippled: C
 
 
 def test_a_document_waits_for_the_service_and_is_indexed_once_it_is_there(crippled: Crippled) -> None:
-    """The last test of this fleet: it repairs it."""
+    """Repair the fleet. This must be its last test."""
     fleet = crippled.fleet
     (fleet.cwd / "barge.md").write_text("# Barges\n\nThe barge Smew carries gravel.\n")
     fleet.cli("add", "barge.md", "--collection", "waiting").ok()

@@ -1,4 +1,4 @@
-"""`argosy sync` and the statistics, on real processes."""
+"""`argosy sync` and the statistics with real processes."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def test_a_mirror_follows_its_folder_and_embeds_only_what_is_new(shared_fleet: S
 
 
 def heeding_ctrl_c() -> None:
-    """As in a terminal: what a script runs in the background, and all that this starts, ignores SIGINT."""
+    """Restore SIGINT as in a terminal: background processes of a script and their children ignore it."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 

@@ -1,4 +1,4 @@
-"""One HTTP request with any header and any bytes, which polite clients refuse to send."""
+"""HTTP requests with any header and any bytes, which ordinary clients refuse to send."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def send(
     headers: Mapping[str, str] | None = None,
     body: bytes | None = None,
 ) -> Answer:
-    """`message` goes as JSON, `body` as it is. Header names of the answer are lower case."""
+    """Send one request: `message` as JSON or `body` unchanged. Header names of the answer are in lower case."""
     sent = dict(headers or {})
     if message is not None:
         body = json.dumps(message).encode()
@@ -48,14 +48,14 @@ def send(
 
 @dataclass(frozen=True)
 class Part:
-    """A file of a multipart upload; its name goes out as it is."""
+    """A file of a multipart upload; its name is sent unchanged."""
 
     name: str
     data: bytes
 
 
 def multipart(files: Sequence[Part], **fields: str) -> tuple[dict[str, str], bytes]:
-    """Headers and body of an upload."""
+    """Return headers and body of an upload."""
     body = b""
     for name, value in fields.items():
         body += f'--{BOUNDARY}\r\ncontent-disposition: form-data; name="{name}"\r\n\r\n{value}\r\n'.encode()

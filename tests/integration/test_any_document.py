@@ -1,4 +1,4 @@
-"""Whatever somebody sends becomes chunks that are exact slices of the stored text, or fails with a documented error."""
+"""Any document becomes chunks that are exact slices of the stored text, or fails with a documented error."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ PARTS = [
 
 @st.composite
 def mutated(draw: st.DrawFn, samples: dict[str, list[bytes]]) -> tuple[str, bytes]:
-    """Name and content of a sample with up to six wounds."""
+    """Return name and content of a sample with up to six mutations."""
     suffix = draw(st.sampled_from(sorted(samples)))
     data = draw(st.sampled_from(samples[suffix]))
     for _ in range(draw(st.integers(0, 6))):
@@ -117,7 +117,7 @@ def check(parsed: ParsedDocument, limits: ChunkLimits) -> None:
 @given(ANY_TEXT, LIMITS)
 @settings(ANY, max_examples=MANY)
 def test_any_text_becomes_chunks_or_fails_with_a_reason(named: tuple[str, bytes], limits: ChunkLimits) -> None:
-    """Inside this process: an exception that is none of ours would show."""
+    """Parse inside this process, so that an exception that is not an Argosy error is visible."""
     name, data = named
     with contextlib.suppress(DocumentError, UnsupportedType):
         check(extract(data, name, detect(data, name)), limits)

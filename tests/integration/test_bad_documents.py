@@ -1,4 +1,4 @@
-"""Documents made to do harm, or that harm came to: each fails with its code, or is read, and the next one is read."""
+"""Hostile or damaged documents: each is read or fails with its code, and the next document is read."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ async def test_each_bad_document_fails_with_its_code_and_the_next_is_read(pool: 
 
 
 async def test_divisions_inside_divisions_are_read_plainly(pool: ParserPool) -> None:
-    """The first parser returns nothing of them."""
+    """Read nested divisions plainly, because xberg returns no text for them."""
     parsed = await pool.parse(bad_samples.nested_divs(), "deep.html", TIMEOUT_S)
     assert parsed.text == "Mind the swell."
 

@@ -1,4 +1,4 @@
-"""The default model, for real: fetched if it is not cached, and compared with plain numpy over the same weights."""
+"""The real default model, fetched if it is not cached, compared with plain numpy over the same weights."""
 
 from __future__ import annotations
 

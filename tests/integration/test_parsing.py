@@ -45,7 +45,7 @@ async def pool() -> AsyncIterator[ParserPool]:
 
 
 def fake(body: str) -> tuple[str, ...]:
-    """A command for a child that behaves as `body` says."""
+    """Return the command of a child that runs `body`."""
     return (sys.executable, "-c", f"import os, sys, time\n{body}")
 
 

@@ -1,4 +1,4 @@
-"""A document that ends its parser each time: given up after its attempts, while the others are indexed."""
+"""A document that kills its parser each time: it fails after its attempts, and the others are indexed."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ SUICIDE = (sys.executable, "-c", "import os; os.kill(os.getpid(), 9)")
 
 
 class Parsers:
-    """Real children; that of the poison ends as soon as it is asked."""
+    """Real parser children; the child that gets the poison document dies at once."""
 
     def __init__(self) -> None:
         self._poisoned = ParserPool(1, command=SUICIDE)

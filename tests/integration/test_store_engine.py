@@ -1,4 +1,4 @@
-"""The store over the real Qdrant Edge: exact search, versions that swap, and nothing acknowledged lost."""
+"""The store over the real Qdrant Edge: exact search, atomic change of versions, no loss of acknowledged data."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def search(
 
 
 def found(engine: StoreEngine, text: str = "ships", filters: Metadata | None = None) -> set[tuple[str, int]]:
-    """Document and version of all that a lexical and a dense search see; both must agree."""
+    """Return document and version of all hits of a lexical and a dense search; both must agree."""
     answer = search(engine, text, np.ones(DIMENSIONS), 200, filters)
     assert {r.chunk_id for r in answer.dense} == {r.chunk_id for r in answer.lexical} == set(answer.chunks)
     return {(c.document_id, c.version) for c in map(answer.chunk, answer.chunks)}
@@ -384,11 +384,10 @@ def test_a_damaged_shard_does_not_stop_the_other_collections(tmp_path: Path) -> 
 
 
 def lose_power(folder: Path, flushed: Path, draw: random.Random) -> None:
-    """Leave the disk as a loss of power may: each page of a table is old or new, appended ends are lost, the synced log
-    is whole.
+    """Leave the disk as after a power cut: table pages are old or new, appended data is lost, the synced log is whole.
 
-    `flushed` is the store as it was at its last flush. What was not synced since is in the page cache only, of which
-    the kernel has written back any part.
+    `flushed` is the store as it was at its last flush. Data that was not synced since then was only in the page cache,
+    of which the kernel may have written back any part.
     """
     page = 4096
     for now in sorted((folder / "shards").rglob("*")):
@@ -436,7 +435,7 @@ def test_what_was_published_survives_a_loss_of_power_without_a_flush(
 def test_the_log_is_synced_whole_when_it_goes_on_in_another_file(
     engine: StoreEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Edge closes a log file at 32 MB: what it holds at that moment must be durable, too."""
+    """Check durability at the switch: Edge closes a log file at 32 MB, and its content must be durable then too."""
     synced: set[str] = set()
     fsync = os.fsync
 
@@ -487,7 +486,7 @@ def test_a_group_of_changes_is_recorded_at_once_and_what_is_wrong_fails_alone(en
 def test_chunks_of_a_version_that_is_being_replaced_are_refused_while_its_successor_is_recorded(
     engine: StoreEngine,
 ) -> None:
-    """They would come after the sweep that removes what is stale was ordered, and stay for ever."""
+    """Refuse such chunks, because they would arrive after the sweep of stale chunks and stay for ever."""
     upsert(engine, [chunk("d", 2)])
     decided = engine.decide([PublishRequest("c", "d", 2, 1)])
     with pytest.raises(Conflict, match="not newer"):
@@ -524,7 +523,7 @@ def test_several_upserts_in_one_call_are_taken_or_refused_each_by_itself(engine:
 @settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(st.lists(st.tuples(st.sampled_from(["publish", "forget", "upsert"]), st.sampled_from("abc"), st.integers(1, 3))))
 def test_what_is_counted_as_visible_is_what_is_visible(steps: list[tuple[str, str, int]]) -> None:
-    """A search fetches more than it needs by this count; it must not be summed up anew for each one."""
+    """Check the count by which a search fetches extra points; it is maintained rather than summed for each search."""
     with tempfile.TemporaryDirectory() as folder:
         engine = StoreEngine(Path(folder))
         engine.ensure(EnsureCollection("c"))
@@ -591,7 +590,7 @@ def test_nothing_acknowledged_is_lost_when_the_process_is_killed(tmp_path: Path,
 
 
 def test_points_of_an_older_release_are_found_filtered_and_published_again(engine: StoreEngine) -> None:
-    """They have no ordinal beside the chunk, carry their document's fields, and are indexed by their long terms."""
+    """Read points of an older release: they have no ordinal, carry the document's fields and index long terms."""
     sent = chunk("old")
     sent.source = "file:///" + "deep/" * 40 + "old.md"
     upsert(engine, [chunk("new")])

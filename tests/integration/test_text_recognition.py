@@ -1,4 +1,4 @@
-"""Words out of pictures, by the real Tesseract."""
+"""Text recognition in pictures by the real Tesseract."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ HEADING, LINES = PAGES[2]
 
 @pytest.fixture(scope="module")
 def recognition() -> None:
-    """Skips where Tesseract is missing, fails in CI."""
+    """Skip the tests where Tesseract is missing; fail in CI."""
     if ocr.trained_data() is None:
         missing = "Tesseract's language data is missing; on Debian: apt-get install tesseract-ocr tesseract-ocr-eng"
         if os.environ.get("CI"):
@@ -37,7 +37,7 @@ def picture() -> Picture:
 
 
 def partly_scanned(scan: bytes) -> bytes:
-    """A PDF of three pages with text and, as its second, that scan."""
+    """Return a PDF of three pages: two with text and the scan as the second."""
     document, part = pypdfium2.PdfDocument(pdf(PAGES)), pypdfium2.PdfDocument(scan)
     document.import_pages(part, index=1)
     target = io.BytesIO()

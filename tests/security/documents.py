@@ -1,4 +1,4 @@
-"""A documents service in this process, without the services it needs: it takes uploads in and keeps them waiting."""
+"""A documents service in this process without its upstream services: it accepts uploads and keeps them queued."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ async def documents_service(folder: Path, **settings: object) -> AsyncIterator[D
         }
     )
     service = DocumentsService(make_kit("documents", fleet, data_dir=str(folder)))
-    with mock.patch.object(Directory, "received", mock.AsyncMock()):  # there is no controller to hear from
+    with mock.patch.object(Directory, "received", mock.AsyncMock()):  # there is no controller to send an endpoint set
         await service.start()
     try:
         yield service

@@ -1,4 +1,4 @@
-"""Documents and store in one process on one folder: catalog, pipeline and engine are real, the rest is played."""
+"""Documents and store in one process on one folder: catalog, pipeline and engine are real, the rest is fake."""
 
 from __future__ import annotations
 
@@ -42,14 +42,14 @@ DIMENSIONS = 384
 
 @contextlib.contextmanager
 def quick_folder() -> Iterator[Path]:
-    """A folder in memory where there is one: these tests ask what files hold, not whether it reaches the disk."""
+    """Yield a folder, in memory if possible: these tests check what files hold, not whether they reach the disk."""
     memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
     with tempfile.TemporaryDirectory(prefix="argosy-", dir=memory) as folder:
         yield Path(folder)
 
 
 class EngineStore:
-    """The store's engine without the HTTP around it."""
+    """The store's engine without its HTTP interface."""
 
     def __init__(self, engine: StoreEngine) -> None:
         self.engine = engine
@@ -71,10 +71,10 @@ class EngineStore:
 
 
 class Played:
-    """Parser and embedding service."""
+    """Fake parser and embedding service."""
 
     async def parse(self, data: bytes, name: str, timeout_s: float, content_type: str | None = None) -> ParsedDocument:
-        text = data.decode() + "\n"  # another content than the original
+        text = data.decode() + "\n"  # differs from the original content
         return ParsedDocument(text, content_type or "", markdown_title(text))
 
     async def embed(self, texts: list[str], kind: TextKind, context: RequestContext) -> EmbedResponse:
@@ -86,7 +86,7 @@ class Played:
 
 
 class Site:
-    """Everything on one folder. `reopen` is a restart of all processes."""
+    """All parts on one folder. `reopen` simulates a restart of all processes."""
 
     def __init__(self, folder: Path, chunk_tokens: int = 200) -> None:
         self.folder = folder
@@ -121,7 +121,7 @@ class Site:
     def upload(
         self, source: str, text: str, collection: str = "default", title: str | None = None, **metadata: object
     ) -> str:
-        """Accepts a document. Returns: its id."""
+        """Accept a document. Returns: its id."""
         described: Metadata = {key: str(value) for key, value in metadata.items()}
         key = self.blobs.put(text.encode())
         sent = Upload(source, source, "text/markdown", len(text), key, title, described)
@@ -129,7 +129,7 @@ class Site:
         return document_id(collection, source)
 
     async def work(self) -> int:
-        """Carries out every job that is due. Returns: how many."""
+        """Run every job that is due. Returns: how many."""
         done = 0
         while (job := self.jobs.claim("w")) is not None:
             await self.pipeline.run(job)
@@ -137,7 +137,7 @@ class Site:
         return done
 
     async def settle(self) -> None:
-        """What a minute brings: jobs, clearing, the store's sweeps and rewritings."""
+        """Do the work of about a minute: jobs, clearing, the store's sweeps and rewrites."""
         for _ in range(6):
             self.now_s += 10.0
             await self.work()
@@ -156,7 +156,7 @@ class Site:
         return [answer.chunk(ranked.chunk_id) for ranked in answer.lexical]
 
     def holding(self, word: str) -> list[str]:
-        """Files in which the word stands, in any case."""
+        """Return the files that contain the word, in any letter case."""
         self.engine.flush()
         return [
             str(path.relative_to(self.folder))
@@ -168,7 +168,7 @@ class Site:
         return [Path(parent, name) for parent, _, names in os.walk(self.folder) for name in names]
 
     def stored_bytes(self) -> int:
-        """Bytes that the files take on the disk; most of a shard's files are holes."""
+        """Return the bytes that the files take on disk; most of a shard's files are holes."""
         self.engine.flush()
         return sum(path.stat().st_blocks * 512 for path in self.files())
 
@@ -178,10 +178,10 @@ def _contains(path: Path, word: bytes) -> bool:
 
 
 def _written(path: Path) -> Iterator[bytes]:
-    """The parts of a file that are no holes: those of a shard are larger than all of its content."""
+    """Yield the parts of a file that are not holes: a shard's files are much larger than their content."""
     with path.open("rb") as file:
         end = 0
-        with contextlib.suppress(OSError):  # raised behind the last part
+        with contextlib.suppress(OSError):  # raised after the last part
             while True:
                 begin = os.lseek(file.fileno(), end, os.SEEK_DATA)
                 end = os.lseek(file.fileno(), begin, os.SEEK_HOLE)

@@ -1,4 +1,4 @@
-"""Sends what an OpenAPI document allows, and what it forbids, and holds each answer against the document."""
+"""Requests that an OpenAPI document allows or forbids; each answer is checked against the document."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ Adjust = Callable[[AnyCase], None]
 def run(
     url: str, headers: Mapping[str, str], adjust: Adjust, examples: int, wanted: Callable[[str], bool] = lambda _: True
 ) -> set[int]:
-    """Call the operations of the document at `url` with generated requests, always the same ones.
+    """Call the operations of the document at `url` with generated requests, the same on every run.
 
     Args:
         adjust: changes a request before it is sent.
-        examples: requests for each operation that are as documented; as many more are not.
-        wanted: whether to call an operation, by its name: `METHOD /path`.
+        examples: number of valid requests for each operation; as many invalid ones are added.
+        wanted: whether to call an operation, given its name `METHOD /path`.
 
-    Returns: the statuses that came.
+    Returns: the statuses received.
     """
     schema = schemathesis.openapi.from_url(f"{url}/openapi.json", headers=dict(headers))
     seen: set[int] = set()

@@ -1,4 +1,4 @@
-"""Small files that grow when they are unpacked or expanded, and files that ask for others."""
+"""Small files that grow when they are unpacked or expanded, and files that refer to other files."""
 
 from __future__ import annotations
 
@@ -35,8 +35,10 @@ KINDS: dict[str, tuple[Callable[[], bytes], str]] = {
 
 
 def edited(container: bytes, member: str, change: Callable[[str], str], packing: int = zipfile.ZIP_STORED) -> bytes:
-    """The container with that member changed; without a name, each that is a page. It is not packed, or it might be
-    refused for how much it shrinks."""
+    """Return the container with that member changed; with an empty name, each member that is a page.
+
+    The member is stored unpacked, because otherwise the container might be refused for its compression ratio.
+    """
     target = io.BytesIO()
     with zipfile.ZipFile(io.BytesIO(container)) as old, zipfile.ZipFile(target, "w") as new:
         changed = 0
@@ -51,7 +53,7 @@ def edited(container: bytes, member: str, change: Callable[[str], str], packing:
 
 
 def with_entity(xml: str, doctype: str, entity: str) -> str:
-    """The XML with a doctype, and the entity in front of each text."""
+    """Return the XML with a doctype and with the entity in front of each text."""
     head, mark, rest = xml.partition("?>") if xml.startswith("<?xml") else ("", "", xml)
     if "<!DOCTYPE" in rest:
         rest = rest[rest.index(">", rest.index("<!DOCTYPE")) + 1 :]
@@ -93,7 +95,7 @@ async def test_a_document_cannot_ask_for_a_file_of_the_machine(pool: ParserPool,
     asks = edited(make(), member, lambda xml: with_entity(xml, doctype, "&e;"))
     holds = edited(make(), member, lambda xml: with_entity(xml, "", SECRET))
     assert SECRET not in await text_of(pool, asks, f"a.{kind}")
-    assert SECRET in await text_of(pool, holds, f"a.{kind}")  # the place that the entity stands in is read
+    assert SECRET in await text_of(pool, holds, f"a.{kind}")  # the place of the entity is read
 
 
 @pytest.mark.asyncio(loop_scope="module")
@@ -106,7 +108,7 @@ async def test_a_deep_tree_does_not_harm_the_parser(pool: ParserPool, kind: str)
 
 
 def pdf_bomb(unpacked_bytes: int) -> bytes:
-    """A PDF of one page, whose stream is packed twice."""
+    """Return a PDF of one page whose stream is packed twice."""
     stream = zlib.compress(zlib.compress(b"BT (a) Tj ET " * (unpacked_bytes // 13), 9), 9)
     objects = [
         b"<</Type/Catalog/Pages 2 0 R>>",

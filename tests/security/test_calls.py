@@ -1,4 +1,4 @@
-"""A call that is cancelled at any moment gives back whatever it took: leases, guard counts, tasks, connections."""
+"""A call that is cancelled at any moment releases everything: leases, guard counts, tasks, connections."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ pytestmark = pytest.mark.security
 T = TypeVar("T")
 MOST_STEPS = 200
 Behaviour = Sequence[Exception | str]
-"""How the copies of a call end, in the order in which they are sent."""
+"""Outcomes of the copies of a call, in the order in which they are sent."""
 
 WAYS: dict[str, tuple[bool, Behaviour, Sequence[int]]] = {
     "plain, answered": (False, ["a"], [0]),
@@ -48,11 +48,11 @@ WAYS: dict[str, tuple[bool, Behaviour, Sequence[int]]] = {
     "hedged, the caller is wrong": (True, [Conflict("taken"), "b"], [3, 9]),
     "hedged, refused for want of room": (True, [Overloaded("full"), Overloaded("full")], [3, 3]),
 }
-"""By name: hedged or not, how the copies end, and after how many turns of the loop."""
+"""Cases by name: whether hedged, how the copies end, and after how many turns of the loop."""
 
 
 class Interrupted(Generic[T]):
-    """Await something and cancel the task that does at the given suspensions, counted from 1."""
+    """Awaitable that awaits another one and cancels its own task at the given suspensions, counted from 1."""
 
     def __init__(self, work: Awaitable[T], at: Sequence[int]) -> None:
         self._work = work
@@ -65,7 +65,7 @@ class Interrupted(Generic[T]):
         thrown: BaseException | None = None
         while True:
             try:
-                # A task's awaitable is resumed by its event loop with nothing, or with an error.
+                # The event loop resumes a task's awaitable with None or with an error.
                 awaited = steps.send(value) if thrown is None else steps.throw(thrown)
             except StopIteration as end:
                 result: T = end.value
@@ -83,7 +83,7 @@ class Interrupted(Generic[T]):
 
 
 def at_once(guard: Guard) -> None:
-    """A hedge is sent as soon as the first copy was."""
+    """Make the guard send the hedge right after the first copy."""
     guard.delay.after_s = lambda: 0.0  # type: ignore[method-assign]
 
 
@@ -93,7 +93,7 @@ async def turns(count: int) -> None:
 
 
 class Fleet:
-    """Two replicas of one service. What a copy opened takes a while to close, and so does a copy that is cancelled."""
+    """Two replicas of one service. Closing a stream takes a while, and so does ending a cancelled copy."""
 
     def __init__(self, hedged: bool, ends: Behaviour, after: Sequence[int]) -> None:
         self.balancer = Balancer("store", "consistent_hash", clock=lambda: 0.0)
@@ -111,7 +111,7 @@ class Fleet:
             plan = Plan("store", request, hedged=self._hedged, key="a text")
             attempts = Attempts(plan, self._once, stack, self.balancer, self.guard, self.losers, lambda: 0.0)
             answer = await attempts.make()
-            await asyncio.sleep(0)  # as a stream that is read
+            await asyncio.sleep(0)  # like a stream being read
             return answer
 
     async def _once(self, lease: Lease, request: RequestContext, stack: contextlib.AsyncExitStack) -> str:
@@ -137,7 +137,7 @@ class Fleet:
             self.opened -= 1
 
     def left(self) -> dict[str, object]:
-        """What nobody gave back."""
+        """Return everything that was not released."""
         counts = {
             "in flight": sum(candidate.in_flight for candidate in self.balancer.candidates),
             "in work": self.guard.in_work,
@@ -156,7 +156,7 @@ async def test_each_way_is_what_its_name_says(way: str) -> None:
 
 
 async def cancelled_at(way: str, at: Sequence[int]) -> tuple[int, dict[str, object]]:
-    """How often the call was suspended, and what it left behind once all that it had begun has ended."""
+    """Return how often the call was suspended, and what it left behind after all its tasks have ended."""
     fleet = Fleet(*WAYS[way])
     before = asyncio.all_tasks()
     interrupted = Interrupted(fleet.call(), at)

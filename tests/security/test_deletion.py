@@ -1,4 +1,4 @@
-"""What is deleted is gone: from searches at once, from the disk a minute later, whatever dies in between."""
+"""Deleted content disappears from searches at once and from the disk within a minute, whatever process dies."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from argosy.services.documents.catalog.spool import Spooled
 from argosy.services.documents.catalog.uploads import Content, Incoming
 from argosy.services.documents.jobs.heartbeat import Heartbeat
 from argosy.services.documents.jobs.leases import Job, Jobs, LeaseLost
+from argosy.services.documents.jobs.shared_jobs import SharedJobs
 from argosy.services.documents.records.blobs import BlobStore, content_hash
 from argosy.services.documents.records.database import Database
 from argosy.services.documents.records.schema import JobKind
@@ -51,7 +52,7 @@ def folder() -> Iterator[Path]:
 
 
 async def fill(site: Site, collection: str) -> str:
-    """One document whose every part bears the marker. Returns: its id."""
+    """Add a document that has the marker in every part. Returns: its id."""
     source = f"{WORDS}Name.md"
     return await site.index(source, TEXT, collection, title=f"{WORDS}Title", port=f"{WORDS}Meta")
 
@@ -134,20 +135,20 @@ STEPS: dict[str, tuple[object, str]] = {
     "before contents are deleted": (BlobStore, "delete"),
     "before the catalog's log is cleared": (Database, "scrub"),
     "before points are swept": (Shard, "delete_up_to"),
-    "before the sweep is recorded": (Publication, "swept"),
+    "before the sweep is recorded": (Publication, "record_swept"),
     "before the copy begins": (Shard, "create"),
     "amid the copy": (Shard, "copy_some"),
     "before the copy takes the place": (Publication, "move"),
-    "before the job is done": (Jobs, "done"),
+    "before the job is done": (SharedJobs, "done"),
 }
 
 
 class Died(BaseException):
-    """As a kill -9: nobody catches it, and nothing is put in order."""
+    """Stand-in for kill -9: no handler catches it and nothing is cleaned up."""
 
 
 def _copy(before: Path, after: Path) -> None:
-    """With holes as holes: a shard's files are larger than all of their content."""
+    """Copy a folder and keep holes as holes: a shard's files are larger than their content."""
     subprocess.run(["cp", "-r", "--sparse=always", before, after], check=True)
 
 
@@ -170,7 +171,7 @@ async def test_a_deletion_that_is_killed_at_any_step_is_completed_after_the_rest
         site.catalog.delete(key)
         with pytest.raises(Died):
             await site.settle()
-        # The process is gone, and its files are as they are: the copy lets nothing of it do any more.
+        # The process is dead and its files stay as they are: nothing of it can act on the copy any more.
         _copy(folder / "before", folder / "after")
     site.close()
     again = Site(folder / "after")
@@ -295,7 +296,7 @@ async def test_an_upload_of_content_that_is_deleted_at_that_moment_keeps_it(
 
 
 def test_deletions_and_uploads_take_turns(site: Site) -> None:
-    """Neither two thousand deletions nor a stream of uploads keeps the other waiting."""
+    """Neither 2,000 deletions nor a stream of uploads delays the other."""
     texts = [site.upload(f"{number}.md", "text") for number in range(20)]
     while (job := site.jobs.claim("w")) is not None:
         site.jobs.fail(job, DocumentFault("no_text", "Nothing in it."), retryable=False)
@@ -353,7 +354,7 @@ async def test_a_copy_for_which_the_disk_has_no_room_is_not_begun(site: Site, mo
 
 
 async def half_copied(site: Site) -> None:
-    """Eight documents, of which six are in a copy that has begun."""
+    """Add eight documents and begin a copy that holds six of them."""
     for number in range(8):
         await site.index(f"{number}.md", f"The old quay {number} {WORDS}Old.")
     site.catalog.delete(await fill(site, "default"))
@@ -403,7 +404,7 @@ async def test_what_is_deleted_while_a_shard_is_copied_goes_with_the_next_copy_a
 
 
 class Beats(Jobs):
-    """Notes whose lease is renewed."""
+    """Job table that records which jobs' leases are renewed."""
 
     def __init__(self) -> None:
         self.beaten: list[tuple[int, int]] = []
@@ -416,7 +417,7 @@ class Beats(Jobs):
 def test_a_job_that_is_claimed_again_by_the_same_process_keeps_its_heartbeat(site: Site) -> None:
     site.upload("a.md", "text")
     first = claimed(site)
-    site.now_s += 31.0  # the machine slept
+    site.now_s += 31.0  # the machine was suspended
     second = claimed(site)
     assert first.id == second.id
     jobs = Beats()

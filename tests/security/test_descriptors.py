@@ -1,4 +1,4 @@
-"""A process that runs out of file descriptors: it still answers health checks, says so, and recovers."""
+"""A process without free file descriptors still answers health checks, reports the shortage, and recovers."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from argosy.serving.descriptors import KEPT_LEAST, SpareDescriptors, room_for_co
 
 pytestmark = pytest.mark.security
 
-# In a process of its own: the limit is one of the whole process, and a soft limit cannot be raised in ours.
+# A separate process is used because the limit holds for the whole process and cannot be raised again in ours.
 EXHAUSTED = """
 import asyncio, os, resource, sys
 resource.setrlimit(resource.RLIMIT_NOFILE, (128, 256))

@@ -1,6 +1,6 @@
-"""A replica that answers the controller's probes with garbage harms nobody but itself.
+"""A replica that answers the controller's probes with garbage harms only itself.
 
-A service of the user's own may be compromised: its status is input like any other.
+A custom service may be compromised, so its status is untrusted input.
 """
 
 from __future__ import annotations
@@ -172,7 +172,7 @@ def status(replica_id: str, calls: dict[str, Calls] | None = None) -> ReplicaSta
 
 
 class Cursed(FakePlatform):
-    """Measuring one replica fails."""
+    """Platform on which measuring one replica fails."""
 
     def usage(self, replica_id: str) -> Usage | None:
         if replica_id == "evil-1":

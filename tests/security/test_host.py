@@ -1,4 +1,4 @@
-"""Host and Origin are taken at their word only where they are exactly an address."""
+"""Host and Origin are accepted only when they are exactly an address."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Files made to hold a parser for as long as they can."""
+"""Hostile files that occupy a parser for as long as possible."""
 
 from __future__ import annotations
 

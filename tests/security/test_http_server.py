@@ -1,4 +1,4 @@
-"""Requests that no well-meant client sends: endless heads, slow bodies, two lengths, trailers that pose as headers."""
+"""Hostile requests: endless heads, slow bodies, two lengths, trailers that pose as headers."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ MIB = 2**20
 HASTY = Patience(
     head_s=0.6, keep_alive_s=1.5, body_window_s=0.6, stream_idle_s=0.6, unread_s=0.6, linger_s=0.5, reserve_s=0.6
 )
-"""Short enough for a test; what is judged is that an end comes, not when."""
+"""Timeouts short enough for a test. The tests check that a connection ends, not when."""
 AUTHORIZED = f"Authorization: Bearer {TOKEN}"
 LENGTH_2 = ["Content-Type: application/json", "Content-Length: 2"]
 CHUNKED = ["Content-Type: application/json", "Transfer-Encoding: chunked"]
@@ -66,7 +66,7 @@ def hasty() -> Iterator[str]:
 async def service(
     *routes: Route, patience: Patience | None = None, connections: Connections | None = None, **settings: int
 ) -> AsyncIterator[tuple[Kit, str]]:
-    """A service with its whole middleware; `settings` are those of the service."""
+    """Run a service with its whole middleware; `settings` are those of the service."""
     fleet = Fleet.model_validate({"services": {"store": settings}})
     kit = make_kit(fleet=fleet)
     if connections is not None:
@@ -82,7 +82,7 @@ async def wait_until(condition: object) -> None:
             await asyncio.sleep(0.01)
 
 
-# Heads, chunk headers and trailers without an end
+# Endless heads, chunk headers and trailers
 
 
 ENDLESS_HEADS = {
@@ -184,7 +184,7 @@ async def test_a_chunked_body_of_small_lines_is_served(url: str) -> None:
 
 
 async def test_others_are_answered_while_heads_without_an_end_arrive(url: str) -> None:
-    """The wait of a probe is measured in CPU time of this process, which plays the server and the attackers."""
+    """Measure a probe's wait in CPU time of this process, which runs both the server and the attackers."""
 
     async def attack(connection: RawConnection) -> None:
         await connection.send(request()[:-2] + b"X-Long: ")
@@ -204,7 +204,7 @@ async def test_others_are_answered_while_heads_without_an_end_arrive(url: str) -
     assert max(waits) < 0.2
 
 
-# Requests that two readers would read differently
+# Requests that two HTTP implementations would read differently
 
 
 AMBIGUOUS = {
@@ -498,6 +498,6 @@ async def test_idle_connections_make_room_for_new_ones() -> None:
         for connection in idle:
             await connection.send(request("/livez"))
             await connection.answer()
-        await asyncio.sleep(1.2)  # longer than EVICTABLE_AFTER_S: who has just been answered may go on
+        await asyncio.sleep(1.2)  # longer than EVICTABLE_AFTER_S: a connection that was just answered is not evicted
         answer = await ask(url, request("/metrics"))
         assert answer.status == 200

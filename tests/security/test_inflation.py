@@ -1,4 +1,4 @@
-"""A small document cannot become a large one: what comes from its content is bounded, and stored once."""
+"""A small document cannot grow large: data derived from its content is bounded and stored once."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ WORDS = ["harbour", "master", "quay", "tide", "buoy", "pilot", "lighthouse", "an
 
 
 def sections(count: int, above: str) -> str:
-    """Very many tiny sections under the headings `above`."""
+    """Return a text with very many tiny sections under the headings `above`."""
     return above + "\n".join(f"## {WORDS[n % 10]} {n}\n\n{WORDS[n % 7]} {n}.\n" for n in range(count))
 
 

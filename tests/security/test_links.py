@@ -1,4 +1,4 @@
-"""What a folder holds is sent, and nothing that it only points to."""
+"""Files in a folder are uploaded; files that the folder only links to are not."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ pytestmark = [pytest.mark.security, pytest.mark.timeout(20)]
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """A folder with one file of its own, and links that lead out of it, around in it, and nowhere."""
+    """Create a folder with one file and with links that lead out of it, back into it, and nowhere."""
     outside = tmp_path / "outside"
     (outside / "deep").mkdir(parents=True)
     (outside / "secret.md").write_text("a key")
@@ -79,7 +79,7 @@ def a_fifo(path: Path) -> None:
 
 def a_socket(path: Path) -> None:
     here = os.getcwd()
-    os.chdir(path.parent)  # addresses of sockets are short
+    os.chdir(path.parent)  # socket addresses must be short
     with socket.socket(socket.AF_UNIX) as bound:
         bound.bind(path.name)
     os.chdir(here)
@@ -130,7 +130,7 @@ def test_a_file_that_grows_while_it_is_read_is_sent_as_it_was(tmp_path: Path, mo
 
 
 def test_a_file_without_an_end_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Some of /proc say that they are empty and go on for ever."""
+    """Read a file like some in /proc, which report size 0 and never end."""
     path = tmp_path / "endless.txt"
     path.touch()
     read = os.read
@@ -160,7 +160,7 @@ def test_a_folder_that_is_new_is_watched_too(folder: Path) -> None:
     assert next(watching) is False
     (folder / "sub" / "later").mkdir()
     assert any(next(watching) for _ in range(10))
-    while next(watching):  # until the new folder is watched and nothing is owed
+    while next(watching):  # until the new folder is watched and no change is pending
         pass
     (folder / "sub" / "later" / "new.md").write_text("new")
     assert any(next(watching) for _ in range(10))

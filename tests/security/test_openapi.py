@@ -1,4 +1,4 @@
-"""Both APIs do what their OpenAPI documents say, whatever is sent, and never fail for it."""
+"""Both APIs behave as their OpenAPI documents state, whatever is sent, and never answer with a 500."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def fleet(make_fleet: MakeFleet) -> RealFleet:
 
 
 def in_time(case: AnyCase) -> None:
-    """A deadline that is too short is answered with 504, and a stream of events goes on for ever: neither is asked."""
+    """Remove deadlines, which may give a 504, and event streams, which never end, from a request."""
     for name in [name for name in case.headers or () if name.lower() == "x-argosy-deadline-ms"]:
         del case.headers[name]
     if case.path == "/v1/events" and case.query:
@@ -48,7 +48,7 @@ def in_time(case: AnyCase) -> None:
 
 
 class Known:
-    """Lets every other request name what there is: otherwise most would end at an unknown name."""
+    """Puts existing names into every other request, because most requests would otherwise end at an unknown name."""
 
     def __init__(self, **names: str) -> None:
         self._names = names
@@ -82,7 +82,7 @@ CHANGES = frozenset(
         "POST /v1/plan",
     }
 )
-"""Operations after which other processes run, or others are planned."""
+"""Operations that change which processes run or are planned."""
 
 
 def test_the_admin_api_of_a_fleet_answers_as_its_document_says(fleet: RealFleet) -> None:
@@ -98,7 +98,7 @@ def controller_on(history: History) -> Controller:
 
 @contextlib.contextmanager
 def admin_without_processes(data_dir: Path) -> Iterator[str]:
-    """The admin API of a controller whose platform starts nothing, on a loop of its own; yields its URL."""
+    """Run the admin API of a controller whose platform starts no processes, on its own loop. Yields: its URL."""
     began, url, stop = threading.Event(), "", asyncio.Event()
 
     async def serve() -> None:
@@ -126,7 +126,7 @@ def admin_without_processes(data_dir: Path) -> Iterator[str]:
 
 
 def test_what_changes_a_fleet_answers_as_the_document_says(tmp_path: Path) -> None:
-    """On a platform without processes: 256 replicas may be asked for."""
+    """Use a platform without processes, because requests may ask for 256 replicas."""
     with admin_without_processes(tmp_path) as url:
         changed = run(url, TOKEN, in_time, EXAMPLES, lambda operation: operation in CHANGES)
         assert {200, 400, 401, 404, 409} <= changed
@@ -149,7 +149,7 @@ async def document(api: str, data_dir: Path) -> dict[str, Any]:
 
 @pytest.mark.parametrize("api", ["gateway", "admin"])
 async def test_every_operation_is_described_whole(api: str, tmp_path: Path) -> None:
-    """Errors have OpenAI's shape, and no answer has a schema that anything fits."""
+    """Check that errors have OpenAI's shape and that no answer has a schema that accepts anything."""
     described = await document(api, tmp_path)
     assert described["components"]["schemas"]["ErrorResponse"]["required"] == ["error"]
     for path, operations in described["paths"].items():

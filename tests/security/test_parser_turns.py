@@ -1,4 +1,4 @@
-"""Documents that hold the parsers, and somebody else's."""
+"""Documents that occupy the parsers do not block documents of other senders."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ WORKS_FOREVER = (
     "import sys, time; sys.stdin.buffer.read(1)\n"
     f"while True: sys.stdout.buffer.write(bytes.fromhex('{PROGRESS}')); sys.stdout.buffer.flush(); time.sleep(0.01)"
 )
-"""Python programs that stand for a parser."""
+"""Python programs that stand in for a parser."""
 
 
 @pytest.fixture
@@ -43,7 +43,7 @@ def desk(tmp_path: Path) -> Iterator[Desk]:
 
 
 class Hanging(World):
-    """A parser that never comes back from some documents."""
+    """Test world with a parser that never returns for some documents."""
 
     async def parse(self, data: bytes, name: str, timeout_s: float, content_type: str | None = None) -> ParsedDocument:
         if name.startswith("slow"):

@@ -1,4 +1,4 @@
-"""Numbers and times in text that others send: nothing raises, and nothing grows without bound."""
+"""Numbers and times in received text: parsing never raises and results are bounded."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A disk that takes seconds for a sync: the only store goes on answering, and shows what it waits for."""
+"""A disk that takes seconds for a sync: the only store keeps answering and shows what it waits for."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ pytestmark = pytest.mark.security
 
 SLOW_S = 0.5
 HELD_UP_S = 0.4
-"""A flush that holds the interpreter's lock for SLOW_S stops every thread for longer than this."""
+"""Longest pause allowed. A flush that holds the interpreter lock for SLOW_S stops every thread for longer."""
 
 
 @pytest.fixture
@@ -54,7 +54,7 @@ async def ask(store: StoreService, path: str, message: object) -> bytes:
 
 
 async def add(store: StoreService, document: str) -> PublishRequest:
-    """Chunks of a document that only has to be published."""
+    """Add the chunks of a document, so that it only has to be published."""
     chunk = Chunk(str(uuid.uuid4()), document, 1, 0, document, document, "ships in the harbour", 0, 20)
     vectors = np.ones((1, 4), "<f4").tobytes()
     await ask(store, "/upsert", UpsertRequest("default", "m", 4, [chunk], vectors))
@@ -69,7 +69,7 @@ async def found(store: StoreService) -> int:
 async def test_no_publication_stops_the_process_for_a_flush(
     store: StoreService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Edge holds the interpreter's lock while it flushes; so does this stand-in for a flush to a slow disk."""
+    """Replace the flush by one that holds the interpreter lock, as Edge does while it flushes to a slow disk."""
 
     def flush(shard: Shard) -> None:
         ctypes.PyDLL(None).usleep(int(SLOW_S * 1e6))
@@ -140,7 +140,7 @@ async def test_publications_that_arrive_while_the_disk_is_busy_share_the_next_sy
 async def test_every_call_that_may_hold_up_the_process_is_marked(
     store: StoreService, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The supervisor takes a silent process without a mark for hung, and ends it."""
+    """Check the marks: the supervisor ends a silent process without a mark because it looks hung."""
     record = runfile.record_path(tmp_path, "store-1")
     await add(store, "a")
     shard = store._engine.unflushed(1)[0]

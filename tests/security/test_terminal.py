@@ -1,4 +1,4 @@
-"""What comes from documents, replicas and files neither drives the terminal nor shows something else than is there."""
+"""Text from documents, replicas and files can neither control the terminal nor display as something else."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from argosy.contracts.generation import Citation
 pytestmark = pytest.mark.security
 
 VISIBLE_FORMATS = "\u0600\u0601\u0602\u0603\u0604\u0605\u06dd\u070f\u0890\u0891\u08e2\U000110bd\U000110cd"
-"""Signs of scripts that Unicode counts among formats, but which are seen."""
+"""Visible characters of scripts that Unicode classes as format characters."""
 UNSAFE = [
     chr(code)
     for code in range(sys.maxunicode + 1)

@@ -1,4 +1,4 @@
-"""Files that are read with trust are refused where another user could have written them."""
+"""Trusted files are refused when another user could have written them."""
 
 from __future__ import annotations
 
@@ -126,15 +126,13 @@ async def test_a_run_file_that_others_may_have_written_is_not_adopted(data_dir: 
     runfile.write(path, a_record(data_dir))
     spoil(path)
     platform = LocalPlatform(data_dir, "{}", TOKEN, "http://127.0.0.1:1")
-    with pytest.raises(StartError, match=r"Remove it|chmod 600"):
-        await platform.adopt()
-    assert platform.replicas() == []
+    assert await platform.adopt() == platform.replicas() == []
     lock.release()
 
 
 @pytest.mark.parametrize("spoil", SPOILT)
 def test_a_controllers_record_that_others_may_have_written_is_refused(data_dir: Path, spoil: Spoil) -> None:
-    """Commands would look for the fleet where it says."""
+    """Refuse the record because commands use the address in it to find the fleet."""
     controller_record.write(data_dir, ControllerRecord(1, "http://127.0.0.1:1", "http://127.0.0.1:2", 0.0, "1"))
     path = controller_record.record_path(data_dir)
     spoil(path)

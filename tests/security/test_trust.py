@@ -1,4 +1,4 @@
-"""A stranger who listens at a port of the fleet gets neither its token nor its routing."""
+"""A foreign process that listens on a port of the fleet gets neither its token nor its traffic."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ FORGED = EndpointSet("99999999999.1", {"store": [Endpoint("store-9", "http://127
 
 
 class Stranger:
-    """Answers everything in the same way, and keeps all that it was sent."""
+    """Foreign server that gives every request the same answer and records all requests."""
 
     def __init__(self, answer: bytes) -> None:
         self.answer = answer
@@ -81,7 +81,7 @@ async def stranger(answer: bytes = ok(b"{}")) -> AsyncIterator[tuple[Stranger, s
 
 @contextlib.asynccontextmanager
 async def running(upstreams: Upstreams) -> AsyncIterator[asyncio.Task[None]]:
-    """Starts to follow; ends it also when no set ever came."""
+    """Follow the controller for the block; the task ends even if no endpoint set arrived."""
     starting = asyncio.create_task(upstreams.start())
     try:
         yield starting
@@ -102,7 +102,7 @@ async def test_a_stranger_at_the_admin_port_gets_neither_the_token_nor_the_routi
     async with stranger(ok(msgspec.json.encode(FORGED))) as (found, url):
         upstreams = Upstreams.of(make_kit("retrieval", controller_url=url, proves=True))
         async with running(upstreams):
-            for _ in range(2):  # it comes back after the first answer, and is no wiser
+            for _ in range(2):  # it calls again after the first answer and has learned nothing
                 found.asked.clear()
                 await asyncio.wait_for(found.asked.wait(), 10)
             assert TOKEN.encode() not in found.heard
@@ -111,7 +111,7 @@ async def test_a_stranger_at_the_admin_port_gets_neither_the_token_nor_the_routi
 
 
 async def test_the_real_controller_is_found_where_its_record_says_and_its_set_wins(tmp_path: Path) -> None:
-    """A stranger holds the port that the replica was started with; the next controller had to listen elsewhere."""
+    """Let a foreign server hold the port that the replica was started with; the next controller listens elsewhere."""
     publisher = Publisher(epoch=7)
     publisher.publish({"store": [Endpoint("store-1", "http://127.0.0.1:1")]})
     run = tmp_path / "run"
@@ -129,7 +129,7 @@ async def test_the_real_controller_is_found_where_its_record_says_and_its_set_wi
 
 
 def test_a_set_of_another_epoch_wins_also_when_its_number_is_lower() -> None:
-    """control.db was lost, restored, or the clock was set back: the controller that runs now is right."""
+    """Accept the running controller's set after control.db was lost or restored or the clock was set back."""
     directory = Directory(Services())
     directory.apply(FORGED)
     assert directory.apply(EndpointSet("3.1", {"store": [Endpoint("store-1", "http://127.0.0.1:1")]}))
@@ -138,7 +138,7 @@ def test_a_set_of_another_epoch_wins_also_when_its_number_is_lower() -> None:
 
 
 def test_an_epoch_that_comes_again_does_not_keep_the_next_set_out() -> None:
-    """An older control.db was restored while the clock was behind: the count of sets begins anew."""
+    """Restore an older control.db while the clock is behind: the numbering of sets starts again."""
     directory = Directory(Services())
     directory.apply(EndpointSet("1002.37", {"store": [Endpoint("store-9", "http://127.0.0.1:9")]}))
     update = EndpointSet("1002.1", {"store": [Endpoint("store-1", "http://127.0.0.1:1")]})
@@ -258,7 +258,7 @@ async def test_a_stranger_at_any_port_of_the_fleet_hears_neither_token_nor_reque
 
 
 async def test_a_proof_for_one_port_is_worth_nothing_at_another() -> None:
-    """A stranger passes the question on to a member of the fleet and answers with what that one said."""
+    """Let a foreign server relay the challenge to a fleet member and answer with that member's proof."""
     async with served(create_app(make_kit("store"), [])) as real:
 
         async def relay(request: Request) -> Response:
@@ -321,7 +321,7 @@ async def test_members_answer_the_question_without_a_token_and_nothing_else(tmp_
 
 
 async def test_replicas_of_an_earlier_version_are_called_as_they_were(tmp_path: Path) -> None:
-    """They cannot prove anything; the controller that adopts them says so in the endpoint set."""
+    """Call replicas without proof when the controller that adopts them says in the endpoint set that they have none."""
     status = ReplicaStatus("store", "store-1", "r1", 1, True, False, Health.HEALTHY, "", 1.0, None, Load())
 
     async def says(request: Request) -> Response:
@@ -340,7 +340,7 @@ def test_the_command_line_says_that_it_met_a_stranger(tmp_path: Path) -> None:
     async def look() -> None:
         runfile.write_private(tmp_path / "token", HEX_TOKEN.encode())
         async with stranger() as (_, url):
-            with pytest.raises(NoFleet, match="does not know this fleet's token, so it was sent nothing"):
+            with pytest.raises(NoFleet, match="does not know this fleet's token, so nothing was sent to it"):
                 await ask_from_the_command_line(url, tmp_path)
 
     asyncio.run(look())

@@ -1,4 +1,4 @@
-"""Uploads made to stop the service that takes them."""
+"""Hostile uploads that try to stop the service."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ pytestmark = pytest.mark.security
 T = TypeVar("T")
 MIB = 2**20
 LONGEST_PAUSE_S = 2.0
-"""The event loop may do nothing else for this long; the attacks held it for a minute."""
+"""Longest allowed block of the event loop; the attacks blocked it for a minute."""
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -59,7 +59,7 @@ async def send(
 
 
 async def longest_pause_s(work: Awaitable[T]) -> tuple[T, float]:
-    """What came of the work, and how long the event loop did nothing else meanwhile, in processor time."""
+    """Return the result of the work and the longest time that it blocked the event loop, in CPU seconds."""
     longest_s = 0.0
 
     async def watch() -> None:
@@ -105,7 +105,7 @@ TEN_THOUSAND = b"x" * 10_000
         (part("group", b"x" * 2000), "group has more than"),
         (part("collection", b"x" * 2000), "collection has more than"),
         (part("collection", b"\xff"), "collection is not UTF-8"),
-        (part("sources", b"x") * 1000, "fields beside its files"),
+        (part("sources", b"x") * 1000, "fields besides its files"),
         (part("other", b"x"), 'Unknown form field "other"'),
         (part("x" * 10_000, b"x"), "multipart body cannot be read"),
         (b"--b\r\n" + b"X: y\r\n" * 1000 + b"\r\n\r\n", "multipart body cannot be read"),
@@ -169,7 +169,7 @@ def test_the_values_of_any_json_are_counted(value: object, escaped: bool) -> Non
 
 
 def marks(value: object) -> int:
-    """Strings, commas, colons and openings."""
+    """Return the number of strings, commas, colons and opening brackets in the JSON of a value."""
     if isinstance(value, str):
         return 1
     if isinstance(value, list):
@@ -195,7 +195,7 @@ def office_file(members: int) -> bytes:
 
 
 def with_directory_in_zip64(data: bytes) -> bytes:
-    """The same container; its size and number of members stand in the ZIP64 record only, the old one says one."""
+    """Return the container with its size and number of members in the ZIP64 record only; the old record says one."""
     end = data.rindex(b"PK\x05\x06")
     members, size, offset = struct.unpack_from("<HII", data, end + 10)
     record = struct.pack("<4sQ2H2L4Q", b"PK\x06\x06", 44, 45, 45, 0, 0, members, members, size, offset)
@@ -231,7 +231,7 @@ async def test_what_is_being_received_is_on_disk_without_a_name(tmp_path: Path) 
             await spooled.add(data[at : at + 65_536])
             assert spooled.in_memory_bytes <= MEMORY_BYTES
         assert spool.used_bytes == len(data)
-        assert list((tmp_path / "uploads").iterdir()) == []  # nothing to be left behind, whatever ends the process
+        assert list((tmp_path / "uploads").iterdir()) == []  # no file can be left behind, however the process ends
         assert (tmp_path / "uploads").stat().st_mode & 0o777 == 0o700
         assert spooled.read(0, len(data)) == data
         assert spooled.read(MIB + 1, MIB + 5) == data[MIB + 1 : MIB + 5]

@@ -1,4 +1,4 @@
-"""What is wrong with a body costs little to find, whatever its size, and is told without our inside."""
+"""Validation of a body is cheap, whatever its size, and its errors reveal no internals."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def admin(tmp_path: Path) -> Iterator[ASGIApp]:
 
 @pytest.fixture(scope="module", autouse=True)
 def quiet_heap() -> Iterator[None]:
-    """As a service does when it has started: no collection looks through what was there before."""
+    """Freeze the heap, as a service does after its start, so that garbage collection skips existing objects."""
     gc.collect()
     gc.freeze()
     yield
@@ -150,7 +150,7 @@ async def test_a_body_is_no_larger_than_its_route_needs(path: str, size: int, ri
 
 
 async def test_a_large_body_is_parsed_beside_the_loop(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The parser waits for something that only the event loop does."""
+    """Make the parser wait for an action of the event loop."""
     loop = asyncio.get_running_loop()
     ticked = []
 
@@ -242,7 +242,7 @@ async def test_a_name_that_cannot_be_is_not_looked_up(name: str, rig: Rig) -> No
     assert rig.upstream.documents.asked == []
 
 
-# What a sender says about a document.
+# Tests of titles and metadata from senders.
 
 
 async def upload(body: bytes, content_type: str = JSON) -> Incoming:
@@ -340,7 +340,7 @@ async def test_an_upload_of_texts_is_read_as_strictly(body: bytes, refusal_of_it
     assert not [word for word in INTERNALS if word in caught.value.message]
 
 
-# The admin API.
+# Tests of the admin API.
 
 SCALING = "/v1/services/embedding/scaling"
 CALIBRATION = "/v1/services/embedding/calibration"

@@ -1,4 +1,4 @@
-"""Long polls and followed streams: however many wait, work is done, and a drain does not wait for them."""
+"""Long polls and event streams: however many clients wait, work goes on, and a drain does not wait for them."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ async def wait_until(condition: object) -> None:
 
 
 class Documents:
-    """The documents service, played: a batch in which nothing changes."""
+    """Fake documents service with a batch that never changes."""
 
     def __init__(self, fleet: Fleet, controller: str) -> None:
         self.kit = make_kit("documents", fleet, controller_url=controller)
@@ -69,7 +69,7 @@ class Documents:
 
 @contextlib.asynccontextmanager
 async def fleet_of(settings: dict[str, object]) -> AsyncIterator[tuple[Kit, Documents, str]]:
-    """A gateway in front of the played documents service."""
+    """Run a gateway in front of the fake documents service."""
     fleet = Fleet.model_validate({"services": settings})
     known = EndpointSet("1.1", {})
 
@@ -92,7 +92,7 @@ async def fleet_of(settings: dict[str, object]) -> AsyncIterator[tuple[Kit, Docu
 
 
 async def test_300_waiters_of_each_kind_leave_an_upload_its_202() -> None:
-    """More wait than one caller may have calls in work at the documents service."""
+    """Use more waiters than the calls that one caller may have in flight to the documents service."""
     async with (
         fleet_of({"gateway": {"max_in_flight": 16}}) as (kit, documents, url),
         contextlib.AsyncExitStack() as stack,
@@ -124,7 +124,7 @@ async def test_300_waiters_of_each_kind_leave_an_upload_its_202() -> None:
 
 
 async def test_uploads_that_trickle_hold_no_call_to_the_documents_service() -> None:
-    """More of them than one caller may have calls in work there."""
+    """Use more uploads than the calls that one caller may have in flight to the documents service."""
     settings: dict[str, object] = {"documents": {"protection": {"max_concurrent_calls": 4}, "max_in_flight": 4}}
     async with fleet_of(settings) as (kit, documents, url), contextlib.AsyncExitStack() as stack:
         length = 1_000_000

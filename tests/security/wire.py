@@ -1,4 +1,4 @@
-"""A gateway in front of services of the user's own, spoken to byte by byte on both sides."""
+"""A gateway in front of custom services; both sides are controlled byte by byte."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def nothing(asked: Asked) -> bytes:
 
 
 class RawService:
-    """An HTTP/1.1 server that notes what it reads. Probes of its load are answered and not noted.
+    """An HTTP/1.1 server that records the requests it reads. Load probes are answered and not recorded.
 
     `early` may answer before the body is read; `answer` answers after it. An answer of None closes the connection.
     """
@@ -63,11 +63,11 @@ class RawService:
     def __init__(self) -> None:
         self._open: set[asyncio.StreamWriter] = set()
         self.reads = asyncio.Event()
-        """Bodies are read once it is set."""
+        """Event that must be set before bodies are read."""
         self.begin()
 
     def begin(self, answer: Answering = ok, early: Answering = nothing) -> None:
-        """Forget what was asked, close all connections, and answer like this from now on."""
+        """Forget all requests, close all connections, and use the given answers from now on."""
         for writer in self._open:
             writer.close()
         self._answer = answer
@@ -75,15 +75,15 @@ class RawService:
         self._numbers = itertools.count()
         self.asked: list[Asked] = []
         self.cut: list[int] = []
-        """Connections that ended within a request."""
+        """Numbers of the connections that ended inside a request."""
         self.begun = asyncio.Event()
-        """Set when the head of a request is here."""
+        """Event that is set when the head of a request has arrived."""
         self.ended = asyncio.Event()
-        """Set when a connection has ended."""
+        """Event that is set when a connection has ended."""
         self.reads.set()
 
     async def end(self) -> None:
-        """Close all connections and return when nobody serves one any more."""
+        """Close all connections and wait until none is served any more."""
         self.begin()
         async with asyncio.timeout(PATIENCE_S):
             while self._open:
@@ -141,7 +141,7 @@ async def _body(reader: asyncio.StreamReader, head: Asked) -> bytes:
 
 @contextlib.asynccontextmanager
 async def listening(service: RawService) -> AsyncIterator[str]:
-    """The service on a free port; gives its host and port."""
+    """Run the service on a free port. Yields: its host and port."""
     server = await asyncio.start_server(service.handle, "127.0.0.1", 0)
     try:
         yield f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
@@ -151,7 +151,7 @@ async def listening(service: RawService) -> AsyncIterator[str]:
 
 
 class _Controller:
-    """Publishes one endpoint set and nothing after it."""
+    """Fake controller that publishes one endpoint set and nothing after it."""
 
     def __init__(self, services: Mapping[str, str]) -> None:
         endpoints = {name: [Endpoint(f"{name}-1", f"http://{address}")] for name, address in services.items()}
@@ -172,7 +172,7 @@ class Gateway:
     service: GatewayService
 
     async def without_connections(self) -> None:
-        """Return once the gateway keeps no connection to a service."""
+        """Wait until the gateway keeps no connection to a service."""
         async with asyncio.timeout(PATIENCE_S):
             while any(
                 protocol.is_connected()
@@ -183,7 +183,7 @@ class Gateway:
 
     @property
     def failed(self) -> int:
-        """Requests that counted against a replica."""
+        """Return the number of requests that counted against a replica."""
         return sum(candidate.failed for candidate in self._candidates())
 
     @property
@@ -194,13 +194,15 @@ class Gateway:
         return self.service._upstreams.directory.balancer("mine").candidates
 
     async def ask(self, target: str, method: str = "GET", headers: str = "", body: bytes = b"") -> Answer:
-        """One request on a connection of its own. `headers` are lines; a body gets its length unless they give one."""
+        """Send a request on its own connection. `headers` are lines; Content-Length is added unless they give one."""
         async with self.connected() as (reader, writer):
             writer.write(self.head(target, method, headers, body) + body)
             return await read_answer(reader, method)
 
-    def head(self, target: str, method: str = "GET", headers: str = "", body: bytes = b"") -> bytes:
-        lines = [f"{method} {target} HTTP/1.1", f"host: {self.address}", "x-argosy-deadline-ms: 5000"]
+    def head(
+        self, target: str, method: str = "GET", headers: str = "", body: bytes = b"", *, deadline_ms: int = 5000
+    ) -> bytes:
+        lines = [f"{method} {target} HTTP/1.1", f"host: {self.address}", f"x-argosy-deadline-ms: {deadline_ms}"]
         lines += headers.splitlines()
         if body and not any(line.lower().startswith(("content-length", "transfer")) for line in lines):
             lines.append(f"content-length: {len(body)}")
@@ -228,7 +230,7 @@ class Answer:
 
 
 async def read_answer(reader: asyncio.StreamReader, method: str = "GET") -> Answer:
-    """Raises: IncompleteReadError, it is not whole."""
+    """Read an answer. Raises: IncompleteReadError when it is cut off."""
     lines = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
     pairs = [line.partition(":") for line in lines[1:] if line]
     head = Asked(-1, lines[0], [(name.lower(), value.strip()) for name, _, value in pairs])
@@ -239,7 +241,7 @@ async def read_answer(reader: asyncio.StreamReader, method: str = "GET") -> Answ
 
 @contextlib.asynccontextmanager
 async def gateway_to(services: Mapping[str, str]) -> AsyncIterator[Gateway]:
-    """A gateway that passes requests on to these services, each with its host and port."""
+    """Run a gateway that passes requests on to these services, each given by its host and port."""
     tables = {name: {"external": [f"http://{address}"], "health_path": "/livez"} for name, address in services.items()}
     async with contextlib.AsyncExitStack() as stack:
         controller = _Controller(services)

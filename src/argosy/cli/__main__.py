@@ -1,4 +1,4 @@
-"""`python -m argosy.cli`: the command, where its script is not on the path."""
+"""Entry point of `python -m argosy.cli`, for use when the script `argosy` is not on the path."""
 
 from argosy.cli.main import main
 

@@ -1,4 +1,4 @@
-"""`argosy add`: files, folders or standard input into a collection."""
+"""`argosy add`: add files, folders or standard input to a collection."""
 
 from __future__ import annotations
 
@@ -23,7 +23,10 @@ FAILED = ("failed", "dead")
 ENDED = ("indexed", "unchanged", *FAILED)
 
 FollowSymlinks = Annotated[
-    bool, typer.Option("--follow-symlinks", help="Follow symbolic links inside folders, also out of them.")
+    bool,
+    typer.Option(
+        "--follow-symlinks", help="Follow symbolic links inside folders, even those that lead out of the folder."
+    ),
 ]
 
 
@@ -31,14 +34,14 @@ def add(
     paths: Annotated[list[Path], typer.Argument(metavar="PATH...", help="Files, folders, or - for standard input.")],
     collection: Annotated[str | None, typer.Option(help="The collection to add to.")] = None,
     wait: Annotated[bool, typer.Option("--wait", help="Wait until everything is indexed.")] = False,
-    recursive: Annotated[bool, typer.Option(help="Look into folders inside folders.")] = True,
+    recursive: Annotated[bool, typer.Option(help="Include subfolders.")] = True,
     follow_symlinks: FollowSymlinks = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the outcome as JSON.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
     url: Url = None,
     admin_url: AdminUrl = None,
     data_dir: DataDir = None,
 ) -> None:
-    """Add documents. Ends with status 1 if any of them failed."""
+    """Add documents. Exit with status 1 if any of them failed."""
     import sys
 
     from argosy.cli.client.gateway import Api
@@ -88,10 +91,10 @@ def add(
 
 
 def follow(uploader: Uploader, sent: Sent, progress: Progress) -> list[BatchView]:
-    """The batches once all are done. Each round waits on the first unfinished one and looks at the few others that
-    were not looked at for longest, so that no estimate grows old.
+    """Wait until all batches are done, show their progress, and return them.
 
-    What was refused counts as done, so that the progress is that of everything that was to be sent.
+    Each round waits on the first unfinished batch and refreshes the few others whose state is oldest, so that no
+    estimate grows stale. Refused files count as done, so that the progress covers every file that was to be sent.
     """
     refused = len(sent.rejected)
     views: dict[str, BatchView] = {batch.batch_id: uploader.batch(batch.batch_id, 0) for batch in sent.accepted}
@@ -144,12 +147,12 @@ def _counts(sent: Sent, batches: list[BatchView] | None, failed: int) -> dict[st
 
 
 def tell_failures(failed: list[Rejected]) -> None:
-    """What went wrong with which file."""
+    """Print a table of the failed files with code and reason."""
     output.table(("failed", "code", "detail"), [(_place(one), one.code, one.detail) for one in failed])
 
 
 def _place(one: Rejected) -> str:
-    """The file as the user would name it here: two folders may hold a file of one name."""
+    """Return the file's path relative to the current folder: files in two folders may have the same name."""
     from urllib.parse import unquote, urlsplit
 
     parts = urlsplit(one.source)
@@ -163,15 +166,15 @@ def _skipping(skipped: list[Path]) -> str:
     kinds = sorted({path.suffix.lower() or "without extension" for path in skipped})
     shown = " ".join(kinds[:LOOK_AT]) + (" …" if len(kinds) > LOOK_AT else "")
     return (
-        f"Skipping {output.quantity(len(skipped), 'file')} of kinds that folders are not searched for ({shown}); "
-        "name a file to send it all the same."
+        f"Skipping {output.quantity(len(skipped), 'file')} with unsupported extensions ({shown}). "
+        "To send such a file, name it on the command line."
     )
 
 
 def skipping_links(links: int) -> str:
     return (
-        f"Skipping {output.quantity(links, 'symbolic link')}, which may lead out of the folder; say --follow-symlinks "
-        "to send what they lead to."
+        f"Skipping {output.quantity(links, 'symbolic link')} that may lead out of the folder. "
+        "To follow symbolic links, add --follow-symlinks."
     )
 
 
@@ -186,13 +189,14 @@ def _print(counts: dict[str, int], failed: list[Rejected], refused: int, *, dead
         output.line()
         tell_failures(failed)
         too = " (and --status dead)" if dead else ""
-        output.note(f"They stay listed until added again or deleted: argosy documents list --status failed{too}")
+        output.note(f"They are listed until you add or delete them: argosy documents list --status failed{too}")
     if refused:
         output.note(
-            f"{output.quantity(refused, 'file')} refused at once: there is nothing to retry, mend and add again."
+            f"{output.quantity(refused, 'file')} refused when sent. A retry cannot help: "
+            "correct the files and add them again."
         )
     if not waited and counts["accepted"]:
-        output.note("They are indexed in the background; follow them with: argosy documents list")
+        output.note("The documents are indexed in the background. See their status with: argosy documents list")
 
 
 def register(app: typer.Typer) -> None:

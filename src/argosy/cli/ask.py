@@ -1,4 +1,4 @@
-"""`argosy ask`: a question to a cited answer."""
+"""`argosy ask`: ask a question and print an answer with its sources."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ QUOTE_CHARS = 120
 
 
 def ask(
-    question: Annotated[str, typer.Argument(help="What to ask.")],
+    question: Annotated[str, typer.Argument(help="The question.")],
     collection: Annotated[str | None, typer.Option(help="The collection to search.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the answer as JSON.")] = False,
     stream: Annotated[
@@ -47,7 +47,7 @@ def ask(
     answer = _print_stream(api, request) if streamed else _print_whole(api, request)
     _print_sources(answer.citations or [])
     if answer.degraded:
-        output.line(f"Degraded: a fallback stood in for {', '.join(answer.degraded)}.", color="yellow")
+        output.line(f"Degraded answer: a fallback replaced {', '.join(answer.degraded)}.", color="yellow")
 
 
 def _print_json(api: Api, request: dict[str, object]) -> None:
@@ -78,7 +78,11 @@ def _print_whole(api: Api, request: dict[str, object]) -> Chat:
 
 
 def _print_stream(api: Api, request: dict[str, object]) -> Chat:
-    """Prints words as they arrive. Returns: what was said beside them. Raises: the error a chunk carried."""
+    """Print words as they arrive.
+
+    Returns: the citations and degraded services that came with the words.
+    Raises: the ArgosyError that a chunk carries; UpstreamFailed when the stream ends early.
+    """
     import contextlib
 
     from argosy.cli.client.gateway import decoded
@@ -100,7 +104,7 @@ def _print_stream(api: Api, request: dict[str, object]) -> Chat:
             said.citations = chunk.citations or said.citations
             said.degraded = chunk.degraded or said.degraded
     output.line()
-    raise UpstreamFailed("The answer was cut off before its end; ask again.")
+    raise UpstreamFailed("The answer ended before it was complete; ask again.")
 
 
 def _text(answer: Chat) -> str:
@@ -115,7 +119,7 @@ def _print_sources(citations: list[Citation]) -> None:
 
 
 def describe(citation: Citation) -> str:
-    """`[1] handbook.md › Opening hours (p. 3)  "The harbour office…"`."""
+    """Return the line of a source, like `[1] handbook.md › Opening hours (p. 3)  "The harbour office…"`."""
     place = " › ".join([citation.name, *citation.heading_path])
     pages = output.pages(citation.page, citation.last_page)
     return output.one_line(f"[{citation.index}] {place}{pages}") + f'  "{output.one_line(citation.quote, QUOTE_CHARS)}"'

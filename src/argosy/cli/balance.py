@@ -1,4 +1,4 @@
-"""`argosy balance explain`: how a service's callers pick its replicas, and why."""
+"""`argosy balance explain`: show how the callers of a service pick its replicas, and why."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ def group() -> None:
 
 @balance.command()
 def explain(
-    service: Annotated[str, typer.Argument(metavar="SERVICE", help="The service that is called.")],
+    service: Annotated[str, typer.Argument(metavar="SERVICE", help="A service's name.")],
     as_json: Annotated[bool, typer.Option("--json", help="Print the admin API's answer as JSON.")] = False,
     url: Url = None,
     admin_url: AdminUrl = None,
     data_dir: DataDir = None,
 ) -> None:
-    """Show what each calling process knows of a service's replicas, and what it makes of that."""
+    """Show what each calling process knows of a service's replicas and how it picks among them."""
     from urllib.parse import quote
 
     from argosy.cli.client.gateway import admin_api
@@ -52,7 +52,7 @@ def _print(view: BalanceView) -> None:
     if view.replicas:
         output.table(OFFER_COLUMNS, [_offer(offer) for offer in view.replicas])
     else:
-        output.line("It has no replica.")
+        output.line("The service has no replicas.")
     idle: list[str] = []
     for caller in view.callers:
         if any(replica.ended or replica.in_flight for replica in caller.balance.replicas):
@@ -63,7 +63,7 @@ def _print(view: BalanceView) -> None:
         output.line()
         output.line(f"Not called by {', '.join(idle)}.")
     for silent in view.silent:
-        output.line(f"{silent.caller} could not be asked: {silent.reason}.", color="yellow")
+        output.line(f"No report from {silent.caller}: {silent.reason}.", color="yellow")
 
 
 def _print_caller(caller: CallerBalance) -> None:
@@ -72,9 +72,9 @@ def _print_caller(caller: CallerBalance) -> None:
     output.line()
     output.line(f"{caller.caller} by {balance.strategy}: {balance.picks} picks in the last minute{age}", bold=True)
     if balance.lacks:
-        output.line(f"It lacks {balance.lacks}.", color="yellow")
+        output.line(f"The strategy lacks {balance.lacks}.", color="yellow")
     if balance.panic:
-        output.line("Panic: too few of its replicas are good, so none is put out or weighted down.", color="yellow")
+        output.line("Panic: too few replicas are good, so none is ejected or weighted down.", color="yellow")
     output.table(COLUMNS, [_row(replica) for replica in balance.replicas])
 
 

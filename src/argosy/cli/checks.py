@@ -1,4 +1,4 @@
-"""What `argosy doctor` looks at. Each check is one function: it changes nothing, and never prints a secret."""
+"""Checks of `argosy doctor`. Each check is one function that changes nothing and never prints a secret."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Outcome(enum.StrEnum):
 
 
 class Finding(msgspec.Struct):
-    """`remedy` is empty where nothing is to be done."""
+    """Result of one check. `remedy` is empty when there is nothing to do."""
 
     name: str
     outcome: Outcome
@@ -46,7 +46,7 @@ class Finding(msgspec.Struct):
 
 @dataclass(frozen=True, slots=True)
 class Examined:
-    """What the checks look at. `settings` is None when they are wrong, and `config_error` says how."""
+    """Input of the checks. `settings` is None when the settings are invalid; `config_error` then says why."""
 
     fleet: FleetAddress
     settings: Fleet | None
@@ -65,7 +65,7 @@ def examine(
     data_dir: Path | None = None,
     environ: Mapping[str, str] = os.environ,
 ) -> list[Finding]:
-    """Checks the fleet that the flags name, else the one that the settings describe."""
+    """Check the fleet that the flags name, or else the fleet that the settings describe."""
     try:
         settings, wrong = load(file, environ), ""
     except ConfigError as error:
@@ -102,7 +102,7 @@ def check_platform(examined: Examined) -> list[Finding]:
 def check_cores(examined: Examined) -> list[Finding]:
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     if cores < 2:
-        return [Finding("cores", Outcome.WARN, str(cores), "Use 2 or more, or indexing slows down answers.")]
+        return [Finding("cores", Outcome.WARN, str(cores), "Use 2 or more cores, or indexing slows down answers.")]
     return [Finding("cores", Outcome.OK, str(cores))]
 
 
@@ -110,7 +110,7 @@ def check_memory(examined: Examined) -> list[Finding]:
     memory = psutil.virtual_memory()
     found = f"{output.size(memory.available)} free of {output.size(memory.total)}"
     if memory.available < LEAST_MEMORY_BYTES:
-        remedy = f"Free some: a fleet wants about {output.size(LEAST_MEMORY_BYTES)}."
+        remedy = f"Free some memory: a fleet needs about {output.size(LEAST_MEMORY_BYTES)}."
         return [Finding("memory", Outcome.WARN, found, remedy)]
     return [Finding("memory", Outcome.OK, found)]
 
@@ -139,7 +139,7 @@ def check_data_dir(examined: Examined) -> list[Finding]:
                 private_file.check_folder(place)
         examined.fleet.token()
     except ArgosyError as error:
-        return [Finding("data_dir", Outcome.FAIL, error.message, "Mend that before the next start.")]
+        return [Finding("data_dir", Outcome.FAIL, error.message, "Correct this before the next start.")]
     return [Finding("data_dir", Outcome.OK, f"{folder}{'' if folder.exists() else ' (will be created)'}")]
 
 
@@ -155,7 +155,7 @@ def _free_bytes(folder: Path) -> int:
 
 
 def check_ports(examined: Examined) -> list[Finding]:
-    """A port is fine when it is free, or when it is this fleet that listens there."""
+    """Accept a port that is free, or on which this fleet listens."""
     findings = []
     for name, url, option in (
         ("gateway port", examined.fleet.url, "--port"),
@@ -164,19 +164,22 @@ def check_ports(examined: Examined) -> list[Finding]:
         address = urlsplit(url)
         host, port = address.hostname or "127.0.0.1", 80 if address.port is None else address.port
         if port == 0:
-            findings.append(Finding(name, Outcome.OK, "a free one will be picked"))
+            findings.append(Finding(name, Outcome.OK, "a free port will be picked"))
         elif _is_free(host, port):
             findings.append(Finding(name, Outcome.OK, f"{port} is free"))
         elif examined.running:
             findings.append(Finding(name, Outcome.OK, f"{port} is used by this fleet"))
         else:
-            remedy = f"Stop what uses it, or choose another with: argosy up {option} PORT"
+            remedy = f"Stop the program that uses it, or choose another port with: argosy up {option} PORT"
             findings.append(Finding(name, Outcome.FAIL, f"{port} is used by another program", remedy))
     return findings
 
 
 def _is_free(host: str, port: int) -> bool:
-    """Whether nobody answers there. Asks by connecting, since a gateway shares its port with others that bind it."""
+    """Return whether nothing listens on the port.
+
+    It connects rather than binds, because the gateway shares its port with other sockets that bind it.
+    """
     try:
         with socket.create_connection((host, port), timeout=1.0):
             return False
@@ -193,7 +196,7 @@ def check_model(examined: Examined) -> list[Finding]:
     if embedding.backend == "fake":
         return [Finding("model", Outcome.WARN, "the fake back end", 'Set services.embedding.backend = "onnx".')]
     if embedding.backend == "openai":
-        return [Finding("model", Outcome.OK, f"{embedding.model} at an endpoint, which is asked when the fleet starts")]
+        return [Finding("model", Outcome.OK, f"{embedding.model} at an endpoint that is checked when the fleet starts")]
     try:
         model = resolve(embedding.model, fetch=False)
     except ArgosyError as error:
@@ -218,25 +221,25 @@ def check_fleet(examined: Examined) -> list[Finding]:
 
 
 def check_generation(examined: Examined) -> list[Finding]:
-    """A provider matters only where the fleet file selects one; a key alone switches nothing on."""
+    """Check the provider if the fleet file selects one. A key alone does not select a provider."""
     if examined.settings is None:
         return []
     generation = examined.settings.services.generation
     if generation.backend != "openai":
-        return [Finding("generation", Outcome.OK, f"{generation.backend}, needs no provider")]
+        return [Finding("generation", Outcome.OK, f"{generation.backend}, no provider needed")]
     key = bool(examined.environ.get("OPENAI_API_KEY"))
     address = generation.base_url or examined.environ.get("OPENAI_BASE_URL", "")
     found = f"{generation.model} at {_without_credentials(address) or 'the default address'}"
     if not key and not address:
         return [Finding("generation", Outcome.FAIL, f"{found}, no key", "Set OPENAI_API_KEY.")]
     if not key:
-        remedy = "Set OPENAI_API_KEY if the endpoint asks for one."
+        remedy = "Set OPENAI_API_KEY if the endpoint needs a key."
         return [Finding("generation", Outcome.WARN, f"{found}, no key", remedy)]
     return [Finding("generation", Outcome.OK, f"{found}, a key is set")]
 
 
 def _without_credentials(url: str) -> str:
-    """Scheme, host and path: what stands before an @ or after a ? may be secret."""
+    """Return scheme, host and path of the URL. The parts before an @ and after a ? may be secret."""
     parts = urlsplit(url)
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}" if parts.netloc else ""
 

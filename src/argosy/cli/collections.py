@@ -1,4 +1,4 @@
-"""`argosy collections`: sets of documents that are searched together."""
+"""`argosy collections`: list, create and delete collections of documents."""
 
 from __future__ import annotations
 
@@ -48,12 +48,12 @@ def create(name: Name, url: Url = None, admin_url: AdminUrl = None, data_dir: Da
 @collections.command()
 def delete(
     name: Name,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")] = False,
     url: Url = None,
     admin_url: AdminUrl = None,
     data_dir: DataDir = None,
 ) -> None:
-    """Delete a collection and all its documents. Asks first on a terminal."""
+    """Delete a collection and all its documents. On a terminal, ask for confirmation first."""
     import sys
     from urllib.parse import quote
 

@@ -1,4 +1,4 @@
-"""`argosy doctor`: what is wrong here, and what to do."""
+"""`argosy doctor`: check the machine and the fleet, and suggest remedies."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def doctor(
     admin_url: AdminUrl = None,
     data_dir: DataDir = None,
 ) -> None:
-    """Check this machine, the data folder, the model and the fleet. Ends with status 1 if a check fails."""
+    """Check this machine, the data folder, the model and the fleet. Exit with status 1 if a check fails."""
     from argosy.cli.checks import Outcome, examine
 
     findings = examine(file, url, admin_url, data_dir)

@@ -1,4 +1,4 @@
-"""`argosy documents`: what was uploaded and what became of it."""
+"""`argosy documents`: list, show, delete, retry and cancel documents."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 class Status(enum.StrEnum):
-    """`contracts.documents.DocumentStatus`, repeated to keep `--help` fast."""
+    """Copy of `contracts.documents.DocumentStatus`, which keeps `--help` fast."""
 
     QUEUED = "queued"
     RUNNING = "running"
@@ -33,21 +33,23 @@ class Status(enum.StrEnum):
 
 
 documents = typer.Typer(
-    help="List, show, delete, retry or call off documents.", no_args_is_help=True, rich_markup_mode=None
+    help="List, show, delete, retry or cancel documents.", no_args_is_help=True, rich_markup_mode=None
 )
 
 
 @documents.command("list")
 def list_documents(
-    status: Annotated[Status | None, typer.Option(help="Only those in this status.")] = None,
-    collection: Annotated[str | None, typer.Option(help="Only those of this collection.")] = None,
-    limit: Annotated[int | None, typer.Option(min=1, help="Most documents to print (default: all).")] = None,
+    status: Annotated[Status | None, typer.Option(help="Only documents with this status.")] = None,
+    collection: Annotated[str | None, typer.Option(help="Only documents of this collection.")] = None,
+    limit: Annotated[
+        int | None, typer.Option(min=1, help="Maximum number of documents to print (default: all).")
+    ] = None,
     as_json: AsJson = False,
     url: Url = None,
     admin_url: AdminUrl = None,
     data_dir: DataDir = None,
 ) -> None:
-    """List documents."""
+    """List documents, newest first."""
     from argosy.cli.client.gateway import Api
     from argosy.contracts.documents import DocumentPage
 
@@ -112,7 +114,7 @@ def show(
 
 @documents.command()
 def delete(document: Id, url: Url = None, admin_url: AdminUrl = None, data_dir: DataDir = None) -> None:
-    """Delete a document: it is out of every answer at once."""
+    """Delete a document. It disappears from all answers immediately."""
     from argosy.cli.client.gateway import Api
 
     Api(locate(url, admin_url, data_dir).url).delete(_path(document))
@@ -123,9 +125,9 @@ def delete(document: Id, url: Url = None, admin_url: AdminUrl = None, data_dir: 
 def retry(
     document: Annotated[list[str] | None, typer.Argument(metavar="[DOCUMENT]...", help="Ids of documents.")] = None,
     every: Annotated[
-        Status | None, typer.Option("--all", help="Every document in this status: dead or failed.")
+        Status | None, typer.Option("--all", help="Retry every document with this status: dead or failed.")
     ] = None,
-    collection: Annotated[str | None, typer.Option(help="With --all: only those of this collection.")] = None,
+    collection: Annotated[str | None, typer.Option(help="With --all: only documents of this collection.")] = None,
     url: Url = None,
     admin_url: AdminUrl = None,
     data_dir: DataDir = None,
@@ -135,9 +137,9 @@ def retry(
     from argosy.contracts.errors import Conflict, InvalidRequest
 
     if bool(document) == (every is not None):
-        raise InvalidRequest("Name documents, or say --all dead or --all failed.")
+        raise InvalidRequest("Give document ids, or --all dead, or --all failed.")
     if every not in (None, Status.DEAD, Status.FAILED):
-        raise InvalidRequest(f"--all {every.value} makes no sense; only dead and failed documents are tried again.")
+        raise InvalidRequest(f"--all {every.value} is not possible: only dead and failed documents can be retried.")
     api = Api(locate(url, admin_url, data_dir).url)
     for one in document or ():
         api.post(f"{_path(one)}/retry")
@@ -152,20 +154,20 @@ def retry(
             refused += 1
     output.line(f"Queued {output.quantity(len(ids) - refused, 'document')} again.")
     if refused:
-        output.note(f"{output.quantity(refused, 'document')} refused when added: mend the files and add them again.")
+        output.note(f"{output.quantity(refused, 'document')} refused when added. Correct the files and add them again.")
 
 
 @documents.command()
 def cancel(document: Id, url: Url = None, admin_url: AdminUrl = None, data_dir: DataDir = None) -> None:
-    """Call off a document that waits or is in work. What is indexed of it stays."""
+    """Cancel a document that is queued or being processed. Chunks that are indexed already stay."""
     from argosy.cli.client.gateway import Api
 
     Api(locate(url, admin_url, data_dir).url).post(f"{_path(document)}/cancel")
-    output.line(f"Called off {document}.")
+    output.line(f"Cancelled {document}.")
 
 
 def _pages(api: Api, status: Status | None, collection: str | None, limit: int | None = None) -> Iterator[DocumentView]:
-    """The documents, newest first, `limit` of them at most."""
+    """Yield the documents, newest first, at most `limit`."""
     from argosy.contracts.documents import DocumentPage
 
     params: dict[str, str | int] = {} if status is None else {"status": status.value}
@@ -183,7 +185,7 @@ def _pages(api: Api, status: Status | None, collection: str | None, limit: int |
 
 
 def _remarks(document: DocumentView) -> str:
-    """Why it failed, or what is missing of it; of several parts the first."""
+    """Return why the document failed, or else the first part of it that was left out."""
     if document.error is not None:
         return f"{document.error.code}: {document.error.detail}"
     if not document.left_out:

@@ -1,4 +1,4 @@
-"""`argosy events` and `argosy drain`: what happened in the fleet, and taking one replica out of it."""
+"""`argosy events` prints the changes in the fleet; `argosy drain` replaces one replica."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ COLORS = {"HEALTHY": "green", "ready": "green", "DEGRADED": "yellow", "UNHEALTHY
 
 
 def events(
-    subject: Annotated[str | None, typer.Argument(help="Only of this service or replica.")] = None,
-    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on with what happens from now.")] = False,
-    since: Annotated[int, typer.Option("--since", min=0, help="Only after this sequence number.")] = 0,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object a line.")] = False,
+    subject: Annotated[str | None, typer.Argument(help="Only events of this service or replica.")] = None,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Keep printing new events.")] = False,
+    since: Annotated[int, typer.Option("--since", min=0, help="Only events after this sequence number.")] = 0,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object per line.")] = False,
     url: Url = None,
     admin_url: AdminUrl = None,
     data_dir: DataDir = None,
 ) -> None:
-    """Print what changed in the fleet: what, when, from, to, why."""
+    """Print the changes in the fleet: when, what, from which state to which, and why."""
     from argosy.cli.client.gateway import NoFleet, admin_api
 
     while True:
@@ -46,7 +46,7 @@ def events(
 
 
 def _print_from(api: Api, since: int, subject: str | None, as_json: bool) -> int:
-    """Prints every page there is. Returns: where to go on."""
+    """Print all pages of events after `since`. Returns: the sequence number to continue from."""
     while True:
         page = _page(api, since, subject)
         for event in page.events:
@@ -76,13 +76,13 @@ def _print(event: Event, as_json: bool) -> None:
 
 def drain(
     replica: Annotated[
-        str, typer.Argument(metavar="SERVICE/REPLICA", help="As status shows it: embedding/embedding-1.")
+        str, typer.Argument(metavar="SERVICE/REPLICA", help="Like embedding/embedding-1; argosy status lists replicas.")
     ],
     url: Url = None,
     admin_url: AdminUrl = None,
     data_dir: DataDir = None,
 ) -> None:
-    """Replace one replica without a failed request: a new one starts, then the old one finishes its work and ends."""
+    """Replace one replica without a failed request: start a new one, then let the old one finish its work and end."""
     from argosy.cli.client.gateway import admin_api
 
     service, slash, name = replica.partition("/")
@@ -91,7 +91,7 @@ def drain(
     fleet = locate(url, admin_url, data_dir)
     api = admin_api(fleet, DRAIN_TIMEOUT_S)
     api.post(f"/v1/services/{service}/replicas/{name}/drain")
-    output.line(f"{name} is drained and gone.")
+    output.line(f"{name} is drained and stopped.")
 
 
 def register(app: typer.Typer) -> None:

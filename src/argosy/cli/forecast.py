@@ -1,4 +1,4 @@
-"""`argosy forecast`: the load that is expected, how well that went so far, and what will be full when."""
+"""`argosy forecast`: show the expected load, the error of earlier forecasts, and when resources will be full."""
 
 from __future__ import annotations
 
@@ -17,14 +17,18 @@ COLUMNS = ("service", "in", "requests/s", "95 % band", "covered", "error", "erro
 
 
 def forecast(
-    service: Annotated[str | None, typer.Argument(metavar="[SERVICE]", help="All without it.")] = None,
-    horizon: Annotated[str | None, typer.Option(help="Only the first forecast at least so far ahead (10m).")] = None,
+    service: Annotated[
+        str | None, typer.Argument(metavar="[SERVICE]", help="A service's name (default: all services).")
+    ] = None,
+    horizon: Annotated[
+        str | None, typer.Option(help="Only the shortest horizon of at least this length (10m).")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the admin API's answer as JSON.")] = False,
     url: Url = None,
     admin_url: AdminUrl = None,
     data_dir: DataDir = None,
 ) -> None:
-    """Show the load that is expected, the error of such forecasts so far, and what will be full when."""
+    """Show the expected load, the error of earlier forecasts, and when resources will be full."""
     from urllib.parse import quote
 
     from argosy.cli.client.gateway import admin_api
@@ -67,7 +71,7 @@ def _print(view: ForecastView) -> None:
         output.line(
             f"{view.service}: at most {peak.replicas:.2f} replicas' worth of load within {peak.horizon_s} s, "
             f"{'used' if peak.used else 'not used'} "
-            f"(error {peak.error:.3g}, of the highest load of late {peak.naive_error:.3g})"
+            f"(error {peak.error:.3g}; error of the highest recent load {peak.naive_error:.3g})"
         )
     known, slots = view.capacity, ""
     if known.slots is not None and known.slots_interval is not None:

@@ -1,4 +1,4 @@
-"""`argosy jobs`: what the fleet is doing with documents, what it will do, and what it gave up."""
+"""`argosy jobs`: list the indexing jobs and those that ran out of attempts."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from argosy.cli.client.locate import AdminUrl, DataDir, Url, locate
 PAGE = 100
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-Limit = Annotated[int, typer.Option(min=1, help="Most jobs to print.")]
+Limit = Annotated[int, typer.Option(min=1, help="Maximum number of jobs to print.")]
 
 
 class State(enum.StrEnum):
-    """`services.documents.schema.JobState`, repeated to keep `--help` fast."""
+    """Copy of the job states of the documents service, which keeps `--help` fast."""
 
     QUEUED = "queued"
     RUNNING = "running"
@@ -27,12 +27,14 @@ class State(enum.StrEnum):
     CANCELLED = "cancelled"
 
 
-jobs = typer.Typer(help="List jobs, or those that were given up.", no_args_is_help=True, rich_markup_mode=None)
+jobs = typer.Typer(
+    help="List jobs, or only those that ran out of attempts.", no_args_is_help=True, rich_markup_mode=None
+)
 
 
 @jobs.command("list")
 def list_jobs(
-    state: Annotated[State | None, typer.Option(help="Only those in this state.")] = None,
+    state: Annotated[State | None, typer.Option(help="Only jobs in this state.")] = None,
     limit: Limit = PAGE,
     as_json: AsJson = False,
     url: Url = None,
@@ -50,11 +52,11 @@ def dead(
     """List jobs that ran out of attempts, and why."""
     shown = _show(State.DEAD, limit, as_json, locate(url, admin_url, data_dir).url)
     if shown and not as_json:
-        output.note("Try them again with: argosy documents retry --all dead")
+        output.note("Retry them with: argosy documents retry --all dead")
 
 
 def _show(state: State | None, limit: int, as_json: bool, url: str) -> int:
-    """Returns: how many were printed."""
+    """Print the jobs, newest first. Returns: the number of printed jobs."""
     from argosy.cli.client.gateway import Api
     from argosy.contracts.documents import JobPage
 

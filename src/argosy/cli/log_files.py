@@ -1,4 +1,4 @@
-"""A service's log files: one for each replica, merged by time and followed as they grow."""
+"""Log files of a service, one per replica, merged by time and followed as they grow."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ POLL_S = 0.25
 
 @dataclass(frozen=True, slots=True)
 class LogLine:
-    """`timestamp` is ISO 8601 in UTC, which sorts as text; a line without one stays where it is."""
+    """One line of a log. `timestamp` is ISO 8601 in UTC, which sorts as text; it is empty when the line has none."""
 
     timestamp: str
     origin: str
@@ -30,7 +30,7 @@ class LogLine:
 
 @dataclass(slots=True)
 class _Place:
-    """How far a file was read. Another inode or a smaller size means it was replaced."""
+    """Position up to which a file was read. Another inode or a smaller size means that the file was replaced."""
 
     inode: int = 0
     offset: int = 0
@@ -38,7 +38,7 @@ class _Place:
 
 class LogFiles:
     def __init__(self, folder: Path, service: str, pause: Callable[[float], None] = time.sleep) -> None:
-        """Raises: NotFound naming the services that have logs."""
+        """Open the logs of a service. Raises: NotFound, naming the services that have logs, when it has none."""
         self._folder = folder
         self._service = service
         self._pause = pause
@@ -47,12 +47,12 @@ class LogFiles:
             raise NotFound(_nothing(folder, service))
 
     def merged(self, last: int | None = None) -> Iterator[LogLine]:
-        """What is written so far, by time; only the `last` lines if asked."""
+        """Yield the lines written so far, ordered by time; only the `last` ones if given."""
         lines = heapq.merge(*(self._new_lines(file) for file in self._files()), key=lambda line: line.timestamp)
         yield from lines if last is None else collections.deque(lines, maxlen=last)
 
     def follow(self) -> Iterator[LogLine]:
-        """What is written after what was read, for ever; files that appear later are read from their start."""
+        """Yield lines as they are written, for ever. Files that appear later are read from their start."""
         while True:
             yield from self.merged()
             self._pause(POLL_S)
@@ -63,7 +63,7 @@ class LogFiles:
         return sorted(path for path in self._folder.glob("*.log") if path.stem.rpartition("-")[0] == self._service)
 
     def _new_lines(self, path: Path) -> Iterator[LogLine]:
-        """Complete lines after the place that was reached; a line still being written is left for the next time."""
+        """Yield the complete lines that were not yet read. A line still being written is left for the next call."""
         place = self._places.setdefault(path, _Place())
         try:
             stream = path.open("rb")
@@ -94,5 +94,5 @@ def _parsed(raw: bytes, origin: str) -> LogLine:
 def _nothing(folder: Path, service: str) -> str:
     known = sorted({path.stem.rpartition("-")[0] or path.stem for path in folder.glob("*.log")})
     if not known:
-        return f"There are no logs in {folder}; start a fleet with: argosy up, or name its folder with --data-dir."
+        return f"There are no logs in {folder}. Start a fleet with: argosy up, or give its folder with --data-dir."
     return f"There are no logs of {service} in {folder}; there are logs of {', '.join(known)}."

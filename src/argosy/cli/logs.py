@@ -1,4 +1,4 @@
-"""`argosy logs`: what a service's replicas wrote, as one story."""
+"""`argosy logs`: print the logs of a service's replicas, merged by time."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ PREFIX_FIELDS = ("timestamp", "level", "event", "service", "replica")
 
 def logs(
     service: Annotated[str, typer.Argument(help="A service's name, or controller.")],
-    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on with what is written from now.")] = False,
-    lines: Annotated[int | None, typer.Option("--lines", "-n", min=0, help="Only the last ones.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print lines as they were written.")] = False,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Keep printing new lines.")] = False,
+    lines: Annotated[int | None, typer.Option("--lines", "-n", min=0, help="Only the last N lines.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the lines as JSON, as they were written.")] = False,
     url: Url = None,
     admin_url: AdminUrl = None,
     data_dir: DataDir = None,
@@ -45,7 +45,7 @@ def _print(line: LogLine, as_json: bool) -> None:
 
 
 def pretty(line: LogLine) -> str:
-    """`12:03:04.123 info embedding-1  message  key=value`; text that is no JSON stays as it is."""
+    """Return a line like `12:03:04.123 info embedding-1  message  key=value`. Text that is not JSON is unchanged."""
     if not line.fields:
         return line.text
     clock = str(line.fields.get("timestamp", "")).partition("T")[2][:12].rstrip("Z")

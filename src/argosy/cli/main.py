@@ -1,7 +1,7 @@
-"""The command `argosy`: one module per group of commands, and the one place where errors become sentences.
+"""Command `argosy`: it registers one module per group of commands and turns errors into messages.
 
-Importing this must stay cheap, because every command pays for it: the modules named here import only
-typer and the standard library at their top, and everything else inside the command that needs it.
+Importing this module must stay cheap, because every command pays for it. The modules imported here import only typer
+and the standard library at their top, and everything else inside the command that needs it.
 """
 
 from __future__ import annotations
@@ -38,11 +38,11 @@ from argosy.cli import (
 
 FAILED = 1
 BROKEN_PIPE = 141
-"""What a shell reports for a command that SIGPIPE ended."""
+"""Exit status that a shell reports for a command ended by SIGPIPE."""
 
 
 class Commands(TyperGroup):
-    """Turns whatever a command raises into one sentence and an exit status. Wrong usage is typer's: status 2."""
+    """Group that turns each error of a command into one sentence and an exit status. Typer reports wrong usage: 2."""
 
     def invoke(self, ctx: Any) -> Any:
         try:
@@ -62,7 +62,7 @@ class Commands(TyperGroup):
 app = typer.Typer(
     name="argosy",
     cls=Commands,
-    help="Runs a fleet of RAG services: start it, add documents, ask questions.",
+    help="Run a fleet of RAG services: start it, add documents, ask questions.",
     no_args_is_help=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
@@ -93,11 +93,11 @@ for _module in (
 
 
 def main() -> None:
-    """The console script."""
+    """Run the console script."""
     try:
         try:
             if sys.argv[1:] in (["version"], ["--version"]):
-                version.version()  # without typer, whose parsing of any command loads pydantic: 0.3 s
+                version.version()  # typer loads pydantic to parse any command, which takes 0.3 s
             else:
                 app()
         finally:
@@ -115,11 +115,11 @@ def _report(error: Exception) -> None:
         output.error(error.message)
     else:
         what = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-        output.error(f"Something unexpected happened ({what}); run with ARGOSY_DEBUG=1 for details.")
+        output.error(f"Unexpected error ({what}); run with ARGOSY_DEBUG=1 for the traceback.")
 
 
 def _discard_output() -> None:
-    """Nobody reads standard output any more; what is still buffered must not fail again at exit."""
+    """Send buffered output to /dev/null: the reader of standard output is gone, and flushing at exit must not fail."""
     descriptor = os.open(os.devnull, os.O_WRONLY)
     os.dup2(descriptor, sys.stdout.fileno())
     os.close(descriptor)

@@ -1,4 +1,4 @@
-"""`argosy models`: the embedding models that are known and those that are here."""
+"""`argosy models`: list the known embedding models and fetch one."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ models = typer.Typer(help="List or fetch embedding models.", no_args_is_help=Tru
 
 @models.command("list")
 def list_models(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
-    """List the models that are known, and where those that are here are."""
+    """List the known models and the paths of those that are on this machine."""
     from argosy.models import resolver
 
     found = resolver.list_models()
@@ -48,10 +48,10 @@ def list_models(as_json: Annotated[bool, typer.Option("--json", help="Print JSON
 
 @models.command()
 def fetch(
-    model: Annotated[str | None, typer.Argument(help="A model's name; the default model if none is given.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print where it is as JSON.")] = False,
+    model: Annotated[str | None, typer.Argument(help="A model's name (default: the default model).")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the model's path as JSON.")] = False,
 ) -> None:
-    """Fetch a model, check it, and keep it in the cache. Does nothing when it is there already."""
+    """Download a model, check it, and keep it in the cache. A model that is cached already is not downloaded."""
     from argosy.models.catalog import DEFAULT_MODEL
     from argosy.models.resolver import resolve
 

@@ -1,4 +1,4 @@
-"""What commands print: a table or styled text on a terminal, plain lines elsewhere, JSON where asked for."""
+"""Output of commands: tables and styled text on a terminal, plain lines elsewhere, JSON on request."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ INVISIBLE = (
     "\U000e0000-\U000e0fff"  # tags and selectors
 )
 UNSAFE = re.compile(f"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff{INVISIBLE}]")
-"""Everything but visible characters, spaces, tabs and line feeds. Lone surrogates stand for bytes that are no text."""
+"""Characters other than visible ones, spaces, tabs and line feeds. Lone surrogates stand for undecodable bytes."""
 
 
 def is_terminal() -> bool:
@@ -28,52 +28,52 @@ def is_terminal() -> bool:
 
 
 def printable(text: str) -> str:
-    """`text` without what could drive the terminal or show something else than is there.
+    """Return `text` without characters that control the terminal or hide parts of the text.
 
-    Control characters are replaced. Characters that are invisible or turn the direction of the text are shown as their
-    escapes, so that two names that look alike can be told apart.
+    Control characters are replaced. Invisible characters and those that change the direction of the text are shown as
+    their escapes, so that two names that look alike can be told apart.
     """
     return UNSAFE.sub(lambda found: REPLACEMENT if found[0] in CONTROLS else _escape(found[0]), text)
 
 
 def json_text(document: str) -> str:
-    """A JSON document that parses to the same value and that a terminal shows as it is."""
+    """Return a JSON document that parses to the same value, with unsafe characters escaped."""
     return UNSAFE.sub(lambda found: _escape(found[0]), document)
 
 
 def _escape(character: str) -> str:
-    """The character as JSON writes it in ASCII: one `\\uXXXX`, or two for what is beyond U+FFFF."""
+    """Return the character's JSON escape in ASCII: one `\\uXXXX`, or two beyond U+FFFF."""
     units = character.encode("utf-16-be", "surrogatepass")
     return "".join(f"\\u{units[at] << 8 | units[at + 1]:04x}" for at in range(0, len(units), 2))
 
 
 def one_line(text: str, limit: int | None = None) -> str:
-    """`text` with its whitespace collapsed, cut at `limit` characters."""
+    """Return `text` with its whitespace collapsed, cut at `limit` characters."""
     flat = " ".join(printable(text).split())
     return flat if limit is None or len(flat) <= limit else flat[: limit - 1].rstrip() + "…"
 
 
 def pages(first: int | None, last: int | None) -> str:
-    """` (p. 3)`, ` (pp. 3–4)`, or nothing where there are no pages."""
+    """Return ` (p. 3)` or ` (pp. 3–4)`, or an empty string when there are no pages."""
     if first is None:
         return ""
     return f" (p. {first})" if last is None or last == first else f" (pp. {first}–{last})"
 
 
 def line(text: str = "", *, color: str | None = None, bold: bool = False) -> None:
-    """One line on standard output, coloured on a terminal only."""
+    """Print a line on standard output, coloured only on a terminal."""
     plain = printable(text)
     typer.echo(typer.style(plain, fg=color, bold=bold or None) if color or bold else plain)
 
 
 def part(text: str) -> None:
-    """A piece of a line, shown at once."""
+    """Print a part of a line and flush it."""
     typer.echo(printable(text), nl=False)
     sys.stdout.flush()
 
 
 def note(text: str) -> None:
-    """Something about the work rather than its result: on standard error."""
+    """Print a remark about the work, rather than its result, on standard error."""
     typer.echo(printable(text), err=True)
 
 
@@ -83,7 +83,7 @@ def error(sentence: str) -> None:
 
 
 def json(value: object) -> None:
-    """`value` (Structs, plain values, or the bytes of a JSON document) as indented JSON."""
+    """Print `value` (Structs, plain values, or the bytes of a JSON document) as indented JSON."""
     import msgspec
 
     document = value if isinstance(value, bytes) else msgspec.json.encode(value)
@@ -91,16 +91,16 @@ def json(value: object) -> None:
 
 
 def json_line(value: object) -> None:
-    """The same in one line; a string is a line that holds JSON already."""
+    """Print `value` as JSON on one line. A string is printed as it is: it must be a line of JSON already."""
     import msgspec
 
     typer.echo(json_text(value if isinstance(value, str) else msgspec.json.encode(value).decode()))
 
 
 def table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Rows under their headings; without a terminal, plain columns that are never cut.
+    """Print rows under their headings; without a terminal, as plain columns that are never cut.
 
-    On a terminal too narrow for the last column, which is where sentences stand, it goes below each row.
+    The last column may hold sentences. On a terminal too narrow for it, it is printed below each row.
     """
     cells = [[one_line(cell) for cell in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(columns, *cells, strict=True)]
@@ -139,7 +139,7 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
 
 
 def _shrunk(widths: list[int], room: int) -> list[int | None]:
-    """Narrower where they are widest, but for the first column, until they fit."""
+    """Return the widths, with the widest reduced until all fit into `room`. The first one keeps its width."""
     shrunk = list(widths)
     while len(shrunk) > 1 and sum(shrunk) + COLUMN_GAP * (len(shrunk) - 1) > room and max(shrunk[1:]) > 1:
         widest = max(range(1, len(shrunk)), key=shrunk.__getitem__)
@@ -149,7 +149,7 @@ def _shrunk(widths: list[int], room: int) -> list[int | None]:
 
 COLUMN_GAP = 2
 NEVER_CUT_WIDTH = 24
-"""Ids are copied, and a copy of a folded one is wrong."""
+"""Width up to which a column is never folded: a user who copies a folded id gets a wrong one."""
 READABLE_WIDTH = 40
 STATUS_STYLES = {
     "HEALTHY": "green",
@@ -165,7 +165,7 @@ STATUS_STYLES = {
 
 
 def ago(wall_s: float | None, now_s: float) -> str:
-    """How long ago a wall time was, in one unit."""
+    """Return how long ago a wall time was, in one unit, like `5 min`."""
     if wall_s is None:
         return DASH
     seconds = max(0.0, now_s - wall_s)
@@ -180,12 +180,12 @@ def moment(wall_s: float) -> str:
 
 
 def quantity(count: int, noun: str) -> str:
-    """`1 document`, `2 documents`."""
+    """Return a count with its noun: `1 document`, `2 documents`."""
     return f"{count} {noun}{'' if count == 1 else 's'}"
 
 
 def size(size_bytes: float) -> str:
-    """A number of bytes in the unit that reads best."""
+    """Return a number of bytes in the largest unit that fits, like `64 MiB`."""
     for unit in ("B", "KiB", "MiB"):
         if size_bytes < 1024:
             return f"{size_bytes:.0f} {unit}"

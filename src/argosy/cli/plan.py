@@ -1,4 +1,4 @@
-"""`argosy plan`: how many replicas a load takes, and the short load test that it can be learnt from."""
+"""`argosy plan`: estimate the replicas that a load needs, after a short load test if asked for."""
 
 from __future__ import annotations
 
@@ -22,35 +22,37 @@ OVERRIDE_GRACE_S = 60.0
 
 
 def plan(
-    rps: Annotated[float | None, typer.Option("--rps", min=0, help="Requests a second to the service.")] = None,
+    rps: Annotated[float | None, typer.Option("--rps", min=0, help="Requests per second to the service.")] = None,
     p95: Annotated[
         str | None,
-        typer.Option("--p95", "--p95-ms", help="Response time for 95 % of them (200ms, 0.2s; a bare number is ms)."),
+        typer.Option("--p95", "--p95-ms", help="Longest p95 response time (200ms, 0.2s; a bare number is ms)."),
     ] = None,
     service: Annotated[
-        str | None, typer.Option("--service", metavar="NAME", help="Only this one; otherwise all that are known.")
+        str | None, typer.Option("--service", metavar="NAME", help="Only this service (default: all services).")
     ] = None,
     calibrate: Annotated[
-        bool, typer.Option("--calibrate", help="First load the running service for a short time and learn from it.")
+        bool, typer.Option("--calibrate", help="First run a short load test of the running service.")
     ] = False,
     seconds: Annotated[
-        float, typer.Option("--seconds", min=15, max=600, help="How long to calibrate each service.")
+        float, typer.Option("--seconds", min=15, max=600, help="Duration of the load test of each service.")
     ] = 60.0,
     replicas: Annotated[
-        int | None, typer.Option("--replicas", min=1, help="How many replicas to calibrate with; else what runs.")
+        int | None,
+        typer.Option("--replicas", min=1, help="Number of replicas to calibrate with (default: as running)."),
     ] = None,
     path: Annotated[
-        str | None, typer.Option("--path", help="What to GET from a service of your own when calibrating.")
+        str | None, typer.Option("--path", help="Path to GET from a service of your own when calibrating.")
     ] = None,
     most_failed: Annotated[
-        float, typer.Option("--most-failed", min=0, max=1, help="Share of failures at which calibrating ends.")
+        float,
+        typer.Option("--most-failed", min=0, max=1, help="Share of failed requests above which the load test ends."),
     ] = 0.02,
     as_json: Annotated[bool, typer.Option("--json", help="Print the admin API's answer as JSON.")] = False,
     url: Url = None,
     admin_url: AdminUrl = None,
     data_dir: DataDir = None,
 ) -> None:
-    """Say how many replicas a load takes, with headroom, saturation, bottleneck and what that was learnt from."""
+    """Estimate the replicas that a load needs, with headroom, saturation, bottleneck and the source of the estimate."""
     from argosy.cli.client.gateway import admin_api
     from argosy.contracts.plan import PlanPage, PlanRequest
 
@@ -88,7 +90,10 @@ def milliseconds(text: str | None) -> float | None:
 def _calibrate(
     api: Api, url: str, service: str, path: str | None, seconds: float, replicas: int | None, most_failed: float
 ) -> None:
-    """The number of replicas is held meanwhile, as an operator's number that expires by itself."""
+    """Run the load test and record its result.
+
+    An override fixes the number of replicas during the test; it expires even if this command dies.
+    """
     from argosy.cli.loadtest.calibration import Calibrator, ask_of
     from argosy.contracts.fleet import FleetView
     from argosy.contracts.scaling import ScaleOrder, ScalingView
@@ -112,7 +117,7 @@ def _calibrate(
     hold()
     try:
         _await_ready(api, base, number)
-        output.note(f"{service}: load for about {seconds:.0f} s on {output.quantity(number, 'replica')}")
+        output.note(f"{service}: load test of about {seconds:.0f} s on {output.quantity(number, 'replica')}")
         found = Calibrator(api, url, service, ask, seconds, most_failed, output.note, renew=hold).run()
         if found.steps:
             api.post(f"{base}/calibration", found)
@@ -121,7 +126,9 @@ def _calibrate(
             kept = scaling.override
             again = ScaleOrder() if kept is None else ScaleOrder(kept.replicas, kept.expires_s)
             api.post(f"{base}/scale", again)
-    output.note(f"{service}: {output.quantity(len(found.steps), 'step')} kept; ended because {found.stopped}")
+    output.note(
+        f"{service}: {output.quantity(len(found.steps), 'step')} recorded; the load test ended because {found.stopped}"
+    )
 
 
 def _await_ready(api: Api, base: str, number: int) -> None:
@@ -131,7 +138,9 @@ def _await_ready(api: Api, base: str, number: int) -> None:
     until_s = time.monotonic() + READY_TIMEOUT_S
     while api.get(f"{base}/scaling").into(ScalingView).ready_instances != number:
         if time.monotonic() > until_s:
-            raise Unavailable(f"Not all of {output.quantity(number, 'replica')} became ready; look at: argosy status")
+            raise Unavailable(
+                f"Not all of {output.quantity(number, 'replica')} became ready. See the reason with: argosy status"
+            )
         time.sleep(0.5)
 
 

@@ -1,4 +1,4 @@
-"""How far long work has come: a bar on a terminal, a line now and then elsewhere."""
+"""Progress of long work: a bar on a terminal, a line every few seconds elsewhere."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ LINE_EVERY_S = 5.0
 
 class Progress(Protocol):
     def at(self, what: str, done: float, total: float, left_s: float | None = None) -> None:
-        """`what` has come to `done` of `total`, and is expected to take `left_s` more."""
+        """Show that the stage `what` has reached `done` of `total` and needs about `left_s` more."""
         ...
 
     def tell(self, sentence: str) -> None:
-        """Says something without disturbing the bar."""
+        """Print a sentence without disturbing the bar."""
         ...
 
 
 def duration(seconds: float) -> str:
-    """Rounded to what an estimate is worth: `40 s`, `3 min`, `1 h 20 min`."""
+    """Return a duration rounded as an estimate: `40 s`, `3 min`, `1 h 20 min`."""
     if seconds < 90:
         return f"{max(1, round(seconds))} s"
     minutes = round(seconds / 60)
@@ -31,7 +31,7 @@ def duration(seconds: float) -> str:
 
 
 class Lines:
-    """A line when a stage begins or ends, and every LINE_EVERY_S in between, on standard error."""
+    """Progress as lines on standard error: when a stage begins or ends, and every LINE_EVERY_S in between."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -60,7 +60,7 @@ class Quiet:
 
 @contextmanager
 def showing(quiet: bool = False) -> Iterator[Progress]:
-    """The kind of progress that fits where the output goes."""
+    """Yield the kind of progress that suits the output: none, lines or a bar."""
     if quiet:
         yield Quiet()
     elif not output.is_terminal():

@@ -1,4 +1,4 @@
-"""`argosy render`: files for what runs Argosy elsewhere. So far: a systemd user unit for the controller."""
+"""`argosy render`: write files for service managers. Only a systemd user unit for the controller exists so far."""
 
 from __future__ import annotations
 
@@ -17,14 +17,16 @@ STOP_TIMEOUT_S = 120
 
 
 def render(
-    target: Annotated[str, typer.Argument(help="systemd")],
+    target: Annotated[str, typer.Argument(help="The service manager: systemd.")],
     fleet_file: Annotated[Path | None, typer.Argument(metavar="[FLEET.toml]", help="The fleet file.")] = None,
-    folder: Annotated[Path | None, typer.Option("-o", "--output", help="Write there instead of printing.")] = None,
-    data_dir: Annotated[Path | None, typer.Option("--data-dir", help="Where data is kept.")] = None,
+    folder: Annotated[
+        Path | None, typer.Option("-o", "--output", help="Write the unit into this folder instead of printing it.")
+    ] = None,
+    data_dir: Annotated[Path | None, typer.Option("--data-dir", help="The fleet's data folder.")] = None,
 ) -> None:
     """Print a systemd user unit that starts the controller at boot."""
     if target != "systemd":
-        raise typer.BadParameter(f"{target} is not known; there is systemd.", param_hint="TARGET")
+        raise typer.BadParameter(f"{target} is not supported; use systemd.", param_hint="TARGET")
     unit = systemd_unit(fleet_file, (data_dir or default_data_dir()).expanduser().absolute())
     if folder is None:
         output.part(unit)
@@ -36,7 +38,10 @@ def render(
 
 
 def systemd_unit(fleet_file: Path | None, data_dir: Path) -> str:
-    """KillMode=process: a controller that dies leaves its replicas serving, and the next one adopts them."""
+    """Return the text of the unit.
+
+    With KillMode=process, replicas keep serving when the controller dies, and the next controller adopts them.
+    """
     command = [sys.executable, "-m", "argosy.cli", "up", f"--data-dir={data_dir}"]
     if fleet_file is not None:
         command.insert(4, str(fleet_file.absolute()))

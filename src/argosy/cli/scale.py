@@ -1,4 +1,4 @@
-"""`argosy scale`: how a service is scaled, a number of replicas by hand, and back to its policy."""
+"""`argosy scale`: show how services are scaled, set a number of replicas, or return a service to its policy."""
 
 from __future__ import annotations
 
@@ -24,18 +24,19 @@ def scale(
         str | None,
         typer.Argument(
             metavar="SERVICE[=N|=auto]",
-            help="embedding=3 sets, embedding=auto lets go, embedding shows; all services without it.",
+            help="embedding=3 sets the number, embedding=auto returns to the policy, embedding shows the service "
+            "(default: show all services).",
         ),
     ] = None,
     lasting: Annotated[
-        str | None, typer.Option("--for", help="How long the number holds (90s, 30m, 2h); without it until =auto.")
+        str | None, typer.Option("--for", help="How long to keep the number (90s, 30m, 2h; default: until =auto).")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the admin API's answer as JSON.")] = False,
     url: Url = None,
     admin_url: AdminUrl = None,
     data_dir: DataDir = None,
 ) -> None:
-    """Set a service's number of replicas by hand, hand it back to its policy, or show how it is scaled."""
+    """Set a service's number of replicas by hand, return it to its policy, or show how it is scaled."""
     from argosy.cli.client.gateway import admin_api
     from argosy.contracts.scaling import ScaleOrder, ScalingView
 
@@ -46,7 +47,7 @@ def scale(
     if lasting is not None and (wanted is None or wanted.replicas is None):
         raise typer.BadParameter("--for needs a number of replicas: SERVICE=N --for 30m.")
     if wanted is not None and wanted.expires_s == 0:
-        raise typer.BadParameter("give a time above 0, like 30m.", param_hint="--for")
+        raise typer.BadParameter("give a duration above 0, like 30m.", param_hint="--for")
     fleet = locate(url, admin_url, data_dir)
     api = admin_api(fleet)
     if order is None:
@@ -65,7 +66,7 @@ def _replicas(number: str) -> int | None:
         return None
     if not (number.isascii() and number.isdigit()):
         raise typer.BadParameter(
-            f"{number or 'nothing'} is no number of replicas; give one from 1 up, within the service's bounds: "
+            f"{number or 'nothing'} is not a number of replicas; give 1 or more, within the service's bounds: "
             "embedding=3, or embedding=auto."
         )
     return int(number)
@@ -108,7 +109,7 @@ def _print(view: ScalingView, all_decisions: bool) -> None:
     mode = f"policy {view.policy}{' in shadow mode' if view.shadow else ''}"
     if view.override is not None:
         left_s = view.override.expires_s
-        until = "until it is taken back" if left_s is None else f"for another {left_s:.0f} s"
+        until = "until =auto" if left_s is None else f"for another {left_s:.0f} s"
         mode = f"by hand {until} (then {mode})"
     if view.fixed:
         mode = f"never scaled: {view.fixed}"

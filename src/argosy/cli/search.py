@@ -1,4 +1,4 @@
-"""`argosy search`: a query to ranked passages."""
+"""`argosy search`: print the passages that best match a query."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ TEXT_CHARS = 160
 
 
 class Mode(enum.StrEnum):
-    """`contracts.retrieval.SearchMode`, repeated because importing that costs every `--help` a tenth of a second."""
+    """Copy of `contracts.retrieval.SearchMode`, because importing it costs every `--help` a tenth of a second."""
 
     HYBRID = "hybrid"
     DENSE = "dense"
@@ -22,16 +22,18 @@ class Mode(enum.StrEnum):
 
 
 def search(
-    query: Annotated[str, typer.Argument(help="What to look for.")],
-    mode: Annotated[Mode, typer.Option(help="Which lists to search.")] = Mode.HYBRID,
-    top_k: Annotated[int, typer.Option(min=1, help="Most passages to print.")] = 10,
+    query: Annotated[str, typer.Argument(help="The search query.")],
+    mode: Annotated[
+        Mode, typer.Option(help="How to search: by vectors (dense), by words (lexical), or by both.")
+    ] = Mode.HYBRID,
+    top_k: Annotated[int, typer.Option(min=1, help="Maximum number of passages to print.")] = 10,
     collection: Annotated[str | None, typer.Option(help="The collection to search.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the gateway's answer as JSON.")] = False,
     url: Url = None,
     admin_url: AdminUrl = None,
     data_dir: DataDir = None,
 ) -> None:
-    """Print the passages that fit a query best."""
+    """Print the passages that best match a query."""
     from argosy.cli.client.gateway import Api
     from argosy.cli.client.replies import SearchReply
 
@@ -58,7 +60,7 @@ def search(
             ],
         )
     if found.degraded:
-        output.line(f"Degraded: a fallback stood in for {', '.join(found.degraded)}.", color="yellow")
+        output.line(f"Degraded answer: a fallback replaced {', '.join(found.degraded)}.", color="yellow")
 
 
 def register(app: typer.Typer) -> None:

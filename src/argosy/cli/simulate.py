@@ -1,4 +1,4 @@
-"""`argosy simulate`: balancing strategies, or scaling policies, against the same simulated requests."""
+"""`argosy simulate`: compare balancing strategies or scaling policies on the same simulated requests."""
 
 from __future__ import annotations
 
@@ -25,35 +25,38 @@ def simulate(
     strategy: Annotated[
         str,
         typer.Option(
-            help="Names separated by commas; the others are compared with the first. `adaptive` is simulated as it "
-            "ships, the others alone, as their sources define them; NAME:guarded and NAME:alone say otherwise."
+            help="Names separated by commas; the first is compared with the others. `adaptive` is simulated with "
+            "outlier ejection, as it ships; the others without, as their sources define them. NAME:guarded and "
+            "NAME:alone change that."
         ),
     ] = STRATEGIES,
-    regime: Annotated[str | None, typer.Option(help=f"What happens to the fleet. [default: {REGIME}]")] = None,
-    trace: Annotated[Path | None, typer.Option(help="Arrivals of a trace file instead of a regime.")] = None,
+    regime: Annotated[str | None, typer.Option(help=f"The simulated situation. [default: {REGIME}]")] = None,
+    trace: Annotated[Path | None, typer.Option(help="Take arrivals from this trace file instead of a regime.")] = None,
     callers: Annotated[int, typer.Option(min=1, max=1000, help="Calling processes, each with its own balancer.")] = 1,
     seeds: Annotated[
         int | None,
         typer.Option(
-            min=1, max=1000, help="Runs of each strategy. [default: 10; of policies 5, on a load of more than 6 h 1]"
+            min=1,
+            max=1000,
+            help="Runs per strategy or policy. [default: strategies 10, policies 5, or 1 if the load exceeds 6 h]",
         ),
     ] = None,
-    requests: Annotated[int | None, typer.Option(min=1000, help="Requests of a run. [default: the regime's]")] = None,
-    replicas: Annotated[int, typer.Option(min=1, max=1000, help="With --trace: one-core replicas.")] = 4,
-    load: Annotated[float, typer.Option(min=0.01, max=2.0, help="With --trace: busy share of the replicas.")] = 0.7,
-    jobs: Annotated[int, typer.Option(min=0, max=256, help="Processes; 0 takes one a core.")] = 0,
-    plot: Annotated[Path | None, typer.Option(help="Write the picture there, as SVG.")] = None,
+    requests: Annotated[int | None, typer.Option(min=1000, help="Requests per run. [default: the regime's]")] = None,
+    replicas: Annotated[int, typer.Option(min=1, max=1000, help="With --trace: number of one-core replicas.")] = 4,
+    load: Annotated[float, typer.Option(min=0.01, max=2.0, help="With --trace: utilisation of the replicas.")] = 0.7,
+    jobs: Annotated[int, typer.Option(min=0, max=256, help="Processes to compute with; 0 starts one per core.")] = 0,
+    plot: Annotated[Path | None, typer.Option(help="Write a chart to this file, as SVG.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     policy: Annotated[
         str | None,
         typer.Option(
-            help="Scaling policies instead of strategies; `predictive`, or else the first, is compared with the "
-            "others. `all`: all."
+            help="Compare these scaling policies, separated by commas, instead of strategies; `all` takes every one. "
+            "`predictive`, or else the first, is compared with the others."
         ),
     ] = None,
     service: Annotated[
         str | None,
-        typer.Option(help="With --policy: generation or embedding; with --from-history the name of your service."),
+        typer.Option(help="With --policy: generation or embedding; with --from-history: a service's name."),
     ] = None,
     cold_start: Annotated[
         float | None,
@@ -62,32 +65,43 @@ def simulate(
             "--cold-start",
             min=0,
             max=3600,
-            help="With --policy: seconds from launch until a replica is ready. [10; of a history what was seen]",
+            help="With --policy: seconds from launch until a replica is ready. [10; with --from-history as measured]",
         ),
     ] = None,
-    sweep: Annotated[bool, typer.Option(help="With --policy: each over all its targets.")] = False,
+    sweep: Annotated[
+        bool, typer.Option(help="With --policy: run each policy with its whole range of targets.")
+    ] = False,
     busy: Annotated[
-        float | None, typer.Option(min=0.1, max=1000, help="With --policy: replicas the busiest minute fills. [7]")
+        float | None, typer.Option(min=0.1, max=1000, help="With --policy: replicas that the busiest minute needs. [7]")
     ] = None,
     max_replicas: Annotated[
-        int | None, typer.Option(min=1, max=10_000, help="With --policy. [20 for 7 busy ones; of a history its most]")
+        int | None,
+        typer.Option(
+            min=1,
+            max=10_000,
+            help="With --policy: most replicas. [20 per 7 of --busy; with --from-history the service's bound]",
+        ),
     ] = None,
-    since: Annotated[float, typer.Option(min=0, help="With --policy: hours of the trace to leave out.")] = 0.0,
+    since: Annotated[float, typer.Option(min=0, help="With --policy: hours to skip at the start of the trace.")] = 0.0,
     hours: Annotated[
-        float | None, typer.Option(min=0.01, max=8760, help="With --policy: hours of the trace. [all, at most 48]")
+        float | None,
+        typer.Option(min=0.01, max=8760, help="With --policy: hours of the trace to use. [all, at most 48]"),
     ] = None,
     from_history: Annotated[
-        str | None, typer.Option(help="With --policy: the load your controller recorded in the last 7d, 12h.")
+        str | None,
+        typer.Option(help="With --policy: use the load that the controller recorded in this time (7d, 12h)."),
     ] = None,
     slots: Annotated[
         int | None,
-        typer.Option(min=1, max=1000, help="With --from-history: requests a replica works on. [as learnt or set]"),
+        typer.Option(
+            min=1, max=1000, help="With --from-history: requests a replica serves at once. [as learnt or set]"
+        ),
     ] = None,
     work_ms: Annotated[
-        float | None, typer.Option(min=0.1, help="With --from-history: time of a request. [the calmest response times]")
+        float | None, typer.Option(min=0.1, help="With --from-history: time per request. [as in the calmest quarter]")
     ] = None,
     slo_ms: Annotated[
-        float | None, typer.Option(min=0.1, help="With --from-history: what is promised. [twice the own time]")
+        float | None, typer.Option(min=0.1, help="With --from-history: the latency SLO. [twice the time per request]")
     ] = None,
     data_dir: DataDir = None,
 ) -> None:
@@ -101,10 +115,10 @@ def simulate(
     from argosy.simulation.balancing.subject import Subject
 
     if plot is not None and not plot.absolute().parent.is_dir():
-        raise typer.BadParameter(f"there is no folder {plot.parent}", param_hint="--plot")
+        raise typer.BadParameter(f"the folder {plot.parent} does not exist", param_hint="--plot")
     if policy is not None:
         if regime or (trace is None) == (from_history is None):
-            raise typer.BadParameter("give --trace or --from-history with it, and no regime", param_hint="--policy")
+            raise typer.BadParameter("needs either --trace or --from-history, and no --regime", param_hint="--policy")
         simulate_scaling(
             Given(
                 policies=policy,
@@ -131,12 +145,12 @@ def simulate(
     given = (from_history, service, busy, hours, cold_start, max_replicas, slots, work_ms, slo_ms)
     if sweep or since or any(value is not None for value in given):
         raise typer.BadParameter(
-            "it is needed with --from-history, --sweep, --service, --cold-start-s and what else is about policies",
+            "is missing: --from-history, --sweep, --service, --cold-start-s and the other options of policies need it",
             param_hint="--policy",
         )
     seeds = seeds or SEEDS
     if regime and trace:
-        raise typer.BadParameter("give a regime or a trace, not both", param_hint="--regime")
+        raise typer.BadParameter("give --regime or --trace, not both", param_hint="--regime")
     subjects = list(dict.fromkeys(map(Subject.parse, strategy.split(","))))
     chosen = _replayed(trace, requests, replicas, load) if trace else _named(regime or REGIME)
     if requests and not trace:
@@ -153,7 +167,10 @@ def simulate(
         output.json(result)
         return
     output.line(f"{chosen.name}: {chosen.about}.")
-    output.line(f"{chosen.requests:,} requests, {callers} calling, {output.quantity(seeds, 'seed')}, 95 % intervals.")
+    output.line(
+        f"{chosen.requests:,} requests, {output.quantity(callers, 'caller')}, "
+        f"{output.quantity(seeds, 'seed')}, 95 % intervals."
+    )
     _table(result)
     _versus(result)
 
@@ -163,7 +180,7 @@ def _named(name: str) -> Regime:
     from argosy.simulation.balancing.regimes import REGIMES
 
     if name not in REGIMES:
-        raise ConfigError(f"There is no regime {name!r}; choose one of {', '.join(REGIMES)}.")
+        raise ConfigError(f"Unknown regime {name!r}; choose one of {', '.join(REGIMES)}.")
     return REGIMES[name]()
 
 
@@ -175,7 +192,7 @@ def _replayed(trace: Path, requests: int | None, replicas: int, load: float) -> 
 
 
 def _silence(done: int, of: int) -> None:
-    """Nobody watches."""
+    """Print no progress."""
 
 
 def _progress(done: int, of: int) -> None:
@@ -216,7 +233,7 @@ def _versus(result: Comparison) -> None:
     first = result.rows[0].strategy
     for other, ratio in result.versus.items():
         if ratio is None:
-            output.line(f"p99 of {other} is not compared: one of the two is unstable.")
+            output.line(f"p99 of {other} and {first} cannot be compared: at least one of them is unstable.")
         else:
             low, high = result.versus_ci95[other]
             output.line(f"p99 of {other}: {ratio:.3g} ({low:.3g}–{high:.3g}) times that of {first}.")

@@ -1,4 +1,4 @@
-"""The half of `argosy simulate` that compares scaling policies."""
+"""Scaling policies in `argosy simulate`."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ SERVICE = "generation"
 MOST_RECORDED = 10
 SLOTS, COLD_START_S = 4, 10.0
 SEEDS, LONG_SEEDS, LONG_S = 5, 1, 6 * 3600
-"""Days of load vary less from seed to seed than an hour."""
+"""Load length above which LONG_SEEDS runs suffice: days of load vary less between seeds than an hour does."""
 REPLICAS_A_BUSY_ONE = 20 / 7
-"""Of the published cells: 20 for 7, 80 for 28."""
+"""Most replicas per replica that the busiest minute needs, as in the published cells: 20 for 7, 80 for 28."""
 
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """What was asked for."""
+    """Options that the user gave."""
 
     policies: str
     trace: Path | None
@@ -50,7 +50,7 @@ class Given:
 
 
 def simulate_scaling(given: Given) -> None:
-    """Raises: ConfigError."""
+    """Simulate the policies and print the comparison. Raises: ConfigError when the options do not fit together."""
     from argosy.simulation.scaling.compiled import COMPILED
     from argosy.simulation.scaling.contenders import contenders
     from argosy.simulation.scaling.pareto import draw
@@ -60,7 +60,7 @@ def simulate_scaling(given: Given) -> None:
     chosen = [contender.name for contender in contenders(given.policies)]
     cell = _traced(given) if given.history_s is None else _recorded(given, given.history_s)
     if not COMPILED:
-        typer.echo("This takes some fifty times as long as with: pip install 'argosy[simulate]'", err=True)
+        typer.echo("The simulation runs about fifty times faster after: pip install 'argosy[simulate]'", err=True)
     progress = _silence if given.as_json or not sys.stderr.isatty() else _progress
     seeds = given.seeds or (LONG_SEEDS if cell.demand.length_s > LONG_S else SEEDS)
     runs = sweep(
@@ -93,7 +93,9 @@ def _traced(given: Given) -> Cell:
         raise ConfigError("Scaling policies need a load: give --trace FILE or --from-history 7d.", param="trace")
     name = given.service or SERVICE
     if name not in SERVICES:
-        raise ConfigError(f"There is no simulated service {name!r}; choose of {', '.join(SERVICES)}.", param="service")
+        raise ConfigError(
+            f"Unknown service {name!r}; with --trace, choose one of {', '.join(SERVICES)}.", param="service"
+        )
     trace = read_trace(given.trace, sys.maxsize)
     length_s = LONGEST_S if given.hours is None else given.hours * 3600
     service = SERVICES[name].measured(trace.written)
@@ -104,7 +106,7 @@ def _traced(given: Given) -> Cell:
 
 
 def _recorded(given: Given, length_s: float) -> Cell:
-    """What is not given is as the controller knows it of the service."""
+    """Return the recorded load. Values that the user did not give are those the controller knows of the service."""
     import time
 
     from argosy.cli.client.locate import DEFAULT_DATA_DIR
@@ -131,10 +133,10 @@ def _seconds(milliseconds: float | None) -> float | None:
 
 def _print(result: ScalingComparison, cell: Cell) -> None:
     service = cell.service
-    promise = "twice its own time" if service.slo_s is None else f"{1000 * service.slo_s:g} ms"
+    promise = "twice the request's own time" if service.slo_s is None else f"{1000 * service.slo_s:g} ms"
     output.line(
         f"{result.load}, {cell.demand.length_s / 3600:.3g} h, {result.requests:,} requests to {service.name}: "
-        f"{1000 * service.mean_s:.3g} ms each, {output.quantity(service.slots, 'slot')} a replica, SLO {promise}."
+        f"{1000 * service.mean_s:.3g} ms each, {output.quantity(service.slots, 'slot')} per replica, SLO {promise}."
     )
     seeds = output.quantity(result.seeds, "seed")
     output.line(f"Cold start {result.cold_start_s:g} s, at most {result.max_replicas} replicas, {seeds}.")
@@ -161,7 +163,9 @@ def _versus(result: ScalingComparison) -> None:
     for summary in result.policies:
         said, fewer = [], result.versus.get(summary.policy)
         if fewer is None and summary.policy in result.versus and result.is_sweep:
-            said.append(f"cannot be compared with {result.ours}: no replica-hours in common, or next to nothing late")
+            said.append(
+                f"cannot be compared with {result.ours}: no replica-hours in common, or almost no late requests"
+            )
         if fewer is not None:
             said.append(f"{fewer:.3g} times the late requests of {result.ours} at equal replica-hours")
         if summary.hours is not None:
@@ -170,12 +174,19 @@ def _versus(result: ScalingComparison) -> None:
         if said:
             output.line(f"{summary.policy}: {'; '.join(said)}.")
     if result.static_wins:
-        enough = "" if result.static_enough is None else f" = {result.static_enough}, with which 1 % at most is late"
-        output.line(f"A fixed number beats {result.ours} on this load: consider replicas.min = replicas.max{enough}.")
+        enough = (
+            ""
+            if result.static_enough is None
+            else f" = {result.static_enough}, which keeps late requests at or below 1 %"
+        )
+        output.line(
+            f"On this load, a fixed number of replicas does better than {result.ours}: "
+            f"consider replicas.min = replicas.max{enough}."
+        )
 
 
 def _silence(done: int, of: int) -> None:
-    """Nobody watches."""
+    """Print no progress."""
 
 
 def _progress(done: int, of: int) -> None:

@@ -1,4 +1,4 @@
-"""`argosy status`: services and replicas as the controller sees them, and what is left when there is no controller."""
+"""`argosy status`: show services and replicas as the controller sees them, or live replicas without a controller."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ REPLICA_COLUMNS = ("replica", "status", "pid", "endpoint", "response", "errors",
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """One look at the fleet. `problem` says why there is no view; `body` is the admin API's answer as it came."""
+    """State of the fleet at one time. `problem` says why there is no view; `body` is the admin API's raw answer."""
 
     exit_code: int
     view: FleetView | None = None
@@ -35,12 +35,12 @@ class Seen:
 
 def status(
     as_json: Annotated[bool, typer.Option("--json", help="Print the admin API's answer as JSON.")] = False,
-    watch: Annotated[bool, typer.Option("--watch", help="Print it again and again, until Ctrl-C.")] = False,
+    watch: Annotated[bool, typer.Option("--watch", help="Repeat until Ctrl-C.")] = False,
     url: Url = None,
     admin_url: AdminUrl = None,
     data_dir: DataDir = None,
 ) -> None:
-    """Show the fleet. Ends with 0 when all is healthy, 1 when not, 3 when it serves without its controller."""
+    """Show the fleet. Exit with 0 when it is healthy, 1 when not, 3 when it serves without its controller."""
     while True:
         seen = look(locate(url, admin_url, data_dir))
         if watch and output.is_terminal():
@@ -52,7 +52,10 @@ def status(
 
 
 def look(fleet: FleetAddress) -> Seen:
-    """Raises: an ArgosyError other than "nobody answers"."""
+    """Ask the controller, or else find the replicas that live without it.
+
+    Raises: an ArgosyError that the controller answers. An unreachable controller is reported in `Seen`.
+    """
     from argosy.cli.client.gateway import NoFleet, Stranger, admin_api
     from argosy.contracts.fleet import FleetView, Health
 
@@ -66,14 +69,17 @@ def look(fleet: FleetAddress) -> Seen:
 
 
 def _without_controller(fleet: FleetAddress, stranger: str) -> Seen:
-    """`stranger` is what to say of a listener that is not the controller; empty where there is none."""
+    """Describe a fleet whose controller cannot be reached.
+
+    `stranger` is the message about another listener on the controller's port; empty when there is none.
+    """
     if fleet.controller_alive():
         problem = stranger or (
-            f"The controller is alive but does not answer at {fleet.admin_url} yet; look at: argosy logs controller"
+            f"The controller runs but does not answer at {fleet.admin_url}; see: argosy logs controller"
         )
         return Seen(NOT_HEALTHY, problem=problem, live_replicas=tuple(fleet.live_replicas()))
     if live := fleet.live_replicas():
-        problem = "controller not running, data plane serving; start it again with: argosy up"
+        problem = "controller not running, data plane serving; start the controller with: argosy up"
         return Seen(NO_CONTROLLER, problem=problem, live_replicas=tuple(live))
     return Seen(NOT_HEALTHY, problem=f"No fleet is running on {fleet.data_dir}. Start one with: argosy up")
 
@@ -87,7 +93,7 @@ def _print(seen: Seen, as_json: bool) -> None:
         _print_view(seen.view)
     elif seen.exit_code == NO_CONTROLLER:
         output.line(seen.problem, color="yellow")
-        output.line(f"Alive: {', '.join(seen.live_replicas)}.")
+        output.line(f"Running replicas: {', '.join(seen.live_replicas)}.")
     else:
         output.error(seen.problem)
 

@@ -1,4 +1,4 @@
-"""`argosy sync`: the fleet holds what a folder holds: what is new or changed is indexed, what is gone is forgotten."""
+"""`argosy sync`: mirror folders into a collection: index new and changed files, delete those that are gone."""
 
 from __future__ import annotations
 
@@ -22,22 +22,24 @@ if TYPE_CHECKING:
 
 PAGE = 1000
 AGAIN_S = 5.0
-"""Pause after a round that failed, while watching."""
+"""Pause after a failed round while watching."""
 
 
 def sync(
-    paths: Annotated[list[Path], typer.Argument(metavar="PATH...", help="Folders, or files.")],
-    collection: Annotated[str | None, typer.Option(help="The collection to keep in step.")] = None,
-    watch: Annotated[bool, typer.Option("--watch", help="Go on whenever something changes, until Ctrl-C.")] = False,
-    recursive: Annotated[bool, typer.Option(help="Look into folders inside folders.")] = True,
+    paths: Annotated[list[Path], typer.Argument(metavar="PATH...", help="Folders or files.")],
+    collection: Annotated[str | None, typer.Option(help="The collection to synchronise.")] = None,
+    watch: Annotated[bool, typer.Option("--watch", help="Keep synchronising when files change, until Ctrl-C.")] = False,
+    recursive: Annotated[bool, typer.Option(help="Include subfolders.")] = True,
     follow_symlinks: FollowSymlinks = False,
-    empty: Annotated[bool, typer.Option("--empty", help="Forget everything when a folder is empty or gone.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print each round's outcome as JSON.")] = False,
+    empty: Annotated[
+        bool, typer.Option("--empty", help="Delete all documents of a folder that is empty or gone.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the result of each round as JSON.")] = False,
     url: Url = None,
     admin_url: AdminUrl = None,
     data_dir: DataDir = None,
 ) -> None:
-    """Index what changed, forget what was deleted. Ends with status 1 if any document failed."""
+    """Index new and changed files, delete documents whose file is gone. Exit with status 1 if any document failed."""
     from argosy.cli.client.gateway import Api
     from argosy.cli.sending.collect import require
     from argosy.cli.sending.mirror import roots
@@ -55,14 +57,16 @@ def sync(
     from argosy.cli.sending.watching import changes
 
     if not as_json:
-        output.note("Watching for changes; stop with Ctrl-C.")
+        output.note("Watching for changes. Stop with Ctrl-C.")
     with contextlib.suppress(KeyboardInterrupt):
         keep(mirror, changes(paths, follow_symlinks))
 
 
 def keep(mirror: Mirror, changes: Iterable[bool], clock: Callable[[], float] = time.monotonic) -> None:
-    """A round at first and after each change; one that failed is tried again every AGAIN_S. Ends with `changes`, which
-    says again and again whether anything changed."""
+    """Run one round at first and one after each change. Retry a failed round every AGAIN_S.
+
+    `changes` yields, again and again, whether anything changed. The function returns when `changes` ends.
+    """
     from argosy.contracts.errors import ArgosyError
 
     owed, again_s, told = True, clock(), ""
@@ -76,17 +80,20 @@ def keep(mirror: Mirror, changes: Iterable[bool], clock: Callable[[], float] = t
             again_s = clock() + AGAIN_S
             if error.message != told:
                 output.error(error.message)
-                output.note("Still watching; trying again.")
+                output.note("Still watching. The next attempt follows in a few seconds.")
             told = error.message
         else:
             if told:
-                output.note("In step again.")
+                output.note("Synchronised again.")
             owed, told = False, ""
 
 
 @dataclass(slots=True)
 class Mirror:
-    """`find` gives the fleet as it is now; `prefixes` are what is mirrored and how sources below it begin."""
+    """Mirror of some paths in a collection.
+
+    `find` returns the fleet's current address. `prefixes` maps each mirrored path to the prefix of its sources.
+    """
 
     find: Callable[[], Api]
     prefixes: dict[Path, str]
@@ -99,9 +106,9 @@ class Mirror:
     rounds: int = 0
 
     def round(self) -> int:
-        """Makes the fleet hold what is here now. Returns: how many documents failed.
+        """Bring the collection up to date with the paths. Returns: the number of failed documents.
 
-        Raises: ArgosyError; another round does what this one left undone.
+        Raises: ArgosyError when the round could not be finished; the next round does the rest.
         """
         from argosy.cli.add import failures, follow
         from argosy.cli.progress import showing
@@ -129,7 +136,7 @@ class Mirror:
         for source in self.settled.keys() - local.keys():
             del self.settled[source]
         for source in refused:
-            if stamp(local[source][0]) is None:  # deleted since the round began: the next one forgets it
+            if stamp(local[source][0]) is None:  # deleted since the round began: the next round deletes the document
                 sent.rejected.remove(refused[source])
         failed = sorted([*sent.rejected, *failures(batches)], key=lambda one: one.source)
         counts = {
@@ -162,7 +169,7 @@ class Mirror:
             uploader.patiently(lambda: uploader.api.delete(f"/v1/documents/{document.id}"))
 
     def _tell(self, counts: dict[str, int], failed: list[Rejected], links: int) -> None:
-        """The first round always, later ones when they changed something."""
+        """Print the result: of the first round always, of later rounds only when they changed something."""
         from argosy.cli.add import skipping_links, tell_failures
 
         if self.rounds > 0 and not any(count for what, count in counts.items() if what != "unchanged"):

@@ -1,4 +1,4 @@
-"""`argosy up` and `argosy down`: a fleet in this terminal or in the background, and its end."""
+"""`argosy up` starts a fleet in this terminal or in the background; `argosy down` stops it."""
 
 from __future__ import annotations
 
@@ -28,8 +28,10 @@ DOWN_MARGIN_S = 30.0
 FleetFile = Annotated[Path | None, typer.Argument(metavar="[FLEET.toml]", help="The fleet file.")]
 Port = Annotated[int | None, typer.Option("--port", help="The gateway's port; 0 picks a free one.")]
 AdminPort = Annotated[int | None, typer.Option("--admin-port", help="The admin API's port; 0 picks a free one.")]
-Platform = Annotated[str | None, typer.Option("--platform", help="What runs the replicas: local.")]
-Sets = Annotated[list[str] | None, typer.Option("--set", help="A setting: services.embedding.replicas.max=4.")]
+Platform = Annotated[str | None, typer.Option("--platform", help="The platform that runs the replicas: local.")]
+Sets = Annotated[
+    list[str] | None, typer.Option("--set", help="A setting, like services.embedding.replicas.max=4. May be repeated.")
+]
 
 
 def register(app: typer.Typer) -> None:
@@ -40,13 +42,15 @@ def register(app: typer.Typer) -> None:
 def up(
     fleet_file: FleetFile = None,
     platform: Platform = None,
-    detach: Annotated[bool, typer.Option("--detach", help="Return when the fleet has started.")] = False,
+    detach: Annotated[
+        bool, typer.Option("--detach", help="Run in the background; return when the fleet has started.")
+    ] = False,
     port: Port = None,
     admin_port: AdminPort = None,
     data_dir: DataDir = None,
     settings: Sets = None,
     environment: Annotated[
-        str | None, typer.Option("--env", help="Lay the table [environments.NAME] of the fleet file over the rest.")
+        str | None, typer.Option("--env", help="Apply the table [environments.NAME] of the fleet file.")
     ] = None,
 ) -> None:
     """Start the fleet. Without --detach it runs until Ctrl-C."""
@@ -68,7 +72,7 @@ def up(
     here = FleetAddress("", "", fleet.fleet.data_dir.absolute())
     if here.live_replicas() and not here.controller_alive():
         output.note(
-            "Replicas of an earlier controller are alive; they are adopted with the ports and settings they have."
+            "Replicas of an earlier controller are running. They are adopted and keep their ports and settings."
         )
     if detach:
         _up_detached(fleet)
@@ -77,7 +81,7 @@ def up(
 
 
 def _fetch_model(fleet: Fleet) -> None:
-    """Before the clock of the start runs. Without a model the fleet still starts, and says what is missing."""
+    """Fetch the embedding model before the start is timed. Without a model the fleet still starts and reports it."""
     settings = fleet.services.embedding
     if settings.backend != "onnx":
         return
@@ -113,7 +117,7 @@ def _up_here(fleet: Fleet) -> None:
 
 
 def _up_detached(fleet: Fleet) -> None:
-    """The controller in its own session; this waits for its start report."""
+    """Start the controller in its own session and wait for its start report."""
     from argosy.contracts.errors import StartError
     from argosy.control import record as controller_record
     from argosy.control.preflight import explained, make_parts, prepare_data_dir
@@ -125,7 +129,7 @@ def _up_detached(fleet: Fleet) -> None:
         raise StartError(controller_record.already_running(data_dir))
     with explained(data_dir):
         log = os.open(data_dir / "logs" / "controller.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-    errors = tempfile.TemporaryFile()  # noqa: SIM115 - not a pipe: the controller outlives this command
+    errors = tempfile.TemporaryFile()  # noqa: SIM115 - a pipe would break: the controller outlives this command
     process = subprocess.Popen(
         [sys.executable, "-m", "argosy.control"],
         stdin=subprocess.PIPE,
@@ -141,16 +145,19 @@ def _up_detached(fleet: Fleet) -> None:
     report = _await_report(process, errors, data_dir, longest_s)
     record = controller_record.read(data_dir)
     if record is None:
-        raise StartError("The controller ended while it started; see: argosy logs controller.")
+        raise StartError("The controller ended while the fleet started; see: argosy logs controller")
     print_report(report, record)
-    output.note(f"It runs in the background (pid {record.pid}). Stop it with: argosy down")
-    output.note("To have it back after a reboot: argosy render systemd")
+    output.note(f"The fleet runs in the background (controller pid {record.pid}). Stop it with: argosy down")
+    output.note("To start it after a reboot, see: argosy render systemd")
     if not report.complete:
         raise typer.Exit(PARTIAL)
 
 
 def _await_report(process: subprocess.Popen[bytes], errors: IO[bytes], data_dir: Path, longest_s: float) -> StartReport:
-    """The finished start report. Raises: StartError with the controller's own reason when it ends instead."""
+    """Wait for the finished start report and return it.
+
+    Raises: StartError with the controller's own reason when the controller ends, or when `longest_s` has passed.
+    """
     import asyncio
 
     from argosy.cli.client.admin import start_report
@@ -162,7 +169,7 @@ def _await_report(process: subprocess.Popen[bytes], errors: IO[bytes], data_dir:
         if process.poll() is not None:
             errors.seek(0)
             reason = errors.read().decode(errors="replace").strip().splitlines()
-            raise StartError(reason[-1] if reason else "The controller ended at once; see: argosy logs controller.")
+            raise StartError(reason[-1] if reason else "The controller ended immediately; see: argosy logs controller")
         record = controller_record.read(data_dir)
         if record is not None and record.pid == process.pid:
             try:
@@ -172,11 +179,11 @@ def _await_report(process: subprocess.Popen[bytes], errors: IO[bytes], data_dir:
             if report is not None and report.finished:
                 return report
         time.sleep(POLL_S)
-    raise StartError(f"The fleet had not started after {longest_s:.0f} s. Look with: argosy status")
+    raise StartError(f"The fleet had not started after {longest_s:.0f} s. See its state with: argosy status")
 
 
 def print_report(report: StartReport, record: ControllerRecord) -> None:
-    """Which services started, which failed and why, which wait."""
+    """Print which services started, which failed and why, and which are waiting."""
     from argosy.contracts.fleet import StartOutcome
 
     rows = [
@@ -190,7 +197,7 @@ def print_report(report: StartReport, record: ControllerRecord) -> None:
     ]
     output.table(["service", "result", "time", "reason"], rows)
     started, failed, waiting = map(report.count, (StartOutcome.STARTED, StartOutcome.FAILED, StartOutcome.WAITING))
-    rest = "" if report.complete else f" {failed} failed, {waiting} wait."
+    rest = "" if report.complete else f" {failed} failed, {waiting} waiting."
     output.line(f"{started} of {len(report.services)} services started in {report.seconds:.1f} s.{rest}")
     strategies = sorted(set(report.balancing.values()))
     output.line(f"Load balancing: {', '.join(strategies)}. Monitoring: every {report.monitoring_interval_s or 0:g} s.")
@@ -199,7 +206,7 @@ def print_report(report: StartReport, record: ControllerRecord) -> None:
 
 
 def down(data_dir: DataDir = None) -> None:
-    """Stop the fleet: the gateway first, dependants before what they depend on."""
+    """Stop the fleet: the gateway first, and each service before its dependencies."""
     import asyncio
     import contextlib
     import signal
@@ -218,10 +225,13 @@ def down(data_dir: DataDir = None) -> None:
         deadline_s = time.monotonic() + longest_s
         while controller_record.is_running(folder):
             if time.monotonic() > deadline_s:
-                raise StartError(f"The controller (pid {record.pid}) did not end within {longest_s:.0f} s.")
+                raise StartError(
+                    f"The controller (pid {record.pid}) did not end within {longest_s:.0f} s; "
+                    "see: argosy logs controller"
+                )
             time.sleep(POLL_S)
         if left := FleetAddress("", "", folder).live_replicas():
-            raise StartError(f"The controller ended, but {', '.join(left)} did not. Run: argosy down")
+            raise StartError(f"The controller ended, but {', '.join(left)} still run. Run argosy down again.")
         output.line("The fleet is stopped.")
         return
     from argosy.control.main import stop_without_controller
@@ -229,6 +239,6 @@ def down(data_dir: DataDir = None) -> None:
     fleet = Fleet() if record is None else Fleet.model_validate_json(record.fleet_json)
     stopped = asyncio.run(stop_without_controller(folder, fleet)) if (folder / "run").is_dir() else 0
     if stopped:
-        output.line(f"The controller was gone; {output.quantity(stopped, 'replica')} stopped.")
+        output.line(f"No controller was running; {output.quantity(stopped, 'replica')} stopped.")
     else:
         output.line(f"No fleet runs on {folder}.")

@@ -1,4 +1,4 @@
-"""`argosy version`."""
+"""`argosy version`: print the installed version."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The attempts that make one call: which replica, when another, when two at once, and what to say when none answers."""
+"""Attempts of one call: choice of the replica, retry, hedging, and the error when no replica answers."""
 
 from __future__ import annotations
 
@@ -22,35 +22,35 @@ from argosy.telemetry.logs import logger
 R = TypeVar("R")
 ATTEMPTS = 2
 PATIENCE_S = 0.1
-"""Between two looks for a replica of a service that is worth waiting for."""
+"""Pause between two attempts of a call that waits for its service to come back."""
 FAILURES = (aiohttp.ClientError, TimeoutError, ArgosyError)
 
 Send = Callable[[Lease, RequestContext, contextlib.AsyncExitStack], Awaitable[R]]
-"""Asks one replica. The context's deadline is this attempt's."""
+"""Function that sends the call to one replica. The deadline of the context is that of the attempt."""
 
 log = logger("transport")
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What a call may do to get its answer."""
+    """Means that a call may use to get its answer."""
 
     service: str
     context: RequestContext
     idempotent: bool = True
-    """Whether it may be sent again although it may have been received."""
+    """Whether the call may be sent again although a replica may have received it."""
     patient: bool = False
-    """Whether to wait for a service without a replica, within the deadline."""
+    """Whether to wait within the deadline for a service that has no replica."""
     hedged: bool = False
-    """Whether a second replica may be asked beside the first."""
+    """Whether the call may be sent to a second replica while the first has not answered."""
     key: str | None = None
-    """Calls of the same key are best served by the same replica."""
+    """Key of the call. Calls with the same key are best served by the same replica."""
     waits: bool = False
-    """Whether it is a long poll: it is no work for the replica, so neither the guard nor the balancer counts it."""
+    """Whether the call is a long poll. It is no load for the replica, so guard and balancer do not count it."""
 
 
 class Attempts(Generic[R]):
-    """Of one call. `once` asks one replica; what the last attempt opened stays open in `stack`."""
+    """Attempts of one call. `once` sends it to one replica; resources of the last attempt stay open in `stack`."""
 
     def __init__(
         self,
@@ -71,11 +71,14 @@ class Attempts(Generic[R]):
         self._clock = clock
         self._failed: list[str] = []
         self._refused = False
-        """Whether the last answer was a refusal for want of room."""
+        """Whether the last answer was 429."""
 
     async def make(self) -> R:
-        """The answer. Raises: the service's own error; Overloaded, also by the caller's guard; Unavailable;
-        DeadlineExceeded."""
+        """Make the call and return its answer.
+
+        Raises: the error that the service answered; Overloaded when the service or this caller's guard refuses the
+        call; Unavailable when no replica can be reached; DeadlineExceeded when no answer comes within the deadline.
+        """
         if self._plan.waits:
             return await self._until_answered()
         guard, priority = self._guard, self._plan.context.priority
@@ -95,15 +98,17 @@ class Attempts(Generic[R]):
             except _TryElsewhere as again:
                 if len(self._failed) < ATTEMPTS and deadline.remaining_s() > 0:
                     if self._guard.may_repeat(self._clock()):
-                        log.warning("trying elsewhere", to=service, failed=self._failed[-1], reason=again.error.code)
+                        log.warning(
+                            "retrying on another replica", to=service, failed=self._failed[-1], reason=again.error.code
+                        )
                         continue
-                    log.warning("no second attempt", to=service, reason="the retry budget is spent")
+                    log.warning("call not retried", to=service, reason="the retry budget is spent")
                 error: ArgosyError = again.error
             except Unavailable as unavailable:
                 error = unavailable
             worth_waiting = self._plan.patient and isinstance(error, Unavailable)
             if worth_waiting and waited_for is not None and deadline.remaining_s() <= 0:
-                raise waited_for  # the last attempt had next to no time; that it was not answered tells nothing
+                raise waited_for  # the last attempt had almost no time, so the error before it says more
             if not worth_waiting or deadline.remaining_s() < PATIENCE_S:
                 raise error
             waited_for = error
@@ -145,16 +150,16 @@ class Attempts(Generic[R]):
             return await self._once(lease, context, stack)
 
     def _hedges(self) -> bool:
-        """Bulk work is in no hurry: it is not sent twice."""
+        """Return whether this call may be hedged. Bulk work is not hedged, because it is not urgent."""
         return self._plan.hedged and self._guard.hedging and self._plan.context.priority is not Priority.BULK
 
     async def _hedged(
         self, lease: Lease, allowed: RequestContext, attempt: contextlib.AsyncExitStack, after_s: float
     ) -> Copy[R]:
-        """Return the copy whose answer or error counts: of `lease`'s replica or, once that is late, of another one.
+        """Return the copy whose answer or error counts: from `lease`'s replica or, if that is late, from another one.
 
-        After the last await every copy is handed on at once, to `attempt` or to the losers. Whatever cancels the call,
-        there is always somebody who ends each lease.
+        After the last await every copy is passed at once to `attempt` or to the losers, so that each lease is ended
+        even when the call is cancelled.
         """
         own = attempt.pop_all()
         first = Copy(lease, own, self._asked(lease, allowed, own))
@@ -164,7 +169,7 @@ class Attempts(Generic[R]):
             if not first.task.done() and self._guard.may_repeat(self._clock()):
                 copies += self._second(first)
             answering = await best(copies) or first
-        except BaseException:  # cancelled: nobody waits for the answer any more
+        except BaseException:  # the call was cancelled, so no copy is needed any longer
             for copy in copies:
                 self._losers.break_off(copy)
             raise
@@ -180,7 +185,7 @@ class Attempts(Generic[R]):
         return answering
 
     def _second(self, first: Copy[R]) -> list[Copy[R]]:
-        """Another copy on another replica, which the retry budget has paid for; none where there is no other."""
+        """Return a copy on another replica, for which the retry budget was charged; empty when there is no other."""
         plan, stack = self._plan, contextlib.AsyncExitStack()
         try:
             lease = stack.enter_context(
@@ -195,7 +200,7 @@ class Attempts(Generic[R]):
         return [Copy(lease, stack, self._asked(lease, plan.context, stack))]
 
     def _failed_beside(self, copy: Copy[R]) -> None:
-        """End a copy that failed while the other one answered, or failed first."""
+        """End a copy that failed while the other copy answered, or that failed first."""
         error = copy.error
         if isinstance(error, FAILURES):
             self._failed.append(copy.lease.endpoint.id)
@@ -203,7 +208,7 @@ class Attempts(Generic[R]):
         self._losers.break_off(copy)
 
     def _given_up(self, error: Exception, lease: Lease, elsewhere: bool) -> Exception:
-        """Ends the lease; what to raise: `_TryElsewhere` where another replica may do better."""
+        """End the lease and return the error to raise: `_TryElsewhere` when another replica may succeed."""
         service, plan = self._plan.service, self._plan
         kind = _kind_of(error, lease)
         lease.end(kind)
@@ -218,13 +223,13 @@ class Attempts(Generic[R]):
             unreachable = Unavailable(f"The {service} service cannot be reached now.", retry_after_s=1.0)
             return _TryElsewhere(unreachable) if plan.idempotent or kind is Kind.REFUSED else unreachable
         silent = f"The {service} service did not answer within the time allowed."
-        # A service that is worth waiting for is not there when it is silent: the caller may try again later.
+        # To a patient call a silent service counts as unavailable, so the caller may try again later.
         unanswered = Unavailable(silent, retry_after_s=1.0) if plan.patient else DeadlineExceeded(silent)
         return _TryElsewhere(unanswered) if elsewhere else unanswered
 
 
 class _TryElsewhere(Exception):
-    """This replica failed and another may do; `error` is what to say when none does."""
+    """A replica failed and another one may succeed; `error` is raised when none does."""
 
     def __init__(self, error: ArgosyError) -> None:
         super().__init__(error.message)
@@ -236,5 +241,5 @@ def _kind_of(error: Exception, lease: Lease) -> Kind:
         return lease.answer or Kind.ERROR
     if isinstance(error, aiohttp.ClientConnectorError):
         return Kind.REFUSED
-    # Some of aiohttp's timeouts are both; a connection that broke is what they were taken for first.
+    # Some of aiohttp's timeouts are also ClientErrors; they count as a broken connection.
     return Kind.ERROR if isinstance(error, aiohttp.ClientError) else Kind.TIMEOUT

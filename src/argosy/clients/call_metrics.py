@@ -1,4 +1,4 @@
-"""What a process's calls to other services count, on its `/metrics`. Read when scraped, so no call pays for it."""
+"""Metrics of calls to other services. They are collected when `/metrics` is scraped, so they cost calls nothing."""
 
 from __future__ import annotations
 
@@ -13,18 +13,20 @@ from argosy.clients.guard import Guard
 from argosy.clients.transport import Transport
 
 COUNTS: Sequence[tuple[str, str, Callable[[Guard], int]]] = (
-    ("retries_refused", "Retries and hedges not made because the retry budget was spent.", lambda g: g.retries_refused),
-    ("hedges_sent", "Reads that were late and were sent to a second replica.", lambda g: g.hedges_sent),
-    ("hedges_won", "Of those, the ones that the second replica answered.", lambda g: g.hedges_won),
-    ("calls_throttled", "Calls not sent because the service refuses most of them now.", lambda g: g.throttled),
-    ("bulkhead_refused", "Calls not sent because too many are in work already.", lambda g: g.bulkhead_refused),
+    ("retries_refused", "Retries and hedges not sent because the retry budget was spent.", lambda g: g.retries_refused),
+    ("hedges_sent", "Late reads that were sent to a second replica too.", lambda g: g.hedges_sent),
+    ("hedges_won", "Hedges that the second replica answered first.", lambda g: g.hedges_won),
+    ("calls_throttled", "Calls not sent because the service refuses most calls now.", lambda g: g.throttled),
+    ("bulkhead_refused", "Calls not sent because too many calls are in flight.", lambda g: g.bulkhead_refused),
 )
-"""Name, meaning, and where it is counted."""
+"""Name, description, and function that reads the count."""
 
 
 class CallMetrics(Collector):
+    """Collector of the counts of calls to each service."""
+
     def __init__(self, calling: Callable[[], tuple[Directory, Transport] | None]) -> None:
-        """`calling` gives None before the first endpoint set is here."""
+        """Create the collector; `calling` returns None before the first endpoint set arrives."""
         self._calling = calling
 
     def describe(self) -> Iterable[Metric]:
@@ -37,11 +39,13 @@ class CallMetrics(Collector):
         directory, transport = calling
         lacking = CounterMetricFamily(
             "argosy_balancing_lacking_picks",
-            "Picks for which the strategy lacked the data that it is made for.",
+            "Picks for which the strategy lacked the data that it is designed for.",
             labels=("to",),
         )
         out = GaugeMetricFamily(
-            "argosy_balancing_replicas_out", "Replicas that this process does not use, for failing.", labels=("to",)
+            "argosy_balancing_replicas_out",
+            "Replicas that this process does not use because they fail.",
+            labels=("to",),
         )
         for service in directory.services:
             balancer = directory.balancer(service)
@@ -53,7 +57,9 @@ class CallMetrics(Collector):
         for service, guard in transport.guards.items():
             for family, (_, _, read) in zip(counts, COUNTS, strict=True):
                 family.add_metric((service,), read(guard))
-        in_work = GaugeMetricFamily("argosy_calls_in_work", "Calls from their first attempt on.", labels=("to",))
+        in_work = GaugeMetricFamily(
+            "argosy_calls_in_work", "Calls in flight, from their first attempt.", labels=("to",)
+        )
         for service, guard in transport.guards.items():
             in_work.add_metric((service,), guard.in_work)
         yield from (lacking, out, *counts, in_work)

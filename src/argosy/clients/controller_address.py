@@ -1,4 +1,4 @@
-"""Where the controller listens now: its record in `data_dir/run` says so, and its port may change with a restart."""
+"""Address of the controller, read from its record in `data_dir/run` because a restart may change its port."""
 
 from __future__ import annotations
 
@@ -17,13 +17,15 @@ class _Record(msgspec.Struct):
 
 
 class ControllerAddress:
+    """Lookup of the controller's present address."""
+
     def __init__(self, given: str, run_dir: Path | None = None) -> None:
-        """`given` is the address to use where the record cannot be read."""
+        """Create the lookup; `given` is the address to use when the record cannot be read."""
         self._given = given
         self._path = None if run_dir is None else runfile.controller_path(run_dir)
 
     def url(self) -> str:
-        """The controller's base address, read anew each time."""
+        """Return the base URL of the controller; the record is read on each call."""
         if self._path is None:
             return self._given
         try:

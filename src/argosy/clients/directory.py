@@ -1,4 +1,4 @@
-"""What a process knows of who serves what: the last endpoint set it accepted, and a balancer per service."""
+"""Directory of replicas in one process: the last accepted endpoint set, and a balancer per service."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ log = logger("directory")
 
 
 class Directory:
-    """Keeps working with what it knew last when nobody updates it any more."""
+    """Directory that continues with its last endpoint set while no updates arrive."""
 
     def __init__(self, services: Services) -> None:
         settings = services.by_name()
         self._balancers = {name: Balancer(name, each.balancing) for name, each in settings.items()}
         self.protections = {name: each.protection for name, each in settings.items()}
-        """By service: how calls to it are protected."""
+        """Protection settings by service."""
         self._order = (-1, -1)
         self._version: str | None = None
         self._known: dict[str, int] = {}
@@ -31,14 +31,14 @@ class Directory:
 
     @property
     def services(self) -> list[str]:
-        """The names of all services, whether or not anybody serves them."""
+        """Names of all services, with or without replicas."""
         return list(self._balancers)
 
     def balancer(self, service: str) -> Balancer:
         return self._balancers[service]
 
     def calls(self) -> dict[str, Calls]:
-        """What this process saw of every replica it knows, by id."""
+        """Return the counts of calls by this process to each known replica that ended at least one, by replica id."""
         return {
             candidate.endpoint.id: Calls(candidate.ended, candidate.failed, balancer.why_out(candidate.endpoint.id))
             for balancer in self._balancers.values()
@@ -47,17 +47,17 @@ class Directory:
         }
 
     async def received(self) -> None:
-        """Returns once the first endpoint set is here."""
+        """Wait until the first endpoint set has arrived."""
         await self._first.wait()
 
     def apply(self, update: EndpointSet, *, is_latest: bool = False) -> bool:
-        """Take over the set unless it is an older one of the same epoch. Returns: whether it was taken over.
+        """Apply the set unless it is an older one of the same epoch. Returns: whether it was applied.
 
-        A set of any other epoch is taken over, also of a lower one: an epoch belongs to one run of the controller, and
-        a controller that lost `control.db`, or whose clock was set back, begins lower. It may even begin with an epoch
-        that was there before. So a caller who knows that the controller has just sent the set says `is_latest`; then
-        only the very version that is known already is left out. A service that is empty without `emptied` saying so
-        keeps its replicas.
+        A set of any other epoch is applied, even of a lower one: an epoch belongs to one run of the controller, and a
+        controller that lost `control.db`, or whose clock was set back, starts with a lower epoch. It may even reuse an
+        earlier epoch. A caller that knows that the controller has just sent the set therefore passes `is_latest`; then
+        only the version that is already known is ignored. A service without endpoints keeps its replicas unless
+        `emptied` names it.
         """
         epoch, number = update.order()
         if update.version == self._version:
@@ -67,7 +67,7 @@ class Directory:
         for service, balancer in self._balancers.items():
             endpoints = update.services.get(service, [])
             if not endpoints and self._known.get(service) and service not in update.emptied:
-                log.warning("kept endpoints", service_kept=service, version=update.version)
+                log.warning("empty endpoint set ignored", service_kept=service, version=update.version)
                 continue
             balancer.update(endpoints)
             self._known[service] = len(endpoints)

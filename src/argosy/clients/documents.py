@@ -1,4 +1,4 @@
-"""Client of the documents service: the gateway passes requests and answers on as they are."""
+"""Client of the documents service, which forwards requests and answers unchanged."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ class DocumentsClient:
         params: Mapping[str, str] | None = None,
         waits: bool = False,
     ) -> RawResponse:
+        """Forward a request and return the unchanged answer, as `Transport.forward` does."""
         return await self._transport.forward(
             "documents", path, method, context, body=body, headers=headers, params=params, waits=waits
         )

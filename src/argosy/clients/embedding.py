@@ -16,15 +16,16 @@ class EmbeddingClient:
     async def embed(
         self, texts: Sequence[str], kind: TextKind, context: RequestContext, *, partial: bool = False
     ) -> EmbedResponse:
-        """One vector for each text, in order; with `partial`, for each that is not in the answer's `failures`.
+        """Return one vector for each text, in order; with `partial`, only texts in the answer's `failures` have none.
 
-        Raises: Overloaded, Unavailable, DeadlineExceeded; without `partial` also the error of the first text that
-        failed (InvalidRequest, Internal), its `param` being `texts[INDEX]`.
+        Raises: Overloaded, Unavailable or DeadlineExceeded as `Transport.call` does; without `partial` also the error
+        of the first failed text (InvalidRequest, Internal), with `param` set to `texts[INDEX]`.
         """
         request = EmbedRequest(list(texts), kind, partial)
-        # A text's vector is in the cache of the replica that embedded it; of many texts the first one decides.
+        # The replica that embedded a text has its vector in the cache, so the first text is used as the key.
         key = texts[0] if texts else None
         return await self._transport.call("embedding", "/embed", request, EmbedResponse, context, read=True, key=key)
 
     async def model(self, context: RequestContext) -> ModelInfo:
+        """Return the model of the service: its name, dimensions and limits."""
         return await self._transport.call("embedding", "/model", None, ModelInfo, context, read=True)

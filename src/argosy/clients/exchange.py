@@ -1,4 +1,4 @@
-"""How an answer of a replica is read: what it says of the replica, its lines, and its error as one of ours."""
+"""Reading of a replica's answer: its load report, its lines, and its error as an ArgosyError."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ MAX_LINE_BYTES = 2**22
 
 @dataclass(frozen=True, slots=True)
 class RawResponse:
-    """A service's answer as it came, to be passed on."""
+    """Unchanged answer of a service, to be forwarded."""
 
     status: int
     body: bytes
@@ -32,21 +32,28 @@ async def answer(
     stack: contextlib.AsyncExitStack,
     opened: contextlib.AbstractAsyncContextManager[aiohttp.ClientResponse],
 ) -> aiohttp.ClientResponse:
-    """The response once its head is here, open until the stack closes; the lease is told."""
+    """Return the response after its head arrived, open until the stack closes, and record the answer on the lease."""
     response = await stack.enter_async_context(opened)
     lease.answered(_kind(response.status), LoadReport.parse(response.headers.get(LOAD_HEADER)))
     return response
 
 
 def _kind(status: int) -> Kind:
-    """What an answer says of its replica. One that refuses for want of time is well: the time was the caller's."""
+    """Return how an answer counts for its replica.
+
+    A 504 does not count against the replica, because the caller's deadline was too short.
+    """
     if status == Overloaded.status:
         return Kind.OVERLOADED
     return Kind.ERROR if status >= 500 and status != DeadlineExceeded.status else Kind.OK
 
 
 async def lines(response: aiohttp.ClientResponse, service: str) -> AsyncIterator[bytes]:
-    """Raises: UpstreamFailed, it broke off or a line is over MAX_LINE_BYTES; DeadlineExceeded."""
+    """Yield the lines of the answer, without their newlines.
+
+    Raises: UpstreamFailed when the answer breaks off or a line exceeds MAX_LINE_BYTES; DeadlineExceeded when it does
+    not end within the deadline.
+    """
     pending = b""
     try:
         async for data in response.content.iter_any():
@@ -58,10 +65,13 @@ async def lines(response: aiohttp.ClientResponse, service: str) -> AsyncIterator
     except aiohttp.ClientError as error:
         raise UpstreamFailed(f"The {service} service broke off its answer.") from error
     except TimeoutError as error:
-        raise DeadlineExceeded(f"The {service} service did not finish within the time allowed.") from error
+        raise DeadlineExceeded(
+            f"The {service} service did not finish within the time allowed. Allow more time, or ask for less."
+        ) from error
     if pending:
         yield pending
 
 
 def error_of(response: aiohttp.ClientResponse, body: bytes, service: str) -> ArgosyError:
+    """Return the ArgosyError for an error answer of a service."""
     return error_from_wire(response.status, body, service, retry_after_s(response.headers.get("retry-after")))

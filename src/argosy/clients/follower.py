@@ -1,7 +1,7 @@
-"""Follows the controller's endpoint sets by long polling. While the controller is gone, nothing changes.
+"""Follower of the controller's endpoint sets by long polling. While the controller is away, the last set stays valid.
 
-The session connects only to a listener that proves that it knows the fleet's token. So a stranger at the controller's
-port neither receives the token nor gets a set applied.
+The session connects only to a listener that proves that it knows the fleet's token. Another program at the controller's
+port therefore neither receives the token nor can it have a set applied.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from argosy.contracts.fleet import EndpointSet
 from argosy.telemetry.logs import logger
 
 POLL_TIMEOUT_S = 40.0
-"""Longer than the controller holds a poll open."""
+"""Timeout of a poll, longer than the controller keeps a poll open."""
 BACKOFF_FIRST_S = 0.1
 BACKOFF_MOST_S = 2.0
 
@@ -27,6 +27,8 @@ log = logger("follower")
 
 
 class Follower:
+    """Follower that applies the controller's endpoint sets to a directory."""
+
     def __init__(
         self,
         directory: Directory,
@@ -40,14 +42,14 @@ class Follower:
         self._on_version = on_version
 
     async def run(self, session: aiohttp.ClientSession) -> None:
-        """Follow until cancelled."""
+        """Follow the controller until cancelled."""
         backoff_s = BACKOFF_FIRST_S
         while True:
             try:
                 await self._poll(session)
                 backoff_s = BACKOFF_FIRST_S
             except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
-                log.info("controller not answering", error=type(error).__name__, again_in_s=round(backoff_s, 2))
+                log.info("polling the controller failed", error=type(error).__name__, again_in_s=round(backoff_s, 2))
                 await asyncio.sleep(backoff_s * random.uniform(0.5, 1.5))
                 backoff_s = min(BACKOFF_MOST_S, backoff_s * 2)
 
@@ -65,9 +67,9 @@ class Follower:
             if response.status != 200:
                 raise ValueError(f"the controller answered {response.status}")
             update = msgspec.json.decode(await response.read(), type=EndpointSet)
-            # One question at a time goes to a controller that has proved itself: what it answers is true now.
+            # Polls are sequential and the controller has proved its identity, so its answer is the latest set.
             if not self._directory.apply(update, is_latest=True):
-                # Asking again at once would get the same answer at once.
-                raise ValueError(f"endpoint set {update.version} is known already")
+                # An error leads to a pause; without one, the next poll would get the same answer at once.
+                raise ValueError(f"endpoint set {update.version} is already known")
         if self._directory.version is not None:
             self._on_version(self._directory.version)

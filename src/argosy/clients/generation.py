@@ -19,9 +19,9 @@ class GenerationClient:
         self._transport = transport
 
     async def answer(self, request: GenerateRequest, context: RequestContext) -> AsyncGenerator[AnswerEvent, None]:
-        """Events as `AnswerBackend.answer` gives them. Closing it hangs up.
+        """Yield the events of `AnswerBackend.answer`. Closing the generator closes the connection.
 
-        Raises: before the first event, the service's error; later UpstreamFailed when the stream broke off.
+        Raises: the error of the service before the first event; UpstreamFailed when the stream breaks off later.
         """
         finished = False
         async with self._transport.stream("generation", "/answer", request, context) as lines:
@@ -29,10 +29,10 @@ class GenerationClient:
                 try:
                     event = _decoder.decode(line)
                 except msgspec.DecodeError as error:
-                    raise UpstreamFailed("The generation service sent something that is no answer event.") from error
+                    raise UpstreamFailed("The generation service sent an invalid answer event.") from error
                 if isinstance(event, AnswerFailed):
                     raise UpstreamFailed(event.message)
                 finished = event.__struct_config__.tag == "done"
                 yield event
         if not finished:
-            raise UpstreamFailed("The generation service ended its answer without finishing it.")
+            raise UpstreamFailed("The generation service ended its answer before the last event.")

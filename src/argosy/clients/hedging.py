@@ -1,8 +1,8 @@
-"""Copies of a read, sent beside each other when the first is late. Whichever answers first counts.
+"""Hedging: copies of a read, of which the second is sent when the first is late. The first answer counts.
 
-The one that lost is left to its end for a while: so it keeps counting as in flight, its answer says how slow its
-replica is, and one that never comes says that the replica hangs. Broken off at once, it would leave behind a replica
-that looks idle and is asked again.
+The losing copy runs on for a while: it still counts as in flight, its answer shows how slow its replica is, and a
+missing answer shows that the replica hangs. If it were cancelled at once, its replica would look idle and be picked
+again.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from argosy.contracts.errors import ArgosyError, Overloaded
 R = TypeVar("R")
 LEAST_PATIENCE_S = 1.0
 PATIENCE_FACTOR = 20.0
-"""Times the delay of the hedge: a replica that takes longer, when another one answered, has failed."""
+"""Multiple of the hedge delay after which the losing replica counts as timed out, since another one answered."""
 
 
 class Copy(Generic[R]):
-    """One of them, in a task of its own. `stack` holds what it opened, its lease too."""
+    """One copy of a call, in its own task. `stack` holds the resources that it opened, including its lease."""
 
     def __init__(self, lease: Lease, stack: contextlib.AsyncExitStack, run: Coroutine[None, None, R]) -> None:
         self.lease = lease
@@ -32,18 +32,18 @@ class Copy(Generic[R]):
 
     @property
     def conclusive(self) -> bool:
-        """Whether it has ended with what another replica would say, too: an answer, or that the caller is wrong."""
+        """Whether the copy ended as on any other replica: with an answer, or with an error that the caller caused."""
         error = self.error if self.task.done() else asyncio.CancelledError()
         refused = isinstance(error, ArgosyError) and error.status < 500 and not isinstance(error, Overloaded)
         return error is None or refused
 
     @property
     def error(self) -> BaseException | None:
-        """Of one that has ended; None when it has an answer."""
+        """Error of a copy that has ended; None when it has an answer."""
         return asyncio.CancelledError() if self.task.cancelled() else self.task.exception()
 
     async def drop(self) -> None:
-        """Break it off, if it has not ended, and close what it opened. It may be called again after a cancellation."""
+        """Cancel the copy if it has not ended, and close its resources. May be called again after a cancellation."""
         async with self.stack:
             self.lease.end(Kind.CANCELLED)
             self.task.cancel()
@@ -51,7 +51,7 @@ class Copy(Generic[R]):
 
 
 async def best(copies: Sequence[Copy[R]]) -> Copy[R] | None:
-    """The first that is conclusive; None when all have failed."""
+    """Wait for the first conclusive copy and return it; None when all failed."""
     while True:
         found = next((copy for copy in copies if copy.conclusive), None)
         pending = {copy.task for copy in copies if not copy.task.done()}
@@ -61,17 +61,17 @@ async def best(copies: Sequence[Copy[R]]) -> Copy[R] | None:
 
 
 class Losers:
-    """Copies that nobody waits for any more, each in the care of a task that no caller can cancel."""
+    """Copies that no caller waits for, each watched by a task that no caller can cancel."""
 
     def __init__(self) -> None:
         self._left: dict[asyncio.Task[None], Callable[[], Awaitable[None]]] = {}
 
     def leave(self, copy: Copy[R], after_s: float) -> None:
-        """Let it come to its end. `after_s` is the delay after which the other copy was sent."""
+        """Let the copy run to its end. `after_s` is the delay after which the other copy was sent."""
         self._keep(copy, _watch(copy, max(LEAST_PATIENCE_S, PATIENCE_FACTOR * after_s)))
 
     def break_off(self, copy: Copy[R]) -> None:
-        """End its lease now; what it opened is closed in the background."""
+        """End the lease now and close the copy's resources in the background."""
         copy.lease.end(Kind.CANCELLED)
         copy.task.cancel()
         self._keep(copy, _close(copy))
@@ -82,12 +82,12 @@ class Losers:
         caring.add_done_callback(self._left.pop)
 
     async def drop(self) -> None:
-        """Breaks off all of them."""
+        """Cancel all copies and close their resources."""
         left = dict(self._left)
         for watching in left:
             watching.cancel()
         await asyncio.gather(*left, return_exceptions=True)
-        for drop in left.values():  # a task that is cancelled before it began has done nothing
+        for drop in left.values():  # a watching task that was cancelled before its start has closed nothing
             await drop()
 
 
@@ -105,5 +105,5 @@ async def _watch(copy: Copy[R], patience_s: float) -> None:
 
 
 async def _close(copy: Copy[R]) -> None:
-    with contextlib.suppress(Exception):  # a connection may break while it is closed, and nobody is left to tell
+    with contextlib.suppress(Exception):  # a connection may break while it is closed, and no caller needs this error
         await copy.drop()

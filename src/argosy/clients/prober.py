@@ -1,4 +1,4 @@
-"""Asks replicas for their load report where a balancer wants one, beside the requests and not in their way."""
+"""Prober that requests load reports from replicas for the balancers, in the background."""
 
 from __future__ import annotations
 
@@ -18,18 +18,20 @@ from argosy.contracts.request import LOAD_HEADER
 LOOK_EVERY_S = 0.1
 TIMEOUT_S = 1.0
 PATH = "/livez"
-"""Checks nothing and counts as no load; every answer carries the report."""
+"""Path of the probe. It checks nothing and does not count as load, and every answer carries the report."""
 AT_ONCE = 32
 
 
 class Prober:
+    """Background prober of one process."""
+
     def __init__(self, directory: Directory, session: aiohttp.ClientSession, sessions: Sessions | None = None) -> None:
         self._directory = directory
         self._sessions = sessions or Sessions(session, "")
         self._running: dict[str, asyncio.Task[None]] = {}
 
     async def run(self) -> None:
-        """Probes until cancelled. A replica that does not answer is not asked twice at a time."""
+        """Probe until cancelled. Each replica has at most one probe in flight."""
         try:
             while True:
                 await asyncio.sleep(LOOK_EVERY_S)
@@ -51,12 +53,12 @@ class Prober:
         try:
             report = await self._asked(endpoint)
         finally:
-            # An endpoint left in here would never be asked again.
+            # An endpoint that stayed in `_running` would never be probed again.
             self._running.pop(endpoint.id, None)
             balancer.probed(endpoint.id, report)
 
     async def _asked(self, endpoint: Endpoint) -> LoadReport | None:
-        """The replica's report; None when it gives none."""
+        """Return the load report of the replica; None when it sends none."""
         with contextlib.suppress(aiohttp.ClientError, TimeoutError, OSError):
             timeout = aiohttp.ClientTimeout(total=TIMEOUT_S)
             address, session = url_at(endpoint.url, PATH), self._sessions.to(endpoint)

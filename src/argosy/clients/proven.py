@@ -1,7 +1,7 @@
-"""Connections to members of the fleet only: each listener proves that it knows the token before it is sent a request.
+"""Connections to members of the fleet: each listener proves that it knows the token before it receives a request.
 
-Without that, whoever takes over the port of a process that died would be handed the fleet's token with the first call.
-One question is asked for each new connection; requests on an open connection cost nothing more.
+Without this proof, a program that takes over the port of a dead process would receive the fleet's token with the first
+call. The proof costs one request per new connection; requests on an open connection cost nothing more.
 """
 
 from __future__ import annotations
@@ -23,19 +23,19 @@ if TYPE_CHECKING:
     from aiohttp.tracing import Trace
 
 CONNECTIONS = 4096
-"""Above the number that guards and waiters let through together, so that a long poll never holds up a request."""
+"""Limit above the number that guards and waiters admit together, so that a long poll never delays a request."""
 KEEP_ALIVE_S = 60.0
 MAX_ANSWER_BYTES = 8192
 DEFAULT_TIMEOUT = aiohttp.ClientTimeout(total=300)
-"""For callers that give no time with a request; ours all do."""
+"""Timeout for requests without their own; all requests of Argosy have one."""
 
 
 class NotOurs(aiohttp.ClientConnectorError):
-    """The listener did not prove that it belongs to the fleet. No request was sent to it."""
+    """A listener did not prove that it belongs to the fleet. No request was sent to it."""
 
 
 class ProvenConnector(aiohttp.BaseConnector):
-    """Connects to loopback addresses whose listener knows the fleet's token."""
+    """Connector to loopback addresses whose listener knows the fleet's token."""
 
     def __init__(self, token: str, limit: int = CONNECTIONS) -> None:
         super().__init__(limit=limit, keepalive_timeout=KEEP_ALIVE_S)
@@ -44,7 +44,10 @@ class ProvenConnector(aiohttp.BaseConnector):
     async def _create_connection(
         self, req: ClientRequest, traces: list[Trace], timeout: aiohttp.ClientTimeout
     ) -> ResponseHandler:
-        """Raises: NotOurs; aiohttp.ClientConnectorError, nobody listens there."""
+        """Open a connection.
+
+        Raises: NotOurs when the listener does not prove itself; aiohttp.ClientConnectorError when there is no listener.
+        """
         try:
             async with asyncio.timeout(timeout.sock_connect):
                 opened = await self._opened(req.url.host or "", req.url.port or 0, req.url.scheme)
@@ -62,7 +65,7 @@ class ProvenConnector(aiohttp.BaseConnector):
         return protocol
 
     async def _opened(self, host: str, port: int, scheme: str) -> socket.socket:
-        """A connected socket whose peer has proved itself. Raises: OSError, of the last address tried."""
+        """Return a connected socket whose peer has proved itself. Raises: OSError of the last address tried."""
         if scheme != "http":
             raise _Unproven("members of the fleet are called by http only")
         failed: OSError = _Unproven(f"{host} is not an address of this machine")
@@ -84,7 +87,7 @@ class ProvenConnector(aiohttp.BaseConnector):
         raise failed
 
     async def _require_proof(self, opened: socket.socket, address: str, port: int) -> None:
-        """Raises: OSError, what answers is not the fleet's or is about to close."""
+        """Check the proof of the listener. Raises: OSError when it gives none or is about to close the connection."""
         nonce = proof.new_nonce()
         host = f"[{address}]" if ":" in address else address
         question = f"GET {proof.PATH}?nonce={nonce} HTTP/1.1\r\nHost: {host}:{port}\r\nAccept: text/plain\r\n\r\n"
@@ -93,7 +96,7 @@ class ProvenConnector(aiohttp.BaseConnector):
             raise _Unproven("it does not know the fleet's token")
 
     async def _answer(self, opened: socket.socket) -> str:
-        """The body of a plain answer of status 200, read to its last byte and no further."""
+        """Read the body of a plain answer with status 200, and no byte beyond it."""
         received = b""
         while True:
             head, end, body = received.partition(b"\r\n\r\n")
@@ -115,27 +118,27 @@ class ProvenConnector(aiohttp.BaseConnector):
 
 
 class _Unproven(OSError):
-    """Why a listener is not taken for one of the fleet."""
+    """A listener did not prove that it belongs to the fleet; the text is the reason."""
 
 
 class Sessions:
-    """Two ways to call: one for listeners that prove themselves, one for programs that know nothing of the fleet."""
+    """Two sessions: one for listeners that prove themselves, one for programs that cannot."""
 
     def __init__(self, plain: aiohttp.ClientSession, token: str) -> None:
-        """`plain` belongs to the caller, who closes it."""
+        """Create the sessions; `plain` belongs to the caller, who closes it."""
         self.plain = plain
         self._token = token
         self._proven: aiohttp.ClientSession | None = None
 
     @property
     def proven(self) -> aiohttp.ClientSession:
-        """Opened at first use, since that needs a running loop."""
+        """Session for proving listeners. It is opened at first use, because this requires a running event loop."""
         if self._proven is None:
             self._proven = proven_session(self._token)
         return self._proven
 
     def to(self, endpoint: Endpoint) -> aiohttp.ClientSession:
-        """The session for calls to that replica."""
+        """Return the session for calls to the replica."""
         return self.proven if endpoint.proves else self.plain
 
     async def aclose(self) -> None:
@@ -145,11 +148,11 @@ class Sessions:
 
 
 def proven_session(token: str, timeout: aiohttp.ClientTimeout = DEFAULT_TIMEOUT) -> aiohttp.ClientSession:
-    """A session that connects to members of the fleet only. It does not send the token by itself."""
+    """Return a session that connects to members of the fleet only. It does not send the token by itself."""
     return aiohttp.ClientSession(
         connector=ProvenConnector(token),
         auto_decompress=False,
-        # What one caller is given must never go along with the request of another one.
+        # Cookies that one caller receives must never be sent with the request of another caller.
         cookie_jar=aiohttp.DummyCookieJar(),
         response_class=PooledResponse,
         timeout=timeout,
@@ -157,7 +160,7 @@ def proven_session(token: str, timeout: aiohttp.ClientTimeout = DEFAULT_TIMEOUT)
 
 
 def _loopback(host: str) -> list[str]:
-    """The loopback addresses that `host` stands for; none where it is another machine."""
+    """Return the loopback addresses of `host`; empty when it is another machine."""
     if host == "localhost":
         return ["127.0.0.1", "::1"]
     try:
@@ -167,7 +170,7 @@ def _loopback(host: str) -> list[str]:
 
 
 def _parsed(head: bytes) -> tuple[int, dict[str, str]]:
-    """Status and headers, names in lower case. Raises: _Unproven, it is no HTTP."""
+    """Return status and headers, names in lower case. Raises: _Unproven when the answer is not HTTP."""
     first, *lines = head.decode("latin-1").split("\r\n")
     version, _, rest = first.partition(" ")
     if not version.startswith("HTTP/1.") or not (rest[:3].isascii() and rest[:3].isdigit()):

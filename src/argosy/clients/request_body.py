@@ -1,4 +1,4 @@
-"""A request's body on its way to a replica, which comes piece by piece from a caller who may stop at any time."""
+"""Request body that is streamed to a replica from a caller that may stop at any time."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from argosy.contracts.errors import InvalidRequest
 
 
 class RequestBody(AsyncIterator[bytes]):
-    """Pass the pieces on and remember whether the caller is to blame when they do not come."""
+    """Streamed body that records whether the caller caused a missing piece."""
 
     def __init__(self, pieces: AsyncIterator[bytes], length: int | None = None) -> None:
-        """`length` is the promised size in bytes; None when it is not known before the end."""
+        """Create the body; `length` is the announced size in bytes, None when it is unknown before the end."""
         self._pieces = pieces
         self._left = length
         self._waiting = False
         self.failure: Exception | None = None
-        """The error with which the pieces ended early."""
+        """Error with which the pieces ended early."""
 
     async def __anext__(self) -> bytes:
-        """Raises: InvalidRequest, the body has another length than promised.
+        """Return the next piece.
 
-        A body that ends early must end with an error: the replica would take the next request on the connection for
-        the missing rest.
+        Raises: InvalidRequest when the length of the body differs from the announced one. A body that ends early must
+        end with an error, because the replica would read the next request on the connection as the missing rest.
         """
         self._waiting = True
         try:
@@ -32,7 +32,7 @@ class RequestBody(AsyncIterator[bytes]):
             self._count(len(piece))
         except StopAsyncIteration:
             if self._left:
-                self.failure = InvalidRequest("The body is shorter than its Content-Length.")
+                self.failure = InvalidRequest("The body is shorter than its Content-Length. Send the whole body.")
                 raise self.failure from None
             raise
         except Exception as error:
@@ -47,9 +47,9 @@ class RequestBody(AsyncIterator[bytes]):
             return
         self._left -= size
         if self._left < 0:
-            raise InvalidRequest("The body is longer than its Content-Length.")
+            raise InvalidRequest("The body is longer than its Content-Length. Correct the header.")
 
     def at_fault(self, error: BaseException) -> bool:
-        """Whether the caller, not the replica, is why the call ended with `error`."""
+        """Return whether the caller, not the replica, caused the call to end with `error`."""
         broke_off = isinstance(error, aiohttp.ClientError) and not isinstance(error, TimeoutError)
         return self.failure is not None or (self._waiting and not broke_off)

@@ -1,4 +1,4 @@
-"""Responses of replicas, and which connections may carry another request after them."""
+"""Responses of replicas, and the rule whether their connections may be reused."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ WITHOUT_BODY = frozenset({204, 304})
 
 
 class PooledResponse(aiohttp.ClientResponse):
-    """A response that gives its connection back only when no unread bytes can follow on it.
+    """Response that returns its connection to the pool only when no unread bytes can follow on it.
 
-    A replica may wrongly send a body after the head of an answer that has none. On a pooled connection these bytes
-    would be read as the answer to the next caller's request.
+    A replica may wrongly send a body after the head of an answer that must not have one. On a pooled connection these
+    bytes would be read as the answer to the next caller's request.
     """
 
     async def start(self, connection: Connection) -> aiohttp.ClientResponse:
@@ -22,7 +22,7 @@ class PooledResponse(aiohttp.ClientResponse):
         response = await super().start(connection)
         if protocol is not None and self.status in WITHOUT_BODY and self._promises_a_body():
             protocol.force_close()
-            protocol.close()  # aiohttp has given it back to the pool already
+            protocol.close()  # aiohttp has already returned it to the pool
         return response
 
     def _promises_a_body(self) -> bool:

@@ -12,4 +12,5 @@ class RetrievalClient:
         self._transport = transport
 
     async def search(self, request: RetrievalRequest, context: RequestContext) -> RetrievalResponse:
+        """Return the ranked chunks for a question. Raises: the errors of `Transport.call`."""
         return await self._transport.call("retrieval", "/search", request, RetrievalResponse, context, read=True)

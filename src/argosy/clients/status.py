@@ -1,4 +1,4 @@
-"""How the fleet is: the controller's view of all of it, and what one replica says of itself."""
+"""Client for the status of the fleet: the controller's view of the fleet, and the status of one replica."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ T = TypeVar("T")
 
 
 class StatusClient:
-    """Asks fixed addresses: no balancing, no second attempt."""
+    """Client of fixed addresses, without balancing or retries."""
 
     def __init__(
         self,
@@ -30,20 +30,28 @@ class StatusClient:
         token: str,
         replicas: Sessions | None = None,
     ) -> None:
-        """`session` calls the controller, `replicas` everything else."""
+        """Create the client; `session` calls the controller, `replicas` calls the replicas."""
         self._session = session
         self._controller = ControllerAddress(controller) if isinstance(controller, str) else controller
         self._replicas = replicas or Sessions(session, token)
         self._authorization = {"authorization": f"Bearer {token}"}
 
     async def fleet(self, context: RequestContext) -> FleetView:
-        """Raises: Unavailable when the controller is not running or does not answer in time."""
+        """Return the controller's view of the fleet.
+
+        Raises: Unavailable when the controller is not running or does not answer in time; DeadlineExceeded when the
+        deadline has already passed.
+        """
         return await self._get(
             self._session, url_at(self._controller.url(), "/v1/fleet"), FleetView, context, "The controller"
         )
 
     async def replica(self, endpoint: Endpoint, context: RequestContext) -> ReplicaStatus:
-        """Raises: Unavailable when the replica cannot be reached or does not answer in time."""
+        """Return the status that the replica reports.
+
+        Raises: Unavailable when the replica cannot be reached or does not answer in time; DeadlineExceeded when the
+        deadline has already passed.
+        """
         session = self._replicas.to(endpoint)
         url = url_at(endpoint.url, "/internal/status")
         return await self._get(session, url, ReplicaStatus, context, f"Replica {endpoint.id}")
@@ -64,4 +72,4 @@ class StatusClient:
         except (aiohttp.ClientError, OSError) as error:
             raise Unavailable(f"{who} cannot be reached.") from error
         except msgspec.DecodeError as error:
-            raise Unavailable(f"{who} answered something that is no status.") from error
+            raise Unavailable(f"{who} answered with an invalid status message.") from error

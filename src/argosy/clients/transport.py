@@ -1,4 +1,4 @@
-"""One way to call a service: a message or a request as it came, with the deadline passed on and our errors back."""
+"""Transport of all calls to services: it passes the deadline on and turns error answers into ArgosyErrors."""
 
 from __future__ import annotations
 
@@ -28,19 +28,21 @@ from argosy.contracts.request import Clock, RequestContext
 T = TypeVar("T")
 R = TypeVar("R")
 OWN_SHARE = 0.02
-"""Of a call's time, what the caller keeps: its own error, naming who was late, is out before its caller hangs up."""
+"""Share of the deadline kept back so that the caller can still report which service was late."""
 OWN_SHARE_OF_A_WAIT = 0.1
-"""The same of a call that waits for its service: that the wait was in vain passes through several hops."""
+"""Same share for a call that waits for its service, because its error passes through several hops."""
 NO_INVENTED_HEADERS = ("content-type",)
-"""A request without a body has no type; one that aiohttp makes up is refused by the next hop."""
+"""Headers that aiohttp must not add: the next hop refuses a content type on a request without a body."""
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
-"""Change nothing by their definition: what asks a service of the user's own with another one is sent once."""
+"""Methods that change nothing by definition. A request to a custom service with another method is sent only once."""
 
 Body = bytes | AsyncIterator[bytes] | None
 
 
 class Transport:
+    """Transport that makes the calls of one process, with balancing, retries, hedging and protection."""
+
     def __init__(
         self,
         directory: Directory,
@@ -56,13 +58,16 @@ class Transport:
         self.guards = {
             service: Guard(service, settings, budget=budget()) for service, settings in directory.protections.items()
         }
-        """By service: what this process holds itself back with, and what that came to."""
+        """Guards of this process by service, with their counts."""
         self._losers = Losers()
         self._sessions = sessions or Sessions(session, token)
         self._authorization = {"authorization": f"Bearer {token}"}
 
     async def aclose(self) -> None:
-        """After the last call: break off what nobody waits for. The plain session is its owner's to close."""
+        """Cancel losing hedges and close the proven session. Call this after the last call.
+
+        The owner of the plain session closes it.
+        """
         await self._losers.drop()
         await self._sessions.aclose()
 
@@ -79,13 +84,15 @@ class Transport:
         read: bool = False,
         key: str | None = None,
     ) -> T:
-        """Sends one message, returns one.
+        """Send one message and return the answer.
 
-        A replica that cannot be reached, breaks off, is late, full or fails is given up for another one, once, when the
-        call is idempotent or was never sent. With `patient`, a service without a replica is waited for within the
-        deadline. A `read` changes nothing: when it is late it is sent to a second replica beside the first. Calls of
-        the same `key` go to the same replica where the service's strategy looks at keys.
-        Raises: the service's own error; Overloaded, also when this caller holds back; Unavailable; DeadlineExceeded.
+        If a replica cannot be reached, breaks off, is late, is full or fails, the call is retried once on another
+        replica, provided that the call is idempotent or was never sent. With `patient`, the call waits within the
+        deadline for a service without a replica. A `read` changes nothing: when it is late, it is also sent to a second
+        replica. Calls with the same `key` go to the same replica if the service's strategy uses keys.
+
+        Raises: the error that the service answered; Overloaded when the service or this caller's guard refuses the
+        call; Unavailable when no replica can be reached; DeadlineExceeded when no answer comes within the deadline.
         """
         sent = encode(message)
         headers = {"content-type": MSGPACK, "accept": MSGPACK}
@@ -97,7 +104,7 @@ class Transport:
             opened = self._request("POST", lease, path, sent, {**attempt.headers(), **headers}, left_s)
             response = await answer(lease, stack, opened)
             body = await response.read()
-            if response.status >= 300:  # a redirect too: the fleet's token must not follow one
+            if response.status >= 300:  # redirects are errors too, because the fleet's token must not follow them
                 raise error_of(response, body, service)
             return body
 
@@ -109,7 +116,10 @@ class Transport:
     async def stream(
         self, service: str, path: str, message: object, context: RequestContext
     ) -> AsyncIterator[AsyncIterator[bytes]]:
-        """Sends one message, gives the lines of the answer as they come. A broken stream raises UpstreamFailed."""
+        """Send one message and yield the lines of the answer as they arrive.
+
+        Raises: the errors of `call` before the first line; UpstreamFailed when the stream breaks off.
+        """
         sent = encode(message)
 
         async def once(lease: Lease, _: RequestContext, stack: contextlib.AsyncExitStack) -> aiohttp.ClientResponse:
@@ -135,11 +145,10 @@ class Transport:
         params: Mapping[str, str] | None = None,
         waits: bool = False,
     ) -> RawResponse:
-        """Passes a request on and gives the answer back as it is, errors included.
+        """Forward a request and return the unchanged answer, including error answers.
 
-        Only a request without a streamed body is tried again. A streamed body that ends early ends the call with the
-        error that ended the body. `waits` says that the service answers when something changes: such a request counts
-        as no work.
+        Only a request without a streamed body is retried. When a streamed body ends early, the call raises the error
+        that ended the body. `waits` marks a long poll, which does not count as in flight.
         """
         sent = {"accept": JSON, **(headers or {})}
         streamed = None if body is None or isinstance(body, bytes) else RequestBody(body)
@@ -168,16 +177,17 @@ class Transport:
         query: str,
         length: int | None = None,
     ) -> AsyncIterator[aiohttp.ClientResponse]:
-        """Pass a request on to a service of the user's own and give its answer as it comes.
+        """Forward a request to a custom service and yield its answer as a stream.
 
-        The fleet's token stays here; the caller's own Authorization goes along. Only a request of a safe method and
-        without a body is tried again after it was sent, or hedged until an answer begins.
+        The fleet's token is not sent; the caller's own Authorization is. Only a request with a safe method and without
+        a body is retried after it was sent, or hedged until an answer begins.
 
         Args:
-            path: escaped, beginning with `/`; it is sent as it is.
-            headers: without those that frame a body: `length`, the body's promised size, is sent as Content-Length,
-                and a body without one is sent in chunks.
-        Raises: also InvalidRequest, the path leads elsewhere; the error with which a body ended early.
+            path: escaped path that begins with `/`; it is sent unchanged.
+            headers: headers without those that frame a body.
+            length: announced size of the body in bytes, sent as Content-Length; with None the body is sent in chunks.
+        Raises: the errors of `call`; InvalidRequest when the path leads to another path or host; the error with which
+        the body ended early.
         """
         streamed = None if body is None else RequestBody(body, length)
         framing = [] if body is None or length is None else [("content-length", str(length))]
@@ -230,7 +240,10 @@ async def _answered(
     opened: contextlib.AbstractAsyncContextManager[aiohttp.ClientResponse],
     body: RequestBody | None,
 ) -> aiohttp.ClientResponse:
-    """The response once its head is here. A caller who does not send its body does not count against the replica."""
+    """Return the response after its head arrived.
+
+    When the caller does not send its body, the failure does not count against the replica.
+    """
     try:
         return await answer(lease, stack, opened)
     except BaseException as error:

@@ -1,4 +1,4 @@
-"""Everything a service needs to call others: session, directory, follower, and one typed client each."""
+"""Parts with which a process calls other services: session, directory, follower, and a typed client for each."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from argosy.serving.loops import Loops
 
 
 class Upstreams:
-    """One per process. `start` before use, `stop` after the last request."""
+    """Clients of one process. Call `start` before use and `stop` after the last request."""
 
     def __init__(
         self,
@@ -44,9 +44,9 @@ class Upstreams:
         *,
         controller_proves: bool = True,
     ) -> None:
-        """`loops` runs the background work and reports failures there.
+        """Create the clients; `loops` runs the background work and reports its failures.
 
-        `controller_proves` is false for a controller of an earlier version, which does not know how.
+        `controller_proves` is False for a controller of an earlier version, which cannot prove itself.
         """
         self._services = services
         self._controller = ControllerAddress(controller) if isinstance(controller, str) else controller
@@ -59,7 +59,7 @@ class Upstreams:
 
     @classmethod
     def of(cls, kit: Kit) -> Upstreams:
-        """For a service process: what it learns of endpoints counts for its readiness."""
+        """Create the clients of a service process, whose readiness requires the first endpoint set."""
 
         def note(version: str) -> None:
             kit.readiness.endpoints_version = version
@@ -73,26 +73,26 @@ class Upstreams:
         return made
 
     def calls(self) -> dict[str, Calls]:
-        """What this process saw of the replicas it calls, by their ids."""
+        """Return the counts of calls by this process to each replica, by replica id."""
         return {} if self._following is None else self.directory.calls()
 
     def balance(self, service: str) -> BalanceExplanation | None:
-        """How this process balances that service; None when it knows of none by that name."""
+        """Return how this process balances the service; None when the service is unknown."""
         if self._following is None or service not in self.directory.services:
             return None
         return self.directory.balancer(service).explain()
 
     def calling(self) -> tuple[Directory, Transport] | None:
-        """What calls go through; None before `start`."""
+        """Return the directory and the transport of calls; None before `start`."""
         return None if self._following is None else (self.directory, self.transport)
 
     async def start(self) -> None:
-        """Begins to follow the controller; returns when the first endpoint set is here."""
+        """Begin to follow the controller, and wait for the first endpoint set."""
         self.directory = Directory(self._services)
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=CONNECTIONS, keepalive_timeout=KEEP_ALIVE_S),
             auto_decompress=False,
-            # What one caller is given must never go along with the request of another one.
+            # Cookies that one caller receives must never be sent with the request of another caller.
             cookie_jar=aiohttp.DummyCookieJar(),
             response_class=PooledResponse,
         )
@@ -112,6 +112,7 @@ class Upstreams:
         await self.directory.received()
 
     async def stop(self) -> None:
+        """End the background work and close all sessions."""
         if self._following is not None:
             for task in self._background:
                 task.cancel()

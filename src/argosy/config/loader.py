@@ -1,7 +1,6 @@
-"""Reads a fleet's settings: defaults, then the file, then the environment, then the command line.
+"""Loader of a fleet's settings: defaults, then the file, then the environment, then the command line.
 
-A mistake becomes one `ConfigError` sentence that names the place (file, variable or flag), the key and
-the remedy.
+Each mistake becomes one `ConfigError` sentence that names the place (file, variable or flag), the key and the remedy.
 """
 
 from __future__ import annotations
@@ -34,15 +33,15 @@ def load(
     flags: Mapping[str, object] | None = None,
     environment: str | None = None,
 ) -> Fleet:
-    """The fleet's settings.
+    """Return the fleet's settings.
 
     Args:
-        file: the fleet file; None takes `argosy.toml` in this folder where there is one.
-        environ: variables like ARGOSY_SERVICES__EMBEDDING__MODEL are read from it.
-        overrides: `services.embedding.replicas.max=4`, later ones win.
-        environment: the table [environments.NAME] of the file is laid over the rest of it.
+        file: the fleet file; None reads `argosy.toml` in the current folder if the file exists.
+        environ: the environment, with variables like ARGOSY_SERVICES__EMBEDDING__MODEL.
+        overrides: assignments like `services.embedding.replicas.max=4`; later ones win.
+        environment: NAME of the table [environments.NAME] whose settings override the rest of the file.
         flags: dotted keys with final values (from options like --port); None values are skipped.
-    Raises: ConfigError.
+    Raises: ConfigError when a source cannot be read, has an unknown key, or has a value that is not allowed.
     """
     tree: Tree = {}
     origins: dict[Path_, str] = {}
@@ -91,13 +90,13 @@ def _overlay(overlays: object, environment: str, file: Path) -> Tree:
     known = overlays if isinstance(overlays, dict) else {}
     found = known.get(environment)
     if not isinstance(found, dict):
-        there = f"there are {', '.join(sorted(known))}" if known else "it has none"
-        raise ConfigError(f"{file} has no table [environments.{environment}]; {there}.")
+        remedy = f"use one of {', '.join(sorted(known))}" if known else "add the table, or leave out --env"
+        raise ConfigError(f"{file} has no table [environments.{environment}]; {remedy}.")
     return found
 
 
 def _anchor_data_dir(tree: Tree, file: Path) -> None:
-    """A relative data_dir in a file means beside that file."""
+    """Resolve a relative data_dir against the folder of the fleet file."""
     fleet = tree.get("fleet")
     if isinstance(fleet, dict) and isinstance(fleet.get("data_dir"), str):
         fleet["data_dir"] = str(file.parent / Path(fleet["data_dir"]).expanduser())
@@ -110,7 +109,7 @@ def _merge(tree: Tree, origins: dict[Path_, str], added: Mapping[str, object], o
             below = tree.setdefault(key, {})
             if not isinstance(below, dict):
                 raise ConfigError(
-                    f"{origin} reaches into {'.'.join((*at, key))}, which is a single value; correct the key."
+                    f"{origin} sets a key below {'.'.join((*at, key))}, which is a single value; correct the key."
                 )
             _merge(below, origins, value, origin, (*at, key))
         else:
@@ -123,7 +122,7 @@ def _put(tree: Tree, origins: dict[Path_, str], path: Path_, value: object, orig
         below = tree.setdefault(key, {})
         if not isinstance(below, dict):
             raise ConfigError(
-                f"{origin} reaches into {'.'.join(path[:depth])}, which is a single value; correct the key."
+                f"{origin} sets a key below {'.'.join(path[:depth])}, which is a single value; correct the key."
             )
         origins.setdefault(path[:depth], origin)
         tree = below
@@ -132,7 +131,7 @@ def _put(tree: Tree, origins: dict[Path_, str], path: Path_, value: object, orig
 
 
 def _value(text: str) -> object:
-    """A TOML value where it is one (`4`, `true`, `["a"]`, `{min = 1}`), else the text itself."""
+    """Return the TOML value (`4`, `true`, `["a"]`, `{min = 1}`), or the text itself when it is not valid TOML."""
     try:
         return tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:
@@ -158,7 +157,10 @@ def _sentence(error: ErrorDetails, origins: Mapping[Path_, str]) -> str:
 
 
 def _origin(path: Path_, message: str, origins: Mapping[Path_, str]) -> str:
-    """Where the mistake stands. A rule over several keys names them in its message: the last one set is the culprit."""
+    """Return the file, variable or flag that contains the mistake.
+
+    The message of a rule over several keys names these keys; the origin of the one set last is returned.
+    """
     below = {key: origin for key, origin in origins.items() if key[: len(path)] == path and key != path}
     named = [origin for key, origin in below.items() if re.search(rf"\b{re.escape(key[-1])}\b", message)]
     if named:
@@ -168,7 +170,7 @@ def _origin(path: Path_, message: str, origins: Mapping[Path_, str]) -> str:
 
 
 def _nearest(path: Path_) -> str:
-    """The remedy for an unknown key: the nearest known one, or all there are at that place."""
+    """Return the remedy for an unknown key: the most similar known key, or all keys known at that place."""
     model: type[BaseModel] = Fleet
     for part in path[:-1]:
         field = model.model_fields.get(part)

@@ -1,4 +1,4 @@
-"""Every setting of a fleet, once. Flags, variables and the reference page are derived from these models."""
+"""Models of all settings of a fleet. Flags, variables and the reference page are derived from these models."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
 class Replicas(Settings):
-    """How many replicas of a service may run."""
+    """Bounds on the number of replicas of a service."""
 
-    min: int = Field(1, ge=1, le=256, description="Replicas to start and to keep.")
-    max: int = Field(1, ge=1, le=256, description="Replicas never to exceed.")
+    min: int = Field(1, ge=1, le=256, description="Least number of replicas.")
+    max: int = Field(1, ge=1, le=256, description="Largest number of replicas.")
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
@@ -30,13 +30,11 @@ class Replicas(Settings):
 
 
 class ServiceSettings(Settings):
-    """What every service has."""
+    """Settings that every service has."""
 
     replicas: Replicas = Field(default_factory=Replicas, description="Bounds on the number of replicas.")
-    scaling: ScalingSettings = Field(
-        default_factory=ScalingSettings, description="How the number between the bounds is found."
-    )
-    slo: SloSettings = Field(default_factory=SloSettings, description="What the service promises.")
+    scaling: ScalingSettings = Field(default_factory=ScalingSettings, description="Scaling between these bounds.")
+    slo: SloSettings = Field(default_factory=SloSettings, description="Service level objective.")
     balancing: Literal[
         "adaptive",
         "consistent_hash",
@@ -48,83 +46,92 @@ class ServiceSettings(Settings):
         "response_time",
         "round_robin",
         "weighted",
-    ] = Field("adaptive", description="How callers pick a replica.")
+    ] = Field("adaptive", description="Strategy with which callers pick a replica.")
     protection: ProtectionSettings = Field(
-        default_factory=ProtectionSettings, description="What keeps overload and slowness from spreading."
+        default_factory=ProtectionSettings, description="Protection against the spread of overload and slowness."
     )
     requires: tuple[str, ...] = Field((), description="Services that must be ready before this one starts.")
     wants: tuple[str, ...] = Field(
-        (), description="Services that this one waits for until their start timeout, then starts without."
+        (), description="Services that this one waits for at start; after their start timeout it starts without them."
     )
-    start_timeout_s: float = Field(60.0, gt=0, le=3600, description="Time a replica has to become ready.")
-    drain_timeout_s: float = Field(10.0, ge=0, le=3600, description="Time a draining replica has to finish its work.")
-    max_in_flight: int = Field(128, ge=1, le=100_000, description="Requests in work at once; more are answered 429.")
+    start_timeout_s: float = Field(60.0, gt=0, le=3600, description="Time within which a replica must become ready.")
+    drain_timeout_s: float = Field(
+        10.0, ge=0, le=3600, description="Time within which a draining replica must finish its requests."
+    )
+    max_in_flight: int = Field(
+        128, ge=1, le=100_000, description="Most requests in flight in one replica; further ones are answered 429."
+    )
     max_waiting: int = Field(
         512,
         ge=1,
         le=100_000,
-        description="Long polls and followed streams open at once; more are answered 429. They do not count as work.",
+        description="Most long polls and followed streams open in one replica; further ones are answered 429. They do "
+        "not count as in flight.",
     )
     max_receiving_bytes: int = Field(
         4 * 2**30,
         ge=2**20,
-        description="Bytes of request bodies held at once, whether they are whole or not; more are answered 429.",
+        description="Most bytes of complete and incomplete request bodies that one replica holds; further ones are "
+        "answered 429.",
     )
     max_connections: int = Field(
         4096,
         ge=8,
         le=1_000_000,
-        description="Connections open at once; less where the limit on open files is lower. Beyond it only health "
-        "checks are answered.",
+        description="Most open connections of one replica; lower if the limit on open files requires it. At the limit, "
+        "new connections are answered only if they are health checks.",
     )
     memory_limit_bytes: int = Field(
-        0, ge=0, description="Resident memory above which a replica is replaced; 0 sets no limit."
+        0, ge=0, description="Resident memory above which a replica is replaced; 0 means no limit."
     )
     hang_limit_s: float = Field(
-        60.0, gt=0, le=3600, description="Time a replica may work without answering before it is replaced."
+        60.0, gt=0, le=3600, description="Time without an answer to probes after which a busy replica is replaced."
     )
 
     single_writer: ClassVar[bool] = False
-    """Whether a second replica could not work beside the first, not even for a moment."""
+    """Whether two replicas must never run at the same time, not even during a restart."""
 
     def cores_of_one(self, share: float) -> float:
-        """Cores that one replica can use; `share` is what each has when all of them work."""
+        """Return the number of cores that one replica can use.
+
+        `share` is the number of cores per replica when all replicas are busy.
+        """
         return self.scaling.cores or 1.0
 
 
 class StoreSettings(ServiceSettings):
-    """Vectors, lexical index and chunk payloads."""
+    """Settings of the service that stores vectors, the lexical index and chunk payloads."""
 
     single_writer: ClassVar[bool] = True
-    max_queued: int = Field(1024, ge=1, description="Operations waiting for the store's engine thread.")
+    max_queued: int = Field(1024, ge=1, description="Most operations waiting for the store's engine thread.")
 
     @model_validator(mode="after")
     def _one_writer(self) -> Self:
         if self.replicas.max > 1:
             raise ValueError(
-                "replicas.max must be 1: the embedded store has one writer and a second replica could not open "
-                "its files; set replicas.max = 1"
+                "replicas.max must be 1 because the embedded store has a single writer: a second replica could not "
+                "open the files; set replicas.max = 1"
             )
         return self
 
 
 class EmbeddingSettings(ServiceSettings):
-    """Text to vectors."""
+    """Settings of the service that computes vectors of texts."""
 
     model: str = Field(
         "sentence-transformers/all-MiniLM-L6-v2",
         min_length=1,
-        description="A model's name, or a folder that holds one.",
+        description="Name of a model, or a folder that contains one.",
     )
     backend: Literal["onnx", "openai", "fake"] = Field(
         "onnx",
-        description="`onnx` runs the model; `openai` asks an OpenAI-compatible endpoint; `fake` hashes words, for "
+        description="`onnx` runs the model; `openai` calls an OpenAI-compatible endpoint; `fake` hashes words, for "
         "trials and tests.",
     )
     precision: Literal["fp32", "int8"] = Field(
         "fp32",
-        description="`int8` computes in integers (backend `onnx`): faster, and now and then another best hit; how "
-        "often is measured and logged.",
+        description="`int8` computes with integers (backend `onnx`). It is faster but sometimes changes the best hit; "
+        "how often is measured and logged.",
     )
     base_url: str = Field(
         "", description="The endpoint's address up to /v1 (backend `openai`); empty takes OPENAI_BASE_URL."
@@ -133,58 +140,74 @@ class EmbeddingSettings(ServiceSettings):
         20.0,
         gt=0,
         le=600,
-        description="Time for a batch at the endpoint, further attempts included (backend `openai`).",
+        description="Time for one batch at the endpoint, including retries (backend `openai`).",
     )
     endpoint_max_tokens: int = Field(
-        512, ge=16, le=1_000_000, description="Tokens that the endpoint's model reads of a text (backend `openai`)."
+        512,
+        ge=16,
+        le=1_000_000,
+        description="Most tokens of a text that the endpoint's model reads (backend `openai`).",
     )
     long_texts: Literal["truncate", "split", "refuse"] = Field(
         "truncate",
-        description="A text beyond the model's window: `truncate` reads its beginning and says so, `split` embeds its "
-        "parts and averages them, `refuse` answers with an error.",
+        description="Treatment of a text longer than the model's window: `truncate` embeds the beginning and reports "
+        "the truncation, `split` embeds all parts and averages their vectors, `refuse` answers with an error.",
     )
     threads: int = Field(
         0,
         ge=0,
         le=256,
-        description="Batches one replica runs at once, a core each; 0 takes its share of the cores, or 8 calls to an "
-        "endpoint.",
+        description="Batches that one replica runs at once, each on one core; 0 means the replica's share of the "
+        "cores, or 8 calls to an endpoint.",
     )
-    max_batch_tokens: int = Field(1024, ge=16, le=1_000_000, description="Most tokens of one batch, padding included.")
+    max_batch_tokens: int = Field(1024, ge=16, le=1_000_000, description="Most tokens of one batch, including padding.")
     max_batch_texts: int = Field(32, ge=1, le=2048, description="Most texts of one batch.")
     max_batch_ms: float = Field(
-        100.0, ge=1, le=10_000, description="Time one batch may take; its size follows from what batches took so far."
+        100.0,
+        ge=1,
+        le=10_000,
+        description="Longest time for one batch; the batch size is derived from the measured times of earlier batches.",
     )
-    max_queued_texts: int = Field(4096, ge=1, description="Texts waiting for the engine; more are answered 429.")
+    max_queued_texts: int = Field(
+        4096, ge=1, description="Most texts waiting for the engine; further ones are answered 429."
+    )
     cache_memory_bytes: int = Field(
-        64 * 2**20, ge=0, description="Memory for vectors of texts seen before, in each replica; 0 keeps none."
+        64 * 2**20, ge=0, description="Memory of each replica's cache of vectors; 0 disables this cache."
     )
     cache_disk_bytes: int = Field(
-        2**30, ge=0, description="Disk for them, shared by the replicas of a host and kept over restarts; 0 keeps none."
+        2**30,
+        ge=0,
+        description="Disk space of the cache of vectors that the replicas of a host share and restarts keep; 0 "
+        "disables it.",
     )
     cache_ttl_s: float = Field(
         30 * 86_400.0,
         ge=0,
         le=10 * 365 * 86_400.0,
-        description="Time a vector is kept; 0 keeps it until it is evicted.",
+        description="Time for which a cached vector is kept; 0 keeps it until it is evicted.",
     )
     cache_precision: Literal["float16", "float32"] = Field(
-        "float16", description="How vectors are kept on disk; `float16` takes half the space, `float32` every bit."
+        "float16",
+        description="Precision of cached vectors on disk; `float16` takes half the space, `float32` keeps every bit.",
     )
 
     def cores_of_one(self, share: float) -> float:
+        """Return `scaling.cores` if it is set, else `threads`, else the rounded share.
+
+        The default for an endpoint, which computes elsewhere, is 1 core.
+        """
         if self.backend == "openai":
             return super().cores_of_one(share)
         return self.scaling.cores or self.threads or max(1, round(share))
 
 
 class DocumentsSettings(ServiceSettings):
-    """Uploads to indexed chunks."""
+    """Settings of the service that turns uploads into indexed chunks."""
 
     wants: tuple[str, ...] = ("store", "embedding")
     database: Literal["sqlite", "postgresql"] = Field(
         "sqlite",
-        description="Where catalog and jobs are kept: a file in data_dir, or the database that DATABASE_URL names.",
+        description="Database of the catalog and the jobs: a file in data_dir, or the database in DATABASE_URL.",
     )
     workers: int = Field(
         8,
@@ -193,31 +216,46 @@ class DocumentsSettings(ServiceSettings):
         description="Documents in work at once by one replica, most of them waiting for their vectors. Up to 16 small "
         "ones, of 64 KiB together, count as one.",
     )
-    parsers: int = Field(2, ge=1, le=64, description="Documents parsed and chunked at once by one replica.")
+    parsers: int = Field(2, ge=1, le=64, description="Documents that one replica parses and chunks at once.")
     chunk_tokens: int = Field(200, ge=16, le=8192, description="Most tokens of one chunk.")
-    chunk_overlap_tokens: int = Field(0, ge=0, le=4096, description="Tokens a chunk repeats of the one before.")
-    max_file_bytes: int = Field(64 * 2**20, ge=1, description="Largest document accepted.")
-    max_queued_documents: int = Field(10_000, ge=1, description="Documents waiting; more are answered 429.")
-    max_queued_bytes: int = Field(2 * 2**30, ge=1, description="Bytes waiting; more are answered 429.")
-    max_files_per_request: int = Field(64, ge=1, description="Documents in one upload.")
-    max_receiving_bytes: int = Field(
-        2**30, ge=2**20, description="Bytes of uploads being received at once by one replica; more are answered 429."
+    chunk_overlap_tokens: int = Field(
+        0, ge=0, le=4096, description="Tokens at the end of a chunk that the next chunk repeats."
     )
-    max_attempts: int = Field(5, ge=1, le=100, description="Times a document is tried before it is dead.")
-    lease_s: float = Field(30.0, gt=0, description="Time after which a silent worker's document goes to another.")
+    max_file_bytes: int = Field(64 * 2**20, ge=1, description="Largest document accepted.")
+    max_queued_documents: int = Field(
+        10_000, ge=1, description="Most documents waiting; further ones are answered 429."
+    )
+    max_queued_bytes: int = Field(
+        2 * 2**30, ge=1, description="Most bytes of waiting documents; further ones are answered 429."
+    )
+    max_files_per_request: int = Field(64, ge=1, description="Most documents in one upload.")
+    max_receiving_bytes: int = Field(
+        2**30,
+        ge=2**20,
+        description="Most bytes of uploads that one replica receives at once; further ones are answered 429.",
+    )
+    max_attempts: int = Field(5, ge=1, le=100, description="Attempts after which a document is declared dead.")
+    lease_s: float = Field(
+        30.0, gt=0, description="Time after which the document of a silent worker is given to another worker."
+    )
     parse_timeout_s: float = Field(
         120.0,
         gt=0,
-        description="Time to parse one document, whatever its size; also the longest time without progress, to which "
-        "each MiB adds 4 s.",
+        description="Time to parse one document, before the addition for its size; also the longest time without "
+        "progress, to which each MiB adds 4 s.",
     )
     parse_timeout_per_mib_s: float = Field(
-        60.0, ge=0, le=3600, description="Time beyond that for each MiB of it: long PDFs and scans take long."
+        60.0,
+        ge=0,
+        le=3600,
+        description="Additional parsing time for each MiB of the document, because long PDFs and scans are slow.",
     )
     parse_turn_s: float = Field(
-        20.0, gt=0, description="Time after which a document being parsed makes room for another sender's that waits."
+        20.0,
+        gt=0,
+        description="Time after which a document being parsed yields to a waiting document of another sender.",
     )
-    parser_memory_bytes: int = Field(2 * 2**30, ge=2**28, description="Address space of one parser process.")
+    parser_memory_bytes: int = Field(2 * 2**30, ge=2**28, description="Most address space of one parser process.")
 
     @model_validator(mode="after")
     def _overlap_below_size(self) -> Self:
@@ -229,24 +267,27 @@ class DocumentsSettings(ServiceSettings):
         return self
 
     def cores_of_one(self, share: float) -> float:
+        """Return `scaling.cores` if it is set, else the number of parsers."""
         return self.scaling.cores or self.parsers
 
 
 class RetrievalSettings(ServiceSettings):
-    """A question to ranked chunks."""
+    """Settings of the service that finds and ranks the chunks for a question."""
 
     requires: tuple[str, ...] = ("store",)
     wants: tuple[str, ...] = ("embedding",)
-    candidates: int = Field(50, ge=1, le=200, description="Chunks taken of each list before they are fused.")
+    candidates: int = Field(
+        50, ge=1, le=200, description="Chunks taken from each ranked list before the lists are fused."
+    )
 
 
 class GenerationSettings(ServiceSettings):
-    """Chunks and a question to a cited answer."""
+    """Settings of the service that answers a question from chunks, with citations."""
 
     wants: tuple[str, ...] = ("embedding",)
     backend: Literal["extractive", "openai"] = Field(
         "extractive",
-        description="`extractive` quotes the best sentences; `openai` asks an OpenAI-compatible endpoint.",
+        description="`extractive` quotes the best sentences; `openai` calls an OpenAI-compatible endpoint.",
     )
     model: str = Field("", description="The endpoint's model name (backend `openai`).")
     base_url: str = Field(
@@ -257,53 +298,53 @@ class GenerationSettings(ServiceSettings):
     @model_validator(mode="after")
     def _endpoint_named(self) -> Self:
         if self.backend == "openai" and not self.model:
-            raise ValueError('backend = "openai" needs model; name the model that the endpoint serves')
+            raise ValueError('backend = "openai" needs model; set model to a model that the endpoint serves')
         return self
 
 
 class GatewaySettings(ServiceSettings):
-    """The public API."""
+    """Settings of the public API."""
 
     max_in_flight: int = Field(
         512,
         ge=1,
         le=100_000,
-        description="Requests in work at once; more are answered 429. It is above what it may hold of one service "
-        "(protection.max_concurrent_calls), so that one that is full leaves room for the others.",
+        description="Most requests in flight in one replica; further ones are answered 429. The default is above the "
+        "limit for one service (protection.max_concurrent_calls), so that a full service leaves room for the others.",
     )
     wants: tuple[str, ...] = ("store", "embedding", "documents", "retrieval", "generation")
-    allowed_hosts: tuple[str, ...] = Field(
-        LOOPBACK, description="Values of the Host header that are answered, without port."
-    )
-    allowed_origins: tuple[str, ...] = Field((), description="Foreign origins of web pages that may call the API.")
+    allowed_hosts: tuple[str, ...] = Field(LOOPBACK, description="Accepted values of the Host header, without port.")
+    allowed_origins: tuple[str, ...] = Field((), description="Origins of other web pages that may call the API.")
     max_question_chars: int = Field(32_000, ge=1, description="Longest question or query.")
     max_body_bytes: int = Field(256 * 2**20, ge=1024, description="Largest request body.")
-    context_passages: int = Field(5, ge=1, le=50, description="Chunks an answer is made from.")
+    context_passages: int = Field(5, ge=1, le=50, description="Chunks from which an answer is generated.")
     search_timeout_s: float = Field(5.0, gt=0, description="Deadline of a search.")
     chat_timeout_s: float = Field(60.0, gt=0, description="Deadline of an answer.")
-    first_token_timeout_s: float = Field(10.0, gt=0, description="Deadline of an answer's first word.")
+    first_token_timeout_s: float = Field(10.0, gt=0, description="Deadline for the first word of an answer.")
     embeddings_timeout_s: float = Field(30.0, gt=0, description="Deadline of an embeddings request.")
-    max_timeout_s: float = Field(300.0, gt=0, description="Longest deadline a caller may ask for.")
+    max_timeout_s: float = Field(300.0, gt=0, description="Longest deadline that a caller may request.")
 
 
 class CustomSettings(ServiceSettings):
-    """A service of the user's own: started, probed, balanced and drained like ours."""
+    """Settings of a custom service, which is started, probed, balanced and drained like a built-in one."""
 
     module: str | None = Field(
         None,
         pattern=r"^[\w.]+:[\w.]+$",
-        description="`package.module:factory`; the factory takes nothing and returns an ASGI app.",
+        description="`package.module:factory`; the factory takes no arguments and returns an ASGI app.",
     )
     command: tuple[str, ...] | None = Field(
-        None, min_length=1, description="A program; it listens on 127.0.0.1 at the port in the variable PORT."
+        None,
+        min_length=1,
+        description="Program and arguments; it must listen on 127.0.0.1 at the port in the variable PORT.",
     )
     external: tuple[str, ...] | None = Field(
         None,
         min_length=1,
-        description="Addresses of a service that runs elsewhere; probed and balanced over, never started.",
+        description="Addresses of a service that runs elsewhere; it is probed and balanced but never started.",
     )
     health_path: str = Field(
-        "/readyz", pattern=r"^/", description="Answers 200 when a replica may be called (command, external)."
+        "/readyz", pattern=r"^/", description="Path that answers 200 when a replica may be called (command, external)."
     )
 
     @field_validator("external", mode="before")
@@ -316,17 +357,17 @@ class CustomSettings(ServiceSettings):
         named = [key for key in ("module", "command", "external") if getattr(self, key) is not None]
         if len(named) != 1:
             raise ValueError(
-                f"names {' and '.join(named) or 'none'} of module, command and external; a service of your own needs "
-                "exactly one of them"
+                f"sets {' and '.join(named) or 'none'} of module, command and external; set exactly one of them for a "
+                "custom service"
             )
         for url in self.external or ():
             if not re.fullmatch(r"https?://[^/\s?#\\]+", url):
-                raise ValueError(f'external = "{url}" is not an address like http://127.0.0.1:9000; correct it')
+                raise ValueError(f'external = "{url}" is not an address such as http://127.0.0.1:9000; correct it')
         return self
 
 
 class Services(Settings):
-    """One table for each service; a table of another name is a service of the user's own."""
+    """Settings of all services, a table for each; a table with another name is a custom service."""
 
     model_config = ConfigDict(frozen=True, extra="allow")
     __pydantic_extra__: dict[str, CustomSettings]
@@ -339,9 +380,11 @@ class Services(Settings):
     gateway: GatewaySettings = Field(default_factory=GatewaySettings)
 
     def by_name(self) -> dict[str, ServiceSettings]:
+        """Return the settings of built-in and custom services by name."""
         return {**{name: getattr(self, name) for name in type(self).model_fields}, **self.custom()}
 
     def custom(self) -> dict[str, CustomSettings]:
+        """Return the settings of custom services by name."""
         return dict(self.__pydantic_extra__ or {})
 
     @model_validator(mode="after")
@@ -349,24 +392,27 @@ class Services(Settings):
         for name in self.custom():
             if not re.fullmatch(r"[a-z][a-z0-9_]{0,39}", name):
                 raise ValueError(
-                    f'the service name "{name}" must be 1 to 40 of a-z, 0-9 and _, a letter first; rename it'
+                    f'the service name "{name}" must have 1 to 40 characters a-z, 0-9 and _ and begin with a letter; '
+                    "rename it"
                 )
         return self
 
 
 class FleetSettings(Settings):
-    """The fleet as a whole."""
+    """Settings of the fleet as a whole."""
 
-    name: str = Field("argosy", pattern=r"^[a-z0-9][a-z0-9-]{0,62}$", description="Shown in status and metrics.")
-    data_dir: Path = Field(Path("argosy-data"), description="Where everything durable is kept.")
-    platform: Literal["local"] = Field("local", description="What starts and stops replicas.")
-    host: str = Field("127.0.0.1", description="Address the gateway and the admin API listen on.")
-    port: int = Field(8080, ge=0, le=65535, description="The gateway's port; 0 picks a free one.")
-    admin_port: int = Field(8081, ge=0, le=65535, description="The admin API's port; 0 picks a free one.")
+    name: str = Field(
+        "argosy", pattern=r"^[a-z0-9][a-z0-9-]{0,62}$", description="Name of the fleet in status and metrics."
+    )
+    data_dir: Path = Field(Path("argosy-data"), description="Folder of all persistent data.")
+    platform: Literal["local"] = Field("local", description="Platform that starts and stops replicas.")
+    host: str = Field("127.0.0.1", description="Address on which the gateway and the admin API listen.")
+    port: int = Field(8080, ge=0, le=65535, description="Port of the gateway; 0 picks a free port.")
+    admin_port: int = Field(8081, ge=0, le=65535, description="Port of the admin API; 0 picks a free port.")
     probe_interval_s: float = Field(2.0, gt=0, le=60, description="Time between two probes of a replica.")
-    probe_timeout_s: float = Field(1.0, gt=0, le=60, description="Time a probe waits.")
+    probe_timeout_s: float = Field(1.0, gt=0, le=60, description="Time within which a probe must be answered.")
     monitoring_interval_s: float = Field(
-        2.0, gt=0, le=300, description="Time between two looks at a service's load for scaling."
+        2.0, gt=0, le=300, description="Time between two measurements of a service's load for scaling."
     )
 
     @field_validator("data_dir")
@@ -378,7 +424,7 @@ class FleetSettings(Settings):
     def _loopback_only(self) -> Self:
         if self.host not in LOOPBACK:
             raise ValueError(
-                f'host = "{self.host}" is not a loopback address, and there are no API keys to protect it; '
+                f'host = "{self.host}" is not a loopback address, and the API has no keys to protect it; '
                 "use 127.0.0.1 and put an authenticating proxy in front"
             )
         if self.port == self.admin_port and self.port != 0:
@@ -387,7 +433,7 @@ class FleetSettings(Settings):
 
 
 class Fleet(Settings):
-    """The whole fleet file."""
+    """Settings of a whole fleet file."""
 
     fleet: FleetSettings = Field(default_factory=FleetSettings)
     services: Services = Field(default_factory=Services)

@@ -1,4 +1,4 @@
-"""What all settings have in common."""
+"""Base class of all settings."""
 
 from __future__ import annotations
 
@@ -6,6 +6,6 @@ from pydantic import BaseModel, ConfigDict
 
 
 class Settings(BaseModel):
-    """Frozen, and strict about names: an unknown key is an error, never ignored."""
+    """Base of all settings: frozen, and an unknown key is an error."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")

@@ -1,4 +1,4 @@
-"""A controller in the background: settings as JSON on standard input, logs on standard output."""
+"""Controller in the background: settings as JSON on standard input, logs on standard output."""
 
 from __future__ import annotations
 

@@ -1,18 +1,17 @@
-"""The controller: observe → decide → act, in one loop. It never carries a user's request."""
+"""Controller of a fleet: it observes, decides and acts in loops. No user request passes through it."""
 
 from __future__ import annotations
 
 import asyncio
 import os
 import shutil
-import sys
 import time
-from collections.abc import Awaitable, Callable, Collection, Iterable
+from collections.abc import Awaitable, Callable, Collection
 from pathlib import Path
 
 import msgspec
 
-from argosy.config.models import CustomSettings, Fleet
+from argosy.config.models import Fleet
 from argosy.contracts.errors import ArgosyError, NotFound, StorageFull, SupervisionLost
 from argosy.contracts.fleet import Endpoint, FleetView, Health, ServiceView, StartReport
 from argosy.contracts.request import Clock
@@ -25,29 +24,31 @@ from argosy.control.monitoring.observed import Observed
 from argosy.control.monitoring.prober import Prober
 from argosy.control.planning.advice import Advice
 from argosy.control.planning.plans import Plans
-from argosy.control.platforms.platform import Launch, Platform, Replica
+from argosy.control.platforms.platform import Platform, Replica
 from argosy.control.prediction.forecaster import Forecaster
 from argosy.control.scaling.predictor import FORECASTING
 from argosy.control.scaling.reader import Reader
 from argosy.control.scaling.scaler import Scaler
 from argosy.control.startup import Startup
+from argosy.control.supervision.launches import Launches
 from argosy.control.supervision.loop_watch import LoopWatch
+from argosy.control.supervision.shutdown import STRANGER_GRACE_S, stop_all
 from argosy.control.supervision.supervisor import MOST_FAILURES, Supervisor
 from argosy.control.supervision.watchdog import Rules
 from argosy.control.topology.waves import start_waves
 from argosy.serving.loops import Loops
 from argosy.telemetry.logs import logger
 
-FIRST_REVISION = "r1"
-STRANGER_GRACE_S = 10.0
 LITTLE_ROOM_BYTES = 16 * 2**20
-"""With less of it free, a replica that ends has the disk to blame: the store alone maps files of that size."""
+"""Free space below which the end of a replica is blamed on the disk: the store alone maps files of that size."""
 PUBLISHING, TELLING = "publication of endpoints", "report of health changes"
 
 log = logger("controller")
 
 
 class Controller:
+    """Controller of one fleet, on any platform."""
+
     def __init__(
         self,
         fleet: Fleet,
@@ -71,7 +72,7 @@ class Controller:
         self._history = history
         self._loops = Loops(self._loop_changed, clock=clock)
         self._lost = ""
-        """Why nobody supervises the fleet any more; empty while somebody does."""
+        """Reason for which the fleet is no longer supervised; empty while it is."""
         self._observed = Observed(self._services, self._waves, time.time(), feed)
         rules = Rules(probe_interval_s=fleet.fleet.probe_interval_s)
         self._supervisor = Supervisor(
@@ -80,7 +81,7 @@ class Controller:
             prober,
             self._observed,
             feed,
-            self._launch,
+            Launches(self._services, platform, self._observed, fleet.fleet.host, public_port).of,
             self._changed,
             rules,
             clock,
@@ -115,10 +116,13 @@ class Controller:
         self._stopping = asyncio.Event()
         self._loop_watch = LoopWatch()
         self._again: asyncio.TimerHandle | None = None
-        """The next try of what `_changed` could not do."""
+        """Timer of the next try when `_changed` failed."""
 
     def view(self) -> FleetView:
-        """The fleet is DEGRADED at best while the controller is not well: nobody would notice the next failure."""
+        """Return the state of the fleet.
+
+        While the controller is not HEALTHY, the fleet is DEGRADED at best, because the next failure may go unnoticed.
+        """
         seen = self._observed.fleet(self._platform.replicas())
         status, reason = self.health()
         if status is Health.HEALTHY:
@@ -128,18 +132,18 @@ class Controller:
         return msgspec.structs.replace(seen, controller=own, status=fleet)
 
     def health(self) -> tuple[Health, str]:
-        """The controller's own status, and the reason where it is not HEALTHY."""
+        """Return the controller's own status, and the reason when it is not HEALTHY."""
         if self._lost:
             return Health.UNHEALTHY, self._lost
         reasons = self._loops.reasons()
         return (Health.DEGRADED, "; ".join(reasons)) if reasons else (Health.HEALTHY, "")
 
     async def keep(self, name: str, run: Callable[[], Awaitable[None]]) -> None:
-        """Run something beside the loops of the controller, as one of them; see `Loops.keep`."""
+        """Run a loop beside the controller's own, with the same reports of failures; see `Loops.keep`."""
         await self._loops.keep(name, run)
 
     def service(self, name: str) -> ServiceView:
-        """Raises: NotFound, naming the services there are."""
+        """Return the state of one service. Raises: NotFound, naming the existing services."""
         services = self.view().services
         found = next((view for view in services if view.name == name), None)
         if found is None:
@@ -147,21 +151,22 @@ class Controller:
         return found
 
     def offered(self, service: str) -> list[Endpoint]:
-        """What callers are told of the service now."""
+        """Return the endpoints of the service that are published to callers now."""
         current = self.publisher.current
         return [] if current is None else current.services.get(service, [])
 
     @property
     def draining(self) -> Collection[str]:
-        """Replicas that are to get nothing new."""
+        """Ids of the replicas that must get no new requests."""
         return self._observed.draining
 
     def callers(self) -> list[Replica]:
-        """Replicas that are built from our kit, and so may call others by what they are told."""
+        """Return the listening replicas built from the service kit, which may call others through the endpoint set."""
         ours = (r for r in self._platform.replicas() if r.health_path is None and not r.external)
         return [replica for replica in ours if replica.url is not None]
 
     def start_report(self) -> StartReport:
+        """Return the report of the start so far."""
         report = self._startup.report()
         return msgspec.structs.replace(
             report,
@@ -170,16 +175,22 @@ class Controller:
         )
 
     async def drain(self, replica_id: str) -> None:
-        """Raises: NotFound; StartError when its replacement does not start."""
+        """Replace a replica without a failed request.
+
+        Raises: NotFound when no replica has that id; Conflict when it runs elsewhere or is being drained already;
+        StartError when the replacement does not start.
+        """
         await self._supervisor.drain(replica_id)
 
     def ask_to_stop(self) -> None:
+        """Let `run` stop all replicas and return."""
         self._stopping.set()
 
     async def run(self) -> None:
-        """Adopt what lives, start what is missing, watch until `ask_to_stop`, then stop everything in order.
+        """Adopt living replicas, start missing ones, supervise until `ask_to_stop`, then stop all in order.
 
-        Raises: SupervisionLost, nobody watches the fleet any more; its replicas are left alive.
+        Raises: SupervisionLost when supervision has ended by an error; an ArgosyError of the start. The replicas are
+        left alive in both cases.
         """
         await self._prober.start()
         self.feed.add("controller", "controller", "absent", "running", f"pid {os.getpid()}")
@@ -189,7 +200,7 @@ class Controller:
             await self._loops.close()
             await self._supervisor.close()
             await self._stop_in_order()
-            self.feed.add("controller", "controller", "running", "stopped", "asked to")
+            self.feed.add("controller", "controller", "running", "stopped", "requested")
         except Exception as error:
             self._lost = self._lost or f"the controller failed ({type(error).__name__})"
             self.feed.add("controller", "controller", "running", "failed", self._lost)
@@ -203,20 +214,20 @@ class Controller:
                 try:
                     await end()
                 except Exception as error:
-                    log.error("not closed", exc_info=error)
+                    log.error("part of the controller not closed", exc_info=error)
 
     async def _adopt(self) -> None:
         adopted = await self._end_strangers(await self._platform.adopt())
         probes = await self._prober.probe_all(adopted)
         alive = {replica.id for replica in self._platform.replicas()}
         for replica_id, probe in probes.items():
-            if replica_id in alive:  # what was seen of one that has ended meanwhile would be taken for the next one's
+            if replica_id in alive:  # the probe of a replica that has ended would be credited to its successor
                 self._observed.saw(replica_id, probe)
         self.scaler.restore({replica.service for replica in adopted})
         self._publish()
 
     async def _supervise(self) -> None:
-        """Returns when it is asked to stop. Raises: SupervisionLost."""
+        """Run all loops until `ask_to_stop`. Raises: SupervisionLost when supervision ends before."""
         supervision = self._loops.start("supervision", self._start_and_keep, most_failures=MOST_FAILURES)
         self._loops.start("scaling", self.scaler.run)
         self._loops.start(FORECASTING, self.forecaster.run)
@@ -236,7 +247,7 @@ class Controller:
             raise SupervisionLost(_lost_message(self._lost)) from error
 
     async def _watch_history(self) -> None:
-        """Raises: StorageFull, the history cannot be kept now; events and learnt values wait in memory."""
+        """Check the history. Raises: StorageFull when it cannot be written; events and learnt values wait in memory."""
         while True:
             if self._history.problem:
                 raise StorageFull(f"control.db: {self._history.problem}")
@@ -246,12 +257,12 @@ class Controller:
         self.feed.add("controller", "controller", f"{name} {before}", f"{name} {after}", why)
 
     async def _end_strangers(self, adopted: list[Replica]) -> list[Replica]:
-        """Replicas of services that the fleet file no longer has are stopped. Returns: the others."""
+        """Stop adopted replicas of services that the fleet file no longer has. Returns: the other replicas."""
         strangers = [replica for replica in adopted if replica.service not in self._services]
         self._removed = {replica.service for replica in strangers}
         for replica in strangers:
             self.feed.add("replica", replica.id, "adopted", "stopping", f"{replica.service} is not in the fleet file")
-        await self._stop_all((replica.id, STRANGER_GRACE_S) for replica in strangers)
+        await stop_all(self._platform, ((replica.id, STRANGER_GRACE_S) for replica in strangers))
         return [replica for replica in adopted if replica not in strangers]
 
     async def _start_and_keep(self) -> None:
@@ -259,15 +270,16 @@ class Controller:
             await self._startup.run()
             try:
                 self._on_start(self.start_report())
-            except Exception as error:  # who was to be told may be gone; the fleet is not
-                log.warning("start not reported", reason=str(error))
+            except Exception as error:  # the receiver of the report may be gone, but the fleet runs on
+                log.warning("start report not delivered", reason=str(error))
         self._changed()
         await self._supervisor.run()
 
     def _changed(self) -> None:
-        """Who can serve may have changed: tell callers and the feed. Nothing is published before adoption is done.
+        """Publish endpoints and health changes, because the set of replicas that can serve may have changed.
 
-        Never raises: it is called in the middle of decisions that must be carried out. What failed is tried again.
+        Nothing is published before adoption is done. A failed publication is retried. Never raises, because it is
+        called in the middle of decisions that must be carried out.
         """
         if self._stopping.is_set():
             return
@@ -294,53 +306,23 @@ class Controller:
         leaving = self._removed | {replica.service for replica in replicas if replica.id in self._observed.draining}
         self.publisher.publish(services, emptied(services, leaving, [] if current is None else current.emptied))
 
-    def _launch(self, service: str, replica_id: str) -> Launch:
-        is_gateway, settings = service == "gateway", self._services[service]
-        argv, health_path = None, None
-        if isinstance(settings, CustomSettings):
-            argv = settings.command or (sys.executable, "-m", "argosy.services.custom")
-            health_path = settings.health_path if settings.command is not None else None
-        return Launch(
-            service,
-            replica_id,
-            FIRST_REVISION,
-            cpu_share=self._platform.capacity().cores / self._observed.desired[service],
-            public_host=self.fleet.fleet.host if is_gateway else None,
-            public_port=self.public_port if is_gateway else None,
-            argv=argv,
-            health_path=health_path,
-        )
-
     async def _stop_in_order(self) -> None:
-        """Dependants before what they depend on, so that the entrance closes first."""
         for wave in reversed(self._waves):
             stopping = [r for r in self._platform.replicas() if r.service in wave]
-            await self._stop_all((r.id, self._services[r.service].drain_timeout_s) for r in stopping)
-        log.info("all stopped")
-
-    async def _stop_all(self, replicas: Iterable[tuple[str, float]]) -> None:
-        """Stops each within its grace. One that cannot be stopped keeps nobody else running."""
-        asked = list(replicas)
-        ends = await asyncio.gather(*(self._platform.stop(*each) for each in asked), return_exceptions=True)
-        for (replica_id, _), end in zip(asked, ends, strict=True):
-            if isinstance(end, Exception):
-                log.error("not stopped", replica_id=replica_id, exc_info=end)
+            await stop_all(self._platform, ((r.id, self._services[r.service].drain_timeout_s) for r in stopping))
+        log.info("all replicas stopped")
 
 
 def _lost_message(reason: str) -> str:
     return (
-        f"The controller ends: {reason}. Requests are still served; run 'argosy up' to have the fleet supervised again,"
-        " and see: argosy logs controller"
+        f"The controller ends: {reason}. Requests are still served; run 'argosy up' to supervise the fleet again,"
+        " and see the log with: argosy logs controller"
     )
 
 
-def stop_waves(fleet: Fleet) -> list[list[str]]:
-    """The order to stop in when no controller is there to do it."""
-    return list(reversed(start_waves(fleet.services.by_name())))
-
-
 def _is_full(folder: Path) -> bool:
+    """Return whether the disk has less than LITTLE_ROOM_BYTES free; False when that is not known."""
     try:
         return shutil.disk_usage(folder).free < LITTLE_ROOM_BYTES
-    except OSError:  # what cannot be told is no excuse
+    except OSError:  # unknown space does not excuse the end of a replica
         return False

@@ -1,4 +1,4 @@
-"""Puts a controller together and runs it: data_dir, lock, ports, platform, admin API, loop."""
+"""Assembly and run of a controller: data_dir, lock, ports, platform, admin API and loop."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from argosy.contracts.errors import StartError, Unavailable
 from argosy.contracts.fleet import StartReport
 from argosy.control import record as controller_record
 from argosy.control.api.app import MAX_WAITING, create_admin_app
-from argosy.control.controller import STRANGER_GRACE_S, Controller, stop_waves
+from argosy.control.controller import Controller
 from argosy.control.discovery.publisher import Publisher
 from argosy.control.events.feed import Feed
 from argosy.control.history.history import History, is_damaged, set_aside
@@ -29,6 +29,7 @@ from argosy.control.platforms.externals import WithExternals
 from argosy.control.platforms.local import LocalPlatform
 from argosy.control.preflight import explained, fleet_token, free_port, listener, make_parts, prepare_data_dir
 from argosy.control.record import ControllerRecord
+from argosy.control.supervision.shutdown import STRANGER_GRACE_S, stop_all, stop_waves
 from argosy.serving import runfile
 from argosy.serving.connections import Connections
 from argosy.serving.descriptors import raise_limit, room_for_connections
@@ -39,7 +40,7 @@ from argosy.version import VERSION
 
 ADMIN_STOP_S = 5.0
 MAX_CONNECTIONS = 4096
-"""To the admin API."""
+"""Largest number of connections to the admin API."""
 
 log = logger("main")
 
@@ -49,7 +50,15 @@ async def run(
     on_listening: Callable[[ControllerRecord], None] = lambda record: None,
     on_start: Callable[[StartReport], None] = lambda report: None,
 ) -> StartReport:
-    """Runs the fleet until SIGINT or SIGTERM. Returns the start report. Raises: StartError before anything runs."""
+    """Run the fleet until SIGINT or SIGTERM and return the start report.
+
+    Args:
+        on_listening: called with the controller's record when the admin API answers.
+        on_start: called with the start report when the start is finished.
+
+    Raises: StartError when the fleet cannot be started; no replica runs then. SupervisionLost when nothing supervises
+    the fleet any more; its replicas are left alive.
+    """
     data_dir = fleet.fleet.data_dir.absolute()
     prepare_data_dir(data_dir)
     make_parts(data_dir)
@@ -123,10 +132,12 @@ async def _run_locked(
 
 
 def _admin_listener(fleet: Fleet, before: ControllerRecord | None) -> socket.socket:
-    """Listen where the fleet file says, or where the survivors of `before` look first. Raises: StartError.
+    """Listen at the port of the fleet file, or first at that of `before` when its replicas survive.
 
-    Survivors read the record of the controller for its address. So a stranger who took the port while no controller ran
-    does not keep the next one out: it listens elsewhere, and the survivors find it.
+    Survivors read the controller's address from its record. When another program took the port while no controller ran,
+    the next controller listens at another port, and the survivors find it.
+
+    Raises: StartError when the port is taken and no replica survives.
     """
     host, wanted = fleet.fleet.host, fleet.fleet.admin_port
     if before is not None:
@@ -137,29 +148,24 @@ def _admin_listener(fleet: Fleet, before: ControllerRecord | None) -> socket.soc
 
 
 async def stop_without_controller(data_dir: Path, fleet: Fleet) -> int:
-    """Stops, in order, what a controller that is gone has left alive. Returns how many replicas that were."""
+    """Stop the replicas that a dead controller left alive, dependants first. Return the number of replicas."""
     platform = LocalPlatform(data_dir, "", "", "")
     alive = await platform.adopt()
     services = fleet.services.by_name()
     strangers = {replica.service for replica in alive} - set(services)
+    grace_s = {name: settings.drain_timeout_s for name, settings in services.items()}
     for wave in [list(strangers), *stop_waves(fleet)]:
         stopping = [replica for replica in alive if replica.service in wave]
-        grace_s = {name: settings.drain_timeout_s for name, settings in services.items()}
-        ends = await asyncio.gather(
-            *(platform.stop(r.id, grace_s.get(r.service, STRANGER_GRACE_S)) for r in stopping), return_exceptions=True
-        )
-        for replica, end in zip(stopping, ends, strict=True):
-            if isinstance(end, Exception):  # one that cannot be stopped keeps nobody else running
-                log.error("not stopped", replica_id=replica.id, exc_info=end)
+        await stop_all(platform, ((r.id, grace_s.get(r.service, STRANGER_GRACE_S)) for r in stopping))
     await platform.close()
     return len(alive)
 
 
 class _Admin:
-    """The admin API's server, and the one after it when it ends before it is told to."""
+    """Server of the admin API, replaced by a new server when it ends before `stop`."""
 
     def __init__(self, app: ASGIApp, host: str, listening: socket.socket) -> None:
-        """`listening` is used by the first server, which closes it; a later one listens at the same port anew."""
+        """Create the server. The first server closes `listening`; a later one listens at the same port again."""
         self._app = app
         self._host = host
         self._port = int(listening.getsockname()[1])
@@ -169,28 +175,36 @@ class _Admin:
         self._stopping = False
 
     async def start(self) -> None:
-        """Return once the server answers. Raises: StartError."""
+        """Start the server and wait until it answers.
+
+        Raises: StartError when it cannot listen at the port, or ends while it starts.
+        """
         listening, self._listening = self._listening or listener(self._host, self._port, "--admin-port"), None
         self._server = self._new()
         self._serving = serving = asyncio.create_task(self._server.serve(sockets=[listening]))
         while not self._server.started:
             if serving.done():
                 serving.result()
-                raise StartError(f"The admin API ended while it started on port {self._port}.")
+                raise StartError(
+                    f"The admin API ended while it started on port {self._port}; see the controller's log."
+                )
             await asyncio.sleep(0.01)
 
     async def serve(self) -> None:
-        """Serve until `stop`. Raises: StartError, it cannot listen; Unavailable, it ended by itself: call it again."""
+        """Serve until `stop`.
+
+        Raises: StartError when the server cannot start; Unavailable when it ended by itself. Call `serve` again then.
+        """
         if self._serving is None or self._serving.done():
             await self.start()
         assert self._serving is not None
         await asyncio.wait({self._serving})
         if not self._stopping:
             self._serving.result()
-            raise Unavailable("The admin API has ended unasked.")
+            raise Unavailable("The admin API ended although it was not stopped; it is being started again.")
 
     async def stop(self) -> None:
-        """Let answers that are under way end, for a moment."""
+        """Stop the server. Answers in progress have ADMIN_STOP_S to finish."""
         self._stopping = True
         self._server.should_exit = True
         if self._serving is not None:
@@ -209,9 +223,10 @@ class _Admin:
 
 
 def _history(data_dir: Path) -> History:
-    """What earlier controllers wrote down. A damaged file is put aside: losing it loses history, never service.
+    """Open the history of earlier controllers. A damaged file is set aside, which loses history but no service.
 
-    Raises: StartError; OSError and sqlite3.Error when the file cannot be opened now.
+    Raises: StartError when the damaged file cannot be replaced; OSError or sqlite3.Error when the file cannot be opened
+    now.
     """
     for _ in range(2):
         try:
@@ -221,8 +236,8 @@ def _history(data_dir: Path) -> History:
             if not is_damaged(error):
                 raise
             damaged = set_aside(data_dir, time.time())
-            log.error("damaged history put aside", reason=str(error), kept_as=damaged.name)
-    raise StartError("control.db in data_dir is damaged and cannot be replaced; see that the disk is in order.")
+            log.error("damaged history set aside", reason=str(error), kept_as=damaged.name)
+    raise StartError("control.db in data_dir is damaged and cannot be replaced; check the disk.")
 
 
 def _port_of(url: str) -> int:

@@ -49,6 +49,7 @@ class Capacity:
 
     @property
     def learnt(self) -> bool:
+        """Whether the capacity is known well enough to be used."""
         return (
             self.samples >= LEARNT_SAMPLES
             and self.r2 >= LEARNT_R2
@@ -106,6 +107,7 @@ class Observation:
 
     @property
     def complete(self) -> bool:
+        """Whether the totals cover all ready replicas."""
         return self.known_of == self.ready
 
     def metric(self, name: str) -> float | None:

@@ -1,4 +1,4 @@
-"""What must be true before anything is started. Each failure is one sentence with its remedy."""
+"""Checks before a fleet starts. Each failure is one sentence with a remedy."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ from argosy.contracts.errors import StartError
 from argosy.serving import private_file, token_file
 
 UNASSIGNED_PORTS = range(20_000, 32_000)
-"""Below what Linux hands out by itself (32768 to 60999)."""
+"""Ports below the range from which Linux assigns ports by itself (32768 to 60999)."""
 PORTS_TRIED = 20
 BACKLOG = 512
 PARTS = ("run", "logs")
 LEAST_ROOM_BYTES = 2**20
-"""What the files of a start take at least."""
+"""Least disk space that the files of a start take."""
 NO_ROOM = "No space is left on the disk of data_dir"
 MARKS = ("token", "run", "logs", "control.db")
-"""What is in a folder that a fleet keeps its data in."""
+"""Names that identify the data folder of a fleet."""
 
 
 def prepare_data_dir(data_dir: Path) -> None:
-    """Create the folder (0700), or check that it is ours alone, writable, and a fleet's or empty.
+    """Create the folder (0700), or check that it is private to this user, writable, and empty or the data of a fleet.
 
-    Raises: StartError.
+    Raises: StartError when a check fails.
     """
     is_new = not data_dir.exists()
     if not is_new and not data_dir.is_dir():
@@ -51,7 +51,7 @@ def prepare_data_dir(data_dir: Path) -> None:
             data_dir.chmod(0o700)
         elif not any((data_dir / mark).exists() for mark in MARKS):
             raise StartError(
-                f"data_dir {data_dir} holds files that are not a fleet's. Choose an empty or a new folder with "
+                f"data_dir {data_dir} holds files that do not belong to a fleet. Choose an empty or new folder with "
                 "--data-dir."
             )
         private_file.check_folder(data_dir)
@@ -60,7 +60,7 @@ def prepare_data_dir(data_dir: Path) -> None:
 
 
 def make_parts(data_dir: Path) -> None:
-    """Create the folders inside the data_dir (0700) that are missing. Raises: StartError."""
+    """Create the missing folders inside data_dir (0700). Raises: StartError when that fails or one is not private."""
     with explained(data_dir):
         for name in PARTS:
             (data_dir / name).mkdir(mode=0o700, exist_ok=True)
@@ -68,16 +68,22 @@ def make_parts(data_dir: Path) -> None:
 
 
 def _check_parts(data_dir: Path) -> None:
-    """Raises: StartError, another user can put files into one of them."""
+    """Check the folders inside data_dir.
+
+    Raises: StartError when one is a symbolic link; NotPrivate when another user can put files into one.
+    """
     for part in (data_dir / name for name in PARTS):
         if part.is_symlink():
-            raise StartError(f"{part} is a symbolic link, which is not followed. Remove it.")
+            raise StartError(f"{part} is a symbolic link, and links are not followed here. Remove it.")
         if part.exists():
             private_file.check_folder(part)
 
 
 def _require_writable(folder: Path) -> None:
-    """Raises: StartError; OSError, the disk is full or read-only."""
+    """Write and remove a file of LEAST_ROOM_BYTES.
+
+    Raises: StartError without write permission; OSError when the disk is full or read-only.
+    """
     probe = folder / f".probe-{os.getpid()}"
     try:
         with probe.open("wb") as stream:
@@ -94,13 +100,19 @@ def _require_writable(folder: Path) -> None:
 
 
 def fleet_token(data_dir: Path) -> str:
-    """The fleet's token, made on first use and kept in `data_dir/token` (0600). Raises: OSError; StartError."""
+    """Return the fleet's token, created on first use and kept in `data_dir/token` (0600).
+
+    Raises: OSError when the file cannot be read or written; StartError when it is not private or not a token.
+    """
     return token_file.read_or_make(data_dir)
 
 
 @contextlib.contextmanager
 def explained(data_dir: Path) -> Iterator[None]:
-    """Turn what a disk or a database says while a fleet starts into a sentence with its remedy. Raises: StartError."""
+    """Turn errors of the disk or the database at the start into one sentence with a remedy.
+
+    Raises: StartError in place of OSError and sqlite3.Error.
+    """
     try:
         yield
     except OSError as error:
@@ -133,22 +145,27 @@ def _database_sentence(error: sqlite3.Error, data_dir: Path) -> str:
             "control.db-wal and control.db-shm, and start again."
         )
     if code == sqlite3.SQLITE_BUSY:
-        return f"{path} is in use by another program. Close what has it open, and start again."
+        return f"{path} is in use by another program. Close that program, and start again."
     return f"{path} cannot be used: {error}. Give yourself read and write access to it, and start again."
 
 
 def free_port(host: str, port: int, option: str) -> int:
-    """`port`, or a free one when it is 0. Raises: StartError when somebody listens there already.
+    """Return `port`, or a free port when it is 0.
 
-    Whoever is to listen there does so seconds later. A port that the system hands out by itself could be another
-    process's by then, so the free one is taken from below those.
+    The caller's process listens there seconds later. The system could assign a port of its own range to another process
+    by then, so the free port is chosen from UNASSIGNED_PORTS.
+
+    Raises: StartError when the port is taken.
     """
     with listener(host, port, option) as opened:
         return int(opened.getsockname()[1])
 
 
 def listener(host: str, port: int, option: str) -> socket.socket:
-    """A socket that listens at `port`, or at a free one when it is 0. Raises: StartError, the port is taken."""
+    """Return a socket that listens at `port`, or at a free port when it is 0.
+
+    Raises: StartError when the port cannot be opened; `option` is the command-line option named in the remedy.
+    """
     for candidate in random.sample(UNASSIGNED_PORTS, PORTS_TRIED) if port == 0 else ():
         with contextlib.suppress(StartError):
             return _opened(host, candidate, option)

@@ -1,4 +1,4 @@
-"""`run/controller.json` and `run/controller.lock`: how tools find the fleet that keeps its data in a folder."""
+"""Record and lock of the controller, `run/controller.json` and `run/controller.lock`, by which tools find a fleet."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from argosy.serving import private_file, runfile
 
 
 class ControllerRecord(msgspec.Struct):
-    """Left behind when the controller dies, so that a gateway that goes on serving can still be found."""
+    """Record of a running controller. It stays when the controller dies, so that a surviving gateway can be found."""
 
     pid: int
     admin_url: str
@@ -18,21 +18,23 @@ class ControllerRecord(msgspec.Struct):
     started_at: float
     version: str
     fleet_json: str = "{}"
-    """The settings the fleet runs with."""
+    """Settings of the fleet, as JSON."""
 
 
 def record_path(data_dir: Path) -> Path:
+    """Return the path of the record."""
     return runfile.controller_path(data_dir / "run")
 
 
 def lock_path(data_dir: Path) -> Path:
+    """Return the path of the lock."""
     return data_dir / "run" / "controller.lock"
 
 
 def read(data_dir: Path) -> ControllerRecord | None:
-    """The record of the last controller, alive or not; None where there is none that can be read.
+    """Return the record of the latest controller, alive or not; None when there is no readable record.
 
-    Raises: NotPrivate, another user may have written it.
+    Raises: NotPrivate when another user may have written the file.
     """
     try:
         return msgspec.json.decode(private_file.read(record_path(data_dir)), type=ControllerRecord)
@@ -41,16 +43,17 @@ def read(data_dir: Path) -> ControllerRecord | None:
 
 
 def write(data_dir: Path, record: ControllerRecord) -> None:
+    """Write the record, readable by its owner only. Raises: OSError."""
     runfile.write_private(record_path(data_dir), msgspec.json.encode(record))
 
 
 def is_running(data_dir: Path) -> bool:
-    """Whether a controller holds the folder now."""
+    """Return whether a controller holds the lock of the folder now."""
     return runfile.is_held(lock_path(data_dir))
 
 
 def already_running(data_dir: Path) -> str:
-    """The sentence for somebody who starts a second one."""
+    """Return the error message for starting a second controller on the folder."""
     record = read(data_dir)
     pid = f" (pid {record.pid})" if record else ""
     return f"A fleet is already running on {data_dir}{pid}. See it with: argosy status. Stop it with: argosy down."

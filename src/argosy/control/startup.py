@@ -1,7 +1,7 @@
-"""Starts the services of a fleet in dependency order.
+"""Start of a fleet, with its services in dependency order.
 
-Each service starts as soon as what it depends on has settled; services that do not need one that failed are not held
-up by it. `requires` must have started; `wants` must only have settled.
+Each service starts as soon as its dependencies have settled. A failed service does not delay the services that do not
+depend on it. Services in `requires` must have started; services in `wants` must only have settled.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ log = logger("startup")
 
 
 class Startup:
-    """One start of the whole fleet, and the report of how it goes."""
+    """Start of the whole fleet, and its report."""
 
     def __init__(
         self,
@@ -29,7 +29,12 @@ class Startup:
         launch: Callable[[str], Awaitable[None]],
         clock: Clock = time.monotonic,
     ) -> None:
-        """`launch` starts one service's replicas and returns when they are ready, or raises an ArgosyError."""
+        """Create a start that has not begun.
+
+        Args:
+            waves: the services in start order.
+            launch: starts the replicas of a service and returns when they are ready, or raises an ArgosyError.
+        """
         self._services = services
         self._waves = waves
         self._launch = launch
@@ -42,10 +47,12 @@ class Startup:
         self._ended_s: float | None = None
 
     def report(self) -> StartReport:
+        """Return the report of the start so far; its time grows until the start is finished."""
         until_s = self._clock() if self._ended_s is None else self._ended_s
         return StartReport(self._ended_s is not None, list(self._entries.values()), until_s - self._started_s)
 
     async def run(self) -> StartReport:
+        """Start all services and return the report. Failures of services are in the report."""
         self._started_s = self._clock()
         await asyncio.gather(*(self._start(name) for name in self._services))
         self._ended_s = self._clock()
@@ -66,13 +73,17 @@ class Startup:
                 entry.outcome = StartOutcome.STARTED
             except ArgosyError as error:
                 entry.outcome, entry.error = StartOutcome.FAILED, error.message
-            except Exception as error:  # a bug that shows in one service must not end the start of the others
+            except Exception as error:  # a bug in the start of one service must not end the start of the others
                 log.error("service start failed", failed=name, exc_info=error)
                 why = f"{name} could not be started: {type(error).__name__}; see the controller's log."
                 entry.outcome, entry.error = StartOutcome.FAILED, why
             entry.seconds = self._clock() - began_s
         finally:
             log.info(
-                "service start", started=name, outcome=entry.outcome.value, error=entry.error, seconds=entry.seconds
+                "service start finished",
+                started=name,
+                outcome=entry.outcome.value,
+                error=entry.error,
+                seconds=entry.seconds,
             )
             self._settled[name].set()

@@ -1,4 +1,4 @@
-"""Which requests a replica takes on. Past its limits the answer is 429, and 504 to what cannot be answered in time."""
+"""Admission control of a replica: 429 beyond its limits, 504 to a request that would miss its deadline."""
 
 from __future__ import annotations
 
@@ -13,34 +13,36 @@ from argosy.serving.concurrency import ConcurrencyLimit
 from argosy.serving.min_latency import Quickest
 
 PATHS_MOST = 64
-"""Paths whose quickest answer is known; the routes of our own services are fewer."""
+"""Most paths for which the quickest answer is tracked; the built-in services have fewer routes."""
 
 
 class Refusal(enum.StrEnum):
+    """Reason why a request is refused."""
+
     FULL = "full"
-    """max_in_flight is reached."""
+    """The limit max_in_flight is reached."""
     CONCURRENCY = "concurrency"
-    """The limit that this replica found out for itself is reached."""
+    """The adaptive limit, which this replica measured itself, is reached."""
     BULK = "bulk"
-    """Bulk work has its share."""
+    """Bulk work already uses its share of the limit."""
     LATE = "late"
-    """It has less time left than the quickest recent answer took."""
+    """The request has less time left than the quickest recent answer took."""
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A request that was admitted."""
+    """An admitted request."""
 
     path: str
     in_flight: int
-    """Itself included."""
+    """Requests in flight, including this request."""
 
 
 class Admission:
-    """Not a queue: what is admitted is worked on, what is not is told when to come back.
+    """Admission control without a queue: an admitted request starts at once, a refused one gets a time to retry.
 
-    The adaptive limit stands here and not in the callers: only the replica sees all that is in flight to it, and the
-    sum of what many callers find out apart is no limit.
+    The adaptive limit is kept here and not in the callers, because only the replica sees all requests in flight to it.
+    Limits that many callers measure separately do not add up to a limit of the replica.
     """
 
     def __init__(self, service: str, max_in_flight: int, settings: ProtectionSettings, clock: Clock) -> None:
@@ -50,7 +52,7 @@ class Admission:
         self.max_in_flight = max_in_flight
         least = min(settings.concurrency_least, max_in_flight)
         self._adaptive = (
-            # From the top down: a replica that nobody knows yet turns no burst away that it could bear.
+            # The limit starts at its maximum so that a new replica does not refuse a burst that it could process.
             ConcurrencyLimit(float(max_in_flight), float(least), float(max_in_flight))
             if settings.adaptive_concurrency
             else None
@@ -60,31 +62,37 @@ class Admission:
 
     @property
     def limit(self) -> int:
-        """Requests that may be in work at once now."""
+        """Most requests that may be in flight now."""
         return self.max_in_flight if self._adaptive is None else min(self.max_in_flight, self._adaptive.limit)
 
     def admit(self, path: str, context: RequestContext, in_flight: int, latency_ms: float) -> Asked:
-        """With `in_flight` requests in work already. Raises: Overloaded; DeadlineExceeded."""
+        """Admit a request while `in_flight` others are in flight.
+
+        `latency_ms` is the mean latency of the replica, in milliseconds; it becomes the time to wait before a retry.
+        Raises: Overloaded when a limit is reached; DeadlineExceeded when less time is left than the quickest recent
+        answer took.
+        """
         limit = self.require_room(in_flight, latency_ms)
         if context.priority is Priority.BULK and in_flight >= max(1, int(limit * self._settings.bulk_share)):
-            share = f"{in_flight} requests in work; the rest of its limit of {limit} is kept for interactive ones"
+            share = f"{in_flight} requests in flight; the rest of its limit of {limit} is reserved for interactive ones"
             raise self._overloaded(Refusal.BULK, share, latency_ms)
         if self._settings.refuse_late:
             self._refuse_late(path, context)
         return Asked(path, in_flight + 1)
 
     def require_room(self, in_flight: int, latency_ms: float) -> int:
-        """Return the limit. Raises: Overloaded, `in_flight` requests fill it."""
+        """Return the limit. Raises: Overloaded when `in_flight` requests reach it."""
         limit = self.limit
         if in_flight >= limit:
             reason = Refusal.FULL if limit >= self.max_in_flight else Refusal.CONCURRENCY
-            raise self._overloaded(reason, f"{limit} requests in work, its limit", latency_ms)
+            raise self._overloaded(reason, f"{limit} requests in flight, its limit", latency_ms)
         return limit
 
     def answered(self, asked: Asked, status: int, seconds: float, in_flight: int) -> None:
-        """Learns from an answer that began after `seconds`; how long its body takes depends on who reads it.
+        """Learn from an answer whose first byte came after `seconds`. The time for the body depends on the reader.
 
-        `in_flight` is how many are in work at its end, itself included: of a burst, the first found nobody before them.
+        `in_flight` is the number of requests in flight at the end of the answer, including this one. It is needed
+        because the first request of a burst is admitted with no others in flight.
         """
         if self._adaptive is not None and status == DeadlineExceeded.status:
             self._adaptive.late()
@@ -108,7 +116,7 @@ class Admission:
         if least_s is not None and left_s < least_s:
             self.refused[Refusal.LATE] += 1
             raise DeadlineExceeded(
-                f"{max(0, int(left_s * 1000))} ms are left, and the quickest recent answer of the {self._service} "
+                f"{max(0, int(left_s * 1000))} ms are left, but the quickest recent answer of the {self._service} "
                 f"service took {int(least_s * 1000)} ms. Allow more time with {DEADLINE_HEADER}."
             )
 

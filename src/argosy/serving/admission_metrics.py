@@ -1,4 +1,4 @@
-"""What a replica did not take on, on its `/metrics`. Read when scraped, so no request pays for it."""
+"""Metrics of admission control. They are collected when `/metrics` is scraped, so they cost requests nothing."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from argosy.serving.waiting import Waiters
 
 
 class AdmissionMetrics(Collector):
+    """Collector of the counts of refused requests, the limit, and the waiters."""
+
     def __init__(self, service: str, admission: Admission, waiters: Waiters) -> None:
         self._service = service
         self._admission = admission
@@ -23,12 +25,12 @@ class AdmissionMetrics(Collector):
 
     def collect(self) -> Iterable[Metric]:
         refused = CounterMetricFamily(
-            "argosy_admission_refused", "Requests not taken on, by reason.", labels=("service", "reason")
+            "argosy_admission_refused", "Requests that were refused, by reason.", labels=("service", "reason")
         )
         for reason in Refusal:
             refused.add_metric((self._service, reason.value), self._admission.refused[reason])
         limit = GaugeMetricFamily(
-            "argosy_concurrency_limit", "Requests that may be in work at once now.", labels=("service",)
+            "argosy_concurrency_limit", "Most requests that may be in flight now.", labels=("service",)
         )
         limit.add_metric((self._service,), self._admission.limit)
         waiting = GaugeMetricFamily(

@@ -1,4 +1,4 @@
-"""The app of an internal service: the routes every service has, its own routes, and the middleware around them."""
+"""ASGI app of an internal service: the common routes, the service's own routes, and the middleware around them."""
 
 from __future__ import annotations
 
@@ -26,7 +26,10 @@ R = TypeVar("R")
 
 
 def health_routes(kit: Kit) -> list[BaseRoute]:
-    """`/livez` checks nothing else; `/readyz` only this process; what is internal the controller reads."""
+    """Return the routes that every service has.
+
+    `/livez` answers without any check. `/readyz` checks only this process. The controller reads `/internal/…`.
+    """
 
     async def livez(request: Request) -> Response:
         return JSONResponse({"status": "alive"})
@@ -57,14 +60,14 @@ def health_routes(kit: Kit) -> list[BaseRoute]:
 
 
 class _Routes(Starlette):
-    """Routing only: errors pass through to `ServiceMiddleware`, the one place that turns them into responses."""
+    """Router without error handling: `ServiceMiddleware` is the only place that turns errors into responses."""
 
     def build_middleware_stack(self) -> ASGIApp:
         return self.router
 
 
 def create_app(kit: Kit, routes: Iterable[BaseRoute]) -> ASGIApp:
-    """An internal service: every route but probes and metrics needs the fleet's token."""
+    """Return the app of an internal service. All routes except probes and metrics require the fleet's token."""
     app = _Routes(routes=[*health_routes(kit), *routes])
     return ServiceMiddleware(app, kit, app.router)
 
@@ -72,7 +75,10 @@ def create_app(kit: Kit, routes: Iterable[BaseRoute]) -> ASGIApp:
 def typed(
     path: str, message: type[M], work: Callable[[M, RequestContext], Awaitable[R]], *, method: str = "POST"
 ) -> Route:
-    """A route that takes one message and answers one. The work ends with its deadline, or when its caller has gone."""
+    """Return a route that receives one message and answers with one.
+
+    The work is cancelled when its deadline passes or its caller disconnects.
+    """
 
     async def endpoint(request: Request) -> Response:
         context = context_of(request.scope)
@@ -87,7 +93,10 @@ def typed(
 def typed_stream(
     path: str, message: type[M], work: Callable[[M, RequestContext], Awaitable[AsyncIterator[bytes]]]
 ) -> Route:
-    """A route that takes one message and answers a stream of lines. Errors before the first line keep their status."""
+    """Return a route that receives one message and answers with a stream of lines.
+
+    An error before the first line is answered with its own status.
+    """
 
     async def endpoint(request: Request) -> Response:
         context = context_of(request.scope)
@@ -99,9 +108,9 @@ def typed_stream(
 
 
 async def until_gone(request: Request, work: Awaitable[R], context: RequestContext) -> R:
-    """The work's result, unless the deadline passes or the caller hangs up first; then the work is cancelled.
+    """Return the result of the work; cancel the work when the deadline passes or the caller disconnects first.
 
-    Raises: DeadlineExceeded; CallerGone.
+    Raises: DeadlineExceeded when the deadline passes first; CallerGone when the caller disconnects first.
     """
     task = asyncio.ensure_future(work)
     gone = asyncio.ensure_future(_disconnected(request))
@@ -111,7 +120,7 @@ async def until_gone(request: Request, work: Awaitable[R], context: RequestConte
         if task.done():
             return task.result()
         if gone.done():
-            raise CallerGone("The caller has gone.")
+            raise CallerGone("The caller disconnected.")
         raise DeadlineExceeded(
             f"The answer was not ready within the time allowed. Allow more with {DEADLINE_HEADER}, or ask for less."
         )

@@ -1,4 +1,4 @@
-"""All connections of one process: how many may be open, who has to go first, and what is left for health checks."""
+"""Connections of one process: limit, eviction of idle connections, and a reserve for health checks."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from argosy.serving.protocol import BoundedProtocol
 from argosy.telemetry.logs import logger
 
 RESERVE = 32
-"""Connections beyond the limit, on which only health checks are answered."""
+"""Number of connections beyond the limit; only health checks are answered on them."""
 EVICTABLE_AFTER_S = 1.0
 EVICTED_AT_ONCE = 32
 SHORT_FOR_S = 10.0
-"""How long a shortage is reported after it was last met: longer than any pause between two health checks."""
+"""Time for which a shortage is reported after it last occurred: longer than the interval of health checks."""
 SWEEP_S = 0.5
 
 log = logger("server")
 
 
 class Connections:
-    """Beyond the limit, connections that send nothing are closed for new ones.
+    """Connections of one process. At the limit, idle connections are closed to accept new ones.
 
-    Where none can be closed, a new connection is one of the reserve: health checks are answered there, and everything
-    else is refused.
+    If no connection can be closed, a new connection goes into the reserve: health checks are answered on it and all
+    other requests are refused.
     """
 
     def __init__(
@@ -38,10 +38,11 @@ class Connections:
         on_refused: Callable[[str], None] = lambda code: None,
         clock: Clock = time.monotonic,
     ) -> None:
-        """
+        """Create an empty set of at most `most` connections and a reserve.
+
         Args:
-            setting: where the limit is set; it stands in the reason of a shortage.
-            on_refused: called with the error's code for each request that the protocol refuses.
+            setting: name of the setting of the limit, which the reason of a shortage mentions.
+            on_refused: called with the error code of each request that the protocol refuses.
         """
         self.most = most
         self.refused = on_refused
@@ -57,7 +58,7 @@ class Connections:
         return len(self._open) + len(self._reserve)
 
     def shortage(self) -> str:
-        """Return the reason why connections are refused, or were a moment ago; empty when all are taken."""
+        """Return why connections are refused, or were refused in the last SHORT_FOR_S; empty when all are accepted."""
         now_s = self._clock()
         if now_s < self._exhausted_until_s:
             limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
@@ -67,7 +68,7 @@ class Connections:
         return ""
 
     def opened(self, connection: BoundedProtocol) -> None:
-        """Count a new connection in. Past the limit it may take the place of an idle one, or it is of the reserve."""
+        """Add a new connection. At the limit it replaces an idle connection or goes into the reserve."""
         if not self._descriptors.exhausted and (len(self._open) < self.most or self._evict()):
             self._open.add(connection)
             return
@@ -87,10 +88,10 @@ class Connections:
         self._reserve.pop(connection, None)
 
     def _evict(self) -> bool:
-        """Close the connections that have been idle for longest. Returns whether there is room now."""
+        """Close the connections that were idle longest. Returns: whether a connection can be added now."""
         now_s = asyncio.get_running_loop().time()
         if now_s - self._evicted_s < SWEEP_S:
-            return False  # looking through all of them for each new one would be the attack's next aim
+            return False  # searching all connections for each new one would itself be open to attack
         self._evicted_s = now_s
         idle = [(since_s, n, each) for n, each in enumerate(self._open) if (since_s := each.idle_since_s) is not None]
         for since_s, _, each in sorted(idle)[:EVICTED_AT_ONCE]:
@@ -100,7 +101,7 @@ class Connections:
         return len(self._open) < self.most
 
     async def watch(self) -> None:
-        """Close what keeps the server waiting for too long, again and again, until cancelled."""
+        """Periodically close connections that keep the server waiting too long, until cancelled."""
         loop = asyncio.get_running_loop()
         self._descriptors.check()
         while True:
@@ -112,7 +113,7 @@ class Connections:
             for connection in [*self._open, *self._reserve]:
                 try:
                     connection.sweep(now_s)
-                except Exception as error:  # of one connection: the others must still be watched
+                except Exception as error:  # an error of one connection must not end the checks of the others
                     log.error("connection check failed", exc_info=error)
                     connection.transport.abort()
 

@@ -1,7 +1,7 @@
-"""Loopback is not trusted: any web page can make a browser send requests to it.
+"""Defences against untrusted requests on loopback: any web page can make a browser send requests to it.
 
-Checked before a request costs anything: the Host it names, the Origin it comes from, the type of what it
-writes, and the fleet's token where only the fleet may call. Pure: headers in, an error or nothing out.
+Each request is checked before it costs anything: its Host, its Origin, its content type if it writes, and the fleet's
+token on internal routes. Pure: headers in, an error or None out.
 """
 
 from __future__ import annotations
@@ -41,7 +41,10 @@ MAX_PORT = 65_535
 
 @dataclass(frozen=True, slots=True)
 class Defences:
-    """`public_prefixes` are the paths that need no token; `/internal/` and everything else but OPEN_PATHS does."""
+    """Rules of one listener. Paths under `public_prefixes` and in OPEN_PATHS need no token; all others need it.
+
+    Paths under `/internal/` always need the token.
+    """
 
     token: str
     allowed_hosts: frozenset[str]
@@ -50,14 +53,14 @@ class Defences:
     max_body_bytes: int = 256 * 2**20
 
     def is_fleet(self, headers: Mapping[str, str]) -> bool:
-        """Whether the caller proved to be of the fleet. Nobody can where there is no token."""
+        """Return whether the caller sent the fleet's token; False when the fleet has no token."""
         scheme, _, given = headers.get("authorization", "").partition(" ")
         if not self.token or scheme.lower() != "bearer":
             return False
         return hmac.compare_digest(given.strip().encode(), self.token.encode())
 
     def check(self, method: str, path: str, headers: Mapping[str, str]) -> ArgosyError | None:
-        """The reason to refuse the request, or None. Header names are lower case."""
+        """Return the error with which to refuse the request, or None. Header names are lower case."""
         return (
             self._check_host(headers)
             or self._check_origin(headers)
@@ -89,10 +92,13 @@ class Defences:
         if method not in WRITES:
             return None
         if "cross-site" in headers.get("sec-fetch-site", ""):
-            return Forbidden("Cross-site requests that write are refused.")
+            return Forbidden("Cross-site requests that write are refused. Send the request from a page of this origin.")
         length = headers.get("content-length")
         if length is not None and not (length.isascii() and length.isdigit() and len(length) <= MAX_LENGTH_DIGITS):
-            return InvalidRequest(f"Content-Length is not a number of at most {MAX_LENGTH_DIGITS} digits.")
+            return InvalidRequest(
+                f"Content-Length is not a number of at most {MAX_LENGTH_DIGITS} digits. Send the number of bytes in "
+                "the body."
+            )
         if length is not None and int(length) > self.max_body_bytes:
             return TooLarge(
                 f"The body has {length} bytes, the limit is {self.max_body_bytes}. Send less at once, or raise "
@@ -114,10 +120,11 @@ class Defences:
 
 
 def headers_of(raw: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
-    """Header fields by name; of one that came more than once the last.
+    """Return the header fields by name; the last value of a repeated field counts.
 
-    The values of those that decide whether a request is let in are joined with commas instead. So a second Host or
-    Authorization never replaces the first one unseen: joined, they are no address and no token, and are refused.
+    Values of the fields in DECISIVE, which decide whether a request is admitted, are joined with commas instead. A
+    second Host or Authorization therefore never replaces the first one silently: the joined value is neither an address
+    nor a token, and the request is refused.
     """
     headers: dict[str, str] = {}
     for raw_name, raw_value in raw:
@@ -127,7 +134,7 @@ def headers_of(raw: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
 
 
 def host_of(header: str) -> str:
-    """The host in a Host header, in lower case and without port and brackets.
+    """Return the host in a Host header, in lower case and without port and brackets.
 
     Returns: an empty string unless the header is exactly `host` or `host:port`.
     """
@@ -136,7 +143,7 @@ def host_of(header: str) -> str:
 
 
 def is_same_origin(origin: str, host: str) -> bool:
-    """Whether the origin is exactly `http://` or `https://` and the address in the Host header."""
+    """Return whether the origin is exactly `http://` or `https://` followed by the address in the Host header."""
     scheme, separator, rest = origin.partition("://")
     theirs, ours = _authority(rest), _authority(host)
     if scheme not in DEFAULT_PORTS or not separator or theirs is None or ours is None:
@@ -146,7 +153,7 @@ def is_same_origin(origin: str, host: str) -> bool:
 
 
 def _authority(text: str) -> tuple[str, int | None] | None:
-    """Host and port of exactly `host` or `host:port`; None for everything else."""
+    """Return host and port of exactly `host` or `host:port`; None for everything else."""
     found = AUTHORITY.fullmatch(text)
     if found is None:
         return None

@@ -1,4 +1,4 @@
-"""File descriptors: the limit of this process, and a few that are kept free for health checks."""
+"""File descriptors: the limit of this process, and spare descriptors for health checks."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ import resource
 
 SPARE = 16
 MARGIN = 8
-"""Descriptors that must be free besides, or the process counts as having run out of them."""
+"""Descriptors that must be free in addition; otherwise the process counts as out of descriptors."""
 KEPT_LEAST = 64
-"""Descriptors that connections must leave to files, databases and calls to other services, at the least."""
+"""Least number of descriptors reserved for files, databases and calls to other services."""
 
 
 def raise_limit() -> int:
-    """Raise the soft limit on open files to the hard limit. Returns the limit that is now in force."""
+    """Raise the soft limit on open files to the hard limit. Returns: the limit now in force."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft != hard:
         try:
@@ -24,7 +24,7 @@ def raise_limit() -> int:
 
 
 def room_for_connections(wanted: int) -> int:
-    """Return how many connections may be open at once: `wanted`, or what the limit on open files leaves."""
+    """Return the most connections that may be open: `wanted`, or fewer if the limit on open files requires it."""
     soft = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
     if soft == resource.RLIM_INFINITY:
         return wanted
@@ -32,14 +32,14 @@ def room_for_connections(wanted: int) -> int:
 
 
 class SpareDescriptors:
-    """Descriptors held open so that there are some to give away when the process has run out of them."""
+    """Descriptors held open so that some can be released when the process runs out of them."""
 
     def __init__(self) -> None:
         self._held: list[int] = []
         self.exhausted = False
 
     def check(self) -> None:
-        """Give the spare ones away when next to none is left; take them back when there are enough again."""
+        """Release the spare descriptors when almost none is left; open them again when there are enough."""
         try:
             while len(self._held) < SPARE + MARGIN:
                 self._held.append(os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC))

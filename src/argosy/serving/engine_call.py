@@ -1,15 +1,14 @@
-"""A mark beside the run file that says "an engine call runs since T".
+"""Mark file beside the run file that records the running engine call and its start time.
 
-An engine that holds the interpreter's lock while it waits for the disk silences the whole process: no probe is answered
-and CPU time stands still, which looks exactly like a hang. The mark is the evidence from outside that the process is
-waiting for its disk. The supervisor reads it and withholds the verdict while the mark is young.
+An engine that holds the interpreter's lock while it waits for the disk blocks the whole process: no probe is answered
+and CPU time does not advance, which looks exactly like a hang. The mark shows other processes that this one waits for
+its disk. While the mark is recent, the supervisor does not treat the replica as hung.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -27,24 +26,29 @@ class RunningCall(msgspec.Struct):
 
 
 class EngineCalls:
-    """Mark the calls of one engine thread; a mark costs some tens of microseconds."""
+    """Marks of the calls of one engine thread; a mark costs some tens of microseconds."""
 
-    def __init__(self, record: Path | None, now: Callable[[], float] = time.time) -> None:
-        """`record` is the replica's run file; without one (in tests, or outside of a fleet) nothing is marked."""
-        self._path = None if record is None else runfile.busy_path(record)
+    def __init__(self, record: Path | None = None, now: Callable[[], float] | None = None) -> None:
+        """Create the marks of a replica; without a run file (in tests, or outside of a fleet) do nothing.
+
+        Args:
+            record: run file of the replica.
+            now: wall clock, in seconds, because another process reads the mark.
+        """
+        self._path = None if record is None or now is None else runfile.busy_path(record)
         self._temporary = None if record is None else record.with_suffix(f".{os.getpid()}.busy.tmp")
         self._now = now
         self._marked = False
         if self._path is not None:
-            self._path.unlink(missing_ok=True)  # a former process of this id may have been killed within a call
+            self._path.unlink(missing_ok=True)  # an earlier process with this id may have been killed during a call
 
     @contextlib.contextmanager
     def marked(self, call: str) -> Iterator[None]:
-        """Show the mark while the block runs; within another marked block nothing changes.
+        """Keep the mark while the block runs; a nested block changes nothing.
 
-        A mark that cannot be written never keeps the call from running.
+        The call runs even when the mark cannot be written.
         """
-        if self._path is None or self._temporary is None or self._marked:
+        if self._path is None or self._temporary is None or self._now is None or self._marked:
             yield
             return
         self._marked = True
@@ -59,7 +63,7 @@ class EngineCalls:
 
     @staticmethod
     def _write(path: Path, temporary: Path, content: bytes) -> None:
-        """Not synced: a mark does not need to survive its process."""
+        """Write the mark without fsync, because it does not need to survive its process."""
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
         try:
             os.write(descriptor, content)
@@ -69,7 +73,7 @@ class EngineCalls:
 
 
 def running_call(record: Path) -> RunningCall | None:
-    """Return the engine call that the replica marked last and has not ended; None without a readable mark."""
+    """Return the engine call that the replica runs now according to its mark; None without a readable mark."""
     try:
         return msgspec.json.decode(runfile.busy_path(record).read_bytes(), type=RunningCall)
     except (OSError, msgspec.MsgspecError):

@@ -1,4 +1,4 @@
-"""The one place where an error becomes a response."""
+"""Conversion of errors into responses; no other place does this."""
 
 from __future__ import annotations
 
@@ -23,24 +23,30 @@ from argosy.contracts.errors import (
 
 
 def as_argosy_error(error: BaseException) -> ArgosyError:
-    """Ours as it is; the framework's by its status; anything else hidden behind `Internal`."""
+    """Return an ArgosyError unchanged, a framework error by its status, and any other error as `Internal`.
+
+    The text of other errors is not sent to clients.
+    """
     if isinstance(error, ArgosyError):
         return error
     if isinstance(error, TimeoutError):
-        return DeadlineExceeded("The time allowed for this request has passed.")
+        return DeadlineExceeded("The time allowed for this request has passed. Allow more time, or ask for less.")
     if isinstance(error, ClientDisconnect):
-        return CallerGone("The caller has gone.")
+        return CallerGone("The caller disconnected.")
     if isinstance(error, HTTPException):
         if error.status_code == 404:
             return NotFound("There is no such route. The API reference is at /docs on the gateway.")
         if error.status_code == 405:
-            return MethodNotAllowed("This route does not take this method.")
+            return MethodNotAllowed(
+                "This route does not accept this method. The API reference is at /docs on the gateway."
+            )
         if error.status_code < 500:
             return InvalidRequest(str(error.detail))
-    return Internal("Something went wrong on our side. Quote the request id when you report it.")
+    return Internal("Argosy failed to process the request. Quote the request id when you report this error.")
 
 
 def error_response(error: ArgosyError, request_id: str | None) -> Response:
+    """Return the JSON response of an error, with Retry-After if the error has one."""
     headers = {}
     if error.retry_after_s is not None:
         headers["retry-after"] = str(math.ceil(error.retry_after_s))

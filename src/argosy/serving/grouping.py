@@ -1,4 +1,4 @@
-"""Group commit: calls that arrive while others are carried out wait, and are then carried out together."""
+"""Group commit: calls that arrive while others run wait and are then executed together."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ A = TypeVar("A")
 R = TypeVar("R")
 
 _SHARED = (Unavailable, Overloaded, StorageFull, DeadlineExceeded)
-"""Errors that say nothing about a single member: doing the others one by one would only repeat them."""
+"""Errors that no single member causes, so repeating the members one by one would not help."""
 
 
 def _one(item: object) -> int:
@@ -21,13 +21,13 @@ def _one(item: object) -> int:
 
 
 class Grouped(Generic[A, R]):
-    """Carry out single calls in groups, in the order of their arrival.
+    """Executor of single calls in groups, in the order of their arrival.
 
-    While fewer than `at_once` groups are under way a call starts at once; else callers gather and share the next group,
-    which starts when one of those ends, or when it is full. So a lone caller waits for nobody (unless groups linger),
-    and the more wait, the less each one costs. A caller that is cancelled leaves; its group
-    goes on. A group that fails as a whole is repeated one by one, so that one bad member fails alone; `work` must
-    therefore bear to be repeated.
+    While fewer than `at_once` groups run, a call starts at once. Otherwise callers share the next group, which starts
+    when a running group ends or when it is full. A single caller is therefore not delayed (unless groups linger), and
+    the cost per call falls with the number of waiting callers. A cancelled caller leaves its group, which continues. A
+    group that fails as a whole is repeated member by member, so that a bad member fails alone; `work` must therefore be
+    repeatable.
     """
 
     def __init__(
@@ -40,11 +40,11 @@ class Grouped(Generic[A, R]):
         full_at_once: int | None = None,
         linger_s: float = 0.0,
     ) -> None:
-        """`work` answers with one outcome for each item, in order; an exception among them fails that item alone.
+        """Create an executor. `work` returns one outcome per item, in order; an exception fails only its own item.
 
-        A group is closed before its `size` exceeds `most`; one larger item goes alone. Groups that are full may run
-        up to `full_at_once` at the same time. A group that is not full waits `linger_s` for others: for bulk work,
-        whose calls cost more than the wait does.
+        A group is closed before its `size` exceeds `most`; a larger item forms its own group. Up to `full_at_once` full
+        groups may run at the same time. A group that is not full waits `linger_s` for further calls, which is meant for
+        bulk work whose calls cost more than the wait.
         """
         self._work = work
         self._most = most
@@ -54,24 +54,24 @@ class Grouped(Generic[A, R]):
         self._waiting: deque[tuple[A, asyncio.Future[R]]] = deque()
         self._linger_s = linger_s
         self._gathered = 0
-        """Size of all that waits."""
+        """Total size of the waiting items."""
         self._leading = 0
         self._leaders: set[asyncio.Task[None]] = set()
 
     async def __call__(self, item: A) -> R:
-        """Return the outcome of this item. Raises: its own error, or that of its group."""
+        """Return the outcome of this item. Raises: the error of this item or of its group."""
         outcome: asyncio.Future[R] = asyncio.get_running_loop().create_future()
         self._waiting.append((item, outcome))
         self._gathered += self._size(item)
         if self._leading < (self._full_at_once if self._gathered >= self._most else self._at_once):
-            self._leading += 1  # counted here and in `_lead`: a task that has ended is told of only later
+            self._leading += 1  # `_lead` decrements it, because done callbacks of a task run only later
             leader = asyncio.create_task(self._lead())
             self._leaders.add(leader)
             leader.add_done_callback(self._leaders.discard)
         return await outcome
 
     async def stop(self) -> None:
-        """Cancel what is under way; callers that still wait are cancelled too."""
+        """Cancel running groups and all waiting callers."""
         for leader in list(self._leaders):
             leader.cancel()
         await asyncio.gather(*self._leaders, return_exceptions=True)
@@ -91,7 +91,7 @@ class Grouped(Generic[A, R]):
             self._leading -= 1
 
     async def _gather(self) -> list[tuple[A, asyncio.Future[R]]]:
-        """The next group, empty when nobody waits."""
+        """Return the next group; empty when no caller waits."""
         if self._linger_s and self._waiting and self._gathered < self._most:
             await asyncio.sleep(self._linger_s)
         return self._take()
@@ -106,7 +106,7 @@ class Grouped(Generic[A, R]):
                 break
             self._waiting.popleft()
             self._gathered -= size
-            if not outcome.done():  # else its caller was cancelled
+            if not outcome.done():  # a done outcome means that its caller was cancelled
                 group.append((item, outcome))
                 total += size
         return group
@@ -131,7 +131,7 @@ class Grouped(Generic[A, R]):
 
 
 def _copy(error: Exception) -> Exception:
-    """One exception for each waiting task: raised in several tasks, the same one would mix up their tracebacks."""
+    """Return a copy of the exception for one task: sharing an exception between tasks would mix their tracebacks."""
     if isinstance(error, ArgosyError):
         return type(error)(error.message, param=error.param, retry_after_s=error.retry_after_s)
     return error

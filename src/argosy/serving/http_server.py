@@ -1,4 +1,4 @@
-"""The HTTP server of every port, the services' and the admin API's alike: uvicorn with bounds on connections."""
+"""HTTP server of every port, of the services and of the admin API: uvicorn with bounds on connections."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ BACKLOG = 2048
 
 
 class HttpConfig(uvicorn.Config):
-    """Settings of a server. `connections` may be shared by the servers of one process."""
+    """Settings of a server. Servers of one process may share `connections`."""
 
     def __init__(
         self,
@@ -30,7 +30,7 @@ class HttpConfig(uvicorn.Config):
         host: str = "127.0.0.1",
         port: int = 0,
     ) -> None:
-        """`host` and `port` are used by a server that is given no sockets."""
+        """Create the settings; `host` and `port` are used only when the server is given no sockets."""
         super().__init__(
             app,
             host=host,
@@ -49,7 +49,7 @@ class HttpConfig(uvicorn.Config):
 
 
 class HttpServer(uvicorn.Server):
-    """Leaves signals to its owner: set `should_exit` to end it."""
+    """HTTP server that handles no signals itself: its owner sets `should_exit` to end it."""
 
     config: HttpConfig
 
@@ -69,7 +69,7 @@ class HttpServer(uvicorn.Server):
             self.config.connections.close()
 
     async def open(self, listener: socket.socket) -> None:
-        """Also accept on `listener` from now on, until the server ends."""
+        """Accept connections on `listener` too, until the server ends."""
         protocol: Callable[[], asyncio.Protocol] = functools.partial(
             BoundedProtocol,
             config=self.config,

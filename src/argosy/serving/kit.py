@@ -1,4 +1,4 @@
-"""What one service process is made of, whatever the service: identity, readiness, load, limits, metrics."""
+"""Parts of every service process: identity, readiness, load, limits, metrics."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ DEFAULT_TIMEOUT_S = 60.0
 
 @dataclass(slots=True)
 class Kit:
-    """Built once per process by `argosy.serving.server`; a service adds its engine."""
+    """Parts of one service process. `argosy.serving.server` builds them; the service adds its engine."""
 
     record: RunRecord
     fleet: Fleet
@@ -37,22 +37,22 @@ class Kit:
     clock: Clock = time.monotonic
     readiness: Readiness = field(default_factory=Readiness)
     details: Callable[[], Details] = dict
-    """What the service itself has to say in its status."""
+    """Details that the service adds to its status."""
     degraded: Callable[[], str] = str
-    """Why the service works in a reduced way now; empty when it does not."""
+    """Reason why the service works with reduced function now; empty when it does not."""
     shortage: Callable[[], str] = str
-    """Why connections are refused now; empty when they are not."""
+    """Reason why connections are refused now; empty when they are accepted."""
     calls: Callable[[], dict[str, Calls]] = dict
-    """What this process saw of the replicas it calls."""
+    """Observations of this process on the replicas that it calls."""
     balance: Callable[[str], BalanceExplanation | None] = lambda service: None
-    """How this process balances that service; None when it does not call it."""
+    """Explanation of how this process balances the service; None when it does not call the service."""
     loops: Loops = field(default_factory=Loops)
-    """Background work of the process; what fails there makes the replica DEGRADED."""
+    """Background loops of the process; a failing loop makes the replica DEGRADED."""
     timeouts_s: Mapping[str, float] = field(default_factory=dict)
     """Default deadline by path prefix."""
     public_prefixes: tuple[str, ...] = ()
     run_file: Path | None = None
-    """Where the record is kept; None for a kit that no process was started for."""
+    """Path of the run file; None for a kit without a process of its own."""
     metrics: ServiceMetrics = field(init=False)
     load: LoadTracker = field(init=False)
     admission: Admission = field(init=False)
@@ -86,9 +86,11 @@ class Kit:
         )
 
     def timeout_s(self, path: str) -> float:
+        """Return the default deadline of a path, in seconds."""
         return next((s for prefix, s in self.timeouts_s.items() if path.startswith(prefix)), DEFAULT_TIMEOUT_S)
 
     def status(self) -> ReplicaStatus:
+        """Return the status of this replica as the controller reads it."""
         reason = self.readiness.reason()
         degraded = "; ".join(filter(None, (self.shortage(), self.degraded(), *self.loops.reasons())))
         health = Health.UNHEALTHY if reason else Health.DEGRADED if degraded else Health.HEALTHY

@@ -1,6 +1,6 @@
-"""What a replica says of its latency: the middle of what it took lately at about the load it has now.
+"""Latency that a replica reports: the median of recent latencies at about its present load.
 
-Source: B. Wydrowski et al., Prequal, NSDI 2024. A plain average would still tell of a slowness long after it is over.
+Source: B. Wydrowski et al., Prequal, NSDI 2024. A plain average would report a slow phase long after its end.
 """
 
 from __future__ import annotations
@@ -13,22 +13,23 @@ RECENT_S = 2.0
 
 
 class NearLatency:
-    """Times by number of requests in flight at the end, in levels that double: 0, 1, 2–3, 4–7, …"""
+    """Latencies by number of requests in flight at their end, in levels that double: 0, 1, 2–3, 4–7, …"""
 
     def __init__(self) -> None:
         self._levels: dict[int, deque[tuple[float, float]]] = {}
 
     def add(self, in_flight: int, latency_s: float, now_s: float) -> None:
+        """Record the latency of a request that ended at `now_s` with `in_flight` others in flight."""
         level = in_flight.bit_length()
         self._levels.setdefault(level, deque(maxlen=KEPT)).append((now_s, latency_s))
 
     def at(self, in_flight: int, now_s: float) -> float | None:
-        """Seconds: the median of the last 2 s at this load or the one nearest to it, else the last time of all.
+        """Return the median latency of the last 2 s, in seconds, at this load level or the nearest one with data.
 
-        None before the first answer.
+        Without recent data, return the latest latency of all; None before the first answer.
         """
         level, since_s = in_flight.bit_length(), now_s - RECENT_S
-        # Every answer asks, and nearly always its own level knows: the others are put in order only where it does not.
+        # Every answer calls this and its own level nearly always has data, so other levels are sorted only if needed.
         if own := self._recent(level, since_s):
             return median(own)
         for near in sorted(self._levels, key=lambda known: abs(known - level)):

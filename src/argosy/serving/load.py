@@ -1,4 +1,4 @@
-"""A replica's own load: counted per request, reported on every answer (ORCA's text form) and in its status."""
+"""Load of a replica: counted per request, reported on every answer (ORCA's text form) and in its status."""
 
 from __future__ import annotations
 
@@ -21,11 +21,14 @@ NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 OWN_NAMES = ("rif", "queued", "latency_ms")
 MOST_NAMED, NAMED_S = 32, 60.0
 MOST_VALUE = 1e12
-"""A larger figure is passed over: sums of figures must stay finite."""
+"""Largest accepted figure; larger ones are ignored so that sums stay finite."""
 
 
 class LoadTracker:
-    """Counts are exact; latency is an exponential average; utilisation is of this replica's share of the host."""
+    """Tracker of a replica's load.
+
+    Counts are exact, latency is an exponential average, and utilisation refers to this replica's share of the host.
+    """
 
     def __init__(
         self, clock: Clock, *, capacity: int, cpu_share: float = 1.0, queued: Callable[[], int] = lambda: 0
@@ -53,16 +56,16 @@ class LoadTracker:
         self._memory = 0.0
         self._memory_share()
         self._named: dict[str, tuple[float, float]] = {}
-        """(value, when it was said)."""
+        """Value and report time of each named metric."""
 
     @property
     def named(self) -> dict[str, float]:
-        """What the service measures itself, as of the last NAMED_S; policy `target` can follow it."""
+        """Metrics that the service reported itself in the last NAMED_S; policy `target` can use them."""
         since_s = self._clock() - NAMED_S
         return {name: value for name, (value, at_s) in self._named.items() if at_s >= since_s}
 
     def take_named(self, report: str) -> None:
-        """Takes up `named_metrics.NAME` of an app's own report in ORCA's text form; what cannot be is passed over."""
+        """Record `named_metrics.NAME` from the app's own report in ORCA's text form; ignore invalid entries."""
         since_s = self._clock() - NAMED_S
         self._named = {name: said for name, said in self._named.items() if said[1] >= since_s}
         for pair in report.removeprefix("TEXT ").split(","):
@@ -76,12 +79,12 @@ class LoadTracker:
                     self._named[name] = number, self._clock()
 
     def begin(self) -> float:
-        """The start time to hand to `end`."""
+        """Count a request as in flight. Returns: its start time, for `end`."""
         self.in_flight += 1
         return self._clock()
 
     def end(self, started_s: float, status: int) -> float:
-        """Seconds the request took."""
+        """Count the end of a request. Returns: the seconds that it took."""
         elapsed_s = self._clock() - started_s
         self._near.add(self.in_flight - 1, elapsed_s, started_s + elapsed_s)
         self.in_flight -= 1
@@ -98,7 +101,7 @@ class LoadTracker:
             self._eps, self._failed_s = self._failing_eps(now_s) + 1 / UTILIZATION_WINDOW_S, now_s
 
     def _failing_eps(self, now_s: float) -> float:
-        """Failures a second, the recent ones first: seconds after the last one it is next to nothing."""
+        """Return the failures per second, weighted towards recent ones; it decays to about 0 within seconds."""
         return self._eps * math.exp((self._failed_s - now_s) / UTILIZATION_WINDOW_S)
 
     def _refresh(self) -> None:
@@ -113,7 +116,7 @@ class LoadTracker:
         self._window_started_s, self._window_cpu_s, self._window_requests = now, cpu_s, self.requests
 
     def header(self, *, besides: int = 0) -> str:
-        """The value of `endpoint-load-metrics`; `besides` is 1 where this answers a request that is counted."""
+        """Return the value of `endpoint-load-metrics`; `besides` is 1 when the answered request itself is counted."""
         self._refresh()
         rif = self.in_flight - besides
         now_s = self._clock()
@@ -127,6 +130,7 @@ class LoadTracker:
         )
 
     def snapshot(self) -> Load:
+        """Return the present load for the status of the replica."""
         self._refresh()
         return Load(
             in_flight=self.in_flight,
@@ -142,7 +146,7 @@ class LoadTracker:
         )
 
     def _memory_share(self) -> float:
-        """Return the last known share where a process without file descriptors cannot read it."""
+        """Return the share of the host's memory; the last known share when no file descriptor is free to read it."""
         with contextlib.suppress(OSError):
             self._memory = float(self._process.memory_info().rss / self._memory_total_bytes)
         return self._memory

@@ -1,8 +1,8 @@
-"""Background loops that survive their own errors.
+"""Background loops that are restarted after an error.
 
-A task that nobody awaits dies in silence, and with it whatever it kept going. `Loops` runs each such task under a name:
-an error is logged with its traceback, reported as a trouble for health to show, and the loop is started again after a
-pause that grows with each failure. The trouble is cleared once the loop has run well for a while.
+A task that is not awaited ends silently after an error. `Loops` therefore runs each such task under a name: it logs an
+error with its traceback, reports it to the health of the replica, and restarts the loop after a backoff that grows with
+each failure. The reported trouble is cleared after the loop has run without an error for `well_s`.
 """
 
 from __future__ import annotations
@@ -25,33 +25,36 @@ log = logger("loops")
 
 @dataclass(frozen=True, slots=True)
 class LoopRule:
+    """Backoff between restarts of a failing loop."""
+
     first_backoff_s: float = 0.5
     factor: float = 2.0
     longest_backoff_s: float = 30.0
     well_s: float = 60.0
-    """A loop that ran this long without an error is well again."""
+    """Time without an error after which a loop counts as recovered."""
 
     def backoff_s(self, failures: int) -> float:
-        """Pause after that many failures in a row."""
+        """Return the pause in seconds after `failures` consecutive failures."""
         doublings = min(failures - 1, 64)
         return min(self.longest_backoff_s, self.first_backoff_s * self.factor**doublings)
 
 
 @dataclass(frozen=True, slots=True)
 class Trouble:
-    """Failures of one loop since it last ran well."""
+    """Failures of one loop since it last ran without errors."""
 
     failures: int
     reason: str
-    """The kind of the last error, or the message of one of ours."""
+    """Message of the last error if it is an ArgosyError, else the name of its class."""
 
     def describe(self, name: str) -> str:
+        """Return one sentence about the failures of the loop `name`."""
         times = "" if self.failures == 1 else f" {self.failures} times"
         return f"{name} failed{times} ({self.reason})"
 
 
 class LoopCancelled(Exception):
-    """Something inside the loop was cancelled, and nobody had asked the loop itself to end."""
+    """A cancellation arose inside the loop although the loop itself was not cancelled."""
 
 
 async def _run(run: Callable[[], Awaitable[None]]) -> None:
@@ -69,7 +72,7 @@ def _ignore(name: str, before: str, after: str, why: str) -> None:
 
 
 class Loops:
-    """Runs named loops and remembers which of them are in trouble. For one event loop; `close` ends all tasks."""
+    """Runner of named background loops that records failing ones. For one event loop; `close` ends all tasks."""
 
     def __init__(
         self,
@@ -77,8 +80,10 @@ class Loops:
         rule: LoopRule | None = None,
         clock: Clock = time.monotonic,
     ) -> None:
-        """`on_change` is called with name, state before, state after and the reason when a loop begins to fail, and
-        when it runs well again.
+        """Create a runner.
+
+        `on_change` is called with name, state before, state after and reason when a loop begins to fail and when it has
+        recovered.
         """
         self._on_change = on_change
         self._rule = rule or LoopRule()
@@ -89,16 +94,16 @@ class Loops:
         self._tasks: set[asyncio.Task[None]] = set()
 
     def start(self, name: str, run: Callable[[], Awaitable[None]], *, most_failures: int | None = None) -> Task:
-        """Run the loop in a task of its own; see `keep`. The task is cancelled by `close`."""
+        """Run the loop in its own task, as `keep` does. `close` cancels the task."""
         task = asyncio.create_task(self.keep(name, run, most_failures=most_failures), name=name)
         self._tasks.add(task)
         task.add_done_callback(self._ended)
         return task
 
     async def keep(self, name: str, run: Callable[[], Awaitable[None]], *, most_failures: int | None = None) -> None:
-        """Call `run` until it returns; after an error, call it again.
+        """Call `run` until it returns; after an error, call it again after a backoff.
 
-        Raises: the last error, after `most_failures` failures in a row.
+        Raises: the last error after `most_failures` consecutive failures.
         """
         while True:
             try:
@@ -112,9 +117,9 @@ class Loops:
                 return
 
     def failed(self, name: str, error: Exception) -> float:
-        """Record a failure of the loop, or of one round of it. Never raises.
+        """Record a failure of the loop or of one of its rounds. Never raises.
 
-        Returns: seconds to wait before the next try.
+        Returns: the seconds to wait before the next attempt.
         """
         before = self._troubles.get(name)
         reason = error.message if isinstance(error, ArgosyError) else type(error).__name__
@@ -124,7 +129,9 @@ class Loops:
         backoff_s = self._rule.backoff_s(trouble.failures)
         if before is None or before.reason != reason:
             log.error("loop failed", loop=name, failures=trouble.failures, again_in_s=backoff_s, exc_info=error)
-        elif trouble.failures.bit_count() == 1:  # the 2nd, 4th, 8th …: a round that always fails must not fill the log
+        elif (
+            trouble.failures.bit_count() == 1
+        ):  # log only the 2nd, 4th, 8th … failure, so that a loop that always fails does not fill the log
             log.warning("loop failed again", loop=name, failures=trouble.failures, again_in_s=backoff_s, reason=reason)
         self._clear_after(name, backoff_s + self._rule.well_s)
         if before is None:
@@ -132,7 +139,7 @@ class Loops:
         return backoff_s
 
     def reasons(self) -> list[str]:
-        """What is wrong now, a sentence for each loop in trouble."""
+        """Return one sentence for each failing loop."""
         now_s = self._clock()
         for name, trouble in list(self._troubles.items()):
             if now_s - self._failed_s[name] >= self._rule.backoff_s(trouble.failures) + self._rule.well_s:
@@ -150,7 +157,7 @@ class Loops:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     def _clear_after(self, name: str, seconds: float) -> None:
-        """Without a running event loop, the next call of `reasons` clears it."""
+        """Clear the trouble after `seconds`. Without a running event loop, the next call of `reasons` clears it."""
         if name in self._clearing:
             self._clearing.pop(name).cancel()
         with contextlib.suppress(RuntimeError):
@@ -163,17 +170,17 @@ class Loops:
         self._failed_s.pop(name, None)
         trouble = self._troubles.pop(name, None)
         if trouble is not None:
-            log.info("loop runs well again", loop=name)
+            log.info("loop recovered", loop=name)
             self._tell(name, FAILING, RUNNING, f"no error for {self._rule.well_s:g} s")
 
     def _tell(self, name: str, before: str, after: str, why: str) -> None:
         try:
             self._on_change(name, before, after, why)
-        except Exception as error:  # reporting a failure must not become one
-            log.error("trouble of a loop not reported", loop=name, exc_info=error)
+        except Exception as error:  # an error in the report must not end the loop
+            log.error("reporting a loop's state failed", loop=name, exc_info=error)
 
     def _ended(self, task: asyncio.Task[None]) -> None:
-        """Retrieve the error: it is logged, and whoever waits for the task gets it too."""
+        """Retrieve the task's error, which is logged already, so that asyncio does not warn about it."""
         self._tasks.discard(task)
         if not task.cancelled():
             task.exception()

@@ -1,5 +1,7 @@
-"""What happens to every request of every service, in this order: request id, defences, deadline, admission,
-then the service; on the way out the load report, the error shape, the metrics."""
+"""Middleware of every service, in this order: request id, defences, deadline, admission, then the service.
+
+The answer gets the load report, errors get their common format, and metrics are recorded.
+"""
 
 from __future__ import annotations
 
@@ -41,26 +43,29 @@ log = logger("serving")
 
 
 def context_of(scope: Scope) -> RequestContext:
-    """The request's context, put there by `ServiceMiddleware`."""
+    """Return the request's context, which `ServiceMiddleware` has stored."""
     context: RequestContext = scope[CONTEXT_KEY]
     return context
 
 
 def body_of(scope: Scope) -> IncomingBody:
-    """The request's body, put there by `ServiceMiddleware`."""
+    """Return the request's body, which `ServiceMiddleware` has stored."""
     body: IncomingBody = scope[BODY_KEY]
     return body
 
 
 def becomes_waiter(scope: Scope) -> None:
-    """Make the request one that only waits for a change, until its end. Raises: Overloaded, too many wait already."""
+    """Count the request as a waiter, which only waits for a change, until its end.
+
+    Raises: Overloaded when too many requests wait already.
+    """
     slot: Slot | None = scope[SLOT_KEY]
     if slot is not None:
         slot.wait()
 
 
 class ServiceMiddleware:
-    """Outermost ASGI layer of a service. Probes and metrics pass the defences but count as no load."""
+    """Outermost ASGI layer of a service. Probes and metrics pass the defences but do not count as load."""
 
     def __init__(self, app: ASGIApp, kit: Kit, router: Router) -> None:
         self._app = app
@@ -103,7 +108,7 @@ class ServiceMiddleware:
                 self._kit.metrics.observe(self._route(scope), exchange.status, elapsed_s)
 
     def _prepare(self, scope: Scope, headers: dict[str, str], request_id: str) -> None:
-        """Sets the context; what an outsider says about our own headers is dropped or clamped."""
+        """Store the request's context. Argosy's own headers are dropped or limited when the caller has no token."""
         kit = self._kit
         trusted = kit.defences.is_fleet(headers)
         timeout_s = kit.timeout_s(scope["path"])
@@ -135,12 +140,12 @@ class ServiceMiddleware:
         if ours.status in (401, 403, 413, 415, 421, 429):
             self._kit.metrics.count_rejected(ours.code)
         if exchange.started:
-            # Too late for a status: cutting the connection tells the caller that the answer is not whole.
+            # The status is already sent: closing the connection tells the caller that the answer is incomplete.
             raise error
         await error_response(ours, exchange.request_id)(scope, receive, exchange)
 
     def _route(self, scope: Scope) -> str:
-        """The route's pattern, never the path as sent: labels stay bounded."""
+        """Return the pattern of the route. The path as sent would make the number of metric labels unbounded."""
         route = scope.get("route")
         pattern = getattr(route, "path", None)
         if isinstance(pattern, str):
@@ -152,7 +157,7 @@ class ServiceMiddleware:
 
 
 class _Exchange:
-    """The way out: adds the headers every response carries and remembers the status."""
+    """Sender of the answer, which adds the headers of every response and records the status."""
 
     def __init__(self, send: Send, request_id: str, kit: Kit, slot: Slot | None) -> None:
         self._send = send
@@ -162,9 +167,9 @@ class _Exchange:
         self.status = 500
         self.started = False
         self.begun_s = 0.0
-        """When the answer began, by the kit's clock."""
+        """Start time of the answer by the kit's clock."""
         self.lacks_another = False
-        """Whether it failed because a service that it needs is not there: more replicas would not cure that."""
+        """Whether it failed because a required service is unavailable; more replicas would not help."""
 
     async def __call__(self, message: Message) -> None:
         if message["type"] == "http.response.start":
@@ -185,15 +190,15 @@ class _Exchange:
         await self._send(message)
 
     def _besides(self) -> int:
-        """How many of those in flight this request is."""
+        """Return 1 when this request is counted as in flight, else 0."""
         return int(self.slot is not None and self.slot.is_held)
 
 
 class IncomingBody:
-    """A request's body on its way in: bounded also when it came without a length, and known to be over or not.
+    """Incoming body of a request, bounded even without a Content-Length; it records whether the body is complete.
 
-    While the next piece has not come, the request gives up its place among those in work: slow senders cost a
-    connection, and take nothing from others. Whether there is room is looked at again once the body is whole.
+    While the next piece has not arrived, the request does not count as in flight: a slow sender occupies only a
+    connection. Admission is checked again once the body is complete.
     """
 
     def __init__(
@@ -208,13 +213,13 @@ class IncomingBody:
         self._over = False
 
     def release(self) -> None:
-        """Hold none of it any more."""
+        """Release the bytes that are counted for this body."""
         if self._held is not None and self._size:
             self._held.remove(self._size)
             self._size = 0
 
     async def drain(self) -> None:
-        """Read and drop the rest, up to the limit once more, so that a sender who was refused can read the answer."""
+        """Read and drop the rest, up to the limit again, so that a refused sender can read the answer."""
         dropped = 0
         while not self._over and dropped <= self._limit:
             dropped += len((await self._next()).get("body", b""))

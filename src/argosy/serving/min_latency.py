@@ -1,22 +1,25 @@
-"""How quick the quickest recent answer was: a bound that only what is hopeless falls below. Pure: time comes in."""
+"""Latency of the quickest recent answer: a request with less time left cannot succeed. Pure: time comes in."""
 
 from __future__ import annotations
 
 from collections import deque
 
 WINDOW_S = 10.0
-"""What is older says nothing any more: where everything was refused, after that one is tried again."""
+"""Age at which answers are forgotten. When all requests are refused, requests are admitted again after this time."""
 SLOT_S = 1.0
 LEAST = 20
-"""Answers in the window, before it says anything."""
+"""Least number of answers in the window for a result."""
 
 
 class Quickest:
+    """Shortest latency among recent answers."""
+
     def __init__(self) -> None:
         self._slots: deque[list[float]] = deque()
-        """Of SLOT_S each, the oldest first: when it began, answers, the shortest time among them."""
+        """Slots of SLOT_S each, oldest first: start time, number of answers, shortest latency."""
 
     def note(self, seconds: float, now_s: float) -> None:
+        """Record the latency of an answer, in seconds."""
         slots = self._slots
         if not slots or now_s - slots[-1][0] >= SLOT_S:
             slots.append([now_s, 0, seconds])
@@ -26,7 +29,7 @@ class Quickest:
         slot[2] = min(slot[2], seconds)
 
     def least_s(self, now_s: float) -> float | None:
-        """The shortest time among the answers of the window; None where these are too few."""
+        """Return the shortest latency in the window, in seconds; None when there are fewer than LEAST answers."""
         self._expire(now_s)
         if sum(slot[1] for slot in self._slots) < LEAST:
             return None

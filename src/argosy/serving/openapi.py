@@ -1,7 +1,7 @@
-"""Describes routes in an OpenAPI document: every status, parameter, header and body.
+"""Description of routes in an OpenAPI document: every status, parameter, header and body.
 
-Most of our routes read bodies and queries themselves and answer with structs, none of which FastAPI sees. So each route
-gives its description as `openapi_extra`, and `complete` adds what holds for all routes.
+Most routes read bodies and queries themselves and answer with structs, which FastAPI cannot inspect. Each route
+therefore gives its description as `openapi_extra`, and `complete` adds the parts common to all routes.
 """
 
 from __future__ import annotations
@@ -38,19 +38,19 @@ EVENT: Schema = {
 BINARY: Schema = {"type": "string", "contentMediaType": "application/octet-stream"}
 
 ERRORS: Mapping[int, str] = {
-    400: "The request is wrong; `param` names the field and the message the remedy.",
+    400: "The request is wrong; `param` names the field, and the message states the remedy.",
     401: "The fleet's token is missing or wrong.",
     403: "The request comes from a web page of another origin.",
-    404: "There is nothing of that name.",
-    409: "The state of the thing does not allow this.",
-    413: "The body, or a text in it, is over its limit.",
+    404: "The requested resource does not exist.",
+    409: "The state of the resource does not allow this request.",
+    413: "The body, or a text in it, exceeds its limit.",
     415: "The content type is not accepted.",
     421: "The Host header names an address that this fleet does not answer for.",
     422: "A document cannot be indexed.",
-    429: "A queue is full and nothing was accepted; come back after `retry-after` seconds.",
-    500: "Something went wrong on our side.",
-    502: "A service that we call answered with something that we cannot use.",
-    503: "A service that is needed cannot be reached now.",
+    429: "A queue is full and nothing was accepted; retry after `retry-after` seconds.",
+    500: "Argosy failed to process the request.",
+    502: "Another service gave an invalid answer.",
+    503: "A required service cannot be reached now.",
     504: "The time allowed for the request has passed.",
     507: "The disk is full and nothing was accepted.",
 }
@@ -69,41 +69,47 @@ def text(longest: int, **more: Any) -> Schema:
 
 
 def query(name: str, schema: Schema, description: str) -> Schema:
+    """Return the description of an optional query parameter."""
     return {"in": "query", "name": name, "required": False, "schema": schema, "description": description}
 
 
 def header(name: str, schema: Schema, description: str) -> Schema:
+    """Return the description of an optional header."""
     return {"in": "header", "name": name, "required": False, "schema": schema, "description": description}
 
 
 REQUEST_ID = header(
     REQUEST_ID_HEADER,
     text(128, pattern="^[A-Za-z0-9._:-]{1,128}$"),
-    "Comes back with the answer; one that is not fit for logs is replaced.",
+    "Id of the request, returned with the answer. An id with other characters is replaced.",
 )
 FOR_SERVICES = (
     REQUEST_ID,
-    header(DEADLINE_HEADER, number(0, 10**12 - 1), "Milliseconds that the answer may take."),
-    header(PRIORITY_HEADER, {"type": "string", "enum": list(Priority)}, "Whether somebody waits for the answer."),
+    header(DEADLINE_HEADER, number(0, 10**12 - 1), "Time within which the answer must arrive, in milliseconds."),
+    header(
+        PRIORITY_HEADER,
+        {"type": "string", "enum": list(Priority)},
+        "`interactive` if a user waits for the answer, else `bulk`.",
+    ),
     header(TRACEPARENT_HEADER, TEXT, "W3C trace context."),
 )
 
 
 @dataclass
 class Description:
-    """Collects the schemas of one API. `always` and `on_write` are error statuses that any of its routes may answer."""
+    """Schemas of one API. `always` and `on_write` are error statuses that any of its routes may answer."""
 
     always: tuple[int, ...]
     on_write: tuple[int, ...]
     headers: tuple[Schema, ...] = (REQUEST_ID,)
     reports_load: bool = False
     token_but_for: frozenset[str] | None = None
-    """Paths that need no token; None where none of them does."""
+    """Paths that need no token; None when no path needs one."""
     path_parameters: dict[str, Schema] = field(default_factory=dict)
     schemas: dict[str, Schema] = field(default_factory=dict)
 
     def schema(self, kind: Any) -> Schema:
-        """Return the schema of a type, or the one given. Those of structs and models are kept and referred to."""
+        """Return the schema of a type, or the given schema. Structs and models are stored and referenced by name."""
         if isinstance(kind, dict):
             return kind
         if isinstance(kind, type) and issubclass(kind, BaseModel):
@@ -127,9 +133,9 @@ class Description:
         """Return a route's `openapi_extra`.
 
         Args:
-            answers: by status a type sent as JSON, or a mapping of content types to types; None for no body.
-            takes: the body in the same form.
-            headers: of the answers.
+            answers: for each status a type sent as JSON, or a mapping of content types to types; None for no body.
+            takes: the request body in the same form.
+            headers: headers of the answers.
         """
         described: Schema = {"responses": {}, "parameters": list(parameters)}
         sent = {h["name"]: {"schema": h["schema"], "description": h["description"]} for h in headers}
@@ -145,7 +151,7 @@ class Description:
         return described
 
     def complete(self, document: Schema) -> Schema:
-        """Add to FastAPI's document the statuses and headers of all routes, and the schemas that they refer to."""
+        """Add the statuses and headers of all routes, and the schemas they reference, to FastAPI's document."""
         for path, operations in document["paths"].items():
             for method, operation in operations.items():
                 self._complete(path, method, operation)
@@ -179,7 +185,7 @@ class Description:
         operation["responses"] = dict(sorted(described.items()))
 
     def _with_headers(self, response: Schema) -> Schema:
-        """The response with the headers that every response carries."""
+        """Return the response with the headers that every response has."""
         usual: Schema = {
             REQUEST_ID_HEADER: {"schema": TEXT, "required": True, "description": "Quote it when you report a problem."}
         }
@@ -202,5 +208,5 @@ class Description:
 
 
 def _any(kind: type) -> Schema:
-    """Return the schema of a type that holds any JSON. msgspec takes an empty one for none at all."""
+    """Return the schema of a type that holds any JSON. An empty schema would mean "no schema" to msgspec."""
     return {"description": "Any JSON value."}

@@ -1,7 +1,7 @@
-"""Files in `data_dir` that are read with trust: nobody but the fleet's user may have written them.
+"""Trusted files in `data_dir`, which only the fleet's user may write.
 
-A file that another user planted, or could have changed, is refused with the reason and the remedy. It is opened without
-following a symbolic link and judged by its descriptor, so that it cannot be exchanged between the check and the read.
+A file that another user owns or could have changed is refused with a reason and a remedy. The file is opened without
+following symbolic links and checked by its descriptor, so that it cannot be exchanged between check and read.
 """
 
 from __future__ import annotations
@@ -18,11 +18,14 @@ OTHERS_MAY_ANYTHING = 0o077
 
 
 class NotPrivate(StartError):
-    """A file or folder that another user owns, may read, or may change."""
+    """A file or folder is owned by another user, or other users may read or change it."""
 
 
 def read(path: Path) -> bytes:
-    """The content of a file that only its owner, this user, can read and write. Raises: NotPrivate; OSError."""
+    """Return the content of a file that only this user owns, reads and writes.
+
+    Raises: NotPrivate when others have access to the file; OSError when it cannot be read.
+    """
     flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
     try:
         descriptor = os.open(path, flags)
@@ -40,7 +43,10 @@ def read(path: Path) -> bytes:
 
 
 def check(path: Path) -> None:
-    """Check a file that another library opens, where it exists. Raises: NotPrivate; OSError."""
+    """Check a file that another library opens; a missing file passes.
+
+    Raises: NotPrivate when others own it or may write it; OSError when it cannot be checked.
+    """
     try:
         found = os.lstat(path)
     except FileNotFoundError:
@@ -51,7 +57,10 @@ def check(path: Path) -> None:
 
 
 def check_folder(folder: Path) -> None:
-    """Check that nobody else can put files into the folder. Raises: NotPrivate; OSError."""
+    """Check that no other user can put files into the folder.
+
+    Raises: NotPrivate when another user can; OSError when the folder cannot be checked.
+    """
     found = folder.stat()
     if not stat.S_ISDIR(found.st_mode):
         raise NotPrivate(f"{folder} is not a folder. Move it away, or choose another data_dir with --data-dir.")

@@ -1,4 +1,4 @@
-"""The route by which a listener proves that it belongs to the fleet. It needs no token: the caller sends none yet."""
+"""Route with which a listener proves that it belongs to the fleet. It needs no token: a caller sends none before."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from argosy.contracts.errors import InvalidRequest
 
 
 def proof_route(token: str) -> Route:
-    """Answers `?nonce=` with the proof for the address that the connection came in at."""
+    """Return the route that answers `?nonce=` with the proof for the local address of the connection."""
 
     async def prove(request: Request) -> Response:
         nonce = request.query_params.get("nonce", "")
         if not proof.NONCE.fullmatch(nonce):
-            raise InvalidRequest("nonce is not 64 hexadecimal digits.", param="nonce")
+            raise InvalidRequest("nonce must be 64 hexadecimal digits. Send a random one.", param="nonce")
         host, port = request.scope["server"]
         return PlainTextResponse(proof.proof(token, nonce, host, port))
 

@@ -1,8 +1,8 @@
-"""The HTTP/1.1 protocol of every port: uvicorn's, with bounds on what one connection may cost.
+"""HTTP/1.1 protocol of every port: uvicorn's protocol with bounds on the cost of one connection.
 
-The parser itself has no limits. What it has not finished is counted here, in slices, so that no head, chunk header or
-trailer can grow for ever. Times are kept as timestamps and looked at by one sweep over all connections: a timer of its
-own for each request would cost more than all other checks.
+The parser itself has no limits. This module counts the bytes of each unfinished head, chunk header and trailer, in
+slices, so that none grows without bound. Times are stored as timestamps and checked by one sweep over all connections,
+because a timer for each request would cost more than all other checks.
 """
 
 from __future__ import annotations
@@ -29,40 +29,40 @@ from argosy.serving.request_head import fault
 from argosy.serving.request_id import request_id_of
 
 MAX_HEAD_BYTES = 64 * 2**10
-"""Request line and headers together; a chunked body has as much again for chunk extensions and trailers."""
+"""Most bytes of request line and headers, and again of the chunk extensions and trailers of a chunked body."""
 FRAMING_PER_BYTE = 4
 """Bytes of chunk headers that a chunked body may have for each byte of data, beyond MAX_HEAD_BYTES."""
 MAX_PIPELINED = 16
 PROBES = frozenset({b"/livez", b"/readyz", b"/internal/status"})
-"""What is answered on a connection beyond the limit."""
+"""Paths that are answered on a connection of the reserve."""
 
 
 @dataclass(frozen=True, slots=True)
 class Patience:
-    """How long a connection may keep the server waiting."""
+    """Times for which a connection may keep the server waiting."""
 
     head_s: float = 10.0
-    """From the first byte of a head to its last; also from the opening of a connection to its first request."""
+    """Longest time from the first to the last byte of a head, and from the opening of a connection to its request."""
     keep_alive_s: float = 75.0
-    """Between two requests."""
+    """Longest time between two requests."""
     body_window_s: float = 10.0
     body_bytes_per_s: float = 1024.0
-    """Least rate of a body; each window is measured on its own, so a fast start buys no pause later."""
+    """Least rate of a body. Each window is measured separately, so a fast start does not allow a later pause."""
     stream_idle_s: float = 60.0
-    """Between two bytes of a body whose answer has already begun: such a caller may wait for each piece of it."""
+    """Longest time between two bytes of a body whose answer has begun: its caller may wait for pieces of the answer."""
     unread_s: float = 60.0
-    """How long an answer may be stuck because its caller reads too little of it."""
+    """Longest time for which the caller may read too little of its answer."""
     linger_s: float = 2.0
-    """After a refusal: time in which the rest of the request is dropped, so that the caller can read the answer."""
+    """Time after a refusal in which the rest of the request is dropped, so that the caller can read the answer."""
     reserve_s: float = 1.0
-    """As `head_s`, on a connection beyond the limit."""
+    """Same as `head_s`, for a connection of the reserve."""
 
 
 class Guard(Protocol):
     """Owner of all connections of a process, which may refuse one and counts refused requests."""
 
     def opened(self, connection: BoundedProtocol) -> None:
-        """Take on a new connection, or put it into the reserve."""
+        """Add a new connection, possibly to the reserve."""
         ...
 
     def closed(self, connection: BoundedProtocol) -> None: ...
@@ -73,7 +73,7 @@ class Guard(Protocol):
 
 
 class BoundedProtocol(HttpToolsProtocol):
-    """One connection."""
+    """Protocol of one connection."""
 
     def __init__(self, config: Any, server_state: Any, app_state: dict[str, Any], _loop: Any = None) -> None:
         super().__init__(config, server_state, app_state, _loop)
@@ -81,7 +81,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self.in_reserve = False
         self._patience: Patience = config.patience
         self._receiving = False
-        """Whether a body is on its way: the head is whole, the message is not."""
+        """Whether a body is being received: the head is complete, the message is not."""
         self._began = False
         """Whether a head has begun."""
         self._head_bytes = 0
@@ -89,18 +89,18 @@ class BoundedProtocol(HttpToolsProtocol):
         self._framing = 0
         self._messages = 0
         self._since_s = 0.0
-        """When the present phase began: idle, head or window of a body."""
+        """Start time of the present phase: idle, head, or window of a body."""
         self._window_bytes = 0
         self._stuck: tuple[float, int] | None = None
-        """Since when the answer is not read, and the bytes that were left then."""
+        """Time since which the answer is not read, and the number of unsent bytes at that time."""
         self._refused = False
         self._close_by_s = math.inf
         self._last_words: ArgosyError | None = None
-        """A refusal that waits until the requests before it are answered."""
+        """Refusal that is sent after the earlier requests are answered."""
 
     @property
     def idle_since_s(self) -> float | None:
-        """Since when nothing whole was received and nothing is in work; None while there is work."""
+        """Time since which the connection is idle; None while a request is received, processed or refused."""
         working = self.cycle is not None and not self.cycle.response_complete
         return None if working or self._receiving or self._refused else self._since_s
 
@@ -131,7 +131,7 @@ class BoundedProtocol(HttpToolsProtocol):
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade:
-            # We speak nothing else. The request is answered as it is, and what follows it is not HTTP any more.
+            # No other protocol is supported. The request is answered as HTTP, and the bytes after it are ignored.
             self.cycle.keep_alive = False
             self._refused = True
             self._close_by_s = math.inf
@@ -185,7 +185,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._since_s = self.loop.time()
         self._head_bytes = self._framing = self._window_bytes = 0
         self._chunked = b"transfer-encoding" in names
-        # The request keeps the list that was checked; trailers go into another one, which nobody reads.
+        # The request keeps the checked list; trailers go into a new list, which is never read.
         self.headers = []
         if self.in_reserve:
             self.cycle.keep_alive = False
@@ -205,7 +205,7 @@ class BoundedProtocol(HttpToolsProtocol):
         super().on_message_complete()
 
     def on_response_complete(self) -> None:
-        """As uvicorn's, without its timer for idle connections: the sweep closes those."""
+        """Handle the end of an answer as uvicorn does, but without its keep-alive timer, which the sweep replaces."""
         self.server_state.total_requests += 1
         if self.transport.is_closing():
             return
@@ -213,7 +213,7 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._receiving and self.cycle.response_complete:
             self._close_by_s = now_s + self._patience.body_window_s
             if self.expect_100_continue:
-                # The caller may leave the body out now, and the next request would be taken for it.
+                # The caller may now omit the body, and its next request would be parsed as the body.
                 self._hang_up()
                 return
         elif not self._began:
@@ -226,20 +226,20 @@ class BoundedProtocol(HttpToolsProtocol):
             self._say(self._last_words)
 
     def _refuse(self, error: ArgosyError) -> None:
-        """Answer with the error and close, once the requests before it on this connection are answered."""
+        """Answer with the error and close, after the earlier requests on this connection are answered."""
         self._refused = True
         cycle = self.cycle
         self.guard.refused(error.code)
         if cycle is None or (cycle.response_complete and not self._receiving):
             self._say(error)
-        elif cycle.response_complete:  # the caller has its answer, and breaks off what it still sends
+        elif cycle.response_complete:  # the caller already has its answer and will stop sending
             self._hang_up()
         elif not self._receiving:
             self._last_words = error
         else:
             cycle.disconnected = True
             cycle.message_event.set()
-            if self.pipeline:  # the newest of them is the one that is refused
+            if self.pipeline:  # the newest request in the pipeline is the refused one
                 self.pipeline.popleft()
                 self._last_words = error
             elif cycle.response_started:
@@ -263,14 +263,14 @@ class BoundedProtocol(HttpToolsProtocol):
         self._hang_up()
 
     def _hang_up(self) -> None:
-        """End our side only: closing while the caller still sends would make the kernel throw the answer away."""
+        """Close only the sending side: a full close while the caller sends would make the kernel discard the answer."""
         self._refused = True
         self.transport.write_eof()
         self.flow.resume_reading()
         self._close_by_s = self.loop.time() + self._patience.linger_s
 
     def sweep(self, now_s: float) -> None:
-        """Close what keeps the server waiting for too long."""
+        """Close or refuse the connection when it keeps the server waiting too long."""
         transport, patience = self.transport, self._patience
         unsent = transport.get_write_buffer_size()
         if self._is_unread(now_s, unsent):
@@ -284,13 +284,17 @@ class BoundedProtocol(HttpToolsProtocol):
         elif self._refused:
             pass
         elif self.flow.read_paused and (self._receiving or self._began):
-            # The pause is ours: it does not count against the caller.
+            # The server itself paused reading, so this time does not count against the caller.
             self._since_s, self._window_bytes = now_s, 0
         elif self._receiving:
             self._check_body(now_s)
         elif self._began:
             if now_s - self._since_s >= (patience.reserve_s if self.in_reserve else patience.head_s):
-                self._refuse(RequestTimeout(f"The request's headers were not whole after {patience.head_s:g} s."))
+                self._refuse(
+                    RequestTimeout(
+                        f"The request's headers were not complete after {patience.head_s:g} s. Send them faster."
+                    )
+                )
         elif not self._messages:
             if now_s - self._since_s >= (patience.reserve_s if self.in_reserve else patience.head_s):
                 transport.close()
@@ -306,23 +310,27 @@ class BoundedProtocol(HttpToolsProtocol):
             if self._window_bytes:
                 self._window_bytes, self._since_s = 0, now_s
             elif within_s >= patience.stream_idle_s:
-                self._refuse(RequestTimeout("The rest of the body did not come."))
+                self._refuse(
+                    RequestTimeout(
+                        f"No byte of the body arrived for {patience.stream_idle_s:g} s. Send the rest without a pause."
+                    )
+                )
             return
         if within_s < patience.body_window_s:
             return
         if self._window_bytes < patience.body_bytes_per_s * within_s:
             self._refuse(
                 RequestTimeout(
-                    f"The body came slower than {patience.body_bytes_per_s:.0f} bytes a second. Send it faster, or in "
-                    "several requests."
+                    f"The body arrived at less than {patience.body_bytes_per_s:.0f} bytes per second. Send it faster, "
+                    "or in several requests."
                 )
             )
         self._window_bytes, self._since_s = 0, now_s
 
     def _is_unread(self, now_s: float, unsent: int) -> bool:
-        """Whether the caller has taken too little of its answer for too long.
+        """Return whether the caller has read too little of its answer for too long.
 
-        An answer that goes on while its caller reads keeps some bytes unsent, and is not stuck.
+        An answer that still grows while its caller reads always has some unsent bytes and is not stuck.
         """
         goes_on = self.cycle is not None and not self.cycle.response_complete and not self.flow.write_paused
         if not unsent or goes_on:
@@ -341,6 +349,6 @@ class BoundedProtocol(HttpToolsProtocol):
 
 
 def _malformed(error: httptools.HttpParserError) -> ArgosyError:
-    """What the parser says of the syntax is safe to show: its reasons are constants."""
+    """Return the error for invalid syntax. The parser's reasons are constants, so they are safe to send to clients."""
     reason = "" if isinstance(error, httptools.HttpParserCallbackError) else str(error).strip()
     return InvalidRequest(f"The request is not valid HTTP/1.1{f': {reason}' if reason else ''}. Correct the client.")

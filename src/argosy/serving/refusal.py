@@ -1,4 +1,4 @@
-"""What pydantic finds wrong with a request, in the words of its sender: the field, the rule and the remedy."""
+"""Pydantic's validation errors as messages for the sender of a request: the field, the rule and the remedy."""
 
 from __future__ import annotations
 
@@ -41,10 +41,10 @@ _SAID = {kind: f"must be {name}" for name, kinds in _TYPES.items() for kind in k
 
 
 def refusal(errors: list[ErrorDetails], model: type[BaseModel], value: object) -> InvalidRequest:
-    """Return the error that says most about `value`: an unknown field is reported before what may follow from it."""
+    """Return the most specific error for `value`; an unknown field comes first because it may cause other errors."""
     in_key = errors[0]["loc"][-1:] == ("[key]",)
     same_field = [e for e in errors if e["loc"][:1] == errors[0]["loc"][:1]]
-    deepest = max(same_field, key=lambda e: len(_path(e, value)))  # of a union's branches, the one that fitted best
+    deepest = max(same_field, key=lambda e: len(_path(e, value)))  # the best matching branch of a union
     error = next((e for e in errors if e["type"] == "extra_forbidden"), deepest)
     path = _path(error, value)
     name = ".".join(path)
@@ -59,7 +59,7 @@ def refusal(errors: list[ErrorDetails], model: type[BaseModel], value: object) -
 
 
 def rule_of(error: ErrorDetails) -> str:
-    """Return what must hold of the field, to follow its name."""
+    """Return the rule for the field, worded to follow the field's name."""
     kind, context = error["type"], error.get("ctx", {})
     if kind in _SAID:
         return _SAID[kind]
@@ -73,7 +73,7 @@ def rule_of(error: ErrorDetails) -> str:
 
 
 def _path(error: ErrorDetails, value: object) -> tuple[str, ...]:
-    """Where the error is in `value`. Pydantic also names the branch of a union, which no caller knows."""
+    """Return the path of the error in `value`, without the union branches that pydantic adds and no caller knows."""
     *above, last = error["loc"]
     path = []
     for part in above:
@@ -96,11 +96,11 @@ def _given(value: object) -> str:
 
 
 def _nearest(error: ErrorDetails, model: type[BaseModel]) -> str:
-    """The remedy for an unknown field: the nearest known one, or all there are at that place."""
+    """Return the remedy for an unknown field: the most similar known field, or all fields known at that place."""
     *above, name = (str(part) for part in error["loc"])
     for part in above:
         field = model.model_fields.get(part)
-        if field is None:  # a position, or a union's branch
+        if field is None:  # an index, or a branch of a union
             continue
         below = _model_in(field.annotation)
         if below is None:
@@ -112,7 +112,7 @@ def _nearest(error: ErrorDetails, model: type[BaseModel]) -> str:
 
 
 def _model_in(annotation: object) -> type[BaseModel] | None:
-    """The model that a field holds, be it optional, one of several, or in a list."""
+    """Return the model in a field's annotation, also if it is optional, in a union, or in a list."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return annotation
     return next((found for part in get_args(annotation) if (found := _model_in(part)) is not None), None)

@@ -1,4 +1,4 @@
-"""Checks of a request's head that the HTTP parser leaves to us. Pure: the parsed head in, the reason to refuse out."""
+"""Checks of a request's head that the HTTP parser does not make. Pure: the parsed head in, an error or None out."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ SINGLE = frozenset(
         b"traceparent",
     }
 )
-"""Headers that may be sent once. Of two values, one reader takes the first and another one takes the last."""
+"""Headers that may be sent only once, because some readers use the first of two values and others the last."""
 OWN_PREFIX = b"x-argosy-"
 NO_PATH = (
     "The request target must be a path that begins with a slash. Send 'METHOD /path HTTP/1.1' and name the server in "
@@ -36,7 +36,7 @@ Headers = Sequence[tuple[bytes, bytes]]
 
 
 class Parser(Protocol):
-    """The part of httptools' parser that is asked."""
+    """Methods of httptools' parser that the checks use."""
 
     def get_http_version(self) -> str: ...
     def get_method(self) -> bytes: ...
@@ -44,7 +44,7 @@ class Parser(Protocol):
 
 
 def fault(target: bytes, headers: Headers, names: Collection[bytes], parser: Parser) -> ArgosyError | None:
-    """Return the reason to refuse the request, or None. `names` are those of the headers, in lower case."""
+    """Return the error with which to refuse the request, or None. `names` are the header names in lower case."""
     if target[:1] != b"/":
         return InvalidRequest(NO_PATH)
     if len(names) < len(headers):
@@ -97,7 +97,5 @@ def _body_fault(version: str, headers: dict[bytes, bytes], upgrade: bool) -> Arg
     if upgrade and length is not None and length.strip().strip(b"0") == b"":
         return None
     if upgrade:
-        return InvalidRequest(
-            "A request that asks for an upgrade may not have a body. Leave the Upgrade header out.", param="upgrade"
-        )
+        return InvalidRequest("A request for an upgrade may not have a body. Omit the Upgrade header.", param="upgrade")
     return None

@@ -1,8 +1,10 @@
-"""The files of a local replica: `run/ID.json` (what it is and where), `run/ID.lock` (held while it lives), and
-`run/ID.busy` (there while a call of its engine may keep it from answering, see `engine_call`).
+"""Files of a local replica: record, lock and mark.
 
-The controller writes the record before it spawns the process; the process adds its port. A lock, not a
-pid, says that a replica is alive: a zombie keeps its pid but not its lock.
+`run/ID.json` is the record with the replica's identity and address. `run/ID.lock` is locked while the replica lives.
+`run/ID.busy` exists while an engine call may keep the replica from answering, see `engine_call`.
+
+The controller writes the record before it spawns the process; the process adds its port. The lock, not the pid, shows
+that a replica is alive: a zombie keeps its pid but not its lock.
 """
 
 from __future__ import annotations
@@ -20,37 +22,37 @@ from argosy.serving import private_file
 
 RUN_FILE_VARIABLE = "ARGOSY_RUN_FILE"
 LOCK_VARIABLE = "ARGOSY_LOCK_FD"
-"""The descriptor of a lock that the controller took for the process it was about to start."""
+"""Variable with the descriptor of the lock that the controller acquired for the process before starting it."""
 LOOKERS_GONE_WITHIN_S = 10.0
-"""Longest wait for those who only look at a lock, each of whom shares it for some microseconds."""
+"""Longest wait for processes that only check the lock; each of them shares it for some microseconds."""
 LOOK_AGAIN_S = 0.002
 
 
 class RunRecord(msgspec.Struct):
-    """All a replica needs to start, and what others need to find it."""
+    """Settings with which a replica starts, and the address at which others find it."""
 
     id: str
     service: str
     revision: str
     token: str
-    """The fleet's token, for internal routes and the controller."""
+    """Token of the fleet, for internal routes and the controller."""
     data_dir: str
     controller_url: str
     fleet_json: str
-    """The fleet's settings as validated JSON."""
+    """Settings of the fleet as validated JSON."""
     cpu_share: float = 1.0
-    """Cores this replica may count on."""
+    """Number of cores that this replica can expect to have."""
     public_host: str | None = None
     public_port: int | None = None
     health_path: str | None = None
-    """For a program that is not built from our kit."""
+    """Path of the health check of a program that is not built from Argosy's kit."""
     proves: bool = False
-    """Whether this replica and its controller prove that they know the token; those of earlier versions cannot."""
+    """Whether this replica and its controller prove that they know the token; earlier versions cannot."""
     created_at: float = 0.0
     pid: int | None = None
     port: int | None = None
     error: str | None = None
-    """Why the process gave up starting: one sentence for the start report."""
+    """Reason why the process could not start: one sentence for the start report."""
 
     @property
     def url(self) -> str | None:
@@ -62,7 +64,7 @@ def record_path(run_dir: Path, replica_id: str) -> Path:
 
 
 def controller_path(run_dir: Path) -> Path:
-    """The record of the controller, which tells its replicas and the command line where it listens."""
+    """Return the path of the controller's record, from which replicas and the command line learn its address."""
     return run_dir / "controller.json"
 
 
@@ -71,24 +73,28 @@ def lock_path(record: Path) -> Path:
 
 
 def busy_path(record: Path) -> Path:
-    """Where a replica says that it is in an engine call which may block it."""
+    """Return the path of the mark that exists while an engine call may block the replica."""
     return record.with_suffix(".busy")
 
 
 def read(path: Path) -> RunRecord:
-    """Raises: FileNotFoundError; msgspec.DecodeError for a damaged file; NotPrivate, it may be another user's."""
+    """Read a record.
+
+    Raises: FileNotFoundError when there is none; msgspec.DecodeError when the file is damaged; NotPrivate when another
+    user may have written it.
+    """
     return msgspec.json.decode(private_file.read(path), type=RunRecord)
 
 
 def write(path: Path, record: RunRecord) -> None:
-    """Replaces the record in one step."""
+    """Replace the record atomically."""
     write_private(path, msgspec.json.encode(record))
 
 
 def write_private(path: Path, content: bytes) -> None:
-    """Replace a file (0600) in one step and durably: a reader sees the old content or the new."""
+    """Replace a file (mode 0600) atomically and durably: a reader sees the old or the new content."""
     temporary = path.with_suffix(f".{os.getpid()}.tmp")
-    temporary.unlink(missing_ok=True)  # left by a process of the same number that was killed
+    temporary.unlink(missing_ok=True)  # left by a killed process with the same pid
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     with os.fdopen(descriptor, "wb") as stream:
         stream.write(content)
@@ -98,18 +104,18 @@ def write_private(path: Path, content: bytes) -> None:
 
 
 class ReplicaLock:
-    """Held from before a replica does anything until its process ends, however it ends."""
+    """Lock that a replica holds from its first step until its process ends, in any way."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._descriptor: int | None = None
 
     def acquire(self) -> int | None:
-        """The descriptor that holds the lock, or None when another process does.
+        """Acquire the lock. Returns: the descriptor that holds it, or None when another process holds it.
 
-        The lock lives as long as any copy of the descriptor: handing it to a child hands over the lock. Somebody who
-        looks whether the lock is held (`is_held`) shares it for a moment, which does not count as holding it: then this
-        tries again.
+        The lock lasts as long as any copy of the descriptor, so a child that inherits the descriptor holds the lock. A
+        process that checks the lock (`is_held`) shares it for a moment, which does not count as holding it: in this
+        case the acquisition is retried.
         """
         descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         until_s = time.monotonic() + LOOKERS_GONE_WITHIN_S
@@ -124,7 +130,7 @@ class ReplicaLock:
         return descriptor
 
     def inherit(self, descriptor: int) -> None:
-        """Takes over the lock from the process that started this one; keeps it from this one's own children."""
+        """Take over the lock from the parent process; children of this process do not inherit it."""
         os.set_inheritable(descriptor, False)
         self._descriptor = descriptor
 
@@ -135,10 +141,10 @@ class ReplicaLock:
 
 
 def is_held(path: Path) -> bool:
-    """Whether some process holds the lock; a missing file is not held.
+    """Return whether a process holds the lock; the lock of a missing file is not held.
 
-    It asks for a shared lock, so that those who look do not take each other for a holder. The kernel's table of locks,
-    which could be read without taking any, leaves out locks in containers whose first holder has ended.
+    The check takes a shared lock, so that simultaneous checks do not mistake each other for a holder. Reading the
+    kernel's table of locks instead is not reliable: in containers it omits locks whose first holder has ended.
     """
     try:
         descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
@@ -151,7 +157,7 @@ def is_held(path: Path) -> bool:
 
 
 def _flock(descriptor: int, kind: int) -> bool:
-    """Whether the lock was free to take."""
+    """Try to take the lock. Returns: whether it was free."""
     try:
         fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -160,7 +166,7 @@ def _flock(descriptor: int, kind: int) -> bool:
 
 
 def remove(record: Path) -> None:
-    """Remove the files of a replica that is gone, also those that a killed writer left half written."""
+    """Remove the files of an ended replica, including temporary files that a killed writer left."""
     left = record.parent.glob(f"{record.stem}.*.tmp")
     for path in (*left, busy_path(record), record, lock_path(record)):
         with contextlib.suppress(FileNotFoundError):

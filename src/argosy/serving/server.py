@@ -1,6 +1,6 @@
-"""The life of one service process: lock, listen, load, serve, drain, exit.
+"""Lifecycle of one service process: lock, listen, load, serve, drain, exit.
 
-It listens before its engine is loaded, so that "alive but loading" can be told from "dead".
+The process listens before its engine is loaded, so that a loading process can be distinguished from a dead one.
 """
 
 from __future__ import annotations
@@ -35,17 +35,20 @@ log = logs.logger("server")
 
 
 class Service(Protocol):
-    """What a service adds to its kit."""
+    """Parts that a service adds to its kit."""
 
     @property
     def app(self) -> ASGIApp: ...
 
     async def start(self) -> None:
-        """Load the engine and begin to follow endpoints. Raises: ArgosyError with the reason for the operator."""
+        """Load the engine and begin to follow endpoints.
+
+        Raises: ArgosyError, with the reason for the operator, when the service cannot start.
+        """
         ...
 
     async def stop(self) -> None:
-        """After the last request: write down what must not be lost, end helpers."""
+        """Save data that must not be lost and end helper processes. Called after the last request."""
         ...
 
 
@@ -53,7 +56,7 @@ ServiceFactory = Callable[[Kit], Service]
 
 
 def main(factory: ServiceFactory) -> None:
-    """Runs the replica that the run file names until it is told to stop. Exits 3 when it cannot start."""
+    """Run the replica of the run file until it is told to stop. Exits with status 3 when it cannot start."""
     path = Path(os.environ[runfile.RUN_FILE_VARIABLE])
     record = runfile.read(path)
     lock = runfile.ReplicaLock(runfile.lock_path(path))
@@ -73,7 +76,7 @@ def main(factory: ServiceFactory) -> None:
     except BaseException as error:
         record.error = _reason(error)
         runfile.write(path, record)
-        log.error("not started", reason=record.error, exc_info=error)
+        log.error("service failed to start", reason=record.error, exc_info=error)
         sys.exit(EXIT_NOT_STARTED)
 
 
@@ -88,7 +91,7 @@ async def _run(kit: Kit, factory: ServiceFactory, path: Path) -> None:
     server = _Server(HttpConfig(service.app, connections, drain_s=kit.settings.drain_timeout_s), kit)
     internal = _listen("127.0.0.1", 0)
     serving = asyncio.create_task(server.serve(sockets=[internal]))
-    await asyncio.sleep(0)  # from here on SIGTERM drains: whoever reads the port may send it
+    await asyncio.sleep(0)  # SIGTERM must drain before the port is published, because readers of the port may send it
     kit.record.port = internal.getsockname()[1]
     runfile.write(path, kit.record)
     log.info("listening", port=kit.record.port, pid=os.getpid())
@@ -98,7 +101,7 @@ async def _run(kit: Kit, factory: ServiceFactory, path: Path) -> None:
         starting.result()
         if kit.record.public_port is not None:
             await server.open(_listen(kit.record.public_host or "127.0.0.1", kit.record.public_port, shared=True))
-        # What a start leaves behind lives as long as the process: no collection has to look through it again.
+        # Objects created at start live as long as the process, so garbage collection need not scan them again.
         gc.collect()
         gc.freeze()
         kit.readiness.engine_loaded = True
@@ -113,7 +116,10 @@ async def _run(kit: Kit, factory: ServiceFactory, path: Path) -> None:
 
 
 class _Server(HttpServer):
-    """Ends by draining: not ready, waiters sent away, listeners closed, then the requests in work are finished."""
+    """HTTP server that drains before it ends.
+
+    It becomes not ready, lets waiters answer, closes its listeners, and then finishes the requests in flight.
+    """
 
     def __init__(self, config: HttpConfig, kit: Kit) -> None:
         super().__init__(config)
@@ -134,7 +140,10 @@ class _Server(HttpServer):
 
 
 def _listen(host: str, port: int, *, shared: bool = False) -> socket.socket:
-    """A listening socket; `shared` lets the replicas of one service listen on the same port (SO_REUSEPORT)."""
+    """Return a listening socket; `shared` lets the replicas of one service listen on one port (SO_REUSEPORT).
+
+    Raises: StartError when the port cannot be opened.
+    """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

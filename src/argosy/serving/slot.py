@@ -1,4 +1,4 @@
-"""The place of one request among those in work. A request that waits for its caller gives it up meanwhile."""
+"""Slot of a request among the requests in flight. A request gives up its slot while it waits for its caller."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from argosy.serving.waiting import Waiters
 
 
 class Slot:
-    """One for each counted request, from its head to the end of its answer."""
+    """Slot of one counted request, from its head to the end of its answer."""
 
     __slots__ = (
         "_admission", "_asked", "_away", "_away_since_s", "_clock", "_ended", "_load", "_started_s", "_waited_s",
@@ -28,38 +28,45 @@ class Slot:
         self._ended = False
         self.is_waiter = False
         self.wait_refused = False
-        """Whether there was no room among the waiters; more replicas for work would not cure that."""
+        """Whether the request was refused because there are too many waiters; more replicas would not help."""
         self._started_s = load.begin()
 
     @property
     def is_held(self) -> bool:
-        """Whether the request is one of those in flight."""
+        """Whether the request counts as in flight."""
         return not (self._away or self.is_waiter)
 
     def admit(self, path: str, context: RequestContext) -> None:
-        """Raises: Overloaded; DeadlineExceeded."""
+        """Admit the request. Raises: Overloaded or DeadlineExceeded as `Admission.admit` does."""
         self._asked = self._admission.admit(path, context, self._load.in_flight - 1, self._load.latency_ms)
 
     def step_out(self) -> None:
-        """Give the place up while the caller sends. Pair it with `step_in`; several tasks may wait at once."""
+        """Give up the slot while the caller sends. Pair each call with `step_in`; several tasks may wait at once."""
         self._away += 1
         if self._away == 1 and not self.is_waiter and not self._ended:
             self._load.in_flight -= 1
             self._away_since_s = self._clock()
 
     def step_in(self) -> None:
+        """Take the slot again after `step_out`, without a check of the limit; see `require_room`."""
         self._away -= 1
         if not self._away and not self.is_waiter and not self._ended:
             self._load.in_flight += 1
             self._waited_s += self._clock() - self._away_since_s
 
     def require_room(self) -> None:
-        """Look again once the body is there: others may have taken the place meanwhile. Raises: Overloaded."""
+        """Check the limit again after the body arrived, because other requests may have taken the slot.
+
+        Raises: Overloaded when the limit is reached.
+        """
         if not self.is_waiter:
             self._admission.require_room(self._load.in_flight - 1, self._load.latency_ms)
 
     def wait(self) -> None:
-        """From now on the request waits for a change and is no work. Raises: Overloaded, too many wait already."""
+        """Turn the request into a waiter, which does not count as in flight.
+
+        Raises: Overloaded when too many requests wait already.
+        """
         if self.is_waiter:
             return
         try:
@@ -72,7 +79,7 @@ class Slot:
         self.is_waiter = True
 
     def end(self, status: int, begun_s: float) -> float:
-        """Return the seconds since the request arrived. `begun_s` is when its answer began."""
+        """End the request. Returns: the seconds since it arrived. `begun_s` is the start time of its answer."""
         load = self._load
         if self.is_waiter:
             self._ended = True

@@ -1,4 +1,4 @@
-"""A request's body, received whole before anybody works on it: in memory while it is small, else in a nameless file."""
+"""Spool that receives a whole request body before it is processed: in memory if small, else in an unnamed file."""
 
 from __future__ import annotations
 
@@ -20,12 +20,14 @@ RETRY_AFTER_S = 2.0
 
 
 class Spool:
+    """Received body of `size` bytes."""
+
     def __init__(self, file: IO[bytes], size: int) -> None:
         self._file = file
         self.size = size
 
     async def pieces(self) -> AsyncIterator[bytes]:
-        """The body from its beginning; once."""
+        """Yield the body from its beginning, in pieces of at most PIECE_BYTES. Call this once."""
         self._file.seek(0)
         left = self.size
         while left > 0:
@@ -36,9 +38,9 @@ class Spool:
 
 @contextlib.asynccontextmanager
 async def spooled(pieces: AsyncIterator[bytes], folder: Path) -> AsyncIterator[Spool]:
-    """Receive all pieces. What does not fit into memory goes to the disk of `folder`, and is gone with the block.
+    """Receive all pieces. A body over MEMORY_BYTES is stored on the disk of `folder` until the block ends.
 
-    Raises: StorageFull; Overloaded, no file could be opened; whatever `pieces` raises.
+    Raises: StorageFull when the disk is full; Overloaded when no file can be opened; any error of `pieces`.
     """
     with tempfile.SpooledTemporaryFile(MEMORY_BYTES, dir=str(folder)) as file:
         size = 0
@@ -48,7 +50,7 @@ async def spooled(pieces: AsyncIterator[bytes], folder: Path) -> AsyncIterator[S
                 await _on_disk(size, file.write, piece)
             except OSError as error:
                 if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-                    raise StorageFull("There is no room on the disk to receive the body. Free some.") from error
+                    raise StorageFull("The disk is full, so the body cannot be received. Free disk space.") from error
                 if error.errno in (errno.EMFILE, errno.ENFILE):
                     raise Overloaded(
                         "No file can be opened to receive the body. Try again after the time in Retry-After.",
@@ -59,5 +61,5 @@ async def spooled(pieces: AsyncIterator[bytes], folder: Path) -> AsyncIterator[S
 
 
 async def _on_disk(size: int, work: Callable[[T], R], argument: T) -> R:
-    """Off the event loop once the body is on disk: a disk may be slow."""
+    """Return `work(argument)`, run in a thread if the body is on disk, because a disk may be slow."""
     return work(argument) if size <= MEMORY_BYTES else await asyncio.to_thread(work, argument)

@@ -1,4 +1,4 @@
-"""`data_dir/token`: what proves to members of the fleet that a caller is one of them."""
+"""Token of the fleet in `data_dir/token`, with which members of the fleet authenticate to each other."""
 
 from __future__ import annotations
 
@@ -15,7 +15,11 @@ TOKEN = re.compile(r"[0-9a-f]{64}")
 
 
 def read(data_dir: Path) -> str:
-    """The fleet's token. Raises: FileNotFoundError; OSError; StartError, the file is not one that the fleet made."""
+    """Return the fleet's token.
+
+    Raises: FileNotFoundError when there is no token; OSError when it cannot be read; StartError when the file was not
+    made by the fleet or is not private.
+    """
     path = data_dir / NAME
     content = private_file.read(path).strip()
     token = content.decode("ascii", "replace")
@@ -28,7 +32,7 @@ def read(data_dir: Path) -> str:
 
 
 def read_or_make(data_dir: Path) -> str:
-    """The same; a fleet without a token gets a new one. Raises: OSError; StartError."""
+    """Return the fleet's token; make one when there is none. Raises: OSError or StartError as `read` does."""
     try:
         return read(data_dir)
     except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""Requests that only wait for a change: long polls and followed streams. They are bounded, and they are no work."""
+"""Requests that only wait for a change: long polls and followed streams. They are bounded but not in flight."""
 
 from __future__ import annotations
 
@@ -13,27 +13,27 @@ R = TypeVar("R")
 S = TypeVar("S")
 RETRY_AFTER_S = 2.0
 LAST_ANSWERS_AT_ONCE = 16
-"""When a drain lets all waiters answer, so many of them do at once: they must not become a burst of work."""
+"""Most waiters that answer at once during a drain, so that they do not cause a burst of load."""
 
 
 class Waiters:
-    """All of one process."""
+    """Waiting requests of one process."""
 
     def __init__(self, most: int, where: str, setting: str = "") -> None:
-        """`where` and `setting` stand in the refusal: what is full, and what raises its limit."""
+        """Create an empty set; the refusal mentions `where` requests wait and the `setting` that raises the limit."""
         self.most = most
         self.count = 0
         self.ending = asyncio.Event()
-        """Set once the process drains; whoever waits answers with what there is."""
+        """Set when the process drains; waiters then answer with the data that they have."""
         self._last_answers = asyncio.Semaphore(LAST_ANSWERS_AT_ONCE)
         self._where = where
         self._setting = setting
 
     def enter(self) -> None:
-        """Count one in; `leave` once for each. Raises: Overloaded."""
+        """Add a waiter; call `leave` once for each. Raises: Overloaded when the limit is reached."""
         if self.count >= self.most:
             raise Overloaded(
-                f"{self.most} requests wait at the {self._where} already, its limit. Try again after the time in "
+                f"{self.most} requests already wait at the {self._where}, its limit. Try again after the time in "
                 f"Retry-After{f', or raise {self._setting}' if self._setting else ''}.",
                 retry_after_s=RETRY_AFTER_S,
             )
@@ -44,7 +44,7 @@ class Waiters:
 
     @contextlib.contextmanager
     def waiting(self) -> Iterator[None]:
-        """Count one in for the length of the block. Raises: Overloaded."""
+        """Add a waiter for the duration of the block. Raises: Overloaded when the limit is reached."""
         self.enter()
         try:
             yield
@@ -52,17 +52,17 @@ class Waiters:
             self.leave()
 
     def end(self) -> None:
-        """Let all waiters answer now, and those that come later at once."""
+        """Let all waiters answer now, and later ones at once."""
         self.ending.set()
 
     async def pause(self, seconds: float) -> None:
-        """Sleep for so long; less once the process drains."""
+        """Sleep for `seconds`, or until the process drains."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self.ending.wait()
 
     async def unless_ending(self, work: Awaitable[R], instead: Callable[[], Awaitable[S]]) -> R | S:
-        """Return what `work` gives; once the process drains, `work` is cancelled and `instead` gives the answer."""
+        """Return the result of `work`; when the process drains, cancel `work` and return the result of `instead`."""
         task = asyncio.ensure_future(work)
         ending = asyncio.ensure_future(self.ending.wait())
         try:

@@ -1,4 +1,4 @@
-"""A fleet to talk to: a real HTTP server in a thread, with just enough behind it for the commands."""
+"""A fake fleet: a real HTTP server in a thread with just enough behaviour for the commands."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def refusal(error: ArgosyError) -> web.Response:
 
 @dataclass
 class FakeFleet:
-    """Answers what it is told to, in `answers`; keeps what it was sent."""
+    """Fake fleet that gives the configured `answers` and records requests."""
 
     url: str = ""
     token: str = "a5" * 32
@@ -63,7 +63,7 @@ class FakeFleet:
         return int(self.url.rpartition(":")[2])
 
     def answer(self, method: str, path: str, *answers: Any) -> None:
-        """The last of `answers` is given from then on; others once each."""
+        """Configure answers: each is given once, the last one from then on."""
         self.answers[f"{method} {path}"] = list(answers)
 
     async def serve(self, request: web.Request) -> web.StreamResponse:
@@ -167,7 +167,7 @@ def fleet() -> Iterator[FakeFleet]:
 
 @pytest.fixture
 def nobody() -> Iterator[str]:
-    """An address where nothing listens, and nothing else can start to."""
+    """Yield an address where nothing listens and nothing else can start to listen."""
     with socket.socket() as held:
         held.bind(("127.0.0.1", 0))
         yield f"http://127.0.0.1:{held.getsockname()[1]}"
@@ -175,7 +175,7 @@ def nobody() -> Iterator[str]:
 
 @pytest.fixture
 def argosy(fleet: FakeFleet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Invoke:
-    """Runs the command against the fake fleet, from an empty folder, without the caller's variables."""
+    """Return a function that runs a command on the fake fleet, in an empty folder, without the caller's variables."""
     for name in [name for name in os.environ if name.startswith("ARGOSY_")]:
         monkeypatch.delenv(name)
     home = tmp_path / "home"

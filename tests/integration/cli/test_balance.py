@@ -53,10 +53,10 @@ def test_it_shows_what_each_caller_knows_and_what_it_is_not_offered(fleet: FakeF
     assert said.split()[:7] == ["embedding-1", "in", "1", "2", "87.5%", "70", "0"]
     assert "0.2 s ago" in said
     assert "retrieval-1 by adaptive: 80 picks in the last minute\n" in shown.stdout
-    assert "It lacks response times." in shown.stdout
+    assert "The strategy lacks response times." in shown.stdout
     assert "Panic" in shown.stdout
     assert "Not called by store-1." in shown.stdout
-    assert "documents-1 could not be asked: no answer within 2 s." in shown.stdout
+    assert "No report from documents-1: no answer within 2 s." in shown.stdout
 
 
 def test_its_json_is_the_answer(fleet: FakeFleet, argosy: Invoke) -> None:

@@ -31,7 +31,7 @@ def test_listing_goes_through_all_pages(fleet: FakeFleet, argosy: Invoke) -> Non
 
 
 def test_a_limit_stops_the_listing(fleet: FakeFleet, argosy: Invoke) -> None:
-    """One more than asked for tells whether there are more; where to go on is the last one shown."""
+    """Check that one extra item is fetched to detect a next page, and that this page starts at the last item shown."""
     fleet.answer("GET", "/v1/documents", {"documents": [document("a"), document("b")], "next": "id-b"})
 
     shown = json.loads(argosy("documents", "list", "--limit", "1", "--json").stdout)

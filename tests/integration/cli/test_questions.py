@@ -67,7 +67,7 @@ def test_an_answer_is_printed_with_its_sources(fleet: FakeFleet, argosy: Invoke)
 def test_a_fallback_is_told(fleet: FakeFleet, argosy: Invoke) -> None:
     fleet.answer("POST", CHAT, {**ANSWER, "degraded": ["generation", "embedding"]})
 
-    assert "Degraded: a fallback stood in for generation, embedding.\n" in argosy("ask", "When?").stdout
+    assert "Degraded answer: a fallback replaced generation, embedding.\n" in argosy("ask", "When?").stdout
 
 
 def test_as_json_an_answer_has_the_documented_fields(fleet: FakeFleet, argosy: Invoke) -> None:
@@ -98,7 +98,7 @@ def test_a_stream_that_is_cut_off_is_an_error(fleet: FakeFleet, argosy: Invoke) 
     result = argosy("ask", "When?", "--stream")
 
     assert result.exit_code == 1
-    assert result.stderr == "error: The answer was cut off before its end; ask again.\n"
+    assert result.stderr == "error: The answer ended before it was complete; ask again.\n"
 
 
 def test_an_error_inside_a_stream_is_told(fleet: FakeFleet, argosy: Invoke) -> None:
@@ -125,7 +125,7 @@ def test_search_prints_passages(fleet: FakeFleet, argosy: Invoke) -> None:
     result = argosy("search", "opening", "--mode", "lexical", "--top-k", "3")
 
     assert "0.900  handbook.md › Opening hours (p. 3)  The office opens at nine." in result.stdout.splitlines()
-    assert "Degraded: a fallback stood in for embedding." in result.stdout
+    assert "Degraded answer: a fallback replaced embedding." in result.stdout
     assert fleet.bodies == [{"query": "opening", "mode": "lexical", "top_k": 3}]
 
 

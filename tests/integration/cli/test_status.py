@@ -1,4 +1,4 @@
-"""`argosy status` and `argosy doctor`: a healthy fleet, a sick one, one without its controller, none."""
+"""`argosy status` and `argosy doctor` for a healthy fleet, a sick one, one without its controller, and none."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def view(status: Health, reason: str = "") -> dict[str, object]:
 
 @pytest.fixture
 def hold(tmp_path: Path) -> Iterator[Callable[[str], None]]:
-    """Makes a lock in data_dir look like that of a living process."""
+    """Return a function that makes a lock in data_dir look like that of a living process."""
     held: list[ReplicaLock] = []
 
     def take(name: str) -> None:
@@ -100,7 +100,8 @@ def test_without_its_controller_a_serving_fleet_ends_with_3(
 
     assert result.exit_code == 3
     assert result.stdout == (
-        "controller not running, data plane serving; start it again with: argosy up\nAlive: gateway-1.\n"
+        "controller not running, data plane serving; start the controller with: argosy up\n"
+        "Running replicas: gateway-1.\n"
     )
     assert json.loads(argosy("status", "--json", env=absent).stdout)["live_replicas"] == ["gateway-1"]
 
@@ -114,7 +115,7 @@ def test_a_controller_that_does_not_answer_yet_is_not_taken_for_gone(
     result = argosy("status", env=absent)
 
     assert result.exit_code == 1
-    assert "The controller is alive but does not answer" in result.stderr
+    assert "The controller runs but does not answer" in result.stderr
 
 
 def test_with_nothing_running_the_sentence_says_how_to_start(argosy: Invoke, absent: dict[str, str]) -> None:

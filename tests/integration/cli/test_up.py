@@ -1,4 +1,4 @@
-"""`argosy up` in the foreground: how it ends when the controller can no longer supervise."""
+"""`argosy up` in the foreground when the controller can no longer supervise."""
 
 from __future__ import annotations
 

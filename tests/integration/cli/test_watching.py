@@ -1,4 +1,4 @@
-"""Changes below a path, as the operating system tells them."""
+"""Changes below a path as the operating system reports them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from argosy.cli.sending.watching import changes
 pytestmark = pytest.mark.integration
 
 QUIET = 3
-"""Answers in which nothing may be told, to say that nothing was."""
+"""Number of consecutive answers without changes that prove that nothing was reported."""
 
 
 @pytest.fixture

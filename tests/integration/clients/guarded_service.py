@@ -1,6 +1,8 @@
-"""A replica in a process of its own, for tests of protection: `python -m tests.integration.clients.guarded_service
-FLEET_JSON`, its port on its output. It is what each request asks it to be: slow, busy with one at a
-time, full."""
+"""A replica in its own process for tests of protection.
+
+`python -m tests.integration.clients.guarded_service FLEET_JSON` prints its port. Each request tells the replica how to
+behave: slow, busy with one request at a time, or full.
+"""
 
 from __future__ import annotations
 
@@ -22,16 +24,16 @@ from tests.kits import make_kit
 
 class Ask(msgspec.Struct):
     work_ms: int = 0
-    """Of the one worker."""
+    """Time for which the request occupies the single worker."""
     wait_ms: int = 0
-    """Beside it."""
+    """Time that the request waits without occupying the worker."""
 
 
 class Told(msgspec.Struct):
     asked: int
-    """Requests that came as far as the service, so far."""
+    """Number of requests that have reached the service so far."""
     by: int
-    """The process that answers."""
+    """Pid of the answering process."""
 
 
 class Guarded:
@@ -58,7 +60,7 @@ class Guarded:
         return await self.told(ask, context)
 
     async def late(self, ask: Ask, context: RequestContext) -> Told:
-        """From now on every answer is that much later."""
+        """Delay every further answer by the given time."""
         self._late_ms = ask.wait_ms
         return await self.told(ask, context)
 

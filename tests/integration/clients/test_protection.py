@@ -1,4 +1,4 @@
-"""Each protection over two processes, on and off: the outcome differs, and /metrics says what was done."""
+"""Each protection across two processes, on and off: the outcome differs, and /metrics reports the protection."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ FOR_EVER_MS = 60_000
 
 @dataclass
 class Calling:
-    """A caller of `retrieval`, in this process."""
+    """A caller of `retrieval` in this process."""
 
     services: Services
     directory: Directory
@@ -53,7 +53,7 @@ def fleet(**retrieval: object) -> Fleet:
 
 @contextlib.contextmanager
 def replicas(settings: Fleet, count: int = 1) -> Iterator[list[str]]:
-    """Their addresses; each is a process."""
+    """Start replicas, each in its own process. Yields: their addresses."""
     command = [sys.executable, "-m", "tests.integration.clients.guarded_service", settings.model_dump_json()]
     started = [
         subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) for _ in range(count)
@@ -75,7 +75,7 @@ async def calling(settings: Fleet, connections: int = 128) -> AsyncIterator[Call
 
 
 async def refused(session: aiohttp.ClientSession, url: str, reason: str) -> int:
-    """What the replica's /metrics says that it refused for that reason."""
+    """Return the number of requests that the replica refused for that reason, from its /metrics."""
     async with session.get(f"{url}/metrics") as response:
         lines = (await response.text()).splitlines()
     name = f'argosy_admission_refused_total{{reason="{reason}",service="retrieval"}} '
@@ -107,7 +107,7 @@ async def test_a_read_that_is_late_is_answered_by_another_replica(on: bool) -> N
     assert by.count(late.by) == (0 if on else 4)
     if on:
         assert guard.hedges_sent >= guard.hedges_won >= 4
-        # Being slow is no failure, and a copy that is broken off counts neither for nor against its replica.
+        # A slow answer is no failure, and a cancelled copy counts neither for nor against its replica.
         assert sum(candidate.failed for candidate in candidates) == 0
     else:
         assert guard.hedges_sent == 0
@@ -141,7 +141,7 @@ async def test_a_service_that_refuses_everything_is_hardly_asked_any_more(on: bo
                     await caller.ask("/full")
             throttled = caller.transport.guards["retrieval"].throttled
             asked = 200 - throttled
-            # Bulk work that was refused does not hold a query back.
+            # Refused bulk work does not delay a query.
             assert (await caller.ask(about=replace(context(), priority=Priority.BULK))).asked == asked + 1
     assert asked < 60 if on else asked == 200
 
@@ -154,7 +154,7 @@ async def test_a_replica_refuses_at_once_what_would_wait_in_vain() -> None:
         with replicas(settings) as urls:
             async with calling(settings) as caller:
                 caller.publish(retrieval=urls)
-                for _ in range(3):  # 40 at once, of which one second is enough for half
+                for _ in range(3):  # 40 at once; one second suffices for half of them
                     work = Ask(work_ms=50)
                     asked = [asyncio.create_task(caller.ask(ask=work, about=context(1.0))) for _ in range(40)]
                     late[on] += (await outcomes(asked))[DeadlineExceeded]

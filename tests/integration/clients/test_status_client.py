@@ -47,5 +47,5 @@ async def test_what_does_not_run_or_answers_nonsense_is_unavailable(session: aio
         client = StatusClient(session, url, TOKEN)
         with pytest.raises(Unavailable, match="answered 404"):
             await client.fleet(context())
-        with pytest.raises(Unavailable, match="no status"):
+        with pytest.raises(Unavailable, match="invalid status message"):
             await client.replica(Endpoint("store-1", url), context())

@@ -1,4 +1,4 @@
-"""Calls between services over real sockets: retries elsewhere, deadlines, errors given back as ours."""
+"""Calls between services over real sockets: retries on other replicas, deadlines, errors restored as Argosy errors."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Word(msgspec.Struct):
 
 
 class Echo:
-    """A store-like service that says its name; some words make it misbehave."""
+    """A store-like service that answers with its name; some words make it misbehave."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -179,7 +179,7 @@ async def read(transport: Transport, lines: list[bytes]) -> None:
 
 
 class Plain:
-    """A service that notes what it is sent, and answers `status`."""
+    """A service that records its requests and answers with `status`."""
 
     def __init__(self, status: int = 200) -> None:
         self.seen: list[tuple[str, str | None, float]] = []
@@ -252,7 +252,7 @@ async def test_a_late_service_is_named_before_the_callers_own_time_is_over(
 async def test_a_first_attempt_that_is_too_late_leaves_time_for_another(
     directory: Directory, transport: Transport
 ) -> None:
-    """The replica gives up with the attempt, not with the whole request, and says so: that too goes elsewhere."""
+    """Retry on another replica too when the replica itself reports that the attempt's deadline has passed."""
     slow, quick = Echo("slow"), Echo("quick")
 
     async def forever(word: Word, request: RequestContext) -> Word:
@@ -274,7 +274,7 @@ async def test_without_a_retry_budget_left_nothing_is_tried_elsewhere(directory:
     async with served(alive.app) as url, aiohttp.ClientSession() as session:
         transport = Transport(directory, session, TOKEN, clock=lambda: 0.0, budget=budget)
         for n in range(3):
-            # Other addresses each time: a replica that is known to be dead would not be asked.
+            # Addresses differ each time: a replica that is known to be dead would not be called.
             publish(directory, **{f"dead{n}{k}": f"http://127.0.0.1:{closed_port()}" for k in "ab"})
             with pytest.raises(Unavailable):
                 await ask(transport, "x")

@@ -1,4 +1,4 @@
-"""The admin API asks callers how they balance a service, over real sockets."""
+"""The admin API asks callers over real sockets how they balance a service."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ pytestmark = pytest.mark.integration
 
 
 class Running(FakePlatform):
-    """Replicas that somebody else started."""
+    """Platform with replicas that another process started."""
 
     def __init__(self, replicas: list[Replica]) -> None:
         super().__init__()
@@ -42,7 +42,7 @@ class Running(FakePlatform):
 
 
 def calling_kit() -> Kit:
-    """A retrieval process that picked two stores, one of which fails."""
+    """Return the kit of a retrieval process that picked two stores, one of which fails."""
     picking = Balancer("store", "least_connections", rng=random.Random(1))
     picking.update([Endpoint("store-1", "http://store-1"), Endpoint("store-2", "http://store-2")])
     for _ in range(50):
@@ -97,7 +97,7 @@ async def test_it_shows_what_each_caller_sees_and_names_those_that_do_not_answer
     assert (out.id, out.state, out.weight, out.failed) == ("store-2", "out", 0.0, 3)
     assert out.why
     assert out.report_age_s is not None
-    assert kit.load.requests == 0  # being asked is no load
+    assert kit.load.requests == 0  # the query does not count as load
 
 
 async def test_a_set_that_is_not_published_offers_nobody(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Replicas as real processes: started, adopted, stopped, and never lost."""
+"""Replicas as real processes that are started, adopted and stopped, and never lost."""
 
 from __future__ import annotations
 
@@ -225,7 +225,7 @@ async def test_a_failed_spawn_leaves_nothing(tmp_path: Path) -> None:
 async def test_an_end_that_cannot_be_looked_into_is_told_all_the_same(
     platform: LocalPlatform, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As where no file descriptor is left: one whose end is not told is never started again."""
+    """Simulate a lack of file descriptors: a replica whose end is not reported would never be restarted."""
     replica = await started(platform)
 
     def failing(*arguments: object) -> None:
@@ -280,7 +280,7 @@ async def test_a_start_that_fails_half_way_holds_no_lock_and_leaves_no_process(
 
     def full(path: Path, record: runfile.RunRecord) -> None:
         writes.append(record)
-        if len(writes) == 2:  # when the process is there
+        if len(writes) == 2:  # when the process exists
             raise OSError(28, "No space left on device")
         write(path, record)
 

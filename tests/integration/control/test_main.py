@@ -1,4 +1,4 @@
-"""The controller's process around its loop: the admin API, signals, and its end when nobody supervises any more."""
+"""The controller's process around its loop: the admin API, signals, and its end when supervision has stopped."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ pytestmark = pytest.mark.integration
 
 
 class Harbour:
-    """A controller's process without processes of replicas."""
+    """A controller process without replica processes."""
 
     def __init__(self, data_dir: Path, patch: pytest.MonkeyPatch) -> None:
         self.platform = FakePlatform(cores=64)
@@ -82,7 +82,10 @@ async def test_an_admin_api_that_ends_is_served_again_on_its_port(harbour: Harbo
     await until(lambda: sum(server.started for server in harbour.servers) == 2)
     fleet = await harbour.get("/v1/fleet")
     assert fleet["controller"]["status"] == fleet["status"] == "DEGRADED"
-    assert fleet["controller"]["reason"] == "admin API failed (The admin API has ended unasked.)"
+    assert (
+        fleet["controller"]["reason"]
+        == "admin API failed (The admin API ended although it was not stopped; it is being started again.)"
+    )
     assert "argosy_controller_health 1.0" in await harbour.text("/metrics")
     assert (await harbour.get("/readyz"))["degraded"] == fleet["controller"]["reason"]
     os.kill(os.getpid(), signal.SIGTERM)
@@ -151,11 +154,13 @@ async def test_a_controller_without_supervision_ends_with_an_error_and_the_next_
 
 
 async def test_a_start_that_is_refused_leaves_nothing_behind(harbour: Harbour, monkeypatch: pytest.MonkeyPatch) -> None:
-    async def exiting(self: object) -> None:
-        raise SystemExit(1)  # as uvicorn does where the port was taken meanwhile
+    async def ending(self: object, sockets: object) -> None:
+        """End at once, as a server that cannot start does."""
 
-    monkeypatch.setattr(HttpServer, "serve", exiting)
-    with pytest.raises(StartError, match=r"cannot listen on port \d+\. Choose another with --admin-port\."):
+    monkeypatch.setattr(HttpServer, "serve", ending)
+    with pytest.raises(
+        StartError, match=r"The admin API ended while it started on port \d+; see the controller's log\."
+    ):
         await harbour.run()
     assert not is_running(harbour.data_dir)
     assert harbour.platform.log == []

@@ -1,4 +1,4 @@
-"""Gateway, retrieval and generation as they are, over sockets; store, embedding and documents are played."""
+"""Real gateway, retrieval and generation over sockets, with fake store, embedding and documents services."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ CHUNKS = [
 
 
 def _vector(text: str) -> Vectors:
-    """Shape (4,), of unit length or 0."""
+    """Return the vector of a text: shape (4,), of unit length or 0."""
     words = np.array([text.lower().count(word) for word in ("tide", "light", "pilot", "ship")], np.float32)
     length = np.float32(max(float(np.linalg.norm(words)), 1e-6))
     return np.divide(words, length, dtype=np.float32)
@@ -65,7 +65,7 @@ async def _search(request: StoreSearchRequest, context: RequestContext) -> Store
 
 
 class Plane:
-    """`uploads` are the bodies that reached the documents service, with their content types."""
+    """The services under test. `uploads` are the bodies sent to the documents service, with their content types."""
 
     def __init__(self, fleet: Fleet) -> None:
         self.fleet = fleet
@@ -84,7 +84,7 @@ class Plane:
         return Response(b'{"batch_id": "b1"}', status_code=202, media_type="application/json")
 
     def without(self, *services: str) -> None:
-        """Tells everyone that these have no replica any more."""
+        """Publish an endpoint set in which these services have no replicas."""
         known = {name: found for name, found in self.endpoints.services.items() if name not in services}
         number = int(self.endpoints.version.partition(".")[2]) + 1
         self.endpoints = EndpointSet(f"1.{number}", known, list(services))

@@ -1,4 +1,4 @@
-"""Requests to a service of the user's own, through a gateway that follows a controller, over real sockets."""
+"""Requests to a custom service through a gateway that follows a controller, over real sockets."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ PIECES = [b"a" * 70_000, b"b" * 70_000]
 
 
 class Mine:
-    """What the user runs. It notes what reached it."""
+    """The custom service. It records the requests that reach it."""
 
     def __init__(self) -> None:
         self.asked: list[tuple[str, bytes, bytes, dict[bytes, bytes]]] = []
@@ -54,7 +54,7 @@ class Mine:
 
 
 class Controller:
-    """Publishes one endpoint set and nothing after it."""
+    """Fake controller that publishes one endpoint set and nothing after it."""
 
     def __init__(self, mine_url: str) -> None:
         self._said = msgspec.json.encode(EndpointSet("1.1", {"mine": [Endpoint("mine-1", mine_url)]}))
@@ -69,7 +69,7 @@ class Controller:
 
 
 class Through:
-    """The gateway's address and what it counts, and the service behind it."""
+    """The gateway's address and metrics, and the service behind it."""
 
     def __init__(self, mine: Mine, service: GatewayService, url: str) -> None:
         self.mine = mine
@@ -81,7 +81,7 @@ class Through:
 async def through() -> AsyncIterator[Through]:
     async with contextlib.AsyncExitStack() as stack:
         mine = Mine()
-        # By name: of an address aiohttp keeps no cookies anyway.
+        # The host is a name because aiohttp keeps no cookies for IP addresses.
         mine_url = (await stack.enter_async_context(served(mine))).replace("127.0.0.1", "localhost")
         fleet = Fleet.model_validate({"services": {"mine": {"external": [mine_url], "health_path": "/livez"}}})
         controller = Controller(mine_url)
@@ -160,7 +160,7 @@ async def test_a_service_that_is_full_leaves_the_gateway_room_for_others(through
         full = [asyncio.create_task(status("/slow")) for _ in range(most + 20)]
         while sum(task.done() for task in full) < 20:
             await asyncio.sleep(0.01)
-        # What is too much is refused for that service, and whoever asks for something else is not turned away.
+        # Excess requests are refused for that service only; requests for other services are served.
         assert {task.result() for task in full if task.done()} == {429}
         async with session.get(through.url.replace("mine", "nobody")) as other:
             assert other.status == 404

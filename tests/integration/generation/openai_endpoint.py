@@ -1,4 +1,4 @@
-"""A local server that behaves like the OpenAI API, well or badly, as it is told."""
+"""A local server that behaves like the OpenAI API, correctly or with a chosen fault."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ WORDS = ["The ", "tide ", "turns ", "[1", "]", ", ", "twice [3][9]."]
 
 @dataclass
 class Endpoint:
-    """`behaviour` is ok, a status to answer with, or the name of a way to go wrong (see `chat`)."""
+    """Fake OpenAI endpoint. `behaviour` is ok, a status to answer with, or the name of a fault (see `chat`)."""
 
     behaviour: str = "ok"
     retry_after: str | None = None

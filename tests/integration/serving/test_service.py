@@ -1,4 +1,4 @@
-"""What every service does with every request, over a real socket."""
+"""Behaviour that all services share for every request, over a real socket."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Told(msgspec.Struct):
 
 
 class Rooms:
-    """A service with one route of each kind; `gate` holds back whoever says "wait"."""
+    """A service with one route of each kind; `gate` holds back requests that say "wait"."""
 
     def __init__(self, fleet: Fleet | None = None) -> None:
         self.kit: Kit = make_kit(fleet=fleet)

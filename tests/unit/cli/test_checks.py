@@ -1,4 +1,4 @@
-"""What doctor finds, without looking at the network."""
+"""Findings of `argosy doctor`, without the network."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def with_provider(**generation: str) -> dict[str, object]:
 def test_a_key_alone_switches_nothing_on(tmp_path: Path) -> None:
     [found] = checks.check_generation(examined(tmp_path, environ={"OPENAI_API_KEY": SECRET}))
 
-    assert (found.outcome, found.found) == (Outcome.OK, "extractive, needs no provider")
+    assert (found.outcome, found.found) == (Outcome.OK, "extractive, no provider needed")
 
 
 def test_a_provider_without_a_key_fails(tmp_path: Path) -> None:
@@ -86,7 +86,7 @@ def test_the_fake_back_end_is_pointed_out(tmp_path: Path) -> None:
 
 
 def test_ports_that_will_be_picked_are_fine(tmp_path: Path) -> None:
-    assert {found.found for found in checks.check_ports(examined(tmp_path))} == {"a free one will be picked"}
+    assert {found.found for found in checks.check_ports(examined(tmp_path))} == {"a free port will be picked"}
 
 
 @pytest.mark.parametrize(("free_gib", "outcome"), [(50, Outcome.OK), (2, Outcome.WARN), (0, Outcome.FAIL)])

@@ -1,4 +1,4 @@
-"""Batches followed by `argosy add --wait`: how often each is looked at."""
+"""`argosy add --wait`: how often the state of each batch is requested."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ BATCHES = 40
 
 
 class Uploads:
-    """One batch after the other is done, each after `per_batch` waits for it."""
+    """Uploader whose batches finish one after another, each after `per_batch` waits."""
 
     def __init__(self, per_batch: int) -> None:
         self.per_batch = per_batch

@@ -1,4 +1,4 @@
-"""A service's logs: merged by time, followed, readable."""
+"""Logs of a service: merged by time, followed, readable."""
 
 from __future__ import annotations
 

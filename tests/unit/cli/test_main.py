@@ -1,4 +1,4 @@
-"""Errors become sentences and exit statuses; starting stays cheap."""
+"""Errors become sentences and exit statuses; starting the command stays cheap."""
 
 from __future__ import annotations
 
@@ -45,8 +45,7 @@ def test_anything_unexpected_is_one_sentence_too() -> None:
 
     assert result.exit_code == 1
     assert result.stderr == (
-        "error: Something unexpected happened (ZeroDivisionError: division by zero); "
-        "run with ARGOSY_DEBUG=1 for details.\n"
+        "error: Unexpected error (ZeroDivisionError: division by zero); run with ARGOSY_DEBUG=1 for the traceback.\n"
     )
 
 

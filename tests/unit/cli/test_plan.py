@@ -1,4 +1,4 @@
-"""What a load test's answers come to, and how services are asked."""
+"""Measurements of a load test, and the requests that it sends to services."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def test_nothing_answered_is_no_latency() -> None:
 
 
 class Slow(Calibrator):
-    """A service that takes `alone_s` for a request; of each step so much of the rate is answered."""
+    """Calibrator of a simulated service: `alone_s` per request, and `answered` is the answered share of the rate."""
 
     alone_s, answered = 3.0, 1.0
 
@@ -82,7 +82,7 @@ def _slow(answered: float) -> Slow:
 
 def test_a_slow_service_is_given_steps_in_which_it_can_answer() -> None:
     found = _slow(1.0).run()
-    assert found.stopped == "it was done"
+    assert found.stopped == "it was complete"
     assert min(made.seconds for made in found.steps) >= 12
 
 

@@ -1,4 +1,4 @@
-"""`argosy simulate`: what it prints, and what it says of wrong input."""
+"""`argosy simulate`: its output, and its messages about wrong input."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def test_a_table_a_picture_and_a_trace(tmp_path: Path) -> None:
         (("--policy", "kpa", "--from-history", "soon"), 2, "90s"),
         (("--from-history", "1h"), 2, "--policy"),
         (("--sweep",), 2, "--policy"),
-        (("--policy", "kpa", "--trace", "a", "--plot", "no/such/folder/x.svg"), 2, "no folder"),
+        (("--policy", "kpa", "--trace", "a", "--plot", "no/such/folder/x.svg"), 2, "does not exist"),
         (("--policy", "kpa", "--from-history", "1h", "--data-dir", "no/such/folder"), 1, "control.db"),
     ],
 )
@@ -113,7 +113,7 @@ def test_scaling_policies_are_compared_on_a_trace(tmp_path: Path) -> None:
     usual = simulate(*arguments)
     assert usual.exit_code == 0, usual.output
     assert usual.stdout.count("kpa ") == 1
-    assert "15 ms each, 1 slot a replica, SLO 500 ms" in usual.stdout
+    assert "15 ms each, 1 slot per replica, SLO 500 ms" in usual.stdout
 
 
 def test_the_load_that_the_controller_recorded_is_replayed(tmp_path: Path) -> None:
@@ -130,7 +130,7 @@ def test_the_load_that_the_controller_recorded_is_replayed(tmp_path: Path) -> No
     assert answer["requests"] == pytest.approx(12 * 1800, rel=0.05)
     assert answer["cold_start_s"] == 10
     told = simulate("--policy", "predictive", "--service", "searching", *arguments)
-    assert "100 ms each, 2 slots a replica, SLO twice its own time" in told.stdout
+    assert "100 ms each, 2 slots per replica, SLO twice the request's own time" in told.stdout
     result = simulate("--policy", "predictive", "--service", "unheard_of", *arguments)
     assert (result.exit_code, "no load of unheard_of" in result.output) == (1, True)
     assert "series of searching" in result.output

@@ -1,4 +1,4 @@
-"""Watching: what went wrong is said once and made up for later."""
+"""Watching: a failure is reported once, and a later round does the missed work."""
 
 from __future__ import annotations
 
@@ -18,8 +18,7 @@ AWAY = NoFleet("No fleet answers.")
 
 
 class Scripted:
-    """A mirror whose rounds end as the script says; beyond it they go well. `now_s` passes between the answers of
-    `changes` only."""
+    """Mirror whose rounds end as scripted; later ones succeed. `now_s` advances only between values of `changes`."""
 
     def __init__(self, *script: ArgosyError | None) -> None:
         self.script = deque(script)
@@ -54,4 +53,4 @@ def test_a_round_that_failed_is_tried_again_after_a_pause_however_much_changes(
     assert made == [0.0, AGAIN_S, 2 * AGAIN_S]
     said = capsys.readouterr().err
     assert said.count("No fleet answers.") == 1
-    assert said.endswith("In step again.\n")
+    assert said.endswith("Synchronised again.\n")

@@ -1,4 +1,4 @@
-"""A path joined to a replica's address reaches that replica, as it is, or is refused."""
+"""Tests of URLs: a path either reaches its replica unchanged or is refused."""
 
 from __future__ import annotations
 

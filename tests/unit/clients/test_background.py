@@ -1,4 +1,4 @@
-"""The background work of a process that calls others: an error in it is survived and said."""
+"""Tests of the background work of calling processes: an error is reported and the work continues."""
 
 from __future__ import annotations
 

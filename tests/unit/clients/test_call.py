@@ -1,4 +1,4 @@
-"""A hedged read in every order of events: it ends once, and nothing stays counted as in flight."""
+"""Tests of hedged reads in every order of events: each ends once, and no request stays counted as in flight."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ from argosy.contracts.request import Deadline, Priority, RequestContext
 pytestmark = pytest.mark.unit
 FAILURES = (Internal("broken"), Conflict("taken"), Overloaded("full"), aiohttp.ClientPayloadError())
 Step = tuple[int, Exception | str]
-"""Which of the attempts sent, in the order they were sent, and what becomes of it."""
+"""Index of an attempt in the order of sending, and its outcome."""
 steps = st.lists(st.tuples(st.integers(0, 2), st.one_of(st.sampled_from(FAILURES), st.just("answer"))), max_size=4)
 
 
 class Fleet:
-    """Replicas of one service that answer when told to. The strategy would have all of a read's copies on one."""
+    """Replicas of one service that answer on command. The strategy alone would send all copies of a read to one."""
 
     def __init__(self, replicas: int, reserve_per_s: float = 10.0) -> None:
         self.balancer = Balancer("store", "consistent_hash", clock=lambda: 0.0)
@@ -111,7 +111,7 @@ async def test_the_last_attempt_of_a_wait_does_not_hide_what_was_waited_for() ->
 
 
 async def beaten(fleet: Fleet) -> Candidate:
-    """The replica whose copy of a read has lost."""
+    """Run a read whose hedge wins, and return the replica of the losing copy."""
     call = asyncio.create_task(fleet.call())
     await fleet.until_sent(2)
     fleet.sent[1][1].set_result("second")
@@ -210,7 +210,7 @@ async def test_a_hedge_is_paid_for_by_the_retry_budget() -> None:
 async def test_bulk_work_is_not_hedged() -> None:
     bulk, query = Fleet(2), Fleet(2)
     calls = [asyncio.create_task(bulk.call(Priority.BULK)), asyncio.create_task(query.call())]
-    await query.until_sent(2)  # by then a hedge of the other, begun before it, would have been sent, too
+    await query.until_sent(2)  # the bulk call began earlier, so its hedge would have been sent by now
     for fleet in (bulk, query):
         fleet.sent[0][1].set_result("first")
     assert await asyncio.gather(*calls) == ["first", "first"]

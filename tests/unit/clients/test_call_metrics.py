@@ -1,4 +1,4 @@
-"""What calls count is on `/metrics` by the service called."""
+"""Test that the counts of calls are on `/metrics` by called service."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Endpoint sets: newer ones are taken over, an empty one only when it is meant."""
+"""Tests of endpoint sets: newer sets are applied, an empty one only if it is marked as emptied."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a caller refuses by itself: past its bulkhead, and what the service would refuse."""
+"""Tests of refusals by the caller: beyond its bulkhead, and of calls that the service would probably refuse."""
 
 from __future__ import annotations
 

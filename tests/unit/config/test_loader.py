@@ -1,4 +1,4 @@
-"""The fleet file: every mistake is one sentence that names the place, the key and the remedy."""
+"""Tests of the fleet file: every mistake is one sentence that names the place, the key and the remedy."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ pytestmark = pytest.mark.unit
 MISTAKES = [
     ('[fleet]\nnam = "x"', "unknown key fleet.nam", 'did you mean "name"'),
     ('[services.embeding]\nmodel = "x"', "unknown key services.embeding.model", 'did you mean "services.embedding"'),
-    ("[services.embeding]\nwants = []", "services.embeding: names none of module", 'did you mean "embedding"'),
-    ('[services.t]\nmodule = "a:b"\ncommand = ["c"]', "services.t: names module and command", "exactly one"),
+    ("[services.embeding]\nwants = []", "services.embeding: sets none of module", 'did you mean "embedding"'),
+    ('[services.t]\nmodule = "a:b"\ncommand = ["c"]', "services.t: sets module and command", "exactly one"),
     ('[services.T]\nmodule = "a:b"', 'service name "T"', "rename it"),
     ('[services.t]\nexternal = "host:80"', "services.t: external", "correct it"),
     ('[services.t]\nexternal = "http://host?x"', "services.t: external", "correct it"),
@@ -98,7 +98,7 @@ def test_an_override_without_key_or_value_is_refused(override: str) -> None:
 
 def test_an_override_into_a_single_value_is_refused(file: Path) -> None:
     file.write_text("[fleet]\nport = 1\n")
-    with pytest.raises(ConfigError, match=r"reaches into fleet\.port"):
+    with pytest.raises(ConfigError, match=r"sets a key below fleet\.port"):
         load(file, overrides=["fleet.port.deep=3"])
 
 
@@ -132,7 +132,7 @@ def test_an_environment_is_laid_over_the_file(file: Path) -> None:
     assert (production.model, production.threads) == ("large", 1)
     with pytest.raises(ConfigError, match=r"\[environments\.broken\]: unknown key services\.embedding\.modl"):
         load(file, environment="broken")
-    with pytest.raises(ConfigError, match="there are broken, production"):
+    with pytest.raises(ConfigError, match="use one of broken, production"):
         load(file, environment="staging")
     with pytest.raises(ConfigError, match="needs a fleet file"):
         load(environ={}, environment="staging")

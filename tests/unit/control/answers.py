@@ -1,4 +1,4 @@
-"""A prober for platforms without processes."""
+"""Prober for platforms without processes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from argosy.control.platforms.platform import Replica
 
 
 class Answers(Prober):
-    """Every replica that listens says that it is ready, but for those in `silent`."""
+    """Prober to which every listening replica answers that it is ready, except the replicas in `silent`."""
 
     def __init__(self) -> None:
         super().__init__("token", 1)

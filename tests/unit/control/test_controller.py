@@ -1,4 +1,4 @@
-"""The controller on a platform without processes: what it does while the fleet is still starting."""
+"""The controller on a platform without processes, while the fleet is still starting."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ FLEET = Fleet.model_validate(
 
 
 class SlowPlatform(FakePlatform):
-    """Replicas of `slow` listen when the test says so."""
+    """Platform on which replicas of `slow` listen when the test lets them."""
 
     def __init__(self) -> None:
         super().__init__(cores=64)
@@ -78,7 +78,7 @@ async def test_what_has_started_is_scaled_while_another_service_is_still_startin
 
 
 async def test_a_start_that_cannot_be_told_is_kept_up_all_the_same(tmp_path: Path) -> None:
-    """As where the terminal that was to show it is gone."""
+    """This happens when the terminal that shows the start report is gone."""
 
     def gone(report: StartReport) -> None:
         raise BrokenPipeError

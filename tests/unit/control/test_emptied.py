@@ -1,4 +1,4 @@
-"""A service that nobody serves on purpose is published as emptied; one whose replicas died is not."""
+"""A service is published as emptied when its replicas left on purpose, but not when they died."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ pytestmark = pytest.mark.unit
 
 
 class Stage:
-    """A controller with a store, and a process that follows what it publishes."""
+    """Controller with a store, and a follower of its endpoint sets."""
 
     def __init__(self, history: History) -> None:
         self.fleet, self.platform, self.publisher = Fleet(), FakePlatform(), Publisher(1)
@@ -71,7 +71,7 @@ async def test_a_service_whose_last_replica_drains_is_emptied_until_it_is_served
     await stage.platform.stop("store-1", 0.0)
     stage.controller._observed.draining.discard("store-1")
     stage.publish()
-    assert stage.emptied == ["store"]  # who missed the last set is told all the same
+    assert stage.emptied == ["store"]  # a follower that missed the previous set is told all the same
     await stage.start()
     assert stage.emptied == []
     assert stage.directory.balancer("store").pick().endpoint.id == "store-1"

@@ -1,4 +1,4 @@
-"""Errors inside the controller's own loops: supervision goes on, health and the events name what failed."""
+"""Errors inside the controller's own loops: supervision continues, and health and events name the failed loop."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Wanting(Exception):
 
 
 class Fault:
-    """Makes a method raise once it is armed: at its next call, or at each."""
+    """Fault in a method: the next `left` calls raise."""
 
     def __init__(self, patch: pytest.MonkeyPatch, owner: type, name: str) -> None:
         self.left = 0
@@ -63,7 +63,7 @@ class Fault:
 
 
 class Ship:
-    """A controller on a platform without processes, under virtual time."""
+    """Controller on a platform without processes, under virtual time."""
 
     def __init__(self, data_dir: Path) -> None:
         self.history = History(data_dir)
@@ -92,7 +92,7 @@ class Ship:
         return any(endpoint.id == replica_id for endpoint in self.controller.offered("echo"))
 
     async def restarts(self, replica_id: str) -> None:
-        """A killed replica comes back and is offered to callers."""
+        """Kill the replica and wait until it is back and offered to callers."""
         before = self.pid(replica_id)
         self.platform.kill(replica_id)
         await until(lambda: self.pid(replica_id) not in (None, before) and self.offers(replica_id))

@@ -1,4 +1,4 @@
-"""What the controller says of a replica that callers are told of, or are not."""
+"""Reasons that the controller gives for offering a replica to callers or not."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A fleet keeps its data in a folder of its own, and never changes one that is somebody else's."""
+"""A fleet keeps its data in a private folder, and never changes the folder of another user or program."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def test_a_folder_with_other_files_is_refused_and_left_as_it_is(tmp_path: Path) 
     folder = tmp_path / "home"
     folder.mkdir(mode=0o755)
     (folder / "thesis.tex").write_text("mine")
-    with pytest.raises(StartError, match="holds files that are not a fleet's"):
+    with pytest.raises(StartError, match="holds files that do not belong to a fleet"):
         prepare_data_dir(folder)
     assert mode(folder) == 0o755
 

@@ -1,4 +1,4 @@
-"""Services start in dependency order; one that fails holds up only those that need it."""
+"""Services start in dependency order; a failed service delays only the services that need it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An event loop whose time is virtual: when nothing is left to do, it jumps to the next timer."""
+"""Event loop with virtual time: when there is no work left, its time jumps to the next timer."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
 
 def clock() -> float:
-    """The time of the loop that runs; to be given to what takes a clock."""
+    """Return the time of the running loop. Pass this function as a clock."""
     return asyncio.get_running_loop().time()
 
 
@@ -37,7 +37,7 @@ def run_virtually(work: Coroutine[Any, Any, None]) -> None:
 
 
 async def until(true: Callable[[], object], within_s: float = 600.0) -> None:
-    """Wait, in virtual time, until it is true."""
+    """Wait, in virtual time, until `true()` is true."""
     async with asyncio.timeout(within_s):
         while not true():
             await asyncio.sleep(0.25)

@@ -29,7 +29,7 @@ class Desk:
     """A catalog with its jobs on one database, and shortcuts to what tests do with them."""
 
     def __init__(self, folder: Path, url: str | None = None) -> None:
-        """On SQLite in the folder, or on PostgreSQL at `url`."""
+        """Open the database: SQLite in the folder, or PostgreSQL at `url`."""
         self.folder = folder
         self.clock = WallClock()
         limits = QueueLimits(documents=5, bytes=10_000)
@@ -54,7 +54,7 @@ class Desk:
         return Upload(**(fields | values))  # type: ignore[arg-type]
 
     def add(self, *sources: str, content: bytes = b"text", collection: str = "default") -> str:
-        """Accepts one upload for each source. Returns: the batch's id."""
+        """Accept one upload for each source. Returns: the batch's id."""
         return self.catalog.accept(collection, [self.upload(source, content) for source in sources]).batch_id
 
     def claim(self, worker: str = "w") -> Job:
@@ -63,7 +63,7 @@ class Desk:
         return job
 
     def index(self, text: bytes = b"parsed") -> Job:
-        """Claims a job and finishes it, one second later."""
+        """Claim a job and finish it one second later."""
         job = self.claim()
         self.clock.now += 1
         self.jobs.done(job, Indexed(chunks=2, pages=None, title="Found", text_hash=content_hash(text)))
@@ -75,7 +75,7 @@ MakeDesk = Callable[[], Desk]
 
 @pytest.fixture
 def make_desk(tmp_path: Path) -> MakeDesk:
-    """Makes desks on databases of their own. `tests/contract` runs the same tests with those of another kind."""
+    """Return a factory of desks, each with its own database. `tests/contract` runs these tests on other databases."""
     folders = itertools.count()
     return lambda: Desk(tmp_path / f"desk-{next(folders)}")
 

@@ -1,4 +1,4 @@
-"""What the documents service does in the background goes on after an error, and the error is said."""
+"""Background work of the documents service continues after an error, and the error is reported."""
 
 from __future__ import annotations
 

@@ -99,7 +99,7 @@ async def test_health_is_the_controllers_view(rig: Rig) -> None:
     assert answer.json() == {
         "status": "HEALTHY",
         "services": [],
-        "controller": {"pid": 7, "started_at": 1.0, "version": "0.1.0"},
+        "controller": {"pid": 7, "started_at": 1.0, "version": "0.1.0", "status": "HEALTHY", "reason": ""},
         "note": "",
     }
 

@@ -1,4 +1,4 @@
-"""What a replica takes on: its limit, the share of bulk work, and what could not be answered in time."""
+"""Tests of admission control: limit, share of bulk work, and requests that cannot be answered in time."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.unit
 
 
 class Gate:
-    """A replica's admission at a time that stands still until it is moved."""
+    """Admission control of a replica with a clock that the test moves."""
 
     def __init__(self, max_in_flight: int = 10, **settings: object) -> None:
         self.now_s = 0.0
@@ -39,10 +39,10 @@ class Gate:
 def test_bulk_work_is_refused_before_its_share_leaves_no_room_and_queries_at_the_limit() -> None:
     gate = Gate(10, bulk_share=0.5)
     gate.ask(4, bulk=True)
-    with pytest.raises(Overloaded, match="kept for interactive"):
+    with pytest.raises(Overloaded, match="reserved for interactive"):
         gate.ask(5, bulk=True)
     gate.ask(9)
-    with pytest.raises(Overloaded, match="10 requests in work, its limit"):
+    with pytest.raises(Overloaded, match="10 requests in flight, its limit"):
         gate.ask(10)
 
 

@@ -54,7 +54,7 @@ def test_a_batch_is_closed_only_when_it_is_full(lengths: list[int], budget: int)
 
 
 class GatedEngine(FakeEngine):
-    """Runs a batch only when it is let; texts that hold `poison` break it, `typo` is the caller's error."""
+    """Engine that runs a batch only when allowed. `poison` in a text fails the batch; `typo` is the caller's error."""
 
     def __init__(self, clock: FakeClock) -> None:
         super().__init__(max_tokens=20)
@@ -88,7 +88,7 @@ class GatedEngine(FakeEngine):
         self.allowed.release(batches)
 
     async def running(self) -> None:
-        """Returns once a further batch has begun."""
+        """Wait until another batch has begun."""
         assert await asyncio.to_thread(self.started.acquire, timeout=20)
 
 
@@ -123,7 +123,7 @@ Ask = Callable[..., "asyncio.Task[EmbedResult]"]
 
 @pytest.fixture
 def ask(batcher: Batcher, clock: FakeClock) -> Ask:
-    """Starts a request; the deadline is a minute away unless told."""
+    """Return a function that starts a request, by default with a deadline of one minute."""
 
     def start(
         *texts: str,
@@ -140,12 +140,12 @@ def ask(batcher: Batcher, clock: FakeClock) -> Ask:
 
 
 async def settled(condition: Callable[[], bool]) -> None:
-    """Lets the loop run until the condition holds."""
+    """Run the event loop until the condition holds."""
     for _ in range(10_000):
         if condition():
             return
         await asyncio.sleep(0)
-    pytest.fail("it never came to that")
+    pytest.fail("the condition never held")
 
 
 async def test_results_stand_in_the_order_of_the_texts(engine: GatedEngine, ask: Ask) -> None:
@@ -277,7 +277,7 @@ async def test_work_whose_deadline_passed_is_dropped_before_it_costs(
     await engine.running()
     late = ask("late", within_s=0.25)
     with pytest.raises(DeadlineExceeded):
-        await ask("too late", within_s=0)  # refused at once, although the engine is busy
+        await ask("too late", within_s=0)  # the request is refused at once although the engine is busy
     engine.allow()
     with pytest.raises(DeadlineExceeded):
         await late
@@ -391,7 +391,7 @@ async def test_as_many_batches_run_at_once_as_there_are_workers(engine: GatedEng
 
 
 async def measured(engine: GatedEngine, ask: Ask) -> None:
-    """The batcher knows that a text of three tokens takes half a second."""
+    """Run one batch, from which the batcher learns that a text of three tokens takes half a second."""
     engine.allow(1)
     await ask("measured")
     await engine.running()
@@ -574,7 +574,7 @@ async def test_an_engine_that_cannot_be_reached_fails_all_at_once(clock: FakeClo
 
 
 async def test_who_joined_late_is_served_when_the_engine_gave_up_for_the_first(clock: FakeClock) -> None:
-    """The engine is told the deadline of those who waited when it began."""
+    """The engine gets the deadline of the callers that waited when its call began."""
     began, go_on = threading.Event(), threading.Event()
 
     class Remote(FakeEngine):
@@ -640,7 +640,7 @@ def test_one_batch_that_the_host_held_up_does_not_shrink_those_after_it() -> Non
     model.learn(4, 100, 30.0)
     assert model.capacity(100) >= before / 2
     for _ in range(60):
-        model.learn(4, 100, 0.4)  # but a host that stays slow is believed
+        model.learn(4, 100, 0.4)  # a host that stays slow is no outlier
     assert model.capacity(100) == 1
 
 

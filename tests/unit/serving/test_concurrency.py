@@ -1,4 +1,4 @@
-"""The concurrency limit of a replica: what it learns from answers, and its bounds."""
+"""Tests of the adaptive concurrency limit of a replica: learning from answers, and its bounds."""
 
 from __future__ import annotations
 

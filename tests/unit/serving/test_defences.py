@@ -1,4 +1,4 @@
-"""Loopback is not trusted: what a web page can make a browser send is refused."""
+"""Tests of the defences on loopback: requests that a web page can make a browser send are refused."""
 
 from __future__ import annotations
 

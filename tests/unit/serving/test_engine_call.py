@@ -37,14 +37,14 @@ def test_a_call_within_a_marked_one_leaves_the_mark_as_it_is(record: Path) -> No
 
 
 def test_a_mark_that_a_killed_process_left_is_removed_by_the_next_one_and_with_its_run_file(record: Path) -> None:
-    for removed_by in (lambda: EngineCalls(record), lambda: runfile.remove(record)):
+    for removed_by in (lambda: EngineCalls(record, lambda: 1.0), lambda: runfile.remove(record)):
         runfile.busy_path(record).write_bytes(b'{"call": "flush", "since": 1.0}')
         removed_by()
         assert not runfile.busy_path(record).exists()
 
 
 def test_a_mark_that_cannot_be_written_does_not_keep_the_call_from_running(tmp_path: Path) -> None:
-    calls = EngineCalls(runfile.record_path(tmp_path / "missing", "store-1"))
+    calls = EngineCalls(runfile.record_path(tmp_path / "missing", "store-1"), lambda: 1.0)
     ran = False
     with calls.marked("flush"):
         ran = True

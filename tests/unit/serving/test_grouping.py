@@ -12,7 +12,7 @@ pytestmark = pytest.mark.unit
 
 
 class Desk:
-    """Notes the groups it is given, and answers each one once it is let go."""
+    """Work function that records its groups and answers each group after it is released."""
 
     def __init__(self) -> None:
         self.groups: list[list[int]] = []
@@ -54,7 +54,7 @@ async def test_a_lone_call_waits_for_nobody_and_callers_that_come_meanwhile_shar
 
 
 async def test_a_call_that_comes_as_the_last_group_ends_is_not_forgotten() -> None:
-    """The task of a leader counts as running for a moment after it has looked for the last time."""
+    """The task of a leader still counts as running for a moment after its last check for waiting calls."""
     desk = Desk()
     desk.let_go()
     grouped = Grouped(desk.work, most=10)

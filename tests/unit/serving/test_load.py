@@ -1,4 +1,4 @@
-"""What counts as overload: want of capacity, not a dependency that is broken."""
+"""Tests of the overload count: missing capacity counts, a broken dependency does not."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Background loops: an error is said once, the loop is begun again, and the trouble is over after a calm while."""
+"""Tests of background loops: an error is logged once, the loop is restarted, and the trouble is cleared later."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Records of replicas on disk."""
+"""Tests of the records of replicas on disk."""
 
 from __future__ import annotations
 

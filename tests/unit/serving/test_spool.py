@@ -1,4 +1,4 @@
-"""What of a body is in memory, what is on disk, and what is left of it."""
+"""Tests of the spool: small bodies in memory, large ones on disk, and no files left afterwards."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The strategy that a request names is taken from the fleet only."""
+"""Test that only members of the fleet can choose a strategy with a header."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ pytestmark = pytest.mark.unit
 
 
 async def queued(searches: int, updates: int) -> list[str]:
-    """In which order calls ran that all waited for a first one."""
+    """Queue searches and updates behind a blocked call. Returns: the order in which they ran."""
     thread, gate, ran = EngineThread("test"), threading.Event(), list[str]()
     first = asyncio.create_task(thread.run(gate.wait))
     await asyncio.sleep(0)

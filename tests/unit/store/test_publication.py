@@ -1,4 +1,4 @@
-"""Which version is visible, across restarts, retries and late messages."""
+"""Tests of the visible version across restarts, retries and late messages."""
 
 from __future__ import annotations
 

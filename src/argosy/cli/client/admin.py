@@ -1,4 +1,4 @@
-"""Asks the admin API of a running fleet."""
+"""Start report of a running fleet, read from its admin API."""
 
 from __future__ import annotations
 
@@ -18,7 +18,10 @@ TIMEOUT_S = 5.0
 
 
 async def start_report(admin_url: str, data_dir: Path) -> StartReport:
-    """How the last start went. Raises: Unavailable, no controller of this fleet answers; StartError, for its token."""
+    """Return the report of the last start.
+
+    Raises: Unavailable when no controller of this fleet answers; StartError when the token file is not valid.
+    """
     return await _get(f"{admin_url}/v1/start", token_file.read(data_dir), StartReport)
 
 

@@ -1,4 +1,4 @@
-"""A client of the fleet's HTTP APIs that reads like plain calls: each one runs its own event loop."""
+"""Blocking client of the fleet's HTTP APIs. Each call runs its own event loop."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ Params = Mapping[str, str | int]
 CONNECT_TIMEOUT_S = 5.0
 ADMIN_TIMEOUT_S = 10.0
 ANSWER_TIMEOUT_S = 330.0
-"""Longer than the longest deadline a gateway grants, so that its own error arrives first."""
+"""Timeout longer than the longest deadline that a gateway grants, so that the gateway's own error arrives first."""
 
 
 GATEWAY = "gateway"
@@ -40,17 +40,17 @@ class NoFleet(Unavailable):
 
 
 class Stranger(NoFleet):
-    """What listens at the address does not know the fleet's token."""
+    """The listener at the address does not know the fleet's token."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """An answer's body, kept as it came so that `--json` can show all of it."""
+    """Body of an answer, unchanged, so that `--json` can print all of it."""
 
     body: bytes
 
     def into(self, kind: type[T]) -> T:
-        """Raises: UpstreamFailed, the answer is not one of a fleet's."""
+        """Decode the body as `kind`. Raises: UpstreamFailed when the body does not fit."""
         return decoded(self.body, kind)
 
 
@@ -59,13 +59,13 @@ def decoded(body: bytes, kind: type[T]) -> T:
         return msgspec.json.decode(body, type=kind)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise UpstreamFailed(
-            f"The answer is not what this version of argosy understands ({error}); check that --url is a fleet's."
+            f"This version of argosy does not understand the answer ({error}); check that --url is a fleet's address."
         ) from error
 
 
 @dataclass(frozen=True, slots=True)
 class Api:
-    """One base address and what every request to it carries."""
+    """One API: its base address, the token that every request carries, and its timeout."""
 
     url: str
     token: str | None = field(default=None, repr=False)
@@ -79,17 +79,17 @@ class Api:
         return self._run(self._send("DELETE", path))
 
     def post(self, path: str, message: object = None) -> Reply:
-        """Sends `message` as JSON; None sends no body."""
+        """Send `message` as JSON, or no body if it is None."""
         return self._run(self._send("POST", path, message=message))
 
     def post_form(self, path: str, form: Callable[[], aiohttp.FormData]) -> Reply:
-        """Sends a multipart form, which has to be made inside the loop that sends it."""
+        """Send a multipart form. `form` makes it, because it must be made inside the loop that sends it."""
         return self._run(self._send("POST", path, form=form))
 
     def events(self, path: str, message: object) -> Generator[bytes, None, None]:
-        """Posts `message` and yields each server-sent event's data as it arrives.
+        """Post `message` and yield the data of each server-sent event as it arrives.
 
-        Raises: an ArgosyError; UpstreamFailed when the connection ends early.
+        Raises: the ArgosyError that the API answers; UpstreamFailed when the connection ends early.
         """
         with asyncio.Runner() as runner:
             events = self._events(path, message)
@@ -165,7 +165,7 @@ class Api:
                 yield response
 
     def _session(self, timeout: aiohttp.ClientTimeout) -> aiohttp.ClientSession:
-        """With a token, a session that connects only to a listener that knows it."""
+        """Return a session. With a token, it connects only to a listener that proves that it knows the token."""
         connector = None
         if self.token:
             from argosy.clients.proven import ProvenConnector
@@ -175,7 +175,7 @@ class Api:
 
     @contextmanager
     def _wrapped(self) -> Iterator[None]:
-        """The transport's errors as ours, where they enter."""
+        """Convert errors of the transport into ArgosyErrors."""
         try:
             yield
         except aiohttp.InvalidURL as error:
@@ -184,26 +184,26 @@ class Api:
             raise (Stranger(self._stranger()) if _is_stranger(error) else NoFleet(self._nobody())) from error
         except TimeoutError as error:
             raise DeadlineExceeded(
-                f"The {self.name} at {self.url} did not answer in {self.timeout_s:.0f} s; look at: argosy status"
+                f"The {self.name} at {self.url} did not answer within {self.timeout_s:.0f} s; see: argosy status"
             ) from error
         except (aiohttp.ClientError, OSError, ValueError) as error:
             raise UpstreamFailed(
-                f"The connection to {self.url} broke before the answer was complete; look at: argosy status"
+                f"The connection to {self.url} broke before the answer was complete; see: argosy status"
             ) from error
 
     def _stranger(self) -> str:
         return (
-            f"What answers at {self.url} does not know this fleet's token, so it was sent nothing. Give the fleet's "
-            "folder with --data-dir. If that is right, another program has taken the port, or the controller is of an "
-            "earlier version; start it again with: argosy down, then argosy up"
+            f"The program that listens at {self.url} does not know this fleet's token, so nothing was sent to it. "
+            "Give the fleet's folder with --data-dir. If the folder is right, another program has taken the port, or "
+            "the controller has an earlier version; restart the fleet with: argosy down, then argosy up"
         )
 
     def _nobody(self) -> str:
         if self.name == GATEWAY:
             return f"No fleet answers at {self.url}. Start one with: argosy up"
         return (
-            f"No {self.name} answers at {self.url}. Requests may be served without it (argosy status); start it with: "
-            "argosy up"
+            f"No {self.name} answers at {self.url}. The fleet may serve requests without it (see: argosy status). "
+            "Start it with: argosy up"
         )
 
 
@@ -212,7 +212,10 @@ async def _next(events: AsyncIterator[bytes]) -> bytes | None:
 
 
 def admin_api(fleet: FleetAddress, timeout_s: float = ADMIN_TIMEOUT_S) -> Api:
-    """The controller's. Raises: Forbidden, the fleet's token may not be read."""
+    """Return the controller's API.
+
+    Raises: Forbidden when the token file cannot be read; StartError when it is not a file that the fleet made.
+    """
     return Api(fleet.admin_url, fleet.token(), "controller", timeout_s)
 
 

@@ -1,4 +1,4 @@
-"""Finds the fleet a command talks to: a flag, else a variable, else the one running from data_dir, else the default."""
+"""Address of the fleet: from a flag, else a variable, else the fleet running from data_dir, else the default."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ AdminUrl = Annotated[
 DataDir = Annotated[
     Path | None,
     typer.Option(
-        "--data-dir", envvar="ARGOSY_DATA_DIR", help=f"Where the fleet keeps its data (default: {DEFAULT_DATA_DIR})."
+        "--data-dir", envvar="ARGOSY_DATA_DIR", help=f"The fleet's data folder (default: {DEFAULT_DATA_DIR})."
     ),
 ]
 
 
 @dataclass(frozen=True, slots=True)
 class FleetAddress:
-    """Where a fleet is. Addresses have no trailing slash."""
+    """Addresses and data folder of a fleet. Addresses have no trailing slash."""
 
     url: str
     admin_url: str
@@ -42,9 +42,9 @@ class FleetAddress:
         return self.data_dir / "run"
 
     def token(self) -> str | None:
-        """The fleet's token; None where there is no such file.
+        """Return the fleet's token, or None when there is no token file.
 
-        Raises: Forbidden, it may not be read; StartError, it is not a file that the fleet of this user made.
+        Raises: Forbidden when the file cannot be read; StartError when it is not a file that this user's fleet made.
         """
         from argosy.contracts.errors import Forbidden
         from argosy.serving import token_file
@@ -56,26 +56,26 @@ class FleetAddress:
             return None
         except OSError as error:
             raise Forbidden(
-                f"{path} cannot be read: {error.strerror}; run this as the user who started the fleet."
+                f"{path} cannot be read: {error.strerror}. Run this command as the user who started the fleet."
             ) from error
 
     def controller_alive(self) -> bool:
         return _held(self.run_dir / CONTROLLER_LOCK)
 
     def live_replicas(self) -> list[str]:
-        """The ids of replicas whose process lives, whether or not a controller does."""
+        """Return the ids of replicas whose process runs, with or without a controller."""
         locks = sorted(self.run_dir.glob("*.lock"))
         return [lock.stem for lock in locks if lock.name != CONTROLLER_LOCK and _held(lock)]
 
     def record(self) -> ControllerRecord | None:
-        """What the last controller here wrote, alive or not."""
+        """Return the record of the last controller in this folder, running or not."""
         from argosy.control import record
 
         return record.read(self.data_dir)
 
 
 def locate(url: str | None, admin_url: str | None, data_dir: Path | None) -> FleetAddress:
-    """The fleet named by the three options. Raises: InvalidRequest, an address is not one."""
+    """Return the fleet that the three options name. Raises: InvalidRequest when an address is not valid."""
     data_dir = (data_dir or default_data_dir()).expanduser().absolute()
     found = None if url and admin_url else _running(data_dir)
     return FleetAddress(
@@ -86,9 +86,9 @@ def locate(url: str | None, admin_url: str | None, data_dir: Path | None) -> Fle
 
 
 def default_data_dir() -> Path:
-    """What the settings in this folder say (the variable, else `argosy.toml`), else DEFAULT_DATA_DIR.
+    """Return `fleet.data_dir` from the environment, else from `argosy.toml` here, else DEFAULT_DATA_DIR.
 
-    Reads only this one key: the whole file is checked by what starts a fleet.
+    Only this key of the file is read. `argosy up` checks the whole file.
     """
     import os
     import tomllib
@@ -105,7 +105,7 @@ def default_data_dir() -> Path:
 
 
 def _running(data_dir: Path) -> ControllerRecord | None:
-    """The record, while the controller or one of the replicas it started lives: a gateway outlives it."""
+    """Return the record if the controller or one of its replicas runs: a gateway outlives its controller."""
     here = FleetAddress("", "", data_dir)
     record = here.record()
     return record if record and (here.controller_alive() or here.live_replicas()) else None
@@ -116,7 +116,7 @@ def _held(lock: Path) -> bool:
 
     try:
         return runfile.is_held(lock)
-    except OSError:  # another user's fleet: nothing can be known about it
+    except OSError:  # the lock belongs to another user's fleet, whose state cannot be read
         return False
 
 

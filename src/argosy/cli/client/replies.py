@@ -1,4 +1,4 @@
-"""The parts of the public API's answers that commands read. Unknown fields are ignored."""
+"""Parts of the public API's answers that commands read. Unknown fields are ignored."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Choice(msgspec.Struct, frozen=True):
 
 
 class Chat(msgspec.Struct):
-    """A whole answer, or one chunk of a streamed one: the last chunk carries citations and degraded."""
+    """Whole answer, or one chunk of a streamed answer. The last chunk carries citations and degraded."""
 
     choices: list[Choice] = []
     model: str = ""

@@ -1,7 +1,7 @@
-"""A short bounded load test of one service of a running fleet, through its gateway.
+"""Short bounded load test of one service of a running fleet, through its gateway.
 
-A few requests one by one, then rates that double until the service is saturated, a longer step there, and steps at
-shares of what it answered. It ends early at the first sign of harm.
+The test sends a few requests one by one, then doubles the rate until the service is saturated, runs a longer step
+beyond saturation, and ends with steps at fixed shares of the measured throughput. It stops at the first sign of harm.
 """
 
 from __future__ import annotations
@@ -27,16 +27,16 @@ if TYPE_CHECKING:
 ALONE_S, MOST_ALONE = 3.0, 60
 SEEKING_S = 2.5
 SEEKING_ALONE = 4.0
-"""Such a step in times of a request by itself: where those are long, little else would be answered within it."""
+"""Least length of a seeking step, in times of one request alone: a shorter step would see hardly any answer."""
 SEEKING_SHARE = 0.4
-"""Of the time, for finding the saturation."""
+"""Share of the time spent on finding the saturation."""
 FIRST_LOAD = 0.5
-"""Requests in work in the first step."""
+"""Mean number of requests in flight in the first step."""
 FULL_SHARE = 0.12
 BEYOND = 1.3
 LOADS = (0.3, 0.5, 0.7, 0.85)
 ANSWERED_SHARE = 0.9
-"""Of the rate; where less is answered the service is saturated."""
+"""Share of the sent requests below which the service counts as saturated."""
 LEAST_JUDGED = 20
 WORDS = (
     "harbour",
@@ -54,11 +54,11 @@ WORDS = (
 
 
 def ask_of(service: str, path: str | None, custom: bool) -> Ask:
-    """What reaches the service through the gateway. Raises: InvalidRequest, nothing does."""
+    """Return the request that reaches the service through the gateway. Raises: InvalidRequest when there is none."""
     if custom:
         return Ask("GET", f"/services/{service}/{(path or '').lstrip('/')}")
     if path is not None:
-        raise InvalidRequest(f"--path is for services of your own; {service} is asked as it always is.")
+        raise InvalidRequest(f"--path is only for services of your own; leave it out for {service}.")
     if service == "embedding":
         return Ask("POST", "/v1/embeddings", lambda number: {"model": "argosy", "input": _text(number, 24)})
     if service == "retrieval":
@@ -70,23 +70,23 @@ def ask_of(service: str, path: str | None, custom: bool) -> Ask:
             lambda number: {"model": "argosy", "messages": [{"role": "user", "content": _text(number, 8)}]},
         )
     raise InvalidRequest(
-        f"{service} cannot be asked by itself through the gateway; calibrate embedding, retrieval, generation or a "
-        "service of your own, which use it."
+        f"The gateway has no route to {service} alone; calibrate embedding, retrieval, generation or a service of "
+        "your own."
     )
 
 
 def _text(number: int, words: int) -> str:
-    """Not seen before, so that no cache answers."""
+    """Return a text that no cache has seen."""
     return f"{number:x} " + " ".join(Random(number).choices(WORDS, k=words))
 
 
 class Harm(Exception):
-    """A sign that the test does harm; it ends."""
+    """Sign that the test does harm. The test then ends."""
 
 
 @dataclass
 class Calibrator:
-    """One run. `tell` is given a line for each step."""
+    """One load test. `tell` receives a line for each step."""
 
     admin: Api
     url: str
@@ -94,19 +94,22 @@ class Calibrator:
     ask: Ask
     seconds: float
     most_failed: float
-    """Share of a step's requests that may fail otherwise than for want of capacity."""
+    """Largest share of a step's requests that may fail for another reason than lack of capacity."""
     tell: Callable[[str], None] = lambda line: None
     renew: Callable[[], None] = lambda: None
-    """Called before each step: holds the number of replicas for a while longer."""
+    """Function that extends the override of the number of replicas. Called before each step."""
     steps: list[LoadStep] = field(default_factory=list)
     seed: int = field(default_factory=lambda: time.time_ns() % 2**40)
 
     def run(self) -> Calibration:
-        """Raises: InvalidRequest, not even one request by itself is answered; Unavailable."""
+        """Run the load test and return its steps.
+
+        Raises: InvalidRequest when no single request succeeds; Unavailable when no replica is ready.
+        """
         began_s = time.monotonic()
         self._replicas = self._ready()
         self._health = self._worst()
-        stopped = "it was done"
+        stopped = "it was complete"
         try:
             self._carry_out(began_s)
         except Harm as harm:
@@ -124,7 +127,9 @@ class Calibrator:
                 break
             rate *= 2
         else:
-            self.tell("The time was over before it was saturated: more --seconds, or fewer --replicas, tell more.")
+            self.tell(
+                "The service was not saturated in time. Give more --seconds or fewer --replicas for a better result."
+            )
         self._sound(saturation, alone_s)
         saturation = self._step(BEYOND * saturation, max(FULL_SHARE * self.seconds, step_s)).throughput_rps
         self._sound(saturation, alone_s)
@@ -134,14 +139,14 @@ class Calibrator:
 
     def _sound(self, saturation: float, alone_s: float) -> None:
         if saturation <= 0:
-            raise Harm(f"nothing was answered within a step; one request takes {alone_s:.1f} s: give more --seconds")
+            raise Harm(f"no request was answered within a step; one request takes {alone_s:.1f} s: give more --seconds")
 
     def _alone(self) -> float:
         found = one_by_one(self.url, self.ask, ALONE_S, MOST_ALONE, self.seed)
         if not found.latencies_ms:
             raise InvalidRequest(
-                f"{self.ask.method} {self.ask.path} is not answered well, not even one by one "
-                f"({_said(found)}); a service of your own needs --path with something that it answers to GET."
+                f"{self.ask.method} {self.ask.path} fails even for single requests ({_said(found)}). "
+                "For a service of your own, give a path that it answers to GET with --path."
             )
         return statistics.median(found.latencies_ms) / 1000
 
@@ -175,11 +180,11 @@ class Calibrator:
         path = f"/v1/services/{quote(self.service, safe='')}/scaling"
         ready = self.admin.get(path).into(ScalingView).ready_instances
         if not ready:
-            raise Unavailable(f"No replica of {self.service} is ready; look at: argosy status")
+            raise Unavailable(f"No replica of {self.service} is ready; see: argosy status")
         return ready
 
     def _worst(self) -> int:
-        """How bad the fleet is: 0 healthy, 1 degraded, 2 worse."""
+        """Return the fleet's health as a number: 0 healthy, 1 degraded, 2 worse."""
         status = self.admin.get("/v1/fleet").into(FleetView).status
         return 0 if status is Health.HEALTHY else 1 if status is Health.DEGRADED else 2
 
@@ -188,14 +193,14 @@ class Calibrator:
 
 
 def _said(outcome: Outcome) -> str:
-    """The statuses of what was not answered well."""
+    """Return the counted statuses of an outcome, like `3 × 503`."""
     return ", ".join(f"{count} × {status or 'no answer'}" for status, count in sorted(outcome.statuses.items()))
 
 
 def measured_step(
     outcome: Outcome, replicas: int, rate: float, before: UsageView, after: UsageView, own_s: float
 ) -> LoadStep:
-    """What a step came to. CPU times are left out where a replica ended or began meanwhile."""
+    """Return the measurements of a step. CPU times are left out if a replica started or ended during the step."""
     values = sorted(outcome.latencies_ms)
     seconds = outcome.seconds
     full = outcome.withheld > 0 or outcome.refused > 0.01 * outcome.sent
@@ -222,7 +227,7 @@ def measured_step(
 
 
 def p95_interval(ordered: list[float]) -> tuple[float, float, float]:
-    """The 95th percentile and where it may lie, by the binomial order of the sample."""
+    """Return lower bound, value and upper bound of the 95th percentile, by the binomial order of the sample."""
     count = len(ordered)
     spread = 1.96 * math.sqrt(count * 0.95 * 0.05)
 

@@ -1,7 +1,7 @@
-"""Open-loop load on a gateway: requests leave when they are due, at random as users' do, whoever is still waiting.
+"""Open-loop load on a gateway: each request is sent at its due time, whether or not earlier ones are answered.
 
-Latency counts from the time a request was due. So that a test cannot pile up work without end, no more than `most_open`
-are open at once; what is due beyond that is not sent, and the step was saturated.
+Due times are random, like those of users. Latency counts from the due time. At most `most_open` requests are open at
+once, so that a test cannot pile up work; requests due beyond that are not sent, and the step counts as saturated.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ import aiohttp
 
 MOST_OPEN = 96
 LINGER_S = 5.0
-"""What is still open so long after the last one was due is given up."""
+"""Time after the last due time at which open requests are cancelled."""
 FULL = (429, 503)
 
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """What is sent: the same each time, or made from the request's number so that no cache answers it."""
+    """Request to send. `body` may depend on the request's number, so that no cache answers it."""
 
     method: str
     path: str
@@ -34,30 +34,30 @@ class Ask:
 class Outcome:
     seconds: float
     latencies_ms: list[float] = field(default_factory=list)
-    """Of those answered well."""
+    """Latencies of the successful requests."""
     due_s: list[float] = field(default_factory=list)
-    """When each of those was due."""
+    """Due times of the successful requests, from the start of the step."""
     in_time: int = 0
-    """Answered well before the last one was due."""
+    """Number of requests that succeeded before the end of the step."""
     sent: int = 0
     refused: int = 0
     failed: int = 0
     withheld: int = 0
-    """Not sent, because too many were open."""
+    """Number of requests that were not sent because too many were open."""
     lost_s: list[float] = field(default_factory=list)
-    """When each was due that was refused, failed or not sent."""
+    """Due times of the requests that were refused, failed or not sent."""
     statuses: Counter[int] = field(default_factory=Counter)
-    """Of what was sent; 0 for no answer."""
+    """Count of each status; 0 stands for no answer."""
     open_at_end: int = 0
 
 
 def one_by_one(url: str, ask: Ask, seconds: float, most: int, first: int = 0) -> Outcome:
-    """Each when the one before is answered."""
+    """Send requests one after another, at most `most`, for `seconds`."""
     return asyncio.run(_one_by_one(url, ask, seconds, most, first))
 
 
 def open_loop(url: str, ask: Ask, rate: float, seconds: float, seed: int, most_open: int = MOST_OPEN) -> Outcome:
-    """Poisson arrivals of that rate, the same for the same seed."""
+    """Send Poisson arrivals at `rate` requests per second. The same seed gives the same arrivals."""
     return asyncio.run(_open_loop(url, ask, rate, seconds, seed, most_open))
 
 
@@ -67,7 +67,7 @@ def _session(url: str) -> aiohttp.ClientSession:
 
 
 async def _send(session: aiohttp.ClientSession, ask: Ask, number: int) -> int:
-    """The status; 0 where there was no answer."""
+    """Send one request. Returns: its status, or 0 when there was no answer."""
     body = ask.body(number)
     try:
         async with session.request(ask.method, ask.path, json=body) as response:

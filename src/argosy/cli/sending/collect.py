@@ -1,4 +1,4 @@
-"""Which files `argosy add` sends, and under which source."""
+"""Selection of the files to send, with the source of each."""
 
 from __future__ import annotations
 
@@ -20,31 +20,31 @@ SUPPORTED = frozenset(
         *("docx", "pptx", "xlsx", "odt", "rtf", "epub", "eml", "csv", "tsv", "json", "jsonl", "ndjson"),
     )
 )
-"""Taken from folders: what the documents service reads, but for images, which need character recognition.
+"""Extensions of files sent from folders: all that the documents service reads except images, which need OCR.
 
-A file that is named is sent whatever it is called: the fleet looks at what it holds.
+A file named on the command line is sent whatever its extension: the fleet detects its type from its content.
 """
 
 
 MAX_FILE_BYTES = 2**31 - 1
 READ_BYTES = 2**20
 MAX_UNSIZED_BYTES = 2**20
-"""Most that is read of a file that says it is empty, as those of /proc do whatever they hold."""
+"""Most bytes read from a file whose reported size is 0, like all files in /proc."""
 
 
 @dataclass(frozen=True, slots=True)
 class Outgoing:
-    """One document to send: a file, or bytes that are here already."""
+    """One document to send: a file, or bytes in memory."""
 
     name: str
     source: str
     path: Path | None = None
     data: bytes | None = None
     follow: bool = True
-    """Whether the file may be a symbolic link: one that was named may, one that was found in a folder may not."""
+    """Whether the file may be a symbolic link: a named path may be one, a file found in a folder may not."""
 
     def size_bytes(self) -> int:
-        """Its size as far as is known; 0 for what cannot be looked at, which reading will report."""
+        """Return the size, or 0 when the file cannot be examined; `read` then reports the error."""
         if self.path is None:
             return len(self.data or b"")
         try:
@@ -53,13 +53,13 @@ class Outgoing:
             return 0
 
     def read(self) -> bytes:
-        """The file as it was when it was opened: what is appended meanwhile is left for the next time.
+        """Return the content up to the size that the file had when it was opened.
 
-        Raises: OSError, also for what is no regular file or too large.
+        Raises: OSError, also when it is not a regular file or is too large.
         """
         if self.path is None:
             return self.data or b""
-        # A FIFO that nobody writes to would never open otherwise.
+        # Without O_NONBLOCK, opening a FIFO that has no writer would block for ever.
         flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | (0 if self.follow else os.O_NOFOLLOW)
         descriptor = os.open(self.path, flags)
         try:
@@ -74,13 +74,13 @@ class Outgoing:
         finally:
             os.close(descriptor)
         if len(content) > MAX_UNSIZED_BYTES:
-            raise OSError(errno.EFBIG, f"It says it is empty and holds more than {MAX_UNSIZED_BYTES} bytes")
+            raise OSError(errno.EFBIG, f"Its reported size is 0, but it holds more than {MAX_UNSIZED_BYTES} bytes")
         return content
 
 
 @dataclass(frozen=True, slots=True)
 class Collected:
-    """What was found in folders and is not sent; hidden files do not count."""
+    """Files to send, and files in folders that are not sent. Hidden files are ignored."""
 
     outgoing: list[Outgoing]
     skipped: list[Path]
@@ -92,17 +92,17 @@ class Collected:
 def collect(
     paths: Sequence[Path], recursive: bool, stdin: bytes | None = None, follow_symlinks: bool = False
 ) -> Collected:
-    """What to send for `paths`, each file once, folders in name order.
+    """Return the files to send for `paths`, each file once, folders in name order.
 
-    A path that is named is followed where it is a symbolic link; links inside folders only with `follow_symlinks`.
-    Raises: NotFound, a path does not exist; InvalidRequest, nothing is left to send.
+    A named path may be a symbolic link. Links inside folders are followed only with `follow_symlinks`.
+    Raises: as `scan`; InvalidRequest also when there is nothing to send.
     """
     found = scan(paths, recursive, stdin, follow_symlinks)
     if not found.outgoing:
-        links = f" Its {len(found.links)} symbolic links are followed with --follow-symlinks." if found.links else ""
+        links = f" To follow its {len(found.links)} symbolic links, add --follow-symlinks." if found.links else ""
         raise InvalidRequest(
-            f"There is nothing to send in {', '.join(map(str, paths))}: folders are searched for "
-            f"{' '.join(sorted(SUPPORTED))}; name a file to send it whatever its extension.{links}"
+            f"There is nothing to send in {', '.join(map(str, paths))}. From folders, files with these extensions are "
+            f"sent: {' '.join(sorted(SUPPORTED))}. A file named on the command line may have any extension.{links}"
         )
     return found
 
@@ -110,9 +110,10 @@ def collect(
 def scan(
     paths: Sequence[Path], recursive: bool, stdin: bytes | None = None, follow_symlinks: bool = False
 ) -> Collected:
-    """The same, which may also be nothing.
+    """Do the same as `collect`, but allow an empty result.
 
-    Raises: NotFound; InvalidRequest, a folder cannot be read or a named path is neither a file nor a folder.
+    Raises: NotFound when a path does not exist; InvalidRequest when a folder cannot be read or a named path is neither
+    a file nor a folder.
     """
     require(paths)
     outgoing: dict[str, Outgoing] = {}
@@ -135,7 +136,7 @@ def scan(
 
 
 def require(paths: Sequence[Path]) -> None:
-    """Raises: NotFound, one of them is not there."""
+    """Check that all paths exist. Raises: NotFound when one does not."""
     for path in paths:
         if path != STDIN and not path.exists():
             raise NotFound(f"{path} does not exist; nothing was sent.")
@@ -145,12 +146,12 @@ def _require_regular(path: Path) -> None:
     mode = path.stat().st_mode
     if not stat.S_ISREG(mode):
         raise InvalidRequest(
-            f"{path} is {_kind(mode)}, not a file; nothing was sent. To send what it gives: argosy add - < {path}"
+            f"{path} is {_kind(mode)}, not a file; nothing was sent. To send its content: argosy add - < {path}"
         )
 
 
 def _files_in(folder: Path, recursive: bool, follow: bool) -> tuple[list[Path], list[Path]]:
-    """Regular files in name order, and the links that were not followed."""
+    """Return the regular files in name order, and the links that were not followed. Hidden files are left out."""
     files: list[Path] = []
     links: list[Path] = []
     entered: set[tuple[int, int]] = set()
@@ -159,7 +160,7 @@ def _files_in(folder: Path, recursive: bool, follow: bool) -> tuple[list[Path], 
         inside = [name for name in sorted(folders) if not name.startswith(".")]
         if not follow:
             links += [Path(parent, name) for name in [*seen, *inside] if os.path.islink(os.path.join(parent, name))]
-        elif not _is_first_visit(parent, entered):  # a link led back here
+        elif not _is_first_visit(parent, entered):  # a link led back to a folder already entered
             folders.clear()
             continue
         folders[:] = inside if recursive else []
@@ -169,7 +170,7 @@ def _files_in(folder: Path, recursive: bool, follow: bool) -> tuple[list[Path], 
 
 
 def _is_first_visit(folder: str, entered: set[tuple[int, int]]) -> bool:
-    """Whether this is the first way that led into the folder; remembers that it was entered."""
+    """Return whether the folder was not entered before, and record that it is entered now."""
     try:
         found = os.stat(folder)
     except OSError:  # deleted since it was listed
@@ -205,10 +206,13 @@ def _kind(mode: int) -> str:
 
 def _from_file(path: Path, follow: bool) -> Outgoing:
     absolute = Path(os.path.abspath(path))
-    name = os.fsencode(absolute.name).decode("utf-8", "replace")  # names are bytes, and need not be text
+    name = os.fsencode(absolute.name).decode("utf-8", "replace")  # file names are bytes, which may not be valid text
     return Outgoing(name=name, source=absolute.as_uri(), path=absolute, follow=follow)
 
 
 def _from_stdin(data: bytes) -> Outgoing:
-    """Its content names it: piping other text adds another document, piping the same again changes nothing."""
+    """Return standard input as a document whose source is a hash of its content.
+
+    Other text is therefore another document, and the same text again changes nothing.
+    """
     return Outgoing(name="stdin", source=f"stdin:{hashlib.sha256(data).hexdigest()[:32]}", data=data)

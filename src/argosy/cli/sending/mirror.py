@@ -1,4 +1,4 @@
-"""A folder and what the fleet holds of it: what has to be sent, and what has to be forgotten."""
+"""Difference between local files and the fleet's documents: files to send and documents to delete."""
 
 from __future__ import annotations
 
@@ -15,8 +15,11 @@ Stamp = tuple[int, int, int, int]
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """`forget` holds documents. They go after what is sent is indexed: a file that moved is then known already, and is
-    found all the while."""
+    """Files to send and documents to delete.
+
+    Documents are deleted after the sent files are indexed. A file that moved is then not embedded again, and searches
+    find it all the while.
+    """
 
     send: list[Outgoing]
     forget: list[Held]
@@ -32,14 +35,14 @@ class Held:
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """A file that was sent before: its stamp then, and whether the fleet took it."""
+    """File that was sent before: its stamp at that time, and whether the fleet accepted it."""
 
     stamp: Stamp | None
     taken: bool
 
 
 def stamp(one: Outgoing) -> Stamp | None:
-    """Differs when the file was replaced, written, or made readable. None when it is not there."""
+    """Return a value that changes when the file is replaced, written or made readable; None when it does not exist."""
     try:
         found = None if one.path is None else one.path.stat()
     except OSError:
@@ -50,7 +53,7 @@ def stamp(one: Outgoing) -> Stamp | None:
 
 
 def roots(paths: Sequence[Path]) -> dict[Path, str]:
-    """The source prefixes that a mirror of these paths answers for: below a folder, or the very file."""
+    """Return the source prefix of each path: all sources below a folder, or the source of the file itself."""
     return {path: _uri(path) + ("/" if path.is_dir() else "") for path in paths}
 
 
@@ -64,12 +67,14 @@ def plan(
     prefixes: Collection[str],
     settled: Mapping[str, Settled],
 ) -> Plan:
-    """What makes the fleet hold what is here.
+    """Return the files to send and the documents to delete so that the fleet matches the local files.
+
+    Only documents whose source lies below one of the prefixes are ever deleted.
 
     Args:
-        local: by source. settled: what was sent in earlier rounds; without any all is sent, and the fleet tells what
-            it has. What the fleet refused, and what cannot be read, is sent again only when it has changed.
-    Only documents whose source lies below one of the prefixes are ever forgotten.
+        local: files by source, each with its stamp.
+        settled: files sent in earlier rounds, by source. When it is empty, all files are sent, and the fleet reports
+            which are unchanged. A file that was refused or unreadable is sent again only after it has changed.
     """
     known = {one.source: one for one in held if within(one.source, prefixes)}
     send = []
@@ -81,13 +86,16 @@ def plan(
 
 
 def refuse_sudden_emptiness(local: Collection[str], forget: Collection[Held], prefixes: Mapping[Path, str]) -> None:
-    """A folder that is empty all at once is more often not mounted than meant. Raises: InvalidRequest."""
+    """Check that no folder has become empty, which mostly means that it is not mounted.
+
+    Raises: InvalidRequest when all documents of a path would be deleted.
+    """
     for path, prefix in prefixes.items():
         lost = sum(within(one.source, [prefix]) for one in forget)
         if lost and not any(within(source, [prefix]) for source in local):
             raise InvalidRequest(
                 f"{path} holds nothing now, but {lost} {'document is' if lost == 1 else 'documents are'} indexed from "
-                "there; nothing was deleted. If that is meant, say --empty."
+                "there; nothing was deleted. To delete them, add --empty."
             )
 
 

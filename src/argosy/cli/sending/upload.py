@@ -1,4 +1,4 @@
-"""Sends documents in requests of bounded size, waits out a full queue, and lets no bad file stop the others."""
+"""Upload of documents in bounded requests. It waits while the queue is full, and one bad file never stops the rest."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ T = TypeVar("T")
 FILES_PER_REQUEST = 32
 BYTES_PER_REQUEST = 64 * 2**20
 BLAMES_A_FILE = frozenset({400, 409, 413, 415, 422})
-"""Statuses that may be about one file of a request. Others (a wrong collection, no right) concern all of them."""
+"""Statuses that one file of a request may cause. Others (a wrong collection, no permission) concern all files."""
 FULL_QUEUE_PATIENCE_S = 900.0
 OUTAGE_PATIENCE_S = 30.0
 DEFAULT_WAIT_S = 1.0
 LEAST_WAIT_S = 0.1
-"""A server that says `Retry-After: 0` is not asked in a tight loop."""
+"""Shortest pause before a retry, so that `Retry-After: 0` does not cause a tight loop."""
 MAX_WAIT_S = 30.0
 
 
@@ -57,7 +57,7 @@ class Sent:
 
 @dataclass(slots=True)
 class Uploader:
-    """`pause` waits; `tell` is given a sentence whenever something makes the sender wait."""
+    """Sender of documents to one collection. It calls `tell` with a sentence before each wait, and `pause` to wait."""
 
     api: Api
     collection: str | None = None
@@ -65,16 +65,16 @@ class Uploader:
     pause: Callable[[float], None] = time.sleep
     clock: Callable[[], float] = time.monotonic
     group: str = field(default_factory=lambda: uuid.uuid4().hex)
-    """Marks the requests as one sender's, who takes turns with others as one."""
+    """Id of this sender. The fleet shares its capacity between senders, whatever their number of requests."""
     _met: bool = False
 
     def send(self, outgoing: Iterable[Outgoing], done: Callable[[int], None] = lambda files: None) -> Sent:
-        """Sends everything; `done` hears how many files each request settled.
+        """Send all documents and call `done` with the number of files of each finished request.
 
-        Not in the order given: kinds and sizes are mixed, so that the documents that are done first tell how long the
-        rest will take. The same files go in the same order again.
+        The order is mixed, and always the same for the same files. Kinds and sizes are then spread evenly, so that the
+        time of the first documents predicts the time of the rest.
 
-        Raises: an ArgosyError that concerns more than one file; what was accepted before stays accepted.
+        Raises: an ArgosyError that concerns more than one file. Documents accepted before it stay accepted.
         """
         sent = Sent()
         for request in _requests(sorted(outgoing, key=_drawn)):
@@ -91,7 +91,7 @@ class Uploader:
         return sent
 
     def batch(self, batch_id: str, wait_s: int) -> BatchView:
-        """A batch's state: at once when it is done, else after `wait_s` at the latest."""
+        """Return the state of a batch: immediately when it is done, else after at most `wait_s`."""
         return self.patiently(lambda: self.api.get(f"/v1/batches/{batch_id}", {"wait_s": wait_s}).into(BatchView))
 
     def _send_request(self, files: Sequence[tuple[Outgoing, bytes]], sent: Sent) -> None:
@@ -108,19 +108,20 @@ class Uploader:
                 self._send_request(part, sent)
 
     def _record(self, rejected: Sequence[Rejected]) -> None:
-        """Leaves them with the fleet as failed documents, so that a list of those is complete."""
+        """Report the rejected files to the fleet as failed documents, so that its list of them is complete."""
         if not rejected:
             return
         documents = [
             RefusedDocument(one.name, one.source, DocumentFault(one.code, one.detail), one.bytes) for one in rejected
         ]
         refused = RefusedUpload(documents, *(() if self.collection is None else (self.collection,)))
-        with contextlib.suppress(InvalidRequest):  # what cannot even be named is only told here
+        # A file whose name the fleet refuses is reported only by this command.
+        with contextlib.suppress(InvalidRequest):
             self.patiently(lambda: self.api.post("/v1/documents/refused", refused))
 
     def _post(self, files: Sequence[tuple[Outgoing, bytes]]) -> Accepted:
         def form() -> aiohttp.FormData:
-            # Without quote_fields names arrive as they are, not percent-encoded.
+            # With quote_fields, names would arrive percent-encoded.
             made = aiohttp.FormData(quote_fields=False)
             for one, data in files:
                 name = "".join(c if c.isprintable() else " " for c in one.name)
@@ -134,9 +135,10 @@ class Uploader:
         return self.api.post_form("/v1/documents", form).into(Accepted)
 
     def patiently(self, call: Callable[[], T]) -> T:
-        """Repeats what a retry may help, which is harmless: sending or deleting the same again changes nothing.
+        """Make the call, and repeat it while the error is retryable and patience lasts.
 
-        A fleet that was never met is not waited for.
+        Repeating is harmless: sending or deleting the same document again changes nothing. A fleet that never answered
+        is not waited for.
         """
         started_s = self.clock()
         while True:
@@ -151,7 +153,7 @@ class Uploader:
                 if not error.retryable or absent or self.clock() - started_s + wait_s > patience_s:
                     raise
                 why = "The queue is full" if full else error.message.rstrip(".")
-                self.tell(f"{why}; trying again in {wait_s:.0f} s.")
+                self.tell(f"{why}; next attempt in {wait_s:.0f} s.")
                 self.pause(wait_s)
             else:
                 self._met = True
@@ -167,7 +169,7 @@ def _drawn(one: Outgoing) -> bytes:
 
 
 def _requests(outgoing: Iterable[Outgoing]) -> Iterator[list[Outgoing]]:
-    """Groups within FILES_PER_REQUEST and BYTES_PER_REQUEST; a larger file goes alone."""
+    """Yield groups within FILES_PER_REQUEST and BYTES_PER_REQUEST. A larger file is a group of its own."""
     request: list[Outgoing] = []
     size_bytes = 0
     for one in outgoing:

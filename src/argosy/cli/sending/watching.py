@@ -1,4 +1,4 @@
-"""When something below some paths changes, for as long as anybody wants to know."""
+"""Detection of changes below some paths."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
 DEBOUNCE_MS = 500
-"""Changes this close together are one: an editor writes a file in several steps."""
+"""Time within which changes count as one: an editor writes a file in several steps."""
 TICK_MS = 500
 
 
 def changes(paths: Sequence[Path], follow_symlinks: bool = False) -> Iterator[bool]:
-    """Whether anything changed, every TICK_MS and whenever something did; ends with Ctrl-C.
+    """Yield whether anything changed, every TICK_MS and after each change, until Ctrl-C.
 
-    The first answer comes once it watches: what is done after it is not missed. A path that goes away and comes back,
-    as a mounted one does, is watched again. The library follows symbolic links out of a folder that it watches as a
-    whole, so without `follow_symlinks` it is given each folder below by itself.
+    The first value comes once the watch is active, so later changes are not missed. A path that disappears and comes
+    back, like a mount, is watched again. The library follows symbolic links out of a folder that it watches
+    recursively; without `follow_symlinks` each subfolder is therefore watched separately.
     """
     from watchfiles import Change, watch
 
@@ -45,13 +45,13 @@ def changes(paths: Sequence[Path], follow_symlinks: bool = False) -> Iterator[bo
                 added = {Path(os.path.abspath(path)) for change, path in seen if change is Change.added}
                 moved = moved or any(_is_folder(path) and _counts(path, roots) for path in added)
             yield missed or moved or any(_counts(path, roots) for path in told)
-            missed = moved  # nobody watched from then until the next round of the outer loop
+            missed = moved  # changes until the next round of the outer loop would be missed
             if moved:
                 break
 
 
 def _folders(paths: Sequence[Path]) -> list[Path]:
-    """The paths, and every folder below them that is neither hidden nor a link."""
+    """Return the paths and all folders below them that are neither hidden nor links."""
     found = list(paths)
     for path in paths:
         for parent, folders, _ in os.walk(path):
@@ -65,7 +65,7 @@ def _is_folder(path: Path) -> bool:
 
 
 def _identities(paths: Sequence[Path]) -> dict[Path, tuple[int, int] | None]:
-    """Which folder or file each path is now; None where there is none."""
+    """Return device and inode of each path; None when the path does not exist."""
     found: dict[Path, tuple[int, int] | None] = {}
     for path in paths:
         try:
@@ -78,7 +78,7 @@ def _identities(paths: Sequence[Path]) -> dict[Path, tuple[int, int] | None]:
 
 
 def _counts(path: Path, roots: Collection[Path]) -> bool:
-    """Not what is hidden below a root: nobody sends it, and version control writes a lot of it."""
+    """Return whether a change of the path matters. Hidden paths below a root do not: they are never sent."""
     for root in roots:
         if path.is_relative_to(root):
             return not any(part.startswith(".") for part in path.relative_to(root).parts)

@@ -1,4 +1,4 @@
-"""The admin API. Loopback, and still every route but the open ones needs the fleet's token."""
+"""Admin API. It listens on loopback, and every route except the open ones still needs the fleet's token."""
 
 from __future__ import annotations
 
@@ -43,13 +43,18 @@ from argosy.version import VERSION
 WATCH_S = 25.0
 FOLLOW_BATCH = 200
 MAX_WAITING = 2048
-"""Above the replicas that a fleet may have: each of them waits for the next endpoint set."""
+"""Most callers that may wait at once. It is above the largest fleet: each replica waits for the next endpoint set."""
 
 log = logger("admin")
 
 
 def create_admin_app(controller: Controller, token: str, waiters: Waiters | None = None) -> ASGIApp:
-    """`waiters` bounds the long polls and followed streams; once it is ended they answer with what there is."""
+    """Create the application of the admin API.
+
+    Args:
+        token: token of the fleet.
+        waiters: bounds long polls and followed streams. Once it is ended, they answer at once.
+    """
     waiters = waiters or Waiters(MAX_WAITING, "admin API")
     api = admin_description(controller.fleet.services.by_name())
     app = AdminApp(api, title="Argosy admin", version=VERSION, docs_url=None, redoc_url=None)
@@ -62,7 +67,7 @@ def create_admin_app(controller: Controller, token: str, waiters: Waiters | None
 
     @app.get("/readyz", openapi_extra=described({200: dict[str, str], 503: dict[str, str]}))
     async def readyz() -> Response:
-        """Ready when the start is finished, whatever its result, and until supervision has ended."""
+        """Answer 200 when the start is finished, whatever its result, until supervision ends; 503 otherwise."""
         finished, (health, reason) = controller.start_report().finished, controller.health()
         if health is Health.UNHEALTHY:
             return _json({"status": "failed", "reason": reason}, 503)
@@ -83,12 +88,12 @@ def create_admin_app(controller: Controller, token: str, waiters: Waiters | None
 
     @app.get("/v1/start", openapi_extra=described({200: StartReport}))
     async def start() -> Response:
-        """How the last start went, service by service."""
+        """Return the report of the latest start, service by service."""
         return _json(controller.start_report())
 
     @app.get("/v1/endpoints", openapi_extra=described({200: EndpointSet, 204: None}))
     async def endpoints(watch: str | None = Query(None, max_length=64)) -> Response:
-        """The endpoint set as soon as it is not version `watch`; 204 when nothing changed for a while."""
+        """Return the endpoint set as soon as its version is not `watch`; 204 when nothing changed within 25 s."""
         with waiters.waiting() if watch is not None else contextlib.nullcontext():
             current = await waiters.unless_ending(controller.publisher.newer_than(watch, WATCH_S), _nothing)
         return Response(status_code=204) if current is None else _json(current)
@@ -100,14 +105,14 @@ def create_admin_app(controller: Controller, token: str, waiters: Waiters | None
         subject: str | None = Query(None, max_length=256),
         follow: int = Query(0, ge=0, le=1),
     ) -> Response:
-        """Transitions after `since`, oldest first; with `?follow=1` as a stream of server-sent events that goes on."""
+        """Return transitions after `since`, oldest first; with `?follow=1` as a stream of server-sent events."""
         if follow:
             return _Followed(_follow(controller, since, subject, waiters), waiters)
         return _json(controller.feed.page(since, limit, subject))
 
     @app.get("/v1/analytics/ingestion", openapi_extra=described({200: IngestionReport}, (503,)))
     async def ingestion(window: str = Query("1h", max_length=16)) -> Response:
-        """Documents processed within the window, errors by code, time by stage, the queue now."""
+        """Return the documents processed within the window, errors by code, time by stage, and the present queue."""
         services = {view.name: view for view in controller.view().services}
         replicas = services["documents"].replicas
         unproven = {replica.id for replica in controller.callers() if not replica.proves}
@@ -117,27 +122,29 @@ def create_admin_app(controller: Controller, token: str, waiters: Waiters | None
         "/v1/services/{name}/replicas/{replica_id}/drain", openapi_extra=described({200: dict[str, str]}, (409, 503))
     )
     async def drain(name: str, replica_id: str) -> Response:
-        """Replaces a replica without a failed request; answers when the old one is gone."""
+        """Replace a replica without a failed request. The answer comes when the old replica is gone."""
         if not replica_id.startswith(f"{name}-"):
-            raise NotFound(f'There is no replica "{replica_id[:64]}" of "{name[:64]}".')
+            raise NotFound(
+                f'There is no replica "{replica_id[:64]}" of "{name[:64]}"; see the replicas with: argosy status'
+            )
         await controller.drain(replica_id)
         return _json({"drained": replica_id})
 
     @app.get("/v1/analytics/cache", openapi_extra=described({200: CacheAnalytics}))
     async def cache() -> Response:
-        """What the embedding cache did, all replicas together."""
+        """Return hits, misses, sizes and savings of the embedding cache, summed over all replicas."""
         return _json(cache_analytics(controller.view()))
 
     @app.get("/v1/forecast", openapi_extra=described({200: ForecastPage}, (404, 503)))
     async def forecast(service: str | None = Query(None, max_length=64)) -> Response:
-        """What is expected of each service, how well that went so far, and what was learnt of its capacity."""
+        """Return for each service its load forecast, the record of earlier forecasts, and its learnt capacity."""
         return _json(await controller.forecaster.view(service))
 
     @app.get("/v1/services/{name}/history", openapi_extra=described({200: HistoryPage}, (503,)))
     async def past(
         name: str, window: str = Query("1h", max_length=16), measure: str | None = Query(None, max_length=32)
     ) -> Response:
-        """What was recorded of the service and of each of its replicas, in at most 1,440 points each."""
+        """Return the recorded measures of the service and of each of its replicas, at most 1,440 points each."""
         return _json(await controller.forecaster.past(name, window_seconds(window), measure))
 
     app.router.routes.append(proof_route(token))
@@ -147,14 +154,14 @@ def create_admin_app(controller: Controller, token: str, waiters: Waiters | None
 
     @app.get("/v1/config", openapi_extra=described({200: Fleet}))
     async def config() -> Response:
-        """The settings in force. Secrets are not among them: they stay in the environment."""
+        """Return the settings in force. They hold no secrets, because secrets stay in the environment."""
         return Response(controller.fleet.model_dump_json(), media_type=JSON)
 
     return _Guard(app, token)
 
 
 class _Guard:
-    """The loopback defences and the error shape, around everything."""
+    """Outermost layer of the admin API: loopback defences, request ids and the shape of errors."""
 
     def __init__(self, app: ASGIApp, token: str) -> None:
         self._app = app
@@ -189,7 +196,7 @@ class _Guard:
 
 
 class _Followed(StreamingResponse):
-    """A stream that counts as a waiter until it ends, however it ends."""
+    """Stream that counts as a waiter until it ends, however it ends."""
 
     def __init__(self, source: AsyncGenerator[bytes, None], waiters: Waiters) -> None:
         super().__init__(source, media_type="text/event-stream")
@@ -217,7 +224,7 @@ def _as_ours(error: Exception) -> ArgosyError:
 async def _follow(
     controller: Controller, since: int, subject: str | None, waiters: Waiters
 ) -> AsyncGenerator[bytes, None]:
-    """One server-sent event for each transition; a comment now and then keeps the connection open."""
+    """Yield a server-sent event for each transition, and a comment after WATCH_S without one to keep the stream."""
     while not waiters.ending.is_set():
         page = controller.feed.page(since, FOLLOW_BATCH, subject)
         for event in page.events:

@@ -14,9 +14,11 @@ from argosy.serving.openapi import Description
 
 
 def add_balance_route(app: FastAPI, api: Description, controller: Controller, token: str) -> None:
+    """Add the route to the application and its description to `api`."""
+
     @app.get("/v1/services/{name}/balance", openapi_extra=api.route({200: BalanceView}))
     async def balance(name: str) -> Response:
-        """Why each calling process picks the service's replicas as it does."""
+        """Explain for each calling process how it picks the service's replicas."""
         service = controller.service(name)
         view = await balance_view(
             service,

@@ -1,4 +1,4 @@
-"""Reads the bodies of admin requests."""
+"""Bodies of admin requests."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from fastapi import Request
 from argosy.serving.bodies import json_message
 
 MAX_BODY_BYTES = 2**20
-"""A calibration of 200 steps takes a tenth of it."""
+"""Largest body. A calibration of 200 steps takes a tenth of it."""
 
 T = TypeVar("T")
 

@@ -1,4 +1,4 @@
-"""The admin API's description at `/openapi.json`."""
+"""Description of the admin API at `/openapi.json`."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def admin_description(services: Iterable[str]) -> Description:
 
 
 class AdminApp(FastAPI):
-    """The admin API's routes and their description: errors pass through to the guard around it."""
+    """Routes of the admin API with their description. Errors pass through to the guard around the application."""
 
     def __init__(self, api: Description, **settings: Any) -> None:
         super().__init__(**settings)
@@ -38,7 +38,7 @@ class AdminApp(FastAPI):
         return AsyncExitStackMiddleware(self.router)
 
     def openapi(self) -> dict[str, Any]:
-        """Return the OpenAPI document, made once."""
+        """Return the OpenAPI document. It is built once."""
         if self.openapi_schema is None:
             self.openapi_schema = self._api.complete(super().openapi())
         return self.openapi_schema

@@ -15,20 +15,22 @@ from argosy.serving.openapi import Description
 
 
 def add_scaling_routes(app: FastAPI, api: Description, scaler: Scaler, advice: Advice) -> None:
+    """Add the routes to the application and their descriptions to `api`."""
+
     @app.get("/v1/services/{name}/scaling", openapi_extra=api.route({200: ScalingView}))
     async def scaling(name: str) -> Response:
-        """How the service is scaled, and its latest decisions."""
+        """Return the scaling settings of the service and its latest decisions."""
         return await _view(advice, name)
 
     @app.put("/v1/services/{name}/scaling", openapi_extra=api.route({200: ScalingView}, (409,), takes=ScalingChange))
     async def change(name: str, request: Request) -> Response:
-        """Changes bounds, policy, cooldown or thresholds of the running service."""
+        """Change bounds, policy, cooldown or thresholds of the running service."""
         scaler.change(name, await body_as(request, ScalingChange))
         return await _view(advice, name)
 
     @app.post("/v1/services/{name}/scale", openapi_extra=api.route({200: ScalingView}, (409,), takes=ScaleOrder))
     async def scale(name: str, request: Request) -> Response:
-        """So many replicas, whatever the policy says, until `expires_s` are over; without `replicas` no longer."""
+        """Set the number of replicas for `expires_s`, overriding the policy; without `replicas`, end the override."""
         scaler.order(name, await body_as(request, ScaleOrder))
         return await _view(advice, name)
 

@@ -1,4 +1,4 @@
-"""Which services have no endpoint on purpose: callers keep what they knew of any other that is suddenly empty. Pure."""
+"""Services without endpoints on purpose. Callers keep the endpoints of any other service that becomes empty. Pure."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from argosy.contracts.fleet import Endpoint
 
 
 def emptied(services: Mapping[str, Sequence[Endpoint]], leaving: Collection[str], before: Collection[str]) -> list[str]:
-    """Services that are empty because their last replicas were told to leave, by name.
+    """Return the names of the services that are empty because their last replicas were told to leave, sorted.
 
     Args:
-        leaving: services of which a replica drains, is being ended, or was stopped for good.
-        before: what the last set called emptied. A service stays so until somebody serves it: a follower may see only
-            the latest set.
+        leaving: services with a replica that drains or is being ended, and services removed from the fleet file.
+        before: services that the previous set called emptied. They stay emptied until a replica serves them, because
+            a follower may miss a set.
     """
     return sorted(name for name in {*leaving, *before} if not services.get(name))

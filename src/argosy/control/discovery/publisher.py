@@ -1,4 +1,4 @@
-"""Publishes who serves what. Balancers in every replica follow it; they decide, this only tells."""
+"""Publisher of the endpoint set. The balancer in every replica follows the set and decides by itself."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from argosy.contracts.fleet import Endpoint, EndpointSet
 
 
 class Publisher:
-    """Holds the current endpoint set. Nothing is published before the first `publish`."""
+    """Holder of the current endpoint set, which is None before the first `publish`."""
 
     def __init__(self, epoch: int) -> None:
+        """Create a publisher. Its versions are `EPOCH.NUMBER`, so a later controller needs a higher epoch."""
         self._epoch = epoch
         self._number = 0
         self._current: EndpointSet | None = None
@@ -19,10 +20,11 @@ class Publisher:
 
     @property
     def current(self) -> EndpointSet | None:
+        """Current endpoint set; None before the first `publish`."""
         return self._current
 
     def publish(self, services: Mapping[str, Sequence[Endpoint]], emptied: Sequence[str] = ()) -> None:
-        """Makes this the current set; the same set again changes nothing."""
+        """Make this the current set under a new version. An equal set changes nothing."""
         wanted = {name: sorted(endpoints, key=lambda e: e.id) for name, endpoints in services.items()}
         now = self._current
         if now is not None and now.services == wanted and now.emptied == list(emptied):
@@ -33,7 +35,7 @@ class Publisher:
         self._changed = asyncio.Event()
 
     async def newer_than(self, version: str | None, timeout_s: float) -> EndpointSet | None:
-        """The current set as soon as it is not `version`; None when that takes longer than `timeout_s`."""
+        """Return the current set as soon as its version is not `version`; None after `timeout_s` without one."""
         try:
             async with asyncio.timeout(timeout_s):
                 while self._current is None or self._current.version == version:

@@ -1,4 +1,4 @@
-"""The health of services and of the fleet, from that of replicas and the dependencies between services. Pure."""
+"""Health of services and of the fleet, from the health of replicas and the dependencies of services. Pure."""
 
 from __future__ import annotations
 
@@ -11,12 +11,18 @@ from argosy.control.health.fallbacks import consequence
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
+    """Health of a replica, a service or the fleet, with the reason when it is not HEALTHY."""
+
     status: Health
     reason: str = ""
 
 
 def service_alone(replicas: Sequence[Verdict], desired: int, failure: str = "") -> Verdict:
-    """What its own replicas make of a service. `failure` is why none runs, where that is known."""
+    """Return the health of a service from its own replicas.
+
+    Args:
+        failure: why slots of the service have no replica; empty when that is not known.
+    """
     serving = [r for r in replicas if r.status is not Health.UNHEALTHY]
     if not serving:
         reason = failure or next((r.reason for r in replicas if r.reason), "no replica is running")
@@ -35,12 +41,16 @@ def with_dependencies(
     requires: Mapping[str, Sequence[str]],
     wants: Mapping[str, Sequence[str]],
 ) -> dict[str, Verdict]:
-    """Each service's health with the causes that lie in its dependencies.
+    """Return the health of each service, including causes in its dependencies.
+
+    An UNHEALTHY required service makes its dependants UNHEALTHY, and an UNHEALTHY wanted service makes them DEGRADED.
+    The reason names each cause and its effect. A DEGRADED dependency still serves and changes nothing.
 
     Args:
+        alone: health of each service from its own replicas.
         order: services, dependencies before dependants.
-    A required service that is UNHEALTHY makes its dependants UNHEALTHY, a wanted one makes them DEGRADED; the reason
-    names each cause and what it means. One that is only DEGRADED still serves: that stays its own matter.
+        requires: services without which a service cannot serve.
+        wants: services without which a service serves in a reduced way.
     """
     seen: dict[str, Verdict] = {}
     for name in order:
@@ -61,7 +71,7 @@ def with_dependencies(
 
 
 def fleet_health(services: Mapping[str, Verdict], entrance: str = "gateway") -> Health:
-    """UNHEALTHY when nobody can enter, HEALTHY when every service is, else DEGRADED."""
+    """Return UNHEALTHY when the gateway is UNHEALTHY, HEALTHY when every service is HEALTHY, otherwise DEGRADED."""
     if services[entrance].status is Health.UNHEALTHY:
         return Health.UNHEALTHY
     healthy = all(verdict.status is Health.HEALTHY for verdict in services.values())

@@ -1,4 +1,4 @@
-"""The health of one replica, from its probes. Pure: what was seen and a probe in, what is seen now out."""
+"""Health of one replica, from its probes. Pure: the earlier health and a probe go in, the new health comes out."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from argosy.contracts.fleet import Health, ReplicaStatus
 
 @dataclass(frozen=True, slots=True)
 class HealthRule:
-    """Hysteresis: bad probes in a row to fall, good ones to rise."""
+    """Hysteresis: numbers of bad probes in a row to fall and of good probes in a row to rise."""
 
     failures: int = 3
     successes: int = 1
@@ -17,7 +17,7 @@ class HealthRule:
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """One look at a replica. `status` is None when it did not answer; `error` says why."""
+    """Result of probing a replica. `status` is None when it did not answer, and `error` says why."""
 
     at: float
     """Wall time."""
@@ -25,15 +25,17 @@ class Probe:
     status: ReplicaStatus | None = None
     error: str = ""
     busy: bool = False
-    """It did not answer, but its CPU time advances: saturation is not death."""
+    """Whether it did not answer although its CPU time advances: it is saturated, not dead."""
     held_up: str = ""
-    """It did not answer because an engine call or a disk holds it up: which one, in a sentence."""
+    """Sentence that names the engine call or disk for which it did not answer; empty otherwise."""
     complaint: str = ""
-    """What callers or the replica itself report that no probe shows."""
+    """Failures reported by callers or by the replica itself, which no probe shows; empty when there are none."""
 
 
 @dataclass(frozen=True, slots=True)
 class ReplicaHealth:
+    """Health of a replica after its latest probe. `bad` and `good` count probes in a row."""
+
     status: Health = Health.UNHEALTHY
     reason: str = "starting"
     response_time_ms: float | None = None
@@ -46,11 +48,12 @@ class ReplicaHealth:
 
 
 def next_health(seen: ReplicaHealth, probe: Probe, rule: HealthRule) -> ReplicaHealth:
-    """`rule.failures` probes without an answer to fall, `rule.successes` good ones to rise.
+    """Return the health after a probe.
 
-    A replica that never answered yet is starting, not failing: that counts as no error. One missed probe of a healthy
-    replica makes it DEGRADED, not UNHEALTHY, and so do many of one whose CPU is at work: busy is not dead. What a
-    replica says of itself holds at once.
+    `rule.failures` unanswered probes in a row make a replica UNHEALTHY, and `rule.successes` ready answers end that.
+    An unanswered probe of a replica that never answered is no error, because the replica is starting. One missed probe
+    of a healthy replica makes it DEGRADED, and so do many missed probes while its CPU is at work or a disk holds it up.
+    The health that a replica reports of itself takes effect at once.
     """
     if probe.status is None:
         bad = seen.bad + 1

@@ -34,6 +34,6 @@ class DiskThread:
         try:
             done = self._executor.submit(last)
         except RuntimeError:
-            return  # closed before
+            return  # it was closed before
         self._executor.shutdown(wait=False)
         await asyncio.shield(asyncio.wrap_future(done))

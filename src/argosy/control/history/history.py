@@ -1,4 +1,4 @@
-"""`control.db`: what the controller must remember from one run to the next. The controller alone opens it."""
+"""History in `control.db`: events, counters and memories kept between runs. Only the controller opens it to write."""
 
 from __future__ import annotations
 
@@ -15,9 +15,10 @@ from argosy.telemetry.logs import logger
 
 FILE = "control.db"
 LOCKED_S = 0.5
-"""How long a read waits for a lock that another process holds: it holds up the event loop."""
+"""Longest wait of a read for a lock of another process. It is short because it blocks the event loop."""
 CLOSE_S = 5.0
 MAX_EVENTS = 20_000
+"""Number of newest events that are kept."""
 TRIM_EVERY = 500
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS counters (name TEXT PRIMARY KEY, value INTEGER NOT NULL);
@@ -33,10 +34,17 @@ log = logger("history")
 
 
 class History:
-    """Quick for the event loop: reads are small, and a thread writes. From any thread."""
+    """History of a controller. Reads are small and a thread writes, so the event loop is not blocked.
+
+    Usable from any thread.
+    """
 
     def __init__(self, data_dir: Path) -> None:
-        """Raises: NotPrivate when another user may have written the file; OSError; sqlite3.Error."""
+        """Open or create `control.db`.
+
+        Raises: NotPrivate when another user may have written the file; OSError or sqlite3.Error when it cannot be
+        opened.
+        """
         self.folder = data_dir
         path = data_dir / FILE
         private_file.check(path)
@@ -58,24 +66,24 @@ class History:
 
     @property
     def problem(self) -> str:
-        """Why the file cannot be written or read now; empty when all is well."""
+        """Reason for which the file cannot be written or read now; empty when it can."""
         return self._unwritten.problem or self._read_problem
 
     def next_epoch(self, wall_s: float) -> int:
-        """A number above every one given before, also by controllers that were killed.
+        """Return a number above all numbers returned before, including those of controllers that were killed.
 
-        It begins at the wall time, so that it grows even when this file was lost while replicas lived, or cannot be
-        written now.
+        The number is at least the wall time. So it grows even when this file was lost while replicas lived, or cannot
+        be written now.
         """
         try:
             last = self.count("epoch")
             return self.count("epoch", max(1, int(wall_s) - last))
         except sqlite3.Error as error:
-            log.error("epoch not kept", reason=str(error))
+            log.error("epoch not stored", reason=str(error))
             return int(wall_s)
 
     def count(self, name: str, by: int = 0) -> int:
-        """The counter of that name after adding to it. Raises: sqlite3.Error."""
+        """Add to the counter of that name and return its value. Raises: sqlite3.Error."""
         row = self._db.execute(
             "INSERT INTO counters VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = value + ? RETURNING value",
             (name, by, by),
@@ -83,15 +91,19 @@ class History:
         return int(row[0])
 
     def last_seq(self) -> int:
-        """Number of the newest event when the file was opened."""
+        """Return the number of the newest event when the file was opened."""
         return self._last_seq
 
     def append(self, events: Sequence[Event]) -> None:
-        """Keeps the newest MAX_EVENTS. Returns before they are written."""
+        """Append events and keep the newest MAX_EVENTS. Return before they are written."""
         self._unwritten.add_events(events)
 
     def events(self, since: int, limit: int, subject: str | None = None) -> list[Event]:
-        """Oldest first, those after `since`. When the file cannot be read, only those not written yet."""
+        """Return at most `limit` events after `since`, oldest first.
+
+        `subject` selects the events of one service or replica. While the file cannot be read, only events that are not
+        written yet are returned.
+        """
         waiting = {
             event.seq: event for event in self._unwritten.events() if event.seq > since and _is_about(event, subject)
         }
@@ -112,11 +124,11 @@ class History:
         return [Event(*row) for row in rows]
 
     def remember(self, name: str, at: float, value: bytes) -> None:
-        """Keeps one value under that name, with the wall time it is of. Returns before it is written."""
+        """Store one value under that name, with its wall time. Return before it is written."""
         self._unwritten.add_memory(name, (at, value))
 
     def recall(self, name: str) -> tuple[float, bytes] | None:
-        """What was kept last under that name: (wall time, value). Raises: sqlite3.Error."""
+        """Return the latest (wall time, value) under that name, or None. Raises: sqlite3.Error."""
         waiting = self._unwritten.memory(name)
         if waiting is not None:
             return waiting
@@ -124,13 +136,13 @@ class History:
         return None if row is None else (float(row[0]), bytes(row[1]))
 
     def close(self) -> None:
-        """Writes what is left, for at most CLOSE_S."""
+        """Write the remaining events and memories, for at most CLOSE_S, and close the file."""
         self._unwritten.close(CLOSE_S)
         self._db.close()
         self._writing.close()
 
     def _write(self, events: Sequence[Event], memories: Sequence[tuple[str, Memory]]) -> None:
-        """In the writer's thread: all in one transaction."""
+        """Write everything in one transaction. Runs in the writer thread. Raises: sqlite3.Error."""
         rows = [(e.seq, e.at, e.kind, e.subject, e.before, e.after, e.why) for e in events]
         kept = [(name, at, value) for name, (at, value) in memories]
         with self._writing:
@@ -142,16 +154,16 @@ class History:
 
 
 def set_aside(data_dir: Path, wall_s: float) -> Path:
-    """Moves a damaged `control.db` out of the way, for an expert to look at. Returns: where it is now."""
+    """Rename a damaged `control.db` and keep it for examination. Returns: the new path."""
     damaged = data_dir / f"{FILE}.damaged-{int(wall_s)}"
-    for suffix in ("", "-wal", "-shm"):  # SQLite finds them again by these names
+    for suffix in ("", "-wal", "-shm"):  # SQLite finds the companion files by these names
         with contextlib.suppress(FileNotFoundError):
             (data_dir / f"{FILE}{suffix}").replace(f"{damaged}{suffix}")
     return damaged
 
 
 def is_damaged(error: sqlite3.Error) -> bool:
-    """Whether the file itself is wrong, rather than the disk, its permissions or a lock."""
+    """Return whether the file itself is damaged, as opposed to a fault of the disk, of permissions or of a lock."""
     return isinstance(error, sqlite3.DatabaseError) and not isinstance(error, sqlite3.OperationalError)
 
 

@@ -127,6 +127,7 @@ class Series:
         return found
 
     def names(self) -> list[str]:
+        """Return the names of all series."""
         return list(self._ids)
 
     def close(self) -> None:

@@ -1,7 +1,7 @@
-"""Events and memories on their way to `control.db`, written by a thread so that no disk stops the event loop.
+"""Unwritten events and memories. A thread writes them to `control.db`, so that no disk blocks the event loop.
 
-Rows stay here until they are written: while the disk is full, slow or locked, nothing is lost up to a bound, and
-readers find them here.
+They stay here until they are written, and readers find them here. While the disk is full, slow or locked, nothing is
+lost up to a bound.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from argosy.contracts.events import Event
 from argosy.telemetry.logs import logger
 
 MAX_EVENTS = 5_000
-"""Unwritten events beyond that are dropped, the oldest first."""
+"""Largest number of unwritten events. Above it, the oldest are dropped."""
 RETRY_S = 1.0
 
 Memory: TypeAlias = tuple[float, bytes]
@@ -24,10 +24,10 @@ log = logger("history")
 
 
 class Unwritten:
-    """Thread-safe. Its thread lives only while something waits to be written."""
+    """Unwritten events and memories of one history. Thread-safe. The thread lives only while there is data to write."""
 
     def __init__(self, write: Write, retry_s: float = RETRY_S) -> None:
-        """`write` writes everything in one step or raises; it is called in the thread."""
+        """Create an empty store. `write` is called in the thread; it writes everything in one step or raises."""
         self._write = write
         self._retry_s = retry_s
         self._lock = threading.Lock()
@@ -36,9 +36,10 @@ class Unwritten:
         self._thread: threading.Thread | None = None
         self._closing = threading.Event()
         self.problem = ""
-        """Why the last try failed; empty when it did not."""
+        """Reason for which the latest write failed; empty when it succeeded."""
 
     def add_events(self, events: Sequence[Event]) -> None:
+        """Add events to be written."""
         with self._lock:
             self._events.update((event.seq, event) for event in events)
             while len(self._events) > MAX_EVENTS:
@@ -46,20 +47,23 @@ class Unwritten:
             self._begin()
 
     def add_memory(self, name: str, memory: Memory) -> None:
+        """Add a memory to be written. It replaces an unwritten memory of the same name."""
         with self._lock:
             self._memories[name] = memory
             self._begin()
 
     def events(self) -> list[Event]:
+        """Return the unwritten events in the order in which they were added."""
         with self._lock:
             return list(self._events.values())
 
     def memory(self, name: str) -> Memory | None:
+        """Return the unwritten memory of that name, or None."""
         with self._lock:
             return self._memories.get(name)
 
     def close(self, timeout_s: float) -> None:
-        """Try once more to write what is left, and end the thread."""
+        """Try once more to write the remaining data, and end the thread. Wait for it at most `timeout_s`."""
         with self._lock:
             self._closing.set()
             thread = self._thread
@@ -67,7 +71,7 @@ class Unwritten:
             thread.join(timeout_s)
 
     def _begin(self) -> None:
-        """Under the lock."""
+        """Start the thread unless it runs or the store is closing. The caller holds the lock."""
         if self._thread is None and not self._closing.is_set():
             self._thread = threading.Thread(target=self._run, name="history-writer", daemon=True)
             self._thread.start()

@@ -1,4 +1,4 @@
-"""How a service's callers balance it: each of them is asked at the moment of the question, none is waited for long."""
+"""Balance of a service: each calling process is asked at the time of the request, with a short timeout."""
 
 from __future__ import annotations
 
@@ -27,7 +27,14 @@ async def balance_view(
     callers: Iterable[Replica],
     token: str,
 ) -> BalanceView:
-    """`offered` is what the endpoint set says of the service; `callers` are replicas that are built from our kit."""
+    """Ask each caller how it balances the service.
+
+    Args:
+        offered: endpoints of the service in the current endpoint set.
+        draining: ids of draining replicas.
+        callers: replicas built from the service kit.
+        token: token of the fleet.
+    """
     weights = {endpoint.id: endpoint.weight for endpoint in offered}
     timeout = aiohttp.ClientTimeout(total=TIMEOUT_S)
     headers = {"authorization": f"Bearer {token}"}
@@ -48,7 +55,11 @@ async def balance_view(
 
 
 def offer(replica: ReplicaView, weight: float | None, draining: bool) -> Offer:
-    """`weight` is the replica's in the endpoint set; None when it is not in there."""
+    """Return the offer of a replica to callers, with the reason when it is offered reduced or not at all.
+
+    Args:
+        weight: weight in the endpoint set; None when the replica is not in the set.
+    """
     reason = "" if replica.status is Health.HEALTHY else replica.reason
     if weight is None:
         reason = "draining" if draining else reason or "not ready, or it missed a probe while others answer"
@@ -69,7 +80,7 @@ def _aged(answers: Iterable[_Answer]) -> list[CallerBalance]:
 async def _ask(
     session: aiohttp.ClientSession, headers: Mapping[str, str], caller: Replica, service: str
 ) -> _Answer | SilentCaller | None:
-    """None: it calls nobody yet."""
+    """Ask a caller. Returns: its answer; the reason when it did not answer; None when it calls no replica yet."""
     try:
         url, asked = f"{caller.url}/internal/balance", {"service": service}
         async with session.get(url, params=asked, headers=headers, allow_redirects=False) as response:

@@ -1,4 +1,4 @@
-"""Bodies of answers that replicas give to the controller, read up to a limit: one replica must not fill its memory."""
+"""Bodies of replicas' answers, read up to a limit so that no replica can fill the controller's memory."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ PART_BYTES = 2**16
 
 
 async def limited_body(response: aiohttp.ClientResponse, most_bytes: int = MOST_BYTES) -> bytes:
-    """Read the whole body. Raises: UpstreamFailed, it is longer; the connection is closed then."""
+    """Read the whole body. Raises: UpstreamFailed when it is longer than `most_bytes`; the connection is closed."""
     body = bytearray()
     async for part in response.content.iter_chunked(PART_BYTES):
         body += part

@@ -1,4 +1,4 @@
-"""What the embedding cache did for the whole fleet: the replicas' own figures, added up."""
+"""Analytics of the embedding cache: the figures of all replicas, summed."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ LEVELS = ("memory", "disk")
 
 
 class LevelAnalytics(msgspec.Struct):
-    """`misses` of the disk are those of the memory that it did not hold either."""
+    """Counts of one cache level. Only texts that the memory missed are looked up on the disk."""
 
     hits: int = 0
     misses: int = 0
@@ -24,9 +24,9 @@ class LevelAnalytics(msgspec.Struct):
 
 
 class CacheAnalytics(msgspec.Struct):
-    """Counted since each replica's process began. `hit_rate` is None before the first text.
+    """Counts since each replica's process began. `hit_rate` is None before the first text.
 
-    `replicas` told their figures; `silent` did not (yet) and are not counted.
+    `replicas` is the number of replicas that reported figures; `silent` did not report and are not counted.
     """
 
     replicas: int
@@ -43,7 +43,10 @@ class CacheAnalytics(msgspec.Struct):
 
 
 def cache_analytics(fleet: FleetView) -> CacheAnalytics:
-    """Memory is each replica's own and adds up; the disk's size is one file's, told by every replica that shares it."""
+    """Return the analytics of all embedding replicas.
+
+    Sizes of the memory level are summed. The disk level is one file that all replicas report, so its size counts once.
+    """
     replicas = [replica for service in fleet.services if service.name == SERVICE for replica in service.replicas]
     telling = [replica for replica in replicas if "cache_misses" in replica.details]
     levels = {level: _level(telling, level, shared=level == "disk") for level in LEVELS}

@@ -1,4 +1,4 @@
-"""What ingestion did lately. The documents service counts it in its own job table; any replica can tell for all."""
+"""Ingestion report. The documents service counts in its job table, so any replica can report for all."""
 
 from __future__ import annotations
 
@@ -20,19 +20,25 @@ _UNIT_S = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 
 
 def window_seconds(given: str) -> int:
-    """Of `90s`, `15m`, `1h` or `7d`. Raises: InvalidRequest."""
+    """Return the seconds of a window such as `90s`, `15m`, `1h` or `7d`.
+
+    Raises: InvalidRequest when the window has another form or is zero.
+    """
     found = _WINDOW.fullmatch(given)
     if found is None or int(found[1]) == 0:
-        raise InvalidRequest("window is not a time like 15m, 1h or 7d.", param="window")
+        raise InvalidRequest("window is not a time; give one like 15m, 1h or 7d.", param="window")
     return int(found[1]) * _UNIT_S[found[2]]
 
 
 async def ingestion_report(
     replicas: Iterable[ReplicaView], token: str, window_s: int, unproven: Collection[str] = ()
 ) -> IngestionReport:
-    """Return the first answer of a documents replica that is up. Raises: Unavailable, none answers.
+    """Return the report of the first documents replica that answers.
 
-    `unproven` are the ids of replicas of an earlier version, which cannot prove that they know the token.
+    Args:
+        unproven: ids of replicas of an earlier version, which cannot prove that they know the token.
+
+    Raises: Unavailable when no replica answers.
     """
     headers = {"authorization": f"Bearer {token}"}
     timeout = aiohttp.ClientTimeout(total=TIMEOUT_S)

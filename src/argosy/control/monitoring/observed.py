@@ -1,4 +1,4 @@
-"""What the controller has seen of every replica, and the views made of it."""
+"""Observed state of every replica, and the views made of it."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ from argosy.control.health.replica import HealthRule, Probe, ReplicaHealth, next
 from argosy.control.platforms.platform import Replica
 
 DEGRADED_WEIGHT = 0.25
-"""Share of a healthy replica's requests that goes to one which works in a reduced way."""
+"""Weight of a DEGRADED replica in the endpoint set, relative to a healthy one."""
 NEVER_SEEN = ReplicaHealth()
 
 
 class Observed:
-    """Fed by probes and exits; read by the admin API and by discovery."""
+    """Observed state of a fleet. Probes and ends of replicas update it; the admin API and discovery read it."""
 
     def __init__(
         self,
@@ -43,32 +43,32 @@ class Observed:
         self._services = services
         self._feed = feed
         self._evidence: dict[str, tuple[Evidence, Evidence]] = {}
-        """Replica → what it answered itself, and what callers saw."""
+        """Replica → evidence from its own answers, and from its callers."""
         self._counted: dict[str, Calls] = {}
         self._reports: dict[str, dict[str, Calls]] = {}
-        """Caller → its last report."""
+        """Caller → its latest report."""
         self._unread: dict[str, tuple[int, int]] = {}
-        """Replica → calls and failures that callers reported since its own last probe."""
+        """Replica → calls and failures that callers reported since the replica's latest probe."""
         self._told: dict[str, Verdict] = {}
         self._order = [name for wave in waves for name in wave]
         self._started_at = started_at
         self._rule = HealthRule()
         self._health: dict[str, ReplicaHealth] = {}
         self._failures: dict[str, dict[str, str]] = {}
-        """Service → slot → why nothing runs there, the latest last."""
+        """Service → slot → reason for which no replica runs there, the latest last."""
         self.restarts: dict[str, int] = {}
         self.draining: set[str] = set()
-        """Replicas that are to get nothing new."""
+        """Replicas that must get no new requests."""
         self.growing: defaultdict[str, set[str]] = defaultdict(set)
-        """Service → slots that it was scaled up by and that nothing has filled yet: nobody misses them."""
+        """Service → slots added by scaling up and not filled yet; health does not count them as missing."""
         self.cold_start_s: dict[str, float] = {}
-        """Service → how long its last start took until it was ready."""
+        """Service → duration of its latest start until ready."""
         self.desired = {name: _desired(settings) for name, settings in services.items()}
 
     def saw(self, replica_id: str, probe: Probe) -> bool:
-        """A probe's outcome, put together with what callers reported of the replica meanwhile.
+        """Record a probe, together with the callers' reports about the replica since its latest probe.
 
-        Returns: whether that changes who can serve, or how well.
+        Returns: whether the replica's ability to serve has changed.
         """
         before = self._health.get(replica_id, ReplicaHealth())
         was_ready = before.last_answer is not None and before.last_answer.ready
@@ -81,10 +81,9 @@ class Observed:
         return (before.status, was_ready, before.bad > 0) != (after.status, is_ready, after.bad > 0)
 
     def _complaint(self, replica_id: str, said: ReplicaStatus | None, was_ready: bool) -> str:
-        """The replica's own failures, the 5xx it answered, before those that callers saw.
+        """Return the complaint about a replica: its own 5xx answers first, then the failures that callers saw.
 
-        What is reported of a replica before it was seen ready is about its start, or about the process before it: it
-        is passed over.
+        Reports from before the replica was seen ready concern its start or an earlier process, and are ignored.
         """
         called, answered = self._unread.pop(replica_id, (0, 0)), (0, 0)
         if said is not None:
@@ -101,7 +100,7 @@ class Observed:
         return answers.complaint("it answers:") or calls.complaint("callers see") or put_out
 
     def _outs(self, replica_id: str) -> Iterator[str]:
-        """What each caller that put the replica out gave as its reason."""
+        """Return the reason of each caller that ejected the replica."""
         return (report[replica_id].out for report in self._reports.values() if replica_id in report)
 
     def _read_report(self, caller: str, report: dict[str, Calls]) -> None:
@@ -113,47 +112,51 @@ class Observed:
         self._reports[caller] = report
 
     def lost(self, replica: Replica, reason: str | None) -> None:
-        """The replica is gone; `reason` is None when that was asked for."""
+        """Record that the replica is gone. `reason` is None when its end was requested."""
         for known in (self._health, self._evidence, self._counted, self._reports, self._unread):
             known.pop(replica.id, None)
         if reason is not None:
             self.failed(replica.service, replica.id, reason)
 
     def failed(self, service: str, slot: str, reason: str) -> None:
-        """Nothing runs in the slot, for that reason."""
+        """Record the reason for which no replica runs in the slot."""
         self.growing[service].discard(slot)
         reasons = self._failures.setdefault(service, {})
         reasons.pop(slot, None)
         reasons[slot] = reason
 
     def recovered(self, service: str, slot: str) -> None:
-        """The slot is filled, or no longer wanted: why it failed is no longer the service's state."""
+        """Forget the failure of a slot that is filled or no longer desired."""
         self.growing[service].discard(slot)
         self._failures.get(service, {}).pop(slot, None)
 
     def keep_failures(self, service: str, slots: Collection[str]) -> None:
-        """Forget why slots failed that the service no longer has: nothing will ever run there and clear it."""
+        """Forget failures of slots that the service no longer has, because no replica there will clear them."""
         reasons = self._failures.get(service, {})
         for slot in [slot for slot in reasons if slot not in slots]:
             del reasons[slot]
 
     def failure(self, service: str, slot: str | None = None) -> str:
-        """Why nothing runs in that slot, or in the one that failed last; empty where all is well."""
+        """Return why no replica runs in the slot, or in the slot that failed last; empty when there is no failure."""
         reasons = self._failures.get(service, {})
         return reasons.get(slot, "") if slot is not None else next(reversed(reasons.values()), "")
 
     def is_served(self, service: str) -> bool:
-        """Whether any replica of the service last said that it was ready."""
+        """Return whether any replica of the service was ready at its latest answer."""
         return any(
             h.last_answer is not None and h.last_answer.service == service and h.last_answer.ready
             for h in self._health.values()
         )
 
     def health(self, replica_id: str) -> ReplicaHealth:
+        """Return the health of the replica; "starting" when it was never probed."""
         return self._health.get(replica_id, NEVER_SEEN)
 
     def endpoints(self, replicas: Sequence[Replica]) -> dict[str, list[Endpoint]]:
-        """Replicas that say they are ready and are not draining. One that misses probes goes while another answers."""
+        """Return the endpoints of each service: its ready replicas that are not draining.
+
+        Replicas that missed their latest probe are left out, unless all did.
+        """
         found: dict[str, list[Endpoint]] = {name: [] for name in self._services}
         for name, known in found.items():
             ready = [r for r in replicas if r.service == name and r.id not in self.draining and self.is_ready(r)]
@@ -167,12 +170,12 @@ class Observed:
         return DEGRADED_WEIGHT if self.health(replica.id).status is Health.DEGRADED else 1.0
 
     def is_ready(self, replica: Replica) -> bool:
-        """Whether it last said that it may be called."""
+        """Return whether the replica listens and was ready at its latest answer."""
         answer = self.health(replica.id).last_answer
         return replica.url is not None and answer is not None and answer.ready
 
     def tell_changes(self, replicas: Sequence[Replica]) -> None:
-        """Adds every change of a service's and the fleet's health to the feed."""
+        """Add each change of the health of a service or the fleet to the feed."""
         verdicts = self._verdicts(self._by_service(replicas))
         unwell = ", ".join(f"{name} {v.status}" for name, v in verdicts.items() if v.status is not Health.HEALTHY)
         for name, verdict in {**verdicts, "fleet": Verdict(fleet_health(verdicts), unwell)}.items():
@@ -183,6 +186,7 @@ class Observed:
             self._told[name] = verdict
 
     def fleet(self, replicas: Sequence[Replica]) -> FleetView:
+        """Return the state of the fleet, given its living replicas."""
         by_service = self._by_service(replicas)
         verdicts = self._verdicts(by_service)
         return FleetView(
@@ -215,7 +219,7 @@ class Observed:
         )
 
     def _staying(self, replicas: Sequence[Replica]) -> Sequence[Replica]:
-        """Those that do not leave on purpose; all, where nobody else is there."""
+        """Return the replicas that are not draining, or all when every replica is draining."""
         return [replica for replica in replicas if replica.id not in self.draining] or replicas
 
     def _service(self, name: str, verdict: Verdict, replicas: Sequence[Replica]) -> ServiceView:

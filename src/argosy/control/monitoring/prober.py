@@ -1,4 +1,4 @@
-"""Asks replicas how they are, all at once, and never lets one slow answer delay the others."""
+"""Prober: asks replicas for their status, all at once, so that a slow answer delays no other."""
 
 from __future__ import annotations
 
@@ -21,6 +21,8 @@ MOST_REASON_CHARS = 1000
 
 
 class Prober:
+    """Prober of replicas. Call `start` before the first probe and `stop` after the last."""
+
     def __init__(self, token: str, timeout_s: float) -> None:
         self._token = token
         self._headers = {"authorization": f"Bearer {token}"}
@@ -29,6 +31,7 @@ class Prober:
         self._proven: aiohttp.ClientSession | None = None
 
     async def start(self) -> None:
+        """Open the connection pools."""
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=0),
             timeout=self._timeout,
@@ -38,27 +41,32 @@ class Prober:
         self._proven = proven_session(self._token, self._timeout)
 
     async def stop(self) -> None:
+        """Close the connection pools."""
         for session in (self._session, self._proven):
             if session is not None:
                 await session.close()
 
     async def probe_all(self, replicas: Iterable[Replica]) -> dict[str, Probe]:
-        """One probe of each replica, by id."""
+        """Probe each replica once. Returns: the probes by replica id."""
         asked = list(replicas)
         probes = await asyncio.gather(*(self.probe(replica) for replica in asked))
         return {replica.id: probe for replica, probe in zip(asked, probes, strict=True)}
 
     async def probe(self, replica: Replica) -> Probe:
+        """Probe one replica. A failure is part of the probe.
+
+        Raises: RuntimeError when `start` was not called.
+        """
         if replica.url is None:
             return Probe(time.time(), error="not listening yet")
         if self._session is None or self._proven is None:
-            raise RuntimeError("start() comes first")
+            raise RuntimeError("The prober is not started; call start() first.")
         started_s = time.monotonic()
         try:
             if replica.health_path is not None:
                 status = await self._plain(self._session, replica, replica.health_path)
             else:
-                # A replica of an earlier version cannot prove itself; it is called as that version did.
+                # A replica of an earlier version cannot prove itself, so it is asked without a proof.
                 session = self._proven if replica.proves else self._session
                 url = url_at(replica.url, "/internal/status")
                 # A redirect is no answer, and the fleet's token must not follow one.
@@ -74,7 +82,7 @@ class Prober:
             return Probe(time.time(), error="connection refused or reset")
         except (msgspec.DecodeError, UpstreamFailed) as error:
             return Probe(time.time(), error=f"unusable answer ({error})")
-        except Exception as error:  # one strange answer must not end the watch of its replica
+        except Exception as error:  # an unexpected answer must not end the watch of its replica
             return Probe(time.time(), error=f"unusable answer ({type(error).__name__})")
         if status.replica != replica.id:
             return Probe(time.time(), error=f"its port now belongs to {status.replica}")
@@ -82,7 +90,7 @@ class Prober:
         return Probe(time.time(), (time.monotonic() - started_s) * 1000, status)
 
     async def _plain(self, session: aiohttp.ClientSession, replica: Replica, path: str) -> ReplicaStatus:
-        """What a service that is not built from our kit says: 200 means ready, anything else not."""
+        """Return the status of a program that is not built from the service kit. Only an answer of 200 means ready."""
         async with session.get(f"{replica.url}{path}", allow_redirects=False) as response:
             await limited_body(response)
             ready = response.status == 200

@@ -1,4 +1,4 @@
-"""What a container may use: the limits of the control groups that this process is in, version 2 or 1."""
+"""Limits of a container: those of the control groups, version 2 or 1, that this process is in."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from argosy.control.platforms.platform import Capacity
 MOUNT = Path("/sys/fs/cgroup")
 MEMBERSHIP = Path("/proc/self/cgroup")
 NO_LIMIT_BYTES = 2**60
-"""Version 1 writes a number near the largest there is where it means none."""
+"""Memory limit from which there is no limit: version 1 expresses "no limit" as a number near the largest integer."""
 
 
 def machine() -> Capacity:
-    """What this process may use of its machine: the cores it may run on, within the limits of its container."""
+    """Return the cores and memory that this process may use: its CPU affinity within the limits of its container."""
     cores, memory_bytes = limits()
     affinity, total = len(os.sched_getaffinity(0)), psutil.virtual_memory().total
     return Capacity(min(affinity, cores or affinity), min(total, memory_bytes or total))
 
 
 def limits(mount: Path = MOUNT, membership: Path = MEMBERSHIP) -> tuple[float | None, int | None]:
-    """Cores and bytes of memory, the least of all groups on the way up; None where there is no limit."""
+    """Return (cores, bytes of memory), each the least limit of the group and its ancestors; None without a limit."""
     cores: list[float] = []
     memory_bytes: list[int] = []
     for controllers, path in _groups(membership):
@@ -41,7 +41,7 @@ def limits(mount: Path = MOUNT, membership: Path = MEMBERSHIP) -> tuple[float | 
 
 
 def busy_s(mount: Path = MOUNT, membership: Path = MEMBERSHIP) -> float | None:
-    """CPU time of all processes of this group so far; None where that is not counted."""
+    """Return the CPU time in seconds of all processes of this group so far; None when it is not counted."""
     for controllers, path in _groups(membership):
         for folder in _upwards(mount, controllers, path):
             with contextlib.suppress(OSError, ValueError):
@@ -56,7 +56,7 @@ def busy_s(mount: Path = MOUNT, membership: Path = MEMBERSHIP) -> float | None:
 
 
 def _groups(membership: Path) -> Iterator[tuple[str, str]]:
-    """(controllers, path) of each hierarchy; those of version 2 have no name."""
+    """Yield (controllers, path) of each hierarchy. Version 2 has an empty list of controllers."""
     with contextlib.suppress(OSError):
         for line in membership.read_text().splitlines():
             _, controllers, path = line.split(":", 2)
@@ -64,7 +64,7 @@ def _groups(membership: Path) -> Iterator[tuple[str, str]]:
 
 
 def _upwards(mount: Path, controllers: str, path: str) -> Iterator[Path]:
-    """The group's folder and those above it. In a container the mount itself may be the group."""
+    """Yield the folder of the group and the folders above it. In a container, the mount itself may be the group."""
     root = mount / controllers if controllers else mount
     folder = root / path.lstrip("/")
     while folder != root and root in folder.parents:
@@ -74,7 +74,7 @@ def _upwards(mount: Path, controllers: str, path: str) -> Iterator[Path]:
 
 
 def _words(path: Path) -> tuple[float | None, float | None] | None:
-    """Of `cpu.max`: quota (None where there is none) and period."""
+    """Return quota and period of `cpu.max`. The quota is None when there is no limit."""
     with contextlib.suppress(OSError, ValueError):
         quota, period = path.read_text().split()
         return (None if quota == "max" else float(quota)), float(period)

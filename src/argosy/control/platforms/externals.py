@@ -1,4 +1,4 @@
-"""Services that run elsewhere, beside what a platform runs: always listed, never started or stopped."""
+"""External replicas, which run elsewhere: always listed beside those of a platform, never started or stopped."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from argosy.control.platforms.platform import Capacity, Launch, Platform, Replic
 
 
 class WithExternals:
-    """A platform and the external replicas of the fleet file."""
+    """Platform with the external replicas of the fleet file added."""
 
     def __init__(self, platform: Platform, services: Mapping[str, CustomSettings]) -> None:
         self._platform = platform
@@ -33,7 +33,7 @@ class WithExternals:
 
     async def start(self, launch: Launch) -> Replica:
         if any(replica.service == launch.service for replica in self._externals):
-            raise StartError(f"{launch.service} runs elsewhere; it cannot be started from here.")
+            raise StartError(f"{launch.service} runs elsewhere and cannot be started from here; start it there.")
         return await self._platform.start(launch)
 
     def usage(self, replica_id: str) -> Usage | None:

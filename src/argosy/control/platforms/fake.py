@@ -1,4 +1,4 @@
-"""A platform without processes, for tests and for rehearsing decisions: starts succeed or fail as scripted."""
+"""Platform without processes, for tests and rehearsals of decisions. Starts succeed or fail as scripted."""
 
 from __future__ import annotations
 
@@ -10,15 +10,22 @@ from argosy.control.platforms.platform import Capacity, ExitListeners, Launch, R
 
 
 class FakePlatform:
+    """Platform whose replicas exist only in memory. `log` lists the starts and stops."""
+
     def __init__(
         self, *, refuses: Mapping[str, str] | None = None, survivors: tuple[Replica, ...] = (), cores: float = 2
     ) -> None:
-        """`refuses`: service → the reason its replicas give for not starting."""
+        """Create the platform.
+
+        Args:
+            refuses: service → reason for which its replicas fail to start.
+            survivors: replicas that `adopt` finds.
+        """
         self.exits = ExitListeners()
         self.refuses = dict(refuses or {})
         self.log: list[str] = []
         self.blocked_in: dict[str, Blocked] = {}
-        """Replica → what it is to be found in."""
+        """Replica → state that `blocked` returns."""
         self._survivors = survivors
         self._cores = cores
         self._replicas: dict[str, Replica] = {}
@@ -67,7 +74,7 @@ class FakePlatform:
             self.exits.notify(ReplicaExit(replica, 0, None, asked=True))
 
     def kill(self, replica_id: str, exit_code: int = -9) -> None:
-        """A replica dies unasked."""
+        """End a replica as if it had crashed."""
         replica = self._replicas.pop(replica_id)
         self.exits.notify(ReplicaExit(replica, exit_code, None, asked=False))
 

@@ -1,8 +1,8 @@
-"""Replicas as processes of this machine.
+"""Local platform: replicas as processes of this machine.
 
-Each runs in its own session, so it outlives the controller; a lock that is passed to it at birth says that
-it is alive; its output goes to a file. The record in `run/` is written before the process is started, so a
-controller that dies at any point leaves nothing it would not find again.
+Each replica runs in its own session, so it outlives the controller. While it is alive, it holds a lock that it
+inherited at its start. Its output goes to a file. The record in `run/` is written before the process is started, so the
+next controller finds every replica, whenever the earlier one died.
 """
 
 from __future__ import annotations
@@ -35,6 +35,7 @@ LOCK_POLL_S = 0.2
 ADOPTION_WAIT_S = 10.0
 KILL_WAIT_S = 5.0
 LAST_WORDS_BYTES = 2000
+"""Length of the end of the log in which the last line of a crashed process is searched."""
 
 log = logger("local")
 
@@ -51,6 +52,8 @@ class _Watched:
 
 
 class LocalPlatform:
+    """Platform of the processes of this machine, with its files in data_dir."""
+
     def __init__(
         self,
         data_dir: Path,
@@ -82,8 +85,8 @@ class LocalPlatform:
         for path in sorted(self._run_dir.glob("*-*.json")):
             try:
                 record = await self._alive(path)
-            except OSError as error:  # one file that cannot be read must not hide the other replicas
-                log.error("not adopted", run_file=path.name, reason=str(error))
+            except (OSError, StartError) as error:  # an unreadable or untrusted file must not hide the other replicas
+                log.error("replica not adopted", run_file=path.name, reason=str(error))
                 continue
             if record is None:
                 continue
@@ -100,26 +103,26 @@ class LocalPlatform:
             )
             self._watch(_Watched(replica, path, None))
             adopted.append(replica)
-            log.info("adopted", replica_id=record.id, pid=record.pid)
+            log.info("replica adopted", replica_id=record.id, pid=record.pid)
         return adopted
 
     async def _alive(self, path: Path) -> RunRecord | None:
-        """The record of a replica that lives; None when it is gone, and then its files are removed. Raises: OSError."""
+        """Return the record of a living replica. When it is gone, remove its files and return None. Raises: OSError."""
         if not runfile.is_held(runfile.lock_path(path)):
             runfile.remove(path)
             return None
         return await self._claimed(path)
 
     async def _claimed(self, path: Path) -> RunRecord | None:
-        """The record with the pid of the process that holds its lock; None when it is gone.
+        """Return the record with the pid of the process that holds its lock; None when the process is gone.
 
-        A replica that was just starting may not have written its pid yet, nor its port: that one is waited for as in
-        any start.
+        A replica that was starting may not have written its pid and port yet. The pid is searched for here, and
+        `listening` waits for the port.
         """
         until_s = time.monotonic() + ADOPTION_WAIT_S
         while runfile.is_held(runfile.lock_path(path)):
             if time.monotonic() > until_s:
-                log.error("whose lock is held cannot be found", run_file=path.name)
+                log.error("process that holds the lock not found", run_file=path.name)
                 return None
             with contextlib.suppress(FileNotFoundError, msgspec.DecodeError):
                 record = runfile.read(path)
@@ -166,11 +169,11 @@ class LocalPlatform:
             runfile.write(path, record)
             process = self._spawn(path, launch, record.port, descriptor)
             if launch.health_path is not None:
-                # Such a program knows nothing of run files.
+                # Such a program does not write its own run file.
                 record.pid = process.pid
                 runfile.write(path, record)
         except OSError as error:
-            if process is not None:  # alive, and in no record: nobody would find it again
+            if process is not None:  # it is alive and in no record, so no controller would find it
                 kill_group(process.pid)
                 process.wait()
             runfile.remove(path)
@@ -180,7 +183,7 @@ class LocalPlatform:
         replica.pid = process.pid
         self._ended_with.pop(replica_id, None)
         self._watch(_Watched(replica, path, process))
-        log.info("spawned", replica_id=replica_id, pid=process.pid)
+        log.info("replica process started", replica_id=replica_id, pid=process.pid)
         return replica
 
     def usage(self, replica_id: str) -> Usage | None:
@@ -202,7 +205,7 @@ class LocalPlatform:
         return blocked(runfile.busy_path(watched.record_path), watched.replica.pid, replica.started_at)
 
     def _spawn(self, path: Path, launch: Launch, port: int | None, lock_descriptor: int) -> subprocess.Popen[bytes]:
-        """The child inherits the lock's descriptor, so the lock is held without a gap from before it exists."""
+        """Start the process. It inherits the descriptor of the lock, so the lock is held without a gap."""
         environ = {
             **os.environ,
             runfile.RUN_FILE_VARIABLE: str(path),
@@ -251,14 +254,14 @@ class LocalPlatform:
                 return
             except TimeoutError:
                 if escalation is not None:
-                    log.warning("killing", replica_id=replica_id, after_s=grace)
+                    log.warning("replica killed after its grace time", replica_id=replica_id, after_s=grace)
                     self._signal(watched, escalation)
-        log.error("not gone after SIGKILL", replica_id=replica_id)
+        log.error("replica alive after SIGKILL", replica_id=replica_id)
 
     def _signal(self, watched: _Watched, number: signal.Signals) -> None:
-        """Only while its lock is held: then the pid is still this replica's.
+        """Send a signal to the replica while its lock is held, because then the pid is still that of the replica.
 
-        A program that is not built from our kit may be a shell with children: its whole group is told.
+        A program that is not built from the service kit may be a shell with children, so its whole group is signalled.
         """
         pid = watched.replica.pid
         if pid is not None and runfile.is_held(runfile.lock_path(watched.record_path)):
@@ -273,7 +276,7 @@ class LocalPlatform:
             if watched.watcher is not None:
                 watched.watcher.cancel()
             if watched.process is not None and watched.process.returncode is None:
-                # Left alive on purpose: without this, Popen warns that it was forgotten.
+                # The replica stays alive on purpose. Without this line, Popen warns about a running child.
                 watched.process.returncode = 0
 
     def _watch(self, watched: _Watched) -> None:
@@ -284,8 +287,8 @@ class LocalPlatform:
         assert watched.replica.pid is not None
         try:
             await until_ended(os.pidfd_open(watched.replica.pid))
-        except Exception as error:  # no pidfd here, or no descriptor left: an end that nobody sees is never mended
-            log.info("end is polled for", replica_id=watched.replica.id, reason=str(error))
+        except Exception as error:  # no pidfd or no free descriptor: an unseen end would never be repaired
+            log.info("end of replica is polled", replica_id=watched.replica.id, reason=str(error))
             while self._holds_lock(watched):  # noqa: ASYNC110 - a lock has no event
                 await asyncio.sleep(LOCK_POLL_S)
         self._ended(watched)
@@ -293,11 +296,11 @@ class LocalPlatform:
     def _holds_lock(self, watched: _Watched) -> bool:
         try:
             return runfile.is_held(runfile.lock_path(watched.record_path))
-        except OSError:  # it cannot be told now: ask again
+        except OSError:  # unknown now, so ask again later
             return True
 
     def _ended(self, watched: _Watched) -> None:
-        """Whatever fails on the way, the replica is gone and its end is told."""
+        """Record and report the end of a replica, even when its remains cannot be examined."""
         exit_code: int | None = None
         error: str | None = None
         try:
@@ -308,19 +311,19 @@ class LocalPlatform:
                 error = _last_words(self._log_dir / f"{watched.replica.id}.log", exit_code)
             runfile.remove(watched.record_path)
         except Exception as failed:
-            log.error("end not looked into", replica_id=watched.replica.id, exc_info=failed)
+            log.error("end of replica not examined", replica_id=watched.replica.id, exc_info=failed)
         ended = ReplicaExit(watched.replica, exit_code, error, watched.asked)
         self._ended_with[watched.replica.id] = ended.describe()
         self._watched.pop(watched.replica.id, None)
         watched.gone.set()
-        log.info("ended", replica_id=watched.replica.id, reason=ended.describe(), asked=watched.asked)
+        log.info("replica ended", replica_id=watched.replica.id, reason=ended.describe(), asked=watched.asked)
         self.exits.notify(ended)
 
 
 def _reap(watched: _Watched) -> int | None:
-    """Ends what the replica left running. Returns: its exit code, where this process is its parent."""
+    """Kill the processes that the replica left running. Returns: its exit code; None when it was adopted."""
     if watched.process is not None:
-        # Helpers share its process group; until it is reaped, its number cannot be anybody else's.
+        # Child processes share its process group. Until it is reaped, its pid cannot be reused.
         kill_group(watched.process.pid)
         return watched.process.wait()
     if watched.replica.pid is not None and leads_children(watched.replica.pid):
@@ -329,7 +332,7 @@ def _reap(watched: _Watched) -> int | None:
 
 
 def _last_words(log_path: Path, exit_code: int) -> str | None:
-    """What a process that crashed before it could log wrote last (an import error, say)."""
+    """Return the last line that a process wrote when it crashed before it could log, such as an import error."""
     with contextlib.suppress(OSError), log_path.open("rb") as stream:
         stream.seek(max(0, log_path.stat().st_size - LAST_WORDS_BYTES))
         lines = stream.read().decode(errors="replace").strip().splitlines()

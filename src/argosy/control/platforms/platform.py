@@ -1,4 +1,4 @@
-"""What starts and stops replicas. Everything above it is the same on a laptop, on Ray and on Kubernetes."""
+"""Platform contract: starting and stopping replicas. All code above it is the same on every platform."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ log = logger("platform")
 
 @dataclass(slots=True)
 class Replica:
-    """One process of a service, as its platform knows it."""
+    """Process of a service, as its platform knows it."""
 
     id: str
     service: str
@@ -25,25 +25,26 @@ class Replica:
     """Wall time."""
     adopted: bool = False
     health_path: str | None = None
-    """Where it says whether it may be called, for one that is not built from our kit."""
+    """Path of its readiness check, for a program that is not built from the service kit."""
     external: bool = False
-    """Runs elsewhere: it is called and probed, never started or stopped."""
+    """Whether it runs elsewhere: it is called and probed, never started or stopped."""
     proves: bool = False
     """Whether it proves that it knows the fleet's token; replicas of earlier versions and foreign programs do not."""
 
 
 @dataclass(frozen=True, slots=True)
 class ReplicaExit:
-    """A replica's end. `exit_code` is None for one that was adopted: only a parent learns it."""
+    """End of a replica. `exit_code` is None for an adopted replica, because only a parent process learns it."""
 
     replica: Replica
     exit_code: int | None
     error: str | None
-    """What the replica itself left as its reason, in a sentence."""
+    """Reason that the replica itself left, in a sentence."""
     asked: bool
-    """Whether `stop` was called for it."""
+    """Whether `stop` was called for the replica."""
 
     def describe(self) -> str:
+        """Return the reason of the end, in words."""
         if self.error:
             return self.error
         if self.exit_code is None:
@@ -55,7 +56,7 @@ class ReplicaExit:
 
 @dataclass(frozen=True, slots=True)
 class Capacity:
-    """What the platform can give. Nothing is scaled past it."""
+    """Capacity of the platform. Nothing is scaled past it."""
 
     cores: float
     memory_bytes: int
@@ -63,16 +64,16 @@ class Capacity:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """What a replica's process and those that it started have used so far, and use now."""
+    """CPU time used so far and memory used now, by a replica's process and its descendants."""
 
     cpu_s: float
     memory_bytes: int
-    """Resident."""
+    """Resident memory."""
 
 
 @dataclass(frozen=True, slots=True)
 class Launch:
-    """What to start."""
+    """Instructions to start one replica."""
 
     service: str
     replica_id: str
@@ -81,62 +82,73 @@ class Launch:
     public_host: str | None = None
     public_port: int | None = None
     argv: tuple[str, ...] | None = None
-    """The program, where it is not one of our services."""
+    """Command line of the program; None for a service of Argosy."""
     health_path: str | None = None
-    """Given for a program that is not built from our kit: it listens at the port in the variable PORT."""
+    """Path of the readiness check of a program that is not built from the service kit; else None.
+
+    Such a program listens at the port in the environment variable PORT.
+    """
 
 
 @dataclass(slots=True)
 class ExitListeners:
-    """Callbacks for replicas that ended; shared by the platforms."""
+    """Callbacks for replicas that ended, shared by the platforms."""
 
     callbacks: list[Callable[[ReplicaExit], None]] = field(default_factory=list)
 
     def notify(self, ended: ReplicaExit) -> None:
-        """Never raises: one listener that fails must not keep the others in the dark."""
+        """Call all callbacks. Never raises, because a failing callback must not keep the others from being called."""
         for callback in self.callbacks:
             try:
                 callback(ended)
             except Exception as error:
-                log.error("end of a replica not taken note of", replica_id=ended.replica.id, exc_info=error)
+                log.error("callback for the end of a replica failed", replica_id=ended.replica.id, exc_info=error)
 
 
 class Platform(Protocol):
-    exits: ExitListeners
+    """Platform that runs replicas, such as the processes of one machine."""
 
-    def capacity(self) -> Capacity: ...
+    exits: ExitListeners
+    """Called for every replica that ended, requested or not."""
+
+    def capacity(self) -> Capacity:
+        """Return the cores and the memory that replicas may use in total."""
+        ...
 
     def replicas(self) -> list[Replica]:
-        """All that are alive, adopted ones included."""
+        """Return all living replicas, including adopted ones."""
         ...
 
     async def adopt(self) -> list[Replica]:
-        """Finds replicas that an earlier controller left alive and forgets those that are gone."""
+        """Find the replicas that an earlier controller left alive, and forget replicas that are gone."""
         ...
 
     async def start(self, launch: Launch) -> Replica:
-        """Starts a process and returns at once; its `url` is set when it listens.
+        """Start a process and return at once. `url` of the replica is set when it listens; see `listening`.
 
-        Raises: StartError, also when a process of that id is alive.
+        Raises: StartError when the process cannot be started, or a replica of that id is alive.
         """
         ...
 
     def usage(self, replica_id: str) -> Usage | None:
-        """None when it is gone or the platform cannot tell."""
+        """Return the use of a replica; None when the replica is gone or the platform cannot measure it."""
         ...
 
     def blocked(self, replica_id: str) -> Blocked | None:
-        """What keeps it from answering without being its fault; None when nothing does or the platform cannot tell."""
+        """Return the reason for which the replica is blocked without its own fault; None when no reason is known."""
         ...
 
     async def listening(self, replica: Replica, timeout_s: float) -> None:
-        """Returns once `replica.url` is set. Raises: StartError with the replica's own reason, or on timeout."""
+        """Wait until the replica listens and `replica.url` is set.
+
+        Raises: StartError with the replica's own reason when it ends, or when it does not listen within `timeout_s`.
+        """
         ...
 
     async def stop(self, replica_id: str, grace_s: float) -> None:
-        """Asks to drain; kills after `grace_s`. Returns when the process is gone. Unknown ids are fine."""
+        """Ask the replica to drain, and kill it after `grace_s`. Return when it is gone. Unknown ids are ignored."""
         ...
 
     async def close(self) -> None:
-        """Stops watching; leaves replicas alive."""
+        """Stop watching the replicas. They stay alive."""
         ...

@@ -1,4 +1,4 @@
-"""What a replica is to the operating system: a session of its own, which it leads and which ends with it."""
+"""Processes of a replica. Each replica leads a session of its own, and the session ends with it."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from argosy.serving.runfile import RUN_FILE_VARIABLE
 
 
 def leader_of(record: Path) -> int | None:
-    """The process that was started for this run file, also before it has written anything there. Blocking.
+    """Return the pid of the process started for this run file, even before it has written there. Blocking.
 
-    Its helpers inherit the variable; only it leads the session.
+    Child processes inherit the environment variable, but only the replica leads the session.
     """
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error, OSError):
@@ -28,7 +28,7 @@ def leader_of(record: Path) -> int | None:
 
 
 def leads_children(group: int) -> bool:
-    """Whether processes of a replica that was adopted outlived it: its session is its own, and nobody else's."""
+    """Return whether processes of an ended replica are alive: no other process belongs to its session and group."""
     for pid in psutil.pids():
         with contextlib.suppress(ProcessLookupError, PermissionError):
             if os.getsid(pid) == group and os.getpgid(pid) == group:
@@ -37,12 +37,13 @@ def leads_children(group: int) -> bool:
 
 
 def kill_group(group: int) -> None:
+    """Kill all processes of the group. A missing group is ignored."""
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(group, signal.SIGKILL)
 
 
 async def until_ended(descriptor: int) -> None:
-    """Returns when the process of this pidfd has ended; closes the descriptor."""
+    """Wait until the process of this pidfd has ended, then close the descriptor."""
     loop = asyncio.get_running_loop()
     ended = asyncio.Event()
     try:
@@ -54,7 +55,10 @@ async def until_ended(descriptor: int) -> None:
 
 
 def used_by(process: psutil.Process) -> tuple[float, int]:
-    """CPU time of a process and of those of its children that have ended, and its memory. Raises: psutil.Error."""
+    """Return (CPU seconds, bytes of memory) of a process. The CPU time includes its ended children.
+
+    Raises: psutil.Error when the process is gone.
+    """
     with process.oneshot():
         times = process.cpu_times()
         ended_s = getattr(times, "children_user", 0.0) + getattr(times, "children_system", 0.0)
@@ -62,7 +66,10 @@ def used_by(process: psutil.Process) -> tuple[float, int]:
 
 
 def used_by_family(process: psutil.Process) -> tuple[float, int]:
-    """The same with all that it started and that is alive. Raises: psutil.Error, it is gone."""
+    """Return (CPU seconds, bytes of memory) of a process with its living descendants.
+
+    Raises: psutil.Error when the process is gone.
+    """
     cpu_s, memory_bytes = used_by(process)
     for child in descendants(process.pid):
         with contextlib.suppress(psutil.Error):
@@ -72,7 +79,7 @@ def used_by_family(process: psutil.Process) -> tuple[float, int]:
 
 
 def descendants(pid: int) -> Iterator[int]:
-    """Its children and theirs that are alive, as the kernel lists them: going through all processes would be slow."""
+    """Yield the pids of all living descendants from the kernel's lists, because a scan of all processes is slow."""
     for path in glob.iglob(f"/proc/{pid}/task/*/children"):
         with contextlib.suppress(OSError):
             for child in Path(path).read_text().split():

@@ -1,4 +1,4 @@
-"""One task for each replica that watches it. A task that ended although its replica stays is begun again."""
+"""Guards: one watching task per replica. A task that ended although its replica stays is started again."""
 
 from __future__ import annotations
 
@@ -11,15 +11,22 @@ from argosy.serving.loops import Loops
 
 
 class Guards:
+    """Tasks that watch the replicas."""
+
     def __init__(self, loops: Loops, watch: Callable[[Replica], Awaitable[None]], on_end: Callable[[], None]) -> None:
-        """`watch` returns when the replica needs no watching any more; `on_end` is called after it returned."""
+        """Create guards without tasks.
+
+        Args:
+            watch: watches one replica and returns when the replica needs no more watching.
+            on_end: called after a watching task has ended.
+        """
         self._loops = loops
         self._watch = watch
         self._on_end = on_end
         self._tasks: dict[str, tuple[Replica, asyncio.Task[None]]] = {}
 
     def ensure(self, replica: Replica) -> None:
-        """Watch the replica, unless that is being done."""
+        """Watch the replica, unless a task watches it already."""
         known = self._tasks.get(replica.id)
         if known is not None and known[0] is replica and not known[1].done():
             return
@@ -30,7 +37,7 @@ class Guards:
         task.add_done_callback(functools.partial(self._ended, replica))
 
     async def close(self) -> None:
-        """Stop watching."""
+        """Stop watching all replicas."""
         tasks = [task for _, task in self._tasks.values()]
         for task in tasks:
             task.cancel()

@@ -1,9 +1,9 @@
-"""Whether a replica that does not answer is hung, busy or held up by a disk. Pure.
+"""Hang detection: a replica that does not answer is hung, busy, or waiting for a disk. Pure.
 
-Saturation is not death: a replica whose CPU time advances is working, however late its answers are. It is ended only
-when it has not answered for `hang_limit_s`; one whose CPU stands still as soon as enough probes failed. A replica that
-waits for a disk stands still by no fault of its own: an engine call is given `hang_limit_s`, however often it failed to
-answer meanwhile.
+A replica whose CPU time advances is working, even when it is too saturated to answer probes. It is ended only when it
+has not answered for `hang_limit_s`. A replica whose CPU time stands still is ended as soon as enough probes failed.
+Waiting for a disk is not the fault of the replica: an engine call may last `hang_limit_s`, however many probes fail
+meanwhile.
 """
 
 from __future__ import annotations
@@ -16,42 +16,51 @@ from argosy.control.platforms.blocked import Blocked
 
 @dataclass(frozen=True, slots=True)
 class HangRule:
+    """Limits beyond which a replica that does not answer counts as hung."""
+
     probes: int = 3
+    """Failed probes in a row before a replica can count as hung."""
     hang_limit_s: float = 60.0
     cpu_idle_s: float = 0.02
-    """CPU time between two probes up to which a process counts as standing still."""
+    """CPU time between two probes up to which a process counts as idle."""
 
 
 @dataclass(frozen=True, slots=True)
 class EngineCall:
-    """A call that a replica is in. Its age grows by the monotonic clock: a step of the wall clock must end nobody."""
+    """Engine call that a replica is in.
+
+    Its age grows with the monotonic clock, because a step of the wall clock must not end a replica.
+    """
 
     name: str
     since: float
-    """As the replica wrote it; tells one call from the next."""
+    """Wall time of its begin, as the replica wrote it; distinguishes one call from the next."""
     seen_s: float
-    """When it was first seen."""
+    """Monotonic time at which the call was first seen."""
     age_s: float
-    """How old it was then."""
+    """Age of the call when it was first seen."""
 
     def lasts_s(self, now_s: float) -> float:
+        """Return how long the call has lasted."""
         return self.age_s + now_s - self.seen_s
 
 
 @dataclass(frozen=True, slots=True)
 class Silence:
-    """How long a replica has not answered, and what its CPU did meanwhile."""
+    """Time for which a replica has not answered, and its CPU use meanwhile."""
 
     since_s: float | None = None
     probes: int = 0
     cpu_s: float | None = None
     idle_probes: int = 0
-    """Failed probes in a row since whose predecessor, a failed one too, CPU time did not advance."""
+    """Consecutive failed probes between which CPU time did not advance; the first failed probe does not count."""
     call: EngineCall | None = None
-    """The engine call that the replica was in when it last failed to answer."""
+    """Engine call that the replica was in at its latest failed probe."""
 
 
 class HangVerdict(enum.Enum):
+    """Verdict about a replica after a probe."""
+
     FINE = "fine"
     BUSY = "busy"
     HUNG = "hung"
@@ -69,9 +78,9 @@ def next_silence(
     """Judge the outcome of one probe.
 
     Args:
-        cpu_s: CPU time of the process so far; None where the platform cannot tell (then it counts as standing still).
-        call: the engine call that it is in, if any.
-        on_disk: whether it is in uninterruptible sleep; that counts like CPU time that advances.
+        cpu_s: CPU time of the process so far; None when the platform cannot measure it, which counts as idle.
+        call: the engine call that the replica is in, if any.
+        on_disk: whether a thread is in uninterruptible sleep, which counts as advancing CPU time.
     """
     if answered:
         return Silence(), HangVerdict.FINE
@@ -89,7 +98,10 @@ def next_silence(
 
 
 def next_call(before: EngineCall | None, found: Blocked | None, now_s: float, wall_s: float) -> EngineCall | None:
-    """The engine call that the replica is in, known since it was first seen. A time in the future counts as now."""
+    """Return the engine call that the replica is in, keeping the time at which it was first seen; None without a call.
+
+    A begin in the future counts as now.
+    """
     if found is None or not found.call:
         return None
     if before is not None and (before.name, before.since) == (found.call, found.since):

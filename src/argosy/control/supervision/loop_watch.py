@@ -1,7 +1,7 @@
-"""A thread that watches the controller's event loop: a loop that is blocked supervises nothing and cannot say so.
+"""Watch over the controller's event loop by a thread, because a blocked loop supervises nothing and cannot report it.
 
-The loop beats; the thread looks once a second and counts looks without a beat. It counts looks, not seconds, so that a
-process which was stopped and continued is not taken for a blocked one.
+The loop beats. The thread looks once a second and counts the looks without a beat. It counts looks instead of seconds,
+so that a process that was stopped and continued does not count as blocked.
 """
 
 from __future__ import annotations
@@ -18,33 +18,38 @@ from argosy.telemetry.logs import logger
 
 LOOK_EVERY_S = 1.0
 EXIT_BLOCKED = 70
-"""EX_SOFTWARE."""
+"""Exit status EX_SOFTWARE of sysexits.h."""
 
 log = logger("loop watch")
 
 
 @dataclass(frozen=True, slots=True)
 class BlockRule:
+    """Limits for a blocked event loop."""
+
     warn_after: int = 10
     """Looks without a beat after which the stack of the loop is logged."""
     end_after: int = 120
-    """Looks without a beat after which the process ends: the next controller adopts the fleet."""
+    """Looks without a beat after which the process ends. The next controller adopts the fleet."""
 
 
 class Beats:
-    """Counts looks between beats. Pure but for the counter."""
+    """Counter of looks between beats."""
 
     def __init__(self, rule: BlockRule) -> None:
         self._rule = rule
         self._missed = 0
 
     def beat(self) -> int:
-        """The loop turns. Returns: how many looks it missed, 0 where that is too few to speak of."""
+        """Record a beat of the loop. Returns: the number of missed looks, 0 when there were fewer than `warn_after`."""
         missed, self._missed = self._missed, 0
         return missed if missed >= self._rule.warn_after else 0
 
     def look(self) -> str:
-        """Returns: "blocked" once when a warning is due, "lost" when the process should end, else nothing."""
+        """Record a look of the thread.
+
+        Returns: "blocked" once, when a warning is due; "lost" when the process should end; otherwise "".
+        """
         self._missed += 1
         if self._missed >= self._rule.end_after:
             return "lost"
@@ -52,10 +57,12 @@ class Beats:
 
 
 class LoopBlocked(Exception):
-    """The event loop stood still for a while."""
+    """Raised when the event loop did not run for a while."""
 
 
 class LoopWatch:
+    """Watch over one event loop."""
+
     def __init__(
         self,
         rule: BlockRule | None = None,
@@ -68,7 +75,7 @@ class LoopWatch:
         self._ending = threading.Event()
 
     async def run(self) -> None:
-        """Beat until cancelled. Raises: LoopBlocked, after the loop stood still; run it again then."""
+        """Beat until cancelled. Raises: LoopBlocked after the loop was blocked; call `run` again then."""
         watched = threading.get_ident()
         self._ending = ending = threading.Event()
         threading.Thread(target=self._look, args=(watched, ending), name="loop-watch", daemon=True).start()
@@ -76,7 +83,7 @@ class LoopWatch:
             while True:
                 missed = self._beats.beat()
                 if missed:
-                    raise LoopBlocked(f"stood still for {missed * self._look_every_s:.0f} s")
+                    raise LoopBlocked(f"blocked for {missed * self._look_every_s:.0f} s")
                 await asyncio.sleep(self._look_every_s / 2)
         finally:
             ending.set()

@@ -1,4 +1,4 @@
-"""What the feed tells a new controller of a slot that an earlier one filled. Pure."""
+"""Restart history of a slot, read by a new controller from the event feed of an earlier one. Pure."""
 
 from __future__ import annotations
 
@@ -12,16 +12,18 @@ EMPTY = frozenset({"absent", "ended", "crash loop", "stopped"})
 
 @dataclass(frozen=True, slots=True)
 class Recollection:
+    """History of one slot."""
+
     restarts: int = 0
     filled: bool = False
     """Whether a process was in the slot when the feed ended."""
 
 
 def recollect(events: Iterable[Event], slot: str) -> Recollection:
-    """Counts from the last stop that was asked for, of the slot or of the controller: what starts then starts anew.
+    """Return the history of the slot since the last requested stop of the slot or of the controller.
 
     Args:
-        events: oldest first; those of other subjects are passed over.
+        events: events of any subject, oldest first; events of other subjects are ignored.
     """
     seen = Recollection()
     for event in events:

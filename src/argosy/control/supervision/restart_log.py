@@ -1,4 +1,4 @@
-"""What became of each slot so far: how often it was started again, when it may be next, and the telling of it."""
+"""Attempts to run each slot: restart counts, due times, and their events."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ log = logger("supervisor")
 
 
 class Attempts:
-    """The rules are in `restart`; here they are kept, counted and said."""
+    """Restart states of all slots. The rules are in `restart`; this class applies, stores and reports them."""
 
     def __init__(
         self, observed: Observed, feed: Feed, rule: RestartRule, clock: Clock, disk_is_full: Callable[[], bool]
@@ -42,13 +42,15 @@ class Attempts:
         self._states: dict[str, RestartState] = {}
 
     def of(self, slot: str) -> RestartState:
+        """Return the state of the slot."""
         return self._states.get(slot, NEVER_TRIED)
 
     def forget(self, slot: str) -> None:
+        """Forget the state of a slot that is no longer desired."""
         self._states.pop(slot, None)
 
     def recall(self, slots: Iterable[str], alive: Collection[str]) -> None:
-        """Takes up the counts of a controller that died, which left those alive."""
+        """Take over the counts of a controller that died and left the replicas `alive`."""
         for slot in slots:
             seen = recollect(self._past, slot)
             self._states[slot] = RestartState(restarts=seen.restarts)
@@ -63,22 +65,25 @@ class Attempts:
         return self._feed.page(0, RECALLED_EVENTS).events
 
     def begins(self, slot: str) -> None:
-        """A process is about to be started in the slot."""
+        """Record that a process is about to be started in the slot."""
         state = self.of(slot)
         if state.last_reason:
             state = was_started_again(state)
             self._feed.add("replica", slot, "ended", "starting", f"restart after: {state.last_reason}")
         else:
-            self._feed.add("replica", slot, "absent", "starting", "wanted")
+            self._feed.add("replica", slot, "absent", "starting", "below the desired number of replicas")
         self._states[slot] = state
         self._observed.restarts[slot] = state.restarts
 
     def succeeded(self, slot: str) -> None:
-        """What is in the slot is ready."""
+        """Record that the replica in the slot is ready."""
         self._states[slot] = became_ready(self.of(slot), self._clock())
 
     def failed(self, service: str, slot: str, was: str, reason: str) -> None:
-        """What `was` starting, ready or stopping in the slot has ended unasked."""
+        """Record a failed start, or an end that nobody asked for.
+
+        `was` is the state before: starting, ready or stopping.
+        """
         if full := self._disk_is_full():
             reason = f"{reason} (the disk is full)"
             after = lacked_room(self.of(slot), self._clock(), reason, self._rule)

@@ -1,7 +1,7 @@
-"""Keeps every service at its number of replicas: starts what is missing, restarts what ended, ends what hangs.
+"""Supervisor: keeps every service at its desired number of replicas.
 
-The rules are pure (`restart`, `hang`); here they meet the platform. A slot is a replica's place; its id stays the same
-whichever process fills it.
+It starts missing replicas, restarts ended ones and ends hung ones. The rules are pure functions in `restart` and
+`hang`; this module applies them to the platform. A slot keeps its id, whichever process fills it.
 """
 
 from __future__ import annotations
@@ -11,32 +11,32 @@ import time
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 
 from argosy.config.models import ServiceSettings
-from argosy.contracts.errors import ArgosyError, Conflict, NotFound, StartError
+from argosy.contracts.errors import ArgosyError, StartError
 from argosy.contracts.request import Clock
 from argosy.control.events.feed import Feed
 from argosy.control.monitoring.observed import Observed
 from argosy.control.monitoring.prober import Prober
-from argosy.control.platforms.platform import Launch, Platform, Replica, ReplicaExit
+from argosy.control.platforms.platform import Launch, Platform, Replica
+from argosy.control.supervision.adoptions import Adoptions
+from argosy.control.supervision.drains import Drains
+from argosy.control.supervision.ends import HUNG_GRACE_S, Ends
 from argosy.control.supervision.guards import Guards
 from argosy.control.supervision.restart_log import NEVER_TRIED, Attempts
-from argosy.control.supervision.slots import free_slot, number_of
+from argosy.control.supervision.slots import Slots, number_of
 from argosy.control.supervision.start_limit import PLACE_S, free_places
 from argosy.control.supervision.watchdog import Rules, Watchdog
 from argosy.serving.loops import Loops
 from argosy.telemetry.logs import logger
 
-HUNG_GRACE_S = 1.0
-EXTERNAL_WAIT_S = 5.0
-"""What runs elsewhere is not being started: it answers now or is not there."""
-DRAIN_NOTICE_S = 0.1
-"""Between leaving the endpoint set and being told to drain: callers learn of it first."""
 MOST_FAILURES = 8
-"""Errors in a row of the loop that restarts replicas, after which it gives up: they take about a minute."""
+"""Consecutive errors after which the restart loop gives up; with its backoff, they take about a minute."""
 
 log = logger("supervisor")
 
 
 class Supervisor:
+    """Supervisor of all services of one fleet."""
+
     def __init__(
         self,
         services: Mapping[str, ServiceSettings],
@@ -51,8 +51,12 @@ class Supervisor:
         disk_is_full: Callable[[], bool] = lambda: False,
         loops: Loops | None = None,
     ) -> None:
-        """`launch` says how to start a slot of a service; `on_change` is called when who can serve may have changed;
-        `loops` runs the tasks and reports what fails in them.
+        """Create a supervisor that keeps no service yet; see `bring_up` and `run`.
+
+        Args:
+            launch: returns how to start a replica, given its service and slot.
+            on_change: called when the set of replicas that can serve may have changed.
+            loops: runs the tasks and reports their failures.
         """
         self._services = services
         self._platform = platform
@@ -65,26 +69,40 @@ class Supervisor:
         self._loops = loops or Loops(clock=clock)
         self._attempts = Attempts(observed, feed, self._rules.restart, clock, disk_is_full)
         self._watchdog = Watchdog(services, platform, prober, observed, on_change, self._rules, clock)
-        self._guards = Guards(self._loops, self._guard, lambda: self._wake.set())
-        self._slots: dict[str, set[str]] = {name: set() for name in services}
+        self._wake = asyncio.Event()
+        self._guards = Guards(self._loops, self._guard, self._wake.set)
+        self._slots = Slots(services, platform)
         self._starting: dict[str, float] = {}
-        """Slot → since when it is being filled."""
-        self._leaving: set[str] = set()
-        self._condemned: dict[str, str] = {}
+        """Slot → time at which its start began."""
+        self._ends = Ends(
+            platform, observed, feed, self._attempts, self._loops, self._starting, on_change, on_end=self._wake.set
+        )
+        self._adoptions = Adoptions(
+            platform, feed, self._attempts, self._watchdog, self._guards, self._ends, self._clock
+        )
+        self._drains = Drains(
+            services,
+            platform,
+            observed,
+            feed,
+            self._slots,
+            self._loops,
+            fill=lambda service, slot: self._fill(service, slot),
+            spawn=self._spawn,
+            on_change=on_change,
+            on_gone=self._wake.set,
+        )
         self._kept: set[str] = set()
-        """Services whose slots are filled again when they empty."""
-        self._adopting: set[str] = set()
-        """Adopted replicas that do not listen yet."""
+        """Services whose empty slots are filled again."""
         self._keeping: asyncio.Task[None] | None = None
         self._tasks: set[asyncio.Task[None]] = set()
-        self._wake = asyncio.Event()
         self._closed = False
-        platform.exits.callbacks.append(self._on_exit)
+        platform.exits.callbacks.append(self._ends.record)
 
     async def bring_up(self, service: str) -> None:
-        """Fills the service's slots, adopted replicas first, and keeps them filled from then on.
+        """Fill the slots of the service, first with adopted replicas, and keep them filled from now on.
 
-        Raises: StartError with the first slot's reason.
+        Returns when all replicas are ready. Raises: StartError with the reason of the first slot that failed.
         """
         try:
             await self._fill_all(service)
@@ -93,51 +111,40 @@ class Supervisor:
 
     async def _fill_all(self, service: str) -> None:
         settings = self._services[service]
-        running, leaving = self._take_up(service), self._going(service)
+        running, leaving = self._slots.take_up(service), self._slots.going(service)
         alive = {r.id for r in self._platform.replicas() if r.service == service}
-        while len(self._slots[service] - leaving) < self._observed.desired[service]:
-            self._slots[service].add(self._free_slot(service))
-        self._observed.keep_failures(service, self._slots[service])
+        slots = self._slots.of(service)
+        while len(slots - leaving) < self._observed.desired[service]:
+            self._slots.add(service)
+        self._observed.keep_failures(service, slots)
         if any(replica.adopted for replica in self._platform.replicas()):
-            self._attempts.recall(self._slots[service], alive)  # a fleet of which nothing was left alive starts anew
-        surplus = self._surplus(service, running)
+            # A fleet of which no replica was left alive starts with fresh counts.
+            self._attempts.recall(slots, alive)
+        surplus = self._drains.surplus(service, running)
         for replica in surplus:
-            self._let_go(replica, "more run than are wanted")
+            self._drains.begin(replica, "surplus: more replicas run than are desired")
         adopted = [replica for replica in running if replica not in surplus]
         results = await asyncio.gather(
-            *(self._await_adopted(r, EXTERNAL_WAIT_S if r.external else settings.start_timeout_s) for r in adopted),
-            *(self._fill(service, slot) for slot in self._slots[service] - alive - leaving),
+            *(self._adoptions.until_ready(replica, settings.start_timeout_s) for replica in adopted),
+            *(self._fill(service, slot) for slot in slots - alive - leaving),
             return_exceptions=True,
         )
         for result in results:
             if isinstance(result, BaseException):
                 raise result
 
-    def _take_up(self, service: str) -> list[Replica]:
-        """Gives what was adopted its slots. Returns: all that runs and stays."""
-        going = self._going(service)
-        staying = [r for r in self._platform.replicas() if r.service == service and r.id not in going]
-        self._slots[service] |= {replica.id for replica in staying}
-        return staying
-
-    def _going(self, service: str) -> set[str]:
-        """What leaves and takes its slot along: a single writer's is kept for the next one."""
-        return set() if self._services[service].single_writer else self._leaving
-
-    def _surplus(self, service: str, running: Sequence[Replica]) -> list[Replica]:
-        """What a controller that died in the middle of a drain has left too many of."""
-        count = max(0, len(running) - self._observed.desired[service])
-        return sorted(running, key=lambda r: (self._observed.is_ready(r), r.started_at))[:count]
-
     async def run(self) -> None:
-        """Keep every service up, also one whose start was not tried. Returns when closed.
+        """Keep every service up, including services whose start was not tried. Return when closed.
 
-        Raises: the last error, when restarts failed too often in a row.
+        Raises: the last error, when the restart loop failed MOST_FAILURES times in a row.
         """
         await asyncio.gather(*(self._keep(service) for service in self._services))
 
     def keeps(self, service: str) -> bool:
-        """Whether its start has come to an end, well or not; until then nobody but an operator changes its number."""
+        """Return whether the start of the service is over, successful or not.
+
+        Until then, only an operator changes its number of replicas.
+        """
         return service in self._kept
 
     def _keep(self, service: str) -> asyncio.Task[None]:
@@ -158,27 +165,27 @@ class Supervisor:
                 continue
 
     def _reconcile(self) -> float | None:
-        """Start filling every slot that is empty and due, and watch every replica that nobody watches.
+        """Start to fill every slot that is empty and due, and watch every replica that is not watched.
 
-        Returns: seconds until the next slot is due; None for never.
+        Returns: seconds until the next slot is due; None when no slot waits.
         """
         replicas = self._platform.replicas()
         waits = []
         for service in sorted(self._kept):
             try:
                 waits += self._reconcile_service(service, [r for r in replicas if r.service == service])
-            except Exception as error:  # trouble with one service must not keep the others down
+            except Exception as error:  # an error in one service must not stop the restarts of others
                 waits.append(self._loops.failed(f"restarts of {service}", error))
         return max(0.01, min(waits)) if waits else None
 
     def _reconcile_service(self, service: str, replicas: Sequence[Replica]) -> list[float]:
-        """Returns: seconds until something of the service is due, in any order."""
-        slots, alive = self._slots[service], {replica.id for replica in replicas}
+        """Reconcile one service. Returns: seconds until each slot that waits is due, in any order."""
+        slots, alive = self._slots.of(service), {replica.id for replica in replicas}
         for replica in replicas:
             if replica.id in slots and not self._is_on_its_way(replica.id):
                 self._guards.ensure(replica)
         while len(slots) < self._observed.desired[service]:
-            slots.add(self._free_slot(service))
+            self._slots.add(service)
         began_s = [self._starting[slot] for slot in slots & self._starting.keys()]
         places = free_places(began_s, self._clock(), self._platform.capacity().cores)
         waits = []
@@ -197,27 +204,30 @@ class Supervisor:
         return waits
 
     def _is_on_its_way(self, replica_id: str) -> bool:
-        """Whether the replica starts or goes: then its silence says nothing."""
-        coming = replica_id in self._starting or replica_id in self._adopting
-        return coming or replica_id in self._leaving or replica_id in self._observed.draining
+        """Return whether the replica is starting or leaving, so that an unanswered probe means nothing."""
+        coming = replica_id in self._starting or replica_id in self._adoptions.waiting
+        return coming or replica_id in self._slots.leaving or replica_id in self._observed.draining
 
     def _missing(self, service: str) -> list[str]:
-        """What a service that never ran requires and nobody serves yet."""
+        """Return the required services of which no replica is ready."""
         return [d for d in self._services[service].requires if not self._observed.is_served(d)]
 
     async def _refill(self, service: str, slot: str) -> None:
         try:
             await self._fill(service, slot)
         except ArgosyError as error:
-            log.warning("not started", slot=slot, reason=error.message)
+            log.warning("replica not started", slot=slot, reason=error.message)
         except Exception as error:
             self._loops.failed(f"start of {slot}", error)
         finally:
-            self._starting.pop(slot, None)  # a slot that is left in here is never filled again
+            self._starting.pop(slot, None)  # a slot that stays in `_starting` is never filled again
             self._wake.set()
 
     async def _fill(self, service: str, slot: str) -> None:
-        """Start one slot and wait until it is ready. Raises: StartError; the failure is counted then."""
+        """Start a replica in the slot and wait until it is ready.
+
+        Raises: StartError when it ends or is not ready in time. The failure is counted, and the replica is stopped.
+        """
         self._starting[slot] = self._clock()
         timeout_s = self._services[service].start_timeout_s
         until_s = self._clock() + timeout_s
@@ -230,9 +240,9 @@ class Supervisor:
             reason = self._why_not_started(slot, error)
             try:
                 await self._platform.stop(slot, HUNG_GRACE_S)
-            except Exception as unstopped:  # the failure is counted all the same, or the slot is never tried again
+            except Exception as unstopped:  # count the failure all the same, or the slot is never retried
                 self._loops.failed(f"start of {slot}", unstopped)
-            if slot in self._slots[service]:
+            if slot in self._slots.of(service):
                 self._attempts.failed(service, slot, "starting", reason)
             raise StartError(reason) from error
         finally:
@@ -242,10 +252,10 @@ class Supervisor:
         self._observed.cold_start_s[service] = self._clock() - (until_s - timeout_s)
         self._observed.recovered(service, slot)
         self._feed.add("replica", slot, "starting", "ready", f"pid {replica.pid}")
-        if slot in self._slots[service]:
+        if slot in self._slots.of(service):
             self._guards.ensure(replica)
         else:
-            self._let_go(replica, "no longer wanted")
+            self._drains.begin(replica, "no longer desired")
 
     def _why_not_started(self, slot: str, error: Exception) -> str:
         if isinstance(error, ArgosyError):
@@ -255,160 +265,32 @@ class Supervisor:
         self._loops.failed(f"start of {slot}", error)
         return f"{slot} could not be started: {type(error).__name__}; see the controller's log."
 
-    async def _await_adopted(self, replica: Replica, timeout_s: float) -> None:
-        why = f"runs at {replica.url}" if replica.external else f"pid {replica.pid} was alive"
-        self._feed.add("replica", replica.id, "unknown", "adopted", why)
-        until_s = self._clock() + timeout_s
-        if replica.url is None:
-            await self._listens(replica, timeout_s)
-        self._guards.ensure(replica)
-        await self._watchdog.until_ready(replica, until_s)
-        self._attempts.succeeded(replica.id)
-
-    async def _listens(self, replica: Replica, timeout_s: float) -> None:
-        """For one that was still starting when its controller died. Raises: StartError; it is ended then."""
-        self._adopting.add(replica.id)
-        try:
-            await self._platform.listening(replica, timeout_s)
-        except StartError as error:
-            await self._end(replica, error.message)
-            raise
-        finally:
-            self._adopting.discard(replica.id)
-
     async def _guard(self, replica: Replica) -> None:
         reason = await self._watchdog.watch(replica)
         if reason is not None:
-            await self._end(replica, reason)
-
-    async def _end(self, replica: Replica, reason: str) -> None:
-        """End a replica that does harm; its slot is filled again like one that crashed."""
-        if replica not in self._platform.replicas():
-            return  # its end has been counted; a reason kept for it would be taken for that of the next one
-        self._condemned[replica.id] = reason
-        self._feed.add("replica", replica.id, "ready", "stopping", reason)
-        self._observed.draining.add(replica.id)
-        self._on_change()
-        try:
-            await self._platform.stop(replica.id, HUNG_GRACE_S)
-        finally:
-            self._observed.draining.discard(replica.id)
-
-    def _on_exit(self, end: ReplicaExit) -> None:
-        try:
-            self._count_exit(end)
-            self._on_change()
-        except Exception as error:
-            self._loops.failed(f"supervision of {end.replica.id}", error)
-        finally:
-            self._wake.set()
-
-    def _count_exit(self, end: ReplicaExit) -> None:
-        slot, service = end.replica.id, end.replica.service
-        condemned = self._condemned.pop(slot, None)
-        unasked = condemned or (None if end.asked else end.describe())
-        self._observed.lost(end.replica, unasked)
-        if slot not in self._starting:
-            if unasked is not None:
-                self._attempts.failed(service, slot, "stopping" if condemned else "ready", unasked)
-            else:
-                was = "draining" if slot in self._observed.draining else "ready"
-                self._feed.add("replica", slot, was, "stopped", "asked to")
+            await self._ends.end(replica, reason)
 
     def scale(self, service: str, replicas: int, why: str) -> None:
-        """From now on that many: starts what is missing, drains what is too many. Returns before that is done.
+        """Set the desired replica count: start missing replicas, drain surplus ones. Return before that is done.
 
-        Slots that nothing fills go first, then what is not ready yet, then those with the least work.
+        Empty slots go first, then replicas that are not ready, then the replicas with the fewest requests in flight.
         """
         self._observed.desired[service] = replicas
-        slots = self._slots[service]
+        slots, leaving = self._slots.of(service), self._slots.leaving
         running = {r.id: r for r in self._platform.replicas() if r.service == service}
-        if not self.keeps(service):  # its start may not have come to what was adopted
-            self._take_up(service)
-        surplus = len(slots - self._leaving) - replicas
-        for slot in sorted(slots - self._leaving, key=lambda slot: self._worth(slot, running))[: max(0, surplus)]:
+        if not self.keeps(service):  # the start of the service may not have reached its adopted replicas
+            self._slots.take_up(service)
+        surplus = len(slots - leaving) - replicas
+        for slot in sorted(slots - leaving, key=lambda slot: self._drains.loss(slot, running))[: max(0, surplus)]:
             if slot in running:
-                self._let_go(running[slot], why)
+                self._drains.begin(running[slot], why)
             else:
                 slots.discard(slot)
                 self._attempts.forget(slot)
                 self._observed.recovered(service, slot)
         for _ in range(-surplus):
-            slot = self._free_slot(service)
-            slots.add(slot)
-            self._observed.growing[service].add(slot)
+            self._observed.growing[service].add(self._slots.add(service))
         self._wake.set()
-
-    def _worth(self, slot: str, running: Mapping[str, Replica]) -> tuple[int, int, float, int]:
-        """What is lost with it; the least first, and of equals the newest."""
-        if slot not in running:
-            return 0, 0, 0.0, -number_of(slot)
-        replica, answer = running[slot], self._observed.health(slot).last_answer
-        ready, in_flight = self._observed.is_ready(replica), answer.load.in_flight if answer else 0
-        return 1 + ready, in_flight, -replica.started_at, -number_of(slot)
-
-    def _let_go(self, replica: Replica, why: str) -> None:
-        self._leaving.add(replica.id)
-        self._observed.growing[replica.service].discard(replica.id)
-        self._spawn(self._leave(replica, why))
-
-    async def _leave(self, replica: Replica, why: str) -> None:
-        """Try until the replica is gone: one that nobody drains and nobody keeps would run for ever."""
-        try:
-            await self._loops.keep(f"drain of {replica.id}", lambda: self._retire(replica, why))
-        finally:
-            self._leaving.discard(replica.id)
-
-    async def drain(self, replica_id: str) -> None:
-        """Replaces a replica without a failed request: the new one first where two may run, then the old one drains.
-
-        Raises: NotFound; Conflict for one that runs elsewhere; StartError when the replacement does not start (the old
-        one stays then).
-        """
-        replica = next((r for r in self._platform.replicas() if r.id == replica_id), None)
-        if replica is None:
-            raise NotFound(f'There is no replica "{replica_id[:64]}".')
-        if replica.external:
-            raise Conflict(f"{replica_id} runs elsewhere; drain it there.")
-        if replica_id in self._leaving:
-            raise Conflict(f"{replica_id} is being drained already.")
-        self._leaving.add(replica_id)
-        try:
-            if not self._services[replica.service].single_writer:
-                await self._fill_substitute(replica.service)
-            await self._retire(replica, "asked to")
-        finally:
-            self._leaving.discard(replica_id)
-
-    async def _fill_substitute(self, service: str) -> None:
-        substitute = self._free_slot(service)
-        self._slots[service].add(substitute)
-        try:
-            await self._fill(service, substitute)
-        except StartError:
-            self._slots[service].discard(substitute)
-            self._observed.recovered(service, substitute)
-            raise
-
-    async def _retire(self, replica: Replica, why: str) -> None:
-        """Callers first, then the replica learn that it goes. Only a single writer's slot is kept, for the next one."""
-        settings = self._services[replica.service]
-        self._feed.add("replica", replica.id, "ready", "draining", why)
-        if not settings.single_writer:
-            self._slots[replica.service].discard(replica.id)
-        self._observed.draining.add(replica.id)
-        self._on_change()
-        await asyncio.sleep(DRAIN_NOTICE_S)
-        try:
-            await self._platform.stop(replica.id, settings.drain_timeout_s)
-        finally:
-            self._observed.draining.discard(replica.id)
-            self._observed.recovered(replica.service, replica.id)
-            self._wake.set()
-
-    def _free_slot(self, service: str) -> str:
-        taken = self._slots[service] | {r.id for r in self._platform.replicas()}
-        return free_slot(service, taken)
 
     def _spawn(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
         task = asyncio.create_task(work)
@@ -423,8 +305,15 @@ class Supervisor:
             self._loops.failed("supervision", error)
             self._wake.set()
 
+    async def drain(self, replica_id: str) -> None:
+        """Replace a replica without a failed request; see `Drains.replace`.
+
+        Raises: NotFound; Conflict; StartError when the replacement does not start.
+        """
+        await self._drains.replace(replica_id)
+
     async def close(self) -> None:
-        """Starts nothing any more and stops watching; leaves replicas as they are."""
+        """Stop supervising: start and watch no more replicas. Running replicas stay alive."""
         self._closed = True
         self._wake.set()
         await self._guards.close()

@@ -1,4 +1,4 @@
-"""Probes one replica, from its start to its end, and says when it does harm."""
+"""Watchdog: probes a replica from its start to its end and tells when it must be ended."""
 
 from __future__ import annotations
 
@@ -19,17 +19,21 @@ from argosy.control.supervision.restart import RestartRule
 
 READY_POLL_S = 0.05
 REPROBE_S = 0.25
-"""After a failed probe the next one comes sooner than the interval: a hang is to be known within three of those."""
+"""Pause after a failed probe, shorter than the probe interval so that a hang is detected within three such pauses."""
 
 
 @dataclass(slots=True)
 class Rules:
+    """Rules of supervision."""
+
     restart: RestartRule = field(default_factory=RestartRule)
     hang: HangRule = field(default_factory=HangRule)
     probe_interval_s: float = 2.0
 
 
 class Watchdog:
+    """Watchdog over replicas. The caller runs one `watch` per replica."""
+
     def __init__(
         self,
         services: Mapping[str, ServiceSettings],
@@ -41,7 +45,7 @@ class Watchdog:
         clock: Clock = time.monotonic,
         wall: Callable[[], float] = time.time,
     ) -> None:
-        """`on_change` is called when who can serve may have changed."""
+        """Create a watchdog. `on_change` is called when the set of replicas that can serve may have changed."""
         self._services = services
         self._platform = platform
         self._prober = prober
@@ -52,7 +56,10 @@ class Watchdog:
         self._wall = wall
 
     async def until_ready(self, replica: Replica, until_s: float) -> None:
-        """Raises: StartError with the replica's own reason when it ends, or when it is not ready in time."""
+        """Wait until the replica is ready.
+
+        Raises: StartError with the replica's own reason when it ends, or when it is not ready at `until_s`.
+        """
         reason = "starting"
         while self._clock() < until_s:
             if replica not in self._platform.replicas():
@@ -70,9 +77,11 @@ class Watchdog:
         raise StartError(f"{replica.id} was not ready within its start timeout: {reason}.")
 
     async def watch(self, replica: Replica) -> str | None:
-        """Probes the replica at its own pace. Returns: why it must be ended; None once it is gone, or drains.
+        """Probe the replica at the probe interval.
 
-        A replica that drains closes its listeners: its silence says nothing, and who drains it sees to its end.
+        A draining replica closes its listeners, so an unanswered probe means nothing. The drain itself ends it.
+
+        Returns: the reason for which the replica must be ended; None once it is gone or draining.
         """
         silence, settings = Silence(), self._services[replica.service]
         rule = replace(self._rules.hang, hang_limit_s=settings.hang_limit_s)
@@ -109,7 +118,7 @@ class Watchdog:
 
 
 def _held_up(replica_id: str, call: EngineCall | None, on_disk: bool, now_s: float) -> str:
-    """Why it cannot answer, for the operator; empty where nothing is known to hold it up."""
+    """Return why the replica cannot answer, as a sentence for the operator; empty when no reason is known."""
     if call is not None:
         return f"{replica_id} is in {call.name} for {call.lasts_s(now_s):.0f} s; the disk is slow"
     return f"{replica_id} waits for the disk" if on_disk else ""

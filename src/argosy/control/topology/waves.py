@@ -1,4 +1,4 @@
-"""The order services start in: dependencies first, everything that can be parallel in one wave."""
+"""Start order of services: dependencies first, and services that can start in parallel in one wave."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from argosy.config.models import ServiceSettings
 
 
 def start_waves(services: Mapping[str, ServiceSettings]) -> list[list[str]]:
-    """Waves of service names; each service comes after all it requires or wants. Stopping goes the other way.
+    """Return waves of service names. Each service comes after all services that it requires or wants.
 
-    The configuration has no circles and no unknown names: `argosy.config.models.Fleet` refuses them.
+    Services stop in the reverse order. `argosy.config.models.Fleet` refuses circles and unknown names.
     """
     sorter = graphlib.TopologicalSorter({name: {*s.requires, *s.wants} for name, s in services.items()})
     sorter.prepare()

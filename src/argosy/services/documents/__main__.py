@@ -1,4 +1,4 @@
-"""One replica of the documents service."""
+"""Entry point of a replica of the documents service."""
 
 import sys
 
@@ -6,8 +6,8 @@ from argosy.services.documents.app import DocumentsService
 from argosy.serving.server import main
 
 SWITCH_S = 0.0005
-"""Chunking holds the interpreter. With Python's own 5 ms, an upload that is being accepted waits that long for each of
-the threads that work, each time it has something to do."""
+"""Thread switch interval of the interpreter. Chunking holds the interpreter lock; with Python's default of 5 ms, an
+upload would wait that long for each working thread every time it needs the lock."""
 
 if __name__ == "__main__":
     sys.setswitchinterval(SWITCH_S)

@@ -1,4 +1,4 @@
-"""Documents over HTTP: takes uploads, tells what became of them, and works on them in the background."""
+"""HTTP interface of the documents service: accepts uploads, reports their state and indexes them in the background."""
 
 from __future__ import annotations
 
@@ -77,12 +77,12 @@ MAX_DIGITS = 15
 CLAIM_JOBS = 16
 """Small documents that one worker takes at once."""
 CLAIM_BYTES = 64 * 2**10
-"""Together; a claim ends with the document that exceeds it."""
+"""Bytes of one claim; a claim ends with the document that exceeds them."""
 SHARED_TEXTS = 64
 SHARED_CHUNKS = 200
 SHARED_TIMEOUT_S = 120.0
 KEPT_BYTES = 2**20
-"""Contents of one upload that are in memory at once, besides the last of them."""
+"""Bytes of an upload's contents that are in memory at once, besides the last content."""
 MAX_REFUSED_BYTES = 4 * 2**20
 MAX_COLLECTION_BYTES = 65_536
 
@@ -90,9 +90,11 @@ log = logger("documents")
 
 
 class DocumentsService:
+    """The documents service: HTTP routes, and the worker and background loops of one replica."""
+
     def __init__(self, kit: Kit) -> None:
         if not isinstance(kit.settings, DocumentsSettings):
-            raise TypeError("the documents service needs its own settings")
+            raise TypeError("the documents service needs DocumentsSettings")
         self._kit = kit
         self._settings = kit.settings
         self.folder = Path(kit.record.data_dir)
@@ -198,7 +200,7 @@ class DocumentsService:
         self._threads.shutdown(wait=False)
 
     async def _add(self, request: Request) -> Response:
-        """202 once every document of the request is on disk; refused as a whole otherwise."""
+        """Answer 202 once every document of the request is on disk; otherwise refuse the whole request."""
         context = context_of(request.scope)
         try:
             with Spooled(self.spool) as spooled:
@@ -206,7 +208,7 @@ class DocumentsService:
                 incoming = await self._uploads.read(request, spooled)
                 async with self._uploads.turn(spooled):
                     accepted = await self._in_thread(self._accept, incoming, spooled)
-        except ArgosyError:  # nothing is held any more while the rest of the body is read
+        except ArgosyError:  # the spool is released before the rest of the body is read
             await body_of(request.scope).drain()
             raise
         if any(entry.status is DocumentStatus.QUEUED for entry in accepted.documents):
@@ -215,7 +217,7 @@ class DocumentsService:
         return _json(accepted, 202)
 
     def _accept(self, incoming: Incoming, spooled: Spooled) -> Accepted:
-        """Nothing is written for what there is no room for; what there is room for is on disk before it is accepted."""
+        """Accept an upload. Check for room before anything is written, and store contents before they are accepted."""
         uploads = [
             Upload(
                 name=content.name,
@@ -232,13 +234,13 @@ class DocumentsService:
         self._keep(incoming, spooled)
         accepted = self._catalog.accept(incoming.collection, uploads, incoming.group)
         for content in incoming.contents:
-            # Until it was accepted, the last document of the same content may have been deleted with it.
+            # Before this upload was accepted, the last document with the same content may have been deleted with it.
             if not self._blobs.has(content.hash):
                 self._blobs.put(spooled.read(content.start, content.end))
         return accepted
 
     def _keep(self, incoming: Incoming, spooled: Spooled) -> None:
-        """Store contents, several small ones at a time: they share their waits for the disk."""
+        """Store contents, several small ones together: syncing them to disk together is faster."""
         group: list[bytes] = []
         for content in incoming.contents:
             group.append(spooled.read(content.start, content.end))
@@ -249,7 +251,7 @@ class DocumentsService:
             self._blobs.put_all(group)
 
     async def _refuse(self, request: Request) -> Response:
-        """Keeps what its sender was refused, or could not read, as failed documents."""
+        """Record documents that were refused, or that their sender could not read, as failed documents."""
         refused = checked(
             await json_message(request, RefusedUpload, MAX_REFUSED_BYTES), self._settings.max_files_per_request
         )
@@ -258,7 +260,10 @@ class DocumentsService:
         return _json(kept, 202)
 
     async def _tell_store(self, collection: str, context: RequestContext) -> None:
-        """A search of a new collection finds it empty rather than missing; indexing ensures it again."""
+        """Create a new collection in the store, so that a search finds it empty rather than missing.
+
+        Errors are ignored because indexing creates the collection too.
+        """
         with contextlib.suppress(ArgosyError):
             wanted = await self._in_thread(self._catalog.generation, collection)
             if wanted is not None:
@@ -275,7 +280,7 @@ class DocumentsService:
         return await self._answer(lambda: self._catalog.document(request.path_params["id"]))
 
     async def _delete(self, request: Request) -> Response:
-        """Durable at once; the store is told at once too where it can be reached, else by a job."""
+        """Delete a document durably, and from the store at once if it can be reached; otherwise a job does that."""
         document_id = request.path_params["id"]
         forget = await asyncio.to_thread(self._catalog.delete, document_id)
         with contextlib.suppress(ArgosyError):
@@ -310,7 +315,7 @@ class DocumentsService:
         return await self._answer(lambda: report(database, window_s))
 
     async def _batch(self, request: Request) -> Response:
-        """With `wait_s`: as soon as something changed or all is done, at the latest after that time."""
+        """Return a batch. With `wait_s`, wait until it changes or is done, at most for that many seconds."""
         query, batch_id = request.query_params, request.path_params["id"]
         try:
             asked_s = float(query.get("wait_s", "0"))
@@ -318,7 +323,7 @@ class DocumentsService:
             asked_s = math.nan
         if not 0 <= asked_s < math.inf:
             raise InvalidRequest("`wait_s` must be a number of seconds, 0 or more.", param="wait_s")
-        if "wait_s" in query:  # also with 0: the first and the last look of a waiter are no work either
+        if "wait_s" in query:  # even with 0: the first and last poll of a waiter are no work either
             becomes_waiter(request.scope)
         deadline = Deadline.after(min(MAX_WAIT_S, asked_s), self._kit.clock)
         waited = changed(lambda: self._view(batch_id), deadline, self._kit.waiters)
@@ -348,7 +353,7 @@ class DocumentsService:
         return _json(await self._in_thread(work))
 
     async def _in_thread(self, work: Callable[P, R], /, *arguments: P.args, **named: P.kwargs) -> R:
-        """On threads of the callers' own: work on documents may fill the others."""
+        """Run blocking work on threads reserved for requests: indexing may occupy the default ones."""
         call = functools.partial(work, *arguments, **named)
         return await asyncio.get_running_loop().run_in_executor(self._threads, call)
 
@@ -357,7 +362,7 @@ class DocumentsService:
         self._worker.wake()
 
     def _busy(self) -> int:
-        """Workers that have something to do."""
+        """Return the number of busy workers."""
         return self._worker.busy if self._worker is not None else 0
 
     def _spawn(self, work: Coroutine[None, None, None]) -> None:
@@ -379,12 +384,12 @@ class DocumentsService:
 
 
 def _shared_context() -> RequestContext:
-    """Of a call that several documents share."""
+    """Return the context of a call that several documents share."""
     return RequestContext(f"jobs-{uuid.uuid4().hex}", Deadline.after(SHARED_TIMEOUT_S), Priority.BULK)
 
 
 def _brief(context: RequestContext) -> RequestContext:
-    """The same request with little time: what is asked here is a courtesy that a job repeats."""
+    """Return the context with a short deadline, for optional calls that a job repeats."""
     return replace(context, deadline=Deadline.after(STORE_HINT_TIMEOUT_S))
 
 

@@ -1,4 +1,4 @@
-"""What the service does beside requests and jobs: it keeps the gauges of the queue true, and clears away leftovers."""
+"""Periodic work besides requests and jobs: updates the gauges of the queue and removes leftovers."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ HOUSEKEEPING_S = 600.0
 
 
 class Upkeep:
-    """`run` goes on until it is cancelled."""
+    """Periodic work of one replica. `run` continues until it is cancelled."""
 
     def __init__(
         self,
@@ -30,7 +30,7 @@ class Upkeep:
         busy: Callable[[], int],
         loops: Loops,
     ) -> None:
-        """`busy` says how many documents this replica works on; `loops` is told of every round that fails."""
+        """Create the upkeep. `busy` returns how many documents this replica works on; `loops` counts failed rounds."""
         self._database = database
         self._catalog = catalog
         self._blobs = blobs
@@ -38,21 +38,21 @@ class Upkeep:
         self._busy = busy
         self._loops = loops
         self.queued = 0
-        """Documents waiting or in work, all replicas together, when last looked."""
+        """Documents queued or running on all replicas together, at the last check."""
 
     async def run(self) -> None:
         await asyncio.gather(self._keep_house(), self._watch_queue())
 
     async def _watch_queue(self) -> None:
-        """Also while other replicas change it."""
+        """Update the gauges of the queue, which other replicas change too."""
         while True:
             try:
                 documents, size = await asyncio.to_thread(self._queue)
                 self._meters.saw_queue(documents, size, self._busy())
                 self.queued = documents
             except ArgosyError:
-                pass  # the database is away for a moment, and requests say so
-            except Exception as error:  # scaling follows this figure: it must not stand still for ever
+                pass  # the database is unavailable for a moment; requests report it
+            except Exception as error:  # autoscaling uses this value: it must not stay stale
                 self._loops.failed("watch of the queue", error)
             await asyncio.sleep(QUEUE_WATCH_S)
 

@@ -1,12 +1,13 @@
-"""The store over HTTP: one engine thread for everything but waiting for the disk, which never keeps a search waiting.
+"""HTTP service of the store. One engine thread does all work except waiting for the disk, which never delays a search.
 
-Publications that arrive while others are being made durable wait for those and then share one `fsync`.
+Publications that arrive while others are being made durable wait for these and then share one `fsync`.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -43,31 +44,33 @@ SWEEP_PAUSE_S = 0.05
 IDLE_SWEEP_S = 5.0
 SWEEPING = "sweep of old points"
 COPIED_POINTS = 64
-"""In one step of a rewriting: it holds up everything else for about 10 ms."""
+"""Points copied in one step of a rewriting, which blocks all other work for about 10 ms."""
 COPY_SHARE = 3.0
-"""Steps of a rewriting take at most one part in this many of the engine's time."""
+"""Divisor of the engine's time: the steps of a rewriting take at most 1 / COPY_SHARE of it."""
 FLUSH_POINTS = 2000
-"""Points after which the tables are flushed, so that opening the store again replays few updates (about a second)."""
+"""Points after which the tables are flushed, so that reopening the store replays few updates (about a second)."""
 MAX_GROUP = 256
-"""Publications that share one wait for the disk."""
+"""Most publications that share one `fsync`."""
 DEFAULT_COLLECTION = "default"
-"""Always there, so that a search of a new fleet finds nothing rather than an error."""
+"""Collection that always exists, so that a search in a new fleet returns no chunks instead of an error."""
 
 log = logger("store")
 
 
 class StoreService:
+    """HTTP service around one `StoreEngine`."""
+
     def __init__(self, kit: Kit) -> None:
         if not isinstance(kit.settings, StoreSettings):
-            raise TypeError("the store needs its own settings")
+            raise TypeError("the store needs StoreSettings")
         self._settings = kit.settings
         self._folder = Path(kit.record.data_dir)
-        self._calls = EngineCalls(kit.run_file)
+        self._calls = EngineCalls(kit.run_file, time.time)
         self._thread = EngineThread("store-engine")
         self._disk = ThreadPoolExecutor(max_workers=2, thread_name_prefix="store-disk")
         self._changes: Grouped[Change, None] = Grouped(self._change_together, most=MAX_GROUP)
         self._changing = asyncio.Lock()
-        """Held while changes of what is visible are on their way, and by whoever must not run meanwhile."""
+        """Lock held while changes of visibility are made, and by work that must not run at the same time."""
         self._waiting = 0
         self._stale = asyncio.Event()
         self._sweeping: asyncio.Task[None] | None = None
@@ -92,12 +95,14 @@ class StoreService:
         )
 
     async def start(self) -> None:
+        """Open the engine, create the default collection, and start the sweep."""
         self._engine = await self._thread.run(lambda: StoreEngine(self._folder, calls=self._calls))
         await self._thread.run(lambda: self._engine.ensure(EnsureCollection(DEFAULT_COLLECTION)))
         self._sweeping = self._loops.start(SWEEPING, self._sweep)
         await self._upstreams.start()
 
     async def stop(self) -> None:
+        """Stop the sweep, flush the engine and close it."""
         await self._upstreams.stop()
         if self._sweeping is not None:
             self._sweeping.cancel()
@@ -118,14 +123,14 @@ class StoreService:
     async def _publish_many(self, request: PublishManyRequest, context: RequestContext) -> list[StoreOutcome]:
         if len(request.publications) > MAX_GROUP:
             raise InvalidRequest(
-                f"publications has more than {MAX_GROUP} entries; send it in parts.", param="publications"
+                f"publications has more than {MAX_GROUP} entries; send several requests.", param="publications"
             )
         with self._queued():
             calls = map(self._changes, request.publications)
             return [_outcome(made) for made in await asyncio.gather(*calls, return_exceptions=True)]
 
     async def _change_together(self, changes: Sequence[Change]) -> list[Exception | None]:
-        """Make changes visible that all wait for the disk at the same time."""
+        """Make a group of changes visible with one wait for the disk. Returns: the error of each change, or None."""
         async with self._changing:
             decided = await self._thread.run(lambda: self._engine.decide(changes))
             try:
@@ -136,7 +141,7 @@ class StoreService:
         return [one.error for one in decided]
 
     async def _ensure(self, request: EnsureCollection, context: RequestContext) -> None:
-        async with self._changing:  # an older generation may go
+        async with self._changing:  # this may delete an older generation
             await self._run(lambda: self._engine.ensure(request), context)
 
     async def _drop(self, request: EnsureCollection, context: RequestContext) -> None:
@@ -150,7 +155,10 @@ class StoreService:
         return call
 
     async def _run(self, work: Callable[[], R], context: RequestContext, *, urgent: bool = False) -> R:
-        """Queues work for the engine thread. Raises: Overloaded when the queue is full; DeadlineExceeded."""
+        """Queue work for the engine thread and return its result.
+
+        Raises: Overloaded when the queue is full; DeadlineExceeded when the deadline passes before the work begins.
+        """
 
         def when_due() -> R:
             context.deadline.require("the store could begin")
@@ -162,7 +170,11 @@ class StoreService:
     @contextlib.contextmanager
     def _queued(self) -> Iterator[None]:
         if self._waiting >= self._settings.max_queued:
-            raise Overloaded(f"The store has {self._waiting} operations waiting, its limit.", retry_after_s=1.0)
+            raise Overloaded(
+                f"The store has {self._waiting} operations waiting, its limit. Try again after the time in "
+                "Retry-After.",
+                retry_after_s=1.0,
+            )
         self._waiting += 1
         try:
             yield
@@ -170,8 +182,11 @@ class StoreService:
             self._waiting -= 1
 
     async def _sweep(self) -> None:
-        """Delete points that nobody can see, rewrite shards that hold deleted ones, and flush what was written; the
-        tables of a shard that nothing is written to any more are flushed whole."""
+        """Delete stale points, rewrite shards with deleted points, and flush shards, until cancelled.
+
+        Normally only shards with FLUSH_POINTS updates are flushed; when no change arrives for IDLE_SWEEP_S, all shards
+        with updates are.
+        """
         while True:
             idle = False
             try:
@@ -184,13 +199,13 @@ class StoreService:
                 await self._clear()
                 await self._flush(1 if idle else FLUSH_POINTS)
             except StorageFull as error:
-                log.warning("sweep or rewriting postponed", reason=error.message)
+                log.warning("sweep postponed", reason=error.message)
             except Exception as error:
                 self._loops.failed(SWEEPING, error)
             await asyncio.sleep(SWEEP_PAUSE_S)
 
     async def _clear(self) -> None:
-        """Go on until nothing is due. Whatever waits for the engine comes first."""
+        """Delete and rewrite until nothing is due, with pauses in which waiting engine calls run."""
         loop = asyncio.get_running_loop()
         while True:
             began_s = loop.time()
@@ -203,7 +218,7 @@ class StoreService:
             await self._flush(FLUSH_POINTS)
 
     async def _rewrite(self) -> bool:
-        async with self._changing:  # the shard of a change that is on its way must not be replaced
+        async with self._changing:  # the shard of an unfinished change must not be replaced
             return await self._thread.run(lambda: self._engine.rewrite(COPIED_POINTS))
 
     async def _delete_stale(self) -> int:
@@ -215,10 +230,13 @@ class StoreService:
         return swept.points
 
     async def _flush(self, at_least: int) -> None:
-        """Flush shards with so many points in their log. Most is written back before, while searches go on."""
+        """Flush shards with at least `at_least` points in their log.
+
+        Most data is written back before the flush, while searches continue.
+        """
         for shard in await self._thread.run(lambda: self._engine.unflushed(at_least)):
             await asyncio.get_running_loop().run_in_executor(self._disk, shard.write_back)
-            async with self._changing:  # meanwhile the collection may have been dropped, and its shard closed
+            async with self._changing:  # the collection may have been dropped and its shard closed in the meantime
                 if shard in await self._thread.run(lambda: self._engine.unflushed(1)):
                     await self._thread.run(shard.flush)
 

@@ -1,4 +1,4 @@
-"""What a request to the store must be before anything of it is written or searched."""
+"""Checks of a request to the store, made before any data is written or searched."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from argosy.services.store.publication import Collection
 
 
 def check_model(collection: Collection, model: str, dimensions: int) -> None:
-    """Raises: Conflict, the collection holds another model's vectors."""
+    """Check the model of new vectors. Raises: Conflict when the collection has vectors of another model."""
     if (model, dimensions) != (collection.model, collection.dimensions):
         raise Conflict(
             f"Collection {collection.name!r} holds vectors of {collection.model} ({collection.dimensions} dimensions), "
@@ -25,7 +25,7 @@ def check_model(collection: Collection, model: str, dimensions: int) -> None:
 
 
 def check_ids(chunks: Sequence[Chunk]) -> None:
-    """Raises: InvalidRequest naming the first chunk whose id is no UUID or is there twice."""
+    """Check the ids of chunks. Raises: InvalidRequest, naming the first chunk whose id is no UUID or not unique."""
     seen: set[str] = set()
     for index, chunk in enumerate(chunks):
         try:
@@ -33,19 +33,19 @@ def check_ids(chunks: Sequence[Chunk]) -> None:
         except ValueError:
             canonical = False
         if not canonical or chunk.chunk_id in seen:
-            what = "is twice in the request" if canonical else "is not a UUID in its usual form"
-            raise InvalidRequest(f"chunks[{index}].chunk_id {what}.", param="chunks")
+            what = "occurs twice in the request" if canonical else "is not a UUID in its canonical form"
+            raise InvalidRequest(f"chunks[{index}].chunk_id {what}. Send a unique UUID.", param="chunks")
         seen.add(chunk.chunk_id)
 
 
 def matrix(raw: bytes, dimensions: int, rows: int) -> Vectors:
-    """The rows of `raw` at unit length, shape (rows, dimensions).
+    """Return the rows of `raw`, little-endian float32, at unit length, with the shape (rows, dimensions).
 
-    Raises: InvalidRequest, the size is wrong, or naming the first row without a direction.
+    Raises: InvalidRequest when the size is wrong or a row is zero or not finite; the message names the first such row.
     """
     if len(raw) != rows * dimensions * 4:
         raise InvalidRequest(
-            f"vectors has {len(raw)} bytes; {rows} chunks of {dimensions} float32 need {rows * dimensions * 4}.",
+            f"vectors has {len(raw)} bytes, but {rows} chunks of {dimensions} float32 need {rows * dimensions * 4}.",
             param="vectors",
         )
     found, bad = _unit_rows(raw, dimensions)
@@ -55,9 +55,13 @@ def matrix(raw: bytes, dimensions: int, rows: int) -> Vectors:
 
 
 def query_vector(raw: bytes, collection: Collection) -> list[float]:
-    """The question's vector at unit length. Raises: InvalidRequest; Conflict, the collection has other dimensions."""
+    """Return the query vector at unit length; `raw` is little-endian float32.
+
+    Raises: InvalidRequest when the vector is malformed, zero or not finite; Conflict when the collection has another
+    number of dimensions.
+    """
     if not raw or len(raw) % 4:
-        raise InvalidRequest("vector must be float32 values, four bytes each.", param="vector")
+        raise InvalidRequest("vector must consist of float32 values of four bytes each.", param="vector")
     sent = len(raw) // 4
     if collection.dimensions is not None and sent != collection.dimensions:
         raise Conflict(
@@ -73,9 +77,9 @@ def query_vector(raw: bytes, collection: Collection) -> list[float]:
 
 
 def _unit_rows(raw: bytes, dimensions: int) -> tuple[Vectors, list[int]]:
-    """The rows at unit length, and the indexes of those without a direction: not finite, or of length zero.
+    """Return the rows at unit length, and the indices of rows that are not finite or have the length zero.
 
-    Lengths are taken in float64: the squares of tiny float32 values would vanish.
+    Lengths are computed in float64, because the squares of tiny float32 values would underflow.
     """
     rows = np.frombuffer(raw, dtype="<f4").reshape(-1, dimensions).astype(np.float64)
     lengths = np.linalg.norm(rows, axis=1, keepdims=True)

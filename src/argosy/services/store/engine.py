@@ -1,8 +1,8 @@
-"""The store's engine: collections, versions that become visible in one step, and both ways of searching them.
+"""Engine of the store: collections, atomic publication of versions, and dense and lexical search.
 
-Everything here blocks and belongs to one engine thread, except the methods that wait for the disk: they may run on
-another thread meanwhile, so that searches go on. A version is visible when `published.db` says so; its points may come
-earlier and go later, so a search fetches more than it was asked for and drops what is not visible.
+All methods block and run on one engine thread, except the methods that wait for the disk: these may run on another
+thread at the same time, so that searches continue. `published.db` determines whether a version is visible. Its points
+may be written earlier and deleted later, so a search fetches more points than requested and drops invisible ones.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ Change = PublishRequest | ForgetRequest
 
 @dataclass(slots=True)
 class Decided:
-    """One change of what is visible, on its way from the engine's thread to the disk and back."""
+    """One change of visibility between its decision, its recording on disk and its application."""
 
     shard: Shard | None = None
     staged: Staged | None = None
@@ -52,29 +52,29 @@ class Decided:
 
 @dataclass(slots=True)
 class Swept:
-    """Points that one round of sweeping deleted, and the documents that have no stale points left, by collection."""
+    """Result of one sweep: number of deleted points, and documents without stale points, by collection."""
 
     points: int = 0
     cleared: dict[str, list[str]] = field(default_factory=dict)
 
 
 class StoreEngine:
-    """Owns `published.db` and `shards/` in a folder.
+    """Engine that owns `published.db` and `shards/` in a folder.
 
-    What a call acknowledged is there after kill -9. After a loss of power, what was published is: the log of updates
-    is synced before a publication is recorded, and a version whose chunks were lost before that is refused.
+    All acknowledged calls survive kill -9. Published versions also survive a loss of power: the update log is synced
+    before a publication is recorded, and a version whose chunks were lost before this is refused.
 
-    `publish` and `forget` are `decide`, `record` and `apply` in one. Those three may also be called for a group:
-    `record` waits for the disk once for all of them, and may do so on another thread while searches go on. No two
-    groups may overlap, and none of `sweep`, `rewrite`, `ensure` and `delete_collection` may run between `decide` and
-    `apply`.
+    `publish` and `forget` call `decide`, `record` and `apply` for one change. These three may also be called for a
+    group: `record` waits for the disk once for the whole group and may run on another thread while searches continue.
+    Groups must not overlap, and none of `sweep`, `rewrite`, `ensure` and `delete_collection` may run between `decide`
+    and `apply`.
     """
 
     def __init__(self, folder: Path, clock: Clock = time.monotonic, calls: EngineCalls | None = None) -> None:
-        """Opens or creates the store in `folder`, which is made 0700.
+        """Open or create the store in `folder`, whose mode is set to 0700.
 
-        A shard that cannot be opened does not stop the others: it stands in `broken`.
-        Raises: Unavailable, another process has the folder open; Internal, `published.db` is damaged.
+        A shard that cannot be opened is listed in `broken` and does not affect the other shards.
+        Raises: Unavailable when another process has the folder open; Internal when `published.db` is damaged.
         """
         self._calls = calls or EngineCalls(None)
         self._shards_folder = folder / "shards"
@@ -86,7 +86,7 @@ class StoreEngine:
         self._schedule = Schedule(clock)
         self._copies: dict[str, Copy] = {}
         self.broken: dict[str, str] = {}
-        """Why a collection's shard could not be opened, by collection; its calls answer Unavailable."""
+        """Reasons why shards could not be opened, by collection. Calls to these collections raise Unavailable."""
         self._remove_orphans()
         for collection in self._publication.collections.values():
             if collection.dimensions is not None:
@@ -101,7 +101,7 @@ class StoreEngine:
         return self._shards_folder / collection.folder
 
     def _remove_orphans(self) -> None:
-        """Folders of dropped collections, of shards that a copy replaced, and of copies that were not finished."""
+        """Remove folders of dropped collections, of shards that a copy replaced, and of unfinished copies."""
         kept = {c.folder for c in self._publication.collections.values() if c.dimensions is not None}
         kept |= {copy.folder for copy in self._copies.values()}
         for path in self._shards_folder.iterdir():
@@ -109,23 +109,23 @@ class StoreEngine:
                 shutil.rmtree(path, ignore_errors=True)
 
     def ensure(self, request: EnsureCollection) -> None:
-        """Creates the collection unless it is there; an older generation of it goes with all it holds.
+        """Create the collection if it does not exist; an older generation is deleted with all its content.
 
-        Raises: CollectionNotFound, this generation was deleted.
+        Raises: CollectionNotFound when this generation was deleted; InvalidRequest when the name is empty.
         """
         if not request.collection:
-            raise InvalidRequest("A collection needs a name.", param="collection")
+            raise InvalidRequest("The collection needs a name.", param="collection")
         known = self._publication.collections.get(request.collection)
         if known is not None and known.generation < request.generation:
             self._drop(known, known.generation)
         self._publication.ensure(request.collection, request.generation)
 
     def upsert(self, request: UpsertRequest) -> None:
-        """Takes chunks of versions that may still become visible, and fixes an empty collection to their model.
+        """Store chunks of versions that may still become visible; the first chunks determine the collection's model.
 
-        Raises: CollectionNotFound; InvalidRequest, naming the first vector or chunk that is wrong; Conflict, the
-        collection has another model or dimension, the version is outdated, or a chunk id belongs to another
-        version. Nothing is written then.
+        Raises: CollectionNotFound when there is no such generation; InvalidRequest, naming the first wrong vector or
+        chunk; Conflict when the collection has another model or dimension, the version is outdated, or a chunk id
+        belongs to another version. In these cases nothing is written.
         """
         collection = self._known(request.collection)
         if collection.generation != request.generation:
@@ -147,13 +147,13 @@ class StoreEngine:
         for index, chunk in enumerate(request.chunks):
             if owners.get(chunk.chunk_id, (chunk.document_id, chunk.version)) != (chunk.document_id, chunk.version):
                 raise Conflict(
-                    f"chunks[{index}]: its id belongs to another version; ids must differ between versions.",
+                    f"The id of chunks[{index}] belongs to another version; send ids that differ between versions.",
                     param="chunks",
                 )
         shard.upsert(request.chunks, vectors, request.fields)
 
     def upsert_many(self, requests: Sequence[UpsertRequest]) -> list[ArgosyError | None]:
-        """As `upsert` for each request. Returns: the errors of those that were refused."""
+        """Call `upsert` for each request. Returns: for each request its error, or None."""
         errors: list[ArgosyError | None] = []
         with self._calls.marked("update"):
             for request in requests:
@@ -165,33 +165,36 @@ class StoreEngine:
         return errors
 
     def publish(self, request: PublishRequest) -> None:
-        """Makes the version visible, durably. Publishing what is published changes nothing.
+        """Make the version visible, durably. Publishing a published version again changes nothing.
 
-        Raises: CollectionNotFound; Conflict, fewer chunks are here than said, or the version is outdated.
+        Raises: CollectionNotFound when there is no such collection; Conflict when the store has fewer chunks than
+        stated, or the version is outdated.
         """
         self._change(request)
 
     def forget(self, request: ForgetRequest) -> None:
-        """Makes the document invisible, durably; its points go with later sweeps, and their bytes with the next
-        rewriting. A newer published version stays.
+        """Make the document invisible, durably. A newer published version stays visible.
+
+        Later sweeps delete its points, and the next rewriting removes their bytes.
         """
         self._change(request)
 
     def decide(self, changes: Sequence[Change]) -> list[Decided]:
-        """Check and stage each change; one that is refused carries its error and does not affect the others."""
+        """Check and stage each change. A refused change carries its error and does not affect the others."""
         decided: list[Decided] = []
         for change in changes:
             try:
                 made = self._publishing(change) if isinstance(change, PublishRequest) else self._forgetting(change)
                 decided.append(made)
-            except Exception as error:  # whatever it is, it must not fail the others of the group
+            except Exception as error:  # no error of one change may fail the other changes of the group
                 decided.append(Decided(error=error))
         return decided
 
     def record(self, decided: Sequence[Decided]) -> None:
-        """Make decided changes durable: the chunks first, then the decisions, all in one commit. Waits for the disk.
+        """Make decided changes durable: first the chunks, then all decisions in one commit. Waits for the disk.
 
-        A group that cannot be recorded as a whole is tried one by one, so that one bad change fails alone.
+        If the group cannot be recorded as a whole, its changes are recorded one by one, so that a bad change fails
+        alone.
         """
         group = [one for one in decided if one.error is None]
         try:
@@ -226,8 +229,8 @@ class StoreEngine:
             present, total = self._counted(shard, request)
         if present < request.chunks:
             raise Conflict(
-                f"Version {request.version} of document {request.document_id} has {present} of {request.chunks} "
-                "chunks here; send them all, then publish again.",
+                f"The store has {present} of {request.chunks} chunks of version {request.version} of document "
+                f"{request.document_id}; send all of them, then publish again.",
                 param="chunks",
             )
         fields = "" if request.fields is None else msgspec.json.encode(request.fields).decode()
@@ -237,9 +240,9 @@ class StoreEngine:
         return Decided(shard, staged)
 
     def _counted(self, shard: Shard, request: PublishRequest) -> tuple[int, int]:
-        """Points of the version and of the whole document, once those beyond the stated count are deleted.
+        """Delete the version's points beyond the stated count, which an earlier attempt with more chunks may have left.
 
-        An earlier try may have cut the document into more chunks.
+        Returns: the number of points of the version and of the whole document after this.
         """
         present = shard.count(request.document_id, request.version, below=request.chunks)
         total = shard.count(request.document_id)
@@ -267,9 +270,11 @@ class StoreEngine:
             self._publication.record(staged)
 
     def search(self, request: StoreSearchRequest) -> StoreSearchResponse:
-        """The best `limit` visible chunks by cosine and by BM25, each list best first.
+        """Return the best `limit` visible chunks by cosine and by BM25, each list best first.
 
-        Raises: CollectionNotFound; InvalidRequest; Conflict, the vector has another dimension than the collection.
+        Raises: CollectionNotFound when there is no such collection; InvalidRequest when the limit is out of range, or
+        vector and text are both missing, or the vector is malformed; Conflict when the vector has another number of
+        dimensions than the collection.
         """
         collection = self._known(request.collection)
         if not 1 <= request.limit <= MAX_LIMIT:
@@ -289,7 +294,7 @@ class StoreEngine:
         return StoreSearchResponse(chunks=chunks, dense=_ranked(dense), lexical=_ranked(lexical))
 
     def stats(self) -> list[CollectionStats]:
-        """Every collection by name; `points` counts unpublished and not yet deleted ones too."""
+        """Return the counts of every collection; `points` includes unpublished and not yet deleted points."""
         return [
             CollectionStats(
                 collection=collection.name,
@@ -302,14 +307,17 @@ class StoreEngine:
         ]
 
     def sweep(self, limit: int) -> int:
-        """Deletes up to `limit` points of superseded and forgotten versions; returns how many (0: nothing is left)."""
+        """Delete up to `limit` points of superseded and forgotten versions.
+
+        Returns: the number of deleted points; 0 when none is left.
+        """
         swept = self.delete_stale(limit)
         self.record_swept(swept)
         self.apply_swept(swept)
         return swept.points
 
     def delete_stale(self, limit: int) -> Swept:
-        """The part of `sweep` that deletes points."""
+        """Delete the points of a `sweep`."""
         swept = Swept()
         for name, document_id, decision in self._publication.stale(SWEEP_DOCUMENTS, without=self.broken):
             shard = self._shards.get(name)
@@ -325,9 +333,9 @@ class StoreEngine:
         return swept
 
     def record_swept(self, swept: Swept) -> None:
-        """The part of `sweep` that waits for the disk: first for the deletions, then for the note of them.
+        """Make the deletions of a `sweep` durable first, then the record that they are done. Waits for the disk.
 
-        A deletion that a power loss undoes must still be on the list.
+        This order is required so that a deletion that a power loss undoes is still recorded as due.
         """
         for name, document_ids in swept.cleared.items():
             if name in self._shards:
@@ -337,13 +345,15 @@ class StoreEngine:
             self._publication.scrub()
 
     def apply_swept(self, swept: Swept) -> None:
+        """Apply the recorded result of a `sweep` in memory."""
         for name, document_ids in swept.cleared.items():
             self._publication.apply_swept(name, document_ids)
 
     def rewrite(self, limit: int) -> bool:
-        """Copies up to `limit` points of a collection whose files still hold the bytes of deleted ones.
+        """Copy up to `limit` points of a collection whose files still contain bytes of deleted points.
 
-        Returns: whether more of that is due now. Raises: StorageFull, Internal; it is tried again later.
+        Returns: whether more copying may be due now.
+        Raises: StorageFull when the disk is full; Internal when the copy fails. The copy is then retried later.
         """
         name = next(iter(self._copies), None) or self._schedule.due(self._publication.rewritable - self.broken.keys())
         if name is None:
@@ -366,7 +376,7 @@ class StoreEngine:
         copy = self._copies.get(name)
         if copy is None:
             copy = self._copies[name] = Copy(old, self._path(collection), collection.dimensions, self._clock())
-            self._publication.rewritable.discard(name)  # what is deleted from now on may be in the copy already
+            self._publication.rewritable.discard(name)  # points deleted from here on may already be in the copy
         new = copy.step(limit)
         if new is None:
             return
@@ -383,9 +393,9 @@ class StoreEngine:
             self._remove_orphans()
 
     def delete_collection(self, name: str, generation: int = 0) -> None:
-        """Removes the collection with all it holds; a generation above 0 can never be created again.
+        """Delete the collection with all its content; a generation above 0 can never be created again.
 
-        Raises: CollectionNotFound, it is not here, or only a newer generation of it.
+        Raises: CollectionNotFound when the collection does not exist, or only a newer generation exists.
         """
         known = self._publication.collections.get(name)
         if known is None or known.generation > generation:
@@ -409,11 +419,11 @@ class StoreEngine:
             shard.flush()
 
     def unflushed(self, at_least: int) -> list[Shard]:
-        """Shards with so many points written since their last flush. Write each one back, then flush it."""
+        """Return the shards with at least `at_least` points since their last flush. Write each back, then flush it."""
         return [shard for shard in self._shards.values() if shard.unflushed >= at_least]
 
     def close(self) -> None:
-        """Flushes and lets go of the folder. The engine is of no use afterwards."""
+        """Flush all shards and release the folder. The engine cannot be used afterwards."""
         for name in list(self._copies):
             self._abandon(name)
         for shard in self._shards.values():
@@ -439,7 +449,10 @@ class StoreEngine:
         return shard
 
     def _shard(self, collection: Collection) -> Shard | None:
-        """The collection's shard; None before its first upsert."""
+        """Return the collection's shard; None before its first upsert.
+
+        Raises: Unavailable when the shard could not be opened.
+        """
         if collection.name in self.broken:
             raise Unavailable(
                 f"The index of collection {collection.name!r} cannot be opened. Restore it from a backup, or delete "
@@ -456,7 +469,7 @@ def _not_found(name: str) -> CollectionNotFound:
 
 
 def _whole(hit: Hit, fields: str) -> str:
-    """The chunk as JSON with the fields that its document keeps once. Both are JSON objects."""
+    """Return the chunk as JSON, merged with the fields stored once for its document. Both are JSON objects."""
     return f"{hit.payload[:-1]},{fields[1:]}" if fields else hit.payload
 
 
@@ -467,9 +480,9 @@ def _fetch_visible(
     vector: list[float] | None,
     request: StoreSearchRequest,
 ) -> tuple[list[Hit], list[Hit]]:
-    """Over-fetches by the share of points that are not visible, and again, wider, while too few remain.
+    """Fetch more points than requested, according to the share of invisible ones; widen while too few are visible.
 
-    `shown` is the number of visible points.
+    `shown` is the number of visible points. Returns: the dense and the lexical hits, at most `request.limit` each.
     """
     points = shard.points()
     fetch = request.limit

@@ -1,4 +1,4 @@
-"""The one thread that all calls of the engine run on, searches before everything else that waits."""
+"""Single thread on which all engine calls run, searches before other waiting calls."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from typing import Any, TypeVar
 
 R = TypeVar("R")
 IN_A_ROW = 16
-"""Searches that go before other calls; then one of the others has its turn, or it would wait for ever."""
+"""Most consecutive searches while other calls wait; then one other call runs, so that none waits for ever."""
 
 
 class EngineThread:
-    """Calls of a kind run in the order of their arrival."""
+    """Thread of the engine. Urgent calls and other calls each run in the order of their arrival."""
 
     def __init__(self, name: str) -> None:
         self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix=name)
@@ -23,18 +23,18 @@ class EngineThread:
         self._in_a_row = 0
 
     async def run(self, work: Callable[[], R], *, urgent: bool = False) -> R:
-        """Return what `work` returns. A call whose caller was cancelled before its turn is left out."""
+        """Return the result of `work`. A call whose caller is cancelled before it starts is skipped."""
         waiting: Future[R] = Future()
         (self._urgent if urgent else self._others).append((waiting, work))
         self._pool.submit(self._next)
         return await asyncio.wrap_future(waiting)
 
     def close(self) -> None:
-        """Wait for the calls that are queued, and end the thread."""
+        """Wait for the queued calls, then end the thread."""
         self._pool.shutdown()
 
     def _next(self) -> None:
-        """Runs once for each call that was queued, on the engine's thread."""
+        """Run the next queued call. This runs on the engine's thread, once for each queued call."""
         if self._urgent and (self._in_a_row < IN_A_ROW or not self._others):
             self._in_a_row += 1
             waiting, work = self._urgent.popleft()

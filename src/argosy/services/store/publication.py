@@ -1,8 +1,8 @@
-"""Which version of which document is visible: `published.db`, one SQLite file, with a copy in memory for queries.
+"""Visible version of each document: `published.db`, one SQLite file, with a copy in memory for queries.
 
-Each change is one SQL statement, so it happened or it did not; the copy follows the commit. A row outlives its
-document as a tombstone: `version` is the highest version ever decided on, and nothing at or below it can be
-published again.
+Each change is one transaction, so it is atomic; the copy is updated after the commit. After a document is forgotten its
+row remains as a tombstone: `version` is the highest version ever decided on, and no version up to it can be published
+again.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ ADDED = {
     "collections": {"generation": "INTEGER NOT NULL DEFAULT 0", "rewrite": "INTEGER NOT NULL DEFAULT 0"},
     "documents": {"fields": "TEXT NOT NULL DEFAULT ''"},
 }
-"""Columns that files of older releases lack."""
+"""Columns that are missing in files of older releases."""
 DECIDE = """
 INSERT INTO documents (collection, document_id, version, visible, chunks, stale, fields) VALUES (?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (collection, document_id) DO UPDATE
@@ -46,10 +46,15 @@ SET version = excluded.version, visible = excluded.visible, chunks = excluded.ch
     stale = excluded.stale OR documents.stale, fields = excluded.fields
 """
 
+_UNUSABLE = "The store's record of published documents cannot be used. Restore the data_dir from a backup."
+
 
 @dataclass(frozen=True, slots=True)
 class Collection:
-    """`folder` is the shard's folder name, never reused; model and dimensions are None until the first upsert."""
+    """One collection. `folder` is the folder name of its shard, which is never reused.
+
+    `model` and `dimensions` are None until the first upsert.
+    """
 
     name: str
     folder: str
@@ -60,9 +65,9 @@ class Collection:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """The last word on a document: `version` is visible with `chunks` points, or (not `visible`) forgotten.
+    """Latest decision on a document: `version` is visible with `chunks` points, or forgotten if not `visible`.
 
-    `stale`: points of this version's predecessors, or of a forgotten document, may still be in the shard.
+    `stale` means that points of earlier versions or of the forgotten document may still be in the shard.
     """
 
     version: int
@@ -70,12 +75,12 @@ class Decision:
     chunks: int
     stale: bool
     fields: str = ""
-    """The document's `DocumentFields` as JSON; empty when its chunks carry them themselves."""
+    """`DocumentFields` of the document as JSON; empty when its chunks contain these fields themselves."""
 
 
 @dataclass(frozen=True, slots=True)
 class Staged:
-    """A decision that is made but neither recorded nor visible yet."""
+    """A decision that is neither recorded nor visible yet."""
 
     collection: str
     document_id: str
@@ -84,12 +89,13 @@ class Staged:
 
 @dataclass(slots=True)
 class Shown:
-    """How many documents and points of a collection are visible."""
+    """Number of visible documents and points of a collection."""
 
     documents: int = 0
     points: int = 0
 
     def replace(self, old: Decision | None, new: Decision) -> None:
+        """Update the counts for a decision that replaces `old`."""
         for decision, sign in ((old, -1), (new, 1)):
             if decision is not None and decision.visible:
                 self.documents += sign
@@ -102,27 +108,30 @@ def _wrapped() -> Iterator[None]:
         yield
     except sqlite3.OperationalError as error:
         if error.sqlite_errorcode in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
-            raise Unavailable("Another store process has this data folder open; stop it first.") from error
+            raise Unavailable("Another store process has this data_dir open; stop that process first.") from error
         if error.sqlite_errorcode == sqlite3.SQLITE_FULL:
-            raise StorageFull("The disk is full: the store could not record the change.") from error
-        raise Internal("The store's record of published documents cannot be used.") from error
+            raise StorageFull("The disk is full, so the store could not record the change. Free disk space.") from error
+        raise Internal(_UNUSABLE) from error
     except sqlite3.DatabaseError as error:
-        raise Internal("The store's record of published documents cannot be used.") from error
+        raise Internal(_UNUSABLE) from error
 
 
 class Publication:
-    """Owns `published.db`. Blocking; a second process that opens the file gets Unavailable.
+    """Owner of `published.db`. All methods block; a second process that opens the file gets Unavailable.
 
-    Everything belongs to one thread, except `record`, `record_swept` and `scrub`, which wait for the disk and may run
-    on another one meanwhile. A decision is staged (no older version is admitted from then on), recorded (it survives a
-    loss of power), and applied (it is visible), or abandoned when it could not be recorded.
+    All methods run on one thread, except `record`, `record_swept` and `scrub`, which wait for the disk and may run on
+    another thread at the same time. A decision is staged (no older version is admitted after this), recorded (it
+    survives a loss of power), and applied (it is visible), or abandoned when it could not be recorded.
     """
 
     def __init__(self, path: Path) -> None:
-        """Opens or creates `path` (0600). Raises: Unavailable, another process has it open; Internal, it is damaged."""
+        """Open or create `path` (mode 0600).
+
+        Raises: Unavailable when another process has the file open; Internal when the file is damaged.
+        """
         os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
         self._writing = threading.Lock()
-        # Statements of two threads never overlap: the lock is held from the beginning of a transaction to its end.
+        # Statements of two threads never overlap, because the lock is held during each whole transaction.
         self._db = sqlite3.connect(path, timeout=LOCK_WAIT_S, isolation_level=None, check_same_thread=False)
         try:
             with _wrapped():
@@ -146,7 +155,7 @@ class Publication:
         self._collections = {row[0]: Collection(*row) for row in rows}
         self._dropped: dict[str, int] = dict(self._db.execute("SELECT name, generation FROM dropped"))
         self.rewritable = {row[0] for row in self._db.execute("SELECT name FROM collections WHERE rewrite")}
-        """Collections whose shard files still hold the bytes of deleted points."""
+        """Collections whose shard files still contain bytes of deleted points."""
         self._decisions: dict[str, dict[str, Decision]] = {name: {} for name in self._collections}
         self._stale: dict[tuple[str, str], None] = {}
         self._staged: dict[tuple[str, str], Staged] = {}
@@ -165,23 +174,23 @@ class Publication:
         return MappingProxyType(self._collections)
 
     def decisions(self, collection: str) -> Mapping[str, Decision]:
-        """The last decision on each document of a known collection, by document id; a live view."""
+        """Return the latest decision on each document of a known collection, by document id, as a live view."""
         return MappingProxyType(self._decisions[collection])
 
     def shown(self, collection: str) -> Shown:
-        """How much of a known collection is visible; counted when the file is opened, and kept from then on."""
+        """Return the visible counts of a known collection. They are kept in memory and updated by each decision."""
         return self._shown[collection]
 
     def ensure(self, name: str, generation: int = 0) -> Collection:
         """Return the collection; create it without a model when it is new.
 
-        Raises: CollectionNotFound, this generation was dropped or a newer one is here.
+        Raises: CollectionNotFound when this generation was dropped or another generation exists.
         """
         known = self._collections.get(name)
         if known is not None and known.generation == generation:
             return known
         if known is not None or self._dropped.get(name, -1) >= generation:
-            raise CollectionNotFound(f"This collection {name!r} was deleted. Create it again.", param="collection")
+            raise CollectionNotFound(f"Collection {name!r} was deleted. Create it again.", param="collection")
         made = Collection(name, uuid4().hex, generation=generation)
         with self._writing, _wrapped():
             self._db.execute(
@@ -193,7 +202,7 @@ class Publication:
         return made
 
     def pin(self, name: str, model: str, dimensions: int) -> Collection:
-        """Fixes the model of a known collection that has none yet."""
+        """Set the model of a known collection that has none yet."""
         with self._writing, _wrapped():
             self._db.execute(
                 "UPDATE collections SET model = ?, dimensions = ? WHERE name = ?", (model, dimensions, name)
@@ -202,23 +211,26 @@ class Publication:
         return self._collections[name]
 
     def move(self, name: str, folder: str, *, rewrite: bool) -> Collection:
-        """Replace the folder of the collection's shard in one step. `rewrite`: it holds deleted points already."""
+        """Replace the folder of the collection's shard atomically.
+
+        `rewrite` means that the new folder already contains deleted points.
+        """
         with self._writing, _wrapped():
             self._db.execute("UPDATE collections SET folder = ?, rewrite = ? WHERE name = ?", (folder, rewrite, name))
         self._collections[name] = replace(self._collections[name], folder=folder)
         return self._collections[name]
 
     def soil(self, name: str) -> None:
-        """Record that points were deleted whose bytes the shard's files still hold."""
+        """Record that the shard's files contain bytes of deleted points."""
         if name not in self.rewritable:
             with self._writing, _wrapped():
                 self._db.execute("UPDATE collections SET rewrite = 1 WHERE name = ?", (name,))
             self.rewritable.add(name)
 
     def drop(self, name: str, generation: int = 0) -> None:
-        """Forget the collection, its documents and their tombstones; unknown is fine.
+        """Remove the collection, its documents and their tombstones. An unknown collection is no error.
 
-        A numbered generation leaves a tombstone, and can never be created again. A newer one stays.
+        A generation above 0 leaves a tombstone and can never be created again. A newer generation stays.
         """
         known = self._collections.get(name)
         gone = known is not None and known.generation <= generation
@@ -238,18 +250,19 @@ class Publication:
             self.rewritable.discard(name)
 
     def scrub(self) -> None:
-        """Remove what was overwritten or deleted from the write-ahead log too."""
+        """Remove overwritten and deleted data from the write-ahead log too."""
         with self._writing, _wrapped():
             self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
     def admit(self, collection: str, document_id: str, version: int) -> None:
-        """Raises: Conflict, `version` can never become visible (any more), so its chunks are not wanted."""
+        """Check that `version` can still become visible. Raises: Conflict when it cannot, so its chunks are refused."""
         last = self._last(collection, document_id)
         if last is None or version > last.version or (version == last.version and last.visible):
             return
         if last.visible:
             raise Conflict(
-                f"Document {document_id} is published as version {last.version}; version {version} is not newer."
+                f"Document {document_id} is published as version {last.version}; version {version} is not newer. "
+                "Send a newer version."
             )
         raise Conflict(
             f"Document {document_id} was forgotten at version {last.version}; add it again under a newer version."
@@ -258,21 +271,23 @@ class Publication:
     def publish(
         self, collection: str, document_id: str, version: int, *, chunks: int, stale: bool, fields: str = ""
     ) -> None:
-        """Makes `version` the visible one. Publishing the published version again with the same chunks and fields
-        changes nothing.
+        """Make `version` the visible version. Publishing it again with the same chunks and fields changes nothing.
 
-        Raises: Conflict, a newer version is published or this one was forgotten.
+        Raises: Conflict when a newer version is published or this version was forgotten.
         """
         self._now(self.stage_publish(collection, document_id, version, chunks=chunks, stale=stale, fields=fields))
 
     def forget(self, collection: str, document_id: str, version: int, *, stale: bool) -> None:
-        """Makes the document invisible and `version` and older unpublishable; a newer decision stays as it is."""
+        """Make the document invisible and refuse versions up to `version` from now on; a newer decision stays."""
         self._now(self.stage_forget(collection, document_id, version, stale=stale))
 
     def stage_publish(
         self, collection: str, document_id: str, version: int, *, chunks: int, stale: bool, fields: str = ""
     ) -> Staged | None:
-        """As `publish`, up to the recording. Returns: None when nothing is to be recorded."""
+        """Stage a publication without recording it. Returns: None when nothing has to be recorded.
+
+        Raises: Conflict as `publish` does.
+        """
         self.admit(collection, document_id, version)
         last = self._last(collection, document_id)
         if last is not None and (last.version, last.chunks, last.fields) == (version, chunks, fields):
@@ -280,16 +295,17 @@ class Publication:
         return self._stage(collection, document_id, Decision(version, True, chunks, stale, fields))
 
     def stage_forget(self, collection: str, document_id: str, version: int, *, stale: bool) -> Staged | None:
-        """As `forget`, up to the recording. Returns: None when nothing is to be recorded."""
+        """Stage the forgetting of a document without recording it. Returns: None when nothing has to be recorded."""
         last = self._last(collection, document_id)
         if last is None or version > last.version or (version == last.version and last.visible):
             return self._stage(collection, document_id, Decision(version, False, 0, stale))
         return None
 
     def record(self, staged: Sequence[Staged]) -> None:
-        """Make the decisions durable, all in one commit or none.
+        """Make the decisions durable in one commit, all or none.
 
-        Raises: CollectionNotFound, one of the collections was dropped meanwhile; StorageFull; Internal.
+        Raises: CollectionNotFound when one of the collections was dropped; StorageFull when the disk is full; Internal
+        when the file cannot be used.
         """
         rows = [
             (
@@ -308,10 +324,10 @@ class Publication:
             try:
                 self._db.executemany(DECIDE, rows)
             except sqlite3.IntegrityError as error:
-                raise CollectionNotFound("The collection was deleted meanwhile.", param="collection") from error
+                raise CollectionNotFound("The collection was deleted. Create it again.", param="collection") from error
 
     def apply(self, staged: Sequence[Staged]) -> None:
-        """Make recorded decisions visible, in the order in which they were staged."""
+        """Make recorded decisions visible, in the given order, which must be the order of staging."""
         for one in staged:
             known = self._decisions.get(one.collection)
             if known is not None:
@@ -322,25 +338,26 @@ class Publication:
         self.abandon(staged)
 
     def abandon(self, staged: Sequence[Staged]) -> None:
-        """Forget decisions that could not be recorded."""
+        """Discard decisions that could not be recorded."""
         for one in staged:
             if self._staged.get((one.collection, one.document_id)) is one:
                 del self._staged[one.collection, one.document_id]
 
     def stale(self, limit: int, without: Container[str] = ()) -> list[tuple[str, str, Decision]]:
-        """Up to `limit` documents with points to delete: collection, document id, decision.
+        """Return up to `limit` documents with points to delete, as (collection, document id, decision).
 
-        Collections in `without` are passed over.
+        Collections in `without` are skipped.
         """
         found = ((c, d, self._decisions[c][d]) for c, d in self._stale if c not in without)
         return list(islice(found, limit))
 
     def swept(self, collection: str, document_ids: Sequence[str]) -> None:
-        """Records that no stale points of these documents are left in the index, in one commit."""
+        """Record in one commit that no stale points of these documents are left in the index."""
         self.record_swept(collection, document_ids)
         self.apply_swept(collection, document_ids)
 
     def record_swept(self, collection: str, document_ids: Sequence[str]) -> None:
+        """Make the result of a sweep durable. Waits for the disk."""
         with self._writing, _wrapped(), self._db:
             self._db.execute("BEGIN IMMEDIATE")
             self._db.executemany(
@@ -350,6 +367,7 @@ class Publication:
             self._db.execute("UPDATE collections SET rewrite = 1 WHERE name = ?", (collection,))
 
     def apply_swept(self, collection: str, document_ids: Sequence[str]) -> None:
+        """Apply the recorded result of a sweep in memory."""
         self.rewritable.add(collection)
         known = self._decisions[collection]
         for document_id in document_ids:

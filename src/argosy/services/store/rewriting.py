@@ -1,7 +1,7 @@
-"""Rewriting shards: a copy without the bytes of deleted points takes the shard's place.
+"""Rewriting of shards: a copy without the bytes of deleted points replaces the shard.
 
-Qdrant Edge marks a deleted point and keeps its bytes, in the segment and in the log. Only a new shard is free of them.
-The copy is made a few points at a time between requests; the shard serves all the while, and updates go to both.
+Qdrant Edge marks a deleted point but keeps its bytes in the segment and in the log. Only a new shard is free of them.
+A few points at a time are copied between requests; the shard keeps serving, and updates go to shard and copy.
 """
 
 from __future__ import annotations
@@ -17,21 +17,24 @@ from argosy.contracts.request import Clock
 from argosy.services.store.shard import PointId, Shard
 
 SETTLE_S = 5.0
-"""Between the first deletion and the copy, so that many deletions cost one copy."""
+"""Time between the first deletion and the copy, so that many deletions need only one copy."""
 BLOCK_BYTES = 512
 REST = 4.0
-"""A collection rests this many times as long as its last copy took: at most a fifth of the time goes to copies."""
+"""Multiple of the last copy's duration for which a collection is not copied: copies take at most 1/5 of the time."""
 MARGIN_BYTES = 64 * 2**20
-"""Of the disk that a copy leaves free: the shard itself must have room for what comes in meanwhile."""
+"""Disk space that a copy leaves free for updates of the shard that arrive during the copy."""
 AGAIN_S = 60.0
-"""Until a copy that failed (a full disk, for one) is tried again."""
+"""Time before a failed copy is retried, for example after a full disk."""
 
 
 class Copy:
-    """One shard's copy in the making. Blocking, on the engine's thread."""
+    """Unfinished copy of one shard. Its methods block and run on the engine's thread."""
 
     def __init__(self, source: Shard, original: Path, dimensions: int, now_s: float) -> None:
-        """Begin to copy the shard in the folder `original` to one beside it. Raises: StorageFull, it has no room."""
+        """Begin to copy the shard in the folder `original` to a new folder beside it.
+
+        Raises: StorageFull when the disk has no room for the copy.
+        """
         shards = original.parent
         _require(shards, sum(path.stat().st_blocks * BLOCK_BYTES for path in original.rglob("*")))
         self.folder = uuid4().hex
@@ -43,9 +46,9 @@ class Copy:
         source.mirror = self._target
 
     def step(self, limit: int) -> Shard | None:
-        """Copy up to `limit` points. Returns: the new shard, durable, once all are in it.
+        """Copy up to `limit` points. Returns: the new shard, flushed, after all points are copied; else None.
 
-        Raises: StorageFull, Internal: the copy is of no use any more.
+        Raises: StorageFull when the disk is full; Internal when the copy missed an update. Abandon the copy then.
         """
         if self._source.mirror is not self._target:
             raise Internal("The copy of the collection's index missed an update.")
@@ -58,28 +61,33 @@ class Copy:
         return self._target
 
     def abandon(self) -> None:
-        """Close the copy. Its folder is the caller's to remove."""
+        """Close the copy. The caller removes its folder."""
         if self._source.mirror is self._target:
             self._source.mirror = None
-        with contextlib.suppress(ArgosyError):  # it may be closed already
+        with contextlib.suppress(ArgosyError):  # the copy may already be closed
             self._target.close()
 
 
 def _require(folder: Path, size_bytes: int) -> None:
-    """A full disk would end the process: shards are written through memory maps."""
+    """Check the free disk space. A full disk would kill the process, because shards are written through memory maps.
+
+    Raises: StorageFull when the space is not sufficient.
+    """
     if shutil.disk_usage(folder).free < size_bytes + MARGIN_BYTES:
-        raise StorageFull("The disk has no room to rewrite a collection's index without its deleted points.")
+        raise StorageFull(
+            "The disk has no room to rewrite a collection's index without its deleted points. Free disk space."
+        )
 
 
 class Schedule:
-    """When each collection is due to be copied."""
+    """Schedule of the copies of all collections."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._not_before_s: dict[str, float] = {}
 
     def due(self, names: Iterable[str]) -> str | None:
-        """Return one of the collections whose time has come. A name that is new here settles first."""
+        """Return one of the collections that are due for a copy. A new name is due after SETTLE_S."""
         now_s = self._clock()
         for name in sorted(names):
             if now_s >= self._not_before_s.setdefault(name, now_s + SETTLE_S):
@@ -87,10 +95,12 @@ class Schedule:
         return None
 
     def finished(self, name: str, began_s: float) -> None:
+        """Record the end of a copy; the next one is due after SETTLE_S or REST times its duration."""
         now_s = self._clock()
         self._not_before_s[name] = now_s + max(SETTLE_S, REST * (now_s - began_s))
 
     def failed(self, name: str) -> None:
+        """Record a failed copy, which is due again after AGAIN_S."""
         self._not_before_s[name] = self._clock() + AGAIN_S
 
     def forget(self, name: str) -> None:

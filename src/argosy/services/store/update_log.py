@@ -1,9 +1,9 @@
-"""A shard's update log on disk, made durable without Edge.
+"""Durability of a shard's update log without Edge.
 
-Edge writes each update to memory-mapped files below `wal/` and replays them when it opens the shard. So an update
-survives the death of the process at once, and a loss of power as soon as these files are synced. Edge's own `flush`
-does that too, but it also rewrites tables of the whole shard and holds the interpreter's lock until the disk is done.
-Syncing the log alone takes one `fsync`, and other threads go on meanwhile.
+Edge writes each update to memory-mapped files below `wal/` and replays them when it opens the shard. An update
+therefore survives the death of the process at once, and a loss of power as soon as these files are synced. Edge's own
+`flush` does this too, but it also rewrites tables of the whole shard and holds the interpreter's lock until the disk
+has finished. Syncing only the log takes one `fsync`, and other threads continue.
 """
 
 from __future__ import annotations
@@ -17,24 +17,24 @@ from pathlib import Path
 from argosy.contracts.errors import Internal, StorageFull
 
 _SCANS = 100
-"""Edge renames a full log file at most once in 32 MB of updates, so a second scan always sees all names."""
+"""Most scans of the folder. Edge renames a full log file at most once per 32 MB of updates, so two scans suffice."""
 
 
 class UpdateLog:
-    """`sync` and `sync_all` may be called on any one thread, while another one updates or searches the shard."""
+    """Update log of one shard. Call `sync` and `sync_all` on one thread; another may use the shard meanwhile."""
 
     def __init__(self, shard: Path) -> None:
         self._shard = shard
         self._folder = shard / "wal"
         self._names: frozenset[str] = frozenset()
-        """Names of log files whose directory entries are durable."""
+        """Names of the log files whose directory entries are durable."""
         self._closed: frozenset[str] = frozenset()
-        """Full log files that were synced after they were closed: nothing is written to them any more."""
+        """Full log files that were synced after they were closed and are never written again."""
 
     def sync(self) -> None:
-        """Make every update that was acknowledged before this call survive a loss of power.
+        """Make every update acknowledged before this call survive a loss of power.
 
-        Raises: StorageFull; Internal, the disk failed.
+        Raises: StorageFull when the disk is full; Internal when the disk fails.
         """
         with _disk_errors():
             for _ in range(_SCANS):
@@ -44,17 +44,20 @@ class UpdateLog:
             raise Internal("The collection's update log changes faster than it can be synced.")
 
     def sync_all(self) -> None:
-        """Write back every file of the shard, so that a flush that follows finds little left to wait for."""
+        """Write back every file of the shard, so that a following flush has little left to write.
+
+        Raises: StorageFull when the disk is full; Internal when the disk fails.
+        """
         with _disk_errors():
             for folder, _, files in os.walk(self._shard):
                 for name in files:
                     try:
                         _sync(os.path.join(folder, name))
-                    except FileNotFoundError:  # a temporary one, or a log file that was renamed
+                    except FileNotFoundError:  # a temporary file, or a renamed log file
                         continue
 
     def _sync(self, names: frozenset[str]) -> bool:
-        """Returns: False when a file was renamed meanwhile, and the names must be read again."""
+        """Sync the named files. Returns: False when a file was renamed meanwhile, so the names must be read again."""
         closed = frozenset(name for name in names if name.startswith("closed-"))
         written = [name for name in names if name.startswith("open-")]
         try:
@@ -83,5 +86,7 @@ def _disk_errors() -> Iterator[None]:
         yield
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise StorageFull("The disk is full: the store could not make the change durable.") from error
-        raise Internal("The disk failed: the store could not make the change durable.") from error
+            raise StorageFull(
+                "The disk is full, so the store could not make the change durable. Free disk space."
+            ) from error
+        raise Internal("The disk failed, so the store could not make the change durable. Check the disk.") from error

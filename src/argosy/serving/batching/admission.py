@@ -1,4 +1,4 @@
-"""Whether more texts may wait: a bound on each priority's queue, and on the time it takes to get through it."""
+"""Admission to the batching queue: bounds on the length of each priority's queue and on the time to work it off."""
 
 from __future__ import annotations
 
@@ -12,23 +12,25 @@ MAX_RETRY_AFTER_S = 60.0
 
 
 class QueueAdmission:
-    """Knows how long a text of each priority took lately, and so how long those that wait will take."""
+    """Admission that estimates the waiting time from the recent time per text of each priority."""
 
     def __init__(self, queue: WorkQueue, *, max_texts: int, workers: int) -> None:
-        """`max_texts` bounds each priority by itself."""
+        """Create the admission; `max_texts` bounds the queue of each priority separately."""
         self._queue = queue
         self._max_texts = max_texts
         self._workers = workers
         self._text_s: dict[Priority, float] = {}
 
     def learn(self, priority: Priority, text_s: float) -> None:
-        """Each text of a batch took that long, on one worker."""
+        """Record that each text of a batch took `text_s` seconds on one worker."""
         old = self._text_s.get(priority, text_s)
         self._text_s[priority] = RATE_MEMORY * old + (1 - RATE_MEMORY) * text_s
 
     def admit(self, count: int, context: RequestContext) -> None:
-        """Raises: Overloaded; TooLarge, the queue can never hold so many; DeadlineExceeded, those that wait already
-        take longer than the caller does.
+        """Check whether `count` more texts may wait.
+
+        Raises: Overloaded when the queue is full; TooLarge when the queue can never hold so many texts;
+        DeadlineExceeded when the waiting texts take longer than the time that the caller has left.
         """
         limit, priority = self._max_texts, context.priority
         if count > limit:
@@ -46,11 +48,11 @@ class QueueAdmission:
             )
         if count and ahead_s > context.deadline.remaining_s():
             raise DeadlineExceeded(
-                "The texts that wait for the embedding model take longer than the time allowed. Allow more, or try "
-                "again after the time in Retry-After.",
+                "The texts already waiting for the embedding model take longer than the time allowed. Allow more "
+                "time, or try again after the time in Retry-After.",
                 retry_after_s=min(ahead_s, MAX_RETRY_AFTER_S),
             )
 
     def _seconds(self, priority: Priority, texts: int) -> float:
-        """How long so many waiting texts take at the rate measured; 0 while there is none."""
+        """Return the seconds that `texts` waiting texts take at the measured rate; 0 before the first measurement."""
         return texts * self._text_s.get(priority, 0.0) / self._workers

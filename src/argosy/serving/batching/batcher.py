@@ -1,11 +1,11 @@
-"""Many callers, one embedding engine: batches sorted by length within a time, interactive before bulk.
+"""Dynamic batching for an embedding engine: length-sorted batches of bounded duration, interactive before bulk.
 
-There is no timer. Whatever waits when the engine is free forms the next batch, so batches grow with load and a lone
-query never waits for company. On a processor padding costs as much as text, hence the sorting, and large batches gain
-nothing, hence the small ones: a batch is also the longest that a query waits behind bulk work. How many texts one
-takes follows from what batches cost so far.
+There is no timer. The texts that wait when the engine becomes free form the next batch, so batches grow with load and a
+single query is never delayed. Texts are sorted by length because padding costs as much as text on a CPU. Batches are
+small because large ones bring no gain on a CPU and a query may have to wait for a whole batch of bulk work. The number
+of texts in a batch is derived from the measured cost of earlier batches.
 
-A text that is asked for twice while it waits or runs is computed once, for all who asked.
+A text that is requested twice while it waits or runs is computed once, for all callers.
 """
 
 from __future__ import annotations
@@ -37,19 +37,19 @@ log = logger("batching")
 T = TypeVar("T")
 
 WINDOW_TEXTS = 64
-"""How many of the oldest texts are sorted together."""
+"""Number of oldest texts that are sorted together."""
 MEASURED_CHARS = 100_000
-"""How much is tokenised at once, if it is more than one text: it takes less time than a batch."""
+"""Most characters that are tokenised at once, unless a single text is longer. This takes less time than a batch."""
 
 BROKEN_PAUSE_S = 0.05
-"""Pause after a bug in the dispatcher: one that shows at every look must not keep the event loop to itself."""
+"""Pause after a bug in the dispatcher, so that a bug in every step does not block the event loop."""
 
 ENGINE_FAILURES = (Unavailable, Overloaded, DeadlineExceeded)
-"""Not the fault of any text: trying them one by one would only cost more."""
+"""Errors that no single text causes, so retrying texts one by one would not help."""
 
 
 class Batcher:
-    """Owns the threads that call `engine`. Everything else happens on the event loop, so nothing is locked."""
+    """Owner of the threads that call `engine`. All other code runs on the event loop and needs no locks."""
 
     def __init__(
         self,
@@ -62,11 +62,12 @@ class Batcher:
         computed: Callable[[list[Computed]], None] = lambda results: None,
         clock: Clock = time.monotonic,
     ) -> None:
-        """`max_queue_texts` bounds each priority by itself: bulk work that fills its queue shuts no query out.
+        """Create a batcher.
 
-        `workers` batches run at once, each on a thread of its own; the engine must allow that. With `refuse_long`, a
-        text beyond the model's window fails with TextTooLong instead of being cut. `computed` is told the results
-        of texts that came with a key, also those that nobody waits for any more.
+        `max_queue_texts` bounds each priority separately, so that bulk work that fills its queue excludes no query.
+        `workers` batches run at once, each on its own thread; the engine must support this. With `refuse_long`, a text
+        longer than the model's window fails with TextTooLong instead of being truncated. `computed` receives the
+        results of texts that have a key, even when no caller waits for them any longer.
         """
         limits = limits or BatchLimits()
         self._engine = engine
@@ -87,7 +88,7 @@ class Batcher:
 
     @property
     def queued(self) -> int:
-        """Texts that wait; those in the running batch do not."""
+        """Number of waiting texts. Texts in a running batch do not count."""
         return len(self._queue)
 
     async def embed(
@@ -99,13 +100,14 @@ class Batcher:
         keys: Sequence[Key] | None = None,
         partial: bool = False,
     ) -> EmbedResult:
-        """One vector for each text, in the order given. Cancelling it drops what nobody else wants.
+        """Return one vector for each text, in the given order. Cancellation drops texts that no other caller needs.
 
-        `keys` name the texts: those that are waited for or computed already are not computed again. With `partial`, a
-        text that fails stands in the result's `errors` instead of failing all.
-        Raises: Overloaded, the queue is full and nothing was accepted; TooLarge, the queue can never hold so many
-        texts; DeadlineExceeded, before a batch of these texts began; Unavailable, closed; whatever ArgosyError the
-        engine raised for one of the texts; Internal for any other failure of it.
+        `keys` identify the texts: a text whose key is waiting or running is not computed again. With `partial`, a text
+        that fails is listed in the result's `errors` instead of failing the call.
+
+        Raises: Overloaded when the queue is full and no text was accepted; TooLarge when the queue can never hold so
+        many texts; DeadlineExceeded when the deadline passes before a batch of these texts begins; Unavailable when the
+        batcher is closed; any ArgosyError that the engine raises for a text; Internal for any other engine failure.
         """
         if self._closed:
             raise _closing()
@@ -121,7 +123,7 @@ class Batcher:
         return caller.result
 
     async def close(self) -> None:
-        """Fail what waits, let the running batch end, end the thread. Drain before, if what waits should be served."""
+        """Fail waiting texts, wait for running batches, and end the threads. Drain first to serve waiting texts."""
         self._closed = True
         self._fail_all(_closing)
         self._wake.set()
@@ -147,7 +149,7 @@ class Batcher:
         self._wake.set()
 
     def _claim(self, caller: Caller, texts: Sequence[str], kind: TextKind, keys: Sequence[Key] | None) -> list[Work]:
-        """Gives the caller a work for each text. Returns: those that are new, each once."""
+        """Assign a `Work` to the caller for each text. Returns: the new works, each once."""
         new: dict[Key, Work] = {}
         unnamed = []
         for row, text in enumerate(texts):
@@ -163,7 +165,7 @@ class Batcher:
         return [*unnamed, *new.values()]
 
     def _leave(self, caller: Caller) -> None:
-        """The caller wants nothing more; what nobody else wants is dropped."""
+        """Remove the caller, and drop texts that no other caller needs."""
         self._callers.discard(caller)
         for work in caller.works:
             work.claims = [claim for claim in work.claims if claim.caller is not caller]
@@ -172,7 +174,7 @@ class Batcher:
         caller.works.clear()
 
     def _landed(self, work: Work) -> None:
-        """Whoever asks for this text from now on asks anew."""
+        """Forget the text, so that the next request for it computes it again."""
         if work.key is not None:
             self._flights.pop(work.key, None)
 
@@ -186,7 +188,10 @@ class Batcher:
                 await asyncio.sleep(BROKEN_PAUSE_S)
 
     async def _step(self) -> None:
-        """Measure, or start one batch when a thread is free, then let the caller look again: a query may have come."""
+        """Measure texts, or start one batch when a thread is free.
+
+        Each call does one of these, so that the next step considers queries that have arrived since.
+        """
         await self._free.acquire()
         try:
             priority = self._queue.turn()
@@ -205,7 +210,7 @@ class Batcher:
             await self._wake.wait()
 
     def _wanted(self, works: list[Work]) -> list[Work]:
-        """Of what is about to run, what somebody still waits for and can be given in time. The rest is dropped."""
+        """Return the works that some caller still waits for and that can end before its deadline; drop the others."""
         for work in works:
             needed_s = 0.0 if work.length is None else self._cost.seconds(1, self._seen(work))
             for claim in work.claims:
@@ -216,7 +221,7 @@ class Batcher:
         return [work for work in works if work.claims]
 
     def _batch(self, window: list[Work]) -> list[Work]:
-        """The batch that holds the oldest text, so that none waits for ever."""
+        """Return the batch that contains the oldest text, so that no text waits for ever."""
         oldest = window[0]
         if oldest.alone:
             return [oldest]
@@ -226,7 +231,7 @@ class Batcher:
         return [fellows[index] for index in chosen]
 
     def _seen(self, work: Work) -> int:
-        """Tokens that the model sees of it."""
+        """Return the number of tokens that the model reads of the text."""
         return min(work.length or 0, self._engine.info.max_tokens)
 
     async def _measure(self, works: list[Work]) -> None:
@@ -246,7 +251,7 @@ class Batcher:
                 self._refuse(work, too_long(length, limit))
 
     def _start(self, batch: list[Work], priority: Priority) -> None:
-        """Runs the batch on a thread that is free."""
+        """Run the batch on a free thread."""
         for work in batch:
             self._queue.remove(work)
         self._queue.started(priority)
@@ -281,11 +286,11 @@ class Batcher:
         self._give(batch, vectors, seconds / len(batch))
 
     def _give(self, batch: list[Work], vectors: Vectors, text_s: float) -> None:
-        """Each text's vector to who asked for it, and to whoever keeps them."""
+        """Deliver each text's vector to its callers and to `computed`."""
         results = []
         for work, vector, good in zip(batch, vectors, usable(vectors), strict=True):
             if not good:
-                self._refuse(work, Internal("The embedding model gave no usable vector for it."))
+                self._refuse(work, Internal("The embedding model returned no usable vector for the text."))
                 continue
             truncated = (work.length or 0) > self._engine.info.max_tokens
             result = Computed(work.key, vector, self._seen(work), truncated, text_s)
@@ -301,12 +306,14 @@ class Batcher:
     def _embed(self, texts: list[str], kind: TextKind, deadline: Deadline) -> Vectors:
         vectors = self._engine.embed(texts, kind, deadline)
         if vectors.shape != (len(texts), self._engine.info.dimensions):
-            raise Internal("The embedding model gave another number of vectors, or of dimensions, than it should.")
+            raise Internal("The embedding model returned a wrong number of vectors or dimensions.")
         return vectors
 
     def _failed(self, batch: list[Work], error: Exception, priority: Priority) -> None:
-        """One text of several may be to blame: each is tried alone. What no text is to blame for fails at once, but
-        not for who joined late and has time left when the first caller's has passed.
+        """Handle a failed batch: retry each text alone, because a single text may have caused the failure.
+
+        Errors that no text causes fail all callers at once. After DeadlineExceeded, callers whose own deadline has not
+        passed are kept.
         """
         if isinstance(error, ENGINE_FAILURES):
             late = isinstance(error, DeadlineExceeded)
@@ -325,7 +332,7 @@ class Batcher:
         self._queue.add_first(again, priority)
 
     def _refuse(self, work: Work, error: ArgosyError) -> None:
-        """The text has no vector, for whoever asked for it."""
+        """Fail the text for all its callers."""
         self._queue.remove(work)
         self._landed(work)
         for claim in work.claims:
@@ -333,7 +340,7 @@ class Batcher:
         work.claims.clear()
 
     async def _call(self, work: Callable[[list[str], TextKind], T], works: list[Work]) -> T:
-        """On the engine's thread; `works` are of one kind."""
+        """Run `work` on an engine thread; all `works` must have the same kind."""
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._threads, work, [w.text for w in works], works[0].kind)
 
@@ -343,7 +350,7 @@ class Batcher:
         self._admission.learn(priority, seconds / len(batch))
 
     def _break(self, batch: list[Work]) -> None:
-        """A bug, here or in the engine: nobody is left waiting for what will not come."""
+        """Fail all callers after a bug in the batcher or the engine, so that none waits for ever."""
         log.exception("batcher failed", refused=len(batch))
         self._fail_all(lambda: Internal("The embedding queue failed."))
 
@@ -354,7 +361,7 @@ class Batcher:
 
 
 def _measurable(works: Sequence[Work]) -> list[Work]:
-    """The first of them, with those after it that are of its kind and not too long together."""
+    """Return the first work and following works of its kind, up to MEASURED_CHARS characters in total."""
     taken, chars = [works[0]], len(works[0].text)
     for work in works[1:]:
         chars += len(work.text)

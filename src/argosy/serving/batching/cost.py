@@ -1,8 +1,8 @@
-"""What a batch costs, learnt from the batches that ran. Pure: measurements in, predictions out.
+"""Cost model of a batch, learnt from earlier batches. Pure: measurements in, predictions out.
 
 The time of a batch of a transformer grows with its tokens and, for attention, with the square of its length. Both
-factors are fitted by least squares over the past batches, older ones counting less, so that the model follows a
-host that gets slower. Factors are never negative.
+factors are fitted by least squares over the past batches; older batches count less, so that the model adapts to a
+host that becomes slower. Factors are never negative.
 """
 
 from __future__ import annotations
@@ -11,18 +11,18 @@ import math
 from dataclasses import dataclass
 
 MEMORY = 0.95
-"""Weight of the past at each new batch: about the last 20 count."""
+"""Weight of earlier batches at each new batch: about the last 20 count."""
 SQUARE_SCALE = 256.0
-"""Brings the square of a length to the size of a length."""
+"""Divisor that scales the square of a length to the magnitude of a length."""
 TRUSTED_AFTER = 8
-"""Batches after which a single one that took far longer is taken for the host's doing and counts less."""
+"""Batches after which a single far slower batch is attributed to the host and capped."""
 OUTLIER = 4.0
 RIDGE = 1e-3
 
 
 @dataclass(frozen=True, slots=True)
 class BatchLimits:
-    """What one batch may be at most. `tokens` counts padding; `seconds` is infinite where the work is elsewhere."""
+    """Upper bounds of one batch. `tokens` includes padding; `seconds` is infinite if another host does the work."""
 
     tokens: int = 1024
     texts: int = 256
@@ -30,6 +30,8 @@ class BatchLimits:
 
 
 class CostModel:
+    """Model that predicts the time of a batch from its number of texts and its longest text."""
+
     def __init__(self, limits: BatchLimits) -> None:
         self._limits = limits
         self._per_token_s = 0.0
@@ -39,8 +41,8 @@ class CostModel:
         self._xx = self._xz = self._zz = self._xy = self._zy = 0.0
 
     def learn(self, texts: int, longest: int, seconds: float) -> None:
-        """A batch of `texts` texts, padded to `longest` tokens, took that long."""
-        # What is longer than all before is no outlier: of its square little could be known.
+        """Record the `seconds` that a batch of `texts` texts took, padded to `longest` tokens."""
+        # A batch longer than all before is no outlier: the square term of its length was not known yet.
         if self._learnt >= TRUSTED_AFTER and longest <= self._longest:
             seconds = min(seconds, OUTLIER * max(self.seconds(texts, longest), 1e-6))
         self._learnt += 1
@@ -54,12 +56,12 @@ class CostModel:
         self._fit()
 
     def seconds(self, texts: int, longest: int) -> float:
-        """The predicted time of such a batch; 0 while nothing was learnt."""
+        """Return the predicted seconds of such a batch; 0 before the first measurement."""
         x, z = _features(texts, longest)
         return self._per_token_s * x + self._per_square_s * z
 
     def capacity(self, longest: int) -> int:
-        """How many texts of that many tokens a batch takes: at least one."""
+        """Return the number of texts of `longest` tokens that fit into a batch: at least 1."""
         fitting = min(self._limits.texts, self._limits.tokens // max(1, longest))
         each_s = self.seconds(1, longest)
         if each_s > 0 and not math.isinf(self._limits.seconds):
@@ -67,7 +69,7 @@ class CostModel:
         return max(1, fitting)
 
     def _fit(self) -> None:
-        # The ridge keeps the square's share small while all batches look alike and cannot tell the two apart.
+        # The ridge keeps the square factor small while all batches have similar lengths and cannot separate the two.
         zz = self._zz + RIDGE * self._xx
         determinant = self._xx * zz - self._xz * self._xz
         if determinant > 0:

@@ -1,4 +1,4 @@
-"""Texts of known length to batches. Pure."""
+"""Division of texts of known length into batches. Pure."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ from collections.abc import Callable, Sequence
 
 
 def plan_batches(lengths: Sequence[int], capacity: Callable[[int], int]) -> list[list[int]]:
-    """Indices of `lengths` in batches, longest first; each index exactly once.
+    """Return the indices of `lengths` in batches, longest text first; each index occurs exactly once.
 
-    A batch costs its longest text × its number of texts, padding included, hence the sorting. `capacity` says how
-    many texts of a length one batch takes; what it says below 1 counts as 1, so that every text has a batch.
+    Texts are sorted because a batch costs its longest text × its number of texts, including padding. `capacity`
+    returns how many texts of a length (in tokens) fit into one batch; a result below 1 counts as 1, so that every text
+    is in a batch.
     """
     order = sorted(range(len(lengths)), key=lambda index: -lengths[index])
     batches = []

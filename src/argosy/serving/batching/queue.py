@@ -1,7 +1,7 @@
-"""What waits for the engine, in two priorities. Not a thread-safe structure: it lives on the event loop.
+"""Queue of texts that wait for the engine, in two priorities. It is used on the event loop only and not thread-safe.
 
-A `Work` is one text to be computed once, whoever asked for it; each asking is a `Claim`. Work without claims is
-nobody's and leaves the queue.
+A `Work` is one text that is computed once for all callers; each request for it is a `Claim`. Work without claims is
+removed from the queue.
 """
 
 from __future__ import annotations
@@ -19,17 +19,18 @@ from argosy.contracts.request import Priority, RequestContext
 from argosy.contracts.vectors import Vector, Vectors
 
 Key = bytes
-"""Names a text with everything that its vector depends on; two texts with one key have the same vector."""
+"""Key of a text and of everything else that its vector depends on; equal keys mean equal vectors."""
 
 BULK_SHARE = 0.1
-"""Of the engine's time, what bulk work gets at least while queries keep it busy."""
+"""Least share of the engine's time that bulk work gets while queries keep the engine busy."""
 
 
 @dataclass(slots=True)
 class EmbedResult:
-    """All in the order of the texts; `tokens` counts after truncation. The row of a text in `errors` is not set.
+    """Results of one call, in the order of the texts.
 
-    `seconds` is each text's share of the time its batch took.
+    `vectors` has the shape (texts, dimensions), float32. `tokens` counts after truncation. `seconds` is each text's
+    share of the time of its batch. The row of a text that is in `errors` is not set.
     """
 
     vectors: Vectors
@@ -41,7 +42,7 @@ class EmbedResult:
 
 @dataclass(frozen=True, slots=True)
 class Computed:
-    """One text's result. `tokens` counts after truncation; `seconds` is its share of the batch's time."""
+    """Result of one text. `tokens` counts after truncation; `seconds` is its share of the batch's time."""
 
     key: Key | None
     vector: Vector
@@ -51,7 +52,7 @@ class Computed:
 
 
 class Caller:
-    """One request: it ends with a result, or with the first error of one of its texts unless it takes parts."""
+    """One request. It ends with a result or with the first error of a text, unless partial results are accepted."""
 
     def __init__(self, count: int, dimensions: int, context: RequestContext, *, partial: bool) -> None:
         self.context = context
@@ -59,11 +60,12 @@ class Caller:
         self.result = EmbedResult(vectors, [0] * count, [False] * count, [0.0] * count)
         self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.works: dict[Work, None] = {}
-        """What it waits for, each once, in the order asked."""
+        """Works that the request waits for, each once, in the order of the texts."""
         self._partial = partial
         self._missing = count
 
     def deliver(self, row: int, computed: Computed) -> None:
+        """Set the result of one row; the request ends with its last row."""
         self.result.vectors[row] = computed.vector
         self.result.tokens[row] = computed.tokens
         self.result.truncated[row] = computed.truncated
@@ -71,7 +73,7 @@ class Caller:
         self._settled()
 
     def refuse(self, row: int, error: ArgosyError) -> None:
-        """This text has no vector; the caller's others may."""
+        """Record that the text of this row has no vector; other texts of the caller may have one."""
         if self._partial:
             self.result.errors[row] = error
             self._settled()
@@ -79,7 +81,7 @@ class Caller:
             self.fail(error)
 
     def fail(self, error: ArgosyError) -> None:
-        """None of the caller's texts is answered."""
+        """Fail the whole request."""
         if not self.done.done():
             self.done.set_exception(error)
 
@@ -91,32 +93,38 @@ class Caller:
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Claim:
+    """Request of one caller for the text in one of its rows."""
+
     caller: Caller
     row: int
 
 
 @dataclass(eq=False, slots=True)
 class Work:
+    """One text to embed, with the callers that wait for it."""
+
     text: str
     kind: TextKind
     key: Key | None
     claims: list[Claim] = field(default_factory=list)
     length: int | None = None
-    """Tokens before truncation; None until measured."""
+    """Number of tokens before truncation; None until measured."""
     alone: bool = False
-    """Was in a batch that failed: runs by itself, so that one bad text fails alone."""
+    """Whether the text runs alone because its batch failed, so that a bad text fails no others."""
 
 
 class WorkQueue:
+    """Waiting works by priority, oldest first, with a guaranteed share for bulk work."""
+
     def __init__(self, bulk_batch_s: float) -> None:
-        """`bulk_batch_s` is what a batch of bulk work is taken to cost before one ran."""
+        """Create an empty queue; `bulk_batch_s` is the assumed time of a bulk batch before one was measured."""
         self._waiting: dict[Priority, OrderedDict[Work, None]] = {
             Priority.INTERACTIVE: OrderedDict(),
             Priority.BULK: OrderedDict(),
         }
         self._bulk_batch_s = bulk_batch_s
         self._owed_s = 0.0
-        """Engine time that bulk work is due for what queries took while it waited."""
+        """Engine time owed to bulk work for the time that queries used while it waited."""
 
     def __len__(self) -> int:
         return sum(map(len, self._waiting.values()))
@@ -128,20 +136,20 @@ class WorkQueue:
         self._waiting[priority][work] = None
 
     def add_first(self, works: list[Work], priority: Priority) -> None:
-        """Before everything else of that priority, in the order given."""
+        """Insert the works at the front of the priority's queue, in the given order."""
         queue = self._waiting[priority]
         for work in reversed(works):
             queue[work] = None
             queue.move_to_end(work, last=False)
 
     def promote(self, work: Work) -> None:
-        """A query wants what waits as bulk work: it goes with the queries from now on."""
+        """Move waiting bulk work to the interactive queue because a query needs it."""
         if work in self._waiting[Priority.BULK]:
             del self._waiting[Priority.BULK][work]
             self._waiting[Priority.INTERACTIVE][work] = None
 
     def remove(self, work: Work) -> bool:
-        """Returns: whether it waited."""
+        """Remove the work. Returns: whether it was waiting."""
         for queue in self._waiting.values():
             if work in queue:
                 del queue[work]
@@ -149,20 +157,21 @@ class WorkQueue:
         return False
 
     def turn(self) -> Priority:
-        """Whose turn it is: the queries', unless they kept bulk work from its share for as long as a batch takes."""
+        """Return the priority that runs next: interactive, unless bulk work is owed the time of a whole batch."""
         bulk_is_due = self._waiting[Priority.BULK] and self._owed_s >= self._bulk_batch_s
         return Priority.INTERACTIVE if self._waiting[Priority.INTERACTIVE] and not bulk_is_due else Priority.BULK
 
     def oldest(self, priority: Priority, count: int) -> list[Work]:
+        """Return up to `count` oldest works of the priority, without removing them."""
         return list(islice(self._waiting[priority], count))
 
     def started(self, priority: Priority) -> None:
-        """A batch of that priority begins."""
+        """Record that a batch of that priority begins."""
         if priority is Priority.BULK:
             self._owed_s = 0.0
 
     def ran(self, priority: Priority, seconds: float) -> None:
-        """A batch of that priority took that long."""
+        """Record the time that a batch of that priority took."""
         if priority is Priority.BULK:
             self._bulk_batch_s = seconds
         elif self._waiting[Priority.BULK]:

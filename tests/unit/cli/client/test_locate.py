@@ -1,4 +1,4 @@
-"""How a fleet is found: flag, variable, running fleet, default."""
+"""Location of a fleet: flag, variable, running fleet, default."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.unit
 
 @pytest.fixture
 def data_dir(tmp_path: Path) -> Path:
-    """One whose controller has gone."""
+    """Return the data folder of a fleet whose controller has ended."""
     (tmp_path / "run").mkdir()
     record.write(tmp_path, ControllerRecord(1, "http://127.0.0.1:19", "http://127.0.0.1:18", 0.0, "0"))
     return tmp_path

@@ -1,4 +1,4 @@
-"""What an open loop counts: every request that was due is answered, refused, failed or not sent, and dated."""
+"""Counts of an open loop: each due request is answered, refused, failed or not sent, and has its due time."""
 
 from __future__ import annotations
 
@@ -22,5 +22,6 @@ def test_what_is_refused_or_fails_is_dated_like_what_is_answered() -> None:
 def test_a_second_is_above_its_slo_for_what_was_lost_in_it_or_late() -> None:
     quick, late = SLO_MS / 2, SLO_MS * 2
     outcome = Outcome(4.0, [quick] * 38 + [late], [0.5] * 19 + [1.5] * 19 + [1.7], lost_s=[0.1, 2.9, 1.1])
-    # The first one lost 1 of 20, the second 1 of 21 and was late once, the third lost all, in the last nothing was due.
+    # The first second lost 1 of 20 requests, the second lost 1 of 21 and had a late one, the third lost all, and in the
+    # last nothing was due.
     assert seconds_above(outcome, 4) == [1, 2]

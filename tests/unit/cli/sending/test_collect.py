@@ -1,4 +1,4 @@
-"""Which files are sent, and under which source."""
+"""Selection of files and their sources."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a mirror of a folder sends and forgets."""
+"""Files that a mirror of a folder sends, and documents that it deletes."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ NEW: Stamp = (1, 2, 5, 5)
 
 
 def local(*names: str, **stamps: Stamp) -> dict[str, tuple[Outgoing, Stamp | None]]:
-    """All of the stamp OLD, but for those that are named with one."""
+    """Return local files with the stamp OLD, except those given with another stamp."""
     return {ROOT + name: (Outgoing(name, ROOT + name), stamps.get(name, OLD)) for name in (*names, *stamps)}
 
 

@@ -1,4 +1,4 @@
-"""Sending: bounded requests, a full queue waited out, one bad file never stopping the others."""
+"""Upload: requests are bounded, a full queue is waited for, and one bad file never stops the rest."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ pytestmark = pytest.mark.unit
 
 
 class ScriptedApi:
-    """Accepts what it is sent, unless a file's content names an error or the script says otherwise first."""
+    """API that accepts all files, except when its script or the content of a file names an error."""
 
     def __init__(self, *script: ArgosyError) -> None:
         self.script = deque(script)
@@ -87,7 +87,7 @@ def text(name: str) -> Outgoing:
 
 @pytest.fixture
 def in_order(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Files go in the order given."""
+    """Send files in the given order."""
     monkeypatch.setattr(upload, "_drawn", lambda one: b"")
 
 

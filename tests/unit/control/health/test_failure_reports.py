@@ -1,4 +1,4 @@
-"""What replicas answer and what callers see makes health that no probe shows, and never outlives its process."""
+"""Failures that replicas and callers report affect health, and do not outlive the process that they are about."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def saw(
     *,
     ready: bool = True,
 ) -> tuple[Health, str]:
-    """A probe that was answered: `load` is requests and errors so far, `calls` what the replica saw of others."""
+    """Record an answered probe: `load` is (requests, errors) so far, `calls` the replica's report about others."""
     service = replica.partition("-")[0]
     health = Health.HEALTHY if ready else Health.UNHEALTHY
     status = ReplicaStatus(
@@ -100,7 +100,7 @@ def test_a_replica_that_a_caller_put_out_is_degraded_until_it_is_taken_back(obse
 
 
 def test_a_new_process_does_not_inherit_complaints(observed: Observed) -> None:
-    """Its callers report the failures of the one before while it starts, and some still after that."""
+    """Callers report failures of the earlier process while the new process starts, and shortly after."""
     saw(observed, "store-1")
     saw(observed, "retrieval-1", calls={"store-1": Calls(10, 0)})
     observed.lost(STORE, "killed by signal 9")

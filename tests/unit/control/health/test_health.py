@@ -1,4 +1,4 @@
-"""Health: one missed probe is not death, three are; a dependency's state shows in its dependants."""
+"""Health: one missed probe does not make a replica UNHEALTHY, three do; dependencies affect their dependants."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def test_a_required_service_takes_its_dependants_down_and_a_wanted_one_degrades_
         {"store": (), "retrieval": ("store",), "gateway": (), "other": ()},
         {"store": (), "retrieval": (), "gateway": ("retrieval",), "other": ()},
     )
-    retrieval_waits = "store UNHEALTHY, search waits for it within its deadline, then answers 503 (killed)"
+    retrieval_waits = "store UNHEALTHY, search waits for the store within its deadline, then answers 503 (killed)"
     assert found["retrieval"] == Verdict(Health.UNHEALTHY, retrieval_waits)
     assert found["gateway"].status is Health.DEGRADED
     assert "retrieval UNHEALTHY, search and chat answer 503" in found["gateway"].reason

@@ -1,4 +1,4 @@
-"""The history on a disk that is full, locked or damaged: nothing waits for it, and nothing is lost that fits."""
+"""History on a full, locked or damaged disk: no call waits for the disk, and no data is lost up to the bound."""
 
 from __future__ import annotations
 
@@ -15,13 +15,14 @@ from argosy.control import main
 from argosy.control.events.feed import Feed
 from argosy.control.history.history import History, set_aside
 from argosy.control.history.unwritten import MAX_EVENTS, Unwritten
+from argosy.control.preflight import explained
 
 pytestmark = pytest.mark.unit
 
 
 @pytest.fixture
 def refusing(monkeypatch: pytest.MonkeyPatch) -> list[Exception]:
-    """History cannot be written while there is an error in the list."""
+    """Make writes of the history fail while there is an error in the list."""
     errors: list[Exception] = []
     write: Callable[..., None] = History._write
 
@@ -116,7 +117,7 @@ def test_a_file_that_is_only_locked_is_left_where_it_is(tmp_path: Path) -> None:
     other = sqlite3.connect(tmp_path / "control.db", isolation_level=None)
     other.execute("PRAGMA locking_mode=EXCLUSIVE")
     other.execute("BEGIN EXCLUSIVE")
-    with pytest.raises(StartError, match=r"control\.db in data_dir cannot be opened: database is locked"):
+    with pytest.raises(StartError, match=r"control\.db is in use by another program"), explained(tmp_path):
         main._history(tmp_path)
     other.close()
     assert not list(tmp_path.glob("*damaged*"))

@@ -1,4 +1,4 @@
-"""The history outlives kill -9 with every tick that was complete, and stays within its bound on the disk."""
+"""The history keeps every complete tick through kill -9, and stays within its bound on the disk."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def test_a_kill_in_the_midst_of_writing_loses_no_complete_tick(seed: int, tmp_pa
 
 
 def test_twenty_replicas_of_twelve_series_stay_within_the_bound(tmp_path: Path) -> None:
-    """Ticks that wait for their chunk are one chunk of each step; a chunk's cost on the disk is measured."""
+    """Ticks that are not yet compacted are at most one chunk per step. The size of a chunk on the disk is measured."""
     series = Series(tmp_path)
     size = []
     for chunks in (1, 4):

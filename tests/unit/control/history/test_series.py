@@ -1,4 +1,4 @@
-"""The history of series: what was committed is read back, also after compaction and without a close."""
+"""Series: committed values are read back, even after compaction and without a close."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A fixed number is recommended where it would have kept the promise at less cost, and only there."""
+"""A fixed number of replicas is recommended only when it would have kept the SLO at less cost."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from argosy.control.scaling.queueing import replicas_for_slo
 pytestmark = pytest.mark.unit
 
 DAY = 5760
-"""Ticks."""
+"""Ticks of a day."""
 RULE = Rule(max_instances=20, slo=SloSettings(share=0.99))
 ONE_SECOND = Capacity(1.0, slots=1)
 STEADY: Floats = np.full(DAY, 8.0)
@@ -30,7 +30,7 @@ STEADY: Floats = np.full(DAY, 8.0)
 def enough(
     rate: Floats, ran: float, rule: Rule = RULE, capacity: Capacity = ONE_SECOND, cpu: float = np.nan
 ) -> Fixed | None:
-    """While so many ran and used so much CPU each."""
+    """Return the recommendation when `ran` replicas ran and each used `cpu` of its cores."""
     replicas = np.full(len(rate), ran)
     return fixed_enough(Ticks(rate, np.full(len(rate), cpu), replicas, replicas), rule, capacity)
 
@@ -52,7 +52,7 @@ def test_nothing_is_recommended_that_costs_as_much_as_what_ran() -> None:
 
 
 def test_peaks_are_part_of_the_promise_where_they_are_more_than_may_be_late() -> None:
-    """Peaks of 16 are 1 % of the time and nearly 4 % of the requests; of 0.1 % of the time they may be late."""
+    """Peaks of 16 in 1 % of the time are nearly 4 % of the requests. Peaks in 0.1 % of the time may be late."""
     often, seldom = (np.where(np.arange(DAY) % every == 0, 16.0, 4.0) for every in (100, 1000))
     many, few = enough(often, 40), enough(seldom, 40)
     assert many is not None
@@ -74,7 +74,7 @@ def test_no_load_and_more_load_than_all_may_serve_recommend_nothing() -> None:
 
 
 def test_cpu_that_so_few_would_not_have_had_counts_as_late() -> None:
-    """Ten replicas that use 0.67 of their cores each fill more than 6."""
+    """Ten replicas that each use 0.67 of their cores need more than 6 replicas' cores."""
     found = enough(np.full(DAY, 0.5), 10, cpu=0.67)
     assert found is not None
     assert found.replicas == 7
@@ -95,7 +95,7 @@ def test_slots_that_nothing_has_shown_are_the_fewest_that_may_be() -> None:
 def test_what_was_never_full_is_not_taken_to_do_more_than_it_was_seen_to_do(
     peak: float, ran: int, variation: float
 ) -> None:
-    """Replicas of one slot that nobody told us of, of a service that has never kept a request waiting."""
+    """Each replica has one slot, which is not configured, and no request of the service ever waited."""
     day = peak / 2 * (1.1 + np.sin(2 * np.pi * np.arange(DAY) / DAY)) / 1.05
     rate, response_s, _ = served(day, ran, variation)
     ticks = Ticks(rate, np.full(DAY, np.nan), np.full(DAY, float(ran)), np.full(DAY, float(ran)))
@@ -108,8 +108,10 @@ def test_what_was_never_full_is_not_taken_to_do_more_than_it_was_seen_to_do(
 
 
 def served(day: Floats, replicas: int, variation: float) -> tuple[Floats, Floats, Floats]:
-    """One queue before replicas of one slot, 1 s a request on average. Returns by tick the rate and the mean response
-    time, and by request the wait."""
+    """Simulate one queue before replicas of one slot, with 1 s of work per request on average.
+
+    Returns: rate and mean response time by tick, and the wait by request.
+    """
     rng = np.random.default_rng(0)
     ticks = np.sort(rng.choice(DAY, rng.poisson(day.sum() * TICK_S), p=day / day.sum()))
     arrivals = np.sort(ticks * TICK_S + rng.uniform(0, TICK_S, len(ticks)))

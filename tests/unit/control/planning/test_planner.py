@@ -1,4 +1,4 @@
-"""Plans from made-up load tests of which the truth is known."""
+"""Plans from synthetic load tests whose true capacity is known."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ CORES = Cores(2, 1, {"embedding": 2.0}, {"embedding": 1, "gateway": 1})
 def step(
     rate: float, p95_ms: float, replicas: int = 1, cpu_s: dict[str, float] | None = None, idle: float | None = None
 ) -> LoadStep:
-    """Ten seconds; beyond SATURATION of each replica no more is answered."""
+    """Return a load step of ten seconds. Each replica answers at most SATURATION requests per second."""
     answered = round(10 * min(rate, replicas * SATURATION))
     latency = [ALONE_MS + (p95_ms - ALONE_MS) * q for q in QUANTILES]
     full = rate > replicas * SATURATION
@@ -70,7 +70,7 @@ def test_what_was_measured_is_said_again() -> None:
 
 
 def test_a_percentile_of_few_answers_is_drawn_towards_the_model() -> None:
-    """At half the saturation it came out three times too high; how far that counts depends on how sure it is."""
+    """The percentile measured at half the saturation is three times too high; its weight depends on its certainty."""
 
     def said_ms(width: float) -> float:
         steps = calibration().steps
@@ -128,7 +128,7 @@ def test_contention_is_learnt_from_two_numbers_of_replicas() -> None:
 
 
 def test_a_number_that_was_never_saturated_bounds_what_all_can_and_says_nothing_of_contention() -> None:
-    """One replica next to busy cores; six of them, asked for less than they can, answered more than that ceiling."""
+    """The test of one replica beside busy cores predicts a ceiling; six replicas answered more without saturation."""
     one = calibration(1, {"embedding": 0.02}, idle=0.05)
     six = replace_steps(calibration(6), [step(rate, 60, 6) for rate in (60, 117)])
     alone, both = planned(known(one), 40, 900, 100.0), planned(known(one, six), 40, 900, 100.0)

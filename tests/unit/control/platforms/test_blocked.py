@@ -1,4 +1,4 @@
-"""What a replica says it is in, and what the kernel says: nothing in the file is trusted."""
+"""Blocked replicas, from their own files and from the kernel: the content of the file is not trusted."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a process and those that it started use."""
+"""Resource use of a process and its descendants."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ WORKING = "import sys; sum(range(10**7)); print('done', flush=True); sys.stdin.r
 
 
 def test_children_are_found_and_what_ended_ones_used_is_kept() -> None:
-    """A shell that starts one helper after the other, as a command in a script does."""
+    """The process is a shell that starts one child after the other, as a script does."""
     script = f'"{sys.executable}" -c "{WORKING}"; echo second; read line'
     with subprocess.Popen(["sh", "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as shell:
         assert shell.stdin is not None

@@ -1,4 +1,4 @@
-"""What is unusual against the day before, and when what grows is full; also through gaps."""
+"""Anomalies against the day before, and the time at which a growing value reaches its limit; also through gaps."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ STEP_MIN = 5
 POINTS = 288
 SEASON = Season(120, 1.0, [0.5] * 60 + [1.5] * 60)
 FIRST_MINUTE = 2850
-"""Within the second half of a period."""
+"""Minute within the second half of a period."""
 
 
 def _day() -> Floats:
-    """Around 100, with as many far below as above; the last three are usual."""
+    """Return values around 100 with as many far below as above; the last three are normal."""
     points = 100 + np.random.default_rng(1).normal(0, 1, POINTS)
     points[-3:] = 100.0
     return points
@@ -99,5 +99,5 @@ def test_the_time_until_full_counts_from_now_also_through_gaps_and_is_cheap() ->
     assert seconds_until(now - 1, points, 300) == 0
     assert seconds_until(np.nan, points, 300) is None
     assert MOST_POINTS < POINTS
-    long = 100 + np.arange(50_000, dtype=np.float64)  # all pairs of these would be ten gigabytes
+    long = 100 + np.arange(50_000, dtype=np.float64)  # all pairs of these values would take ten gigabytes
     assert seconds_until(60_099, long, 300) == pytest.approx(10_000 * 300)

@@ -1,4 +1,4 @@
-"""The capacity model: made-up parameters are found again, and what is not known is not claimed."""
+"""Capacity model: known parameters are recovered, and unknown ones are not claimed."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ SERVICE_TIME_S, SLOTS, VARIABILITY = 0.2, 4.0, 0.8
 
 
 def _fitted(samples: int, noise: float, *, sigma: float = 0.0, replicas: tuple[int, ...] = (1, 2)) -> CapacityFit:
-    """Of queues as the model has them, from calm to nearly full, seen with `noise` (a share)."""
+    """Return a fit to the model's own queues, from idle to nearly full, with `noise` as a share of the value."""
     rng = np.random.default_rng(samples)
     ready = rng.choice(replicas, samples).astype(np.float64)
     servers = SLOTS * ready / (1 + sigma * (ready - 1))

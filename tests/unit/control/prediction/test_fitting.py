@@ -1,4 +1,4 @@
-"""The process that fits: late, dead or talking nonsense, it is replaced, and what was known before holds."""
+"""Fitting process: when it is late, dead or answers garbage, it is replaced, and the earlier fit stays in use."""
 
 from __future__ import annotations
 

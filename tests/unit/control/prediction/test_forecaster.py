@@ -1,4 +1,4 @@
-"""The predictor end to end, without sockets: looks in, forecast and views out, over a restart."""
+"""The predictor end to end, without sockets: observations go in, forecasts and views come out, over a restart."""
 
 from __future__ import annotations
 

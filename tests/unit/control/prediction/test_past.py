@@ -1,4 +1,4 @@
-"""What was recorded, read back: of the service and of each replica, in points that are few enough to send."""
+"""Recorded measures of the service and of each replica are read back, in a bounded number of points."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is shown of a forecast is the record of the model that scaling uses."""
+"""The reported record of forecasts is that of the model that scaling uses."""
 
 from __future__ import annotations
 

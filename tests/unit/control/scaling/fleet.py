@@ -1,4 +1,4 @@
-"""A service on a platform without processes, under a clock that the test moves: supervisor, probes and scaler."""
+"""Service on a platform without processes, under a clock that the test moves: supervisor, probes and scaler."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from argosy.control.platforms.fake import FakePlatform
 from argosy.control.platforms.platform import Launch, Replica, Usage
 from argosy.control.scaling.reader import Reader
 from argosy.control.scaling.scaler import Scaler
-from argosy.control.supervision import supervisor as supervision
+from argosy.control.supervision import drains as supervision
 from argosy.control.supervision.supervisor import Supervisor
 
 SERVICE = "gateway"
-"""The entrance: without one a fleet has no health."""
+"""Service under test. It is the gateway, because a fleet without a gateway has no health."""
 INTERVAL_S = 2.0
 
 
@@ -38,7 +38,7 @@ class Time:
 
 
 class Host(FakePlatform):
-    """Replicas use what the test says; after `starts` more of them, starting fails."""
+    """Platform whose replicas use the resources that the test sets. After `starts` more starts, starting fails."""
 
     def __init__(self, survivors: tuple[Replica, ...] = (), cores: float = 64) -> None:
         super().__init__(survivors=survivors, cores=cores)
@@ -75,7 +75,7 @@ class Host(FakePlatform):
 
 
 class ScriptedProber(Prober):
-    """Replicas say what the test puts into `load`; the service's traffic is spread over them evenly."""
+    """Prober to which replicas answer with the test's `load`. Traffic is spread evenly over the replicas."""
 
     def __init__(self, wall: Time) -> None:
         super().__init__("token", 1.0)
@@ -94,11 +94,11 @@ class ScriptedProber(Prober):
 
 
 PRESENT_LOAD_ONLY = SloSettings(share=0.5)
-"""What may recur then asks for no more than what is there."""
+"""SLO under which recurring load needs no more replicas than the present load."""
 
 
 class Rig:
-    """Everything of one controller that scaling touches."""
+    """Parts of a controller that scaling uses."""
 
     def __init__(
         self, folder: Path, scaling: ScalingSettings, host: Host, clock: Time, most: int, boot_s: float
@@ -146,7 +146,7 @@ class Rig:
         await self.supervisor.bring_up(SERVICE)
 
     async def pass_time(self, seconds: float, in_flight: float = 0.0, rate: float = 0.0, failing: float = 0.0) -> None:
-        """Traffic of `rate` requests/s with `in_flight` of them in work, spread evenly, looked at every 2 s."""
+        """Advance the clock with traffic of `rate` requests/s and `in_flight` requests, and tick every 2 s."""
         for _ in range(max(1, round(seconds / INTERVAL_S))):
             self.clock.now_s += INTERVAL_S
             running = self.running
@@ -164,7 +164,7 @@ class Rig:
 
     async def _probe(self) -> None:
         for replica in self.host.replicas():
-            if replica.url is None:  # it does not listen yet
+            if replica.url is None:  # the replica is not listening yet
                 continue
             self.observed.saw(replica.id, await self.prober.probe(replica))
 
@@ -178,7 +178,7 @@ class Rig:
 
 
 async def settle() -> None:
-    """Lets tasks run until none has anything to do at once."""
+    """Let tasks run until none has work to do at once."""
     for _ in range(60):
         await asyncio.sleep(0)
 
@@ -193,7 +193,7 @@ async def rig(
     most: int = 10,
     boot_s: float = 0.0,
 ) -> AsyncIterator[Rig]:
-    """`boot_s` is the wall time at which the monotonic clock begins."""
+    """Yield a rig. `boot_s` is the wall time at which the monotonic clock begins."""
     made = Rig(folder, scaling, host or Host(), clock or Time(), most, boot_s)
     notice_s, supervision.DRAIN_NOTICE_S = supervision.DRAIN_NOTICE_S, 0.0
     try:

@@ -116,7 +116,7 @@ async def test_the_history_says_what_it_cannot_tell(admin: ASGIApp) -> None:
 
 @pytest.fixture
 def recorded(tmp_path: Path) -> Iterator[Controller]:
-    """A day in which four replicas ran for what two would have done, and a model that knows it."""
+    """Yield a controller with a day in which four replicas ran where two would suffice, and a model that shows it."""
     series, last = Series(tmp_path), int(time.time() // TICK_S) - 1
     for tick in range(last - 86_400 // TICK_S, last + 1):
         series.record(TICK_S, tick, {"embedding/rate": 3.0, "embedding/replicas": 4.0})

@@ -1,4 +1,4 @@
-"""Counters become rates between two probes of one process; what cannot be is not known."""
+"""Counters become rates between two probes of one process; impossible values count as unknown."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def test_what_is_recorded_of_a_replica_is_what_a_service_of_it_alone_shows() -> 
 
 
 def test_the_response_time_of_a_replica_that_answers_nothing_any_more_is_gone() -> None:
-    """It goes on saying what its last requests took."""
+    """The replica still reports the response time of its last requests."""
     slow = metered(sample(0, Load(requests=10)), sample(2, Load(1, 0, 12, latency_ms=5000)))
     assert service(slow).response_time_s == 5
     busy = slow.next(sample(4, Load(1, 0, 12, latency_ms=5000)))

@@ -1,4 +1,4 @@
-"""What holds for every policy: bounds, cooldown, hold on missing data, never less for more load."""
+"""Properties of every policy: bounds, cooldown, hold on missing data, never fewer replicas for more load."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def any_observation(seed: int) -> Observation:
 
 
 def observations() -> st.SearchStrategy[Observation]:
-    """Made from one number each: drawing every field costs seconds."""
+    """Return observations that are derived from one random number each, because drawing every field takes seconds."""
     return st.integers(0, 2**32).map(any_observation)
 
 

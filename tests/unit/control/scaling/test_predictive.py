@@ -1,4 +1,4 @@
-"""Each term of the policy `predictive`, its hold, and what it refuses to do."""
+"""Each term of the policy `predictive`, its hold, and the changes that it refuses."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ decide = PREDICTIVE.decide
 
 RULE = Rule(1, 20, ScalingSettings(slots=4, predictive=PredictiveSettings(hold_s=60)))
 PRESENT_LOAD_ONLY = replace(RULE, slo=SloSettings(share=0.5))
-"""What may recur then asks for no more than what is there."""
+"""Rule under which recurring load needs no more replicas than the present load."""
 CAPACITY = Capacity(2.0, slots=4)
 SEEN = Observation(replicas=4, ready=4, in_flight=8.0, arrivals=8.0, window_s=2.0, capacity=CAPACITY, cold_start_s=2)
 

@@ -1,4 +1,4 @@
-"""The queueing model against textbook values and its own monotony."""
+"""The queueing model against textbook values, and its monotonicity."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How often the load was above a level, on all time scales."""
+"""Frequency with which the load was above a level, on all time scales."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The scaler on a platform without processes: it performs, it holds, it survives, it remembers."""
+"""The scaler on a platform without processes: execution, holds, failures and restarts."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ async def test_a_start_that_takes_long_does_not_keep_the_others_waiting(tmp_path
         await settle()
         assert f"start {SERVICE}-3" not in host.log
         fleet.clock.now_s += PLACE_S
-        fleet.scaler.order(SERVICE, ScaleOrder(4))  # wakes it
+        fleet.scaler.order(SERVICE, ScaleOrder(4))  # wakes the scaler
         await settle()
         assert host.log[-1] == f"start {SERVICE}-3"
 
@@ -267,7 +267,7 @@ async def test_nothing_is_scaled_past_the_host(tmp_path: Path) -> None:
 
 async def test_what_a_start_computes_is_not_what_a_replica_takes(tmp_path: Path) -> None:
     class Computing(Host):
-        """A replica that starts uses a core, one that serves a tenth of one."""
+        """Host on which a starting replica uses a core, and a serving replica a tenth of a core."""
 
         def usage(self, replica_id: str) -> Usage | None:
             serves = self._replicas[replica_id].url is not None
@@ -468,7 +468,7 @@ async def test_what_was_written_by_another_version_is_passed_over(tmp_path: Path
 
 
 async def test_going_down_is_no_loss(tmp_path: Path) -> None:
-    """The service stays HEALTHY while replicas drain, and they are not ended as hung for being silent."""
+    """The service stays HEALTHY while replicas drain, and draining replicas are not ended as hung."""
     async with rig(tmp_path, QUICK) as fleet:
         fleet.scaler.order(SERVICE, ScaleOrder(3))
         await fleet.pass_time(4)
@@ -594,7 +594,7 @@ async def test_what_a_controller_wrote_that_kept_no_word_of_the_file_is_taken_up
 
 
 async def _beside_another(fleet: Rig) -> Reader:
-    """The fleet's reader, with a service "other" that has no replicas."""
+    """Return the fleet's reader after adding a service "other" without replicas."""
     await fleet.pass_time(6)
     reader = fleet.scaler._reader
     reader._services = {**reader._services, "other": reader._services[SERVICE]}

@@ -1,4 +1,4 @@
-"""Windows slide by elapsed time and pause over what was not observed."""
+"""Windows slide by elapsed time and pause while nothing is observed."""
 
 from __future__ import annotations
 

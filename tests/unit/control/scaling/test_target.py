@@ -31,7 +31,7 @@ def first(seen: Observation, rule: Rule) -> Decision:
     ("cpu", "target"), [(0.5, 4), (0.549, 4), (0.451, 4), (0.56, 5), (0.75, 6), (1.0, 8), (5.0, 8)]
 )
 def test_it_asks_for_the_metric_over_its_target_within_tolerance_and_growth(cpu: float, target: int) -> None:
-    """At most max(+100 %, +4) in 15 s: four become eight."""
+    """Growth is at most max(+100 %, +4) in 15 s, so four replicas become eight."""
     assert first(Observation(4, 4, cpu=cpu), CPU).target_instances == target
 
 

@@ -1,4 +1,4 @@
-"""The policy `threshold` against the table in its docstring, and its two clocks."""
+"""The policy `threshold` against the table in its docstring, and its two timers."""
 
 from __future__ import annotations
 

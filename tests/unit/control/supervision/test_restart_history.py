@@ -1,4 +1,4 @@
-"""What a controller takes up from one that died: counts go on, a stop that was asked for ends them."""
+"""A controller continues the restart counts of one that died; a requested stop resets them."""
 
 from __future__ import annotations
 

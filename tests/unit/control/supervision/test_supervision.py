@@ -1,4 +1,4 @@
-"""Restarts back off and are forgotten after calm; a busy replica is not a hung one."""
+"""The backoff of restarts grows and is reset after a stable period; a busy replica is not hung."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def test_it_is_never_due_before_the_first_backoff_and_always_due_in_bounded_time
 
 
 def silent(probes: list[tuple[float, float | None]]) -> list[HangVerdict]:
-    """Verdicts of failed probes at (time, CPU time)."""
+    """Return the verdicts of failed probes at (time, CPU time)."""
     silence, verdicts = Silence(), []
     for now_s, cpu_s in probes:
         silence, verdict = next_silence(silence, False, now_s, cpu_s, HANG)

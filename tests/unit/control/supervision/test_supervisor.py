@@ -1,4 +1,4 @@
-"""The supervisor on a platform without processes: what it starts again, what it ends, what a drain leaves."""
+"""The supervisor on a platform without processes: restarts, ends of harmful replicas, and drains."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ QUICK = Rules(
 
 
 class BrokenDisk(FakePlatform):
-    """Cannot start anything while `full`."""
+    """Platform that cannot start a replica while `full`."""
 
     full = True
     tries = 0
@@ -47,7 +47,7 @@ class BrokenDisk(FakePlatform):
 
 
 class Stage:
-    """A supervisor and what surrounds it."""
+    """Supervisor with the parts around it."""
 
     def __init__(self, data_dir: Path, platform: FakePlatform, settings: ServiceSettings) -> None:
         services = {SERVICE: settings}
@@ -216,7 +216,7 @@ async def test_survivors_are_adopted_and_one_that_never_listens_is_replaced(stag
 
 
 class Dying(FakePlatform):
-    """The adopted `echo-2` ends while it is waited for, as often as `deaths` says."""
+    """Platform on which the adopted `echo-2` ends before it listens, `deaths` times."""
 
     deaths = 1
 
@@ -245,7 +245,7 @@ async def test_one_adopted_that_ends_before_it_listens_leaves_its_reason_to_nobo
 
 
 async def test_why_a_slot_failed_is_forgotten_with_the_slot(stages: Callable[..., Stage]) -> None:
-    """As where an adopted replica of a high number ends before its service's start has come to it."""
+    """This happens when an adopted replica with a high number ends before the start of its service reaches it."""
     platform = FakePlatform(survivors=(Replica("echo-7", SERVICE, "r1", pid=8, url="http://127.0.0.1:8"),))
     stage = stages(platform)
     await platform.adopt()

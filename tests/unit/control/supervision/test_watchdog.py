@@ -1,4 +1,4 @@
-"""A replica that is silent is ended as hung, unless it drains: then silence is what is expected of it."""
+"""A replica that does not answer is ended as hung, unless it drains: a draining replica does not answer."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ async def test_a_silent_replica_in_an_engine_call_is_degraded_with_the_calls_nam
 
 
 class Steps:
-    """Time that goes on by half a second at each look at it."""
+    """Clock that advances by half a second at each reading."""
 
     def __init__(self) -> None:
         self.now_s = 0.0

@@ -48,7 +48,7 @@ def test_a_document_that_is_called_off_can_be_tried_again(desk: Desk) -> None:
     view = desk.interventions.cancel_document(key)
     assert view.error is not None
     assert (view.status, view.error.code) == (DocumentStatus.FAILED, "cancelled")
-    with pytest.raises(Conflict, match="nothing to call off"):
+    with pytest.raises(Conflict, match="there is no job to cancel"):
         desk.interventions.cancel_document(key)
     desk.interventions.retry(key)
     desk.index()

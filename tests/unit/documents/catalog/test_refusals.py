@@ -1,4 +1,4 @@
-"""Documents that were never taken stand in the list of failed ones until they are added again or deleted."""
+"""Documents that were never accepted are listed as failed until they are added again or deleted."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is left of the names that senders give."""
+"""Cleaning of file names from senders."""
 
 from __future__ import annotations
 

@@ -18,21 +18,21 @@ pytestmark = pytest.mark.unit
 
 
 class Pieces:
-    """Words in pieces of up to four letters, marks one by one."""
+    """Tokenizer that splits words into pieces of up to four letters and punctuation into single characters."""
 
     def encode_offsets(self, text: str) -> list[tuple[int, int]]:
         return [match.span() for match in re.finditer(r"\w{1,4}|[^\w\s]", text)]
 
 
 class Words:
-    """A long word is one token, and control characters are none."""
+    """Tokenizer for which a long word is one token and control characters are none."""
 
     def encode_offsets(self, text: str) -> list[tuple[int, int]]:
         return [match.span() for match in re.finditer(r"[^\s\x00-\x1f]+", text)]
 
 
 class Greedy:
-    """Counts more where a text begins: what a slice costs alone is not what it cost inside the whole."""
+    """Tokenizer that counts more at the start of a text, so that a slice alone has more tokens than in the whole."""
 
     def encode_offsets(self, text: str) -> list[tuple[int, int]]:
         return [(0, 1), (0, 1), *((i, i + 1) for i in range(len(text)))] if text else []
@@ -130,7 +130,7 @@ LONG = 200_000
     ids=lambda line: repr(line[:8]),
 )
 def test_a_line_made_to_do_harm_takes_no_longer_than_others(line: str) -> None:
-    """Trying a place of it twice would take hours, and every request would wait meanwhile."""
+    """Check for backtracking, which would take hours and block every request."""
     assert split_blocks(line)
     assert chunk(ParsedDocument(line, "text/markdown"), Words(), ChunkLimits(200))
     markdown_title(line)

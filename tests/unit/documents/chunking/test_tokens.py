@@ -1,4 +1,4 @@
-"""Where tokens lie: windows bound what is tokenised at once, wherever a text may be cut."""
+"""Token offsets: windows limit the text that is tokenised at once, wherever the text may be cut."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ WINDOW = TokenMap.WINDOW_CHARS
 
 
 class Words:
-    """A token a word; notes the longest text it was given."""
+    """Tokenizer with one token per word, which records the longest text it was given."""
 
     def __init__(self) -> None:
         self.longest = 0

@@ -60,7 +60,7 @@ def test_lanes_of_equal_senders_are_served_alike(desk: Desk, roomy: Catalog) -> 
 
 
 def test_a_claim_looks_at_few_rows_however_many_wait(desk: Desk, roomy: Catalog) -> None:
-    """The plan of every statement goes by an index, and the lane's look-up does not read the queue."""
+    """Check that the plan of every statement uses an index and that the look-up of a lane does not read the queue."""
     send(desk, roomy, 300, "bulk-", group="bulk")
     seen: list[str] = []
 

@@ -1,4 +1,4 @@
-"""Which settings make unchanged content count as changed."""
+"""Settings that make unchanged content count as changed."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ ENDPOINT_VECTORS_CHANGE = {"endpoint_max_tokens": 64, "long_texts": "refuse", "m
 NOTHING_CHANGES = {
     *("database", "workers", "parsers", "max_file_bytes", "max_queued_documents", "max_queued_bytes"),
     *("max_files_per_request", "max_attempts", "lease_s", "parse_timeout_s", "parser_memory_bytes"),
-    *("parse_timeout_per_mib_s", "parse_turn_s", "max_receiving_bytes"),
+    *("parse_timeout_per_mib_s", "parse_turn_s"),
     *("base_url", "endpoint_timeout_s", "threads", "max_batch_tokens", "max_batch_texts", "max_batch_ms"),
     *("max_queued_texts", "cache_memory_bytes", "cache_disk_bytes", "cache_ttl_s", "cache_precision"),
 }

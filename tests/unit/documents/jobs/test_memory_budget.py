@@ -1,4 +1,4 @@
-"""A bound on the text in work."""
+"""The limit on the text being processed."""
 
 from __future__ import annotations
 

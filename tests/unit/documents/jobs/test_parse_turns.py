@@ -1,4 +1,4 @@
-"""Who reads next, and who makes room."""
+"""The order in which senders get parsing places, and the document that gives way."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ async def test_long_work_moves_out_of_the_way_and_goes_on() -> None:
     gate = asyncio.Event()
     async with held(reading, "a") as place:
         long = asyncio.create_task(place.run(gate.wait(), nobody))
-        async with held(reading, "b"):  # it waits, so that the other one moves
+        async with held(reading, "b"):  # "b" waits, so the other document moves
             assert place.in_overtime
         gate.set()
         assert await long
@@ -89,6 +89,6 @@ async def test_of_two_that_take_long_one_gives_way_and_is_cancelled() -> None:
             await second.run(hanging, somebody)
         assert hanging.cancelled()
         going_on.cancel()
-    async with held(reading, "a"), held(reading, "b") as place:  # all places are there again
+    async with held(reading, "a"), held(reading, "b") as place:  # all places are free again
         assert reading.take_overtime("b")
         place.in_overtime = True

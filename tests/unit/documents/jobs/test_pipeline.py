@@ -45,7 +45,7 @@ pytestmark = pytest.mark.unit
 
 
 class World:
-    """The services around the pipeline. `fault` is raised by the call it is filed under; `before` runs first."""
+    """Fake services around the pipeline. A call raises its entry in `fault` after running its entry in `before`."""
 
     def __init__(self) -> None:
         self.fault: dict[str, Exception] = {}
@@ -63,7 +63,7 @@ class World:
 
     @property
     def points(self) -> dict[str, Chunk]:
-        """What the store holds, published or not, of all collections."""
+        """Return all chunks in the store, published or not, of all collections."""
         return {key: chunk for held in self.store.collections.values() for key, chunk in held.points.items()}
 
     @property
@@ -132,7 +132,7 @@ def add(desk: Desk, content: bytes = HANDBOOK.encode(), name: str = "handbook.md
 
 
 async def attempt(desk: Desk, pipeline: Pipeline) -> DocumentView:
-    """One claimed job, run and settled as the worker does."""
+    """Claim one job, run it and settle it as the worker does."""
     job = desk.claim()
     try:
         await pipeline.run(job)
@@ -283,7 +283,7 @@ async def test_what_each_stage_took_is_kept(desk: Desk, pipeline: Pipeline) -> N
 async def test_no_more_text_is_in_work_than_there_is_room_for(
     desk: Desk, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """However many are read at once: what waits for vectors or is stored is what takes memory."""
+    """Check the limit with many documents parsed at once: those waiting for vectors or being stored take memory."""
     texts = [f"Berth {number} " + "is long " * 20 for number in range(5)]
     room = 2 * (len(texts[0]) + 1) + 10
     settings = PipelineSettings(ChunkLimits(40), readers=5, chars_in_work=room)
@@ -315,7 +315,7 @@ async def test_no_more_text_is_in_work_than_there_is_room_for(
     async with asyncio.timeout(30):
         while was_cut < len(texts) or inside < 2:
             await asyncio.sleep(0)
-        for _ in range(100):  # whoever does not wait for room comes in meanwhile
+        for _ in range(100):  # a document that does not wait for room would enter meanwhile
             await asyncio.sleep(0)
         assert inside == 2
         for _ in texts:
@@ -438,7 +438,7 @@ async def test_forgetting_reaches_the_store_and_the_disk(desk: Desk, world: Worl
 
 
 async def test_a_document_that_failed_before_is_not_tried_together_with_others(desk: Desk, world: World) -> None:
-    """What breaks a service breaks it for everybody who shares the call."""
+    """Avoid shared calls for it: a document that breaks a service breaks it for all documents that share the call."""
     shared = World()
     shared.fault["embed"] = Unavailable("It broke.")
     pipeline = Pipeline(

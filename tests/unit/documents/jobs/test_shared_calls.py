@@ -34,7 +34,7 @@ def vector_of(text: str) -> bytes:
 
 
 class World:
-    """An embedding service and a store that note what they are asked."""
+    """Fake embedding service and store that record their calls."""
 
     def __init__(self) -> None:
         self.embedded: list[list[str]] = []

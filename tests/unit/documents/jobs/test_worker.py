@@ -21,7 +21,7 @@ pytestmark = pytest.mark.unit
 
 
 class Script:
-    """Runs each job as the test says: by default it is done at once."""
+    """Fake pipeline that runs each job as the test says; by default a job is done at once."""
 
     def __init__(self, desk: Desk) -> None:
         self.desk = desk

@@ -1,4 +1,4 @@
-"""UTF-16 and UTF-32, with a byte order mark and without."""
+"""UTF-16 and UTF-32 text with and without a byte order mark."""
 
 from __future__ import annotations
 

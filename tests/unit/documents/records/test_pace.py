@@ -16,7 +16,7 @@ from argosy.services.documents.records.pace import Ended, busy_s, measured, rema
 pytestmark = pytest.mark.unit
 
 MIXED = [("", 2_000, 0.05)] * 240 + [("", 40_000, 0.6)] * 120 + [("", 400_000, 7.0)] * 30 + [("", 1_000_000, 11.0)] * 10
-"""Kind, bytes and seconds of processing: short notes, pages, reports, and books whose pages cost less."""
+"""Kind, bytes and seconds of processing: short notes, pages, reports, and books, whose pages cost less."""
 KINDS = [
     (Format.MARKDOWN, 6_000, 0.15),
     (Format.HTML, 80_000, 0.35),
@@ -24,11 +24,11 @@ KINDS = [
     (Format.PNG, 90_000, 2.5),
     (Format.DOCX, 20_000, 0.4),
 ]
-"""One of each: pages are mostly markup, pictures are read by eye."""
+"""Documents of each kind: web pages are mostly markup, pictures need text recognition."""
 
 
 def run(documents: Sequence[tuple[str, int, float]], workers: int) -> tuple[list[Ended], float]:
-    """Carried out in order by so many workers. Returns: the documents as they were begun, and when all had ended."""
+    """Simulate processing in order by `workers`. Returns: the documents in order of start, and the end of the last."""
     free = [0.0] * workers
     ended = []
     for kind, size, seconds in documents:
@@ -39,7 +39,7 @@ def run(documents: Sequence[tuple[str, int, float]], workers: int) -> tuple[list
 
 
 def seen_at(now_s: float, ended: list[Ended]) -> list[Ended]:
-    """What is known then: documents in work count by their progress."""
+    """Return what is known at `now_s`: running documents count by their progress."""
     return [
         one
         if one.ended_s <= now_s
@@ -50,7 +50,7 @@ def seen_at(now_s: float, ended: list[Ended]) -> list[Ended]:
 
 
 def error_at_a_quarter(documents: Sequence[tuple[str, int, float]], workers: int) -> float:
-    """Relative, of the estimate when a quarter of the time is over."""
+    """Return the relative error of the estimate after a quarter of the time."""
     ended, took_s = run(documents, workers)
     now_s = next(one.ended_s for one in sorted(ended, key=lambda one: one.ended_s) if one.ended_s >= took_s / 4)
     seen = seen_at(now_s, ended)

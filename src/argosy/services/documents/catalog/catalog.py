@@ -1,4 +1,4 @@
-"""What there is: collections, documents and their versions, batches. The one place that answers for them."""
+"""The catalog of collections, documents with their versions, and batches: the single source of truth about them."""
 
 from __future__ import annotations
 
@@ -46,35 +46,37 @@ _GROUP = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
 class Catalog:
-    """Blocking; safe from several threads and processes."""
+    """Catalog of documents. Its methods block and may be called from several threads and processes."""
 
     def __init__(self, database: Database, limits: QueueLimits | None = None, settings: str = "") -> None:
-        """`settings` names how documents are processed (chunk size, model): see `Intake`."""
+        """Create the catalog. `settings` identifies how documents are processed (chunk size, model); see `Intake`."""
         self._database = database
         self._intake = Intake(limits or QueueLimits(), settings)
         with database.write(alone=True) as connection:
             _ensure(connection, DEFAULT_COLLECTION, database.now(connection))
 
     def check_room(self, collection: str, uploads: Sequence[Upload]) -> None:
-        """Refuses what `accept` would refuse for want of room, before any content is stored.
+        """Check that `accept` would find room in the queue, before any content is stored.
 
-        Raises: Overloaded, TooLarge, InvalidRequest.
+        Raises: Overloaded when the queue has no room now; TooLarge when the request can never fit; InvalidRequest when
+        two different documents of the request share a source.
         """
         with self._database.read() as connection:
             self._intake.check_room(connection, collection, uploads, self._database.now(connection))
 
     def accept(self, collection: str, uploads: Sequence[Upload], group: str | None = None) -> Accepted:
-        """Makes jobs of what is new or changed; durable once it returns. A collection that is missing is created.
+        """Create jobs for the new and changed documents, durably, and the collection if it is missing.
 
-        Uploads of one `group` take turns with other senders as one.
+        All uploads with the same `group` count as one sender when senders take turns.
 
-        Raises: InvalidRequest, Overloaded, TooLarge, StorageFull; nothing was accepted then.
+        Raises: InvalidRequest when a name, the group or a source is not usable; Overloaded when the queue has no room;
+        TooLarge when the request can never fit; StorageFull when the disk is full. Nothing was accepted then.
         """
         check_name(collection)
         if not uploads:
             raise InvalidRequest("The request holds no document. Send at least one.", param="documents")
         if group is not None and not _GROUP.fullmatch(group):
-            raise InvalidRequest("`group` has 1 to 64 characters out of letters, digits, '_' and '-'.", param="group")
+            raise InvalidRequest("`group` must have 1 to 64 letters, digits, '_' or '-'.", param="group")
         with self._database.write(alone=True) as connection:
             now = self._database.now(connection)
             accepted = self._intake.accept(connection, collection, uploads, now, group)
@@ -82,9 +84,9 @@ class Catalog:
             return accepted
 
     def refuse(self, refused: RefusedUpload) -> Accepted:
-        """Keeps documents that were not taken, as failed; durable once it returns.
+        """Record documents that were not accepted as failed documents, durably.
 
-        Raises: InvalidRequest, StorageFull.
+        Raises: InvalidRequest when the collection's name is not usable; StorageFull when the disk is full.
         """
         check_name(refused.collection)
         with self._database.write(alone=True) as connection:
@@ -94,12 +96,15 @@ class Catalog:
             return kept
 
     def document(self, document_id: str) -> DocumentView:
-        """Raises: DocumentNotFound."""
+        """Return one document. Raises: DocumentNotFound when there is none with this id."""
         with self._database.read() as connection:
             return document_view(existing(connection, document_id))
 
     def text_hash(self, document_id: str) -> str | None:
-        """The indexed version's parsed text in the blob store; None before there is one. Raises: DocumentNotFound."""
+        """Return the blob key of the indexed version's parsed text, or None before there is one.
+
+        Raises: DocumentNotFound when there is no document with this id.
+        """
         with self._database.read() as connection:
             found: str | None = existing(connection, document_id).text_hash
             return found
@@ -107,12 +112,15 @@ class Catalog:
     def documents(
         self, limit: int = 100, after: str | None = None, status: str | None = None, collection: str | None = None
     ) -> DocumentPage:
-        """Newest first. `after` is a former page's `next`. Raises: InvalidRequest, CollectionNotFound."""
+        """Return a page of documents, newest first. `after` is the `next` of an earlier page.
+
+        Raises: InvalidRequest when an argument is not valid; CollectionNotFound when there is no such collection.
+        """
         if not 1 <= limit <= MAX_PAGE:
             raise InvalidRequest(f"`limit` must be from 1 to {MAX_PAGE}.", param="limit")
         if status is not None and status not in set(DocumentStatus):
             known = ", ".join(DocumentStatus)
-            raise InvalidRequest(f"There is no status '{status[:40]}'. There are {known}.", param="status")
+            raise InvalidRequest(f"There is no status '{status[:40]}'. Use one of: {known}.", param="status")
         query = select(documents).where(documents.c.status != DELETED)
         if status is not None:
             query = query.where(documents.c.status == status)
@@ -128,7 +136,7 @@ class Catalog:
         return DocumentPage(views, views[-1].id if len(rows) > limit else None)
 
     def batch(self, batch_id: str) -> BatchView:
-        """Raises: NotFound."""
+        """Return one batch. Raises: NotFound when there is none with this id."""
         with self._database.read() as connection:
             view = batch_view(connection, batch_id, self._database.now(connection))
         if view is None:
@@ -136,9 +144,10 @@ class Catalog:
         return view
 
     def delete(self, document_id: str) -> ForgetRequest:
-        """Forgets a document here at once; a durable job makes the store forget it, also when it is down now.
+        """Delete a document here at once. A durable job deletes it from the store, even if the store is down now.
 
-        Returns: what that job will ask of the store. Raises: DocumentNotFound.
+        Returns: the request that the job will send to the store. Raises: DocumentNotFound when there is no such
+        document.
         """
         with self._database.write(alone=True) as connection:
             now = self._database.now(connection)
@@ -149,7 +158,7 @@ class Catalog:
             return ForgetRequest(row.collection, row.id, row.version)
 
     def collections(self) -> list[CollectionView]:
-        """By name."""
+        """Return all collections, sorted by name, with their numbers of documents."""
         live = (documents.c.collection == collections.c.name) & (documents.c.status != DELETED)
         query = (
             select(collections.c.name, func.count(documents.c.id), collections.c.created_at)
@@ -161,7 +170,10 @@ class Catalog:
             return [CollectionView(name, count, created) for name, count, created in connection.execute(query)]
 
     def create_collection(self, name: str) -> CollectionView:
-        """Raises: InvalidRequest, Conflict when the name is taken."""
+        """Create a collection.
+
+        Raises: InvalidRequest when the name is not usable; Conflict when it is taken.
+        """
         check_name(name)
         with self._database.write(alone=True) as connection:
             now = self._database.now(connection)
@@ -170,15 +182,16 @@ class Catalog:
         return CollectionView(name, 0, now)
 
     def generation(self, name: str) -> EnsureCollection | None:
-        """What to ask of the store so that it has this collection; None when there is none of that name."""
+        """Return the request that makes the store create this collection, or None when there is no such collection."""
         with self._database.read() as connection:
             row = connection.execute(_collection(name)).first()
             return None if row is None else EnsureCollection(name, row.generation or 0)
 
     def delete_collection(self, name: str) -> tuple[int, EnsureCollection]:
-        """Deletes it with all its documents here at once; what the store holds is removed durably, see `Clearing`.
+        """Delete a collection with all its documents here at once. `Clearing` removes it from the store, durably.
 
-        Returns: how many documents, and what the store is to drop. Raises: CollectionNotFound, Conflict (the default).
+        Returns: the number of documents, and the collection that the store must drop.
+        Raises: CollectionNotFound when there is no such collection; Conflict for the default collection.
         """
         with self._database.write(alone=True) as connection:
             _require(connection, name)
@@ -196,25 +209,26 @@ class Catalog:
             return count, dropped
 
     def collection_exists(self, name: str) -> bool:
+        """Return whether there is a collection with this name."""
         with self._database.read() as connection:
             return connection.execute(_collection(name)).first() is not None
 
     def unreferenced(self, hashes: Sequence[str]) -> list[str]:
-        """Those of the stored contents that no document needs any more."""
+        """Return the stored contents among `hashes` that no document needs any more."""
         with self._database.read() as connection:
             return unreferenced(connection, hashes)
 
     def delete_unneeded(self, blobs: BlobStore, hashes: Sequence[str], min_age_s: float) -> int:
-        """Deletes those of the stored contents that no document needs and that are old enough. Returns: how many.
+        """Delete the stored contents that no document needs and that are at least `min_age_s` old. Returns: how many.
 
-        Looking and deleting are one transaction that excludes `accept`: an upload that is accepted later finds its
-        content missing and stores it again.
+        The check and the deletion are one transaction that excludes `accept`: an upload that is accepted later finds
+        its content missing and stores it again.
         """
         with self._database.write(alone=True) as connection:
             return sum(blobs.delete(key, min_age_s) for key in unreferenced(connection, hashes))
 
     def prune(self, older_than_s: float) -> int:
-        """Drops finished batches and jobs of before. Returns: how many batches."""
+        """Delete finished batches and jobs older than `older_than_s`. Returns: the number of batches deleted."""
         unfinished = (
             select(entries.c.batch_id)
             .join(jobs, jobs.c.id == entries.c.job_id)
@@ -234,15 +248,18 @@ class Catalog:
 
 
 def check_name(name: str) -> None:
-    """Raises: InvalidRequest."""
+    """Check a collection's name. Raises: InvalidRequest when it is not usable."""
     if not _NAME.fullmatch(name):
         raise InvalidRequest(
-            "A collection's name has 1 to 64 characters out of a–z, 0–9, '_' and '-'.", param="collection"
+            "A collection's name must have 1 to 64 characters from a–z, 0–9, '_' and '-'.", param="collection"
         )
 
 
 def existing(connection: Connection, document_id: str) -> Any:
-    """The row of a document that is not deleted. Raises: DocumentNotFound."""
+    """Return the row of a document that is not deleted.
+
+    Raises: DocumentNotFound when there is none or it was deleted.
+    """
     row = connection.execute(
         select(documents).where(documents.c.id == document_id, documents.c.status != DELETED)
     ).first()
@@ -261,9 +278,10 @@ def _require(connection: Connection, name: str) -> None:
 
 
 def _ensure(connection: Connection, name: str, now: float) -> bool:
-    """Make the collection if it is missing. Returns: whether it was.
+    """Create the collection if it is missing. Returns: whether it was created.
 
-    Its generation is higher than any before, also after a catalog was lost: the store keeps what it knows.
+    Its generation is higher than any before, even after a catalog was lost, because the store may still hold data of
+    earlier generations.
     """
     if connection.execute(_collection(name)).first() is not None:
         return False
@@ -279,5 +297,5 @@ def _ensure(connection: Connection, name: str, now: float) -> bool:
 def _older_than(connection: Connection, after: str) -> Any:
     row = connection.execute(select(documents.c.created_at, documents.c.id).where(documents.c.id == after)).first()
     if row is None:
-        raise InvalidRequest("`after` is not the `next` of a former page.", param="after")
+        raise InvalidRequest("`after` is not the `next` of an earlier page. Start from the first page.", param="after")
     return tuple_(documents.c.created_at, documents.c.id) < tuple_(row.created_at, row.id)

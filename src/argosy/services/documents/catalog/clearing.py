@@ -1,7 +1,7 @@
-"""Clearing away: dropping deleted collections from the store, and deleting stored contents that nobody needs any more.
+"""Deferred deletion: drops deleted collections from the store and deletes stored contents without references.
 
-Both are rows that were written in the transaction that made them necessary, so a process that dies leaves the rest to
-the next one. Every step may be repeated. Several replicas may clear at once.
+Both kinds of work are rows written in the transaction that made them necessary, so another process continues if this
+one dies. Every step may be repeated. Several replicas may clear at the same time.
 """
 
 from __future__ import annotations
@@ -25,21 +25,26 @@ from argosy.telemetry.logs import logger
 CLEAR_EVERY_S = 2.0
 SCRUB_EVERY_S = 20.0
 CALL_TIMEOUT_S = 10.0
-"""While the store is away: contents are deleted all the same."""
+"""Timeout of a call to the store. While the store is down, contents are deleted all the same."""
 _STEP = 200
-"""Contents deleted in one transaction: nobody accepts uploads meanwhile."""
+"""Number of contents deleted in one transaction: no replica accepts uploads meanwhile."""
 
 log = logger("documents")
 
 
 class CollectionStore(Protocol):
+    """The store as `Clearing` uses it."""
+
     async def drop(self, request: EnsureCollection, context: RequestContext) -> None:
-        """Remove one generation of a collection. Raises: ArgosyError; CollectionNotFound, it is not there."""
+        """Remove one generation of a collection.
+
+        Raises: CollectionNotFound when the store does not have it; ArgosyError when the call fails.
+        """
         ...
 
 
 class Clearing:
-    """`run` goes on until it is cancelled; `once` does what is due now."""
+    """Background deletion. `run` continues until it is cancelled; `once` does the work that is due now."""
 
     def __init__(
         self, database: Database, blobs: BlobStore, store: CollectionStore, clock: Clock = time.monotonic
@@ -52,7 +57,7 @@ class Clearing:
         self._scrubbed_s: float | None = None
 
     def wake(self) -> None:
-        """Something was deleted: clear now rather than at the next look."""
+        """Clear now, after a deletion, rather than at the next interval."""
         self._due.set()
 
     async def run(self) -> None:
@@ -71,7 +76,10 @@ class Clearing:
                 continue
 
     async def once(self) -> None:
-        """Delete contents first: they need no other service. Raises: ArgosyError."""
+        """Do all work that is due. Contents are deleted first because that needs no other service.
+
+        Raises: ArgosyError when the database or the store fails.
+        """
         while await asyncio.to_thread(self.delete_some):
             pass
         try:
@@ -89,7 +97,7 @@ class Clearing:
                 context = RequestContext(f"drop-{uuid.uuid4().hex[:12]}", deadline, Priority.BULK)
                 await self._store.drop(EnsureCollection(name, generation), context)
             except CollectionNotFound:
-                pass  # gone is done
+                pass  # the store no longer has it
             await asyncio.to_thread(self._removed, name, generation)
 
     def _removals(self) -> list[tuple[str, int]]:
@@ -103,7 +111,7 @@ class Clearing:
             connection.execute(delete(removals).where(*which))
 
     def delete_some(self) -> int:
-        """Delete some discarded contents that no document needs. Blocking. Returns: 0 when nothing is left to do."""
+        """Delete up to _STEP discarded contents that no document needs. Blocks. Returns: 0 when none are left."""
         with self._database.read() as connection:
             if connection.execute(select(discards.c.id).limit(1)).first() is None:
                 return 0

@@ -1,4 +1,4 @@
-"""Clears away what crashes and refused uploads leave behind, and old records. Blocking; run now and then."""
+"""Removal of contents that crashes and refused uploads left behind, and of old records. Blocking."""
 
 from __future__ import annotations
 
@@ -8,15 +8,17 @@ from argosy.services.documents.catalog.catalog import Catalog
 from argosy.services.documents.records.blobs import BlobStore
 
 BLOB_AGE_S = 600.0
-"""Content younger than this may belong to an upload or a job that is under way."""
+"""Age below which content may belong to an upload or a job in progress."""
 RECORD_AGE_S = 7 * 86_400.0
 _STEP = 500
 
 
 def sweep(catalog: Catalog, blobs: BlobStore) -> int:
-    """Deletes stored content that no document needs, and records of finished batches. Returns: contents deleted.
+    """Delete stored contents that no document needs, and old records of finished batches.
 
-    Only content that a crash left behind is found here; the rest is deleted by `Clearing`.
+    Only contents left behind by crashes and refused uploads are found here; `Clearing` deletes all others.
+
+    Returns: the number of contents deleted.
     """
     catalog.prune(RECORD_AGE_S)
     deleted = 0

@@ -1,4 +1,4 @@
-"""Taking in an upload: whole or not at all, and only what is new becomes work."""
+"""Acceptance of uploads: a request is accepted as a whole or not at all, and only changed documents become jobs."""
 
 from __future__ import annotations
 
@@ -34,21 +34,25 @@ _STORED_NEW = insert(documents).returning(
     documents.c.id, documents.c.collection, documents.c.version, documents.c.bytes, sort_by_parameter_order=True
 )
 DEFAULT_RETRY_S = 5.0
-"""When to come back before any pace is measured."""
+"""Retry-After before any pace is measured."""
 MAX_RETRY_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)
 class QueueLimits:
+    """Limits of the documents that are queued or running, all replicas together."""
+
     documents: int = 10_000
     bytes: int = 4 << 30
 
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """One document of a request. Its content is already in the blob store under `content_hash`; None: it was refused.
+    """A document of a request.
 
-    `source` tells documents of one collection apart: the id given, else the URI sent, else the file name.
+    Its content is in the blob store under `content_hash`, or is stored there before it is accepted; None means that the
+    document was refused. `source` identifies the document in its collection: the given id, else the URI sent, else the
+    file name.
     """
 
     name: str
@@ -61,20 +65,27 @@ class Upload:
 
 
 def document_id(collection: str, source: str) -> str:
-    """24 hexadecimal digits."""
+    """Return the id of a document, 24 hexadecimal digits, from its collection and source."""
     return hashlib.blake2b(f"{collection}\0{source}".encode(), digest_size=12).hexdigest()
 
 
 class Intake:
-    """Accepts uploads inside a transaction of its caller's. `settings` names how documents are processed now:
-    when it changes, what is indexed already counts as changed too."""
+    """Acceptance of uploads inside the caller's transaction.
+
+    `settings` identifies how documents are processed now. When it changes, documents that are already indexed count as
+    changed too.
+    """
 
     def __init__(self, limits: QueueLimits, settings: str) -> None:
         self.limits = limits
         self._settings = settings
 
     def check_room(self, connection: Connection, collection: str, uploads: Sequence[Upload], now: float) -> None:
-        """Refuses what `accept` would refuse for want of room. Raises: Overloaded, and as `accept`."""
+        """Check that the queue has room for the uploads.
+
+        Raises: Overloaded when it has no room now; TooLarge when the request can never fit; InvalidRequest when two
+        different documents share a source.
+        """
         wanted, _, fresh = self._sorted(connection, collection, uploads)
         count, size = self._adding(wanted, fresh)
         waiting, waiting_bytes = queue_size(connection, list(fresh))
@@ -84,7 +95,11 @@ class Intake:
     def accept(
         self, connection: Connection, collection: str, uploads: Sequence[Upload], now: float, group: str | None = None
     ) -> Accepted:
-        """Raises: InvalidRequest, two different documents share a source; Overloaded; TooLarge."""
+        """Accept the uploads as one batch and create a job for each new or changed document.
+
+        Raises: InvalidRequest when two different documents share a source; Overloaded when the queue has no room now;
+        TooLarge when the request can never fit.
+        """
         wanted, known, fresh = self._sorted(connection, collection, uploads)
         ahead, _ = queue_size(connection, list(fresh))
         batch_id = self.reserve(connection, self._adding(wanted, fresh), sorted(fresh), now)
@@ -125,7 +140,10 @@ class Intake:
         return Accepted(batch_id, accepted, ahead, eta_s(connection, left, now) if left else 0.0)
 
     def reserve(self, connection: Connection, adding: tuple[int, int], replacing: Sequence[str], now: float) -> str:
-        """Opens a batch that adds (documents, bytes) to the queue. Returns: its id. Raises: Overloaded, TooLarge."""
+        """Open a batch that adds (documents, bytes) to the queue. Returns: its id.
+
+        Raises: Overloaded when the queue has no room now; TooLarge when it can never fit.
+        """
         if adding[0] > self.limits.documents or adding[1] > self.limits.bytes:
             raise self.refusal(connection, adding, now)
         batch_id = uuid.uuid4().hex
@@ -134,7 +152,7 @@ class Intake:
         return batch_id
 
     def refusal(self, connection: Connection, adding: tuple[int, int], now: float) -> ArgosyError:
-        """Why (documents, bytes) are not accepted, with when to come back by the measured pace."""
+        """Return the error for (documents, bytes) that do not fit, with a retry time from the measured pace."""
         if adding[0] > self.limits.documents or adding[1] > self.limits.bytes:
             return TooLarge(
                 f"The request holds {adding[0]} documents with {adding[1]} bytes; the queue takes at most "
@@ -153,7 +171,7 @@ class Intake:
         )
 
     def fingerprint(self, upload: Upload) -> str:
-        """Equal for two uploads of a source exactly when indexing both would give the same."""
+        """Return a hash that two uploads of a source share exactly when indexing both would give the same result."""
         parts = (
             self._settings,
             upload.content_hash,
@@ -167,7 +185,7 @@ class Intake:
     def _sorted(
         self, connection: Connection, collection: str, uploads: Sequence[Upload]
     ) -> tuple[dict[str, Upload], dict[str, Any], set[str]]:
-        """The uploads by document id, the rows of those that are known, and which of them are new or changed."""
+        """Return the uploads by document id, the rows of known documents, and the ids of new or changed ones."""
         wanted = self._by_id(collection, uploads)
         rows = connection.execute(select(documents).where(documents.c.id.in_(list(wanted)))).all()
         known = {row.id: row for row in rows}
@@ -192,7 +210,7 @@ class Intake:
 
 
 def _is_current(row: Any, fingerprint: str) -> bool:
-    """Indexed already, or about to be: there is nothing to do."""
+    """Return whether the same version is already indexed, queued or running, so that there is nothing to do."""
     done_or_coming = (DocumentStatus.INDEXED, *_UNDER_WAY)
     return row is not None and row.fingerprint == fingerprint and row.status in done_or_coming
 
@@ -205,7 +223,7 @@ def _next_version(row: Any, fingerprint: str) -> int:
 
 
 def _under_way(connection: Connection, key: str) -> tuple[int | None, DocumentStatus]:
-    """The job that already works on the document, if any."""
+    """Return the active job of the document and its status; (None, UNCHANGED) without an active job."""
     row = connection.execute(
         select(jobs.c.id, jobs.c.state).where(
             jobs.c.document_id == key, jobs.c.kind == JobKind.INDEX, jobs.c.state.in_(ACTIVE)
@@ -215,9 +233,9 @@ def _under_way(connection: Connection, key: str) -> tuple[int | None, DocumentSt
 
 
 def store_row(connection: Connection, row: Any, collection: str, upload: Upload, fingerprint: str, now: float) -> Any:
-    """The document's row as it is from now on, `row` being what it was, None for a new one.
+    """Insert or update a document's row and return it. `row` is the previous row, None for a new document.
 
-    What is indexed of an older version stays in it until the new one is.
+    Fields about the indexed older version stay in the row until the new version is indexed.
     """
     key = document_id(collection, upload.source)
     values = _values(row, collection, upload, fingerprint, now)

@@ -1,4 +1,4 @@
-"""What somebody may do about jobs: look at them, try one again, call one off."""
+"""Listing, retrying and cancelling of jobs by users."""
 
 from __future__ import annotations
 
@@ -24,23 +24,26 @@ from argosy.services.documents.records.schema import (
     jobs,
 )
 
-CANCELLED = DocumentFault("cancelled", "It was called off before it was indexed; try it again with a retry.")
+CANCELLED = DocumentFault("cancelled", "The document was cancelled before it was indexed. Retry it to index it.")
 _GAVE_UP = (DocumentStatus.FAILED, DocumentStatus.DEAD)
 
 
 class Interventions:
-    """Blocking; safe from several threads and processes."""
+    """User actions on jobs. The methods block and may be called from several threads and processes."""
 
     def __init__(self, database: Database, limits: QueueLimits | None = None) -> None:
         self._database = database
         self._intake = Intake(limits or QueueLimits(), "")
 
     def jobs(self, limit: int = 100, after: int | None = None, state: str | None = None) -> JobPage:
-        """Newest first. `after` is a former page's `next`. Raises: InvalidRequest."""
+        """Return a page of jobs, newest first. `after` is the `next` of an earlier page.
+
+        Raises: InvalidRequest when an argument is not valid.
+        """
         if not 1 <= limit <= MAX_PAGE:
             raise InvalidRequest(f"`limit` must be from 1 to {MAX_PAGE}.", param="limit")
         if state is not None and state not in set(JobState):
-            raise InvalidRequest(f"There is no state '{state[:40]}'. There are {', '.join(JobState)}.", param="state")
+            raise InvalidRequest(f"There is no state '{state[:40]}'. Use one of: {', '.join(JobState)}.", param="state")
         query = select(*jobs.c, documents.c.name, documents.c.source).join(
             documents, documents.c.id == jobs.c.document_id
         )
@@ -54,17 +57,18 @@ class Interventions:
         return JobPage(views, views[-1].id if len(rows) > limit else None)
 
     def retry(self, document_id: str) -> DocumentView:
-        """Queues a failed or dead document again.
+        """Queue a failed or dead document again.
 
-        Raises: DocumentNotFound; Conflict, also for one that was refused: there is nothing to try again; Overloaded.
+        Raises: DocumentNotFound when there is no such document; Conflict when it has not failed, or was refused and so
+        has no stored content; Overloaded when the queue has no room.
         """
         with self._database.write(alone=True) as connection:
             now = self._database.now(connection)
             row = existing(connection, document_id)
             if row.status not in _GAVE_UP:
-                raise Conflict(f"The document is {row.status}; only a failed or dead one can be tried again.")
+                raise Conflict(f"The document is {row.status}; only a failed or dead document can be retried.")
             if row.content_hash is None:
-                raise Conflict("The document was refused, and nothing of it is kept; mend it and add it again.")
+                raise Conflict("The document was refused and its content was not stored. Correct it and add it again.")
             batch_id = self._intake.reserve(connection, (1, row.bytes), [document_id], now)
             open_lane(connection, batch_id)
             job = enqueue(connection, JobKind.INDEX, row, now, batch_id=batch_id, lane=batch_id)
@@ -79,17 +83,20 @@ class Interventions:
             return document_view(existing(connection, document_id))
 
     def cancel_document(self, document_id: str) -> DocumentView:
-        """Calls off its waiting or running job. What is indexed of it stays. Raises: DocumentNotFound, Conflict."""
+        """Cancel the queued or running job of a document. An indexed older version stays in the index.
+
+        Raises: DocumentNotFound when there is no such document; Conflict when it has no active job.
+        """
         with self._database.write(alone=True) as connection:
             row = existing(connection, document_id)
             if not self._cancel(connection, jobs.c.document_id == document_id):
-                raise Conflict(f"The document is {row.status}; there is nothing to call off.")
+                raise Conflict(f"The document is {row.status}; there is no job to cancel.")
             return document_view(existing(connection, document_id))
 
     def cancel_batch(self, batch_id: str) -> int:
-        """Calls off what has not ended of a batch, but not what another batch waits for too. What is indexed stays.
+        """Cancel the active jobs of a batch, except those that another batch also waits for. Indexed documents stay.
 
-        Returns: how many documents. Raises: NotFound.
+        Returns: the number of documents cancelled. Raises: NotFound when there is no such batch.
         """
         with self._database.write(alone=True) as connection:
             if connection.execute(select(batches.c.id).where(batches.c.id == batch_id)).first() is None:

@@ -1,20 +1,19 @@
-"""How many values a JSON text holds, counted without making any of them."""
+"""Counting of the values in a JSON text without decoding it."""
 
 from __future__ import annotations
 
 import re
 
 _PIECE_BYTES = 2**20
-"""Looked at in one go; between two, other threads get their turn."""
+"""Bytes examined at once; other threads may run between two pieces."""
 _WITHIN_STRING = re.compile(rb"[^\"\\]*+(?:\\.[^\"\\]*+)*+", re.DOTALL)
 _MARKS = (b",", b":", b"{", b"[")
 
 
 def holds_more_values(body: bytes, most: int) -> bool:
-    """Whether there are more than `most` strings, commas, colons and openings of lists and objects.
+    """Return whether there are more than `most` strings, commas, colons and openings of lists and objects.
 
-    Takes time that grows with the length of the body or with `most`, whichever ends first; a body that is not JSON
-    gets any answer.
+    The count stops at the end of the body or above `most`. For a body that is not JSON the answer is arbitrary.
     """
     found = at = 0
     while at < len(body):
@@ -32,11 +31,11 @@ def holds_more_values(body: bytes, most: int) -> bool:
 
 
 def _end_of_string(body: bytes, at: int) -> int:
-    """The place behind the quotation mark that closes the string."""
+    """Return the offset after the quotation mark that closes the string."""
     while at < len(body):
         until = min(len(body), at + _PIECE_BYTES)
         within = _WITHIN_STRING.match(body, at, until)
-        assert within is not None  # it matches nothing too
+        assert within is not None  # the pattern also matches the empty string
         end = within.end()
         if end < until and body[end] == ord('"'):
             return end + 1

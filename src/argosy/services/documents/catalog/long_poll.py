@@ -1,4 +1,4 @@
-"""Waiting until a batch changes: a long poll."""
+"""Long polling: waiting until a batch changes."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from argosy.serving.waiting import Waiters
 
 POLL_S = 0.2
 MOST_LOOKS_PER_S = 250.0
-"""Of all waiters together: each look costs the database a query."""
+"""Highest rate of polls of all waiters together: each poll costs a database query."""
 
 
 def pause_s(waiting: int) -> float:
-    """Return the pause between two looks of one waiter, of so many."""
+    """Return the pause between two polls of a waiter when there are `waiting` of them."""
     return max(POLL_S, waiting / MOST_LOOKS_PER_S)
 
 
 async def changed(
     look: Callable[[], Awaitable[BatchView]], deadline: Deadline, waiters: Waiters | None = None
 ) -> BatchView:
-    """The batch as soon as it is not as it was first, or done; as it is when the deadline passes or waiting ends."""
+    """Return the batch as soon as it changes or is done, or unchanged when the deadline passes or waiting is ended."""
     first = view = await look()
     while not view.done and (view.progress, view.counts) == (first.progress, first.counts):
         if deadline.remaining_s() <= 0 or (waiters is not None and waiters.ending.is_set()):

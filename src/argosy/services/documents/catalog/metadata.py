@@ -1,4 +1,4 @@
-"""What a sender says about a document besides its text: bounded, since it comes back with every hit."""
+"""Validation of a document's title and metadata. Their size is limited because each search hit returns them."""
 
 from __future__ import annotations
 
@@ -19,11 +19,14 @@ from argosy.contracts.store import Metadata
 from argosy.contracts.strict_json import printable
 
 MAX_INTEGER = 2**53
-"""Beyond it, JSON readers disagree about the number."""
+"""Largest integer that all JSON readers read as the same number."""
 
 
 def read_metadata(written: str) -> Metadata:
-    """Return the `metadata` field of a form, which holds a JSON object. Raises: InvalidRequest."""
+    """Return the `metadata` field of a form, which holds a JSON object.
+
+    Raises: InvalidRequest when it is not a JSON object or not valid metadata.
+    """
     _check_size(len(written.encode("utf-8", "replace")), "metadata")
     try:
         found = decode(written.encode("utf-8", "replace"), dict[str, object], JSON)
@@ -36,7 +39,10 @@ def read_metadata(written: str) -> Metadata:
 
 
 def checked_metadata(given: dict[str, object] | Metadata, param: str) -> Metadata:
-    """Return the metadata as it is kept. `param` names it in errors. Raises: InvalidRequest."""
+    """Return the metadata as it is stored. `param` names it in errors.
+
+    Raises: InvalidRequest when it has too many keys, is too long or holds a value that is not a scalar.
+    """
     if len(given) > MAX_METADATA_KEYS:
         raise InvalidRequest(
             f"{param} has {len(given)} keys, the limit is {MAX_METADATA_KEYS}. Send fewer.", param=param
@@ -55,10 +61,10 @@ def checked_metadata(given: dict[str, object] | Metadata, param: str) -> Metadat
 
 
 def check_title(title: str | None, param: str) -> None:
-    """Raises: InvalidRequest."""
+    """Check a title given by the sender. Raises: InvalidRequest when it is too long or holds NUL."""
     if title is not None and (len(title) > MAX_TITLE_CHARS or "\0" in title):
         raise InvalidRequest(
-            f"{param} may have {MAX_TITLE_CHARS} characters, none of them NUL; it has {len(title)}. Shorten it.",
+            f"{param} has {len(title)} characters; it may have {MAX_TITLE_CHARS}, none of them NUL. Shorten it.",
             param=param,
         )
 
@@ -66,7 +72,7 @@ def check_title(title: str | None, param: str) -> None:
 def _checked_value(value: object, place: str) -> str | int | float | bool | None:
     if not isinstance(value, str | int | float | bool | None):
         raise InvalidRequest(
-            f"{place} must be a text, a number, true, false or null. Spread what it holds over several keys.",
+            f"{place} must be a text, a number, true, false or null. Use several keys instead.",
             param=place,
         )
     if isinstance(value, int) and abs(value) > MAX_INTEGER:

@@ -1,7 +1,8 @@
-"""Documents that were sent, or were to be sent, and never taken: kept with the reason, so that lists are complete.
+"""Records of documents that were never accepted, kept with the reason so that lists of documents are complete.
 
-A refused upload is answered and forgotten. Whoever sends a folder says afterwards what was refused of it: that makes
-documents that have failed, without content, which a later upload of the same source replaces.
+The service itself keeps nothing of a refused upload. A client that uploads a folder reports afterwards which documents
+were refused or could not be read. They become failed documents without content, which a later upload of the same source
+replaces.
 """
 
 from __future__ import annotations
@@ -25,21 +26,26 @@ CODES = frozenset({*BY_CODE, UNREADABLE_FILE})
 
 
 def checked(refused: RefusedUpload, most: int) -> RefusedUpload:
-    """`refused` with usable names and details of bounded length. Raises: InvalidRequest, one of it is not usable."""
+    """Return `refused` with cleaned names and details of at most MAX_DETAIL_CHARS.
+
+    Raises: InvalidRequest when the number of documents, a name, a source or an error code is not valid.
+    """
     if not 1 <= len(refused.documents) <= most:
-        raise InvalidRequest(f"`documents` holds {len(refused.documents)}, it may be 1 to {most}.", param="documents")
+        raise InvalidRequest(f"`documents` has {len(refused.documents)} items; send 1 to {most}.", param="documents")
     for index, document in enumerate(refused.documents):
         place = f"documents[{index}]"
         document.name = clean_name(document.name, f"{place}.name")
         check_source(document.source, f"{place}.source")
         if document.error.code not in CODES:
-            raise InvalidRequest(f"{place}.error.code is none of the documented codes.", param=f"{place}.error.code")
+            raise InvalidRequest(
+                f"{place}.error.code is not one of the documented codes. Send one of them.", param=f"{place}.error.code"
+            )
         document.error.detail = document.error.detail[:MAX_DETAIL_CHARS]
     return refused
 
 
 def record(connection: Connection, refused: RefusedUpload, now: float) -> Accepted:
-    """A batch of documents that have failed. What is indexed of an older version of them stays in the index."""
+    """Record the documents as a batch of failed documents. Indexed older versions stay in the index."""
     batch_id = uuid.uuid4().hex
     connection.execute(insert(batches).values(id=batch_id, created_at=now))
     return Accepted(batch_id, _fail_all(connection, refused, batch_id, now), 0, 0.0)

@@ -1,6 +1,6 @@
-"""The bytes of uploads on their way in: bounded in total, on disk beyond a little, and gone with the process.
+"""Temporary storage of uploads while they are received: limited in total, and on disk beyond MEMORY_BYTES each.
 
-A file has no name from the moment it is made, so that nothing is left of it however the process ends.
+The files have no name from the moment they are created, so nothing is left of them however the process ends.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from argosy.contracts.errors import Overloaded, StorageFull, TooLarge
 from argosy.services.documents.records.blobs import NO_SPACE
 
 MEMORY_BYTES = 256 * 2**10
-"""Held in memory of one request; what is more goes to disk."""
+"""Bytes of one request that are held in memory; the rest goes to disk."""
 MIN_FREE_BYTES = 16 * 2**20
 RETRY_AFTER_S = 5.0
 _STALE_S = 86_400.0
@@ -28,17 +28,17 @@ _FULL = "The disk is full: nothing was accepted. Free some space and try again."
 
 
 class Spool:
-    """Room for the uploads that are being received. Safe from several threads; several processes may share a folder."""
+    """Space for the uploads that are being received. It is thread-safe, and several processes may share a folder."""
 
     def __init__(self, folder: Path, max_bytes: int) -> None:
         self._folder = folder
         self._max_bytes = max_bytes
         self._lock = threading.Lock()
         self.used_bytes = 0
-        """Of all requests that are being received now."""
+        """Bytes of all requests that are being received now."""
 
     def prepare(self) -> None:
-        """Make the folder; remove files that a process left that was killed before it could take their name away."""
+        """Create the folder, and remove old files of processes that were killed before they could unlink them."""
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         for path in self._folder.iterdir():
             with contextlib.suppress(OSError):
@@ -46,7 +46,11 @@ class Spool:
                     path.unlink()
 
     def check(self, announced_bytes: int) -> None:
-        """Refuse a request before it is read. Raises: Overloaded, StorageFull, TooLarge."""
+        """Check before a request is read that there is room for it.
+
+        Raises: TooLarge when it can never fit; Overloaded when other uploads take the room; StorageFull when the disk
+        has too little free space.
+        """
         if announced_bytes > self._max_bytes:
             raise TooLarge(
                 f"The body has {announced_bytes} bytes, the limit of all uploads together is {self._max_bytes} "
@@ -58,35 +62,37 @@ class Spool:
             self.check_disk(announced_bytes)
 
     def check_disk(self, wanted_bytes: int) -> None:
-        """Raises: StorageFull."""
+        """Check the free disk space. Raises: StorageFull when less than `wanted_bytes` + MIN_FREE_BYTES are free."""
         if shutil.disk_usage(self._folder).free < wanted_bytes + MIN_FREE_BYTES:
             raise StorageFull(_FULL)
 
     def charge(self, size_bytes: int) -> None:
-        """Raises: Overloaded."""
+        """Reserve `size_bytes`. Raises: Overloaded when all uploads together would exceed the limit."""
         with self._lock:
             if self.used_bytes + size_bytes > self._max_bytes:
                 raise self._full()
             self.used_bytes += size_bytes
 
     def give_back(self, size_bytes: int) -> None:
+        """Release `size_bytes` that were reserved with `charge`."""
         with self._lock:
             self.used_bytes -= size_bytes
 
     def file(self) -> BinaryIO:
+        """Create a temporary file without a name in the folder. Raises: OSError when the disk is full."""
         return tempfile.TemporaryFile(dir=self._folder, buffering=0)  # its mode is 0600
 
     def _full(self) -> Overloaded:
         return Overloaded(
             f"Uploads with {self.used_bytes} bytes are being received and the limit is {self._max_bytes} "
-            "(services.documents.max_receiving_bytes); nothing of this one was accepted. "
+            "(services.documents.max_receiving_bytes); this upload was not accepted. "
             f"Send it again in {RETRY_AFTER_S:.0f} seconds.",
             retry_after_s=RETRY_AFTER_S,
         )
 
 
 class Spooled:
-    """What one request holds, in the order it came. Used as a context: its end gives everything back."""
+    """Received bytes of one request, in order. Use it as a context manager: its exit releases all space."""
 
     def __init__(self, spool: Spool) -> None:
         self._spool = spool
@@ -102,7 +108,7 @@ class Spooled:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        with self._lock:  # a thread that still reads is not handed the file of another request
+        with self._lock:  # a thread that still reads must not get a reused descriptor
             self._closed = True
             if self._file is not None:
                 self._file.close()
@@ -119,19 +125,25 @@ class Spooled:
         return len(self._buffer)
 
     async def add(self, piece: bytes | bytearray) -> None:
-        """Raises: Overloaded, StorageFull."""
+        """Add a piece of the body.
+
+        Raises: Overloaded when all uploads together exceed the limit; StorageFull when the disk is full.
+        """
         if self._take(piece):
             await asyncio.to_thread(self._flush)
 
     def append(self, data: bytes) -> tuple[int, int]:
-        """Add `data`, blocking. Returns: its start and end. Raises: Overloaded, StorageFull."""
+        """Add `data`; this blocks. Returns: its start and end.
+
+        Raises: Overloaded when all uploads together exceed the limit; StorageFull when the disk is full.
+        """
         start = self.size
         if self._take(data):
             self._flush()
         return start, start + len(data)
 
     def read(self, start: int, end: int) -> bytes:
-        """Blocking. Raises: ValueError after the end of the request."""
+        """Return the bytes [start, end); this blocks. Raises: ValueError after the end of the request."""
         with self._lock:
             if self._closed:
                 raise ValueError("the request is over")
@@ -144,10 +156,10 @@ class Spooled:
                 at += len(parts[-1])
             if end > self._on_disk:
                 parts.append(bytes(self._buffer[: end - self._on_disk]))
-            return b"".join(parts)  # one part, which is the rule, is not copied
+            return b"".join(parts)  # a single part, the usual case, is not copied
 
     def _take(self, piece: bytes | bytearray) -> bool:
-        """Returns: whether the buffer is to be flushed."""
+        """Add a piece to the buffer. Returns: whether the buffer must be flushed."""
         self._spool.charge(len(piece))
         with self._lock:
             if self._closed:

@@ -1,5 +1,8 @@
-"""A multipart body to fields in memory and files in the spool. Nothing is decoded before its length is known, and
-then as UTF-8 only: a body may name any codec, and some take a minute for a megabyte."""
+"""Reader of multipart bodies: fields are kept in memory, files go to the spool.
+
+Nothing is decoded before its length is checked, and then only as UTF-8: a body may name any codec, and some codecs take
+a minute for a megabyte.
+"""
 
 from __future__ import annotations
 
@@ -14,17 +17,17 @@ from argosy.services.documents.catalog.spool import Spooled
 
 MAX_HEADER_BYTES = 4_096
 MAX_HEADERS = 16
-"""Of one part."""
+"""Highest number of headers of one part."""
 MAX_TYPE_CHARS = 1_024
 FIELD_BYTES: Mapping[str, int] = {"sources": 8_192, "collection": 1_024, "group": 1_024, "metadata": 262_144}
-"""The fields there are beside `files`, and what one of each may hold."""
+"""Fields besides `files`, with the highest size in bytes of one value."""
 KNOWN = sorted({"files", *FIELD_BYTES})
 _SLICE_BYTES = 65_536
 
 
 @dataclass(frozen=True, slots=True)
 class FormFile:
-    """The slice [start, end) of what is spooled."""
+    """A file of the form: the slice [start, end) of the spooled bytes."""
 
     name: str
     content_type: str | None
@@ -34,16 +37,22 @@ class FormFile:
 
 @dataclass(frozen=True, slots=True)
 class Form:
+    """A multipart form: its files in order, and the values of each field in order."""
+
     files: list[FormFile] = field(default_factory=list)
     fields: dict[str, list[str]] = field(default_factory=dict)
 
     def one(self, name: str) -> str | None:
-        """The value of a field that is given once; the last one of several."""
+        """Return the value of a field, the last one if there are several; None when it is missing."""
         return self.fields[name][-1] if name in self.fields else None
 
 
 async def read_form(content_type: str, pieces: AsyncIterator[bytes], spooled: Spooled, max_files: int) -> Form:
-    """Raises: InvalidRequest, TooLarge, Overloaded, StorageFull."""
+    """Read a multipart body into fields and spooled files.
+
+    Raises: InvalidRequest when the body is malformed; TooLarge when it has more than `max_files` files; Overloaded when
+    all uploads together exceed the limit; StorageFull when the disk is full.
+    """
     reading = _Reading(spooled, max_files)
     parser = MultipartParser(
         _boundary(content_type),
@@ -83,14 +92,14 @@ def _boundary(content_type: str) -> bytes:
     _, options = parse_options_header(content_type)
     charset = options.get(b"charset", b"utf-8").lower()
     if charset not in (b"utf-8", b"utf8", b"us-ascii"):
-        raise InvalidRequest("Content-Type names a charset other than utf-8, the only one that is read. Leave it out.")
+        raise InvalidRequest("Content-Type names a charset other than utf-8, the only one supported. Leave it out.")
     if not options.get(b"boundary"):
         raise InvalidRequest("The multipart body cannot be read: Content-Type names no boundary. Correct it.")
     return options[b"boundary"]
 
 
 class _Reading:
-    """Takes what the parser finds. Its parts are bounded in number, and each header and field in length."""
+    """Callbacks of the parser. The number of parts and the length of each header and field are limited."""
 
     def __init__(self, spooled: Spooled, max_files: int) -> None:
         self.form = Form()
@@ -100,7 +109,7 @@ class _Reading:
         self._max_fields = max_files + len(FIELD_BYTES)
         self._fields = 0
         self._pending = bytearray()
-        """Of files, not yet spooled."""
+        """Bytes of files that are not yet spooled."""
         self.part_begin()
 
     async def store(self) -> None:
@@ -130,12 +139,12 @@ class _Reading:
             raise InvalidRequest("A part of the multipart body has no name in its Content-Disposition. Give it one.")
         self._name = name = _utf8(options[b"name"], "The name of a form field")
         if name not in KNOWN:
-            raise InvalidRequest(f'Unknown form field "{name[:40]}"; known are {", ".join(KNOWN)}.', param=name[:40])
+            raise InvalidRequest(f'Unknown form field "{name[:40]}"; use one of: {", ".join(KNOWN)}.', param=name[:40])
         if name != "files":
             self._fields += 1
             if self._fields > self._max_fields:
                 raise InvalidRequest(
-                    f"The request holds more than {self._max_fields} fields beside its files, the limit."
+                    f"The request holds more than {self._max_fields} fields besides its files, the limit. Send fewer."
                 )
             return
         at = len(self.form.files)

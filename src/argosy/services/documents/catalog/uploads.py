@@ -1,4 +1,4 @@
-"""An upload's two forms, multipart and JSON, to contents that can be accepted. Nothing is kept here."""
+"""Reader of uploads in both forms, multipart and JSON. It checks their contents and stores nothing permanently."""
 
 from __future__ import annotations
 
@@ -29,23 +29,25 @@ MAX_NAME_CHARS = 255
 MAX_SUFFIX_CHARS = 16
 MAX_SOURCE_CHARS = 2048
 VALUES_PER_DOCUMENT = 4 * MAX_METADATA_KEYS + 32
-"""Strings and marks between values in the JSON form of a document, and some to spare."""
+"""Strings, commas, colons and brackets in the JSON form of one document, with a margin."""
 LARGE_AT_ONCE = 2
-"""Requests that do not fit into memory, of which documents are held there at once."""
+"""Number of large requests (above MEMORY_BYTES) whose documents may be held in memory at the same time."""
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
 
 class InThread(Protocol):
+    """Function that runs blocking work in a thread, such as `asyncio.to_thread`."""
+
     async def __call__(self, work: Callable[P, R], /, *arguments: P.args, **named: P.kwargs) -> R:
-        """Run blocking work beside the event loop."""
+        """Run `work(*arguments, **named)` outside the event loop. Returns and raises what the work does."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """One document of a request, its type known to be one we read: the slice [start, end) of what is spooled."""
+    """A document of a request, of a supported type: the slice [start, end) of the spooled bytes."""
 
     name: str
     source: str
@@ -59,7 +61,7 @@ class Content:
 
 @dataclass(frozen=True, slots=True)
 class Incoming:
-    """A whole request."""
+    """A whole upload request."""
 
     collection: str
     contents: list[Content]
@@ -67,8 +69,11 @@ class Incoming:
 
 
 class Uploads:
-    """Reads uploads. What takes long is done in `in_thread`, and by few large requests at a time, so that memory is
-    bounded and the event loop stays free."""
+    """Reader of uploads.
+
+    Slow work runs in `in_thread`, so that the event loop stays free, and for few large requests at a time, so that
+    memory is bounded.
+    """
 
     def __init__(self, settings: DocumentsSettings, in_thread: InThread) -> None:
         self._settings = settings
@@ -77,7 +82,7 @@ class Uploads:
 
     @contextlib.asynccontextmanager
     async def turn(self, spooled: Spooled) -> AsyncIterator[None]:
-        """The right to hold documents of a request in memory, one at a time."""
+        """Wait for the right to hold documents of the request in memory, one document at a time."""
         if spooled.size <= MEMORY_BYTES:
             yield
             return
@@ -85,7 +90,12 @@ class Uploads:
             yield
 
     async def read(self, request: Request, spooled: Spooled) -> Incoming:
-        """Raises: InvalidRequest, TooLarge, UnsupportedType, DocumentError, Overloaded, StorageFull."""
+        """Read and check an upload.
+
+        Raises: InvalidRequest when it is malformed; TooLarge when a limit on size or number is exceeded;
+        UnsupportedType when a format is not supported; DocumentError when a document is empty, damaged or encrypted;
+        Overloaded when all uploads together exceed the limit; StorageFull when the disk is full.
+        """
         content_type = request.headers.get("content-type", "")
         if media_type(request) == JSON:
             async for piece in bounded(request, MAX_TEXTS_BYTES):
@@ -99,11 +109,14 @@ class Uploads:
 
 
 def _files(form: Form, spooled: Spooled, settings: DocumentsSettings) -> Incoming:
-    """Blocking: each file is read to see what it is."""
+    """Check the multipart form. This blocks: each file is read to detect its format."""
     sources = form.fields.get("sources", [])
     _count(form.files, settings)
     if sources and len(sources) != len(form.files):
-        raise InvalidRequest(f"There are {len(form.files)} files but {len(sources)} sources.", param="sources")
+        raise InvalidRequest(
+            f"There are {len(form.files)} files but {len(sources)} sources. Send one source for each file, or none.",
+            param="sources",
+        )
     metadata = _metadata(form.one("metadata"))
     contents = []
     for index, file in enumerate(form.files):
@@ -119,7 +132,10 @@ def _files(form: Form, spooled: Spooled, settings: DocumentsSettings) -> Incomin
 
 
 def _texts(spooled: Spooled, settings: DocumentsSettings) -> Incoming:
-    """Blocking: the JSON form. Its values are counted before any is made: millions would hold up every thread."""
+    """Check the JSON form. This blocks.
+
+    Values are counted before any is decoded, because decoding millions of them would block every thread.
+    """
     body = spooled.read(0, spooled.size)
     check_depth(body)
     most = settings.max_files_per_request * VALUES_PER_DOCUMENT + VALUES_PER_DOCUMENT
@@ -147,7 +163,7 @@ def _text(index: int, upload: TextUpload, spooled: Spooled, settings: DocumentsS
     check_source(source, f"documents[{index}].id")
     check_title(document.title, f"documents[{index}].title")
     metadata = checked_metadata(document.metadata, f"documents[{index}].metadata")
-    document.text = ""  # its bytes are spooled: one of them is enough
+    document.text = ""  # the spool has the bytes: free this copy
     start, end = spooled.append(data)
     return Content(name, source, start, end, key, Format.MARKDOWN.value, document.title, metadata)
 
@@ -170,20 +186,22 @@ def _too_many(settings: DocumentsSettings) -> TooLarge:
 
 
 def clean_name(given: str, param: str) -> str:
-    """The last part of a path, without control characters; of a long one the beginning and the suffix.
+    """Return the last part of a path without control characters. A long name keeps its beginning and its suffix.
 
-    Raises: InvalidRequest when nothing is left of it.
+    Raises: InvalidRequest when nothing is left of the name.
     """
     last = given.replace("\\", "/").rstrip("/").rpartition("/")[2]
     name = "".join(character for character in last if character.isprintable()).strip()
     if name in ("", ".", ".."):
-        raise InvalidRequest(f"{param} has no usable name.", param=param)
-    suffix = PurePosixPath(name).suffix[:MAX_SUFFIX_CHARS]  # it says what kind of document it is
+        raise InvalidRequest(
+            f"{param} has no usable name. Give it one with at least one printable character.", param=param
+        )
+    suffix = PurePosixPath(name).suffix[:MAX_SUFFIX_CHARS]  # the suffix tells the format
     return name if len(name) <= MAX_NAME_CHARS else name[: MAX_NAME_CHARS - len(suffix)] + suffix
 
 
 def check_source(source: str, param: str) -> None:
-    """Raises: InvalidRequest."""
+    """Check a source. Raises: InvalidRequest when it is empty, too long or holds NUL."""
     if not source or len(source) > MAX_SOURCE_CHARS or "\0" in source:
         raise InvalidRequest(f"{param} must have 1 to {MAX_SOURCE_CHARS} characters, none of them NUL.", param=param)
 

@@ -1,4 +1,4 @@
-"""Rows of the catalog as the messages that callers get."""
+"""Conversion of catalog rows to the messages that callers receive."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _WAS_DELETED = DocumentFault("deleted", "The document was deleted before it was 
 
 
 def document_view(row: Any) -> DocumentView:
-    """A row of `documents`."""
+    """Convert a row of `documents`."""
     return DocumentView(
         id=row.id,
         collection=row.collection,
@@ -51,7 +51,7 @@ def document_view(row: Any) -> DocumentView:
 
 
 def batch_view(connection: Connection, batch_id: str, now: float) -> BatchView | None:
-    """A batch as it stands: what became of each of its entries, even where the document has moved on since."""
+    """Return the current state of a batch: the outcome of each entry, even if the document has newer versions."""
     if connection.execute(select(batches.c.id).where(batches.c.id == batch_id)).first() is None:
         return None
     rows = connection.execute(
@@ -78,7 +78,7 @@ def batch_view(connection: Connection, batch_id: str, now: float) -> BatchView |
     views = [_entry_view(row) for row in rows]
     counts = Counter(view.status.value for view in views)
     parts = [1.0 if view.status in TERMINAL else row.progress for view, row in zip(views, rows, strict=True)]
-    sizes = [row.entry_bytes + OVERHEAD_BYTES for row in rows]  # whatever kind a document has become since
+    sizes = [row.entry_bytes + OVERHEAD_BYTES for row in rows]  # independent of the format
     finished = sum(size * part for size, part in zip(sizes, parts, strict=True))
     left = by_kind(
         (row.content_type, work(row.entry_bytes, row.content_type) * (1.0 - part))
@@ -128,7 +128,7 @@ def _entry_view(row: Any) -> DocumentView:
 
 
 def job_view(row: Any) -> JobView:
-    """A row of `jobs` beside its document's `name` and `source`."""
+    """Convert a row of `jobs`, joined with its document's `name` and `source`."""
     return JobView(
         id=row.id,
         kind=row.kind,

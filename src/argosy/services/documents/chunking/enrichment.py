@@ -1,4 +1,4 @@
-"""The enrich stage: what is known about a document joined into the metadata that its chunks carry."""
+"""The enrich stage: joins the sender's metadata with a document's own properties for its chunks."""
 
 from __future__ import annotations
 
@@ -13,15 +13,17 @@ from argosy.services.documents.parsing.titles import MAX_GIVEN_TITLE_CHARS, shor
 
 @dataclass(frozen=True, slots=True)
 class Enriched:
+    """Title and metadata of a document that its chunks carry."""
+
     title: str | None
     metadata: Metadata
 
 
 def enrich(parsed: ParsedDocument, title: str | None, given: Metadata) -> Enriched:
-    """`title` and `given` are the sender's own and win over what the document says about itself.
+    """Join metadata. The sender's `title` and `given` metadata override what the document states about itself.
 
-    Found are `author`, `created`, `modified`, `language` and `page_count`, each only where it is known. Texts are cut
-    to a bounded length.
+    The document contributes `author`, `created`, `modified`, `language` and `page_count`, each only when known. Its
+    texts are cut to MAX_TITLE_CHARS, a title from the sender to MAX_GIVEN_TITLE_CHARS.
     """
     said = msgspec.to_builtins(parsed.properties).items()
     found: Metadata = {key: shortened(value) for key, value in said if value}

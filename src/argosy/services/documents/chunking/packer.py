@@ -1,4 +1,4 @@
-"""Text to chunks: whole blocks packed up to a token limit, each chunk an exact slice of the parsed text."""
+"""Chunking: packs whole blocks up to a token limit. Each chunk is an exact slice of the parsed text."""
 
 from __future__ import annotations
 
@@ -17,26 +17,31 @@ _LINE = re.compile(r"\n")
 _SENTENCE = re.compile(r"[.!?…][\"'”’»)\]]*\s+|[。！？]\s*|\n[ \t]*\n")
 _WORD = re.compile(r"\s+")
 _SPACE = " \n\t"
-"""What every tokenizer takes for white space; about rarer characters opinions differ."""
+"""Characters that every tokenizer treats as white space; tokenizers differ on rarer ones."""
 _LINES_FIRST = frozenset({BlockKind.LIST, BlockKind.CODE, BlockKind.TABLE})
 FREE_CHUNKS = 64
-"""A document may have this many chunks however small they are."""
+"""Number of chunks that a document may have however small they are."""
 SMALL_CHARS = 240
-"""A document of more chunks, which are smaller than this on average, is cut again."""
+"""Average chunk length in characters below which a document with more than FREE_CHUNKS chunks is cut again."""
 LEAST_CHARS = 600
-"""Sections of such a document are packed together up to this length: a chunk takes some 5 KB beside its text."""
+"""Length in characters up to which sections of such a document are packed together: a chunk takes about 5 KB
+besides its text."""
 LEAST_SHARE = 3
-"""A better place to cut is taken when it leaves the chunk at least a third full."""
+"""A cut after a line or sentence is used only if it leaves the chunk at least 1/LEAST_SHARE full."""
 
 
 @dataclass(frozen=True, slots=True)
 class ChunkLimits:
-    """`tokens` is the model's own limit less its special tokens, or fewer. `overlap_tokens` repeat the chunk before."""
+    """Limits of a chunk.
+
+    `tokens` is at most the model's limit without its special tokens. The first `overlap_tokens` of a chunk repeat the
+    end of the previous chunk.
+    """
 
     tokens: int = 200
     overlap_tokens: int = 0
     chars_per_token: int = 20
-    """A tokenizer may read a very long word as one token, and a chunk must stay quotable."""
+    """Most characters per token: a tokenizer may read a very long word as one token, and a chunk must stay quotable."""
 
     def __post_init__(self) -> None:
         if self.tokens < 1 or self.chars_per_token < 1 or not 0 <= self.overlap_tokens <= self.tokens // 2:
@@ -44,14 +49,16 @@ class ChunkLimits:
 
     @property
     def chars(self) -> int:
+        """Longest chunk in characters."""
         return self.tokens * self.chars_per_token
 
 
 @dataclass(frozen=True, slots=True)
 class ChunkDraft:
-    """`text` is the parsed text's slice [start, end); `tokens` is its length to the tokenizer it was cut with.
+    """A chunk of a parsed document.
 
-    `page` is where it begins and `last_page` where it ends. `heading_path` is that of the text it begins with.
+    `text` is the slice [start, end) of the parsed text, in characters; `tokens` is its length as the tokenizer counts
+    it. The chunk begins on `page` and ends on `last_page`. `heading_path` is that of the chunk's beginning.
     """
 
     ordinal: int
@@ -66,34 +73,34 @@ class ChunkDraft:
 
 @dataclass(frozen=True, slots=True)
 class _Piece:
-    """A block with the headings directly before it. `body` is where the block itself begins."""
+    """A block with the headings directly before it. `body` is the offset at which the block itself begins."""
 
     start: int
     body: int
     end: int
     kind: BlockKind
     level: int
-    """Of the highest heading in it, 0 without one."""
+    """Level of the highest heading in the piece, 0 without headings."""
     depth: int
-    """Level of the innermost heading above the block, 0 before the first."""
+    """Level of the innermost heading above the block, 0 before the first heading."""
     path: tuple[str, ...]
 
 
 def cut(
     parsed: ParsedDocument, tokenizer: Tokenizer, limits: ChunkLimits | None = None
 ) -> tuple[ParsedDocument, list[ChunkDraft]]:
-    """The chunk stage: the text to store, in which long tables repeat their header, and its chunks."""
+    """Apply the chunk stage: return the text to store, in which long tables repeat their header, and its chunks."""
     limits = limits or ChunkLimits()
     parsed = with_table_headers(parsed, tokenizer, limits.tokens, limits.chars)
     return parsed, chunk(parsed, tokenizer, limits)
 
 
 def chunk(parsed: ParsedDocument, tokenizer: Tokenizer, limits: ChunkLimits | None = None) -> list[ChunkDraft]:
-    """The document's chunks in order.
+    """Cut a document into chunks, in order.
 
-    No chunk is over the limit, every character that is not white space is in one, and a heading stands in the
-    chunk of the text it heads (unless the limit is too small for both). A document of very many tiny sections gets
-    several of them in each chunk.
+    No chunk exceeds the limits, every character that is not white space is in a chunk, and a heading is in the same
+    chunk as the text below it (unless the limit is too small for both). A document with very many tiny sections gets
+    several sections per chunk.
     """
     limits = limits or ChunkLimits()
     packer = _Packer(parsed, tokenizer, limits)
@@ -115,13 +122,13 @@ class _Packer:
         self._tokens = TokenMap(parsed.text, (block.start for block in blocks), tokenizer)
 
     def drafts(self, least: int = 0) -> Iterator[ChunkDraft]:
-        """The chunks in order. A heading begins a new one only after `least` characters."""
+        """Yield the chunks in order. A heading begins a new chunk only after `least` characters."""
         ordinal = 0
         begun = ended = -1
         for start, end, path in self._spans(least):
             parts = list(self._within_limit(start, end))
             if parts and parts[0][0] < ended and (len(parts) > 1 or parts[0][0] <= begun):
-                parts = list(self._within_limit(ended, end))  # an overlap is not worth another chunk
+                parts = list(self._within_limit(ended, end))  # drop the overlap if it would cost another chunk
             for begun, ended, tokens in parts:
                 text = self._text[begun:ended]
                 page, last_page = _page_at(self._pages, begun), _page_at(self._pages, ended - 1)
@@ -129,14 +136,14 @@ class _Packer:
                 ordinal += 1
 
     def _spans(self, least: int) -> Iterator[tuple[int, int, tuple[str, ...]]]:
-        """Slices that fit by the token map, with the headings above each."""
+        """Yield slices that fit according to the token map, each with the headings above it."""
         start = end = -1
         depth = 0
         path: tuple[str, ...] = ()
         for piece in self._pieces:
             begins = end - start >= least and self._begins_anew(piece, depth, start, end)
             if start >= 0 and self._fits(start, piece.end) and not begins:
-                end, path = piece.end, path or piece.path  # what stands before the first heading has none
+                end, path = piece.end, path or piece.path  # text before the first heading has no path
                 continue
             begin = piece.start
             if start >= 0:
@@ -157,13 +164,16 @@ class _Packer:
         return end - start <= self._limits.chars and self._tokens.count(start, end) <= self._limits.tokens
 
     def _begins_anew(self, piece: _Piece, depth: int, start: int, end: int) -> bool:
-        """A heading begins a chunk, unless what came before is the short introduction of the section it is in."""
+        """Return whether a piece begins a new chunk.
+
+        A heading does, unless the slice before it is only the short introduction of the section that it belongs to.
+        """
         if not piece.level:
             return False
         return piece.level <= depth or self._tokens.count(start, end) > self._limits.tokens // 4
 
     def _cut(self, start: int, end: int, body: int, kind: BlockKind, tokens: int) -> int:
-        """Where to end a chunk that begins at `start`: after a line or sentence, else a word, a token, anywhere."""
+        """Return where to end a chunk that begins at `start`: after a line or sentence, else a word, else a token."""
         furthest = self._tokens.reach(start, tokens, min(end, start + self._limits.chars))
         if furthest >= end:
             return end
@@ -179,14 +189,14 @@ class _Packer:
         return cut if cut > start and self._text[start:cut].strip() else furthest
 
     def _last(self, pattern: re.Pattern[str], start: int, end: int) -> int:
-        """The end of the last match within the slice, or `start`; white space right after the slice ends a word too."""
+        """Return the end of the last match in the slice, or `start`. White space right after the slice ends a word."""
         last = start
         for match in pattern.finditer(self._text, start, min(end + 1, len(self._text))):
             last = min(match.end(), end)
         return last
 
     def _overlap(self, start: int, end: int) -> int:
-        """Where the next chunk begins to repeat the end of this one: at a sentence if there is one, else at a word."""
+        """Return where the next chunk starts to repeat this one's end: at a sentence if possible, else at a word."""
         if not self._limits.overlap_tokens:
             return end
         floor = end - len(self._text[start:end].lstrip()) + 1
@@ -198,7 +208,7 @@ class _Packer:
         return end
 
     def _within_limit(self, start: int, end: int) -> Iterator[tuple[int, int, int]]:
-        """The slice without white space around it; in several parts when the tokenizer counts it as too long alone."""
+        """Yield the slice without surrounding white space, in several parts if the tokenizer counts it as too long."""
         waiting = [(start, end)]
         while waiting:
             start, end = waiting.pop()
@@ -218,7 +228,10 @@ class _Packer:
             waiting += [(cut, end), (start, cut)]
 
     def _exact(self, start: int, end: int) -> int:
-        """Tokens of the slice alone. Looked up where that is known to be the same as inside the whole, else counted."""
+        """Return the number of tokens of the slice alone.
+
+        The count comes from the token map where that is known to be equal, else from the tokenizer.
+        """
         text = self._text
         if self._trusted and (start == 0 or text[start - 1] in _SPACE) and (end == len(text) or text[end] in _SPACE):
             return self._tokens.count(start, end)

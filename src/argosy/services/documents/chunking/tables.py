@@ -1,5 +1,6 @@
-"""Tables too long for one chunk, made into several with the header repeated, so that each chunk says what its columns
-are. This happens to the text before it is cut, and the text is what is stored: a quote stays an exact slice of it.
+"""Splitting of tables that are too long for one chunk. Each part repeats the header, so that its columns have names.
+
+The text is changed before it is cut, and the changed text is stored, so a quote stays an exact slice of it.
 """
 
 from __future__ import annotations
@@ -16,9 +17,9 @@ from argosy.services.documents.parsing.parsed import PageSpan, ParsedDocument
 
 
 def with_table_headers(parsed: ParsedDocument, tokenizer: Tokenizer, tokens: int, chars: int) -> ParsedDocument:
-    """The same with the header rows repeated in every part of a table that is over `tokens` or `chars`.
+    """Repeat the header rows in every part of a table that exceeds `tokens` or `chars`.
 
-    A header that takes more than half of either is not repeated: there would be no room for rows.
+    A header that takes more than half of either limit is not repeated, because it would leave no room for rows.
     """
     if not parsed.markdown or "|" not in parsed.text:
         return parsed
@@ -39,7 +40,7 @@ def with_table_headers(parsed: ParsedDocument, tokenizer: Tokenizer, tokens: int
 def _inserts(
     text: str, lead: int, block: Block, tokenizer: Tokenizer, tokens: int, chars: int
 ) -> Iterator[tuple[int, str]]:
-    """Where to put the header again, and what to put there. The headings from `lead` on go with the first part."""
+    """Yield offset and text of each header to insert. Headings from `lead` on belong to the first part."""
     if block.end - lead <= min(tokens, chars):  # no tokenizer makes more tokens than characters
         return
     starts = [lead + start for start, _ in tokenizer.encode_offsets(text[lead : block.end])]

@@ -1,4 +1,4 @@
-"""The embedding model's own tokenizer, so that chunks are exact for the model in use."""
+"""Tokenizer of the embedding model, so that chunk lengths are exact for the model in use."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ UNKNOWN_ROOM = 254
 
 
 class ModelTokenizer:
-    """Loads when it is first needed: without a model the service still accepts documents and keeps them waiting."""
+    """Tokenizer that loads the model on first use: without a model the service still accepts and queues documents."""
 
     def __init__(self, settings: EmbeddingSettings) -> None:
         self._settings = settings
         self._lock = threading.Lock()
         self._loaded: Tokenizer | None = None
         self.room = UNKNOWN_ROOM
-        """Tokens of text that the model takes, its special tokens not counted."""
+        """Number of text tokens that the model accepts, special tokens not counted."""
         try:
             self._load(fetch=False)
         except ModelMissing:
@@ -31,11 +31,14 @@ class ModelTokenizer:
 
     @property
     def splits_at_space(self) -> bool:
-        """See `tokens.splits_at_space`; False before there is a model."""
+        """Whether the tokenizer splits at white space, see `tokens.splits_at_space`; False until it is loaded."""
         return self._loaded is not None and splits_at_space(self._loaded)
 
     def encode_offsets(self, text: str) -> list[tuple[int, int]]:
-        """See `tokens.Tokenizer`. Raises: Unavailable while there is no model."""
+        """Tokenise a text; see `tokens.Tokenizer`.
+
+        Raises: Unavailable (retry after 30 s) while there is no model.
+        """
         with self._lock:
             if self._loaded is None:
                 try:
@@ -47,9 +50,8 @@ class ModelTokenizer:
         return loaded.encode_offsets(text)
 
     def _load(self, *, fetch: bool) -> None:
-        if (
-            self._settings.backend != "onnx"
-        ):  # an endpoint's tokenizer is not known: words, of which the model may see more
+        if self._settings.backend != "onnx":
+            # The tokenizer of an external endpoint is unknown: words are counted, and the model may count more tokens.
             self._loaded = WordTokenizer()
             return
         folder = resolve(self._settings.model, fetch=fetch)

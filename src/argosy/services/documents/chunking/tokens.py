@@ -1,4 +1,4 @@
-"""Where the tokens of a text lie: counted once, then asked for any slice."""
+"""Token offsets of a text: the text is tokenised once, then tokens of any slice can be counted."""
 
 from __future__ import annotations
 
@@ -9,25 +9,27 @@ from typing import Protocol
 
 
 class Tokenizer(Protocol):
+    """A tokenizer that reports the position of each token."""
+
     def encode_offsets(self, text: str) -> list[tuple[int, int]]:
-        """The characters [start, end) of each token, in order; no special tokens, nothing cut off."""
+        """Return the characters [start, end) of each token, in order, without special tokens and without truncation."""
         ...
 
 
 def splits_at_space(tokenizer: Tokenizer) -> bool:
-    """Whether the tokens of a slice that is cut at white space are the ones they were inside the whole text.
+    """Return whether a slice that is cut at white space has the same tokens as inside the whole text.
 
-    A tokenizer says so of itself, in an attribute of this name; what says nothing is not trusted.
+    A tokenizer declares this in an attribute of the same name; without the attribute the answer is False.
     """
     return getattr(tokenizer, "splits_at_space", False) is True
 
 
 class TokenMap:
-    """The tokens of one text.
+    """Token offsets of one text.
 
-    The text is tokenised in windows that begin where the caller says a cut is harmless (at a block), and within a
-    block that is longer than two of them between words: this bounds the memory of one call, which is a hundred times
-    the text. A slice's count is exact where it is cut between words, and else nearly so.
+    The text is tokenised in windows, because one call needs memory of about a hundred times its text. Windows begin at
+    `cuts`, which the caller knows to be harmless (the starts of blocks), and between words inside a block that is
+    longer than two windows. The count of a slice is exact when it is cut between words, else nearly exact.
     """
 
     WINDOW_CHARS = 65_536
@@ -55,15 +57,15 @@ class TokenMap:
             begin = cut
 
     def count(self, start: int, end: int) -> int:
-        """Tokens that touch the slice."""
+        """Return the number of tokens that overlap the slice."""
         return max(0, bisect_left(self._starts, end) - bisect_right(self._ends, start))
 
     def reach(self, start: int, tokens: int, end: int) -> int:
-        """The furthest place, at most `end`, such that the slice from `start` holds no more than `tokens` tokens."""
+        """Return the highest offset, at most `end`, up to which a slice from `start` holds at most `tokens` tokens."""
         beyond = bisect_right(self._ends, start) + tokens
         return end if beyond >= len(self._starts) else max(start, min(end, self._starts[beyond]))
 
     def back(self, start: int, tokens: int, floor: int) -> int:
-        """Where a slice that ends at `start` begins when it holds `tokens` tokens, but not before `floor`."""
+        """Return the start of the slice that ends at `start` and holds `tokens` tokens, but at least `floor`."""
         first = bisect_right(self._ends, start) - tokens
         return max(floor, self._starts[first]) if 0 <= first < len(self._starts) else floor

@@ -1,4 +1,4 @@
-"""Statements that lease jobs to a worker. They are built once: building one costs more than running it."""
+"""Statements that lease jobs to a worker. They are built once because building one costs more than running it."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def _begun(connection: Connection, rows: Sequence[Any], now: float) -> list[Job]
 
 
 def _kept_vectors(connection: Connection, rows: Collection[Any]) -> dict[str, tuple[str, ...]]:
-    """Where vectors may be kept, by document: its own of the version before, else those of the same content."""
+    """Return, by document, the blob keys of reusable vectors: its previous version's, else those of equal content."""
     kept: dict[str, tuple[str, ...]] = {row.id: (row.vectors_hash,) for row in rows if row.vectors_hash is not None}
     without = {row.content_hash for row in rows if row.vectors_hash is None and row.content_hash is not None}
     if without:

@@ -1,4 +1,4 @@
-"""What becomes of a job whose try went wrong."""
+"""Policy for failed attempts: whether a job fails, waits or is retried."""
 
 from __future__ import annotations
 
@@ -18,13 +18,16 @@ from argosy.services.documents.jobs.leases import Job, Jobs
 
 
 def settle(jobs: Jobs, job: Job, error: Exception) -> None:
-    """Records a try that went wrong, by whose fault it was. Blocking. Raises: LeaseLost.
+    """Record a failed attempt according to its cause. This blocks.
 
-    The document's: failed for good. A service that is away or full: the job waits, for as long as it takes. Anything
-    else: tried again a few times. What the caller may read never holds an unexpected exception's own words.
+    When the document is at fault, the job fails for good. When a service is unavailable or full, the job waits without
+    limit. After any other error, and after a parser crash, the job is retried up to `max_attempts`. The recorded detail
+    never contains the text of an unexpected exception.
+
+    Raises: LeaseLost when the job is no longer this worker's.
     """
     if not isinstance(error, ArgosyError):
-        fault = DocumentFault("internal_error", "Something went wrong inside Argosy while the document was processed.")
+        fault = DocumentFault("internal_error", "Argosy failed internally while it processed the document. Retry it.")
         jobs.fail(job, fault, retryable=True)
         return
     fault = DocumentFault(error.code, error.message)
@@ -32,5 +35,5 @@ def settle(jobs: Jobs, job: Job, error: Exception) -> None:
         jobs.wait(job, fault)
     else:
         blamed = isinstance(error, (DocumentError, UnsupportedType, TooLarge, InvalidRequest))
-        killed = isinstance(error, ParserCrashed)  # by the document, or by whoever else ends processes
+        killed = isinstance(error, ParserCrashed)  # perhaps not by the document: other causes kill processes too
         jobs.fail(job, fault, retryable=killed or not blamed)

@@ -1,5 +1,4 @@
-"""Whose job is next: jobs whose worker died come first, then forgetting and indexing alternate, and senders take turns
-among themselves."""
+"""Order of jobs: jobs whose worker died come first, then deletions and index jobs alternate, and lanes take turns."""
 
 from __future__ import annotations
 
@@ -32,7 +31,8 @@ def turns(connection: Connection, now: float, most: int) -> Iterator[Any]:
     """Up to `most` jobs to do next, in order: those whose workers died, then a deletion and the oldest job of the lane
     that was served longest ago in turn.
 
-    Deletions get every second turn: a thousand of them hold up an upload no more than one, and the other way round.
+    Jobs whose worker died come first. Then deletions alternate with index jobs, so a thousand deletions delay an upload
+    no more than one does, and vice versa. Index jobs come from the lanes in turn, least recently served lane first.
 
     Yields: rows of (id, kind, lane, bytes), each job once. Whoever takes them notes their turns (`took_turns`) before
     the transaction ends. Rows are locked where the database locks rows, and rows that another worker is taking are
@@ -72,7 +72,7 @@ def _indexing(connection: Connection, asked: dict[str, Any]) -> Iterator[Any]:
 
 
 def another_is_due(connection: Connection, lane: str | None, now: float) -> bool:
-    """Whether there is a job to do of another lane than this one."""
+    """Return whether another lane has a job that is due."""
     waits = exists().where(jobs.c.lane == lanes.c.id, jobs.c.state == JobState.QUEUED, jobs.c.run_at <= now)
     other = select(lanes.c.id).where(waits) if lane is None else select(lanes.c.id).where(lanes.c.id != lane, waits)
     return connection.execute(other.limit(1)).first() is not None
@@ -96,7 +96,7 @@ def expired(now: float | BindParameter[float]) -> Any:
     return and_(jobs.c.state == JobState.RUNNING, or_(jobs.c.lease_until < now, jobs.c.lease_until.is_(None)))
 
 
-# Statements are built once: building one costs more than running it.
+# Statements are built once because building one costs more than running it.
 _NOW = bindparam("now", type_=Float)
 _older, _waiting = jobs.alias("older"), jobs.alias("waiting")
 _FIRST_OF_DOCUMENT = ~exists().where(

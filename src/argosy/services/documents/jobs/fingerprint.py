@@ -1,4 +1,4 @@
-"""Names for how documents are processed now: as long as a name stays, the work need not be done again."""
+"""Keys of the processing settings. Work is not repeated as long as its key stays the same."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from argosy.config.models import DocumentsSettings, EmbeddingSettings
 
 
 def vectors_key(embedding: EmbeddingSettings) -> str:
-    """Equal for settings that give a text the same vector.
+    """Return a key that is equal for settings that give a text the same vector.
 
-    An endpoint's address is not in it: the model moved there, and its vectors stayed what they were.
+    An endpoint's address is not part of the key, because a model keeps its vectors when it moves to another address.
     """
     own = {"onnx": embedding.precision, "openai": str(embedding.endpoint_max_tokens)}.get(embedding.backend, "")
     return f"{embedding.backend}:{embedding.model}:{own}:{embedding.long_texts}"
 
 
 def processing_key(documents: DocumentsSettings, embedding: EmbeddingSettings) -> str:
-    """Equal for settings that make the same chunks and vectors of a document."""
+    """Return a key that is equal for settings that give a document the same chunks and vectors."""
     return f"{vectors_key(embedding)}:{documents.chunk_tokens}:{documents.chunk_overlap_tokens}"

@@ -1,4 +1,4 @@
-"""Recording that jobs are done: what became of their documents, and which stored contents nothing needs any more."""
+"""Recording of finished jobs: updates their documents and discards stored contents that are no longer needed."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from argosy.services.documents.records.schema import DELETED, JobState, document
 
 
 class Outcome(msgspec.Struct, omit_defaults=True):
-    """What is kept of an index job that is done, for statistics."""
+    """Figures of a finished index job, kept for statistics."""
 
     chunks: int = 0
     pages: int = 0
@@ -57,8 +57,10 @@ _INDEXED = (
 
 
 def finish(connection: Connection, several: Sequence[tuple[Job, Indexed | None]], now: float) -> None:
-    """Record jobs that are done and still their worker's, their rows being locked. Stored content that this replaces
-    is discarded."""
+    """Record finished jobs and discard the stored contents that they replace.
+
+    The caller has locked the rows of the jobs and checked that they are still their worker's.
+    """
     connection.execute(
         _DONE, [{"job": job.id, "now": now, "kept": None if made is None else _outcome(made)} for job, made in several]
     )
@@ -67,7 +69,7 @@ def finish(connection: Connection, several: Sequence[tuple[Job, Indexed | None]]
     indexed = [_indexed(job, made, now) for job, made in several if made is not None]
     if indexed:
         connection.execute(_INDEXED, indexed)
-    # An older release left the contents of a deleted document to the job that forgets it.
+    # An older release left the contents of a deleted document to its deletion job.
     gone = [job.document_id for job, made in several if made is None and before[job.document_id].status == DELETED]
     if gone:
         bare = {"content_hash": None, "text_hash": None, "vectors_hash": None}
@@ -76,7 +78,7 @@ def finish(connection: Connection, several: Sequence[tuple[Job, Indexed | None]]
 
 
 def _left_by(before: Any, indexed: Indexed | None) -> set[str | None]:
-    """Hashes of contents that the document needed until now."""
+    """Return the hashes of contents that the document needed before and no longer needs."""
     if indexed is not None:
         return {before.text_hash, before.vectors_hash} - {indexed.text_hash, indexed.vectors_hash}
     return {before.content_hash, before.text_hash, before.vectors_hash} if before.status == DELETED else set()

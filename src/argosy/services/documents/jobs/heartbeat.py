@@ -1,4 +1,4 @@
-"""Keeps the leases of jobs in work, from a thread of its own: a busy event loop must not look like a dead worker."""
+"""Renewal of leases in a separate thread, so that a busy event loop does not look like a dead worker."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ log = logger("documents")
 
 
 class Heartbeat:
-    """One thread for all jobs of a worker. `start` before use; after `stop` no lease is renewed any more."""
+    """Thread that renews the leases of all jobs of a worker. Call `start` before use; `stop` ends all renewals."""
 
     def __init__(self, jobs: Jobs) -> None:
         self._jobs = jobs
@@ -28,14 +28,14 @@ class Heartbeat:
         self._thread.start()
 
     def stop(self) -> None:
-        """Blocking, until a beat that is under way is through."""
+        """Stop renewing. This blocks until a renewal in progress has ended."""
         self._ending.set()
         if self._thread.is_alive():
             self._thread.join()
 
     @contextlib.contextmanager
     def keeping(self, job: Job, lost: Callable[[], None]) -> Iterator[None]:
-        """Renews the job's lease meanwhile. `lost` is called, in the heartbeat's thread, when it is somebody else's."""
+        """Renew the job's lease during the block. `lost` is called in the heartbeat's thread if the lease is lost."""
         self._kept[job.lease] = (job, lost)
         try:
             yield

@@ -1,4 +1,4 @@
-"""A job as its worker holds it, and what became of the document it indexed."""
+"""A leased job, and the result of indexing its document."""
 
 from __future__ import annotations
 
@@ -17,36 +17,39 @@ class Job:
     collection: str
     version: int
     attempts: int
-    """This one included."""
+    """Number of attempts, including this one."""
     fence: int
     lane: str | None
-    """Who sent it; see `turns`."""
+    """Lane of the job's sender; see `fair_queue.turns`."""
     name: str
     source: str
     title: str | None
-    """As given by the sender."""
+    """Title given by the sender."""
     content_type: str
     content_hash: str | None
     metadata: Metadata = field(default_factory=dict)
     vectors: tuple[str, ...] = ()
-    """Where vectors of such chunks may be kept: of the version before, of other documents with the same content."""
+    """Blob keys of vectors that may be reused: those of the previous version or of documents with equal content."""
     generation: int | None = None
     """Of the collection; None when that is deleted."""
     size_bytes: int | None = None
     """Of the original; None where nobody looked."""
     waits: int = 0
-    """How often in a row it had to wait for a service that was away."""
+    """Number of consecutive waits for an unavailable service."""
 
     @property
     def lease(self) -> tuple[int, int]:
-        """Names this claim of the job: it may be claimed again by the same process."""
+        """Identity of this claim: the same process may claim the job again later."""
         return self.id, self.fence
 
 
 @dataclass(frozen=True, slots=True)
 class Indexed:
-    """What became of a document. `title` is the one found or given; `text_hash` is its parsed text's and
-    `vectors_hash` that of its chunks' vectors, both in the blob store."""
+    """Result of indexing a document.
+
+    `title` is the sender's or else the document's own. `text_hash` and `vectors_hash` are the blob keys of its parsed
+    text and of its chunks' vectors.
+    """
 
     chunks: int
     pages: int | None
@@ -54,8 +57,8 @@ class Indexed:
     text_hash: str
     vectors_hash: str | None = None
     embedded: int = 0
-    """Chunks whose vectors had to be computed."""
+    """Number of chunks whose vectors had to be computed."""
     seconds: Mapping[str, float] = field(default_factory=dict)
-    """Time spent in each stage."""
+    """Seconds spent in each stage."""
     left_out: Sequence[str] = ()
-    """Parts that could not be read, a sentence each."""
+    """Parts that could not be read, one sentence each."""

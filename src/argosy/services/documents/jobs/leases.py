@@ -1,6 +1,7 @@
-"""The lease table: what is to be done, by whom, until when. Nothing accepted is lost, nothing is done by two at once.
+"""The lease table: the jobs, the worker of each, and the end of its lease.
 
-A worker that dies leaves a lease that expires; one that was only slow finds its fencing token outdated and stops.
+No accepted job is lost, and no job is done by two workers at once: the lease of a dead worker expires, and a worker
+that was only slow finds its fencing token outdated and stops.
 """
 
 from __future__ import annotations
@@ -22,29 +23,29 @@ from argosy.services.documents.records.schema import DELETED, JobKind, JobState,
 
 __all__ = ["Indexed", "Job", "Jobs", "LeaseLost"]
 
-WORKER_DIED = DocumentFault("worker_died", "Processing ended abruptly each time it was tried.")
+WORKER_DIED = DocumentFault("worker_died", "The indexing process died at each attempt. See `argosy logs documents`.")
 
 
 class LeaseLost(Exception):
-    """The job is no longer this worker's: its lease ran out, it was superseded, or its document was deleted."""
+    """The job is no longer this worker's: the lease expired, or the job was superseded or cancelled."""
 
 
 class Jobs:
-    """Blocking; safe from several threads and processes."""
+    """The lease table. Its methods block and may be called from several threads and processes."""
 
     def __init__(self, database: Database, rules: JobRules | None = None) -> None:
         self._database = database
         self.rules = rules or JobRules()
 
     def claim(self, worker: str) -> Job | None:
-        """The next due job, leased for `rules.lease_s`; None when there is none. See `claim_several`."""
+        """Lease the next due job for `rules.lease_s` seconds; None when there is none. See `claim_several`."""
         return next(iter(self.claim_several(worker, 1)), None)
 
     def claim_several(self, worker: str, most: int, most_bytes: int = 0) -> list[Job]:
-        """Lease up to `most` due jobs in one transaction, no further one once they hold `most_bytes` together.
+        """Lease up to `most` due jobs in one transaction, and stop once they hold `most_bytes` together.
 
-        Batches take turns, also within one claim. A job whose worker died is due again when its lease expires, or
-        `dead` past its attempts. One document's jobs run one after another.
+        Lanes take turns, also within one claim. A job whose worker died is due again when its lease expires, or becomes
+        `dead` when its attempts are used up. Jobs of one document run one after another.
         """
         with self._database.read() as connection:
             now = self._database.now(connection)
@@ -78,23 +79,26 @@ class Jobs:
         return [job.lease in held for job in several]
 
     def check(self, job: Job) -> None:
-        """Raises: LeaseLost, unless the job is still this worker's."""
+        """Check the lease. Raises: LeaseLost when the job is no longer this worker's."""
         if not self.check_several([job])[0]:
             raise LeaseLost
 
     def check_several(self, several: Sequence[Job]) -> list[bool]:
-        """Whether each job is still this worker's."""
+        """Return, for each job, whether it is still this worker's."""
         with self._database.read() as connection:
             held = _held(connection, several)
         return [job.lease in held for job in several]
 
     def stage(self, job: Job, stage: str, progress: float = 0.0) -> None:
-        """Records what is being done and how much of the job that makes, 0 to 1. Raises: LeaseLost."""
+        """Record the current stage and the progress of the job, 0 to 1, and extend the lease.
+
+        Raises: LeaseLost when the job is no longer this worker's.
+        """
         if not self.stage_several([(job, stage, progress)])[0]:
             raise LeaseLost
 
     def stage_several(self, several: Sequence[tuple[Job, str, float]]) -> list[bool]:
-        """As `stage` for each job, in one transaction. Returns: whether each job is still this worker's."""
+        """Call `stage` for each job in one transaction. Returns: for each, whether it is still this worker's."""
         with self._database.write() as connection:
             now = self._database.now(connection)
             held = _held(connection, [job for job, _, _ in several], lock=True)
@@ -114,16 +118,15 @@ class Jobs:
         return [job.lease in held for job, _, _ in several]
 
     def done(self, job: Job, indexed: Indexed | None = None) -> None:
-        """Record that the job is finished; an index job says with what. Stored content that this replaces is
-        discarded.
+        """Record that the job is done, for an index job with its result, and discard replaced stored contents.
 
-        Raises: LeaseLost.
+        Raises: LeaseLost when the job is no longer this worker's.
         """
         if not self.done_several([(job, indexed)])[0]:
             raise LeaseLost
 
     def done_several(self, several: Sequence[tuple[Job, Indexed | None]]) -> list[bool]:
-        """As `done` for each job, in one transaction. Returns: whether each job was still this worker's."""
+        """Call `done` for each job in one transaction. Returns: for each, whether it was still this worker's."""
         with self._database.write() as connection:
             now = self._database.now(connection)
             held = _held(connection, [job for job, _ in several], lock=True)
@@ -135,14 +138,17 @@ class Jobs:
         return [job.lease in held for job, _ in several]
 
     def discard(self, hashes: Sequence[str]) -> None:
-        """Give up stored content that a job made and that no document will need."""
+        """Discard stored contents that a job created and that no document will need."""
         with self._database.write() as connection:
             discard(connection, hashes)
 
     def fail(self, job: Job, fault: DocumentFault, *, retryable: bool) -> None:
-        """This try went wrong. Retryable: again after a pause, `dead` past the attempts; else `failed` for good.
+        """Record a failed attempt.
 
-        Raises: LeaseLost.
+        A retryable job is queued again after a backoff, and becomes `dead` when its attempts are used up (deletions are
+        retried without limit). Any other job becomes `failed`.
+
+        Raises: LeaseLost when the job is no longer this worker's.
         """
         if retryable and (job.attempts < self.rules.max_attempts or job.kind is JobKind.FORGET):
             self._again(job, fault, self.rules.backoff_after_s(job.attempts), waits=0)
@@ -155,22 +161,31 @@ class Jobs:
                 _mark_failed(connection, job, now, DocumentStatus(state.value), fault)
 
     def wait(self, job: Job, fault: DocumentFault) -> None:
-        """Something this job needs is not there now: again after a pause, without limit. Raises: LeaseLost."""
+        """Queue the job again after a pause because a service is unavailable. The number of waits has no limit.
+
+        Raises: LeaseLost when the job is no longer this worker's.
+        """
         with self._database.read() as connection:
             waits = connection.execute(select(jobs.c.waits).where(jobs.c.id == job.id)).scalar() or 0
         self._again(job, fault, self.rules.wait_after_s(waits + 1), attempts=job.attempts - 1, waits=waits + 1)
 
     def postpone(self, job: Job, delay_s: float) -> None:
-        """Hands the job back untouched, due after a pause: others go first. Raises: LeaseLost."""
+        """Return the job to the queue, due after `delay_s`, so that others go first. The attempt does not count.
+
+        Raises: LeaseLost when the job is no longer this worker's.
+        """
         self._again(job, None, delay_s, attempts=job.attempts - 1)
 
     def others_wait(self, job: Job) -> bool:
-        """Whether another sender has a job that is due."""
+        """Return whether another sender has a job that is due."""
         with self._database.read() as connection:
             return another_is_due(connection, job.lane, self._database.now(connection))
 
     def release(self, job: Job) -> None:
-        """Hands the job back untouched, due at once: the worker stops. Raises: LeaseLost."""
+        """Return the job to the queue, due at once, because the worker stops. The attempt does not count.
+
+        Raises: LeaseLost when the job is no longer this worker's.
+        """
         self._again(job, None, 0.0, attempts=job.attempts - 1)
 
     def _again(self, job: Job, fault: DocumentFault | None, delay_s: float, **values: object) -> None:
@@ -193,7 +208,7 @@ class Jobs:
             raise LeaseLost
 
     def _bury(self, connection: Connection, now: float) -> None:
-        """What killed its worker each time it was tried never reaches `fail`."""
+        """Mark jobs as `dead` that killed their worker at every attempt and so never reached `fail`."""
         hopeless = (
             select(jobs.c.id)
             .where(expired(now), jobs.c.attempts >= self.rules.max_attempts, jobs.c.kind == JobKind.INDEX)
@@ -260,7 +275,7 @@ def _held(connection: Connection, several: Sequence[Job], *, lock: bool = False)
 
 
 def _mark(connection: Connection, job: Any, now: float, **values: object) -> None:
-    """Writes to the document, unless it has moved on to another version or is deleted. `job` names both."""
+    """Update the job's document, unless it has another version by now or is deleted."""
     connection.execute(
         update(documents)
         .where(documents.c.id == job.document_id, documents.c.version == job.version, documents.c.status != DELETED)

@@ -1,4 +1,4 @@
-"""How much text is in work at once: a bound on memory that does not care how many documents it is."""
+"""Memory limit: bounds the text that is processed at once, whatever the number of documents."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 
 
 class Room:
-    """In characters. Who comes first gets in first; what is larger than all of it gets in alone."""
+    """Budget in characters, granted in order of arrival. A document larger than the budget runs alone."""
 
     def __init__(self, most: int) -> None:
         self._most = most

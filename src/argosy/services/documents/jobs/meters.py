@@ -1,4 +1,4 @@
-"""What one replica counts of its ingestion, for Prometheus. Labels are bounded: stages and error codes."""
+"""Prometheus metrics of one replica's ingestion. Labels are bounded: stages and error codes."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class IngestionMeters:
         )
         self._tries = Counter(
             "argosy_ingestion_tries_total",
-            "Tries to index a document, by how they ended: ok, or an error's code.",
+            "Attempts to index a document, by outcome: ok, or the code of the error.",
             ("code",),
             registry=registry,
         )
@@ -31,9 +31,13 @@ class IngestionMeters:
         self._embedded = Counter(
             "argosy_ingestion_chunks_embedded_total", "Chunks whose vector had to be computed.", registry=registry
         )
-        self._queue = Gauge("argosy_ingestion_queue_documents", "Documents waiting or in work.", registry=registry)
-        self._queue_bytes = Gauge("argosy_ingestion_queue_bytes", "Their bytes.", registry=registry)
-        self._busy = Gauge("argosy_ingestion_workers_busy", "Documents this replica works on.", registry=registry)
+        self._queue = Gauge("argosy_ingestion_queue_documents", "Documents queued or running.", registry=registry)
+        self._queue_bytes = Gauge(
+            "argosy_ingestion_queue_bytes", "Bytes of documents queued or running.", registry=registry
+        )
+        self._busy = Gauge(
+            "argosy_ingestion_workers_busy", "Documents being indexed by this replica.", registry=registry
+        )
 
     def indexed(self, seconds: Mapping[str, float], chunks: int, pages: int, embedded: int) -> None:
         for stage, spent_s in seconds.items():

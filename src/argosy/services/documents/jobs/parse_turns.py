@@ -1,8 +1,7 @@
-"""Places in which documents are parsed and chunked. Senders take turns: a sender whose documents take long does not
-keep another one's from being read.
+"""Places for parsing and chunking. Senders take turns, so slow documents of one sender do not block other senders.
 
-A document that has had its turn while another sender's waits moves to the one place for long work, where it goes on.
-Where that place is taken, it gives way: it is read again later.
+When a document has used up its turn and another sender waits, the document moves to the overtime place and continues
+there. If the overtime place is taken, the document gives way: it is parsed again later.
 """
 
 from __future__ import annotations
@@ -15,15 +14,15 @@ from typing import TypeVar
 
 T = TypeVar("T")
 OVERTIME_PLACES = 1
-"""For long work, beside the others."""
+"""Number of extra places for documents that exceed their turn."""
 LOOK_S = 1.0
-"""Between two looks whether another sender waits."""
+"""Pause between two checks whether another sender waits."""
 
 OthersWait = Callable[[], Awaitable[bool]]
 
 
 class GaveWay(Exception):
-    """The document made room for another sender's and is to be read again later."""
+    """The document gave its place to another sender and must be parsed again later."""
 
 
 class Reading:
@@ -37,7 +36,10 @@ class Reading:
 
     @contextlib.asynccontextmanager
     async def place(self, sender: str) -> AsyncIterator[Place]:
-        """A place to read in. The sender who holds the fewest is next, and of several who waits longest."""
+        """Wait for a place and hold it for the block.
+
+        The sender with the fewest places is next; among equals, the sender that has waited longest.
+        """
         await self._enter(sender)
         place = Place(self, sender)
         try:
@@ -52,7 +54,7 @@ class Reading:
         return any(other != sender for other in self._waiting)
 
     def take_overtime(self, sender: str) -> bool:
-        """Move a sender's document to the place for long work. Returns: whether that was free."""
+        """Move a sender's document to the overtime place. Returns: whether that place was free."""
         if not self._overtime:
             return False
         self._overtime -= 1
@@ -61,15 +63,15 @@ class Reading:
 
     def leave(self, sender: str) -> None:
         self._held[sender] -= 1
-        self._held += Counter()  # drops those who hold none
+        self._held += Counter()  # removes senders without places
         self._free += 1
         while self._free and self._waiting:
-            # Senders stand in the order in which they began to wait, so that the first of several is taken.
+            # Senders are in the order in which they began to wait, so `min` takes the first among equals.
             following = min(self._waiting, key=self._held.__getitem__)
             queue = self._waiting.pop(following)
             future = queue.popleft()
             if queue:
-                self._waiting[following] = queue  # behind the others
+                self._waiting[following] = queue  # at the end of the order
             if not future.done():
                 self._hold(following)
                 future.set_result(None)
@@ -91,7 +93,7 @@ class Reading:
 
     def _forget(self, sender: str, future: asyncio.Future[None]) -> None:
         queue = self._waiting.get(sender, deque())
-        with contextlib.suppress(ValueError):  # `leave` may have come across it meanwhile
+        with contextlib.suppress(ValueError):  # `leave` may have removed it meanwhile
             queue.remove(future)
         if not queue:
             self._waiting.pop(sender, None)
@@ -108,9 +110,11 @@ class Place:
         self.in_overtime = False
 
     async def run(self, work: Awaitable[T], others_wait: OthersWait) -> T:
-        """The result of work that may be cancelled and begun anew. `others_wait` tells of senders who wait elsewhere.
+        """Run work that may be cancelled and started again, and return its result.
 
-        Raises: GaveWay; what the work raises.
+        `others_wait` returns whether other senders have jobs that are due but not yet claimed.
+
+        Raises: GaveWay when the work was cancelled for another sender; the errors of the work.
         """
         task = asyncio.ensure_future(work)
         pause_s = self._reading.turn_s

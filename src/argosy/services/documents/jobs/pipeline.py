@@ -1,7 +1,7 @@
-"""One job from beginning to end: a document is read, parsed, chunked, embedded, stored and made visible; or forgotten.
+"""The pipeline of a job: a document is read, parsed, chunked, embedded, stored and published, or it is deleted.
 
-Everything may happen twice (a worker dies, another takes over). Nothing doubles: chunk ids follow from document,
-version and ordinal, and a version becomes visible in one step after all of its chunks are in.
+Every step may run twice, because another worker takes over when one dies. No chunk is stored twice: its id follows from
+document, version and ordinal. A version becomes visible in one step after all its chunks are stored.
 """
 
 from __future__ import annotations
@@ -46,13 +46,13 @@ STAGE_EVERY_S = 0.5
 BLOBS_TOGETHER = 64
 """Contents of small documents that are read, or looked for, together."""
 BLOBS_BYTES = 4 * 2**20
-"""Texts or vectors of several documents that are written together."""
+"""Bytes of texts or vectors of several documents that are written together."""
 CUT_AT_ONCE_CHARS = 4_000
-"""A text of so few characters is cut in less time than it takes to hand it to another thread and back."""
+"""Length up to which a text is cut on the event loop, because that takes less time than a switch of threads."""
 MAX_LEFT_OUT = 20
-"""Sentences kept about parts that could not be read."""
+"""Number of sentences kept about parts that could not be read."""
 MAX_LEFT_OUT_CHARS = 500
-"""Of each: it may quote a name from the document."""
+"""Longest such sentence, which may quote a name from the document."""
 
 
 class Parser(Protocol):
@@ -63,14 +63,14 @@ class Parser(Protocol):
 
 class Embedder(Protocol):
     async def embed(self, texts: list[str], kind: TextKind, context: RequestContext) -> EmbedResponse:
-        """Texts to vectors, in the order given. Raises: ArgosyError."""
+        """Embed texts, in the order given. Raises: ArgosyError when the call fails."""
         ...
 
     async def model(self, context: RequestContext) -> ModelInfo: ...
 
 
 class ChunkStore(Protocol):
-    """Each call may be repeated. Raises: ArgosyError."""
+    """The store as the pipeline uses it. Each call may be repeated and raises ArgosyError when it fails."""
 
     async def ensure(self, request: EnsureCollection, context: RequestContext) -> None: ...
 
@@ -83,7 +83,7 @@ class ChunkStore(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Shared:
-    """Services whose calls are shared by documents that wait at the same time."""
+    """Clients whose calls are shared by documents that wait at the same time."""
 
     embedder: Embedder
     store: ChunkStore
@@ -97,24 +97,25 @@ class PipelineSettings:
     parse_timeout_s: float = 120.0
     parse_timeout_per_mib_s: float = 60.0
     call_timeout_s: float = 120.0
-    """For one call to the embedding service or the store."""
+    """Timeout of one call to the embedding service or the store."""
     readers: int = 2
-    """Documents that are parsed and chunked at once; more may be waiting for vectors meanwhile."""
+    """Documents that are parsed and chunked at once; others may wait for vectors meanwhile."""
     chars_in_work: int = 24 * 2**20
-    """Of documents that wait for vectors or are stored: each holds some six times its text. A larger one goes alone."""
+    """Characters of documents that wait for vectors or are being stored. Each takes about six times its text in memory;
+    a document above the limit runs alone."""
     batch_chunks: int = 64
-    """Chunks embedded and stored in one call each; the store takes at most 200."""
+    """Chunks per call to the embedding service and to the store, which accepts at most 200."""
     parse_turn_s: float = 20.0
-    """Time after which a document that is being parsed makes room for another sender's, see `reading`."""
+    """Time after which a document being parsed gives way to another sender's; see `parse_turns`."""
     vectors: str = ""
-    """How vectors are made, see `processing.vectors_key`; those made in another way are not taken again."""
+    """Key of the vector settings, see `fingerprint.vectors_key`. Vectors with another key are not reused."""
 
     def __post_init__(self) -> None:
         if not 1 <= self.batch_chunks <= 200:
             raise ValueError("batch_chunks must be from 1 to 200")
 
     def parse_limit_s(self, size_bytes: int) -> float:
-        """Time for a document of that size; who wants to hold a parser for long must send much."""
+        """Return the time limit for a document. It grows with size, so that a small file cannot block a parser long."""
         return self.parse_timeout_s + self.parse_timeout_per_mib_s * size_bytes / (1 << 20)
 
 
@@ -132,9 +133,10 @@ class Pipeline:
         on_indexed: Callable[[Mapping[str, float], int, int, int], None] = lambda *counted: None,
         shared: Shared | None = None,
     ) -> None:
-        """`on_indexed` hears of each document that is through: seconds by stage, chunks, pages, chunks embedded.
+        """Create a pipeline.
 
-        `shared` stands for embedder and store in the first try of each document; without it every call is made alone.
+        `on_indexed` is called for each indexed document with seconds by stage, chunks, pages and chunks embedded.
+        `shared` replaces embedder and store in the first attempt of each document; without it no call is shared.
         """
         self._jobs = jobs
         self._together = SharedJobs(jobs)
@@ -154,17 +156,17 @@ class Pipeline:
             self._put_loosely, most=BLOBS_BYTES, size=len, linger_s=LINGER_S
         )
         self._tokenizer_works = False
-        """Whether it was used before: the first use may load, or fetch, the model."""
+        """Whether the tokenizer was used before: its first use may load or download the model."""
         self._reading = Reading(self._settings.readers, self._settings.parse_turn_s)
         self._room = Room(self._settings.chars_in_work)
         self._noted_s: dict[tuple[int, int], float] = {}
-        """When the stage of each job in work was last written."""
+        """Time at which the stage of each running job was last recorded."""
 
     async def run(self, job: Job) -> None:
-        """Does the job and records that it is done.
+        """Run the job and record that it is done.
 
-        Raises: ArgosyError; LeaseLost, somebody else has it now and nothing more may be done; GaveWay, the job is to
-        be done later.
+        Raises: ArgosyError when it failed; LeaseLost when it is no longer this worker's and nothing more may be done;
+        GaveWay when it must run again later.
         """
         self._noted_s[job.lease] = self._clock()
         try:
@@ -183,7 +185,7 @@ class Pipeline:
             raise
 
     async def _give_up(self, job: Job, stored: Sequence[asyncio.Future[str]]) -> None:
-        """Discard what was stored on the way: the document may be deleted by now, and then nobody else knows of it."""
+        """Discard contents stored by a failed job: if its document is deleted, nothing else refers to them."""
         put = await asyncio.gather(*stored, return_exceptions=True)
         try:
             await asyncio.to_thread(self._jobs.discard, [key for key in put if isinstance(key, str)])
@@ -191,7 +193,7 @@ class Pipeline:
             log.warning("stored contents not discarded", job=job.id, code=error.code)
 
     def _keep(self, put: Grouped[bytes, str], data: bytes, stored: list[asyncio.Future[str]]) -> asyncio.Future[str]:
-        """Store content; goes on when whoever waits for it is cancelled. Returns: a future of its hash."""
+        """Store content. Storing continues when the waiting task is cancelled. Returns: a future of its hash."""
         putting = asyncio.ensure_future(put(data))
         stored.append(putting)
         return asyncio.shield(putting)
@@ -206,11 +208,11 @@ class Pipeline:
         return await asyncio.to_thread(self._blobs.put_all, contents)
 
     async def _put_loosely(self, contents: Sequence[bytes]) -> list[str]:
-        """Vectors that a power cut destroys are computed again."""
+        """Store vectors without syncing them: after a power cut, lost vectors are computed again."""
         return await asyncio.to_thread(self._blobs.put_all, contents, durable=False)
 
     async def _index_within(self, job: Job, room: contextlib.AsyncExitStack, stored: list[asyncio.Future[str]]) -> None:
-        """Index the document. `stored` gets the contents that were stored on the way."""
+        """Index the document. Futures of the contents stored meanwhile are added to `stored`."""
         times = StageTimes(self._clock)
         sender = job.lane or f"document:{job.document_id}"
         if (short := await self._read_short(job, times)) is not None:
@@ -233,7 +235,7 @@ class Pipeline:
         finally:
             keeping.cancel()
         with times.measured("index"):
-            await self._together.check(job)  # only its holder may publish
+            await self._together.check(job)  # only the lease holder may publish
             version = PublishRequest(job.collection, job.document_id, job.version, len(drafts), fields)
             await self._services(job)[1].publish(version, self._context(job))
         self._on_indexed(times.seconds, len(drafts), pages or 0, embedded)
@@ -289,7 +291,7 @@ class Pipeline:
     async def _others_wait(self, job: Job) -> bool:
         try:
             return await asyncio.to_thread(self._jobs.others_wait, job)
-        except ArgosyError:  # the database is away for a moment: no reason to stop what is under way
+        except ArgosyError:  # the database is unavailable for a moment: continue the work
             return False
 
     async def _embed_all(
@@ -300,9 +302,9 @@ class Pipeline:
         times: StageTimes,
         stored: list[asyncio.Future[str]],
     ) -> tuple[str, int]:
-        """Part by part into the store, not visible yet; one part is stored while the next is embedded.
+        """Embed and store the chunks part by part, not yet visible. One part is stored while the next is embedded.
 
-        Returns: where the vectors are kept, and how many had to be computed.
+        Returns: the blob key of the vectors, and the number of vectors that had to be computed.
         """
         await self._stage(job, "embed", 0.3)
         pool = await self._known(job)
@@ -336,7 +338,7 @@ class Pipeline:
                 storing.cancel()
 
     async def _known(self, job: Job) -> VectorPool:
-        """Vectors of the present model that need not be computed again."""
+        """Return the reusable vectors of the current model."""
         kept = []
         for key in job.vectors:
             with contextlib.suppress(NotFound):
@@ -346,7 +348,7 @@ class Pipeline:
         return VectorPool(kept, model, self._settings.vectors)
 
     async def _vectors(self, job: Job, part: list[ChunkDraft], pool: VectorPool) -> tuple[KeptVectors, int]:
-        """The vectors of a part, and how many of them had to be computed. What is embedded is what is stored."""
+        """Return the vectors of a part and the number computed. The embedded text is exactly the stored text."""
         hashes = [text_hash(draft.text) for draft in part]
         missing = pool.missing(hashes)
         if not missing:
@@ -356,7 +358,7 @@ class Pipeline:
         answer = await self._services(job)[0].embed(texts, TextKind.PASSAGE, self._context(job))
         row = answer.dimensions * 4
         if len(answer.vectors) != len(texts) * row:
-            raise UpstreamFailed("The embedding service answered with another number of vectors than was asked.")
+            raise UpstreamFailed("The embedding service returned a different number of vectors than requested.")
         if pool.model not in (None, (answer.model, answer.dimensions)):
             raise UpstreamFailed("The embedding model changed while a document was being indexed.")
         computed = [answer.vectors[at : at + row] for at in range(0, len(answer.vectors), row)]
@@ -374,27 +376,30 @@ class Pipeline:
             try:
                 await store.upsert(request, self._context(job))
             except CollectionNotFound:
-                await asyncio.to_thread(self._jobs.check, job)  # or it was deleted, and must not come back
+                await asyncio.to_thread(self._jobs.check, job)  # a deleted collection must not be created again
                 await store.ensure(EnsureCollection(job.collection, job.generation or 0), self._context(job))
                 await store.upsert(request, self._context(job))
 
     async def _forget(self, job: Job) -> None:
         await self._stage(job, "forget", 0.0)
         forget = ForgetRequest(job.collection, job.document_id, job.version)
-        with contextlib.suppress(CollectionNotFound):  # gone is done
+        with contextlib.suppress(CollectionNotFound):  # a missing collection holds no document
             try:
                 await self._store.forget(forget, self._context(job))
             except CollectionNotFound:
                 if job.generation is None:
                     raise
-                # The store must refuse what a worker that was only slow may still send.
+                # The store needs the deletion so that it refuses chunks that a slow worker may still send.
                 await self._store.ensure(EnsureCollection(job.collection, job.generation), self._context(job))
                 await self._store.forget(forget, self._context(job))
         await self._together.done(job)
 
     async def _stage(self, job: Job, stage: str, progress: float) -> None:
-        """Notes where the job is, at most every STAGE_EVERY_S: each note is an fsync, and a small document is done
-        before anybody looks. Raises: LeaseLost.
+        """Record the stage of the job, at most every STAGE_EVERY_S.
+
+        Each record costs an fsync, and a small document is done before anyone polls.
+
+        Raises: LeaseLost when the job is no longer this worker's.
         """
         now_s = self._clock()
         if now_s - self._noted_s.get(job.lease, 0.0) >= STAGE_EVERY_S:
@@ -402,7 +407,7 @@ class Pipeline:
             await self._together.stage(job, stage, progress)
 
     def _services(self, job: Job) -> tuple[Embedder, ChunkStore]:
-        """Shared with other documents in the first try only: a document that breaks a service breaks no other twice."""
+        """Return the clients. Only first attempts share calls, so that a bad document does not break others twice."""
         if self._shared is None or job.attempts > 1 or job.waits:
             return self._embedder, self._store
         return self._shared.embedder, self._shared.store
@@ -413,7 +418,7 @@ class Pipeline:
 
 
 def _shortened(left_out: Sequence[str]) -> list[str]:
-    """A mail may have a hundred attachments, and a list of documents shows them for each."""
+    """Shorten the list of unread parts: an e-mail may have a hundred, and lists of documents show them for each."""
     if len(left_out) <= MAX_LEFT_OUT:
         return [shortened(sentence, MAX_LEFT_OUT_CHARS) for sentence in left_out]
     shown = MAX_LEFT_OUT - 1

@@ -1,4 +1,4 @@
-"""How long a job is one worker's, how often it is tried, and when again. Pure."""
+"""Rules of leases and retries: duration of a lease, number of attempts, backoff. The module is pure."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from dataclasses import dataclass
 class JobRules:
     lease_s: float = 60.0
     max_attempts: int = 4
-    """Tries that ended in an error or in the worker's death. Waiting for another service is not a try."""
+    """Attempts that may end in an error or in the worker's death. Waiting for another service is not an attempt."""
     backoff_s: float = 1.0
     max_backoff_s: float = 60.0
     max_wait_s: float = 15.0
-    """Between looks for what is away: nobody says when it is back."""
+    """Longest pause between retries while a dependency is unavailable: nothing reports its return."""
 
     def backoff_after_s(self, failures: int) -> float:
         return min(self.max_backoff_s, self._doubled_s(failures))

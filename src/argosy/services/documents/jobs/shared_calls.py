@@ -1,6 +1,6 @@
-"""Calls to the embedding service and the store by many documents at once: those that wait share the next call.
+"""Shared calls to the embedding service and the store: documents that wait at the same time share the next call.
 
-A document of one chunk would else cost three calls of its own, most of whose time is spent on the calls themselves.
+Otherwise a document of one chunk would cost three separate calls, whose time is mostly overhead.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ from argosy.services.documents.jobs.shared_jobs import LINGER_S
 from argosy.serving.grouping import Grouped
 
 Contexts = Callable[[], RequestContext]
-"""Makes the context of a call that several documents share."""
+"""Factory for the context of a call that several documents share."""
 
 EMBEDDING_CALLS = 2
-"""Shared calls to the embedding service at once: one is computed while the next one is on its way."""
+"""Shared calls in flight to the embedding service: one is computed while the next one is sent."""
 FULL_CALLS = 8
-"""The same of calls with as many texts as one may have."""
+"""Shared calls in flight that hold the highest number of texts."""
 PUBLICATIONS = 64
-"""In one call."""
+"""Highest number of publications in one call."""
 
 
 class Embedder(Protocol):
@@ -39,7 +39,7 @@ class Embedder(Protocol):
 
 
 class BatchStore(Protocol):
-    """What is shared of the store's client."""
+    """The part of the store's client whose calls are shared."""
 
     async def ensure(self, request: EnsureCollection, context: RequestContext) -> None: ...
 
@@ -51,7 +51,7 @@ class BatchStore(Protocol):
 
 
 class SharedEmbedder:
-    """Embed the texts of several documents in one request. An `Embedder` itself."""
+    """An `Embedder` that embeds the texts of several documents in one request."""
 
     def __init__(self, inner: Embedder, most_texts: int, contexts: Contexts) -> None:
         self._inner = inner
@@ -66,7 +66,7 @@ class SharedEmbedder:
         )
 
     async def embed(self, texts: list[str], kind: TextKind, context: RequestContext) -> EmbedResponse:
-        """As the service's own. Raises: ArgosyError."""
+        """Embed texts like the service. Raises: ArgosyError when the call fails."""
         if kind is not TextKind.PASSAGE:
             return await self._inner.embed(texts, kind, context)
         return await self._passages(texts)
@@ -81,7 +81,7 @@ class SharedEmbedder:
             return [answer]
         row = answer.dimensions * 4
         if len(answer.vectors) != len(joined) * row:
-            raise UpstreamFailed("The embedding service answered with another number of vectors than was asked.")
+            raise UpstreamFailed("The embedding service returned a different number of vectors than requested.")
         parts: list[EmbedResponse | Exception] = []
         at = 0
         for texts in several:
@@ -94,7 +94,7 @@ class SharedEmbedder:
 
 
 class SharedStore:
-    """Send the chunks of several documents, and their publications, in one request each. A `ChunkStore`."""
+    """A `ChunkStore` that sends the chunks, and the publications, of several documents in one request each."""
 
     def __init__(self, inner: BatchStore, most_chunks: int, contexts: Contexts) -> None:
         self._inner = inner

@@ -1,4 +1,4 @@
-"""Writes to the job table by many documents at once: those that wait for the database share the next transaction."""
+"""Shared writes to the job table: documents that wait for the database share the next transaction."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from argosy.services.documents.jobs.leases import Indexed, Job, Jobs, LeaseLost
 from argosy.serving.grouping import Grouped
 
 LINGER_S = 0.003
-"""How long the first of a group waits for others. A call or a transaction costs about as much processor time."""
+"""Time for which the first of a group waits for others. A call or a transaction costs about as much CPU time."""
 MOST = 64
-"""Jobs in one transaction: others of this process wait for its end."""
+"""Highest number of jobs in one transaction; other jobs of this process wait for its end."""
 
 
 class SharedJobs:
-    """What a pipeline asks of `Jobs`, for the loop. A job that is lost fails alone."""
+    """Asynchronous part of `Jobs` that a pipeline uses. A job with a lost lease fails alone."""
 
     def __init__(self, jobs: Jobs) -> None:
         self._jobs = jobs
@@ -26,15 +26,15 @@ class SharedJobs:
         )
 
     async def check(self, job: Job) -> None:
-        """See `Jobs.check`. Raises: LeaseLost."""
+        """Check the lease; see `Jobs.check`. Raises: LeaseLost when it is lost."""
         await self._check(job)
 
     async def stage(self, job: Job, stage: str, progress: float) -> None:
-        """See `Jobs.stage`. Raises: LeaseLost."""
+        """Record stage and progress; see `Jobs.stage`. Raises: LeaseLost when the lease is lost."""
         await self._stage((job, stage, progress))
 
     async def done(self, job: Job, indexed: Indexed | None = None) -> None:
-        """See `Jobs.done`. Raises: LeaseLost."""
+        """Record that the job is done; see `Jobs.done`. Raises: LeaseLost when the lease is lost."""
         await self._done((job, indexed))
 
     async def _check_together(self, several: Sequence[Job]) -> list[Exception | None]:

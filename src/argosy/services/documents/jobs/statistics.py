@@ -1,4 +1,4 @@
-"""What ingestion did lately, counted from the job table: it survives restarts and holds for all replicas together."""
+"""Statistics of recent ingestion from the job table. They survive restarts and cover all replicas."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from argosy.services.documents.records.queueing import queue_size
 from argosy.services.documents.records.schema import JobKind, JobState, jobs
 
 MAX_JOBS = 10_000
-"""Of a busier window, the last ones are counted and the report says how far back they reach."""
+"""Highest number of jobs counted. In a busier window, the latest are counted, and the report gives their period."""
 ENDED = (JobState.DONE, JobState.FAILED, JobState.DEAD)
 
 
 def report(database: Database, window_s: float) -> IngestionReport:
-    """Blocking."""
+    """Return the statistics of the last `window_s` seconds. This blocks."""
     with database.read() as connection:
         now = database.now(connection)
         rows = connection.execute(
@@ -70,6 +70,6 @@ def _stages(outcomes: Sequence[Outcome]) -> dict[str, StageTime]:
 
 
 def _time(seconds: Sequence[float]) -> StageTime:
-    """Of sorted seconds; the p95 is the smallest that at least 95 % of them do not exceed."""
+    """Summarise sorted seconds. The p95 is the smallest value that at least 95 % of them do not exceed."""
     rank = -(-95 * len(seconds) // 100)
     return StageTime(len(seconds), sum(seconds) / len(seconds), seconds[rank - 1])

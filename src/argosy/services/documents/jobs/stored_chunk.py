@@ -1,4 +1,4 @@
-"""A chunk as the store keeps it. Its id follows from document, version and ordinal: stored twice, it is there once."""
+"""Chunks as the store keeps them. The id follows from document, version and ordinal, so storing twice is harmless."""
 
 from __future__ import annotations
 
@@ -12,12 +12,15 @@ _CHUNK_IDS = uuid.UUID("6f0d3c1a-9a52-5b0e-8d5e-0f5a6e0c7b11")
 
 
 def chunk_id(document_id: str, version: int, ordinal: int) -> str:
-    """A UUID, the same each time."""
+    """Return the id of a chunk, a UUID that depends only on the arguments."""
     return str(uuid.uuid5(_CHUNK_IDS, f"{document_id}/{version}/{ordinal}"))
 
 
 def as_chunk(job: Job, draft: ChunkDraft) -> Chunk:
-    """Without name, source, title and metadata: the store keeps them once, see `UpsertRequest.fields`."""
+    """Convert a draft to a chunk without name, source, title and metadata.
+
+    The store keeps those once per document; see `UpsertRequest.fields`.
+    """
     return Chunk(
         chunk_id=chunk_id(job.document_id, job.version, draft.ordinal),
         document_id=job.document_id,

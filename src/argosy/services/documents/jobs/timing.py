@@ -1,4 +1,4 @@
-"""How long a document spends in each stage."""
+"""Measurement of the time that a document spends in each stage."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from argosy.contracts.request import Clock
 
 
 class StageTimes:
-    """Seconds that one document spent in each stage so far."""
+    """Seconds that one document has spent in each stage so far."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -24,6 +24,6 @@ class StageTimes:
             self.seconds[stage] = self.seconds.get(stage, 0.0) + self._clock() - began_s
 
     def split(self, stage: str, part: str, seconds: float) -> None:
-        """So much of what `stage` took was in truth `part`, which is a stage of its own."""
+        """Move `seconds` from `stage` to `part`, a stage that was measured inside it."""
         self.seconds[part] = self.seconds.get(part, 0.0) + seconds
         self.seconds[stage] -= seconds

@@ -1,4 +1,4 @@
-"""Vectors that were computed once: kept per document with the hash of each chunk's text, and taken from there again."""
+"""Reuse of computed vectors, which are stored per document with the hash of each chunk's text."""
 
 from __future__ import annotations
 
@@ -11,8 +11,11 @@ _HASH_BYTES = 16
 
 
 class KeptVectors(msgspec.Struct):
-    """A document's vectors. `hashes` are those of the embedded texts, row by row; `vectors` is little-endian float32,
-    shape (len(hashes), dimensions). `made_by` names the settings they were made with, see `processing.vectors_key`."""
+    """Stored vectors of a document.
+
+    `hashes` are those of the embedded texts, row by row; `vectors` is little-endian float32 of shape (len(hashes),
+    dimensions). `made_by` is the key of the settings used, see `fingerprint.vectors_key`.
+    """
 
     model: str
     dimensions: int
@@ -25,7 +28,7 @@ class KeptVectors(msgspec.Struct):
 
     @classmethod
     def decode(cls, data: bytes) -> KeptVectors | None:
-        """None when the content is not what it should be: then it is computed anew."""
+        """Decode stored vectors; None when the data is not valid, so that the vectors are computed again."""
         try:
             kept = _decoder.decode(data)
         except (msgspec.DecodeError, msgspec.ValidationError):
@@ -38,15 +41,15 @@ _decoder = msgspec.msgpack.Decoder(KeptVectors)
 
 
 def text_hash(text: str) -> bytes:
-    """16 bytes."""
+    """Return the hash of a text, 16 bytes."""
     return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=_HASH_BYTES).digest()
 
 
 class VectorPool:
-    """Vectors by the hash of their text, all of one model; `model` is None while it holds none."""
+    """Vectors by the hash of their text, all of one model. `model` is (name, dimensions), None while it is empty."""
 
     def __init__(self, kept: Iterable[KeptVectors], model: str, made_by: str = "") -> None:
-        """Those of another model than the present one, or made with other settings, are left out."""
+        """Create a pool without the vectors of other models or of other settings."""
         self.model: tuple[str, int] | None = None
         self._rows: dict[bytes, bytes] = {}
         for one in kept:
@@ -58,10 +61,10 @@ class VectorPool:
                 self._rows[key] = one.vectors[row * size : (row + 1) * size]
 
     def missing(self, hashes: Sequence[bytes]) -> list[int]:
-        """Places in `hashes` whose vector is not here."""
+        """Return the indices in `hashes` whose vectors are not in the pool."""
         return [place for place, key in enumerate(hashes) if key not in self._rows]
 
     def rows(self, hashes: Sequence[bytes], computed: Sequence[bytes]) -> bytes:
-        """The vectors of `hashes` in order; `computed` has those that are missing, in their order."""
+        """Return the vectors of `hashes` in order. `computed` holds the missing ones, in their order."""
         new = iter(computed)
         return b"".join(self._rows[key] if key in self._rows else next(new) for key in hashes)

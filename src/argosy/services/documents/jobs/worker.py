@@ -1,4 +1,4 @@
-"""The loop that carries out jobs: claim, run while the lease is kept alive, record how it ended."""
+"""The worker loop: claims jobs, runs them while their leases are renewed, and records their outcomes."""
 
 from __future__ import annotations
 
@@ -21,21 +21,25 @@ from argosy.telemetry.logs import logger
 
 RECORD_AGAIN_S = 0.25
 GIVE_WAY_S = 10.0
-"""Until a document that gave way to another sender's is due again."""
+"""Pause before a document that gave way to another sender is due again."""
 
 log = logger("documents")
 
 
 class Runner(Protocol):
     async def run(self, job: Job) -> None:
-        """Does the job and records it as done. Raises: ArgosyError, LeaseLost, GaveWay."""
+        """Run the job and record it as done.
+
+        Raises: ArgosyError when it failed; LeaseLost when it is no longer this worker's; GaveWay when it must run again
+        later.
+        """
         ...
 
 
 class Worker:
-    """`slots` claims at a time, each of one job or of several small ones.
+    """Worker that runs `slots` claims at a time, each of one job or of several small ones.
 
-    What it cannot record (the database is away) is taken over when the lease expires.
+    A job whose outcome cannot be recorded, because the database is unavailable, is taken over when its lease expires.
     """
 
     def __init__(
@@ -52,10 +56,10 @@ class Worker:
         on_failed: Callable[[str], None] = lambda code: None,
         loops: Loops | None = None,
     ) -> None:
-        """`on_failed` hears the code of each try that went wrong; `loops` keeps the slots going.
+        """Create a worker. `on_failed` is called with the code of each failed attempt; `loops` keeps the slots running.
 
-        A claim takes up to `claim_jobs` jobs, no further one once their documents have `claim_bytes` together: small
-        documents cost less when they are worked on together, large ones are better shared with other replicas.
+        A claim takes up to `claim_jobs` jobs and stops once their documents have `claim_bytes` together: small
+        documents cost less when processed together, large ones are better shared with other replicas.
         """
         self._claim_jobs = claim_jobs
         self._claim_bytes = claim_bytes
@@ -72,20 +76,20 @@ class Worker:
         self._stopping = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
         self.running: set[tuple[int, int]] = set()
-        """Leases of the jobs in work."""
+        """Leases of the running jobs."""
         self.busy = 0
-        """Slots in work."""
+        """Number of busy slots."""
 
     def start(self) -> None:
         self._heartbeat.start()
         self._tasks = [self._loops.start(f"worker {n}", self._slot) for n in range(1, self._slots + 1)]
 
     def wake(self) -> None:
-        """Something was accepted: look for it now rather than at the next poll."""
+        """Look for jobs now rather than at the next poll. Call this when a job was queued."""
         self._work.set()
 
     async def stop(self, grace_s: float = 10.0) -> None:
-        """Takes no more jobs; those in work may finish within `grace_s` and are handed back after."""
+        """Stop taking jobs. Running jobs may finish within `grace_s`; the rest is returned to the queue."""
         self._stopping.set()
         self._work.set()
         if not self._tasks:
@@ -108,11 +112,11 @@ class Worker:
                     async with asyncio.timeout(self._poll_s):
                         await self._work.wait()
                 continue
-            self._work.set()  # there may be more for the other slots
+            self._work.set()  # there may be more jobs for the other slots
             self.running.update(job.lease for job in claimed)
             self.busy += 1
             try:
-                # Also when this is cancelled every job is waited for: each one is handed back first.
+                # On cancellation, too, wait for every job: each is returned to the queue first.
                 await asyncio.gather(*map(self._carry_out, claimed), return_exceptions=True)
             finally:
                 self.busy -= 1
@@ -127,7 +131,7 @@ class Worker:
         return []
 
     async def _carry_out(self, job: Job) -> None:
-        """Never raises, unless it is cancelled: then the job is handed back first."""
+        """Run a job and record its outcome. Only cancellation raises, after the job was returned to the queue."""
         fields: dict[str, Any] = {
             "job": job.id,
             "kind": job.kind.value,
@@ -179,8 +183,11 @@ class Worker:
                 await asyncio.gather(work, return_exceptions=True)
 
     async def _record(self, write: Callable[..., None], *arguments: object) -> None:
-        """Runs a closing write to its end even if this task is cancelled. While the database is away it is tried
-        again, as long as the lease lasts; after that somebody else has the job."""
+        """Run a final write to its end even if this task is cancelled.
+
+        While the database is unavailable the write is retried for as long as the lease lasts; after that another worker
+        may have the job.
+        """
         await asyncio.shield(self._written(write, *arguments))
 
     async def _written(self, write: Callable[..., None], *arguments: object) -> None:

@@ -1,4 +1,4 @@
-"""What a ZIP container claims to hold, read without unpacking anything. Office files and e-books are such."""
+"""Checks of ZIP containers (office files, e-books) by their directory, without unpacking anything."""
 
 from __future__ import annotations
 
@@ -11,10 +11,13 @@ from argosy.contracts.errors import EncryptedDocument, OversizedDocument, Unread
 
 MAX_MEMBERS = 20_000
 MAX_UNPACKED_BYTES = 1 << 30
-"""No honest office file that may be uploaded comes near."""
+"""Limit on the unpacked size. Genuine office files of an allowed upload size stay far below it."""
 SUSPECT_UNPACKED_BYTES = 64 << 20
 MAX_RATIO = 100
-"""XML packs 1 : 10 to 1 : 40. Above this ratio more than SUSPECT_UNPACKED_BYTES are not unpacked."""
+"""Highest compression ratio of a container that unpacks to more than SUSPECT_UNPACKED_BYTES.
+
+XML packs 1 : 10 to 1 : 40, so a higher ratio is taken for a ZIP bomb.
+"""
 _MAX_MEMBER_RATIO = 1000
 _DIRECTORY_BYTES = MAX_MEMBERS * 300
 _END = b"PK\x05\x06"
@@ -27,16 +30,17 @@ _ZIP64_END_BYTES = 56
 _ZIP64_BYTES = _ZIP64_LOCATOR_BYTES + _ZIP64_END_BYTES
 _IN_ZIP64 = 0xFFFF
 _SIZE_IN_ZIP64 = 0xFFFFFFFF
-"""What stands in the old record where the number is in ZIP64's."""
+"""Placeholders in the old end record, used when the actual number is in the ZIP64 record."""
 _ENCRYPTED_FLAG = 0x1
 LOCKED = "{name} is protected by a password. Save it without one and add it again."
 
 
 def members_of(data: bytes, name: str) -> frozenset[str]:
-    """The names inside, once the container is known to unpack to a reasonable size.
+    """Return the names of the members, after checking that the container unpacks to a reasonable size.
 
-    Raises: UnreadableDocument, damaged; OversizedDocument, a bomb by its own account; EncryptedDocument. A container
-    that lies about its sizes is stopped later, by the parser child's limits.
+    Raises: UnreadableDocument when the container is damaged; OversizedDocument when its declared sizes are those of a
+    ZIP bomb; EncryptedDocument when a member is encrypted. A container that declares false sizes is stopped later, by
+    the limits of the parser child.
     """
     _check_directory(data, name)
     try:
@@ -51,10 +55,10 @@ def members_of(data: bytes, name: str) -> frozenset[str]:
 
 
 def _check_directory(data: bytes, name: str) -> None:
-    """Refuse a directory of too many members before it is read: reading a million takes seconds.
+    """Refuse a directory with too many members before it is read: reading a million members takes seconds.
 
-    Members are counted by their signatures, which is never less than there are, because a container may claim any
-    number. Its size may stand in two records; whichever says more counts.
+    A container may declare any number of members, so they are counted by their signatures; that count is never too low.
+    The size may be declared in two records; the higher one counts.
     """
     end = data.rfind(_END, max(0, len(data) - _END_BYTES - 0xFFFF))
     if end < 0 or end + _END_BYTES > len(data):
@@ -71,7 +75,7 @@ def _check_directory(data: bytes, name: str) -> None:
 
 
 def _zip64_records(data: bytes, end: int) -> list[int]:
-    """Return the places of ZIP64 end records: before the locator, and where the locator says."""
+    """Return the offsets of ZIP64 end records: directly before the locator, and where the locator points."""
     locator = end - _ZIP64_LOCATOR_BYTES
     if locator < 0 or not data.startswith(_ZIP64_LOCATOR, locator):
         return []
@@ -88,6 +92,6 @@ def _check_sizes(entries: Sequence[zipfile.ZipInfo], packed_bytes: int, name: st
     suspect = unpacked > SUSPECT_UNPACKED_BYTES and unpacked > MAX_RATIO * packed_bytes
     if unpacked > MAX_UNPACKED_BYTES or suspect or worst > _MAX_MEMBER_RATIO:
         raise OversizedDocument(
-            f"{name} would unpack from {packed_bytes} to {unpacked} bytes, as archives made to do harm do. "
-            "Save it anew, or split it."
+            f"{name} would unpack from {packed_bytes} to {unpacked} bytes, which looks like a ZIP bomb. "
+            "Save it again, or split it."
         )

@@ -1,4 +1,4 @@
-"""Markdown's block structure, as slices of the text: what a packer should keep together."""
+"""Markdown's block structure as slices of the text, so that chunking can keep each block together."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from argosy.services.documents.parsing.titles import MAX_TITLE_CHARS, shortened
 
 
 class BlockKind(enum.Enum):
+    """Kinds of Markdown blocks."""
+
     HEADING = "heading"
     PARAGRAPH = "paragraph"
     LIST = "list"
@@ -20,15 +22,15 @@ class BlockKind(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """The slice [start, end) of the text, in characters, without the blank lines around it."""
+    """A block: the slice [start, end) of the text, in characters, without the blank lines around it."""
 
     kind: BlockKind
     start: int
     end: int
     level: int = 0
-    """1 to 6 for a heading, else 0."""
+    """Heading level, 1 to 6; 0 for other blocks."""
     title: str = ""
-    """A heading's words, without its markup."""
+    """Text of a heading without its markup; empty for other blocks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +41,8 @@ class _Line:
 
 
 _READ_CHARS = 2 * MAX_TITLE_CHARS
-"""Of a heading, markup included, to find its words in; the whole of it is in the text all the same."""
-# Lines may be megabytes long and made to do harm: no pattern may try a place twice.
+"""Characters of a heading, markup included, from which its title is read. The text keeps the whole heading."""
+# Lines may be megabytes long and hostile: no pattern may backtrack over the same characters.
 _ATX = re.compile(r" {0,3}(#{1,6})(?=[ \t]|$)")
 _SETEXT = re.compile(r" {0,3}(=+|-{2,})[ \t]*$")
 _FENCE = re.compile(r" {0,3}(`{3,}|~{3,})")
@@ -51,7 +53,10 @@ _EMPHASIS = re.compile(r"(\*\*|__|\*|`)(?=\S)(.+?)(?<=\S)\1")
 
 
 def split_blocks(text: str, *, markdown: bool = True) -> list[Block]:
-    """The blocks of `text` in order; every character outside them is white space. Plain text is paragraphs only."""
+    """Split the text into blocks, in order. Plain text has paragraphs only.
+
+    Every character outside the blocks is white space.
+    """
     lines = list(_lines(text))
     blocks: list[Block] = []
     at = 0
@@ -78,7 +83,7 @@ def _lines(text: str) -> Iterator[_Line]:
 
 
 def _block_at(lines: list[_Line], at: int) -> tuple[BlockKind, int, int, str]:
-    """Kind of the block that begins at line `at`, the line after it, and level and title of a heading."""
+    """Return the kind of the block that begins at line `at`, the line after it, and a heading's level and title."""
     text = lines[at].text
     if heading := _ATX.match(text):
         return BlockKind.HEADING, at + 1, len(heading.group(1)), _plain(_unclosed(text[heading.end() :]))
@@ -92,7 +97,7 @@ def _block_at(lines: list[_Line], at: int) -> tuple[BlockKind, int, int, str]:
 
 
 def _paragraph(lines: list[_Line], at: int) -> tuple[BlockKind, int, int, str]:
-    """A paragraph, or the heading that an underline of = or - makes of it."""
+    """Read a paragraph, or a heading if the paragraph is underlined with = or -."""
     after = at + 1
     while after < len(lines) and lines[after].text.strip():
         underline = _SETEXT.match(lines[after].text)
@@ -125,7 +130,7 @@ def _after_rows(lines: list[_Line], at: int) -> int:
 
 
 def _after_fence(lines: list[_Line], at: int, mark: str) -> int:
-    """A fence ends at a line of at least as many of its marks, or with the text."""
+    """Return the line after a fenced block: a line of at least as many fence marks ends it, or the end of the text."""
     closing = re.compile(rf" {{0,3}}{re.escape(mark[0])}{{{len(mark)},}}[ \t]*$")
     for after in range(at + 1, len(lines)):
         if closing.match(lines[after].text):
@@ -134,7 +139,7 @@ def _after_fence(lines: list[_Line], at: int, mark: str) -> int:
 
 
 def _after_list(lines: list[_Line], at: int) -> int:
-    """Items belong together also across single blank lines, as long as the next one is an item or indented."""
+    """Return the line after a list. Single blank lines do not end it if the next line is an item or indented."""
     after = at + 1
     while after < len(lines):
         text = lines[after].text
@@ -156,7 +161,7 @@ def _until_blank(lines: list[_Line], at: int) -> tuple[BlockKind, int]:
 
 
 def _unclosed(heading: str) -> str:
-    """Without the marks that may close a heading as they opened it."""
+    """Remove the closing # marks of a heading."""
     words = heading.strip(" \t")
     inner = words.rstrip("#")
     return inner.rstrip(" \t") if not inner or inner[-1] in " \t" else words

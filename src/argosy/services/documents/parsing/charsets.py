@@ -1,7 +1,7 @@
-"""The encodings in which received text is decoded: those whose cost grows with the length alone.
+"""Encodings in which received text is decoded. Decoding time of each grows linearly with the length.
 
-Python knows codecs that are no encodings of documents; `punycode` takes time that grows with the square of the length.
-A name that is not on the list counts as not declared.
+Some Python codecs are not encodings of documents: `punycode` takes time that grows with the square of the length. An
+encoding that is not on the list counts as not declared.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _CHEAP = frozenset(
 
 
 def known_charset(name: str) -> str | None:
-    """Return the codec for a declared encoding; None where the name is unknown or its codec is not on the list."""
+    """Return the codec for a declared encoding, or None when the name is unknown or its codec is not on the list."""
     if not _NAME.fullmatch(name):
         return None
     try:

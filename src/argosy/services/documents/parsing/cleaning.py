@@ -1,7 +1,7 @@
-"""The clean stage: what was printed on every page for the reader of paper goes, and characters nobody can see.
+"""The clean stage: removes repeated page headers and footers, page numbers, and invisible characters.
 
-Only where a text has pages. Nothing is lost: a line that every page repeats stays where it stands first, and a number
-goes only where it counts the pages.
+Headers, footers and page numbers are removed from PDFs only. No information is lost: the first occurrence of a repeated
+line stays, and a number is removed only when it is the page number. Plain text, Markdown and JSON stay unchanged.
 """
 
 from __future__ import annotations
@@ -18,25 +18,25 @@ from argosy.services.documents.parsing.formats import Format
 from argosy.services.documents.parsing.parsed import PageSpan, ParsedDocument
 
 EDGE_LINES = 3
-"""Lines at the top and at the bottom of a page that may be its header and footer."""
+"""Number of lines at the top and at the bottom of a page that may be its header and footer."""
 LEAST_PAGES = 3
 LEAST_SHARE = 0.6
-"""Of the pages, before a line that repeats is taken for a header or footer."""
+"""Share of the pages that must repeat a line before the line counts as a header or footer."""
 LONGEST_CHARS = 200
 _NUMBER = re.compile(r"\d{1,6}")
 _BARE = re.compile(r"[\s.\-–—|/()\[\]*_#]*\d{1,6}[\s.\-–—|/()\[\]*_#]*")
-"""A number and nothing else: "7", "- 7 -"."""
+"""A line that holds only a number: "7", "- 7 -"."""
 _STRUCTURE = ("|", "```", "~~~", "- ", "* ", "> ")
-"""Lines that carry Markdown's structure are not touched: a table's header may well stand on every page."""
+"""Starts of lines that carry Markdown structure and are never removed: a table header may repeat on every page."""
 _UNSEEN = dict.fromkeys(
     [*(c for c in range(32) if c not in (9, 10)), 0x7F, 0xAD, 0x200B, 0x2060, 0xFEFF, *range(0x202A, 0x202F)]
 )
-"""Control characters, soft hyphens, zero-width spaces and marks that turn the direction of writing."""
+"""Control characters, soft hyphens, zero-width spaces and marks that change the writing direction."""
 _KEPT_AS_IT_IS = frozenset({Format.TEXT, Format.MARKDOWN, Format.JSON})
 
 
 def clean(parsed: ParsedDocument) -> ParsedDocument:
-    """The clean stage."""
+    """Apply the clean stage to a parsed document."""
     if parsed.pages and parsed.content_type == Format.PDF:
         parsed = without_furniture(parsed)
     if parsed.content_type not in _KEPT_AS_IT_IS:
@@ -45,7 +45,7 @@ def clean(parsed: ParsedDocument) -> ParsedDocument:
 
 
 def without_unseen(parsed: ParsedDocument) -> ParsedDocument:
-    """The same without characters that nobody sees; pages move along."""
+    """Remove invisible characters and shift the page spans accordingly."""
     if not any(chr(code) in parsed.text for code in _UNSEEN):
         return parsed
     pieces, spans, length, at = [], [], 0, 0
@@ -62,7 +62,7 @@ def without_unseen(parsed: ParsedDocument) -> ParsedDocument:
 
 @dataclass(frozen=True, slots=True)
 class _Line:
-    """A line at the top or bottom of page `page` (counted from 0); `key` is it with its numbers taken out."""
+    """A line at the top or bottom of page `page` (counted from 0). `key` is the line with each number replaced by 0."""
 
     page: int
     start: int
@@ -73,7 +73,7 @@ class _Line:
 
 
 def without_furniture(parsed: ParsedDocument) -> ParsedDocument:
-    """The same without repeated headers, footers and page numbers."""
+    """Remove repeated headers, footers and page numbers."""
     if len(parsed.pages) < LEAST_PAGES:
         return parsed
     doomed = sorted(_furniture(parsed.text, parsed.pages))
@@ -83,7 +83,7 @@ def without_furniture(parsed: ParsedDocument) -> ParsedDocument:
 
 
 def _furniture(text: str, pages: Sequence[PageSpan]) -> set[tuple[int, int]]:
-    """Slices to take out. A line of a short page may be at its top and at its bottom, but is looked at once."""
+    """Return the slices to remove. On a short page a line may be both top and bottom line; it is examined once."""
     written = sum(1 for page in pages if text[page.start : page.end].strip())
     needed = max(LEAST_PAGES, LEAST_SHARE * written)
     alike: defaultdict[str, dict[int, _Line]] = defaultdict(dict)
@@ -101,7 +101,7 @@ def _furniture(text: str, pages: Sequence[PageSpan]) -> set[tuple[int, int]]:
 
 
 def _edge(text: str, number: int, page: PageSpan, *, top: bool) -> Iterator[_Line]:
-    """The first or last lines of a page that hold something."""
+    """Return the first or last non-blank lines of a page that may be a header or footer."""
     found: list[_Line] = []
     start, end = page.start, page.end
     while start < end and len(found) < EDGE_LINES:
@@ -125,9 +125,10 @@ def _is_structure(line: str) -> bool:
 
 
 def _repeated(lines: Sequence[_Line]) -> Iterator[_Line]:
-    """Of lines that are alike but for their numbers: those that say nothing new.
+    """Return the redundant lines among lines that are equal except for their numbers.
 
-    A line that was there before, word for word; or one that differs from the others by the number of its page alone.
+    A line is redundant when it repeats an earlier line word for word or differs from earlier ones only in its page
+    number.
     """
     counting = _counting(lines)
     seen: set[tuple[str, ...]] = set()
@@ -142,14 +143,14 @@ def _repeated(lines: Sequence[_Line]) -> Iterator[_Line]:
 
 @dataclass(frozen=True, slots=True)
 class _Counting:
-    """The number at place `at` of a line is that of its page and `offset`."""
+    """Page numbering of similar lines: number `at` of each line is the index of its page plus `offset`."""
 
     at: int
     offset: int
 
 
 def _counting(lines: Sequence[_Line]) -> _Counting | None:
-    """Which of the numbers counts the pages; None when none does."""
+    """Return which number of the lines is the page number, or None when none is."""
     for at in range(min(len(line.numbers) for line in lines)):
         [(offset, count)] = Counter(line.numbers[at] - line.page for line in lines).most_common(1)
         if count >= max(LEAST_PAGES, LEAST_SHARE * len(lines)):
@@ -158,7 +159,7 @@ def _counting(lines: Sequence[_Line]) -> _Counting | None:
 
 
 def _without(parsed: ParsedDocument, doomed: Sequence[tuple[int, int]]) -> ParsedDocument:
-    """Each page without those slices, white space at its ends and the gaps they leave."""
+    """Remove the slices from each page, with the white space at the page's ends and the gaps that they leave."""
     texts = []
     for page in parsed.pages:
         at, kept = page.start, []

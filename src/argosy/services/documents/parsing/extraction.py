@@ -1,5 +1,6 @@
-"""Any document to text: the parse and clean stages. Blocking, and fed with bytes nobody vouches for: runs in the
-parser's child only.
+"""The parse and clean stages: turn a document of any supported format into text.
+
+The code blocks and handles untrusted bytes, so it runs in the parser child only.
 """
 
 from __future__ import annotations
@@ -28,15 +29,15 @@ from argosy.services.documents.parsing.pdf import read_pdf
 from argosy.services.documents.parsing.text_encoding import decode_any
 
 PLAUSIBLE_SHARE_HTML = 0.2
-"""Navigation and forms may be most of a page, so much less of it than is visible is plausible."""
+"""Share of a page's visible text that xberg must return. It is low because navigation may be most of a page."""
 MAX_COLUMNS = 2_000
 MAX_TEXT_CHARS = 200_000_000
 
 
 def extract(data: bytes, name: str, content_type: Format) -> ParsedDocument:
-    """The document's text, cleaned, with the language it is in and the time each stage took.
+    """Parse and clean a document, detect its language and measure each stage in seconds.
 
-    Raises: DocumentError.
+    Raises: DocumentError when the document cannot be read or holds no text; the subclass says why.
     """
     [outcome] = extract_all([(data, name, content_type)])
     if isinstance(outcome, DocumentError):
@@ -80,7 +81,10 @@ def _cleaned(data: bytes, name: str, content_type: Format) -> ParsedDocument:
 
 
 def parse(data: bytes, name: str, content_type: Format) -> ParsedDocument:
-    """The parse stage alone. Raises: DocumentError."""
+    """Parse a document without cleaning its text.
+
+    Raises: DocumentError when the document cannot be read, is too long or holds no text; the subclass says why.
+    """
     parsed = READERS[content_type](data, name)
     if len(parsed.text) > MAX_TEXT_CHARS:
         raise OversizedDocument(f"{name} holds more than {MAX_TEXT_CHARS} characters, the limit. Split it.")
@@ -91,7 +95,7 @@ def parse(data: bytes, name: str, content_type: Format) -> ParsedDocument:
 
 @dataclass(frozen=True, slots=True)
 class _Text:
-    """Text and Markdown are kept as they are."""
+    """Reader of plain text and Markdown, which keeps the text unchanged."""
 
     kind: Format
 
@@ -105,7 +109,7 @@ class _Text:
 
 @dataclass(frozen=True, slots=True)
 class _Office:
-    """What xberg reads as a whole."""
+    """Reader of formats that xberg reads as a whole."""
 
     kind: Format
 
@@ -149,7 +153,7 @@ def _html(data: bytes, name: str) -> ParsedDocument:
 
 
 def _csv(data: bytes, name: str) -> ParsedDocument:
-    """A Markdown table; its delimiter is found by xberg, which reads the rows."""
+    """Read a CSV file as a Markdown table. xberg finds the delimiter and reads the rows."""
     text = decode_any(data)
     widest = max((line.count(mark) for line in text.splitlines() for mark in ",;\t|"), default=0)
     if widest >= MAX_COLUMNS:
@@ -173,10 +177,13 @@ def _json(data: bytes, name: str) -> ParsedDocument:
 
 
 def _one_value(text: str, name: str) -> str:
-    """The text, or of JSON Lines, which is what many a `.json` file holds, all values as one list.
+    """Return JSON text unchanged, and JSON Lines, which many `.json` files hold, as one list.
 
-    Checked here, because the parser would take a broken file for a text. Numbers are not computed: they may have any
-    length.
+    The syntax is checked here because xberg would read a broken file as plain text. Numbers may have any length, so
+    they are not converted.
+
+    Raises: UnreadableDocument when the text is neither JSON nor JSON Lines; OversizedDocument when it is nested too
+    deeply.
     """
     try:
         _check_json(text, name)
@@ -193,7 +200,7 @@ def _one_value(text: str, name: str) -> str:
 
 
 def _broken_line(lines: Sequence[tuple[int, str]], name: str) -> tuple[int, json.JSONDecodeError | None]:
-    """The number of the first line that is not a JSON value by itself, and what is wrong with it."""
+    """Return the number of the first line that is not a JSON value by itself, and its error; (0, None) without one."""
     for number, line in lines:
         try:
             _check_json(line, name)
@@ -203,7 +210,10 @@ def _broken_line(lines: Sequence[tuple[int, str]], name: str) -> tuple[int, json
 
 
 def _check_json(text: str, name: str) -> None:
-    """Raises: JSONDecodeError, OversizedDocument."""
+    """Check that the text is one JSON value.
+
+    Raises: JSONDecodeError when it is not; OversizedDocument when it is nested too deeply.
+    """
     try:
         json.loads(text, parse_int=len, parse_float=len)
     except RecursionError as error:

@@ -1,4 +1,4 @@
-"""Which kind of document some bytes are: decided by what they hold first, by their name second."""
+"""Detection of a document's format, by its content first and its name second."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from argosy.services.documents.parsing.wide_text import marked_encoding, unmarke
 
 
 class Format(enum.StrEnum):
-    """Each supported kind, as its media type."""
+    """Supported document formats, by media type."""
 
     MARKDOWN = "text/markdown"
     TEXT = "text/plain"
@@ -44,7 +44,10 @@ class Format(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class _Kind:
-    """`label` is for lists, `noun` for sentences. `marker` is the member that only this kind of ZIP container has."""
+    """Description of a format.
+
+    `label` is for lists, `noun` for sentences. `marker` is the member that only this kind of ZIP container has.
+    """
 
     label: str
     noun: str
@@ -83,10 +86,11 @@ _MAIL_HEADER = re.compile(rb"(?:received|return-path|from|to|subject|date|messag
 
 
 def detect(data: bytes, name: str, declared: str | None = None) -> Format:
-    """The format of `data`. `declared`, the media type its sender gave, counts only where bytes and name are silent.
+    """Return the format of `data`. `declared`, the sender's media type, counts only if bytes and name do not decide.
 
-    Raises: EmptyDocument; UnsupportedType, naming what is supported; UnreadableDocument, the bytes are not what
-    the name says; EncryptedDocument, an office file behind a password; OversizedDocument, a ZIP bomb.
+    Raises: EmptyDocument when there is no content; UnsupportedType when the format is not supported, naming the
+    supported ones; UnreadableDocument when the bytes do not match the name; EncryptedDocument when an office file is
+    protected by a password or an e-book by DRM; OversizedDocument when the file is a ZIP bomb.
     """
     if not data.strip():
         raise EmptyDocument(f"{name} is empty.")
@@ -117,12 +121,12 @@ def detect(data: bytes, name: str, declared: str | None = None) -> Format:
 
 
 def noun(kind: Format) -> str:
-    """For sentences: "a Word document"."""
+    """Return the format's name for use in a sentence: "a Word document"."""
     return _KINDS[kind].noun
 
 
 def _binary(data: bytes, name: str, named: Format | None) -> Format | None:
-    """By the bytes alone; None when they may be text."""
+    """Return the format of binary data by its bytes alone, or None when the data may be text."""
     if b"%PDF-" in data[:1024]:
         return Format.PDF
     if data.startswith(b"PK\x03\x04"):
@@ -162,7 +166,7 @@ def _inside_zip(data: bytes, name: str, named: Format | None) -> Format:
 def _wrong(name: str, named: Format | None, actual: str) -> DocumentError | UnsupportedType:
     if named is not None:
         return UnreadableDocument(f"{name} is {actual}, not {_KINDS[named].noun} as its name says.")
-    return UnsupportedType(f"{name} is {actual}, which is not supported. Supported are {SUPPORTED}.")
+    return UnsupportedType(f"{name} is {actual}, which is not supported. Supported formats: {SUPPORTED}.")
 
 
 def _looks_like_text(data: bytes) -> bool:
@@ -170,7 +174,7 @@ def _looks_like_text(data: bytes) -> bool:
 
 
 def has_binary(data: bytes) -> bool:
-    """Whether there are bytes that stand in no text whose characters are single bytes or UTF-8."""
+    """Return whether the data holds bytes that occur in no UTF-8 text and in no text of a single-byte encoding."""
     sample = data[:_SAMPLE_BYTES]
     return any(byte in sample for byte in _NOT_IN_TEXT)
 
@@ -180,7 +184,7 @@ def _looks_like_mail(data: bytes) -> bool:
 
 
 def _describe(data: bytes) -> str:
-    """What binary data is, for people: "a GIF image"."""
+    """Return a description of binary data for people: "a GIF image"."""
     kind = filetype.guess(data[:8192])
     if kind is None:
         return "binary data of an unknown kind"

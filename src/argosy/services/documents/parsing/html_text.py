@@ -1,7 +1,7 @@
-"""The title and the visible text of an HTML page, and its markup without what nobody sees.
+"""Extraction of the title, the visible text and the cleaned markup of an HTML page.
 
-The scan visits each character a bounded number of times, whatever the page holds: the standard library's parser takes
-time that grows with the square of the unclosed comments or tags, and the document parser does with unclosed scripts.
+The scan visits each character a bounded number of times, whatever the page holds. The standard library's parser takes
+time that grows with the square of the number of unclosed comments or tags, and xberg with that of unclosed scripts.
 """
 
 from __future__ import annotations
@@ -21,25 +21,27 @@ _TAG = re.compile(
     r"<(?P<close>/?)(?P<name>[a-zA-Z][^\s/>]*+)"
     r"(?:[^>\"'=]++|=[ \t\r\n\f]*+(?:\"[^\"]*+\"|'[^']*+')|[\"'=])*+>"
 )
-"""Possessive throughout, so that a tag that never ends fails after one pass."""
+"""A tag. All quantifiers are possessive, so that an unclosed tag fails after one pass."""
 _TAG_START = re.compile(r"</?[a-zA-Z]")
 _MARKUP = re.compile(r"[!?a-zA-Z]|/.", re.DOTALL)
 _RAW_END = {name: re.compile(rf"</{name}(?=[\s/>])", re.IGNORECASE) for name in ("script", "style")}
-"""Elements whose content is no markup."""
+"""End tags of the elements whose content is not markup."""
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
+    """A page that was read."""
+
     title: str | None
     text: str
-    """One paragraph for each block element."""
+    """Visible text, with a blank line between block elements."""
     markup: str
-    """The page without comments, scripts and styles, and without a tag that never ends."""
+    """The page without comments, scripts and styles, and without the rest after an unclosed comment or tag."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Piece:
-    """A slice of the page: a tag, or text where `tag` is empty."""
+    """A slice of the page: a tag, or text when `tag` is empty."""
 
     start: int
     end: int
@@ -54,7 +56,7 @@ class _Reader:
         self._in_title = False
         self._depth = 0
         self._outermost: dict[str, int] = {}
-        """The depth at which the outermost open element of each hidden kind stands."""
+        """Depth of the outermost open element of each hidden kind."""
 
     def open(self, tag: str) -> None:
         if tag == "title":
@@ -87,7 +89,7 @@ class _Reader:
 
 
 def read_html(page: str) -> Page:
-    """Read a page, however broken; what stands behind a comment or tag that never ends is not visible."""
+    """Read a page, however broken. Text after an unclosed comment or tag counts as invisible."""
     reader, markup = _Reader(), []
     for piece in _pieces(page):
         markup.append(page[piece.start : piece.end])
@@ -133,14 +135,14 @@ def _opens_markup(page: str, at: int) -> bool:
 
 
 def _behind_comment(page: str, at: int) -> int:
-    """The place behind a comment, a declaration or a tag that is none; the page's end where it never ends."""
+    """Return the offset after a comment, a declaration or an invalid tag; the end of the page when it is unclosed."""
     if page.startswith("<!--", at):
         if page.startswith((">", "->"), at + 4):
             return page.index(">", at) + 1
         end = page.find("-->", at + 4)
         return len(page) if end < 0 else end + 3
     if _TAG_START.match(page, at):
-        return len(page)  # it never ends
+        return len(page)  # the tag is unclosed
     return (page.find(">", at) + 1) or len(page)
 
 

@@ -1,4 +1,4 @@
-"""Names of languages, and which part of a text tells its language."""
+"""Language codes, and the sample of a text from which its language is detected."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ _SHORT = {
 
 
 def short_code(code: str | None) -> str | None:
-    """ISO 639-3 to the two letters of ISO 639-1, where there are two; others as they are."""
+    """Return the two-letter ISO 639-1 code for an ISO 639-3 code, or the given code when there is none."""
     return None if code is None else _SHORT.get(code, code)
 
 
 def telling_part(text: str) -> str:
-    """Some of the text, from its middle: a beginning is often a cover, a table of contents or a licence."""
+    """Return SAMPLE_CHARS from the middle of the text: the start is often a cover, a table of contents or a licence."""
     middle = max(0, (len(text) - SAMPLE_CHARS) // 2)
     return text[middle : middle + SAMPLE_CHARS]

@@ -1,6 +1,7 @@
-"""An e-mail to one Markdown text: its head, its body, and each attachment that is a document, one inside another.
+"""Reader of e-mails: head, body and attached documents become one Markdown text, attached messages included.
 
-Runs in the parser's child. The standard library reads the message; attachments go back to the readers of their kind.
+This module runs in the parser child. The standard library reads the message; each attachment is read by the reader of
+its format.
 """
 
 from __future__ import annotations
@@ -22,21 +23,21 @@ from argosy.services.documents.parsing.parsed import ParsedDocument, Properties,
 from argosy.services.documents.parsing.progress import progress
 
 MAX_DEPTH = 4
-"""Messages inside messages."""
+"""Deepest nesting of messages inside messages."""
 MAX_ATTACHMENTS = 100
 MAX_PARTS = 1_000
 MAX_HEADER_CHARS = 4_096
-"""Read of one header: a header is parsed, and its words decoded, in time that grows faster than its length."""
+"""Characters that are read of one header: the time to parse and decode a header grows faster than its length."""
 _SHOWN = ("From", "To", "Cc", "Date")
 _UNREADABLE = (ValueError, TypeError, LookupError, AttributeError, RecursionError, errors.MessageError)
-"""Errors that the standard library raises while it reads a broken header or message."""
+"""Errors that the standard library raises when a header or message is broken."""
 
 Parse = Callable[[bytes, str, Format], ParsedDocument]
 
 
 @dataclass(slots=True)
 class _Reading:
-    """One message and all that is inside it."""
+    """State of reading one message with everything inside it."""
 
     parse: Parse
     parts: list[str] = field(default_factory=list)
@@ -45,9 +46,10 @@ class _Reading:
 
 
 def read_mail(data: bytes, name: str, parse: Parse) -> ParsedDocument:
-    """`parse` reads an attachment. One that cannot be read is left out and named; more than there may be are refused.
+    """Read an e-mail. `parse` reads an attachment; an unreadable attachment is left out and named in `left_out`.
 
-    Raises: UnreadableDocument, OversizedDocument.
+    Raises: UnreadableDocument when the message is damaged; OversizedDocument when it has more than MAX_PARTS parts or
+    MAX_ATTACHMENTS attachments.
     """
     message = _message(data, name)
     reading = _Reading(parse)
@@ -59,7 +61,7 @@ def read_mail(data: bytes, name: str, parse: Parse) -> ParsedDocument:
 
 
 class _BoundedHeaders(policy.EmailPolicy):
-    """Headers are cut before anything in them is decoded; one too broken to be read counts as empty."""
+    """E-mail policy that cuts headers before it decodes them and reads a broken header as empty."""
 
     def header_fetch_parse(self, name: str, value: str) -> Any:
         return _parsed_header(name, value[:MAX_HEADER_CHARS] if type(value) is str else value)
@@ -67,7 +69,7 @@ class _BoundedHeaders(policy.EmailPolicy):
 
 @functools.lru_cache(maxsize=256)
 def _parsed_header(name: str, value: str) -> Any:
-    """Kept, because the standard library parses a header anew each time it is asked about it."""
+    """Parse a header. Results are cached because the standard library parses a header again on every access."""
     try:
         return policy.default.header_fetch_parse(name, value)
     except _UNREADABLE:
@@ -75,7 +77,7 @@ def _parsed_header(name: str, value: str) -> Any:
 
 
 class _Parts:
-    """Makes the parts of one message while it is read, so that one with too many is not read to its end."""
+    """Factory for the parts of one message, which stops reading as soon as there are too many."""
 
     def __init__(self, name: str) -> None:
         self._name = name
@@ -84,7 +86,9 @@ class _Parts:
     def __call__(self, policy: Any = None) -> EmailMessage:
         self._made += 1
         if self._made > MAX_PARTS:
-            raise OversizedDocument(f"{self._name} has more than {MAX_PARTS} parts, the limit.")
+            raise OversizedDocument(
+                f"{self._name} has more than {MAX_PARTS} parts, the limit. Add its attachments separately."
+            )
         return EmailMessage(policy)
 
 
@@ -104,7 +108,7 @@ def _read(message: EmailMessage | MIMEPart, name: str, reading: _Reading, depth:
     head = [f"{key}: {value}" for key in _SHOWN if (value := _header(message, key))]
     if head:
         reading.parts.append("\n".join(head))
-    if message.get_content_type() == Format.EML:  # it has no body: it is nothing but an envelope for another
+    if message.get_content_type() == Format.EML:  # an envelope around another message has no body
         return _attachment(message, name, reading, depth)
     body = message.get_body(("plain", "html"))
     if body is not None:
@@ -118,19 +122,19 @@ def _attachments(message: EmailMessage | MIMEPart) -> Iterator[MIMEPart]:
     try:
         yield from message.iter_attachments()
     except (AttributeError, KeyError, TypeError):
-        return  # a message that says it has parts and has none
+        return  # the message declares parts and has none
 
 
 def _attachment(part: MIMEPart, name: str, reading: _Reading, depth: int) -> None:
     reading.attachments += 1
     if reading.attachments > MAX_ATTACHMENTS:
-        raise OversizedDocument(f"{name} has more than {MAX_ATTACHMENTS} attachments, the limit.")
+        raise OversizedDocument(f"{name} has more than {MAX_ATTACHMENTS} attachments, the limit. Add some separately.")
     called = _filename(part) or f"attachment {reading.attachments}"
     mark = ("#" * (2 * depth + 2))[:6]
     if part.get_content_type() == Format.EML:
         inner = part.get_payload()
         if depth + 1 >= MAX_DEPTH or not isinstance(inner, list) or not isinstance(inner[0], EmailMessage):
-            reading.left_out.append(f"{called} is a message too deep inside others and was left out.")
+            reading.left_out.append(f"{called} is nested too deeply inside other messages and was left out.")
             return
         reading.parts.append(f"{mark} Attached message: {called}")
         _read(inner[0], name, reading, depth + 1)
@@ -142,7 +146,7 @@ def _attachment(part: MIMEPart, name: str, reading: _Reading, depth: int) -> Non
         reading.left_out.append(error.message)
         return
     if kind is Format.EML and depth + 1 >= MAX_DEPTH:
-        reading.left_out.append(f"{called} is a message too deep inside others and was left out.")
+        reading.left_out.append(f"{called} is nested too deeply inside other messages and was left out.")
         return
     if kind is Format.EML:
         reading.parts.append(f"{mark} Attached message: {called}")
@@ -154,7 +158,7 @@ def _attachment(part: MIMEPart, name: str, reading: _Reading, depth: int) -> Non
 
 
 def _add(data: bytes, called: str, kind: Format, reading: _Reading, levels: int) -> bool:
-    """Whether there was something to add."""
+    """Add the text of a body or attachment. Returns: whether there was any text."""
     if not data.strip():
         return False
     try:
@@ -170,7 +174,7 @@ def _add(data: bytes, called: str, kind: Format, reading: _Reading, levels: int)
 
 
 def lower_headings(text: str, levels: int) -> str:
-    """The same Markdown with its headings (those marked with #) that many levels further down, six at most."""
+    """Lower the # headings of a Markdown text by `levels`, to level 6 at most."""
     out, at = [], 0
     for block in split_blocks(text):
         if block.kind is BlockKind.HEADING and text[block.start : block.end].lstrip().startswith("#"):
@@ -180,7 +184,7 @@ def lower_headings(text: str, levels: int) -> str:
 
 
 def _payload(part: MIMEPart) -> bytes:
-    """The bytes of a part; a text's in UTF-8 where it declares a known encoding that it keeps to."""
+    """Return the bytes of a part. Text is re-encoded as UTF-8 if it is valid in the known encoding that it declares."""
     try:
         data = part.get_payload(decode=True)
         if part.get_content_maintype() == "text" and isinstance(data, bytes):
@@ -192,7 +196,7 @@ def _payload(part: MIMEPart) -> bytes:
 
 
 def _filename(part: MIMEPart) -> str:
-    """The name an attachment was given; empty where it has none, or one too broken to be read."""
+    """Return the file name of an attachment; empty when it has none or the name is unreadable."""
     try:
         return " ".join((part.get_filename() or "").split())[:255]
     except _UNREADABLE:
@@ -200,7 +204,7 @@ def _filename(part: MIMEPart) -> str:
 
 
 def _header(message: EmailMessage | MIMEPart, key: str) -> str:
-    """In one line; a header too broken to be read counts as missing."""
+    """Return a header in one line; empty when it is missing or unreadable."""
     try:
         return " ".join(str(message.get(key, "")).split())[:500]
     except _UNREADABLE:

@@ -1,4 +1,4 @@
-"""Text recognition: where its trained data lies, and in which languages."""
+"""Configuration of text recognition (OCR): the folder of its trained data and the languages."""
 
 from __future__ import annotations
 
@@ -18,11 +18,14 @@ _FOLDERS = (
 )
 _NO_LANGUAGE = frozenset({"osd", "equ"})
 MAX_LANGUAGES = 3
-"""Each one costs time on every page."""
+"""Highest number of languages: each takes time on every page."""
 
 
 def trained_data(environment: Mapping[str, str] = os.environ) -> tuple[Path, list[str]] | None:
-    """Folder and languages, English first; None when there is none. TESSDATA_PREFIX, when set, is the only place."""
+    """Return the folder of the trained data and its languages, English first; None when there is none.
+
+    TESSDATA_PREFIX, when set, is the only folder searched.
+    """
     given = environment.get("TESSDATA_PREFIX")
     folders = [Path(given)] if given else [path for glob in _FOLDERS for path in sorted(Path("/").glob(glob[1:]))]
     for folder in folders:
@@ -33,13 +36,16 @@ def trained_data(environment: Mapping[str, str] = os.environ) -> tuple[Path, lis
 
 
 def recognition(name: str) -> xberg.OcrConfig:
-    """How to recognise text here. Raises: OcrMissing, saying what to install."""
+    """Return the configuration of text recognition.
+
+    Raises: OcrMissing when no trained data is installed; the message says what to install.
+    """
     found = trained_data()
     if found is None:
         raise OcrMissing(
-            f"{name} holds only pictures of text, and there is no text recognition here. Install Tesseract with its "
-            "language data (Debian and Ubuntu: apt-get install tesseract-ocr tesseract-ocr-eng; macOS: brew install "
-            "tesseract), then retry the document."
+            f"{name} holds only pictures of text, and text recognition (OCR) is not installed. Install Tesseract with "
+            "its language data (Debian and Ubuntu: apt-get install tesseract-ocr tesseract-ocr-eng; macOS: brew "
+            "install tesseract), then retry the document."
         )
     folder, languages = found
     return xberg.OcrConfig(backend="tesseract", language=languages, auto_rotate=False, tessdata_path=str(folder))

@@ -1,4 +1,4 @@
-"""What parsing a document yields, and the repairs every text goes through."""
+"""The result of parsing a document, and the normalisation applied to every text."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ _META_CHARSET = re.compile(rb"<meta[^>]{0,200}charset\s*=\s*[\"']?\s*([A-Za-z0-9
 _FRONT_MATTER_TITLE = re.compile(r"\A---\n(?:(?!---\n|title:).*+\n)*+title:[ \t]*+(.++)\n")
 _PAGE_BREAK = "\n\n"
 WHOLE_SHARE = 0.95
-"""Pages that hold less of a document than this are not all of it."""
+"""Least share of a document's characters that its pages must hold together to replace its content."""
 _FIRST_HEADING = re.compile(r"^ {0,3}#[ \t]+(\S.*)$", re.MULTILINE)
 
 
 class PageSpan(msgspec.Struct, array_like=True):
-    """Page `page` (from 1) is the slice [start, end) of the text, in characters."""
+    """Position of page `page` (from 1): the slice [start, end) of the text, in characters."""
 
     page: int
     start: int
@@ -27,20 +27,21 @@ class PageSpan(msgspec.Struct, array_like=True):
 
 
 class Properties(msgspec.Struct):
-    """What a document says about itself, and the language it was found to be in."""
+    """Properties that a document states about itself, and its detected language."""
 
     author: str | None = None
     created: str | None = None
-    """Dates are ISO 8601, as far as the document gives them so."""
+    """Date of creation, in ISO 8601 if the document gives it so; `modified` likewise."""
     modified: str | None = None
     language: str | None = None
-    """ISO 639: two letters where there are two, else three."""
+    """Two-letter ISO 639-1 code, or the three-letter ISO 639-3 code where there is none."""
 
 
 class ParsedDocument(msgspec.Struct):
-    """`text` is what citations point into: Markdown unless `markdown` is False, lines end in a bare newline.
+    """A parsed document. Citations are offsets into `text`.
 
-    `pages` are in order, do not overlap, and are empty where the format has none.
+    `text` is Markdown unless `markdown` is False; its lines end in a bare newline. `pages` are in order, do not
+    overlap, and are empty when the format has no pages.
     """
 
     text: str
@@ -50,20 +51,20 @@ class ParsedDocument(msgspec.Struct):
     markdown: bool = True
     properties: Properties = msgspec.field(default_factory=Properties)
     left_out: list[str] = []
-    """Parts that could not be read although the document as a whole could, a sentence each."""
+    """Parts that could not be read although the document as a whole could; one sentence each."""
     stage_s: dict[str, float] = {}
-    """Seconds that each stage took inside the parser child, by its name: `parse`, `clean`."""
+    """Duration of each stage in the parser child in seconds, by stage: `parse`, `clean`."""
 
 
 def normalise(text: str) -> str:
-    """One kind of line end, and no NUL, which databases refuse. Nothing else changes."""
+    """Unify line ends and remove NUL characters, which databases refuse. Nothing else changes."""
     return text.replace("\r\n", "\n").replace("\r", "\n").replace("\0", "")
 
 
 def decode_text(data: bytes, *, html: bool = False) -> str:
-    """The characters of a text file: by its byte order mark, else UTF-8, else (HTML only) as it declares, else cp1252.
+    """Decode a text file by its byte order mark, else as UTF-8, else (HTML only) as it declares, else as cp1252.
 
-    Never fails; a byte that cp1252 does not know is read as Latin-1.
+    Decoding never fails: when cp1252 does not define a byte, the whole text is read as Latin-1.
     """
     marked = "utf-8-sig" if data.startswith(codecs.BOM_UTF8) else marked_encoding(data)
     if marked is not None:
@@ -78,7 +79,7 @@ def decode_text(data: bytes, *, html: bool = False) -> str:
 
 
 def markdown_title(text: str) -> str | None:
-    """The title that a Markdown text gives itself: in its front matter, else its first top heading."""
+    """Return the title of a Markdown text: the one in its front matter, else its first level-1 heading."""
     head = text[:20_000]
     if stated := _FRONT_MATTER_TITLE.search(head):
         return stated.group(1).strip().strip("\"'").strip() or None
@@ -87,10 +88,10 @@ def markdown_title(text: str) -> str | None:
 
 
 def with_pages(content: str, pages: list[tuple[int, str]]) -> tuple[str, list[PageSpan]]:
-    """Finds each page (number, text) in the `content` of a document. Both are normalised.
+    """Find each page (number, text) in the `content` of a document. Both are normalised.
 
-    Returns: the content and its spans; when a page is not in there as it is, the pages joined and their spans,
-    unless they hold far less than the content: then no spans.
+    Returns: the content and the page spans. When a page does not occur in the content verbatim: the joined pages and
+    their spans, or, when the pages hold less than WHOLE_SHARE of the content, the content without spans.
     """
     spans: list[PageSpan] = []
     at = 0
@@ -113,7 +114,7 @@ def with_pages(content: str, pages: list[tuple[int, str]]) -> tuple[str, list[Pa
 
 
 def ink(text: str) -> int:
-    """Characters that are not white space."""
+    """Return the number of characters that are not white space."""
     return sum(map(len, text.split()))
 
 

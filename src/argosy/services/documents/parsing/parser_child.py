@@ -1,7 +1,7 @@
-"""The process that touches untrusted documents: one job after another from standard input, results to standard output.
+"""The process that parses untrusted documents. It reads jobs from standard input and writes results to standard output.
 
-Started as `python -m argosy.services.documents.parsing.parser_child MEMORY_BYTES`. It may be killed at any time, it
-dies with its parent, and its exit status means nothing: the parser may crash while the interpreter shuts down.
+It is started as `python -m argosy.services.documents.parsing.parser_child MEMORY_BYTES`. It may be killed at any time
+and dies with its parent. Its exit status means nothing, because a parser may crash while the interpreter shuts down.
 """
 
 from __future__ import annotations
@@ -28,6 +28,8 @@ _PR_SET_PDEATHSIG = 1
 
 
 class ParseRequest(msgspec.Struct):
+    """A job for the child: a document and its detected format."""
+
     data: bytes
     name: str
     content_type: Format
@@ -36,7 +38,7 @@ class ParseRequest(msgspec.Struct):
 
 
 class ParseReply(msgspec.Struct):
-    """Either `parsed`, or the code and message of the error to raise; or, before that, that there was progress."""
+    """Reply of the child: `parsed`, or the code and message of the error to raise, or `working` to report progress."""
 
     parsed: ParsedDocument | None = None
     code: str = ""
@@ -47,11 +49,12 @@ class ParseReply(msgspec.Struct):
 
 
 def main() -> None:
+    """Run the child until standard input ends."""
     die_with_parent()
     limit_resources(int(sys.argv[1]))
     source = os.fdopen(os.dup(0), "rb")
     target = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # what a library prints must not end up between the messages
+    os.dup2(2, 1)  # output that a library prints must not mix with the replies
     jobs: queue.SimpleQueue[ParseRequest] = queue.SimpleQueue()
     threading.Thread(target=_receive, args=(source, jobs), daemon=True).start()
 
@@ -66,7 +69,10 @@ def main() -> None:
 
 
 def die_with_parent() -> None:
-    """SIGKILL when the parent's spawning thread ends (Linux); elsewhere the end of standard input does it."""
+    """Ask Linux to kill this process when the parent's spawning thread ends.
+
+    On other systems the end of standard input ends the process.
+    """
     if sys.platform == "linux":
         ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
         if os.getppid() == 1 and os.getpid() != 1:
@@ -74,7 +80,7 @@ def die_with_parent() -> None:
 
 
 def limit_resources(memory_bytes: int) -> None:
-    """Caps the address space, forbids core dumps, and lets whoever answers a user go first."""
+    """Cap the address space, forbid core dumps, and yield CPU to processes that serve users."""
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     _, hard = resource.getrlimit(resource.RLIMIT_AS)
     limit = memory_bytes if hard == resource.RLIM_INFINITY else min(memory_bytes, hard)
@@ -83,7 +89,7 @@ def limit_resources(memory_bytes: int) -> None:
 
 
 def _receive(source: BinaryIO, jobs: queue.SimpleQueue[ParseRequest]) -> None:
-    """Reads ahead so that the end of the input ends the process even in the middle of a job, as any failure does."""
+    """Read jobs ahead, so that the end of the input (or a failure here) ends the process even during a job."""
     try:
         while head := source.read(LENGTH_BYTES):
             body = source.read(int.from_bytes(head, "big"))
@@ -103,7 +109,7 @@ def _answer(request: ParseRequest) -> bytes:
     except MemoryError:
         os._exit(1)
     except Exception:
-        traceback.print_exc()  # into the service's log: a bug of ours, for which the document will be blamed
+        traceback.print_exc()  # to the service's log: this is an Argosy bug, not a fault of the document
         return frame(ParseReply(code=Internal.code))
 
 

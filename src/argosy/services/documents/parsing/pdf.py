@@ -1,4 +1,7 @@
-"""PDF to Markdown, a range of pages at a time, each page checked against a plain reader. Runs in the parser's child."""
+"""PDF reader: converts ranges of pages to Markdown and checks each page against a plain reader.
+
+This module runs in the parser child.
+"""
 
 from __future__ import annotations
 
@@ -32,25 +35,31 @@ from argosy.services.documents.parsing.progress import progress
 
 MAX_PAGES = 10_000
 RANGE_PAGES = 50
-"""Memory grows with the pages read at once: 2,000 in one go took 2.7 times what ranges of 50 take, and no less time."""
+"""Pages converted at once. Memory grows with them: 2,000 at once took 2.7 times the memory of ranges of 50, and no
+less time."""
 OCR_PAGES = 4
-"""Recognised in one go: a page takes seconds, and a parser must show that it gets further."""
+"""Pages recognised at once: a page takes seconds, and the parser must report progress regularly."""
 PLAUSIBLE_SHARE = 0.6
-"""The first parser once returned 20k of a PDF's 46k characters and said it was done; below this share of what the
-plain reader sees of a page, its result is not used."""
+"""Share of a page's plain text that xberg must return for its result to be used. xberg has returned 20k of a PDF's 46k
+characters and reported success."""
 BLANK_INK = 10
-"""A page with fewer characters and a picture is taken for a scan; a page number alone does not make it text."""
+"""Characters below which a page with a picture counts as a scan; such a page may still show a page number as text."""
 MAX_RUNS = 20
-"""Of pages named in a sentence."""
+"""Highest number of page ranges named in one sentence."""
 _WRONG_PASSWORD = 4
-"""FPDF_ERR_PASSWORD"""
+"""The error code FPDF_ERR_PASSWORD of PDFium."""
 _TAIL_BYTES = 65_536
 _PAGE_BREAK = "\n\n"
 _DATE = re.compile(r"D:(\d{4})(\d\d)?(\d\d)?(\d\d)?(\d\d)?(\d\d)?(?:([+\-Z])(\d\d)?'?(\d\d)?'?)?")
 
 
 def read_pdf(data: bytes, name: str) -> ParsedDocument:
-    """Raises: EncryptedDocument, OversizedDocument, UnreadableDocument, NoTextInDocument, OcrMissing."""
+    """Read a PDF. Damaged pages and unrecognised scans are named in `left_out`.
+
+    Raises: EncryptedDocument when a password is needed; OversizedDocument when it has more than MAX_PAGES pages;
+    UnreadableDocument when no page can be read or the file is cut off; NoTextInDocument when recognition found no text;
+    OcrMissing when all pages are pictures and text recognition is not installed.
+    """
     document = _open(data, name)
     try:
         seen = []
@@ -77,6 +86,7 @@ def read_pdf(data: bytes, name: str) -> ParsedDocument:
 
 
 def join_pages(texts: Sequence[str]) -> tuple[str, list[PageSpan]]:
+    """Join pages with a blank line. Returns: the text and the span of each page, numbered from 1."""
     spans: list[PageSpan] = []
     at = 0
     for number, text in enumerate(texts, 1):
@@ -94,7 +104,7 @@ def _open(data: bytes, name: str) -> pypdfium2.PdfDocument:
         raise UnreadableDocument(f"{name} is damaged: no page of it can be read as PDF.") from error
     pages = len(document)
     if pages > MAX_PAGES:
-        raise OversizedDocument(f"{name} has {pages} pages by its own account, the limit is {MAX_PAGES}. Split it.")
+        raise OversizedDocument(f"{name} declares {pages} pages, the limit is {MAX_PAGES}. Split it.")
     if b"%%EOF" not in data[-_TAIL_BYTES:]:
         raise UnreadableDocument(f"{name} is cut off: the end of the PDF is missing. Get the whole file.")
     if not pages:
@@ -103,7 +113,7 @@ def _open(data: bytes, name: str) -> pypdfium2.PdfDocument:
 
 
 def _plain_page(document: pypdfium2.PdfDocument, number: int) -> str | None:
-    """None when it cannot be read."""
+    """Return the plain text of a page, or None when the page cannot be read."""
     try:
         page = document[number]
         text = page.get_textpage().get_text_bounded()
@@ -114,14 +124,14 @@ def _plain_page(document: pypdfium2.PdfDocument, number: int) -> str | None:
 
 
 def _about(document: pypdfium2.PdfDocument) -> tuple[str | None, Properties]:
-    """Title and properties, as far as somebody filled them in."""
+    """Return the title and the properties that are filled in."""
     said = {key: xberg_reader.given(document.get_metadata_value(key)) for key in ("Title", "Author")}
     created, modified = (_date(document.get_metadata_value(key)) for key in ("CreationDate", "ModDate"))
     return said["Title"], Properties(author=said["Author"], created=created, modified=modified)
 
 
 def _date(written: str) -> str | None:
-    """A PDF's date (D:YYYYMMDDHHmmSS with or without zone, ISO 32000-1, 7.9.4) as ISO 8601."""
+    """Convert a PDF date (D:YYYYMMDDHHmmSS with or without zone, ISO 32000-1, 7.9.4) to ISO 8601; None if invalid."""
     found = _DATE.match(written)
     if found is None:
         return None
@@ -136,7 +146,7 @@ def _date(written: str) -> str | None:
 
 
 def _read_ranges(document: pypdfium2.PdfDocument, name: str, plain: Sequence[str]) -> list[str | None]:
-    """Text of each page as Markdown, None where that parser failed."""
+    """Return each page as Markdown, None for pages that xberg failed on."""
     pages: list[str | None] = [None] * len(plain)
     for numbers in _batches([n for n, text in enumerate(plain) if text], RANGE_PAGES):
         try:
@@ -151,7 +161,11 @@ def _read_ranges(document: pypdfium2.PdfDocument, name: str, plain: Sequence[str
 
 
 def _recognise(document: pypdfium2.PdfDocument, name: str, texts: list[str]) -> list[str]:
-    """Puts recognised text where a page is only a picture. Returns: what could not be read."""
+    """Replace, in place, the text of pages that are only pictures by recognised text.
+
+    Returns: one sentence that names the scans when text recognition is not installed, else nothing.
+    Raises: NoTextInDocument when no page has text afterwards; OcrMissing when none has and OCR is not installed.
+    """
     scans = [n for n, text in enumerate(texts) if ink(text) < BLANK_INK and _has_picture(document, n)]
     if not scans:
         return []
@@ -177,7 +191,7 @@ def _recognise(document: pypdfium2.PdfDocument, name: str, texts: list[str]) -> 
 
 
 def _pages(numbers: Sequence[int]) -> str:
-    """The subject of a sentence, for pages counted from 0 in rising order: "Pages 2–4, 7 are"."""
+    """Return the subject of a sentence for pages counted from 0 in rising order: "Pages 2–4, 7 are"."""
     if len(numbers) == 1:
         return f"Page {numbers[0] + 1} is"
     runs: list[list[int]] = []
@@ -201,7 +215,7 @@ def _has_picture(document: pypdfium2.PdfDocument, number: int) -> bool:
 
 
 def _excerpt(document: pypdfium2.PdfDocument, numbers: Sequence[int]) -> bytes:
-    """Those pages as a PDF of their own."""
+    """Return a new PDF with the given pages only."""
     part = pypdfium2.PdfDocument.new()
     try:
         part.import_pages(document, list(numbers))

@@ -1,4 +1,4 @@
-"""Documents to text in killable children, so that a hostile or broken one cannot harm the service."""
+"""Parser pool: documents are parsed in child processes, so that a hostile or broken one cannot harm the service."""
 
 from __future__ import annotations
 
@@ -30,30 +30,31 @@ PLAIN_JOB = 0.02
 PLAIN = frozenset({Format.TEXT, Format.MARKDOWN})
 _MODULE = "argosy.services.documents.parsing.parser_child"
 _CALM = {"TOKIO_WORKER_THREADS": "1", "RAYON_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "2"}
-"""Threads reserve address space, which is limited, and a parser must leave the cores to requests."""
+"""Environment that limits threads: they reserve address space, which is capped, and requests need the CPU."""
 
 
 @dataclass(frozen=True, slots=True)
 class ParserLimits:
-    """What one child may use before it is replaced."""
+    """Limits of one parser child."""
 
     memory_bytes: int = 2 << 30
-    """Address space; about 0.6 GB of it is taken by the libraries themselves."""
+    """Address space; the libraries alone take about 0.6 GB of it."""
     jobs: int = 100
-    """Documents, after which a fresh child takes over, so that leaks stay small. Starting one takes half a second of
-    processor time, so plain text, which no foreign library reads, counts for `PLAIN_JOB` of one."""
+    """Documents after which a new child replaces this one, so that memory leaks stay small. Starting a child takes half
+    a second of CPU time, so plain text, which no third-party library reads, counts as `PLAIN_JOB` of a document."""
     reply_bytes: int = 512 << 20
     still_s: float = 120.0
-    """Longest time in which a document of any size gets no further: a few pages of a PDF, one attachment of an e-mail.
-    Other formats are read in one go."""
+    """Longest time without progress for a document of any size; `still_per_mib_s` is added per MiB. Progress is a few
+    pages of a PDF or one attachment of an e-mail; other formats are read in one step."""
     still_per_mib_s: float = 4.0
 
     def longest_still_s(self, size_bytes: int) -> float:
+        """Return the longest time without progress for a document of that size, in seconds."""
         return self.still_s + self.still_per_mib_s * size_bytes / (1 << 20)
 
 
 class _ChildDied(Exception):
-    """The child went away or answered with something unreadable."""
+    """The child ended or sent an unreadable reply."""
 
 
 class _Child:
@@ -67,7 +68,10 @@ class _Child:
         return self.process.returncode is None and self.jobs_done < self._limits.jobs
 
     async def ask(self, request: ParseRequest, on_progress: Callable[[], None]) -> ParseReply:
-        """Raises: _ChildDied."""
+        """Send a job and wait for its reply; call `on_progress` whenever the child reports progress.
+
+        Raises: _ChildDied when the child ends or its reply is unreadable or too long.
+        """
         sink, source = self.process.stdin, self.process.stdout
         if sink is None or source is None:
             raise _ChildDied
@@ -89,7 +93,7 @@ class _Child:
         return msgspec.msgpack.decode(await source.readexactly(length), type=ParseReply)
 
     async def kill(self) -> None:
-        """Ends it at once; a child in any state, also stopped, obeys."""
+        """Kill the child at once. SIGKILL also ends a stopped child."""
         with contextlib.suppress(ProcessLookupError):
             self.process.kill()
         await self.process.wait()
@@ -103,7 +107,7 @@ class ParserPool:
     """At most `size` children, started when first needed and kept for the next document; one more reads short texts."""
 
     def __init__(self, size: int = 2, limits: ParserLimits | None = None, command: Sequence[str] | None = None) -> None:
-        """`command` starts a child; it is given the memory limit as its last argument."""
+        """Create a pool. `command` starts a child and receives the memory limit in bytes as its last argument."""
         self._limits = limits or ParserLimits()
         self._command = tuple(command or (sys.executable, "-m", _MODULE))
         self._slots = asyncio.Semaphore(size)
@@ -113,10 +117,12 @@ class ParserPool:
         self._closed = False
 
     async def parse(self, data: bytes, name: str, timeout_s: float, content_type: str | None = None) -> ParsedDocument:
-        """The text of a document. `content_type` is what its sender declared; see `formats.detect`.
+        """Parse a document. `content_type` is the media type that its sender declared; see `formats.detect`.
 
-        Raises: DocumentError (its subclasses say what is wrong), UnsupportedType. `timeout_s` runs from when
-        a child is free; a document that gets no further ends before, see `ParserLimits`.
+        `timeout_s` starts when a child is free. A document without progress is stopped earlier; see `ParserLimits`.
+
+        Raises: DocumentError when the document cannot be parsed (the subclass says why); UnsupportedType when its
+        format is not supported.
         """
         kind = await asyncio.to_thread(detect, data, name, content_type)
         return self._parsed(await self._within(self._slots, ParseRequest(data, name, kind), timeout_s), name, kind)
@@ -169,18 +175,18 @@ class ParserPool:
         error_class = BY_CODE.get(reply.code)
         if error_class is not None and issubclass(error_class, DocumentError):
             raise error_class(reply.message)
-        log.error("parser failed unexpectedly", content_type=kind.value)  # what happened it told the log itself
+        log.error("parser failed unexpectedly", content_type=kind.value)  # the child has logged the traceback
         raise UnreadableDocument(f"{name} cannot be read as {noun(kind)}.")
 
     async def close(self) -> None:
-        """Ends every child; a parse that is under way fails as crashed."""
+        """Kill every child. A parse in progress fails with ParserCrashed."""
         self._closed = True
         children = [*self._idle, *self._busy]
         self._idle.clear()
         await asyncio.gather(*(child.kill() for child in children))
 
     async def _ask(self, request: ParseRequest, on_progress: Callable[[], None]) -> ParseReply:
-        """One answer; a child that dies after earlier jobs is given the benefit of the doubt, once, as a fresh one."""
+        """Return a child's reply. If a used child dies, retry once with a new one: an earlier job may be the cause."""
         async with self._child() as child:
             worn = child.jobs_done > 0
             try:
@@ -193,7 +199,7 @@ class ParserPool:
 
     @contextlib.asynccontextmanager
     async def _child(self, *, fresh: bool = False) -> AsyncIterator[_Child]:
-        """A child of one's own. Whatever goes wrong inside, also cancellation, kills it."""
+        """Reserve a child for the block. Any failure inside the block, cancellation included, kills the child."""
         child = None if fresh else self._take_idle()
         if child is None:
             child = _Child(await self._spawn(), self._limits)

@@ -1,4 +1,7 @@
-"""The encoding of a text file that is not UTF-8. Runs in the parser's child: it asks xberg's detector."""
+"""Detection of the encoding of a text file that is not UTF-8.
+
+This module runs in the parser child because it calls xberg's detector.
+"""
 
 from __future__ import annotations
 
@@ -18,9 +21,9 @@ CANDIDATES = (
 
 
 def decode_any(data: bytes, *, html: bool = False) -> str:
-    """As `decode_text`, but what is neither marked nor UTF-8 nor declared is read in the encoding it is found to be in.
+    """Decode like `decode_text`, but detect the encoding of text that is not marked, not UTF-8 and declares none.
 
-    The detector does not name the encoding, it gives the words: the first candidate that gives the same ones is it.
+    The detector returns the words, not the encoding: the first candidate that decodes to the same words is used.
     """
     marked = data.startswith(codecs.BOM_UTF8) or marked_encoding(data) is not None
     if marked or (html and b"charset" in data[:4096].lower()):
@@ -45,7 +48,7 @@ def decode_any(data: bytes, *, html: bool = False) -> str:
 
 
 def _sample(data: bytes, first: int) -> bytes:
-    """The lines from `first` on that are not ASCII, which are the ones that tell."""
+    """Return the non-ASCII lines from `first` on: only they reveal the encoding."""
     start = data.rfind(b"\n", 0, first) + 1
     lines = data[max(start, first - _SAMPLE_BYTES) : first + 64 * _SAMPLE_BYTES].split(b"\n")
     telling = b"\n".join(line for line in lines if not line.isascii())

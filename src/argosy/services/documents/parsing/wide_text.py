@@ -1,4 +1,4 @@
-"""UTF-16 and UTF-32: text of which every character takes two or four bytes, with a byte order mark or without."""
+"""Detection of UTF-16 and UTF-32 text, with or without a byte order mark."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Mapping
 
 _MARKS: Mapping[bytes, str] = {
-    codecs.BOM_UTF32_LE: "utf-32",  # before UTF-16's, with which it begins
+    codecs.BOM_UTF32_LE: "utf-32",  # before the UTF-16 mark, which is its prefix
     codecs.BOM_UTF32_BE: "utf-32",
     codecs.BOM_UTF16_LE: "utf-16",
     codecs.BOM_UTF16_BE: "utf-16",
@@ -16,24 +16,25 @@ _MARKS: Mapping[bytes, str] = {
 _UNMARKED = ("utf-32-le", "utf-32-be", "utf-16-le", "utf-16-be")
 _SAMPLE_BYTES = 4096
 _LEAST_CHARS = 8
-"""Fewer could be anything."""
+"""Least number of characters to decide by; fewer prove nothing."""
 _LEAST_SHARE = 0.9
-"""Of the characters that belong to one way of writing. Other data read as UTF-16 jumps between all of them."""
+"""Least share of the characters that belong to one script. Other data read as UTF-16 mixes many scripts."""
 _SHARED = ((0x0020, 0x00BF), (0x2000, 0x206F), (0x3000, 0x303F), (0xFF00, 0xFFEF))
-"""Where the marks are that several ways of writing share."""
+"""Code point ranges of punctuation and symbols that several scripts share."""
 _SPACE = "\t\n\v\f\r "
 _EAST_ASIAN = frozenset({"CJK", "HIRAGANA", "KATAKANA"})
 
 
 def marked_encoding(data: bytes) -> str | None:
-    """By the byte order mark."""
+    """Return the encoding that the byte order mark names, or None without one."""
     return next((encoding for mark, encoding in _MARKS.items() if data.startswith(mark)), None)
 
 
 def unmarked_encoding(data: bytes) -> str | None:
-    """The encoding in which the beginning of `data` is text in one way of writing; None when there is none such.
+    """Return the encoding in which the beginning of `data` is text in one script, or None when there is none.
 
-    To be asked only about data that no encoding of single bytes explains: "Bush hid the facts" makes Chinese words.
+    Call this only for data that is not text in any single-byte encoding: the bytes of "Bush hid the facts" are
+    also valid Chinese text in UTF-16.
     """
     found = {encoding: _sample(data, encoding) for encoding in _UNMARKED}
     likely = {encoding: _shared(text) for encoding, text in found.items() if _is_one_writing(text)}
@@ -41,7 +42,7 @@ def unmarked_encoding(data: bytes) -> str | None:
 
 
 def _sample(data: bytes, encoding: str) -> str:
-    """Empty when it cannot be decoded. Only the last character may be cut off."""
+    """Decode the beginning of the data; empty when it is invalid. A last character that is cut off is ignored."""
     try:
         return codecs.getincrementaldecoder(encoding)().decode(data[:_SAMPLE_BYTES])
     except UnicodeDecodeError:
@@ -60,7 +61,11 @@ def _is_one_writing(text: str) -> bool:
 
 
 def _writing(character: str) -> str:
-    """`LATIN`, `CYRILLIC` …; `shared` for marks, digits and spaces; `none` for what stands in no text."""
+    """Return the script of a character: `LATIN`, `CYRILLIC` and so on.
+
+    Returns `shared` for common punctuation, digits and spaces, `rare` for other symbols, and `none` for characters that
+    occur in no text.
+    """
     if character in _SPACE:
         return "shared"
     category = unicodedata.category(character)
@@ -77,5 +82,5 @@ def _is_shared(character: str) -> bool:
 
 
 def _shared(text: str) -> int:
-    """How many characters are the commonest marks: with the bytes in the wrong order none is."""
+    """Return the number of shared characters: with the bytes in the wrong order there are none."""
     return sum(1 for character in text if character in _SPACE or _is_shared(character))

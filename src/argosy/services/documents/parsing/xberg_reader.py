@@ -1,4 +1,7 @@
-"""The one place that calls xberg: bytes of any of its formats to Markdown. Runs in the parser's child only."""
+"""Adapter to xberg, which converts documents to Markdown. No other module calls xberg's extraction.
+
+This module runs in the parser child only.
+"""
 
 from __future__ import annotations
 
@@ -13,12 +16,12 @@ from argosy.services.documents.parsing.parsed import Properties, normalise
 
 _PAGED = frozenset({Format.PDF, Format.PPTX})
 _NOBODY = frozenset({"", "untitled", "anonymous", "unknown", "(anonymous)", "(unspecified)"})
-"""What programs write where nobody filled in a title or an author."""
+"""Placeholders that programs write when no title or author is filled in."""
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """`pages` are (number from 1, text); empty where the format has none."""
+    """Result of reading a document. `pages` are (number from 1, text); empty when the format has no pages."""
 
     text: str
     title: str | None = None
@@ -27,7 +30,10 @@ class Found:
 
 
 def read(data: bytes, name: str, kind: Format, ocr: xberg.OcrConfig | None = None) -> Found:
-    """With `ocr`, pictures and pages without text are recognised. Raises: RuntimeError, all that it ever raises."""
+    """Read a document. With `ocr`, text is recognised in pictures and on pages without text.
+
+    Raises: RuntimeError when the document cannot be read; xberg raises no other class.
+    """
     config = xberg.ExtractionConfig(
         use_cache=False,
         disable_ocr=ocr is None,
@@ -37,7 +43,7 @@ def read(data: bytes, name: str, kind: Format, ocr: xberg.OcrConfig | None = Non
         output_format="markdown",
         html_options=xberg.ConversionOptions(extract_metadata=False),
         pages=xberg.PageConfig(extract_pages=True) if kind in _PAGED else None,
-        # Furniture is found by `cleaning`, which never removes what stands on one page only.
+        # `cleaning` removes repeated headers and footers; it keeps lines that occur on one page only.
         content_filter=xberg.ContentFilterConfig(
             include_headers=True, include_footers=True, include_footnotes=True, strip_repeating_text=False
         )
@@ -62,7 +68,10 @@ def read(data: bytes, name: str, kind: Format, ocr: xberg.OcrConfig | None = Non
 
 
 def read_plainly(data: bytes) -> str:
-    """A text file's words in whatever encoding it is; white space is not kept. Raises: RuntimeError."""
+    """Return the words of a text file in any encoding; white space is not preserved.
+
+    Raises: RuntimeError when the text cannot be read.
+    """
     config = xberg.ExtractionConfig(
         use_cache=False, disable_ocr=True, enable_quality_processing=False, output_format="plain"
     )
@@ -97,7 +106,7 @@ def languages_of(texts: Sequence[str]) -> list[str | None]:
 
 
 def given(value: str | None) -> str | None:
-    """A title's or name's words; None where a program wrote what it writes when there is none."""
+    """Return a title or name in one line, at most 500 characters; None when it is a program's placeholder."""
     value = " ".join((value or "").split())
     return None if value.lower() in _NOBODY else value[:500]
 

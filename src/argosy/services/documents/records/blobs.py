@@ -1,4 +1,4 @@
-"""Originals and parsed texts, each under the hash of its content."""
+"""Blob store: original files, parsed texts and vectors, each stored under the hash of its content."""
 
 from __future__ import annotations
 
@@ -24,14 +24,15 @@ T = TypeVar("T")
 
 
 def content_hash(data: bytes) -> str:
-    """SHA-256 of the content, 64 hexadecimal digits."""
+    """Return the SHA-256 of the content, 64 hexadecimal digits."""
     return hashlib.sha256(data).hexdigest()
 
 
 class BlobStore:
-    """Files `ab/abcdef…` below a folder, readable by their owner only. Blocking; safe from several processes.
+    """Files `ab/abcdef…` below a folder, readable by their owner only. Methods block; several processes may share it.
 
-    What `put` returned for is on disk and survives a power cut. `now` is wall-clock time, as file times are.
+    Once `put` has returned, durable content is on disk and survives a power cut. `now` is wall-clock time in seconds,
+    as file times are.
     """
 
     def __init__(self, folder: Path, now: Callable[[], float] = time.time) -> None:
@@ -41,15 +42,17 @@ class BlobStore:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
 
     def put(self, data: bytes, *, durable: bool = True) -> str:
-        """Keeps `data`. Returns: its hash. Putting the same again only renews its age. Raises: StorageFull.
+        """Store `data`. Returns: its hash. Storing the same content again only renews its age.
 
-        Content that can be made again need not be `durable`: it may be gone or damaged after a power cut, so whoever
-        reads it asks for it `verified`.
+        Content that can be recomputed need not be `durable`: it may be lost or damaged by a power cut, so read it with
+        `verified`.
+
+        Raises: StorageFull when the disk is full.
         """
         return self.put_all([data], durable=durable)[0]
 
     def put_all(self, contents: Sequence[bytes], *, durable: bool = True) -> list[str]:
-        """As `put` for each of several contents, which share their waits for the disk."""
+        """Store several contents like `put`. They are synced to disk together, which is faster."""
         keys = [content_hash(data) for data in contents]
         missing = {key: data for key, data in zip(keys, contents, strict=True) if not self._renewed(key, data)}
         if missing:
@@ -64,14 +67,17 @@ class BlobStore:
         return keys
 
     def get(self, key: str, *, verified: bool = False) -> bytes:
-        """Raises: NotFound, also when the content is not what was put and `verified` is asked for."""
+        """Return a content. With `verified`, its hash is checked and damaged content is deleted.
+
+        Raises: NotFound when the content is missing, or damaged and `verified` is set.
+        """
         try:
             data = self._path(key).read_bytes()
         except FileNotFoundError as error:
-            raise NotFound("The stored content of this document is gone.") from error
+            raise NotFound("The stored content of this document is gone. Add it again.") from error
         if verified and content_hash(data) != key:
             self.delete(key)
-            raise NotFound("The stored content of this document is damaged.")
+            raise NotFound("The stored content of this document is damaged. Add it again.")
         return data
 
     def get_all(self, keys: Sequence[str]) -> list[bytes | Exception]:
@@ -85,7 +91,7 @@ class BlobStore:
         return found
 
     def delete(self, key: str, min_age_s: float = 0.0) -> bool:
-        """Removes it, unless it was put (again) less than `min_age_s` ago. Returns: whether it is gone."""
+        """Delete a content unless it was last put less than `min_age_s` ago. Returns: whether it is gone."""
         path = self._path(key)
         try:
             if min_age_s > 0 and self._now() - path.stat().st_mtime < min_age_s:
@@ -96,10 +102,11 @@ class BlobStore:
         return True
 
     def has(self, key: str) -> bool:
+        """Return whether a content is stored. Raises: NotFound when `key` is not a hash."""
         return self._path(key).exists()
 
     def keys(self, leftover_age_s: float = 3600.0) -> Iterator[str]:
-        """Every stored hash, in no order. Leftovers of interrupted writes are removed on the way at that age."""
+        """Yield every stored hash, in no order. Files of interrupted writes older than `leftover_age_s` are removed."""
         for shard in self._folder.iterdir():
             if not shard.is_dir():
                 continue
@@ -117,7 +124,7 @@ class BlobStore:
         return self._folder / key[:2] / key
 
     def _renewed(self, key: str, data: bytes) -> bool:
-        """Renew the age of content that is there whole. Returns: whether it is."""
+        """Renew the age of a stored content. Returns: whether it is stored and complete."""
         path = self._path(key)
         try:
             os.utime(path, (self._now(), self._now()))
@@ -126,7 +133,7 @@ class BlobStore:
             return False
 
     def _write(self, contents: Mapping[str, bytes], durable: bool) -> None:
-        """All are written before any is waited for."""
+        """Write all contents before syncing any of them."""
         begun: list[tuple[int, str, Path]] = []
         paths = {key: self._path(key) for key in contents}
         new = {path.parent for path in paths.values() if not path.parent.exists()}

@@ -1,4 +1,4 @@
-"""One door to the catalog's database: short transactions, and its failures as errors that callers know."""
+"""Access to the catalog's database: short transactions, and database failures as Argosy errors."""
 
 from __future__ import annotations
 
@@ -21,19 +21,22 @@ from argosy.services.documents.records import schema
 
 _BUSY_MS = 10_000
 _SCRUB_BUSY_MS = 500
-"""Others wait as long for their turn to write."""
+"""Longest wait of a scrub for the database: other writers have to wait for as long."""
 _WRITE_LOCK = 0x6172676F
-"""Key of PostgreSQL's advisory lock that makes those who change the catalog take turns."""
+"""Key of the PostgreSQL advisory lock that serialises exclusive writers of the catalog."""
 _CONNECT_TIMEOUT_S = 5
 _LIMITS = "-c lock_timeout=10s -c statement_timeout=60s -c idle_in_transaction_session_timeout=60s"
 URL_VARIABLE = "DATABASE_URL"
 
 
 class Database:
-    """Blocking; safe from several threads and processes. A connection that broke is replaced at the next use."""
+    """The catalog's database. Methods block and may be called from several threads and processes.
+
+    A broken connection is replaced at its next use.
+    """
 
     def __init__(self, engine: Engine, now: Callable[[], float] | None, busy_ms: int = _BUSY_MS) -> None:
-        """`now` is wall-clock time; None asks the server, whose clock all machines share."""
+        """Wrap an engine. `now` is wall-clock time; None uses the server's clock, which all machines share."""
         self._engine = engine
         self._clock = now
         self._sqlite = engine.dialect.name == "sqlite"
@@ -43,7 +46,10 @@ class Database:
 
     @classmethod
     def open(cls, path: Path, now: Callable[[], float] = time.time, busy_ms: int = _BUSY_MS) -> Database:
-        """The SQLite file at `path`, made (0600) if missing. Raises: Internal, it was written by a newer release."""
+        """Open the SQLite file at `path`, created with mode 0600 if missing.
+
+        Raises: Internal when the file was written by a newer release.
+        """
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         with contextlib.suppress(FileExistsError):
             os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
@@ -54,8 +60,11 @@ class Database:
 
     @classmethod
     def connect(cls, url: str, now: Callable[[], float] | None = None) -> Database:
-        """The PostgreSQL database at `url`. Raises: ConfigError, the driver is missing or the address is none of
-        PostgreSQL's; Unavailable, it cannot be reached; Internal, it was written by a newer release."""
+        """Connect to the PostgreSQL database at `url`.
+
+        Raises: ConfigError when the driver is missing or `url` is not a PostgreSQL address; Unavailable when the
+        database cannot be reached; Internal when it was written by a newer release.
+        """
         try:
             parsed = make_url(url)
         except ArgumentError as error:
@@ -66,7 +75,7 @@ class Database:
                 "write postgresql://user@host/database."
             )
         given = parsed.query.get("options", "")
-        options = f"{_LIMITS} {given if isinstance(given, str) else ' '.join(given)}"  # the address has the last word
+        options = f"{_LIMITS} {given if isinstance(given, str) else ' '.join(given)}"  # the address overrides
         try:
             engine = create_engine(
                 parsed.set(drivername="postgresql+psycopg").difference_update_query(["options"]),
@@ -86,18 +95,18 @@ class Database:
 
     @contextlib.contextmanager
     def read(self) -> Iterator[Connection]:
-        """A transaction that sees one moment and changes nothing."""
+        """Run a read-only transaction on a consistent snapshot."""
         engine = self._engine if self._sqlite else self._engine.execution_options(isolation_level="REPEATABLE READ")
         with _translated(), engine.begin() as connection:
             yield connection
 
     @contextlib.contextmanager
     def write(self, *, alone: bool = False) -> Iterator[Connection]:
-        """A transaction that changes something; durable once this returns, undone when it raises.
+        """Run a writing transaction: durable once the block ends, rolled back when it raises.
 
-        With `alone`, no other writer of that kind runs meanwhile: for whoever decides by what it counted. Without, the
-        rows it changed are its own until it ends. Rows of `jobs` are written before those of `documents`, or two
-        writers could wait for each other. On SQLite every writer is alone.
+        With `alone`, no other `alone` writer runs meanwhile; use it for decisions that depend on counts. Without it,
+        the changed rows are locked until the transaction ends. Write rows of `jobs` before rows of `documents`,
+        otherwise two writers may deadlock. On SQLite every writer is alone.
         """
         writing = self._engine.execution_options(argosy_write=True)
         with self._own_turn(), _translated(), writing.begin() as connection:
@@ -107,7 +116,7 @@ class Database:
 
     @contextlib.contextmanager
     def _own_turn(self) -> Iterator[None]:
-        """Let the writers of this process queue here on SQLite: its own way to wait is to sleep and look again."""
+        """Serialise the writers of this process on SQLite, whose own waiting is to sleep and poll."""
         if not self._sqlite:
             yield
             return
@@ -119,15 +128,15 @@ class Database:
             self._turn.release()
 
     def now(self, connection: Connection) -> float:
-        """Wall-clock seconds, by the one clock that everybody on this database goes by."""
+        """Return the wall-clock time in seconds, by the clock that all users of this database share."""
         if self._clock is not None:
             return self._clock()
         return float(connection.execute(select(func.extract("epoch", func.clock_timestamp()))).scalar_one())
 
     def scrub(self) -> None:
-        """Remove what was overwritten or deleted from SQLite's write-ahead log too; PostgreSQL keeps its own house.
+        """Remove overwritten and deleted data from SQLite's write-ahead log too. PostgreSQL needs no such call.
 
-        While somebody reads or writes for long nothing happens: the next call does it.
+        While a long read or write is in progress nothing is removed; the next call does it.
         """
         if not self._sqlite:
             return
@@ -160,7 +169,10 @@ class Database:
 
 
 def open_database(kind: str, folder: Path, environ: Mapping[str, str]) -> Database:
-    """What the fleet file selected; the environment only supplies the address. Raises: ConfigError, and as above."""
+    """Open the database that the fleet file selects. The environment only supplies the address of PostgreSQL.
+
+    Raises: ConfigError when the address is missing; otherwise like `Database.open` and `Database.connect`.
+    """
     if kind == "sqlite":
         return Database.open(folder / "catalog.db")
     url = environ.get(URL_VARIABLE, "").strip()
@@ -173,7 +185,7 @@ def open_database(kind: str, folder: Path, environ: Mapping[str, str]) -> Databa
 
 
 def _upgrade(connection: Connection) -> None:
-    """Adds the columns that an older catalog lacks, which may all be empty, and drops those nobody reads any more."""
+    """Add columns and indexes that an older catalog lacks, and drop unused columns. New columns may all be empty."""
     found = inspect(connection)
     for table in schema.metadata.sorted_tables:
         if not found.has_table(table.name):
@@ -203,7 +215,7 @@ def _translated() -> Iterator[None]:
 
 
 def _prepare_sqlite(connection: Any, busy_ms: int) -> None:
-    connection.isolation_level = None  # the driver must not begin transactions by itself
+    connection.isolation_level = None  # stops the driver from beginning transactions itself
     cursor = connection.cursor()
     for setting in (
         f"busy_timeout={busy_ms}",
@@ -217,6 +229,6 @@ def _prepare_sqlite(connection: Any, busy_ms: int) -> None:
 
 
 def _begin_sqlite(connection: Connection) -> None:
-    """A writer takes its lock first: one that read before could not be made to wait and would fail instead."""
+    """Begin a transaction. A writer takes its lock at once: after a read, SQLite would fail rather than wait."""
     writing = connection.get_execution_options().get("argosy_write", False)
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writing else "BEGIN")

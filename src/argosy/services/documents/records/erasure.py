@@ -1,4 +1,4 @@
-"""Erasing documents from the catalog: rows become tombstones without data, and stored contents are discarded."""
+"""Erasure of documents from the catalog: rows become tombstones without data, stored contents are discarded."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ _EMPTY: dict[str, object] = {
 
 
 def erase(connection: Connection, which: Any, now: float) -> int:
-    """Erase the documents that the condition names. Returns: how many.
+    """Erase the documents that the condition selects. Returns: how many.
 
-    A tombstone keeps id, collection and version: a later upload must not use a version again. Names in batches and
-    messages of jobs go too, since both quote the document.
+    A tombstone keeps id, collection and version, so that a later upload does not reuse a version. Names in batches and
+    error messages of jobs are erased too, because both quote the document.
     """
     chosen = select(documents.c.id).where(which)
     for column in STORED:

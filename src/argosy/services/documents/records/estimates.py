@@ -1,4 +1,4 @@
-"""When a batch will be through, from the jobs that ended last. Runs inside its caller's transaction."""
+"""Estimates of when a batch will be done, from recent jobs. The functions run inside the caller's transaction."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from argosy.services.documents.records.pace import OVERHEAD_BYTES, Ended, Pace, 
 from argosy.services.documents.records.schema import ACTIVE, JobKind, JobState, documents, jobs
 
 MEASURED_JOBS = 200
-"""The last ones that ended; what was true before them no longer counts."""
+"""Number of most recently finished jobs from which the pace is measured; older ones no longer count."""
 
 
 def pace(connection: Connection, now: float) -> Pace | None:
-    """That of the jobs that ended last and of what is done of those in work; None before anything ended."""
+    """Return the pace of recently finished jobs and of the running ones so far; None before any job has finished."""
     columns = (jobs.c.started_at, jobs.c.finished_at, jobs.c.bytes, jobs.c.progress, documents.c.content_type)
     index_jobs = (
         select(*columns).join(documents, documents.c.id == jobs.c.document_id).where(jobs.c.kind == JobKind.INDEX)
@@ -40,7 +40,7 @@ def pace(connection: Connection, now: float) -> Pace | None:
 
 
 def by_kind(parts: Iterable[tuple[str, float]]) -> dict[str, float]:
-    """The work of each kind of (kind, work)."""
+    """Sum pairs of (kind, work) by kind."""
     total: defaultdict[str, float] = defaultdict(float)
     for kind, part in parts:
         total[kind] += part
@@ -48,7 +48,7 @@ def by_kind(parts: Iterable[tuple[str, float]]) -> dict[str, float]:
 
 
 def eta_s(connection: Connection, own: Mapping[str, float], now: float) -> float | None:
-    """Seconds until one sender's work, by kind, is through; None before anything was measured."""
+    """Return the seconds until one sender's work, given by kind, is done; None before anything was measured."""
     known = pace(connection, now)
     if known is None:
         return None
@@ -60,7 +60,7 @@ def eta_s(connection: Connection, own: Mapping[str, float], now: float) -> float
 
 
 def _waiting(connection: Connection) -> dict[str, float]:
-    """All work that waits or is under way, by kind."""
+    """Return all queued and running work by kind."""
     rows = connection.execute(
         select(documents.c.content_type, func.sum(jobs.c.bytes).label("size"), func.count(jobs.c.id).label("jobs"))
         .join(documents, documents.c.id == jobs.c.document_id)

@@ -1,7 +1,8 @@
-"""How long work takes, from work that is done. Pure: no clock, no database.
+"""Prediction of how long work takes, from finished work. The module is pure: it uses no clock and no database.
 
-Work is counted in bytes of text, and a document costs `OVERHEAD_BYTES` beside its own: a thousand tiny files are not
-free. A kind of document has so much text in a byte of its file as is typical, until its own documents tell.
+Work is counted in bytes of text. Each document costs `OVERHEAD_BYTES` in addition, because a thousand tiny files are
+not free. The text per byte of file is the typical one for the kind of document until documents of that kind have been
+measured.
 """
 
 from __future__ import annotations
@@ -21,19 +22,19 @@ TYPICAL: Mapping[str, float] = {
     Format.ODT: 0.5,
     Format.RTF: 0.5,
 }
-"""Bytes of text in a byte of a file: markup has less than one, a picture inside counts for nothing. Others: 1."""
+"""Bytes of text per byte of file; 1 for other kinds. Markup and embedded pictures lower it."""
 TRUSTED_DOCUMENTS = 2.0
-"""So many documents of a kind that were measured weigh as much as what is typical."""
+"""Number of measured documents of a kind that weigh as much as the typical value."""
 
 
 def work(size_bytes: int, kind: str) -> float:
-    """What a document of that size and media type typically costs."""
+    """Return the typical work of a document of that size and media type, in bytes of text."""
     return size_bytes * TYPICAL.get(kind, 1.0) + OVERHEAD_BYTES
 
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """A document that is through: when it was begun and ended (any clock, seconds), the work it was, its media type."""
+    """A finished document: start and end in seconds of any one clock, its work, and its media type."""
 
     began_s: float
     ended_s: float
@@ -43,18 +44,18 @@ class Ended:
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """Seconds per work of everything, and how often that a kind of document takes."""
+    """Measured pace: seconds per unit of work, and for each kind the factor by which its work takes longer."""
 
     seconds_per_work: float
     weights: Mapping[str, float]
 
     def work(self, left: Mapping[str, float]) -> float:
-        """What typical work by kind comes to."""
+        """Return the total of typical work by kind, corrected by the measured factors."""
         return sum(work * self.weights.get(kind, 1.0) for kind, work in left.items())
 
 
 def busy_s(ended: Iterable[Ended]) -> float:
-    """Time in which at least one of them was in work."""
+    """Return the seconds during which at least one document was being processed."""
     total_s, until_s = 0.0, float("-inf")
     for run in sorted(ended, key=lambda run: run.began_s):
         total_s += max(0.0, run.ended_s - max(run.began_s, until_s))
@@ -63,10 +64,10 @@ def busy_s(ended: Iterable[Ended]) -> float:
 
 
 def measured(ended: Iterable[Ended]) -> Pace | None:
-    """Time in which something was in work, over the work that was done in it.
+    """Return the time during which any document was being processed, divided by the work done in it.
 
-    Documents side by side share their time, and pauses in which nothing was in work count for nothing, so that the
-    pace is that of the whole service with as many workers as it had. None when nothing was measured.
+    Documents processed in parallel share their time, and idle pauses do not count, so the pace is that of the whole
+    service with all its workers. Returns None when nothing was measured.
     """
     runs = list(ended)
     done = sum(run.work for run in runs)
@@ -74,7 +75,7 @@ def measured(ended: Iterable[Ended]) -> Pace | None:
 
 
 def _weights(runs: list[Ended], done: float) -> dict[str, float]:
-    """How often the time of all that a kind takes for its typical work."""
+    """Return, for each kind, the factor by which its typical work takes longer than average."""
     all_s = sum(run.ended_s - run.began_s for run in runs)
     if all_s <= 0:
         return {}
@@ -88,5 +89,5 @@ def _weights(runs: list[Ended], done: float) -> dict[str, float]:
 
 
 def remaining_s(pace: float, own: float, everything: float, lanes: int) -> float:
-    """Seconds until `own` work is through, out of `everything` that waits; `lanes` senders take turns."""
+    """Return the seconds until `own` work is done, out of `everything` that waits, when `lanes` senders take turns."""
     return min(max(own, everything), own * max(1, lanes)) * pace

@@ -1,4 +1,4 @@
-"""Statements on the job table that the catalog and the workers share. Each runs inside its caller's transaction."""
+"""Statements on the job table that catalog and workers share. They run inside the caller's transaction."""
 
 from __future__ import annotations
 
@@ -21,14 +21,17 @@ from argosy.services.documents.records.schema import (
 )
 
 STORED = (documents.c.content_hash, documents.c.text_hash, documents.c.vectors_hash)
-"""Columns that name what the blob store must keep."""
+"""Columns that hold keys of contents in the blob store."""
 _QUEUED = insert(jobs).returning(jobs.c.id)
 _QUEUED_SEVERAL = insert(jobs).returning(jobs.c.id, jobs.c.document_id, sort_by_parameter_order=True)
 """Built once: building a statement costs more than running it."""
 
 
 def queue_size(connection: Connection, without: Sequence[str] = ()) -> tuple[int, int]:
-    """Documents and bytes waiting or in work. `without` names documents whose job is about to be superseded."""
+    """Return the queued and running documents and their bytes.
+
+    `without` lists documents whose jobs are about to be superseded and do not count.
+    """
     row: Any = connection.execute(_active(without)).one()
     return int(row.documents), int(row.bytes)
 
@@ -41,9 +44,9 @@ def open_batch(
     limits: tuple[int, int],
     without: Sequence[str] = (),
 ) -> bool:
-    """Makes a batch if the queue has room for what it adds. Both pairs are (documents, bytes).
+    """Create a batch if the queue has room for what it adds. `adding` and `limits` are (documents, bytes).
 
-    Returns: False when the queue is full; nothing was written then.
+    Returns: False when the queue has no room; nothing was written then.
     """
     active = _active(without).subquery()
     room = select(literal(batch_id), literal(now)).where(
@@ -56,7 +59,7 @@ def open_batch(
 
 
 def open_lane(connection: Connection, lane: str) -> None:
-    """A place in the round, behind everybody who is in it; whoever has one keeps it. Idle places are given up."""
+    """Add a lane at the end of the rotation unless it is already in it. Idle lanes are removed."""
     busy = exists().where(jobs.c.lane == lanes.c.id, jobs.c.state.in_(ACTIVE))
     connection.execute(delete(lanes).where(~busy, lanes.c.id != lane))
     if connection.execute(select(lanes.c.id).where(lanes.c.id == lane)).first() is None:
@@ -65,9 +68,9 @@ def open_lane(connection: Connection, lane: str) -> None:
 
 
 def supersede(connection: Connection, which: Any, now: float) -> list[tuple[int, float]]:
-    """End the waiting or running index jobs of the documents that the condition names.
+    """End the queued and running index jobs of the documents that the condition selects.
 
-    Returns: their ids and progress, for those in their place.
+    Returns: ids and progress of the ended jobs; pass them to `enqueue` as `replaced`.
     """
     chosen = select(documents.c.id).where(which)
     ended = connection.execute(
@@ -89,9 +92,9 @@ def enqueue(
     lane: str | None = None,
     replaced: Sequence[tuple[int, float]] = (),
 ) -> int:
-    """A new job, due at once. `document` has id, collection, version and bytes. Returns: the job's id.
+    """Create a job that is due at once. `document` has id, collection, version and bytes. Returns: the job's id.
 
-    Whoever waited for one of the `replaced` jobs waits for this one, from where that one was.
+    Batches that waited for one of the `replaced` jobs wait for this job, which takes over the highest progress.
     """
     values = _queued(kind, document, now, batch_id, lane, max((progress for _, progress in replaced), default=0.0))
     job_id = connection.execute(_QUEUED, values).scalar_one()
@@ -129,7 +132,7 @@ def _queued(
 
 
 def ahead_of(connection: Connection, job_id: int) -> int:
-    """Documents waiting or in work that were accepted before this one. Taking turns may let it overtake some."""
+    """Return the number of queued and running documents accepted before this one. Rotation may let it overtake some."""
     before = select(func.count(jobs.c.id)).where(
         jobs.c.kind == JobKind.INDEX, jobs.c.state.in_(ACTIVE), jobs.c.id < job_id
     )
@@ -137,7 +140,7 @@ def ahead_of(connection: Connection, job_id: int) -> int:
 
 
 def unreferenced(connection: Connection, hashes: Sequence[str]) -> list[str]:
-    """Those of `hashes` that no document needs any more."""
+    """Return the hashes whose contents no document needs any more."""
     if not hashes:
         return []
     used = {
@@ -147,7 +150,7 @@ def unreferenced(connection: Connection, hashes: Sequence[str]) -> list[str]:
 
 
 def discard(connection: Connection, hashes: Iterable[str | None]) -> None:
-    """Note stored contents that just lost a reference, in the transaction that took it away."""
+    """Record contents that have lost a reference, in the transaction that removes the reference."""
     known = [{"hash": key} for key in dict.fromkeys(hashes) if key is not None]
     if known:
         connection.execute(insert(discards), known)

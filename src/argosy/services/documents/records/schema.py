@@ -1,4 +1,4 @@
-"""The tables of the catalog, in SQL that SQLite and PostgreSQL both know. Times are wall-clock seconds (UTC)."""
+"""Tables of the catalog for SQLite and PostgreSQL. Times are wall-clock seconds (UTC)."""
 
 from __future__ import annotations
 
@@ -20,15 +20,17 @@ from sqlalchemy import (
 )
 
 VERSION = 4
-"""Raised with each change of the tables; a newer catalog is refused, an older one gets what it lacks."""
+"""Version of the tables, raised with each change. A newer catalog is refused; an older one is upgraded."""
 
 DELETED = "deleted"
-"""Status of a document that is forgotten. Its row stays, without its data: a later upload must not reuse a version."""
+"""Status of a deleted document. Its row stays without data, so that a later upload does not reuse a version."""
 
 
 class JobKind(enum.StrEnum):
     INDEX = "index"
+    """Index a version of a document."""
     FORGET = "forget"
+    """Delete a document from the store."""
 
 
 class JobState(enum.StrEnum):
@@ -36,11 +38,11 @@ class JobState(enum.StrEnum):
     RUNNING = "running"
     DONE = "done"
     FAILED = "failed"
-    """The document is at fault."""
+    """The document cannot be indexed; retrying would not help."""
     DEAD = "dead"
-    """Out of attempts."""
+    """All attempts failed."""
     CANCELLED = "cancelled"
-    """Superseded by a newer version, the document was deleted, or somebody asked for it."""
+    """A newer version superseded the job, the document was deleted, or a user cancelled it."""
 
 
 ACTIVE = (JobState.QUEUED, JobState.RUNNING)
@@ -55,7 +57,7 @@ catalog = Table(
     Column("last_generation", BigInteger),
     Column("forgot_last", Boolean),
 )
-"""One row. `forgot_last`: the job that was claimed last is a deletion."""
+"""Table of one row. `forgot_last` tells whether the job claimed last is a deletion."""
 
 collections = Table(
     "collections",
@@ -64,7 +66,7 @@ collections = Table(
     Column("created_at", Float, nullable=False),
     Column("generation", BigInteger),
 )
-"""A name that is used again gets a higher generation; None, as in older catalogs, counts as 0."""
+"""Collections. A name that is used again gets a higher generation; NULL, as in older catalogs, counts as 0."""
 
 removals = Table(
     "removals",
@@ -81,7 +83,7 @@ discards = Table(
     Column("id", _Key, primary_key=True, autoincrement=True),
     Column("hash", String(64), nullable=False),
 )
-"""Stored contents that lost a reference. They are deleted unless another document needs them."""
+"""Stored contents that have lost a reference. They are deleted unless another document needs them."""
 
 documents = Table(
     "documents",
@@ -130,7 +132,7 @@ lanes = Table(
     Column("served", BigInteger, nullable=False),
     Index("lanes_by_turn", "served", "id"),
 )
-"""Who takes turns: a batch, or all the batches that one sender said belong together. Idle ones are removed."""
+"""Lanes that take turns: a lane is a batch, or all batches of one group. Idle lanes are removed."""
 
 jobs = Table(
     "jobs",

@@ -182,9 +182,7 @@ class OpenAIEngine:
             vectors = np.array(rows, dtype=np.float32)
             lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
         if not (np.isfinite(lengths).all() and (lengths > 0).all()):
-            raise UpstreamFailed(
-                "The embeddings endpoint gave a vector that is zero or has numbers that are not finite."
-            )
+            raise UpstreamFailed("The embeddings endpoint gave a vector of zeros, or of numbers that are not finite.")
         normalised: Vectors = vectors / lengths
         return normalised
 

@@ -1,4 +1,4 @@
-"""Bands: as wide as what may come, whoever knows it; over a standstill, and over a restart."""
+"""Bands: as wide as the possible values, whichever expert knows them; through a standstill and a restart."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ DAY = 1440
 
 
 def _widest(bands: Bands, values: Floats) -> float:
-    """The widest band around the value before in the last day of these."""
+    """Return the width of the widest band around the previous value in the last day of `values`."""
     widths = []
     for before, value in itertools.pairwise(values.tolist()):
         band = bands.around(before)
@@ -55,7 +55,7 @@ def test_bursts_that_are_known_ten_minutes_late_widen_no_band_for_hours() -> Non
 
 
 def test_the_ends_of_the_band_follow_those_who_know_how_far_it_may_go() -> None:
-    """The first expert is right nearly always and never sees a rise come; the second sees it and is rough otherwise."""
+    """The first expert is nearly always right but never predicts a rise; the second predicts it and is inexact."""
     rng, record = np.random.default_rng(6), Record()
     mixed, alone, count = 0.0, np.zeros(2), 6 * DAY
     points = np.full(len(NAMES), np.nan)

@@ -1,4 +1,4 @@
-"""The load forecast: no look-ahead, bands that keep their coverage, a mixture that loses little to the best expert."""
+"""Load forecast: no look-ahead, bands that keep their coverage, a mixture nearly as good as the best expert."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Seasons are detected, never assumed; and what is unusual or will be full is told from the days before."""
+"""Seasons are detected, never assumed; anomalies and exhaustion are derived from the days before."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def test_what_was_seen_often_keeps_its_edges() -> None:
     assert season is not None
     assert season.period_min == 60
     assert season.at(3) > 3.5 * season.at(4)
-    few = find_season(values[: 6 * 60], 0)  # six of each minute say little: smooth
+    few = find_season(values[: 6 * 60], 0)  # six values per minute of the season are few, so they are smoothed
     assert few is not None
     assert season.at(4) < 0.6 * few.at(4)
 
@@ -71,7 +71,7 @@ def test_what_stays_outside_the_usual_is_an_anomaly_and_one_point_is_none() -> N
 def test_a_season_is_not_an_anomaly() -> None:
     values = _waves(8 * PERIOD_MIN, 0.02)
     season = find_season(values, 0)
-    points = values[: 4 * PERIOD_MIN + PERIOD_MIN // 4].reshape(-1, 5).mean(1)  # ends at the top of a wave
+    points = values[: 4 * PERIOD_MIN + PERIOD_MIN // 4].reshape(-1, 5).mean(1)  # the values end at the top of a wave
     plain, known = anomaly.newest(points, 0, 5, None), anomaly.newest(points, 0, 5, season)
     assert plain is not None
     assert known is not None
@@ -79,7 +79,7 @@ def test_a_season_is_not_an_anomaly() -> None:
 
 
 def test_what_grows_is_full_when_its_slope_says_and_one_jump_changes_nothing() -> None:
-    points = 100 + np.arange(288, dtype=np.float64)  # one in 300 s
+    points = 100 + np.arange(288, dtype=np.float64)  # one value per 300 s
     points[100] = 5000
     assert seconds_until(100 + 287 + 50, points, 300) == pytest.approx(50 * 300, rel=0.05)
     assert seconds_until(300, points, 300) == 0

@@ -1,4 +1,4 @@
-"""The window's peak: learnt from what keeps a clock, and never from what is yet to come."""
+"""Peak of the window: learnt from periodic load, and never from future values."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def _load(bins: int) -> list[float]:
 
 @functools.cache
 def _a_day() -> Analogue:
-    """Fed with all but the last bin of a day."""
+    """Return a model that was fed with all bins of a day except the last."""
     analogue = Analogue(cold_start_s=10)
     for number, value in enumerate(_load(DAY)[:-1]):
         analogue.add(number, value)
@@ -33,10 +33,10 @@ def _a_day() -> Analogue:
 
 
 def _fed(load: list[float]) -> Analogue:
-    """`load` begins like _load."""
+    """Return a model that was fed with a day of `_load` and then with the rest of `load`, which begins alike."""
     analogue = copy.deepcopy(_a_day())
     for number, value in enumerate(load):
-        analogue.add(number, value)  # those it has already are passed over
+        analogue.add(number, value)  # bins that the model has already are ignored
     return analogue
 
 
@@ -49,7 +49,7 @@ def test_nothing_is_forecast_before_a_day_is_recorded() -> None:
 
 
 def test_a_burst_that_keeps_a_clock_is_foreseen_and_a_restart_changes_nothing() -> None:
-    load = _load(DAY + HOUR)[:-2]  # the next burst begins two bins on
+    load = _load(DAY + HOUR)[:-2]  # the next burst begins two bins later
     analogue = _fed(load)
     found = analogue.forecast()
     assert found is not None

@@ -1,4 +1,4 @@
-"""The spread of the window's highest load: right as often as it says, from what is over alone."""
+"""Distribution of the window's highest load: calibrated, and computed from past values only."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def test_gaps_leave_rows_out_and_an_unknown_level_says_nothing() -> None:
 
 
 def _spikes() -> Floats:
-    """One in every 75 to 175 s: every few windows have some, none tells when the next one comes."""
+    """Return a load with a spike every 75 to 175 s. Only some windows have spikes, and their times are random."""
     rng = np.random.default_rng(9)
     loads = 2 + 0.1 * rng.random(2 * DAY)
     at = np.cumsum(rng.integers(15, 36, 2 * DAY // 20))
