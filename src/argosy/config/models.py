@@ -213,8 +213,8 @@ class DocumentsSettings(ServiceSettings):
         8,
         ge=1,
         le=64,
-        description="Documents in work at once by one replica, most of them waiting for their vectors. Up to 16 small "
-        "ones, of 64 KiB together, count as one.",
+        description="Documents that one replica processes at once; most of them wait for their vectors. Up to 16 small "
+        "documents of at most 64 KiB in total count as one.",
     )
     parsers: int = Field(2, ge=1, le=64, description="Documents that one replica parses and chunks at once.")
     chunk_tokens: int = Field(200, ge=16, le=8192, description="Most tokens of one chunk.")

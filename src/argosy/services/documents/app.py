@@ -75,7 +75,7 @@ MAX_WINDOW_S = 7 * 86_400
 CALLER_THREADS = 8
 MAX_DIGITS = 15
 CLAIM_JOBS = 16
-"""Small documents that one worker takes at once."""
+"""Highest number of small documents that one worker claims at once."""
 CLAIM_BYTES = 64 * 2**10
 """Bytes of one claim; a claim ends with the document that exceeds them."""
 SHARED_TEXTS = 64

@@ -250,7 +250,7 @@ def store_row(connection: Connection, row: Any, collection: str, upload: Upload,
 
 
 def store_new(connection: Connection, collection: str, several: Sequence[tuple[Upload, str]], now: float) -> list[Any]:
-    """The rows of documents that were not known, each given as its upload and fingerprint. In no order."""
+    """Insert the rows of new documents, each given as its upload and fingerprint. Returns: the rows, in order."""
     if not several:
         return []
     values = [

@@ -47,7 +47,7 @@ _SAME_CONTENT = select(documents.c.content_hash, documents.c.vectors_hash).where
 
 
 def lease(connection: Connection, taken: Sequence[int], worker: str, now: float, until: float) -> list[Job]:
-    """Lease the jobs of those ids, in that order; their documents are marked as being worked on."""
+    """Lease the jobs with those ids and mark their documents as running. Returns: the jobs, in the order given."""
     if not taken:
         return []
     asked = {"jobs": list(taken), "claimed_by": worker, "now": now, "until": until}
@@ -56,7 +56,7 @@ def lease(connection: Connection, taken: Sequence[int], worker: str, now: float,
 
 
 def _begun(connection: Connection, rows: Sequence[Any], now: float) -> list[Job]:
-    """The jobs of rows that were just leased."""
+    """Return the jobs of rows that were just leased, and mark their documents as running."""
     marks = [
         {"document": row.document_id, "of": row.version, "now": now, "tries": row.attempts}
         for row in rows

@@ -28,16 +28,15 @@ from argosy.services.documents.records.schema import ACTIVE, JobKind, JobState, 
 
 
 def turns(connection: Connection, now: float, most: int) -> Iterator[Any]:
-    """Up to `most` jobs to do next, in order: those whose workers died, then a deletion and the oldest job of the lane
-    that was served longest ago in turn.
+    """Yield up to `most` rows (id, kind, lane, bytes) of each kind of job, in the order in which to run them.
 
     Jobs whose worker died come first. Then deletions alternate with index jobs, so a thousand deletions delay an upload
     no more than one does, and vice versa. Index jobs come from the lanes in turn, least recently served lane first.
 
-    Yields: rows of (id, kind, lane, bytes), each job once. Whoever takes them notes their turns (`took_turns`) before
-    the transaction ends. Rows are locked where the database locks rows, and rows that another worker is taking are
-    passed over. Each look-up goes by an index, so that a claim costs the same with ten jobs queued and with ten
-    thousand. Jobs that no lane's first ones lead to are found by the last, thorough look.
+    Each job comes once. Lease the jobs and record their turns (`took_turns`) in the same transaction. Rows are locked
+    if the database supports it, and rows that another worker is leasing are skipped. Each look-up uses an index, so a
+    claim costs the same with ten jobs queued and with ten thousand. A last, complete look-up finds jobs that are not
+    among the first of any lane.
     """
     seen: set[int] = set()
     for row in _all_turns(connection, {"now": now, "most": most}):
@@ -47,7 +46,7 @@ def turns(connection: Connection, now: float, most: int) -> Iterator[Any]:
 
 
 def _all_turns(connection: Connection, asked: dict[str, Any]) -> Iterator[Any]:
-    """As `turns`, but a job may come twice."""
+    """Yield the same rows as `turns`, some of them twice."""
     yield from connection.execute(_EXPIRED, asked).all()
     indexing, forgetting = _indexing(connection, asked), _forgetting(connection, asked)
     forgot_last = connection.execute(_FORGOT_LAST).scalar()
@@ -60,14 +59,14 @@ def _forgetting(connection: Connection, asked: dict[str, Any]) -> Iterator[Any]:
 
 
 def _indexing(connection: Connection, asked: dict[str, Any]) -> Iterator[Any]:
-    """One job of each lane in turn, as long as there are any; then those that are left."""
+    """Yield one job of each lane in turn, then the remaining index jobs."""
     waiting = [
         connection.execute(_OF_LANE, asked | {"lane": lane}).all()
         for lane in connection.execute(_LANES, asked).scalars().all()
     ]
     for round_ in zip_longest(*waiting):
         yield from (job for job in round_ if job is not None)
-    # The jobs above are still queued and come again here, at most as many as were asked for.
+    # The jobs above are still queued and come again here; there are at most `most` of them.
     yield from connection.execute(_ANY, asked | {"most": 2 * asked["most"]}).all()
 
 
@@ -79,11 +78,13 @@ def another_is_due(connection: Connection, lane: str | None, now: float) -> bool
 
 
 def took_turns(connection: Connection, served: Sequence[Any]) -> None:
-    """Note who was served, so that others come next. `served` are rows of `turns`, in their order."""
+    """Record the turns of these rows of `turns`, so that other lanes and the other kind come next."""
     if not served:
         return
     connection.execute(_FORGOT, {"forgot": served[-1].kind == JobKind.FORGET})
-    lanes_served = {row.lane: None for row in reversed(served) if row.lane is not None}  # each once, the last first
+    lanes_served = {
+        row.lane: None for row in reversed(served) if row.lane is not None
+    }  # each lane once, the one served last first
     for lane in reversed(lanes_served):
         connection.execute(_SERVED, {"lane": lane})
 

@@ -49,7 +49,7 @@ class Heartbeat:
                 self._beat(kept)
 
     def _beat(self, kept: Sequence[tuple[Job, Callable[[], None]]]) -> None:
-        """Renew all leases in one transaction. A database that is away for a moment is no reason to give up."""
+        """Renew the leases in one transaction. If the database is unavailable, keep the jobs until the next beat."""
         try:
             held = self._jobs.heartbeat_several([job for job, _ in kept])
         except ArgosyError as error:

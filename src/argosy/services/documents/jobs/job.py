@@ -31,9 +31,9 @@ class Job:
     vectors: tuple[str, ...] = ()
     """Blob keys of vectors that may be reused: those of the previous version or of documents with equal content."""
     generation: int | None = None
-    """Of the collection; None when that is deleted."""
+    """Generation of the collection; None when the collection is deleted."""
     size_bytes: int | None = None
-    """Of the original; None where nobody looked."""
+    """Size of the original; None where it is not known."""
     waits: int = 0
     """Number of consecutive waits for an unavailable service."""
 

@@ -65,12 +65,12 @@ class Jobs:
             return lease(connection, [turn.id for turn in taken], worker, now, now + self.rules.lease_s)
 
     def heartbeat(self, job: Job) -> None:
-        """Extends the lease. Raises: LeaseLost."""
+        """Extend the lease. Raises: LeaseLost when the job is no longer this worker's."""
         if not self.heartbeat_several([job])[0]:
             raise LeaseLost
 
     def heartbeat_several(self, several: Sequence[Job]) -> list[bool]:
-        """Extend the lease of each job, in one transaction. Returns: whether each job was still this worker's."""
+        """Extend the leases in one transaction. Returns: for each job, whether it was still this worker's."""
         with self._database.write() as connection:
             until = self._database.now(connection) + self.rules.lease_s
             held = _held(connection, several, lock=True)
@@ -199,7 +199,7 @@ class Jobs:
                 _mark(connection, job, now, status=DocumentStatus.QUEUED, stage=None, **shown)
 
     def _end_waits(self, connection: Connection, now: float) -> None:
-        """What one document got through, others need wait for no longer, however often they found it missing."""
+        """Retry all waiting jobs soon: once one document succeeds, the dependency is back."""
         connection.execute(_END_WAITS, {"soon": now + self.rules.backoff_s})
 
     def _write(self, connection: Connection, job: Job, **values: object) -> None:
@@ -244,7 +244,7 @@ _END_WAITS = (
             .where(
                 jobs.c.state == JobState.QUEUED, jobs.c.kind == JobKind.INDEX, jobs.c.run_at > _SOON, jobs.c.waits > 0
             )
-            .with_for_update(skip_locked=True)  # another one that is just done ends the same waits
+            .with_for_update(skip_locked=True)  # another finishing job may be ending the same waits
         )
     )
     .values(run_at=_SOON)
@@ -269,7 +269,7 @@ _SHOWN = (
 
 
 def _held(connection: Connection, several: Sequence[Job], *, lock: bool = False) -> set[tuple[int, int]]:
-    """Leases of those jobs that are still their worker's. Two leases of one job may be among them: one is lost."""
+    """Return the leases that are still their worker's. Of two leases of the same job at most one is."""
     rows = connection.execute(_RUNNING_LOCKED if lock else _RUNNING, {"jobs": list({job.id for job in several})})
     return {(row.id, row.fence) for row in rows}
 

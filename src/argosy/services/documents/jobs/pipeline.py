@@ -44,7 +44,7 @@ from argosy.telemetry.logs import logger
 log = logger("documents")
 STAGE_EVERY_S = 0.5
 BLOBS_TOGETHER = 64
-"""Contents of small documents that are read, or looked for, together."""
+"""Number of contents of small documents that are read or looked for together."""
 BLOBS_BYTES = 4 * 2**20
 """Bytes of texts or vectors of several documents that are written together."""
 CUT_AT_ONCE_CHARS = 4_000
@@ -88,7 +88,7 @@ class Shared:
     embedder: Embedder
     store: ChunkStore
     texts: ShortTexts | None = None
-    """None: short texts are parsed like any other document."""
+    """Reads short texts; None parses them like any other document."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,7 +219,7 @@ class Pipeline:
             parsed, drafts = short
             await room.enter_async_context(self._room.held(len(parsed.text)))
         else:
-            async with self._reading.place(sender) as place:  # bounds the processor time and memory that reading takes
+            async with self._reading.place(sender) as place:  # bounds the CPU time and memory of parsing
                 parsed, drafts = await self._read(job, times, place)
                 await room.enter_async_context(self._room.held(len(parsed.text)))
         with times.measured("enrich"):
@@ -242,13 +242,13 @@ class Pipeline:
         indexed = Indexed(len(drafts), pages, fields.title, text_key, vectors_key, embedded, times.seconds, left_out)
         await self._together.done(job, indexed)
         stored.clear()
-        if not await self._there(text_key):  # a document of the same text was just deleted
+        if not await self._there(text_key):  # a document with the same text was just deleted
             await asyncio.to_thread(self._blobs.put, text)
 
     async def _read_short(self, job: Job, times: StageTimes) -> tuple[ParsedDocument, list[ChunkDraft]] | None:
-        """Read a short text together with others, without a place. Returns: None for any other document.
+        """Read a short text together with others, without a place. Return None for any other document.
 
-        Like calls that are shared, this is for the first try only.
+        This is for the first attempt only, as are the calls that documents share.
         """
         if self._shared is None or self._shared.texts is None or job.attempts > 1 or job.waits:
             return None

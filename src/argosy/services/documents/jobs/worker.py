@@ -161,7 +161,10 @@ class Worker:
             self.running.discard(job.lease)
 
     async def _run_leased(self, job: Job) -> None:
-        """Runs the job while its lease is kept; when that is lost, the job is dropped. Raises: what the job does."""
+        """Run the job while its lease is renewed. When the lease is lost, the job is cancelled.
+
+        Raises: LeaseLost when the lease is lost; the errors of the job.
+        """
         lost = False
         loop = asyncio.get_running_loop()
         work = asyncio.create_task(self._runner.run(job))
@@ -210,6 +213,6 @@ class Worker:
 
 
 def _tell(loop: asyncio.AbstractEventLoop, told: Callable[[], None]) -> None:
-    """From another thread; a loop that has ended meanwhile needs no telling."""
+    """Call `told` on the loop from another thread. A loop that has ended meanwhile is ignored."""
     with contextlib.suppress(RuntimeError):
         loop.call_soon_threadsafe(told)

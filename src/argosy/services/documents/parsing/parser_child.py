@@ -99,7 +99,7 @@ def _receive(source: BinaryIO, jobs: queue.SimpleQueue[ParseRequest]) -> None:
 
 
 def _answer(request: ParseRequest) -> bytes:
-    from argosy.services.documents.parsing.extraction import extract_all  # the limits hold before the libraries load
+    from argosy.services.documents.parsing.extraction import extract_all  # the limits must hold before libraries load
 
     try:
         outcomes = extract_all([(one.data, one.name, one.content_type) for one in (request, *request.more)])

@@ -27,7 +27,7 @@ from argosy.telemetry.logs import logger
 log = logger("documents")
 
 PLAIN_JOB = 0.02
-PLAIN = frozenset({Format.TEXT, Format.MARKDOWN})
+_PLAIN = frozenset({Format.TEXT, Format.MARKDOWN})
 _MODULE = "argosy.services.documents.parsing.parser_child"
 _CALM = {"TOKIO_WORKER_THREADS": "1", "RAYON_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "2"}
 """Environment that limits threads: they reserve address space, which is capped, and requests need the CPU."""
@@ -83,7 +83,7 @@ class _Child:
         except (OSError, asyncio.IncompleteReadError, msgspec.MsgspecError) as error:
             raise _ChildDied from error
         for one in (request, *request.more):
-            self.jobs_done += PLAIN_JOB if one.content_type in PLAIN else 1.0
+            self.jobs_done += PLAIN_JOB if one.content_type in _PLAIN else 1.0
         return reply
 
     async def _reply(self, source: asyncio.StreamReader) -> ParseReply:
@@ -104,7 +104,7 @@ class _Child:
 
 
 class ParserPool:
-    """At most `size` children, started when first needed and kept for the next document; one more reads short texts."""
+    """Pool of at most `size` children and one more for short texts. A child is started when first needed and kept."""
 
     def __init__(self, size: int = 2, limits: ParserLimits | None = None, command: Sequence[str] | None = None) -> None:
         """Create a pool. `command` starts a child and receives the memory limit in bytes as its last argument."""
@@ -148,7 +148,7 @@ class ParserPool:
         return outcomes
 
     async def _within(self, slots: asyncio.Semaphore, request: ParseRequest, timeout_s: float) -> ParseReply:
-        """The reply of a child. Raises: ParserTimedOut, ParserCrashed."""
+        """Return the reply of a child. Raises: ParserTimedOut, ParserCrashed."""
         name, kind = request.name, request.content_type
         async with slots:
             still_s = self._limits.longest_still_s(len(request.data))
@@ -166,10 +166,13 @@ class ParserPool:
                 ) from error
             except _ChildDied as error:
                 log.warning("parser crashed", content_type=kind.value)
-                raise ParserCrashed(f"{name} made the parser crash or use too much memory.") from error
+                raise ParserCrashed(
+                    f"{name} made the parser crash or use too much memory. "
+                    "Split it, or raise services.documents.parser_memory_bytes."
+                ) from error
 
     def _parsed(self, reply: ParseReply, name: str, kind: Format) -> ParsedDocument:
-        """Raises: DocumentError."""
+        """Return the document of a reply. Raises: DocumentError."""
         if reply.parsed is not None:
             return reply.parsed
         error_class = BY_CODE.get(reply.code)

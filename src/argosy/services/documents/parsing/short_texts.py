@@ -1,5 +1,5 @@
-"""Short plain texts, many of which are read in one round trip of a parser's child: alone, the trip costs more than all
-of the reading does.
+"""Short plain texts, many of which are read in one round trip to a parser child, because the trip costs more than
+reading the text.
 """
 
 from __future__ import annotations

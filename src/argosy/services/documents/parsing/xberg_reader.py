@@ -79,7 +79,7 @@ def read_plainly(data: bytes) -> str:
 
 
 def language_of(text: str) -> str | None:
-    """The language a text is in, as three letters (ISO 639-3); None when it is too short or unclear to tell."""
+    """Return the language of a text as an ISO 639-3 code, or None when the text is too short or ambiguous."""
     try:
         return _language(_run(text.encode("utf-8", "replace"), "sample.txt", Format.TEXT, _language_config()))
     except RuntimeError:

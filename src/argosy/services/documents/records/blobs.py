@@ -81,7 +81,7 @@ class BlobStore:
         return data
 
     def get_all(self, keys: Sequence[str]) -> list[bytes | Exception]:
-        """As `get` for each of several keys. Returns: the content or the error of each, in order."""
+        """Read several contents as `get` does. Returns: the content or the error of each key, in order."""
         found: list[bytes | Exception] = []
         for key in keys:
             try:
@@ -139,12 +139,12 @@ class BlobStore:
         new = {path.parent for path in paths.values() if not path.parent.exists()}
         for folder in new:
             folder.mkdir(mode=0o700, exist_ok=True)
-        if new:  # also for loose contents: a durable one that comes next finds its folder there
+        if new:  # also for contents that need not be durable: a durable one may come next into the same folder
             _sync_folder(self._folder)
         try:
             for key, data in contents.items():
                 path = paths[key]
-                handle, temporary = tempfile.mkstemp(prefix=_TEMPORARY, dir=path.parent)  # made with mode 0600
+                handle, temporary = tempfile.mkstemp(prefix=_TEMPORARY, dir=path.parent)  # its mode is 0600
                 begun.append((handle, temporary, path))
                 with open(handle, "wb", closefd=False) as file:
                     file.write(data)
@@ -165,7 +165,7 @@ class BlobStore:
             self._each(_sync_folder, {path.parent for _, _, path in begun})
 
     def _each(self, sync: Callable[[T], None], things: Collection[T]) -> None:
-        """Sync all at the same time: the file system then commits many in one go, instead of one after another."""
+        """Sync all at the same time: the file system then commits many at once instead of one after another."""
 
         def sync_all(some: Sequence[T]) -> None:
             for one in some:
@@ -174,7 +174,7 @@ class BlobStore:
         listed = list(things)
         if len(listed) == 1:
             sync(listed[0])
-        else:  # a few calls in each thread: handing over each one costs more processor time than the call
+        else:  # several calls per thread, because handing over each call costs more CPU time than the call
             for _ in self._syncing.map(sync_all, [listed[at::SYNCS_AT_ONCE] for at in range(SYNCS_AT_ONCE)]):
                 pass
 

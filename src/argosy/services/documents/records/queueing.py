@@ -24,7 +24,7 @@ STORED = (documents.c.content_hash, documents.c.text_hash, documents.c.vectors_h
 """Columns that hold keys of contents in the blob store."""
 _QUEUED = insert(jobs).returning(jobs.c.id)
 _QUEUED_SEVERAL = insert(jobs).returning(jobs.c.id, jobs.c.document_id, sort_by_parameter_order=True)
-"""Built once: building a statement costs more than running it."""
+"""Statements that are built once, because building one costs more than running it."""
 
 
 def queue_size(connection: Connection, without: Sequence[str] = ()) -> tuple[int, int]:
