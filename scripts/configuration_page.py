@@ -46,8 +46,15 @@ def shown(value: object) -> str:
 
 
 def bounds(field: FieldInfo) -> str:
-    limits = [f"{sign} {getattr(m, key):g}" for m in field.metadata for key, sign in SIGNS.items() if hasattr(m, key)]
+    limits = [
+        f"{sign} {number(getattr(m, key))}" for m in field.metadata for key, sign in SIGNS.items() if hasattr(m, key)
+    ]
     return f" ({', '.join(limits)})" if limits else ""
+
+
+def number(value: float) -> str:
+    """Return the number as it is written in a fleet file: whole numbers with all their digits."""
+    return str(int(value)) if float(value).is_integer() else f"{value:g}"
 
 
 SIGNS = {"ge": "≥", "gt": ">", "le": "≤", "lt": "<"}
@@ -61,9 +68,9 @@ def page() -> str:
     for name, settings in Fleet().services.by_name().items():
         own = list(rows(type(settings), f"services.{name}.", shared))
         changed = [
-            f"| `services.{name}.{key}` | `{shown(getattr(settings, key))}` | {field.description or ''} |"
-            for key, field in ServiceSettings.model_fields.items()
-            if getattr(settings, key) != default(field)
+            f"| `services.{name}.{key}` | `{shown(getattr(settings, key))}` | {own_field.description or ''} |"
+            for key, own_field in type(settings).model_fields.items()
+            if key in shared and getattr(settings, key) != default(ServiceSettings.model_fields[key])
         ]
         if own or changed:
             parts.append(f"## [services.{name}]\n\n{type(settings).__doc__}\n\n{head}" + "\n".join([*changed, *own]))
