@@ -139,7 +139,7 @@ class BlobStore:
         new = {path.parent for path in paths.values() if not path.parent.exists()}
         for folder in new:
             folder.mkdir(mode=0o700, exist_ok=True)
-        if new:  # also for contents that need not be durable: a durable one may come next into the same folder
+        if new and durable:
             _sync_folder(self._folder)
         try:
             for key, data in contents.items():
