@@ -46,6 +46,7 @@ check: setup-dev ## format, lint, types, import rule, dependencies, docs; under 
 	@$(BIN)/lint-imports > $(VENV)/lint-imports.txt || { cat $(VENV)/lint-imports.txt; exit 1; }
 	@$(BIN)/deptry --no-ansi . 2> $(VENV)/deptry.txt || { cat $(VENV)/deptry.txt; exit 1; }
 	@$(BIN)/python scripts/configuration_page.py --check
+	@$(BIN)/python scripts/check_voice.py
 	@$(BIN)/python scripts/check_docs.py
 	@echo "check: all good"
 

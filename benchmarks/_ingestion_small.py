@@ -55,7 +55,7 @@ def passages(seed: int, count: int) -> dict[str, str]:
 
 
 def measure(folder: Path, engine: str, upload: Send, wait: Wait, alone: Alone) -> Small:
-    """Searches are timed in a run of their own: they cost processor time, too."""
+    """Run the benchmark. Searches are timed in a run of their own, since they cost processor time too."""
     count = DOCUMENTS[engine]
     with RunningFleet(folder / engine, "--set", f"services.embedding.backend={engine}") as fleet:
         caller = fleet.caller()
@@ -111,7 +111,7 @@ def _cpu_s(fleet: RunningFleet) -> dict[str, float]:
 
 @contextmanager
 def _searching(fleet: RunningFleet) -> Iterator[list[float]]:
-    """Times of searches that go on meanwhile."""
+    """Return the times of searches that go on meanwhile."""
     spent_ms: list[float] = []
     ending = threading.Event()
 

@@ -68,7 +68,8 @@ def page() -> str:
     for name, settings in Fleet().services.by_name().items():
         own = list(rows(type(settings), f"services.{name}.", shared))
         changed = [
-            f"| `services.{name}.{key}` | `{shown(getattr(settings, key))}` | {own_field.description or ''} |"
+            f"| `services.{name}.{key}` | `{shown(getattr(settings, key))}` | "
+            f"{own_field.description or ServiceSettings.model_fields[key].description} |"
             for key, own_field in type(settings).model_fields.items()
             if key in shared and getattr(settings, key) != default(ServiceSettings.model_fields[key])
         ]

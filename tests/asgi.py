@@ -14,7 +14,7 @@ HOST = "127.0.0.1:8080"
 
 @dataclass(slots=True)
 class Answer:
-    """What came back. `raised` is what left the app after it began to answer."""
+    """Answer of an app. `raised` is the exception that left the app after it began to answer."""
 
     status: int = 0
     headers: dict[str, str] = field(default_factory=dict)
@@ -30,7 +30,7 @@ class Answer:
         return decoded
 
     def error(self) -> dict[str, object]:
-        """What stands under `error`."""
+        """Return the object under `error`."""
         return msgspec.convert(self.json()["error"], dict[str, object])
 
 

@@ -128,7 +128,7 @@ class MemoryChunkStore:
                     del held.points[key], held.vectors[key]
 
     def visible(self, collection: str = "default") -> list[Chunk]:
-        """What a search may find, with the fields that its document shares."""
+        """Return the chunks that a search may find, with the fields of their document."""
         held = self._known(collection)
         found = []
         for chunk in held.points.values():

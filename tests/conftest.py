@@ -43,7 +43,7 @@ def shared_fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SharedFle
 
 @pytest.fixture(scope="module")
 def make_fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MakeFleet]:
-    """Makes fleets that tests may break, each in a folder of its own and not started yet. They end with the module."""
+    """Make fleets that tests may break, each in a folder of its own and not started yet. They end with the module."""
     made: list[RealFleet] = []
 
     def make() -> RealFleet:

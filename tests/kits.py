@@ -1,4 +1,4 @@
-"""What tests of services are made with: a kit without a controller, and a served app on a free port."""
+"""Parts for tests of services: a kit without a controller, and a served app on a free port."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ FLEET_HEADERS = {"authorization": f"Bearer {TOKEN}"}
 
 
 def make_kit(service: str = "store", fleet: Fleet | None = None, **record: object) -> Kit:
-    """A kit as `argosy.serving.server` would build it, for a replica nobody controls."""
+    """Return a kit as `argosy.serving.server` would build it, for a replica nobody controls."""
     fleet = fleet or Fleet()
     known: dict[str, object] = {
         "id": f"{service}-1",
@@ -46,7 +46,7 @@ def context(timeout_s: float = 30.0) -> RequestContext:
 
 @contextlib.contextmanager
 def served_in_thread(app: ASGIApp, *, patience: Patience | None = None) -> Iterator[str]:
-    """As `served`, on an event loop of its own: one server for all tests of a module."""
+    """Serve as `served` does, on an event loop of its own: one server for all tests of a module."""
     url: queue.Queue[tuple[str, Callable[[], object]]] = queue.Queue()
 
     async def serve() -> None:
@@ -69,7 +69,7 @@ def served_in_thread(app: ASGIApp, *, patience: Patience | None = None) -> Itera
 async def served(
     app: ASGIApp | Callable[..., object], *, patience: Patience | None = None, connections: Connections | None = None
 ) -> AsyncIterator[str]:
-    """The app behind the server of every service, on a free loopback port; yields its URL."""
+    """Serve the app with the server of every service on a free loopback port; yield its URL."""
     config = HttpConfig(cast("ASGIApp", app), connections or Connections(1024), drain_s=1, patience=patience)
     server = HttpServer(config)
     serving = asyncio.create_task(server.serve())

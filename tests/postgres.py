@@ -47,7 +47,7 @@ class Cluster:
         self._run("pg_ctl", "-D", str(self._data), "-m", mode, "-w", "-t", "30", "stop")
 
     def database(self) -> str:
-        """The address of an empty schema, which is all that a catalog needs of its own."""
+        """Return the address of an empty schema, which is all that a catalog needs of its own."""
         import psycopg
 
         name = f"t{uuid.uuid4().hex[:12]}"
@@ -73,7 +73,7 @@ class Cluster:
 
 @contextlib.contextmanager
 def running() -> Iterator[Cluster]:
-    """A cluster that serves. Skips the test where PostgreSQL is missing, fails it in CI."""
+    """Return a cluster that serves. Skips the test where PostgreSQL is missing, fails it in CI."""
     bin_dir = _binaries()
     if bin_dir is None:
         if os.environ.get("CI"):

@@ -21,13 +21,13 @@ class RawAnswer:
     body: bytes = b""
 
     def error(self) -> dict[str, object]:
-        """What stands under `error` in the body."""
+        """Return the object under `error` in the body."""
         decoded = msgspec.json.decode(self.body, type=dict[str, dict[str, object]])
         return decoded["error"]
 
 
 class RawConnection:
-    """One connection. What is sent may be anything."""
+    """One connection, on which any bytes can be sent."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.reader = reader
@@ -51,7 +51,7 @@ class RawConnection:
         return await answer, sent
 
     async def answer(self) -> RawAnswer:
-        """The next answer, whole. Raises: EOFError, the connection ended without one."""
+        """Return the next answer, whole. Raises: EOFError, the connection ended without one."""
         async with asyncio.timeout(ANSWER_S):
             try:
                 head = await self.reader.readuntil(b"\r\n\r\n")
@@ -85,7 +85,7 @@ class RawConnection:
 
 @contextlib.asynccontextmanager
 async def raw(url: str) -> AsyncIterator[RawConnection]:
-    """A connection to the server at `url`."""
+    """Return a connection to the server at `url`."""
     where = URL(url)
     reader, writer = await asyncio.open_connection(where.host, where.port)
     try:
@@ -97,7 +97,7 @@ async def raw(url: str) -> AsyncIterator[RawConnection]:
 
 
 async def ask(url: str, *pieces: bytes) -> RawAnswer:
-    """The answer to these bytes on a connection of their own."""
+    """Return the answer to these bytes on a connection of their own."""
     async with raw(url) as connection:
         await connection.send(*pieces)
         return await connection.answer()
@@ -106,6 +106,6 @@ async def ask(url: str, *pieces: bytes) -> RawAnswer:
 def request(
     target: str = "/", headers: Iterable[str] = (), *, method: str = "GET", host: str | None = "127.0.0.1"
 ) -> bytes:
-    """A request's head. Headers are whole lines."""
+    """Return a request's head. Headers are whole lines."""
     lines = [f"{method} {target} HTTP/1.1", *([f"Host: {host}"] if host is not None else []), *headers, "", ""]
     return "\r\n".join(lines).encode("latin-1")

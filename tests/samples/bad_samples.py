@@ -11,17 +11,17 @@ _SHEET = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
 
 
 def docx_bomb(unpacked_bytes: int = 300 << 20) -> bytes:
-    """A Word document whose text unpacks to that much of the same letter."""
+    """Return a Word document whose text unpacks to that much of the same letter."""
     return _with_member(docx(), "word/document.xml", b"<w:document>", b"a", unpacked_bytes)
 
 
 def xlsx_bomb(unpacked_bytes: int = 300 << 20) -> bytes:
-    """An Excel workbook with one endless sheet."""
+    """Return an Excel workbook with one endless sheet."""
     return _with_member(xlsx(), "xl/worksheets/sheet1.xml", b"<worksheet>", b" ", unpacked_bytes)
 
 
 def lying_bomb() -> bytes:
-    """A Word document whose list of members says that its text has 1000 bytes, while it unpacks to 300 MB."""
+    """Return a Word document whose list of members says that its text has 1000 bytes, while it unpacks to 300 MB."""
     bomb = bytearray(docx_bomb())
     at = 0
     while (at := bomb.find(b"PK\x01\x02", at)) >= 0:
@@ -32,7 +32,7 @@ def lying_bomb() -> bytes:
 
 
 def nested_bomb() -> bytes:
-    """A Word document with an archive inside, with an archive inside, with 300 MB of zeros inside."""
+    """Return a Word document with an archive inside, with an archive inside, with 300 MB of zeros inside."""
     content = bytes(300 << 20)
     for level in range(2):
         target = io.BytesIO()
@@ -46,7 +46,7 @@ def nested_bomb() -> bytes:
 
 
 def giant_member(declared_bytes: int = 5 << 30) -> bytes:
-    """A Word document of a few words whose list of members declares 5 GB for one of them."""
+    """Return a Word document of a few words whose list of members declares 5 GB for one of them."""
     target = io.BytesIO(docx())
     with zipfile.ZipFile(target, "a", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("word/media/film.bin", b"few words")
@@ -64,7 +64,7 @@ def many_members(count: int = 30_000) -> bytes:
 
 
 def endless_pdf(pages: int = 100_000) -> bytes:
-    """A PDF of three pages that declares many more."""
+    """Return a PDF of three pages that declares many more."""
     return pdf(PAGES).replace(b"/Count 3", b"/Count %d" % pages)
 
 
@@ -83,12 +83,12 @@ def wide_csv(columns: int = 10_000) -> bytes:
 
 
 def damaged_page() -> bytes:
-    """A PDF of three pages and a fourth that it declares but does not hold."""
+    """Return a PDF of three pages and a fourth that it declares but does not hold."""
     return pdf(PAGES).replace(b"/Count 3", b"/Count 4")
 
 
 def nested_mail(depth: int = 200) -> bytes:
-    """A message in a message in a message …"""
+    """Return a message in a message in a message …"""
     content = b"Subject: inner\r\n\r\nThe innermost words.\r\n"
     for _ in range(depth):
         content = b"Subject: outer\r\nMIME-Version: 1.0\r\nContent-Type: message/rfc822\r\n\r\n" + content
@@ -102,7 +102,7 @@ def crowded_mail(attachments: int = 500) -> bytes:
 
 
 def xlsx() -> bytes:
-    """An Excel workbook of one sheet with two rows."""
+    """Return an Excel workbook of one sheet with two rows."""
     row = '<row r="{0}"><c r="A{0}" t="inlineStr"><is><t>{1}</t></is></c><c r="B{0}"><v>{2}</v></c></row>'
     office = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
     package = "http://schemas.openxmlformats.org/package/2006"
@@ -127,7 +127,7 @@ def xlsx() -> bytes:
 
 
 def _with_member(container: bytes, member: str, start: bytes, filling: bytes, size: int) -> bytes:
-    """The container with that member replaced by `start` and as much of `filling` as makes up the size."""
+    """Return the container with that member replaced by `start` and as much of `filling` as makes up the size."""
     target = io.BytesIO()
     with (
         zipfile.ZipFile(io.BytesIO(container)) as old,

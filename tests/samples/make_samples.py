@@ -49,7 +49,7 @@ _PADDING = bytes.fromhex("28BF4E5E4E758A4164004E56FFFA01082E2E00B6D0683E802F0CA9
 
 
 def make_samples(folder: Path) -> dict[str, Path]:
-    """Writes every sample into `folder` (made if missing). Returns: file name → path."""
+    """Write every sample into `folder` (made if missing). Returns: file name → path."""
     folder.mkdir(parents=True, exist_ok=True)
     made: dict[str, bytes] = {
         "manual.pdf": pdf(PAGES),
@@ -68,7 +68,7 @@ def make_samples(folder: Path) -> dict[str, Path]:
 
 
 def pdf(pages: Iterable[tuple[str, tuple[str, ...]]], password: bytes | None = None) -> bytes:
-    """A PDF 1.4 with one heading and some lines a page; RC4-40 encrypted when there is a password."""
+    """Return a PDF 1.4 with one heading and some lines a page; RC4-40 encrypted when there is a password."""
     contents = [_page_content(heading, lines) for heading, lines in pages]
     kids = b" ".join(b"%d 0 R" % (5 + 2 * i) for i in range(len(contents)))
     objects: list[tuple[bytes, bytes | None]] = [
@@ -126,7 +126,7 @@ def scanned_pdf(picture: Picture = PATTERN) -> bytes:
 
 
 def docx() -> bytes:
-    """A Word document with two headings, paragraphs and a table."""
+    """Return a Word document with two headings, paragraphs and a table."""
     parts = {
         "[Content_Types].xml": '<Types xmlns="http://schemas.openxmlformats.org/package/2006/content-types">'
         '<Default Extension="rels" ContentType="application/vnd.openxmlformats-package.relationships+xml"/>'
@@ -233,7 +233,7 @@ def _assemble(objects: list[tuple[bytes, bytes | None]], password: bytes | None)
 
 
 def _encryption(password: bytes, identity: bytes) -> tuple[bytes, bytes]:
-    """The file key and the /Encrypt dictionary of the standard security handler, revision 2 (RC4, 40 bits)."""
+    """Return the file key and the /Encrypt dictionary of the standard security handler, revision 2 (RC4, 40 bits)."""
     padded = (password + _PADDING)[:32]
     owner = _rc4(hashlib.md5(padded).digest()[:5], padded)
     permissions = -44

@@ -68,7 +68,7 @@ def odt() -> bytes:
 
 
 def epub() -> bytes:
-    """A book of two chapters."""
+    """Return a book of two chapters."""
     chapter = '<html xmlns="http://www.w3.org/1999/xhtml"><body><h1>{0}</h1><p>{1}</p></body></html>'
     return _zip(
         {
@@ -97,7 +97,7 @@ def rtf() -> bytes:
 
 
 def eml() -> bytes:
-    """A message with a table, a workbook and another message attached, and one file that cannot be read."""
+    """Return a message with a table, a workbook and another message attached, and one file that cannot be read."""
     inner = EmailMessage()
     inner["Subject"] = "Fog"
     inner.set_content("Sound the horn.")

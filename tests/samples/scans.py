@@ -7,11 +7,11 @@ import pypdfium2
 from tests.samples.make_samples import Picture, pdf
 
 DOTS_PER_POINT = 200 / 72
-"""As a scanner set to 200 dots per inch."""
+"""Resolution of a scanner, in dots per inch."""
 
 
 def picture_of(heading: str, *lines: str) -> Picture:
-    """The top of a page with that printed on it."""
+    """Return the top of a page with that printed on it."""
     document = pypdfium2.PdfDocument(pdf([(heading, lines)]))
     below = 842 - 120 - 16 * len(lines)
     drawn = document[0].render(scale=DOTS_PER_POINT, grayscale=True, crop=(0, below, 0, 0))

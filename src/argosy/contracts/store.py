@@ -95,7 +95,7 @@ class PublishManyRequest(msgspec.Struct):
 
 
 class StoreOutcome(msgspec.Struct, omit_defaults=True):
-    """What became of one of several requests: done when `code` is empty, else the error it would have got alone."""
+    """Outcome of one of several requests: done when `code` is empty, else the error it would have got alone."""
 
     code: str = ""
     message: str = ""

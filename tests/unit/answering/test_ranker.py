@@ -1,4 +1,4 @@
-"""Which sentences are quoted, how many, and how sure the selection is."""
+"""Tests of the selection: the quoted sentences, their number, and the confidence."""
 
 from __future__ import annotations
 

@@ -105,7 +105,7 @@ def test_one_that_turns_normal_is_found_and_used_again() -> None:
 
 
 def on_trial() -> Driven:
-    """Its first replica was slow and has just been sent the first request of a trial."""
+    """Return a strategy whose first replica was slow and has just received the first request of a trial."""
     driven = Driven(odd_s=0.16)
     driven.ask(200)
     driven.strategy._trial_tokens = 1.0

@@ -1,4 +1,4 @@
-"""What is in flight is counted exactly, whatever happens to a request and to its replica."""
+"""Requests in flight are counted exactly, whatever happens to a request and to its replica."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who fails is put out and comes back by itself; never so many that the others could not bear it."""
+"""Failing replicas are ejected and return by themselves, but never so many that the others could not carry the load."""
 
 from __future__ import annotations
 

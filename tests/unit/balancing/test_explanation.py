@@ -1,4 +1,4 @@
-"""What a balancer says of its replicas is what it does with them."""
+"""A balancer's explanation agrees with its picks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What each of the strategies that are known by name does, on numbers worked out by hand."""
+"""Each strategy that is known by name, on numbers worked out by hand."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ _erf = np.vectorize(math.erf, otypes=[np.float64])
 
 
 def embedding(weights: Weights, about: ModelDescription, ids: Sequence[int]) -> Floats:
-    """The vector of one text in float64, of unit length if the description normalises."""
+    """Return the vector of one text in float64, of unit length if the description normalises."""
 
     def dense(x: Floats, name: str) -> Floats:
         result: Floats = x @ weights[f"{name}.weight"].T.astype(np.float64) + weights[f"{name}.bias"]

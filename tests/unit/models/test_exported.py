@@ -25,7 +25,7 @@ TEXTS = {"the tide rises": [2, 4, 5, 6, 3], "": [2, 3], "a keeper lights": [2, 1
 def exported(
     *, opset: int = 13, output: str = "last_hidden_state", domain: str = "", types: bool = True
 ) -> onnx.ModelProto:
-    """As exporters write them; `sentence_embedding` comes summed up and not of unit length."""
+    """Write a model as exporters do; `sentence_embedding` comes summed up and not of unit length."""
     names = ["input_ids", "attention_mask", *(["token_type_ids"] if types else [])]
     inputs = [helper.make_tensor_value_info(name, TensorProto.INT64, ["b", "s"]) for name in names]
     nodes = [helper.make_node("Gather", ["table", "input_ids"], ["rows"])]

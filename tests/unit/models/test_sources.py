@@ -78,7 +78,7 @@ def test_the_catalogue_pins_one_hash_for_the_weights_of_a_model() -> None:
 
 @pytest.fixture
 def commands(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
-    """What would have been run; everything fails with an address in its message."""
+    """Record the commands that would have run; each fails with an address in its message."""
     seen: list[list[str]] = []
 
     def run(command: list[str], **_: object) -> subprocess.CompletedProcess[str]:

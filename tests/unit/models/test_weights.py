@@ -18,7 +18,7 @@ pytestmark = pytest.mark.unit
 
 
 def write_bfloat16(file: Path, tensors: dict[str, npt.NDArray[np.float32]]) -> None:
-    """By the format's own description: numpy has no such type, so the library cannot write it."""
+    """Write the file by the format's own description: numpy has no such type, so the library cannot write it."""
     header, body = {}, b""
     for name, tensor in tensors.items():
         upper = (tensor.astype("<f4").view("<u4") >> 16).astype("<u2").tobytes()

@@ -1,4 +1,4 @@
-"""What is drawn: arrivals, speeds, prefixes."""
+"""Random draws: arrivals, speeds, prefixes."""
 
 from __future__ import annotations
 

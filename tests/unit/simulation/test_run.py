@@ -1,4 +1,4 @@
-"""What holds of every run, whatever the strategy and the regime."""
+"""Properties of every run, whatever the strategy and the regime."""
 
 from __future__ import annotations
 

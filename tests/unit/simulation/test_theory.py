@@ -35,7 +35,7 @@ class Task:
 
 
 def latencies_s(server: ServerModel, rate_rps: float, work: Durations, requests: int, seed: int) -> FloatArray:
-    """Of a server alone, driven by the kernel; the first tenth left out."""
+    """Return the times of a server alone, driven by the kernel, without the first tenth."""
     workload = draw(one(server, rate_rps, work, requests), seed, callers=1)
     took_s = [math.nan] * requests
     kernel = Kernel()
@@ -85,7 +85,7 @@ def test_mmc_has_the_mean_wait_and_the_waiting_share_of_theory() -> None:
 
 
 def _mmc_quantile_s(waits: float, excess_rps: float, share: float) -> float:
-    """By bisection of the tail of the sum of the wait and an exponential service."""
+    """Return the quantile by bisection of the tail of the sum of the wait and an exponential service."""
     rate = 1 / MEAN_S
 
     def tail(t_s: float) -> float:
@@ -108,7 +108,7 @@ def test_processor_sharing_takes_the_same_mean_time_whatever_the_distribution(wo
 
 
 def test_sharing_on_two_cores_is_mm2() -> None:
-    """With exponential work the order of service does not change the mean."""
+    """The order of service does not change the mean when work is exponential."""
     rate_rps = 120.0
     latency_s = latencies_s(Sharing(2), rate_rps, Exponential(MEAN_S), 200_000, seed=0)
     waits = erlang_c(2, rate_rps * MEAN_S)
@@ -117,7 +117,7 @@ def test_sharing_on_two_cores_is_mm2() -> None:
 
 @pytest.mark.parametrize("server", [Delay(), Slots(2), Sharing(1)], ids=["delay", "slots", "sharing"])
 def test_a_whole_run_takes_exactly_as_long_as_its_only_server(server: ServerModel) -> None:
-    """So what holds of the servers above holds of the replicas and callers around them."""
+    """The properties of the servers above hold for the replicas and callers around them, too."""
     requests = 3000
     record = run(one(server, 80.0, Exponential(MEAN_S), requests), ALONE, seed=3)
     expected_s = latencies_s(server, 80.0, Exponential(MEAN_S), requests, seed=3)

@@ -1,4 +1,4 @@
-"""What replicas cost and when they serve."""
+"""The cost of replicas, and the time from which they serve."""
 
 from __future__ import annotations
 

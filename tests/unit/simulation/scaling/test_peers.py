@@ -30,7 +30,7 @@ class Scene:
         self.autoscaler, self.starts = autoscaler, starts
 
     def run(self, seconds: int, in_flight: float, busy: float | None = None) -> list[int]:
-        """What runs after each decision. `busy` slots; without it as many as there are requests, if there are."""
+        """Return the replicas after each decision. Without `busy`, each request keeps one slot busy."""
         ledger, seen, wanted = self.ledger, self.seen, []
         for _ in range(seconds):
             now = seen.now

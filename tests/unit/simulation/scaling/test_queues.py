@@ -87,7 +87,7 @@ def test_requests_are_served_in_the_order_of_their_arrival() -> None:
 
 
 def test_what_waits_goes_to_a_replica_that_becomes_ready() -> None:
-    """Not to the slot that would have been free first when it arrived."""
+    """The request does not go to the slot that would have been free first when it arrived."""
     line = exact(requests([0.0, 0.5], [10.0, 1.0], 20, slack_s=3.0), slots=1)
     line.add(0, 0)
     line.advance(0, 3)

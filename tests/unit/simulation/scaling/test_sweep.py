@@ -59,7 +59,7 @@ def test_rows_are_the_means_of_the_seeds_that_have_the_target() -> None:
 
 
 def test_the_bound_is_not_beaten(runs: Mapping[str, list[list[Outcome]]]) -> None:
-    """At no cost has any policy fewer late requests than the one that knows the future."""
+    """No policy has fewer late requests, at any cost, than the one that knows the future."""
     bound = Envelope(runs["oracle"][0])
     for name, (outcomes,) in runs.items():
         for one in outcomes:
