@@ -22,6 +22,7 @@ from argosy.contracts.errors import (
 from argosy.services.documents.chunking.packer import chunk
 from argosy.services.documents.parsing import extraction, xberg_reader
 from argosy.services.documents.parsing.formats import Format, detect
+from argosy.services.documents.parsing.parsed import ParsedDocument
 from argosy.services.documents.parsing.pool import ParserLimits, ParserPool
 from tests.samples import bad_samples, office_samples
 from tests.samples.make_samples import PAGES, make_samples, pdf
@@ -278,3 +279,40 @@ def _alive(pid: int) -> bool:
         return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
     except (ProcessLookupError, psutil.NoSuchProcess):
         return False
+
+
+async def test_short_texts_are_read_in_one_round_trip_as_they_are_alone(pool: ParserPool) -> None:
+    texts = {
+        "en.md": b"# Tides\n\nThe moon causes the tides, and the sun helps it twice a month when they stand in line.",
+        "de.txt": b"Der Mond verursacht die Gezeiten, und die Sonne hilft ihm zweimal im Monat dabei.",
+        "blank.txt": b"\xef\xbb\xbf \n",
+        "fr.txt": "La lune cause les marées, et le soleil aide deux fois par mois à les rendre hautes.".encode(
+            "cp1252"
+        ),
+        "short.txt": b"Hi",
+    }
+    kinds = {name: detect(data, name) for name, data in texts.items()}
+    outcomes = await pool.parse_texts([(data, name, kinds[name]) for name, data in texts.items()])
+    assert len(children()) == 1
+    for (name, data), outcome in zip(texts.items(), outcomes, strict=True):
+        if name == "blank.txt":
+            assert isinstance(outcome, EmptyDocument)
+            continue
+        assert isinstance(outcome, ParsedDocument)
+        alone = await pool.parse(data, name, TIMEOUT_S)
+        assert (outcome.text, outcome.title, outcome.properties) == (alone.text, alone.title, alone.properties)
+    languages = [outcome.properties.language for outcome in outcomes if isinstance(outcome, ParsedDocument)]
+    assert languages[:3] == ["en", "de", "fr"]
+
+
+async def test_short_texts_do_not_wait_for_documents_that_hold_all_parsers() -> None:
+    pool = ParserPool(size=1, command=fake("time.sleep(3600) if sys.stdin.buffer.read(1) else None"))
+    held = asyncio.ensure_future(pool.parse(b"Tides", "a.txt", TIMEOUT_S))
+    while not children():
+        await asyncio.sleep(0.01)
+    pool._command = (sys.executable, "-m", "argosy.services.documents.parsing.parser_child")
+    [parsed] = await asyncio.wait_for(pool.parse_texts([(b"Tides", "b.txt", Format.TEXT)]), TIMEOUT_S)
+    assert isinstance(parsed, ParsedDocument)
+    await pool.close()
+    with pytest.raises(ParserCrashed):
+        await held

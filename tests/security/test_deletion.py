@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -409,8 +409,9 @@ class Beats(Jobs):
     def __init__(self) -> None:
         self.beaten: list[tuple[int, int]] = []
 
-    def heartbeat(self, job: Job) -> None:
-        self.beaten.append(job.lease)
+    def heartbeat_several(self, several: Sequence[Job]) -> list[bool]:
+        self.beaten += [job.lease for job in several]
+        return [True] * len(several)
 
 
 def test_a_job_that_is_claimed_again_by_the_same_process_keeps_its_heartbeat(site: Site) -> None:
@@ -424,8 +425,7 @@ def test_a_job_that_is_claimed_again_by_the_same_process_keeps_its_heartbeat(sit
     with heartbeat.keeping(second, lambda: None):
         with heartbeat.keeping(first, lambda: None):
             pass
-        for job, lost in list(heartbeat._kept.values()):
-            heartbeat._beat(job, lost)
+        heartbeat._beat(list(heartbeat._kept.values()))
     assert jobs.beaten == [second.lease]
 
 

@@ -213,7 +213,7 @@ class DocumentsSettings(ServiceSettings):
         8,
         ge=1,
         le=64,
-        description="Documents that one replica processes at once; most of them wait for their vectors. Up to 8 small "
+        description="Documents that one replica processes at once; most of them wait for their vectors. Up to 16 small "
         "documents of at most 64 KiB in total count as one.",
     )
     parsers: int = Field(2, ge=1, le=64, description="Documents that one replica parses and chunks at once.")

@@ -52,9 +52,11 @@ from argosy.services.documents.jobs.parse_turns import OVERTIME_PLACES
 from argosy.services.documents.jobs.pipeline import Pipeline, PipelineSettings, Shared
 from argosy.services.documents.jobs.rules import JobRules
 from argosy.services.documents.jobs.shared_calls import SharedEmbedder, SharedStore
+from argosy.services.documents.jobs.shared_jobs import LINGER_S
 from argosy.services.documents.jobs.statistics import report
 from argosy.services.documents.jobs.worker import Worker
 from argosy.services.documents.parsing.pool import ParserLimits, ParserPool
+from argosy.services.documents.parsing.short_texts import ShortTexts
 from argosy.services.documents.records.blobs import BlobStore
 from argosy.services.documents.records.database import Database, open_database
 from argosy.services.documents.upkeep import Upkeep
@@ -72,7 +74,7 @@ MAX_WAIT_S = 60.0
 MAX_WINDOW_S = 7 * 86_400
 CALLER_THREADS = 8
 MAX_DIGITS = 15
-CLAIM_JOBS = 8
+CLAIM_JOBS = 16
 """Highest number of small documents that one worker claims at once."""
 CLAIM_BYTES = 64 * 2**10
 """Bytes of one claim; a claim ends with the document that exceeds them."""
@@ -166,6 +168,7 @@ class DocumentsService:
             shared=Shared(
                 SharedEmbedder(self._upstreams.embedding, SHARED_TEXTS, _shared_context),
                 SharedStore(self._upstreams.store, SHARED_CHUNKS, _shared_context),
+                ShortTexts(self._parser, LINGER_S),
             ),
         )
         self._worker = Worker(

@@ -8,9 +8,11 @@ import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
+from sqlalchemy import event
 
 from argosy.contracts.documents import DocumentFault, DocumentStatus
-from argosy.services.documents.catalog.intake import document_id
+from argosy.services.documents.catalog.catalog import Catalog
+from argosy.services.documents.catalog.intake import QueueLimits, document_id
 from argosy.services.documents.jobs.leases import Indexed, Job, LeaseLost
 from argosy.services.documents.records.schema import JobKind
 
@@ -323,3 +325,37 @@ def test_of_several_that_are_done_together_those_that_were_lost_change_nothing(d
     assert desk.jobs.done_several([(kept, made), (lost, made), (other, made)]) == [True, False, True]
     shown = [desk.catalog.document(document_id("default", job.name)) for job in (kept, lost, other)]
     assert [(view.status.value, view.chunks) for view in shown] == [("indexed", 1), ("queued", None), ("indexed", 1)]
+
+
+def test_an_outdated_lease_in_a_group_with_the_new_lease_of_the_same_job_is_lost(desk: Desk) -> None:
+    """The same process may claim a job again after a sleep of the machine, and then holds both leases for a moment."""
+    desk.add("a")
+    first = desk.claim()
+    desk.clock.now += 31
+    second = desk.claim()
+    assert first.id == second.id
+    for several in ([first, second], [second, first]):
+        mine = [job is second for job in several]
+        assert desk.jobs.check_several(several) == mine
+        assert desk.jobs.heartbeat_several(several) == mine
+        assert desk.jobs.stage_several([(job, "embed", 0.5) for job in several]) == mine
+    assert desk.jobs.done_several([(first, None), (second, None)]) == [False, True]
+
+
+def test_a_claim_of_many_jobs_takes_few_statements(desk: Desk) -> None:
+    desk.catalog = Catalog(desk.database, QueueLimits(), "minilm/200")
+    for batch in range(4):
+        desk.add(*(f"{batch}-{n}" for n in range(16)))
+    statements: list[str] = []
+    event.listen(
+        desk.database._engine, "before_cursor_execute", lambda *arguments: statements.append(str(arguments[2]))
+    )
+    few = len(desk.jobs.claim_several("w", 4, 10**6))
+    for_few = len(statements)
+    many = len(desk.jobs.claim_several("w", 32, 10**6))
+    assert (few, many) == (4, 32)
+    assert len(statements) - for_few == for_few
+    lanes = [job.lane for job in desk.jobs.claim_several("w", 8, 10**6)]
+    assert lanes[:4] == lanes[4:]  # senders still take turns
+    assert len(set(lanes)) == 4
+    assert len(desk.jobs.claim_several("w", 64, 10**6)) == 20  # each job once, and none is left out

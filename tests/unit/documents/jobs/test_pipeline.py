@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -22,13 +23,16 @@ from argosy.contracts.errors import (
 )
 from argosy.contracts.request import Priority, RequestContext
 from argosy.contracts.store import Chunk, EnsureCollection, ForgetRequest, PublishRequest, UpsertRequest
+from argosy.services.documents.catalog.intake import document_id
 from argosy.services.documents.chunking.packer import ChunkLimits, cut
 from argosy.services.documents.jobs.failure_policy import settle
 from argosy.services.documents.jobs.leases import LeaseLost
 from argosy.services.documents.jobs.pipeline import MAX_LEFT_OUT, Pipeline, PipelineSettings, Shared
 from argosy.services.documents.jobs.statistics import report
 from argosy.services.documents.jobs.stored_chunk import chunk_id
+from argosy.services.documents.parsing.formats import Format
 from argosy.services.documents.parsing.parsed import PageSpan, ParsedDocument
+from argosy.services.documents.parsing.short_texts import SHORT_BYTES, ShortTexts
 from argosy.services.documents.records.blobs import content_hash
 from tests.chunk_store import MemoryChunkStore
 from tests.pipeline_parts import MemoryEmbedder, MemoryParser, vector_of
@@ -121,9 +125,9 @@ def pipeline(desk: Desk, world: World) -> Pipeline:
     return Pipeline(desk.jobs, desk.blobs, world, Pieces(), world, world, settings)
 
 
-def add(desk: Desk, content: bytes = HANDBOOK.encode()) -> str:
+def add(desk: Desk, content: bytes = HANDBOOK.encode(), name: str = "handbook.md") -> str:
     desk.blobs.put(content)
-    upload = desk.upload("handbook.md", content, content_type="text/markdown", metadata={"port": "Kestrel"})
+    upload = desk.upload(name, content, content_type="text/markdown", metadata={"port": "Kestrel"})
     return desk.catalog.accept("default", [upload]).documents[0].id
 
 
@@ -454,3 +458,56 @@ async def test_a_document_that_failed_before_is_not_tried_together_with_others(d
     assert (await attempt(desk, pipeline)).status is DocumentStatus.INDEXED
     assert shared.calls == ["embed"]
     assert world.calls[-1] == "publish"
+
+
+class Texts(MemoryParser):
+    """Parses short texts; the first call fails if there is a fault."""
+
+    def __init__(self, fault: Exception | None = None) -> None:
+        self.fault = fault
+        self.parsed: list[str] = []
+
+    async def parse_texts(self, texts: Sequence[tuple[bytes, str, Format]]) -> list[ParsedDocument | Exception]:
+        if self.fault is not None:
+            fault, self.fault = self.fault, None
+            raise fault
+        self.parsed += [name for _, name, _ in texts]
+        return [await self.parse(data, name, 1.0, kind) for data, name, kind in texts]
+
+
+def with_texts(desk: Desk, world: World, texts: Texts) -> Pipeline:
+    shared = Shared(world, world, ShortTexts(texts, linger_s=0.0))
+    settings = PipelineSettings(ChunkLimits(40), readers=1)
+    return Pipeline(desk.jobs, desk.blobs, world, Pieces(), world, world, settings, shared=shared)
+
+
+async def test_a_short_text_is_indexed_while_another_document_holds_the_only_place(desk: Desk) -> None:
+    class Busy(World):
+        async def parse(self, *arguments: Any) -> ParsedDocument:
+            self.calls.append("parse")
+            await asyncio.sleep(3600)
+            raise AssertionError
+
+    world, texts = Busy(), Texts()
+    pipeline = with_texts(desk, world, texts)
+    add(desk, b"Tide. " * (SHORT_BYTES // 5), "long.md")
+    held = asyncio.ensure_future(pipeline.run(desk.claim()))
+    async with asyncio.timeout(30):
+        while "parse" not in world.calls:
+            await asyncio.sleep(0.001)
+        add(desk, b"The moon causes the tides.", "short.md")
+        await pipeline.run(desk.claim())
+    assert texts.parsed == ["short.md"]
+    assert desk.catalog.document(document_id("default", "short.md")).status is DocumentStatus.INDEXED
+    held.cancel()
+    await asyncio.gather(held, return_exceptions=True)
+
+
+async def test_a_short_text_that_failed_before_is_parsed_alone(desk: Desk, world: World) -> None:
+    texts = Texts(Unavailable("It broke."))
+    pipeline = with_texts(desk, world, texts)
+    add(desk)
+    assert (await attempt(desk, pipeline)).status is DocumentStatus.QUEUED
+    desk.clock.now += 60
+    assert (await attempt(desk, pipeline)).status is DocumentStatus.INDEXED
+    assert (texts.parsed, world.calls[0]) == ([], "parse")

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import pytest
@@ -141,12 +142,13 @@ async def test_a_heartbeat_outlives_a_database_that_is_away_for_a_moment(desk: D
     enough = threading.Event()
 
     class Shaky(Jobs):
-        def heartbeat(self, job: Job) -> None:
-            beats.append(job.id)
+        def heartbeat_several(self, several: Sequence[Job]) -> list[bool]:
+            beats.extend(job.id for job in several)
             if len(beats) == 1:
                 raise Unavailable("The document catalog is busy.")
-            super().heartbeat(job)
+            held = super().heartbeat_several(several)
             enough.set()
+            return held
 
     script.gate = asyncio.Event()
     desk.add("a")

@@ -16,12 +16,23 @@ from argosy.contracts.errors import ArgosyError, InvalidRequest, Overloaded, Too
 from argosy.contracts.store import Metadata
 from argosy.services.documents.records.estimates import by_kind, eta_s, pace
 from argosy.services.documents.records.pace import OVERHEAD_BYTES, work
-from argosy.services.documents.records.queueing import discard, enqueue, open_batch, open_lane, queue_size, supersede
+from argosy.services.documents.records.queueing import (
+    discard,
+    enqueue,
+    enqueue_new,
+    open_batch,
+    open_lane,
+    queue_size,
+    supersede,
+)
 from argosy.services.documents.records.schema import ACTIVE, DELETED, JobKind, documents, entries, jobs
 
 _UNDER_WAY = (DocumentStatus.QUEUED, DocumentStatus.RUNNING)
 _GAVE_UP = (DocumentStatus.FAILED, DocumentStatus.DEAD)
 _STORED = insert(documents).returning(*documents.c)
+_STORED_NEW = insert(documents).returning(
+    documents.c.id, documents.c.collection, documents.c.version, documents.c.bytes, sort_by_parameter_order=True
+)
 DEFAULT_RETRY_S = 5.0
 """Retry-After before any pace is measured."""
 MAX_RETRY_S = 60.0
@@ -97,11 +108,16 @@ class Intake:
             open_lane(connection, lane)
         accepted: list[AcceptedDocument] = []
         listed: list[dict[str, object]] = []
+        new = {key: upload for key, upload in wanted.items() if key in fresh and key not in known}
+        rows = store_new(connection, collection, [(upload, self.fingerprint(upload)) for upload in new.values()], now)
+        queued = enqueue_new(connection, rows, now, batch_id=batch_id, lane=lane)
         job: int | None
         for ordinal, (key, upload) in enumerate(wanted.items()):
-            if key in fresh:
-                replaced = supersede(connection, documents.c.id == key, now) if key in known else []
-                document = store_row(connection, known.get(key), collection, upload, self.fingerprint(upload), now)
+            if key in queued:
+                job, status = queued[key], DocumentStatus.QUEUED
+            elif key in fresh:
+                replaced = supersede(connection, documents.c.id == key, now)
+                document = store_row(connection, known[key], collection, upload, self.fingerprint(upload), now)
                 job = enqueue(connection, JobKind.INDEX, document, now, batch_id=batch_id, lane=lane, replaced=replaced)
                 status = DocumentStatus.QUEUED
             else:
@@ -222,7 +238,34 @@ def store_row(connection: Connection, row: Any, collection: str, upload: Upload,
     Fields about the indexed older version stay in the row until the new version is indexed.
     """
     key = document_id(collection, upload.source)
-    values = {
+    values = _values(row, collection, upload, fingerprint, now)
+    if row is not None and row.status == DELETED:
+        values["created_at"] = now
+    if row is not None and row.content_hash != upload.content_hash:
+        discard(connection, [row.content_hash])
+    if row is None:
+        return connection.execute(_STORED, {"id": key, "created_at": now, **values}).one()
+    changed = update(documents).where(documents.c.id == key).values(**values)
+    return connection.execute(changed.returning(*documents.c)).one()
+
+
+def store_new(connection: Connection, collection: str, several: Sequence[tuple[Upload, str]], now: float) -> list[Any]:
+    """Insert the rows of new documents, each given as its upload and fingerprint. Returns: the rows, in order."""
+    if not several:
+        return []
+    values = [
+        {
+            "id": document_id(collection, upload.source),
+            "created_at": now,
+            **_values(None, collection, upload, fingerprint, now),
+        }
+        for upload, fingerprint in several
+    ]
+    return list(connection.execute(_STORED_NEW, values))
+
+
+def _values(row: Any, collection: str, upload: Upload, fingerprint: str, now: float) -> dict[str, Any]:
+    return {
         "collection": collection,
         "source": upload.source,
         "name": upload.name,
@@ -241,11 +284,3 @@ def store_row(connection: Connection, row: Any, collection: str, upload: Upload,
         "error_detail": None,
         "updated_at": now,
     }
-    if row is not None and row.status == DELETED:
-        values["created_at"] = now
-    if row is not None and row.content_hash != upload.content_hash:
-        discard(connection, [row.content_hash])
-    if row is None:
-        return connection.execute(_STORED, {"id": key, "created_at": now, **values}).one()
-    changed = update(documents).where(documents.c.id == key).values(**values)
-    return connection.execute(changed.returning(*documents.c)).one()

@@ -15,9 +15,9 @@ from argosy.services.documents.jobs.job import Job
 from argosy.services.documents.records.schema import DELETED, JobKind, JobState, collections, documents, jobs
 
 ANY_DUE = select(jobs.c.id).where(expired(bindparam("now")) | due(bindparam("now"))).limit(1)
-LEASE = (
+_LEASE = (
     update(jobs)
-    .where(jobs.c.id == bindparam("job"))
+    .where(jobs.c.id.in_(bindparam("jobs", expanding=True)))
     .values(
         state=JobState.RUNNING,
         attempts=jobs.c.attempts + 1,
@@ -37,10 +37,26 @@ _BEGIN = (
 )
 
 
-def begun(connection: Connection, rows: Sequence[Any], now: float) -> list[Job]:
-    """Return the jobs of rows that were just leased, and mark their documents as running."""
-    if not rows:
+_DOCUMENTS = select(documents).where(documents.c.id.in_(bindparam("ids", expanding=True)))
+_GENERATIONS = select(collections.c.name, func.coalesce(collections.c.generation, 0)).where(
+    collections.c.name.in_(bindparam("names", expanding=True))
+)
+_SAME_CONTENT = select(documents.c.content_hash, documents.c.vectors_hash).where(
+    documents.c.content_hash.in_(bindparam("contents", expanding=True)), documents.c.vectors_hash.is_not(None)
+)
+
+
+def lease(connection: Connection, taken: Sequence[int], worker: str, now: float, until: float) -> list[Job]:
+    """Lease the jobs with those ids and mark their documents as running. Returns: the jobs, in the order given."""
+    if not taken:
         return []
+    asked = {"jobs": list(taken), "claimed_by": worker, "now": now, "until": until}
+    leased = {row.id: row for row in connection.execute(_LEASE, asked)}
+    return _begun(connection, [leased[job] for job in taken], now)
+
+
+def _begun(connection: Connection, rows: Sequence[Any], now: float) -> list[Job]:
+    """Return the jobs of rows that were just leased, and mark their documents as running."""
     marks = [
         {"document": row.document_id, "of": row.version, "now": now, "tries": row.attempts}
         for row in rows
@@ -48,13 +64,11 @@ def begun(connection: Connection, rows: Sequence[Any], now: float) -> list[Job]:
     ]
     if marks:
         connection.execute(_BEGIN, marks)
-    ids = {row.document_id for row in rows}
-    found = {row.id: row for row in connection.execute(select(documents).where(documents.c.id.in_(ids)))}
+    ids = list({row.document_id for row in rows})
+    found = {row.id: row for row in connection.execute(_DOCUMENTS, {"ids": ids})}
     kept = _kept_vectors(connection, found.values())
-    known = select(collections.c.name, func.coalesce(collections.c.generation, 0)).where(
-        collections.c.name.in_({row.collection for row in rows})
-    )
-    generations = {row[0]: row[1] for row in connection.execute(known)}
+    names = list({row.collection for row in rows})
+    generations = {row[0]: row[1] for row in connection.execute(_GENERATIONS, {"names": names})}
     return [
         Job(
             id=row.id,
@@ -73,6 +87,7 @@ def begun(connection: Connection, rows: Sequence[Any], now: float) -> list[Job]:
             metadata=msgspec.json.decode(found[row.document_id].metadata, type=Metadata),
             vectors=kept.get(row.document_id, ()),
             generation=generations.get(row.collection),
+            size_bytes=row.bytes,
             waits=row.waits,
         )
         for row in rows
@@ -84,9 +99,7 @@ def _kept_vectors(connection: Connection, rows: Collection[Any]) -> dict[str, tu
     kept: dict[str, tuple[str, ...]] = {row.id: (row.vectors_hash,) for row in rows if row.vectors_hash is not None}
     without = {row.content_hash for row in rows if row.vectors_hash is None and row.content_hash is not None}
     if without:
-        same = select(documents.c.content_hash, documents.c.vectors_hash).where(
-            documents.c.content_hash.in_(without), documents.c.vectors_hash.is_not(None)
-        )
-        found = {row.content_hash: (row.vectors_hash,) for row in connection.execute(same)}
+        same = connection.execute(_SAME_CONTENT, {"contents": list(without)})
+        found = {row.content_hash: (row.vectors_hash,) for row in same}
         kept |= {row.id: found[row.content_hash] for row in rows if row.id not in kept and row.content_hash in found}
     return kept

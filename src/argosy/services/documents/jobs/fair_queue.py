@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import zip_longest
 from typing import Any
 
@@ -27,38 +27,47 @@ from sqlalchemy.sql import Select
 from argosy.services.documents.records.schema import ACTIVE, JobKind, JobState, catalog, jobs, lanes
 
 
-def turns(connection: Connection, now: float, most: int) -> Iterator[int]:
-    """Yield up to `most` ids of each kind of job, in the order in which to run them.
+def turns(connection: Connection, now: float, most: int) -> Iterator[Any]:
+    """Yield up to `most` rows (id, kind, lane, bytes) of each kind of job, in the order in which to run them.
 
     Jobs whose worker died come first. Then deletions alternate with index jobs, so a thousand deletions delay an upload
     no more than one does, and vice versa. Index jobs come from the lanes in turn, least recently served lane first.
 
-    Lease each job and record its turn (`took_turn`) before requesting the next one. Rows are locked if the database
-    supports it, and rows that another worker is leasing are skipped. Each look-up uses an index, so a claim costs the
-    same with ten jobs queued and with ten thousand. A last, complete look-up finds jobs that are not among the first of
-    any lane.
+    Each job comes once. Lease the jobs and record their turns (`took_turns`) in the same transaction. Rows are locked
+    if the database supports it, and rows that another worker is leasing are skipped. Each look-up uses an index, so a
+    claim costs the same with ten jobs queued and with ten thousand. A last, complete look-up finds jobs that are not
+    among the first of any lane.
     """
-    asked = {"now": now, "most": most}
-    yield from connection.execute(_EXPIRED, asked).scalars().all()
+    seen: set[int] = set()
+    for row in _all_turns(connection, {"now": now, "most": most}):
+        if row.id not in seen:
+            seen.add(row.id)
+            yield row
+
+
+def _all_turns(connection: Connection, asked: dict[str, Any]) -> Iterator[Any]:
+    """Yield the same rows as `turns`, some of them twice."""
+    yield from connection.execute(_EXPIRED, asked).all()
     indexing, forgetting = _indexing(connection, asked), _forgetting(connection, asked)
     forgot_last = connection.execute(_FORGOT_LAST).scalar()
     for pair in zip_longest(*((indexing, forgetting) if forgot_last else (forgetting, indexing))):
         yield from (job for job in pair if job is not None)
 
 
-def _forgetting(connection: Connection, asked: dict[str, Any]) -> Iterator[int]:
-    yield from connection.execute(_FORGET, asked).scalars().all()
+def _forgetting(connection: Connection, asked: dict[str, Any]) -> Iterator[Any]:
+    yield from connection.execute(_FORGET, asked).all()
 
 
-def _indexing(connection: Connection, asked: dict[str, Any]) -> Iterator[int]:
+def _indexing(connection: Connection, asked: dict[str, Any]) -> Iterator[Any]:
     """Yield one job of each lane in turn, then the remaining index jobs."""
     waiting = [
-        connection.execute(_OF_LANE, asked | {"lane": lane}).scalars().all()
+        connection.execute(_OF_LANE, asked | {"lane": lane}).all()
         for lane in connection.execute(_LANES, asked).scalars().all()
     ]
     for round_ in zip_longest(*waiting):
         yield from (job for job in round_ if job is not None)
-    yield from connection.execute(_ANY, asked).scalars().all()
+    # The jobs above are still queued and come again here; there are at most `most` of them.
+    yield from connection.execute(_ANY, asked | {"most": 2 * asked["most"]}).all()
 
 
 def another_is_due(connection: Connection, lane: str | None, now: float) -> bool:
@@ -68,10 +77,15 @@ def another_is_due(connection: Connection, lane: str | None, now: float) -> bool
     return connection.execute(other.limit(1)).first() is not None
 
 
-def took_turn(connection: Connection, kind: JobKind, lane: str | None) -> None:
-    """Record the turn of a job, so that other lanes and the other kind come next."""
-    connection.execute(_FORGOT, {"forgot": kind is JobKind.FORGET})
-    if lane is not None:
+def took_turns(connection: Connection, served: Sequence[Any]) -> None:
+    """Record the turns of these rows of `turns`, so that other lanes and the other kind come next."""
+    if not served:
+        return
+    connection.execute(_FORGOT, {"forgot": served[-1].kind == JobKind.FORGET})
+    lanes_served = {
+        row.lane: None for row in reversed(served) if row.lane is not None
+    }  # each lane once, the one served last first
+    for lane in reversed(lanes_served):
         connection.execute(_SERVED, {"lane": lane})
 
 
@@ -100,7 +114,11 @@ _LANES = (
 
 
 def _look(*conditions: ColumnElement[bool]) -> Select[Any]:
-    found = select(jobs.c.id).where(*conditions, _FIRST_OF_DOCUMENT).order_by(jobs.c.id)
+    found = (
+        select(jobs.c.id, jobs.c.kind, jobs.c.lane, jobs.c.bytes)
+        .where(*conditions, _FIRST_OF_DOCUMENT)
+        .order_by(jobs.c.id)
+    )
     return found.limit(bindparam("most", type_=Integer)).with_for_update(skip_locked=True)
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 from argosy.contracts.errors import ArgosyError
-from argosy.services.documents.jobs.leases import Job, Jobs, LeaseLost
+from argosy.services.documents.jobs.leases import Job, Jobs
 from argosy.telemetry.logs import logger
 
 BEATS_PER_LEASE = 3
@@ -44,17 +44,20 @@ class Heartbeat:
 
     def _run(self) -> None:
         while not self._ending.wait(self._jobs.rules.lease_s / BEATS_PER_LEASE):
-            for job, lost in list(self._kept.values()):
-                self._beat(job, lost)
+            kept = list(self._kept.values())
+            if kept:
+                self._beat(kept)
 
-    def _beat(self, job: Job, lost: Callable[[], None]) -> None:
-        """Renew one lease. If the database is unavailable, keep the job and try again at the next beat."""
+    def _beat(self, kept: Sequence[tuple[Job, Callable[[], None]]]) -> None:
+        """Renew the leases in one transaction. If the database is unavailable, keep the jobs until the next beat."""
         try:
-            self._jobs.heartbeat(job)
-        except LeaseLost:
-            if self._kept.pop(job.lease, None) is not None:
-                lost()
+            held = self._jobs.heartbeat_several([job for job, _ in kept])
         except ArgosyError as error:
-            log.warning("job heartbeat failed", job=job.id, code=error.code)
+            log.warning("job heartbeat failed", jobs=len(kept), code=error.code)
+            return
         except Exception:
-            log.exception("job heartbeat failed", job=job.id)
+            log.exception("job heartbeat failed", jobs=len(kept))
+            return
+        for (job, lost), is_held in zip(kept, held, strict=True):
+            if not is_held and self._kept.pop(job.lease, None) is not None:
+                lost()

@@ -32,6 +32,8 @@ class Job:
     """Blob keys of vectors that may be reused: those of the previous version or of documents with equal content."""
     generation: int | None = None
     """Generation of the collection; None when the collection is deleted."""
+    size_bytes: int | None = None
+    """Size of the original; None where it is not known."""
     waits: int = 0
     """Number of consecutive waits for an unavailable service."""
 

@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, case, select, update
+from sqlalchemy import Connection, Float, bindparam, case, select, update
 
 from argosy.contracts.documents import DocumentFault, DocumentStatus
-from argosy.services.documents.jobs.claims import ANY_DUE, LEASE, begun
-from argosy.services.documents.jobs.fair_queue import another_is_due, expired, took_turn, turns
+from argosy.services.documents.jobs.claims import ANY_DUE, lease
+from argosy.services.documents.jobs.fair_queue import another_is_due, expired, took_turns, turns
 from argosy.services.documents.jobs.finishing import finish
 from argosy.services.documents.jobs.job import Indexed, Job
 from argosy.services.documents.jobs.rules import JobRules
@@ -54,22 +54,29 @@ class Jobs:
         with self._database.write() as connection:
             now = self._database.now(connection)
             self._bury(connection, now)
-            rows: list[Any] = []
+            taken: list[Any] = []
             size = 0
             for turn in turns(connection, now, most):
-                lease = {"job": turn, "claimed_by": worker, "now": now, "until": now + self.rules.lease_s}
-                row = connection.execute(LEASE, lease).one()
-                took_turn(connection, JobKind(row.kind), row.lane)
-                rows.append(row)
-                size += row.bytes
-                if len(rows) >= most or size >= most_bytes:
+                taken.append(turn)
+                size += turn.bytes
+                if len(taken) >= most or size >= most_bytes:
                     break
-            return begun(connection, rows, now)
+            took_turns(connection, taken)
+            return lease(connection, [turn.id for turn in taken], worker, now, now + self.rules.lease_s)
 
     def heartbeat(self, job: Job) -> None:
         """Extend the lease. Raises: LeaseLost when the job is no longer this worker's."""
+        if not self.heartbeat_several([job])[0]:
+            raise LeaseLost
+
+    def heartbeat_several(self, several: Sequence[Job]) -> list[bool]:
+        """Extend the leases in one transaction. Returns: for each job, whether it was still this worker's."""
         with self._database.write() as connection:
-            self._write(connection, job, lease_until=self._database.now(connection) + self.rules.lease_s)
+            until = self._database.now(connection) + self.rules.lease_s
+            held = _held(connection, several, lock=True)
+            if held:
+                connection.execute(_KEPT, {"jobs": [job for job, _ in held], "until": until})
+        return [job.lease in held for job in several]
 
     def check(self, job: Job) -> None:
         """Check the lease. Raises: LeaseLost when the job is no longer this worker's."""
@@ -80,7 +87,7 @@ class Jobs:
         """Return, for each job, whether it is still this worker's."""
         with self._database.read() as connection:
             held = _held(connection, several)
-        return [job.id in held for job in several]
+        return [job.lease in held for job in several]
 
     def stage(self, job: Job, stage: str, progress: float = 0.0) -> None:
         """Record the current stage and the progress of the job, 0 to 1, and extend the lease.
@@ -95,14 +102,20 @@ class Jobs:
         with self._database.write() as connection:
             now = self._database.now(connection)
             held = _held(connection, [job for job, _, _ in several], lock=True)
-            mine = [(job, stage, progress) for job, stage, progress in several if job.id in held]
-            for job, _, progress in mine:
-                furthest = case((jobs.c.progress < progress, progress), else_=jobs.c.progress)
-                self._write(connection, job, progress=furthest, lease_until=now + self.rules.lease_s)
-            for job, stage, _ in mine:
-                if job.kind is JobKind.INDEX:
-                    _mark(connection, job, now, stage=stage)
-        return [job.id in held for job, _, _ in several]
+            mine = [(job, stage, progress) for job, stage, progress in several if job.lease in held]
+            until = now + self.rules.lease_s
+            if mine:
+                connection.execute(
+                    _STAGED, [{"job": job.id, "reached": progress, "until": until} for job, _, progress in mine]
+                )
+            shown = [
+                {"document": job.document_id, "of": job.version, "now": now, "in_stage": stage}
+                for job, stage, _ in mine
+                if job.kind is JobKind.INDEX
+            ]
+            if shown:
+                connection.execute(_SHOWN, shown)
+        return [job.lease in held for job, _, _ in several]
 
     def done(self, job: Job, indexed: Indexed | None = None) -> None:
         """Record that the job is done, for an index job with its result, and discard replaced stored contents.
@@ -117,12 +130,12 @@ class Jobs:
         with self._database.write() as connection:
             now = self._database.now(connection)
             held = _held(connection, [job for job, _ in several], lock=True)
-            mine = [(job, indexed) for job, indexed in several if job.id in held]
+            mine = [(job, indexed) for job, indexed in several if job.lease in held]
             if any(indexed is not None for _, indexed in mine):
                 self._end_waits(connection, now)
             if mine:
                 finish(connection, mine, now)
-        return [job.id in held for job, _ in several]
+        return [job.lease in held for job, _ in several]
 
     def discard(self, hashes: Sequence[str]) -> None:
         """Discard stored contents that a job created and that no document will need."""
@@ -187,15 +200,7 @@ class Jobs:
 
     def _end_waits(self, connection: Connection, now: float) -> None:
         """Retry all waiting jobs soon: once one document succeeds, the dependency is back."""
-        soon = now + self.rules.backoff_s
-        waiting = (
-            select(jobs.c.id)
-            .where(
-                jobs.c.state == JobState.QUEUED, jobs.c.kind == JobKind.INDEX, jobs.c.run_at > soon, jobs.c.waits > 0
-            )
-            .with_for_update(skip_locked=True)  # another finishing job may be ending the same waits
-        )
-        connection.execute(update(jobs).where(jobs.c.id.in_(waiting)).values(run_at=soon))
+        connection.execute(_END_WAITS, {"soon": now + self.rules.backoff_s})
 
     def _write(self, connection: Connection, job: Job, **values: object) -> None:
         mine = (jobs.c.id == job.id, jobs.c.state == JobState.RUNNING, jobs.c.fence == job.fence)
@@ -225,13 +230,48 @@ class Jobs:
             _mark_failed(connection, row, now, DocumentStatus.DEAD, WORKER_DIED)
 
 
-def _held(connection: Connection, several: Sequence[Job], *, lock: bool = False) -> set[int]:
-    """Return the ids of the jobs that are still their worker's."""
-    fences = {job.id: job.fence for job in several}
-    running = select(jobs.c.id, jobs.c.fence).where(jobs.c.id.in_(fences), jobs.c.state == JobState.RUNNING)
-    if lock:
-        running = running.order_by(jobs.c.id).with_for_update()
-    return {row.id for row in connection.execute(running) if fences[row.id] == row.fence}
+# Statements are built once: building one costs more than running it.
+_RUNNING = select(jobs.c.id, jobs.c.fence).where(
+    jobs.c.id.in_(bindparam("jobs", expanding=True)), jobs.c.state == JobState.RUNNING
+)
+_RUNNING_LOCKED = _RUNNING.order_by(jobs.c.id).with_for_update()
+_SOON = bindparam("soon", type_=Float)
+_END_WAITS = (
+    update(jobs)
+    .where(
+        jobs.c.id.in_(
+            select(jobs.c.id)
+            .where(
+                jobs.c.state == JobState.QUEUED, jobs.c.kind == JobKind.INDEX, jobs.c.run_at > _SOON, jobs.c.waits > 0
+            )
+            .with_for_update(skip_locked=True)  # another finishing job may be ending the same waits
+        )
+    )
+    .values(run_at=_SOON)
+)
+_REACHED = bindparam("reached", type_=Float)
+_STAGED = (
+    update(jobs)
+    .where(jobs.c.id == bindparam("job"))
+    .values(
+        progress=case((jobs.c.progress < _REACHED, _REACHED), else_=jobs.c.progress),
+        lease_until=bindparam("until"),
+    )
+)
+_KEPT = update(jobs).where(jobs.c.id.in_(bindparam("jobs", expanding=True))).values(lease_until=bindparam("until"))
+_SHOWN = (
+    update(documents)
+    .where(
+        documents.c.id == bindparam("document"), documents.c.version == bindparam("of"), documents.c.status != DELETED
+    )
+    .values(updated_at=bindparam("now"), stage=bindparam("in_stage"))
+)
+
+
+def _held(connection: Connection, several: Sequence[Job], *, lock: bool = False) -> set[tuple[int, int]]:
+    """Return the leases that are still their worker's. Of two leases of the same job at most one is."""
+    rows = connection.execute(_RUNNING_LOCKED if lock else _RUNNING, {"jobs": list({job.id for job in several})})
+    return {(row.id, row.fence) for row in rows}
 
 
 def _mark(connection: Connection, job: Any, now: float, **values: object) -> None:

@@ -35,6 +35,7 @@ from argosy.services.documents.jobs.stored_chunk import as_chunk
 from argosy.services.documents.jobs.timing import StageTimes
 from argosy.services.documents.jobs.vectors import KeptVectors, VectorPool, text_hash
 from argosy.services.documents.parsing.parsed import ParsedDocument
+from argosy.services.documents.parsing.short_texts import SHORT_BYTES, SHORT_KINDS, ShortTexts
 from argosy.services.documents.parsing.titles import shortened
 from argosy.services.documents.records.blobs import BlobStore
 from argosy.services.documents.records.schema import JobKind
@@ -43,6 +44,8 @@ from argosy.telemetry.logs import logger
 
 log = logger("documents")
 STAGE_EVERY_S = 0.5
+BLOBS_TOGETHER = 64
+"""Number of contents of small documents that are read or looked for together."""
 BLOBS_BYTES = 4 * 2**20
 """Bytes of texts or vectors of several documents that are written together."""
 CUT_AT_ONCE_CHARS = 4_000
@@ -77,6 +80,8 @@ class Shared:
 
     embedder: ChunkEmbedder
     store: ChunkStore
+    texts: ShortTexts | None = None
+    """Reads short texts; None parses them like any other document."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +142,8 @@ class Pipeline:
         self._settings = settings or PipelineSettings()
         self._clock = clock
         self._on_indexed = on_indexed
+        self._originals: Grouped[str, bytes] = Grouped(self._get, most=BLOBS_TOGETHER, linger_s=LINGER_S)
+        self._there: Grouped[str, bool] = Grouped(self._has, most=BLOBS_TOGETHER, linger_s=LINGER_S)
         self._texts: Grouped[bytes, str] = Grouped(self._put, most=BLOBS_BYTES, size=len, linger_s=LINGER_S)
         self._vectors_kept: Grouped[bytes, str] = Grouped(
             self._put_loosely, most=BLOBS_BYTES, size=len, linger_s=LINGER_S
@@ -184,6 +191,12 @@ class Pipeline:
         stored.append(putting)
         return asyncio.shield(putting)
 
+    async def _get(self, keys: Sequence[str]) -> list[bytes | Exception]:
+        return await asyncio.to_thread(self._blobs.get_all, keys)
+
+    async def _has(self, keys: Sequence[str]) -> list[bool | Exception]:
+        return await asyncio.to_thread(lambda: [self._blobs.has(key) for key in keys])
+
     async def _put(self, contents: Sequence[bytes]) -> list[str]:
         return await asyncio.to_thread(self._blobs.put_all, contents)
 
@@ -195,9 +208,13 @@ class Pipeline:
         """Index the document. Futures of the contents stored meanwhile are added to `stored`."""
         times = StageTimes(self._clock)
         sender = job.lane or f"document:{job.document_id}"
-        async with self._reading.place(sender) as place:  # bounds the CPU time and memory of parsing
-            parsed, drafts = await self._read(job, times, place)
+        if (short := await self._read_short(job, times)) is not None:
+            parsed, drafts = short
             await room.enter_async_context(self._room.held(len(parsed.text)))
+        else:
+            async with self._reading.place(sender) as place:  # bounds the CPU time and memory of parsing
+                parsed, drafts = await self._read(job, times, place)
+                await room.enter_async_context(self._room.held(len(parsed.text)))
         with times.measured("enrich"):
             enriched = enrich(parsed, job.title, job.metadata)
             fields = DocumentFields(job.name, job.source, enriched.title, enriched.metadata)
@@ -218,8 +235,25 @@ class Pipeline:
         indexed = Indexed(len(drafts), pages, fields.title, text_key, vectors_key, embedded, times.seconds, left_out)
         await self._together.done(job, indexed)
         stored.clear()
-        if not await asyncio.to_thread(self._blobs.has, text_key):  # a document with the same text was just deleted
+        if not await self._there(text_key):  # a document with the same text was just deleted
             await asyncio.to_thread(self._blobs.put, text, key=text_key)
+
+    async def _read_short(self, job: Job, times: StageTimes) -> tuple[ParsedDocument, list[ChunkDraft]] | None:
+        """Read a short text together with others, without a place. Return None for any other document.
+
+        This is for the first attempt only, as are the calls that documents share.
+        """
+        if self._shared is None or self._shared.texts is None or job.attempts > 1 or job.waits:
+            return None
+        if job.content_hash is None or job.content_type not in SHORT_KINDS:
+            return None
+        if job.size_bytes is None or job.size_bytes > SHORT_BYTES:
+            return None
+        await self._stage(job, "parse", 0.0)
+        with times.measured("parse"):
+            data = await self._originals(job.content_hash)
+            parsed = await self._shared.texts.parse(data, job.name, job.content_type)
+        return None if parsed is None else await self._chunked(job, parsed, times)
 
     async def _read(self, job: Job, times: StageTimes, place: Place) -> tuple[ParsedDocument, list[ChunkDraft]]:
         await self._stage(job, "parse", 0.0)
@@ -230,6 +264,11 @@ class Pipeline:
             limit_s = self._settings.parse_limit_s(len(data))
             parsing = self._parser.parse(data, job.name, limit_s, job.content_type)
             parsed = await place.run(parsing, lambda: self._others_wait(job))
+        return await self._chunked(job, parsed, times)
+
+    async def _chunked(
+        self, job: Job, parsed: ParsedDocument, times: StageTimes
+    ) -> tuple[ParsedDocument, list[ChunkDraft]]:
         times.split("parse", "clean", parsed.stage_s.get("clean", 0.0))
         await self._stage(job, "chunk", 0.2)
         with times.measured("chunk"):

@@ -165,20 +165,25 @@ class Worker:
 
         Raises: LeaseLost when the lease is lost; the errors of the job.
         """
-        lost = asyncio.Event()
+        lost = False
         loop = asyncio.get_running_loop()
         work = asyncio.create_task(self._runner.run(job))
-        dropped = asyncio.create_task(lost.wait())
+
+        def drop() -> None:
+            nonlocal lost
+            lost = not work.done()
+            work.cancel()
+
         try:
-            with self._heartbeat.keeping(job, functools.partial(_tell, loop, lost)):
-                await asyncio.wait((work, dropped), return_when=asyncio.FIRST_COMPLETED)
-            if not work.done():
+            with self._heartbeat.keeping(job, functools.partial(_tell, loop, drop)):
+                await asyncio.wait((work,))
+            if lost:
                 raise LeaseLost
             work.result()
         finally:
-            for task in (work, dropped):
-                task.cancel()
-            await asyncio.gather(work, dropped, return_exceptions=True)
+            if not work.done():
+                work.cancel()
+                await asyncio.gather(work, return_exceptions=True)
 
     async def _record(self, write: Callable[..., None], *arguments: object) -> None:
         """Run a final write to its end even if this task is cancelled.
@@ -207,7 +212,7 @@ class Worker:
             pause_s *= 2
 
 
-def _tell(loop: asyncio.AbstractEventLoop, event: asyncio.Event) -> None:
-    """Set the event from another thread. A loop that has ended meanwhile is ignored."""
+def _tell(loop: asyncio.AbstractEventLoop, told: Callable[[], None]) -> None:
+    """Call `told` on the loop from another thread. A loop that has ended meanwhile is ignored."""
     with contextlib.suppress(RuntimeError):
-        loop.call_soon_threadsafe(event.set)
+        loop.call_soon_threadsafe(told)

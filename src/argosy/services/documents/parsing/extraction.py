@@ -10,7 +10,13 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from argosy.contracts.errors import EmptyDocument, NoTextInDocument, OversizedDocument, UnreadableDocument
+from argosy.contracts.errors import (
+    DocumentError,
+    EmptyDocument,
+    NoTextInDocument,
+    OversizedDocument,
+    UnreadableDocument,
+)
 from argosy.services.documents.parsing import ocr, xberg_reader
 from argosy.services.documents.parsing.archives import members_of
 from argosy.services.documents.parsing.cleaning import clean
@@ -33,14 +39,43 @@ def extract(data: bytes, name: str, content_type: Format) -> ParsedDocument:
 
     Raises: DocumentError when the document cannot be read or holds no text; the subclass says why.
     """
+    [outcome] = extract_all([(data, name, content_type)])
+    if isinstance(outcome, DocumentError):
+        raise outcome
+    return outcome
+
+
+def extract_all(several: Sequence[tuple[bytes, str, Format]]) -> list[ParsedDocument | DocumentError]:
+    """Extract several documents, each (data, name, content type), and find their languages in one go."""
+    outcomes: list[ParsedDocument | DocumentError] = []
+    for data, name, content_type in several:
+        try:
+            outcomes.append(_cleaned(data, name, content_type))
+        except DocumentError as error:
+            outcomes.append(error)
+    _add_languages([outcome for outcome in outcomes if isinstance(outcome, ParsedDocument)])
+    return outcomes
+
+
+def _add_languages(several: Sequence[ParsedDocument]) -> None:
+    silent = [parsed for parsed in several if parsed.properties.language is None]
+    if not silent:
+        return
+    began_s = time.perf_counter()
+    languages = xberg_reader.languages_of([telling_part(parsed.text) for parsed in silent])
+    each_s = (time.perf_counter() - began_s) / len(silent)
+    for parsed, language in zip(silent, languages, strict=True):
+        parsed.properties.language = short_code(language)
+        parsed.stage_s["clean"] += each_s
+
+
+def _cleaned(data: bytes, name: str, content_type: Format) -> ParsedDocument:
     began_s = time.perf_counter()
     parsed = parse(data, name, content_type)
     parsed_s = time.perf_counter()
     cleaned = clean(parsed)
     if not cleaned.text.strip():
         raise NoTextInDocument(f"{name} holds no text.")
-    if cleaned.properties.language is None:
-        cleaned.properties.language = short_code(xberg_reader.language_of(telling_part(cleaned.text)))
     cleaned.stage_s = {"parse": parsed_s - began_s, "clean": time.perf_counter() - parsed_s}
     return cleaned
 

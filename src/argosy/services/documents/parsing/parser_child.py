@@ -33,6 +33,8 @@ class ParseRequest(msgspec.Struct):
     data: bytes
     name: str
     content_type: Format
+    more: list[ParseRequest] = []
+    """Further documents to read in the same go, all of them short texts. They have no `more` of their own."""
 
 
 class ParseReply(msgspec.Struct):
@@ -42,6 +44,8 @@ class ParseReply(msgspec.Struct):
     code: str = ""
     message: str = ""
     working: bool = False
+    more: list[ParseReply] = []
+    """Replies for the request's further documents, in their order."""
 
 
 def main() -> None:
@@ -95,17 +99,24 @@ def _receive(source: BinaryIO, jobs: queue.SimpleQueue[ParseRequest]) -> None:
 
 
 def _answer(request: ParseRequest) -> bytes:
-    from argosy.services.documents.parsing.extraction import extract  # the limits must hold before libraries load
+    from argosy.services.documents.parsing.extraction import extract_all  # the limits must hold before libraries load
 
     try:
-        return frame(ParseReply(extract(request.data, request.name, request.content_type)))
-    except DocumentError as error:
-        return frame(ParseReply(code=error.code, message=error.message))
+        outcomes = extract_all([(one.data, one.name, one.content_type) for one in (request, *request.more)])
+        reply, *more = map(_reply, outcomes)
+        reply.more = more
+        return frame(reply)
     except MemoryError:
         os._exit(1)
     except Exception:
         traceback.print_exc()  # to the service's log: this is an Argosy bug, not a fault of the document
         return frame(ParseReply(code=Internal.code))
+
+
+def _reply(outcome: ParsedDocument | DocumentError) -> ParseReply:
+    if isinstance(outcome, DocumentError):
+        return ParseReply(code=outcome.code, message=outcome.message)
+    return ParseReply(outcome)
 
 
 if __name__ == "__main__":

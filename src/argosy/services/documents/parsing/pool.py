@@ -82,7 +82,8 @@ class _Child:
                 on_progress()
         except (OSError, asyncio.IncompleteReadError, msgspec.MsgspecError) as error:
             raise _ChildDied from error
-        self.jobs_done += PLAIN_JOB if request.content_type in _PLAIN else 1.0
+        for one in (request, *request.more):
+            self.jobs_done += PLAIN_JOB if one.content_type in _PLAIN else 1.0
         return reply
 
     async def _reply(self, source: asyncio.StreamReader) -> ParseReply:
@@ -103,13 +104,14 @@ class _Child:
 
 
 class ParserPool:
-    """Pool of at most `size` children, which are started when first needed and kept for the next document."""
+    """Pool of at most `size` children and one more for short texts. A child is started when first needed and kept."""
 
     def __init__(self, size: int = 2, limits: ParserLimits | None = None, command: Sequence[str] | None = None) -> None:
         """Create a pool. `command` starts a child and receives the memory limit in bytes as its last argument."""
         self._limits = limits or ParserLimits()
         self._command = tuple(command or (sys.executable, "-m", _MODULE))
         self._slots = asyncio.Semaphore(size)
+        self._text_slot = asyncio.Semaphore(1)
         self._idle: list[_Child] = []
         self._busy: set[_Child] = set()
         self._closed = False
@@ -125,13 +127,37 @@ class ParserPool:
         kind = detected(content_type)
         if kind is None:
             kind = await asyncio.to_thread(detect, data, name, content_type)
-        request = ParseRequest(data, name, kind)
-        async with self._slots:
-            still_s = self._limits.longest_still_s(len(data))
+        return self._parsed(await self._within(self._slots, ParseRequest(data, name, kind), timeout_s), name, kind)
+
+    async def parse_texts(self, texts: Sequence[tuple[bytes, str, Format]]) -> list[ParsedDocument | Exception]:
+        """Parse several short texts, each (data, name, detected format), in one round trip of a child of their own.
+
+        Returns: for each text the document or the DocumentError. Raises: DocumentError, the child failed at one of
+        them; nothing tells at which.
+        """
+        requests = [ParseRequest(*text) for text in texts]
+        first = msgspec.structs.replace(requests[0], more=requests[1:])
+        reply = await self._within(self._text_slot, first, self._limits.still_s)
+        replies = [reply, *reply.more]
+        if len(replies) != len(texts):  # the child failed as a whole
+            raise UnreadableDocument(f"{requests[0].name} or a text beside it cannot be read.")
+        outcomes: list[ParsedDocument | Exception] = []
+        for one, (_, name, kind) in zip(replies, texts, strict=True):
+            try:
+                outcomes.append(self._parsed(one, name, kind))
+            except DocumentError as error:
+                outcomes.append(error)
+        return outcomes
+
+    async def _within(self, slots: asyncio.Semaphore, request: ParseRequest, timeout_s: float) -> ParseReply:
+        """Return the reply of a child. Raises: ParserTimedOut, ParserCrashed."""
+        name, kind = request.name, request.content_type
+        async with slots:
+            still_s = self._limits.longest_still_s(len(request.data))
             still = asyncio.timeout(still_s)
             try:
                 async with asyncio.timeout(timeout_s), still:
-                    reply = await self._ask(request, lambda: still.reschedule(_now_s() + still_s))
+                    return await self._ask(request, lambda: still.reschedule(_now_s() + still_s))
             except TimeoutError as error:
                 log.warning("parser timed out", timeout_s=timeout_s, still=still.expired(), content_type=kind.value)
                 what = (
@@ -146,6 +172,9 @@ class ParserPool:
                     f"{name} made the parser crash or use too much memory. "
                     "Split it, or raise services.documents.parser_memory_bytes."
                 ) from error
+
+    def _parsed(self, reply: ParseReply, name: str, kind: Format) -> ParsedDocument:
+        """Return the document of a reply. Raises: DocumentError."""
         if reply.parsed is not None:
             return reply.parsed
         error_class = BY_CODE.get(reply.code)

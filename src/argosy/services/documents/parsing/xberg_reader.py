@@ -6,6 +6,7 @@ This module runs in the parser child only.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import xberg
@@ -79,18 +80,29 @@ def read_plainly(data: bytes) -> str:
 
 def language_of(text: str) -> str | None:
     """Return the language of a text as an ISO 639-3 code, or None when the text is too short or ambiguous."""
-    config = xberg.ExtractionConfig(
-        use_cache=False,
-        disable_ocr=True,
-        enable_quality_processing=False,
-        output_format="plain",
-        language_detection=xberg.LanguageDetectionConfig(enabled=True),
-    )
     try:
-        languages = _run(text.encode("utf-8", "replace"), "sample.txt", Format.TEXT, config).detected_languages
+        return _language(_run(text.encode("utf-8", "replace"), "sample.txt", Format.TEXT, _language_config()))
     except RuntimeError:
         return None
-    return str(languages[0]) if languages else None
+
+
+def languages_of(texts: Sequence[str]) -> list[str | None]:
+    """Return the language of each text, as `language_of` does. One call for all costs a third of a call for each."""
+    if len(texts) < 2:
+        return [language_of(text) for text in texts]
+    sources = [
+        xberg.ExtractInput(
+            kind="bytes", bytes=text.encode("utf-8", "replace"), mime_type=Format.TEXT.value, filename="sample.txt"
+        )
+        for text in texts
+    ]
+    try:
+        found = asyncio.run(_extract_batch(sources, _language_config())).results
+    except RuntimeError:
+        found = []
+    if len(found) != len(texts):  # a text that failed has no result, and the others cannot be told apart
+        return [language_of(text) for text in texts]
+    return [_language(one) for one in found]
 
 
 def given(value: str | None) -> str | None:
@@ -107,5 +119,23 @@ def _run(data: bytes, name: str, kind: Format, config: xberg.ExtractionConfig) -
     return result.results[0]
 
 
+def _language_config() -> xberg.ExtractionConfig:
+    return xberg.ExtractionConfig(
+        use_cache=False,
+        disable_ocr=True,
+        enable_quality_processing=False,
+        output_format="plain",
+        language_detection=xberg.LanguageDetectionConfig(enabled=True),
+    )
+
+
+def _language(found: xberg.ExtractedDocument) -> str | None:
+    return str(found.detected_languages[0]) if found.detected_languages else None
+
+
 async def _extract(source: xberg.ExtractInput, config: xberg.ExtractionConfig) -> xberg.ExtractionResult:
     return await xberg.extract(source, config)
+
+
+async def _extract_batch(sources: list[xberg.ExtractInput], config: xberg.ExtractionConfig) -> xberg.ExtractionResult:
+    return await xberg.extract_batch(sources, config)

@@ -23,7 +23,8 @@ from argosy.services.documents.records.schema import (
 STORED = (documents.c.content_hash, documents.c.text_hash, documents.c.vectors_hash)
 """Columns that hold keys of contents in the blob store."""
 _QUEUED = insert(jobs).returning(jobs.c.id)
-"""Statement that is built once, because building it costs more than running it."""
+_QUEUED_SEVERAL = insert(jobs).returning(jobs.c.id, jobs.c.document_id, sort_by_parameter_order=True)
+"""Statements that are built once, because building one costs more than running it."""
 
 
 def queue_size(connection: Connection, without: Sequence[str] = ()) -> tuple[int, int]:
@@ -95,25 +96,39 @@ def enqueue(
 
     Batches that waited for one of the `replaced` jobs wait for this job, which takes over the highest progress.
     """
-    job_id = connection.execute(
-        _QUEUED,
-        {
-            "kind": kind,
-            "document_id": document.id,
-            "collection": document.collection,
-            "version": document.version,
-            "batch_id": batch_id,
-            "lane": lane,
-            "state": JobState.QUEUED,
-            "bytes": document.bytes if kind is JobKind.INDEX else 0,
-            "progress": max((progress for _, progress in replaced), default=0.0),
-            "run_at": now,
-        },
-    ).scalar_one()
+    values = _queued(kind, document, now, batch_id, lane, max((progress for _, progress in replaced), default=0.0))
+    job_id = connection.execute(_QUEUED, values).scalar_one()
     if replaced and kind is JobKind.INDEX:
         older = [old for old, _ in replaced]
         connection.execute(update(entries).where(entries.c.job_id.in_(older)).values(job_id=job_id))
     return int(job_id)
+
+
+def enqueue_new(
+    connection: Connection, several: Sequence[Any], now: float, *, batch_id: str, lane: str
+) -> dict[str, int]:
+    """Queue an index job, due at once, for each of several documents that had none. Returns: job ids by document id."""
+    if not several:
+        return {}
+    values = [_queued(JobKind.INDEX, document, now, batch_id, lane, 0.0) for document in several]
+    return {row.document_id: int(row.id) for row in connection.execute(_QUEUED_SEVERAL, values)}
+
+
+def _queued(
+    kind: JobKind, document: Any, now: float, batch_id: str | None, lane: str | None, progress: float
+) -> dict[str, object]:
+    return {
+        "kind": kind,
+        "document_id": document.id,
+        "collection": document.collection,
+        "version": document.version,
+        "batch_id": batch_id,
+        "lane": lane,
+        "state": JobState.QUEUED,
+        "bytes": document.bytes if kind is JobKind.INDEX else 0,
+        "progress": progress,
+        "run_at": now,
+    }
 
 
 def ahead_of(connection: Connection, job_id: int) -> int:
