@@ -106,7 +106,7 @@ LOOPS = [
     (Supervisor, "_reconcile", "restarts"),
     (Supervisor, "_fill", "start of echo-1"),
     (Watchdog, "watch", "supervision of echo-"),
-    (Observed, "saw", "supervision of "),
+    (Observed, "saw", " of "),  # supervision or start of the replica whose probe is the first to fail
     (Attempts, "failed", "supervision of echo-1"),
     (Attempts, "begins", "start of echo-1"),
     (Scaler, "tick", "scaling"),

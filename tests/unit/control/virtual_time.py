@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import heapq
+import threading
+import time
 from collections.abc import Callable, Coroutine
 from typing import Any
+
+THREADS_S = 0.0005
+"""Real time that threads of the code under test get before each jump: they know nothing of virtual time."""
 
 
 class VirtualLoop(asyncio.SelectorEventLoop):
@@ -14,14 +19,30 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     _ready: Any
     _scheduled: list[Any]
 
+    def __init__(self) -> None:
+        super().__init__()
+        self._in_threads = 0
+
     def time(self) -> float:
         return self.now_s
+
+    def run_in_executor(self, executor: Any, func: Any, *args: Any) -> Any:  # type: ignore[override]
+        """Run in a thread; until the result is here, time does not jump."""
+        self._in_threads += 1
+        future = super().run_in_executor(executor, func, *args)
+        future.add_done_callback(self._left_thread)
+        return future
+
+    def _left_thread(self, future: object) -> None:
+        self._in_threads -= 1
 
     def _run_once(self) -> None:
         while self._scheduled and self._scheduled[0]._cancelled:
             self._timer_cancelled_count -= 1
             heapq.heappop(self._scheduled)._scheduled = False
-        if not self._ready and self._scheduled:
+        if not self._ready and self._scheduled and not self._in_threads:
+            if threading.active_count() > 1:
+                time.sleep(THREADS_S)
             self.now_s = max(self.now_s, self._scheduled[0]._when)
         super()._run_once()  # type: ignore[misc]
 
