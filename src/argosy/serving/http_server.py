@@ -27,14 +27,12 @@ class HttpConfig(uvicorn.Config):
         *,
         drain_s: float,
         patience: Patience | None = None,
-        host: str = "127.0.0.1",
-        port: int = 0,
     ) -> None:
-        """Create the settings; `host` and `port` are used only when the server is given no sockets."""
+        """Create the settings. A server that is given no sockets listens on a free loopback port."""
         super().__init__(
             app,
-            host=host,
-            port=port,
+            host="127.0.0.1",
+            port=0,
             lifespan="off",
             log_config=None,
             access_log=False,

@@ -14,6 +14,8 @@ from pathlib import Path
 
 import msgspec
 
+from argosy.serving.engine_call import RunningCall
+
 MOST_BYTES = 4096
 MOST_NAME_CHARS = 64
 BIRTH_TOLERANCE_S = 1.0
@@ -33,11 +35,6 @@ class Blocked:
     """Whether a thread of the replica is in uninterruptible sleep, which means that it waits for a disk."""
 
 
-class _BusyFile(msgspec.Struct):
-    call: str
-    since: float
-
-
 def blocked(busy_path: Path, pid: int, started_at: float) -> Blocked | None:
     """Return what blocks the process, or None when nothing does. Never raises.
 
@@ -51,10 +48,10 @@ def blocked(busy_path: Path, pid: int, started_at: float) -> Blocked | None:
     return Blocked(on_disk=True) if on_disk else None
 
 
-def _busy(path: Path, started_at: float) -> _BusyFile | None:
+def _busy(path: Path, started_at: float) -> RunningCall | None:
     try:
         with path.open("rb") as stream:
-            busy = msgspec.json.decode(stream.read(MOST_BYTES), type=_BusyFile)
+            busy = msgspec.json.decode(stream.read(MOST_BYTES), type=RunningCall)
     except (OSError, msgspec.DecodeError):
         return None
     if not math.isfinite(busy.since) or busy.since < started_at - BIRTH_TOLERANCE_S:
