@@ -294,6 +294,12 @@ class GenerationSettings(ServiceSettings):
         "", description="The endpoint's address up to /v1 (backend `openai`); empty takes OPENAI_BASE_URL."
     )
     max_sentences: int = Field(4, ge=1, le=20, description="Most sentences of an extractive answer.")
+    rewrite_timeout_s: float = Field(
+        2.0,
+        gt=0,
+        le=60,
+        description="Time in which the language model may rewrite a follow-up question; then a rule does it.",
+    )
 
     @model_validator(mode="after")
     def _endpoint_named(self) -> Self:
