@@ -17,7 +17,8 @@ import pytest
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message
 
-from argosy.config.models import DocumentsSettings, Fleet
+from argosy.config.models import Fleet
+from argosy.config.services import DocumentsSettings
 from argosy.contracts.codec import JSON, decode
 from argosy.contracts.errors import ArgosyError, InvalidRequest, TooLarge
 from argosy.contracts.generation import ChatTurn

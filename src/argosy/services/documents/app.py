@@ -20,7 +20,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from argosy.clients.upstreams import Upstreams
-from argosy.config.models import DocumentsSettings
+from argosy.config.services import DocumentsSettings
 from argosy.contracts.codec import JSON
 from argosy.contracts.documents import (
     Accepted,

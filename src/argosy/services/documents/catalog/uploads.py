@@ -11,7 +11,7 @@ from typing import ParamSpec, Protocol, TypeVar
 
 from starlette.requests import Request
 
-from argosy.config.models import DocumentsSettings
+from argosy.config.services import DocumentsSettings
 from argosy.contracts.codec import JSON, decode
 from argosy.contracts.documents import MAX_METADATA_KEYS, MAX_TEXTS_BYTES, TextUpload
 from argosy.contracts.errors import EmptyDocument, InvalidRequest, TooLarge
