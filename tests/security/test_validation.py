@@ -30,7 +30,7 @@ from argosy.control.events.feed import Feed
 from argosy.control.history.history import History
 from argosy.control.monitoring.prober import Prober
 from argosy.control.platforms.fake import FakePlatform
-from argosy.services.documents.catalog.spool import Spool, Spooled
+from argosy.services.documents.catalog.upload_space import SpooledUpload, UploadSpace
 from argosy.services.documents.catalog.uploads import Incoming, Uploads
 from argosy.services.gateway import reading
 from argosy.serving.refusal import refusal
@@ -256,7 +256,7 @@ async def upload(body: bytes, content_type: str = JSON) -> Incoming:
 
     headers = [(b"content-type", content_type.encode())]
     scope = {"type": "http", "method": "POST", "path": "/", "query_string": b"", "headers": headers}
-    with tempfile.TemporaryDirectory() as folder, Spooled(Spool(Path(folder), 2**26)) as spooled:
+    with tempfile.TemporaryDirectory() as folder, SpooledUpload(UploadSpace(Path(folder), 2**26)) as spooled:
         return await Uploads(DocumentsSettings(), asyncio.to_thread).read(Request(scope, receive), spooled)
 
 
