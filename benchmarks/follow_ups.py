@@ -23,10 +23,9 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from benchmarks._conversations import Conversation, conversations
-
 from argosy.answering.follow_up import standalone
 from argosy.contracts.generation import ChatTurn
+from benchmarks._conversations import Conversation, conversations
 
 COLLECTION = "follow-ups"
 CONVERSATIONS = 60
