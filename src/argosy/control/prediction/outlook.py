@@ -68,10 +68,9 @@ class Outlook:
         self._samples: collections.deque[tuple[float, float, float]] = collections.deque(maxlen=KEPT_SAMPLES)
 
     def observe(self, seen: Observation, wall_s: float) -> None:
-        """Learn from an observation. Unknown and impossible values leave a gap; no value is substituted."""
+        """Learn from an observation. Unknown values leave a gap; no value is substituted."""
         self.cold_starts = self.cold_starts.next(seen.cold_start_s)
         self._plan_for(self.cold_starts.planned_s)
-        seen = seen.sound()
         rate = None if seen.arrivals is None else seen.arrivals / seen.window_s
         if not seen.complete:
             rate, load = None, None

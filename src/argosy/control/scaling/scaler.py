@@ -143,7 +143,7 @@ class Scaler:
         for replica, values in self._reader.each(name, self._wall(), settings.stale_s):
             self._predictor.observe_replica(name, replica, values, now_s)
         cold_start_s = self._predictor.cold_start_s(name)
-        return (seen if cold_start_s is None else replace(seen, cold_start_s=cold_start_s)).sound()
+        return seen if cold_start_s is None else replace(seen, cold_start_s=cold_start_s)
 
     def _attend(self, registration: Registration, now_s: float) -> None:
         name, settings = registration.service, registration.rule.settings
