@@ -18,7 +18,8 @@ from typing import Any
 from pydantic import BaseModel
 
 from argosy.clients.call_metrics import COUNTS
-from argosy.config.models import CustomSettings, Fleet
+from argosy.config.models import Fleet
+from argosy.config.service import CustomSettings
 from argosy.control.api.app import create_admin_app
 from argosy.control.controller import Controller
 from argosy.control.discovery.publisher import Publisher
