@@ -31,7 +31,7 @@ REPLANNED = 0.25
 Recorder = Callable[[int, int, Mapping[str, float]], None]
 
 
-class Memory(msgspec.Struct):
+class SavedOutlook(msgspec.Struct):
     """Saved state of an outlook, besides the history of its series."""
 
     scores: Scores
@@ -142,7 +142,7 @@ class Outlook:
 
     def memory(self) -> bytes:
         return msgspec.msgpack.encode(
-            Memory(self.peak.scores(), self.minutes.fit, self.minutes.records, self.fitted, self.cold_starts)
+            SavedOutlook(self.peak.scores(), self.minutes.fit, self.minutes.records, self.fitted, self.cold_starts)
         )
 
     def restore(self, written: bytes | None, history: Series, wall_s: float) -> None:
@@ -162,7 +162,7 @@ class Outlook:
             self._sample({name: v for name, v in zip(columns, row, strict=True) if math.isfinite(v)})
         memory = None
         try:
-            memory = None if written is None else msgspec.msgpack.decode(written, type=Memory)
+            memory = None if written is None else msgspec.msgpack.decode(written, type=SavedOutlook)
         finally:
             if memory is not None and len(memory.records) == len(HORIZONS_MIN):
                 self.minutes.fit, self.minutes.records = memory.fit, memory.records

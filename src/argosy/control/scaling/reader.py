@@ -9,7 +9,7 @@ from argosy.config.service import ServiceSettings
 from argosy.control.monitoring.observed import Observed
 from argosy.control.observation import Observation
 from argosy.control.platforms.platform import Platform, Replica
-from argosy.control.scaling.guard import Host
+from argosy.control.scaling.limits import Host
 from argosy.control.scaling.metering import Meter, combined, recorded
 
 

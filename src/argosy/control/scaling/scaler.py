@@ -30,7 +30,7 @@ from argosy.control.history.history import History
 from argosy.control.monitoring.observed import Observed
 from argosy.control.observation import Observation
 from argosy.control.scaling.decision import Rule, recommendation
-from argosy.control.scaling.guard import limited, overridden, restrained, towards
+from argosy.control.scaling.limits import limited, overridden, restrained, towards
 from argosy.control.scaling.override import Override
 from argosy.control.scaling.predictor import GuardedPredictor, NoPredictor, Predictor
 from argosy.control.scaling.reader import Reader
