@@ -58,7 +58,7 @@ class Patience:
     """Same as `head_s`, for a connection of the reserve."""
 
 
-class Guard(Protocol):
+class ConnectionOwner(Protocol):
     """Owner of all connections of a process, which may refuse one and counts refused requests."""
 
     def opened(self, connection: BoundedProtocol) -> None:
@@ -77,7 +77,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def __init__(self, config: Any, server_state: Any, app_state: dict[str, Any], _loop: Any = None) -> None:
         super().__init__(config, server_state, app_state, _loop)
-        self.guard: Guard = config.connections
+        self.guard: ConnectionOwner = config.connections
         self.in_reserve = False
         self._patience: Patience = config.patience
         self._receiving = False

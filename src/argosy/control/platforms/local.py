@@ -23,7 +23,7 @@ import psutil
 from argosy.contracts.errors import StartError
 from argosy.control.platforms.blocked import Blocked, blocked
 from argosy.control.platforms.cgroup import machine
-from argosy.control.platforms.platform import Capacity, ExitListeners, Launch, Replica, ReplicaExit, Usage
+from argosy.control.platforms.platform import ExitListeners, HostCapacity, Launch, Replica, ReplicaExit, Usage
 from argosy.control.platforms.processes import kill_group, leader_of, leads_children, until_ended, used_by_family
 from argosy.control.preflight import free_port
 from argosy.serving import runfile
@@ -74,7 +74,7 @@ class LocalPlatform:
         for folder in (self._run_dir, self._log_dir):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
 
-    def capacity(self) -> Capacity:
+    def capacity(self) -> HostCapacity:
         return self._capacity
 
     def replicas(self) -> list[Replica]:

@@ -30,7 +30,7 @@ from argosy.control.history.history import History
 from argosy.control.monitoring.observed import Observed
 from argosy.control.observation import Observation
 from argosy.control.scaling.decision import Rule, recommendation
-from argosy.control.scaling.guard import limited, overridden, restrained, towards
+from argosy.control.scaling.limits import limited, overridden, restrained, towards
 from argosy.control.scaling.override import Override
 from argosy.control.scaling.predictor import GuardedPredictor, NoPredictor, Predictor
 from argosy.control.scaling.reader import Reader
@@ -143,7 +143,7 @@ class Scaler:
         for replica, values in self._reader.each(name, self._wall(), settings.stale_s):
             self._predictor.observe_replica(name, replica, values, now_s)
         cold_start_s = self._predictor.cold_start_s(name)
-        return (seen if cold_start_s is None else replace(seen, cold_start_s=cold_start_s)).sound()
+        return seen if cold_start_s is None else replace(seen, cold_start_s=cold_start_s)
 
     def _attend(self, registration: Registration, now_s: float) -> None:
         name, settings = registration.service, registration.rule.settings

@@ -13,7 +13,7 @@ from argosy.simulation.scaling.compiled import compiled
 from argosy.simulation.scaling.ledger import Ledger
 from argosy.simulation.scaling.load import STEP_S, Float32Array, Flow, Int32Array, Load, Requests
 from argosy.simulation.scaling.responses import CLASSES, TIMES_S, class_of
-from argosy.simulation.scaling.service import Service
+from argosy.simulation.scaling.service import SimulatedService
 
 GRID = 1000
 """Steps of the table of the probability of being late after a wait."""
@@ -21,7 +21,7 @@ WORKS = 2000
 """Number of equally probable work times that represent the work of a request in quantiles."""
 
 
-class Replicas(Protocol):
+class ReplicaGroup(Protocol):
     """Replicas that serve a queue. They join and leave between seconds."""
 
     def add(self, replica: int, at: int) -> None:
@@ -33,7 +33,7 @@ class Replicas(Protocol):
         ...
 
 
-class Queue(Replicas, Protocol):
+class Queue(ReplicaGroup, Protocol):
     ledger: Ledger
 
     def advance(self, since: int, until: int) -> None: ...
@@ -51,7 +51,7 @@ class Queue(Replicas, Protocol):
         ...
 
 
-def queue(load: Load, service: Service) -> Queue:
+def queue(load: Load, service: SimulatedService) -> Queue:
     return FlowQueue(load, service) if isinstance(load, Flow) else RequestQueue(load, service)
 
 
@@ -61,7 +61,7 @@ class RequestQueue:
     Slots are those of the second in which the request starts.
     """
 
-    def __init__(self, load: Requests, service: Service) -> None:
+    def __init__(self, load: Requests, service: SimulatedService) -> None:
         self.ledger = Ledger(load.length_s)
         self._load, self._slots = load, service.slots
         self._free_s: FloatArray = np.empty(64)
@@ -117,7 +117,7 @@ class FlowQueue:
     compared with the SLO.
     """
 
-    def __init__(self, load: Flow, service: Service) -> None:
+    def __init__(self, load: Flow, service: SimulatedService) -> None:
         self.ledger = Ledger(load.length_s)
         if service.slo_s is None:
             raise ValueError("work as a flow needs an SLO in seconds; set slo_s")

@@ -17,7 +17,7 @@ from argosy.contracts.scaling import Action, Decision, Reason, ScaleOrder, Scali
 from argosy.control.health.replica import Probe
 from argosy.control.observation import Observation
 from argosy.control.platforms.platform import Replica, Usage
-from argosy.control.scaling.guard import limited
+from argosy.control.scaling.limits import limited
 from argosy.control.scaling.policies.table import POLICIES
 from argosy.control.scaling.predictor import NoPredictor
 from argosy.control.scaling.reader import Reader
