@@ -15,9 +15,9 @@ from pydantic import ValidationError
 from argosy.config.scaling import ScalingSettings
 from argosy.config.service import CustomSettings, ServiceSettings
 from argosy.contracts.errors import Conflict, InvalidRequest
-from argosy.contracts.scaling import Decision, DecisionRecord, Reason, ScalingChange
+from argosy.contracts.scaling import Decision, DecisionRecord, OverrideView, Reason, ScalingChange, ScalingView
 from argosy.contracts.strict_json import printable
-from argosy.control.scaling.decision import Rule
+from argosy.control.scaling.decision import Rule, recommendation
 from argosy.control.scaling.override import Override
 from argosy.control.scaling.policies.policy import Policy, State, gap_s
 from argosy.control.scaling.policies.table import POLICIES
@@ -130,6 +130,30 @@ class Registration:
             self.state = POLICIES[settings.policy].first
         self.rule = replace(rule, min_instances=least, max_instances=most, settings=settings)
         self.due_s = 0.0
+
+    def view(self, current: int, ready: int, now_s: float) -> ScalingView:
+        """Return the registration as the admin API shows it, with the desired and the ready replicas."""
+        own = getattr(self.rule.settings, self.rule.settings.policy).model_dump()
+        override, last = self.override, self.decisions[0] if self.decisions else None
+        shown = None
+        if override is not None:
+            expires_s = None if override.until_s is None else max(0.0, override.until_s - now_s)
+            shown = OverrideView(override.replicas, expires_s)
+        return ScalingView(
+            service=self.service,
+            policy=self.rule.settings.policy,
+            shadow=self.rule.settings.shadow,
+            min_instances=self.rule.min_instances,
+            max_instances=self.rule.max_instances,
+            current_instances=current,
+            ready_instances=ready,
+            cooldown=own["cooldown_s"],
+            thresholds=own,
+            fixed=self.fixed,
+            override=shown,
+            recommendation=recommendation(last.decision) if last is not None else "",
+            decisions=list(self.decisions),
+        )
 
     def to_memory(self, now_s: float, desired: int) -> bytes:
         return msgspec.json.encode(

@@ -9,8 +9,10 @@ import pytest
 
 from argosy.simulation.loads.durations import Exponential
 from argosy.simulation.scaling.demand import Demand, steady
+from argosy.simulation.scaling.flow_queue import FlowQueue
 from argosy.simulation.scaling.load import STEP_S, Flow, Requests, draw
-from argosy.simulation.scaling.queues import FlowQueue, Queue, RequestQueue
+from argosy.simulation.scaling.queues import Queue
+from argosy.simulation.scaling.request_queue import RequestQueue
 from argosy.simulation.scaling.responses import quantiles
 from argosy.simulation.scaling.service import SERVICES, SimulatedService
 
