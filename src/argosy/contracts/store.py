@@ -153,6 +153,16 @@ class StoreSearchResponse(msgspec.Struct):
 _chunk = msgspec.json.Decoder(Chunk)
 
 
+class VersionRequest(msgspec.Struct):
+    collection: str
+
+
+class CollectionVersion(msgspec.Struct):
+    """Version of a collection's visible content. It differs after every acknowledged change."""
+
+    version: str
+
+
 class CollectionStats(msgspec.Struct):
     collection: str
     points: int

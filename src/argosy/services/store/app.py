@@ -19,6 +19,7 @@ from argosy.contracts.errors import ArgosyError, InvalidRequest, Overloaded, Sto
 from argosy.contracts.request import RequestContext
 from argosy.contracts.store import (
     CollectionStats,
+    CollectionVersion,
     EnsureCollection,
     ForgetRequest,
     PublishManyRequest,
@@ -28,6 +29,7 @@ from argosy.contracts.store import (
     StoreSearchResponse,
     UpsertManyRequest,
     UpsertRequest,
+    VersionRequest,
 )
 from argosy.services.store.changes import Change
 from argosy.services.store.engine import StoreEngine
@@ -91,6 +93,7 @@ class StoreService:
                 typed("/publish/many", PublishManyRequest, self._publish_many),
                 typed("/forget", ForgetRequest, self._change),
                 typed("/search", StoreSearchRequest, self._search),
+                typed("/version", VersionRequest, self._version),
                 typed("/stats", type(None), self._on_engine(_stats)),
             ],
         )
@@ -116,6 +119,10 @@ class StoreService:
 
     async def _search(self, request: StoreSearchRequest, context: RequestContext) -> StoreSearchResponse:
         return await self._run(lambda: self._engine.search(request), context, urgent=True)
+
+    async def _version(self, request: VersionRequest, context: RequestContext) -> CollectionVersion:
+        """Return the version at once: it is only read, and the engine may be at work."""
+        return CollectionVersion(self._engine.version(request.collection))
 
     async def _change(self, request: Change, context: RequestContext) -> None:
         with self._queued():
