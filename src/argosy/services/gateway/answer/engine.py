@@ -39,7 +39,7 @@ class BegunAnswer:
     retrieve_ms: float
     query: Query
     cached: str = ""
-    """How the cache served the answer: `exact`, `semantic` or `miss`; empty when it was not asked."""
+    """Way in which the cache served the answer: `exact`, `semantic` or `miss`; empty when it was not asked."""
 
     @property
     def served_by_cache(self) -> str:
