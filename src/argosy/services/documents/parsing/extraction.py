@@ -21,7 +21,7 @@ from argosy.services.documents.parsing import ocr, xberg_reader
 from argosy.services.documents.parsing.archives import members_of
 from argosy.services.documents.parsing.cleaning import clean
 from argosy.services.documents.parsing.formats import IMAGES, Format, noun
-from argosy.services.documents.parsing.html_text import read_html
+from argosy.services.documents.parsing.html_page import read_html
 from argosy.services.documents.parsing.language import short_code, telling_part
 from argosy.services.documents.parsing.mail import read_mail
 from argosy.services.documents.parsing.parsed import ParsedDocument, ink, markdown_title, with_pages
@@ -146,10 +146,14 @@ def _html(data: bytes, name: str) -> ParsedDocument:
         found = xberg_reader.read(page.markup.encode(errors="replace"), name, Format.HTML)
     except RuntimeError:
         found = xberg_reader.Found("")
-    if ink(found.text) < PLAUSIBLE_SHARE_HTML * ink(page.text) or not found.text.strip():
-        return ParsedDocument(page.text, Format.HTML, page.title, markdown=False, properties=found.properties)
+    if ink(found.text) < PLAUSIBLE_SHARE_HTML * page.chars or not found.text.strip():
+        return ParsedDocument(
+            page.text, Format.HTML, page.title, markdown=False, properties=found.properties, left_out=list(page.left_out)
+        )
     title = page.title or markdown_title(found.text)
-    return ParsedDocument(found.text, Format.HTML, title, properties=found.properties)
+    return ParsedDocument(
+        found.text, Format.HTML, title, properties=found.properties, left_out=list(page.left_out)
+    )
 
 
 def _csv(data: bytes, name: str) -> ParsedDocument:
