@@ -20,6 +20,7 @@ from argosy.contracts.errors import (
 from argosy.services.documents.parsing import ocr, xberg_reader
 from argosy.services.documents.parsing.archives import members_of
 from argosy.services.documents.parsing.cleaning import clean
+from argosy.services.documents.parsing.csv_table import read_csv
 from argosy.services.documents.parsing.formats import IMAGES, Format, noun
 from argosy.services.documents.parsing.html_page import read_html
 from argosy.services.documents.parsing.language import short_code, telling_part
@@ -30,7 +31,6 @@ from argosy.services.documents.parsing.text_encoding import decode_any
 
 PLAUSIBLE_SHARE_HTML = 0.2
 """Share of a page's visible text that xberg must return. It is low because navigation may be most of a page."""
-MAX_COLUMNS = 2_000
 MAX_TEXT_CHARS = 200_000_000
 
 
@@ -157,16 +157,7 @@ def _html(data: bytes, name: str) -> ParsedDocument:
 
 
 def _csv(data: bytes, name: str) -> ParsedDocument:
-    """Read a CSV file as a Markdown table. xberg finds the delimiter and reads the rows."""
-    text = decode_any(data)
-    widest = max((line.count(mark) for line in text.splitlines() for mark in ",;\t|"), default=0)
-    if widest >= MAX_COLUMNS:
-        raise OversizedDocument(f"{name} has more than {MAX_COLUMNS} columns, the limit. Split it.")
-    try:
-        found = xberg_reader.read(text.encode("utf-8", "replace"), name, Format.CSV)
-    except RuntimeError as error:
-        raise UnreadableDocument(f"{name} is damaged: it cannot be read as a CSV table.") from error
-    return ParsedDocument(found.text, Format.CSV)
+    return read_csv(decode_any(data), name)
 
 
 def _json(data: bytes, name: str) -> ParsedDocument:
