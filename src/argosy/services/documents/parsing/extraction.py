@@ -21,12 +21,14 @@ from argosy.services.documents.parsing import ocr, xberg_reader
 from argosy.services.documents.parsing.archives import members_of
 from argosy.services.documents.parsing.cleaning import clean
 from argosy.services.documents.parsing.csv_table import read_csv
+from argosy.services.documents.parsing.docx import prepared_docx
 from argosy.services.documents.parsing.formats import IMAGES, Format, noun
 from argosy.services.documents.parsing.html_page import read_html
 from argosy.services.documents.parsing.language import short_code, telling_part
 from argosy.services.documents.parsing.mail import read_mail
 from argosy.services.documents.parsing.parsed import ParsedDocument, ink, markdown_title, with_pages
 from argosy.services.documents.parsing.pdf import read_pdf
+from argosy.services.documents.parsing.pptx import prepared_pptx
 from argosy.services.documents.parsing.text_encoding import decode_any
 
 PLAUSIBLE_SHARE_HTML = 0.2
@@ -107,6 +109,12 @@ class _Text:
         return ParsedDocument(text, self.kind, markdown_title(text) if markdown else None, markdown=markdown)
 
 
+_PREPARATIONS: Mapping[Format, Callable[[bytes], tuple[bytes, list[str]]]] = {
+    Format.DOCX: prepared_docx,
+    Format.PPTX: prepared_pptx,
+}
+
+
 @dataclass(frozen=True, slots=True)
 class _Office:
     """Reader of formats that xberg reads as a whole."""
@@ -116,12 +124,15 @@ class _Office:
     def __call__(self, data: bytes, name: str) -> ParsedDocument:
         if data.startswith(b"PK"):
             members_of(data, name)
+        prepare = _PREPARATIONS.get(self.kind)
+        prepared, left_out = prepare(data) if prepare is not None else (data, [])
         try:
-            found = xberg_reader.read(data, name, self.kind)
+            found = xberg_reader.read(prepared, name, self.kind)
         except RuntimeError as error:
             raise UnreadableDocument(f"{name} is damaged: it cannot be read as {noun(self.kind)}.") from error
         text, pages = with_pages(found.text, found.pages) if found.pages else (found.text, [])
-        return ParsedDocument(text, self.kind, found.title or markdown_title(text), pages, properties=found.properties)
+        title = found.title or markdown_title(text)
+        return ParsedDocument(text, self.kind, title, pages, properties=found.properties, left_out=left_out)
 
 
 @dataclass(frozen=True, slots=True)
