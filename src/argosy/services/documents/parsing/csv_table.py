@@ -44,9 +44,14 @@ def read_csv(text: str, name: str) -> ParsedDocument:
 def _rows(text: str, delimiter: str, name: str) -> Iterator[list[str]]:
     """Yield the rows that hold anything. A quotation mark without an end counts as a character."""
     csv.field_size_limit(_CELL_CHARS)
-    quoting = csv.QUOTE_MINIMAL if _quotes_end(text, delimiter) else csv.QUOTE_NONE
+    quoted = _quotes_end(text, delimiter)
     try:
-        for row in csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, quoting=quoting):
+        for row in csv.reader(
+            io.StringIO(text, newline=""),
+            delimiter=delimiter,
+            quotechar='"' if quoted else None,
+            quoting=csv.QUOTE_MINIMAL if quoted else csv.QUOTE_NONE,
+        ):
             if len(row) > MAX_COLUMNS:
                 raise OversizedDocument(f"{name} has more than {MAX_COLUMNS} columns, the limit. Split it.")
             if any(cell and not cell.isspace() for cell in row):
@@ -69,7 +74,9 @@ def _delimiter(text: str) -> str:
     for delimiter in _DELIMITERS:
         try:
             widths = Counter(
-                len(row) for row in islice(csv.reader(io.StringIO(sample, newline=""), delimiter=delimiter), _SAMPLE_LINES) if row
+                len(row)
+                for row in islice(csv.reader(io.StringIO(sample, newline=""), delimiter=delimiter), _SAMPLE_LINES)
+                if row
             )
         except csv.Error:
             continue

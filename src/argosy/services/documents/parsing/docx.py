@@ -14,7 +14,7 @@ from argosy.services.documents.parsing.office_xml import (
     MC,
     Element,
     Package,
-    Part,
+    UnreadablePart,
     W,
     descendants,
     is_on,
@@ -59,7 +59,7 @@ class _Document:
         self._clean(root)
         body = root.find(W + "body")
         if body is None:
-            raise Part("the document has no body")
+            raise UnreadablePart("the document has no body")
         self._place_notes(root)
         self._simplify_tables(root)
         at = next((at for at, one in enumerate(body) if one.tag == W + "sectPr"), len(body))
@@ -73,7 +73,7 @@ class _Document:
         found = _Styles()
         try:
             root = self._package.tree(self._target("styles"))
-        except Part:
+        except UnreadablePart:
             return found
         for style in root.iter(W + "style"):
             name, properties = style.get(W + "styleId") or "", style.find(W + "rPr")
@@ -83,7 +83,9 @@ class _Document:
                 found.hidden.add(name)
             align = properties.find(W + "vertAlign")
             if align is not None and "Reference" not in name:
-                {"superscript": found.raised, "subscript": found.lowered}.get(align.get(W + "val") or "", set()).add(name)
+                {"superscript": found.raised, "subscript": found.lowered}.get(align.get(W + "val") or "", set()).add(
+                    name
+                )
         return found
 
     def _target(self, kind: str) -> str:
@@ -92,7 +94,7 @@ class _Document:
     def _read_notes(self, kind: str) -> dict[str, str]:
         try:
             root = self._package.tree(self._target(kind))
-        except Part:
+        except UnreadablePart:
             return {}
         self._clean(root)
         return {one.get(W + "id") or "": text for one in root if one.get(W + "type") is None and (text := text_of(one))}
@@ -177,7 +179,7 @@ class _Document:
             body[:] = [one for child in body for one in (child, *behind.get(child, ()))]
 
     def _simplify_tables(self, root: Element) -> None:
-        """Replace tables by tables without merged cells, from the innermost outwards, and dissolve those that lay out."""
+        """Replace tables by tables without merged cells, the innermost first, and dissolve those that only lay out."""
         above = parents(root)
         instead: dict[Element, list[Element]] = {}
         for table in reversed(list(root.iter(W + "tbl"))):
@@ -214,7 +216,7 @@ class _Document:
     def _paragraphs(self, name: str) -> list[str]:
         try:
             root = self._package.tree(name)
-        except Part:
+        except UnreadablePart:
             return []
         self._clean(root)
         return paragraphs_of(root)
@@ -222,7 +224,7 @@ class _Document:
     def _comments(self) -> list[str]:
         try:
             root = self._package.tree(self._target("comments"))
-        except Part:
+        except UnreadablePart:
             return []
         self._clean(root)
         found = []
@@ -241,7 +243,7 @@ def prepared_docx(data: bytes) -> tuple[bytes, list[str]]:
     try:
         document = _Document(Package(data))
         made = document.rewritten()
-    except (Part, RecursionError):
+    except (UnreadablePart, RecursionError):
         return data, []
     left_out = []
     if document.hidden:
@@ -249,5 +251,3 @@ def prepared_docx(data: bytes) -> tuple[bytes, list[str]]:
     if document.deleted:
         left_out.append("Text that tracked changes delete was left out.")
     return made, left_out
-
-

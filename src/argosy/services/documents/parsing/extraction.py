@@ -26,10 +26,12 @@ from argosy.services.documents.parsing.formats import IMAGES, Format, noun
 from argosy.services.documents.parsing.html_page import read_html
 from argosy.services.documents.parsing.language import short_code, telling_part
 from argosy.services.documents.parsing.mail import read_mail
+from argosy.services.documents.parsing.office_xml import UnreadablePart
 from argosy.services.documents.parsing.parsed import ParsedDocument, ink, markdown_title, with_pages
 from argosy.services.documents.parsing.pdf import read_pdf
 from argosy.services.documents.parsing.pptx import prepared_pptx
 from argosy.services.documents.parsing.text_encoding import decode_any
+from argosy.services.documents.parsing.xlsx import read_xlsx
 
 PLAUSIBLE_SHARE_HTML = 0.2
 """Share of a page's visible text that xberg must return. It is low because navigation may be most of a page."""
@@ -159,16 +161,27 @@ def _html(data: bytes, name: str) -> ParsedDocument:
         found = xberg_reader.Found("")
     if ink(found.text) < PLAUSIBLE_SHARE_HTML * page.chars or not found.text.strip():
         return ParsedDocument(
-            page.text, Format.HTML, page.title, markdown=False, properties=found.properties, left_out=list(page.left_out)
+            page.text,
+            Format.HTML,
+            page.title,
+            markdown=False,
+            properties=found.properties,
+            left_out=list(page.left_out),
         )
     title = page.title or markdown_title(found.text)
-    return ParsedDocument(
-        found.text, Format.HTML, title, properties=found.properties, left_out=list(page.left_out)
-    )
+    return ParsedDocument(found.text, Format.HTML, title, properties=found.properties, left_out=list(page.left_out))
 
 
 def _csv(data: bytes, name: str) -> ParsedDocument:
     return read_csv(decode_any(data), name)
+
+
+def _xlsx(data: bytes, name: str) -> ParsedDocument:
+    members_of(data, name)
+    try:
+        return read_xlsx(data)
+    except UnreadablePart:
+        return _Office(Format.XLSX)(data, name)
 
 
 def _json(data: bytes, name: str) -> ParsedDocument:
@@ -235,9 +248,10 @@ READERS: Mapping[Format, Callable[[bytes, str], ParsedDocument]] = {
     Format.TEXT: _Text(Format.TEXT),
     Format.HTML: _html,
     Format.CSV: _csv,
+    Format.XLSX: _xlsx,
     Format.JSON: _json,
     Format.EML: _mail,
     Format.PDF: read_pdf,
-    **{kind: _Office(kind) for kind in (Format.DOCX, Format.PPTX, Format.XLSX, Format.ODT, Format.EPUB, Format.RTF)},
+    **{kind: _Office(kind) for kind in (Format.DOCX, Format.PPTX, Format.ODT, Format.EPUB, Format.RTF)},
     **{kind: _Picture(kind) for kind in sorted(IMAGES)},
 }

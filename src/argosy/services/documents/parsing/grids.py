@@ -16,7 +16,9 @@ MAX_FILLED_CHARS = 1_000_000
 MAX_HEAD_ROWS = 4
 JOINT = " / "
 _DIGIT = re.compile(r"\d")
-_FIGURE = re.compile(r"[\s(]*[-+−<>≤≥~≈±]?\s*[$€£¥₹]?\s*\d[\d.,:/' \u00a0\u202f-]*\s*(?:[%‰€$£¥°]|[A-Za-zµ²³/]{1,6})?[)\s]*")
+_FIGURE = re.compile(
+    r"[\s(]*[-+−<>≤≥~≈±]?\s*[$€£¥₹]?\s*\d[\d.,:/' \u00a0\u202f-]*\s*(?:[%‰€$£¥°]|[A-Za-zµ²³/]{1,6})?[)\s]*"
+)
 """A cell that holds a figure: "1,234.50", "12 %", "2026-03-14", "7 m"."""
 
 

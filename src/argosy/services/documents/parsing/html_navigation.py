@@ -24,7 +24,9 @@ _WORDS = frozenset(
     | {"contents", "breadcrumb", "breadcrumbs", "toctree", "footer", "prevnext", "skip"}
 )
 """Words in classes and ids of elements that are navigation if they hold mostly links."""
-_NEVER = frozenset({"html", "body", "main", "article", "h1", "h2", "h3", "h4", "h5", "h6", "td", "th", "tr", "dd", "dt"})
+_NEVER = frozenset(
+    {"html", "body", "main", "article", "h1", "h2", "h3", "h4", "h5", "h6", "td", "th", "tr", "dd", "dt"}
+)
 _SPLIT = re.compile(r"[\s_-]+")
 _BAR_CHARS = 400
 _BAR_WORDS = frozenset({"prev", "previous", "next", "up", "home", "top", "index", "contents"})

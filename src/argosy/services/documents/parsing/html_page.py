@@ -30,8 +30,12 @@ _BREAKS = frozenset(
     {"p", "div", "br", "li", "tr", "table", "ul", "ol", "section", "article", "header", "footer", "aside", "main"}
     | {"nav", "h1", "h2", "h3", "h4", "h5", "h6", "pre", "blockquote", "dl", "dt", "dd", "details", "summary", "option"}
 )
-_VOID = frozenset({"br", "hr", "img", "input", "meta", "link", "wbr", "col", "area", "base", "embed", "source", "track"})
-_UNWRAPPED = frozenset({"span", "em", "i", "var", "cite", "dfn", "u", "small", "big", "font", "ins", "mark", "a", "abbr"})
+_VOID = frozenset(
+    {"br", "hr", "img", "input", "meta", "link", "wbr", "col", "area", "base", "embed", "source", "track"}
+)
+_UNWRAPPED = frozenset(
+    {"span", "em", "i", "var", "cite", "dfn", "u", "small", "big", "font", "ins", "mark", "a", "abbr"}
+)
 """Inline elements whose tags carry nothing that a reader of plain text sees."""
 _DELETED = frozenset({"del", "s", "strike"})
 _BARS = frozenset({"p", "div", "table", "ul", "center", "header", "footer"})
@@ -286,7 +290,11 @@ class _Cleaner:
         elif tag in ("b", "strong"):
             if not (self._terms or self._code or self._pre):
                 self._emit("/b", "</b>")
-        elif tag not in _UNWRAPPED and tag not in ("sup", "sub", "label", "form", "select", "option") and tag not in _DELETED:
+        elif (
+            tag not in _UNWRAPPED
+            and tag not in ("sup", "sub", "label", "form", "select", "option")
+            and tag not in _DELETED
+        ):
             self._emit("/" + tag, f"</{tag}>")
 
     def _in_signature(self) -> bool:

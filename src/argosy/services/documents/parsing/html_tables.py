@@ -31,7 +31,9 @@ def rewritten(parts: Sequence[tuple[str, str]], budget: Budget) -> str:
     titles = [caption] * bool(caption.strip()) + take_titles(grid)
     head, *body = joined_head(grid)
     out = [f"<p>{title}</p>" for title in titles]
-    out.append("<table><thead><tr>" + "".join(f"<th>{_plain_head(text)}</th>" for text in head) + "</tr></thead><tbody>")
+    out.append(
+        "<table><thead><tr>" + "".join(f"<th>{_plain_head(text)}</th>" for text in head) + "</tr></thead><tbody>"
+    )
     for row in body:
         out.append("<tr>" + "".join(f"<td>{text}</td>" for text in row) + "</tr>")
     out.append("</tbody></table>")
@@ -81,7 +83,7 @@ def _drop_empty(grid: Grid) -> None:
         places = {number: at for at, number in enumerate(kept)}
         grid.rows = [grid.rows[number] for number in kept]
         grid.heads = [grid.heads[number] for number in kept]
-        grid.spans = [(places[row], *rest) for row, *rest in grid.spans if row in places]
+        grid.spans = [(places[row], column, down, right) for row, column, down, right in grid.spans if row in places]
     if not grid.rows:
         return
     wanted = [any(_words(row[column]) for row in grid.rows) for column in range(len(grid.rows[0]))]

@@ -14,10 +14,16 @@ _ORIGINAL = re.compile(
     r"|oorspronkelijk bericht|mensagem original)[-_*\s]*$",
     re.IGNORECASE,
 )
-_FORWARDED = re.compile(r"[-_*\s]*(?:begin )?(?:forwarded message|weitergeleitete nachricht|message transféré)", re.IGNORECASE)
+_FORWARDED = re.compile(
+    r"[-_*\s]*(?:begin )?(?:forwarded message|weitergeleitete nachricht|message transféré)", re.IGNORECASE
+)
 _SENDER = re.compile(r"(?:From|Von|De|Da|Van|Från|Fra|Od|От)\s?:\s?\S", re.IGNORECASE)
-_SENT = re.compile(r"(?:Sent|Date|Gesendet|Datum|Envoyé|Enviado|Fecha|Inviato|Data|Verzonden|Skickat|Sendt|Wysłano)\s?:", re.IGNORECASE)
-_SUBJECT = re.compile(r"(?:Subject|Betreff|Objet|Asunto|Oggetto|Onderwerp|Assunto|Ämne|Emne|Temat|Тема)\s?:", re.IGNORECASE)
+_SENT = re.compile(
+    r"(?:Sent|Date|Gesendet|Datum|Envoyé|Enviado|Fecha|Inviato|Data|Verzonden|Skickat|Sendt|Wysłano)\s?:", re.IGNORECASE
+)
+_SUBJECT = re.compile(
+    r"(?:Subject|Betreff|Objet|Asunto|Oggetto|Onderwerp|Assunto|Ämne|Emne|Temat|Тема)\s?:", re.IGNORECASE
+)
 _LINE_CHARS = 300
 _HEAD_LINES = 8
 """Lines within which the head of an earlier message names sender, date and subject."""

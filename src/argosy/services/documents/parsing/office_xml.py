@@ -1,4 +1,4 @@
-"""Access to the XML parts of office documents, with limits, and the rewriting of parts before xberg reads a document."""
+"""Access to the XML parts of office documents, with limits, and their rewriting before xberg reads a document."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ ElementTree.register_namespace("wps", "http://schemas.microsoft.com/office/word/
 ElementTree.register_namespace("v", "urn:schemas-microsoft-com:vml")
 
 
-class Part(Exception):  # noqa: N818
+class UnreadablePart(Exception):
     """A part of a document is missing, damaged or too large, so that the document is read without it."""
 
 
@@ -51,32 +51,40 @@ class Package:
         try:
             self._archive = zipfile.ZipFile(io.BytesIO(data))
         except (zipfile.BadZipFile, ValueError, OSError) as error:
-            raise Part("the container is broken") from error
+            raise UnreadablePart("the container is broken") from error
         self.names = frozenset(self._archive.namelist())
         self._left_bytes = 4 * MAX_XML_BYTES
 
     def read(self, name: str) -> bytes:
         """Return the bytes of a part.
 
-        Raises: Part when it is missing, broken, or the document's parts are too large together.
+        Raises: UnreadablePart when it is missing, broken, or the document's parts are too large together.
         """
         try:
             size = self._archive.getinfo(name).file_size
             if size > min(MAX_XML_BYTES, self._left_bytes):
-                raise Part("the part is too large")
+                raise UnreadablePart("the part is too large")
             self._left_bytes -= size
             return self._archive.read(name)
-        except (KeyError, zipfile.BadZipFile, ValueError, OSError, EOFError, NotImplementedError, RuntimeError) as error:
-            raise Part("the part cannot be read") from error
+        except (
+            KeyError,
+            zipfile.BadZipFile,
+            ValueError,
+            OSError,
+            EOFError,
+            NotImplementedError,
+            RuntimeError,
+        ) as error:
+            raise UnreadablePart("the part cannot be read") from error
         except Exception as error:  # zlib and lzma raise errors of their own
-            if isinstance(error, Part) or type(error).__module__ in ("zlib", "_lzma", "lzma"):
-                raise Part("the part cannot be read") from error
+            if isinstance(error, UnreadablePart) or type(error).__module__ in ("zlib", "_lzma", "lzma"):
+                raise UnreadablePart("the part cannot be read") from error
             raise
 
     def tree(self, name: str) -> Element:
         """Return a part as a tree.
 
-        Raises: Part as `read` does, or when the part declares a document type, is not XML, or is nested too deeply.
+        Raises: UnreadablePart as `read` does, or when the part declares a document type, is not XML, or is nested too deeply.
         """
         return tree(self.read(name))
 
@@ -85,7 +93,7 @@ class Package:
         folder, file = posixpath.split(name)
         try:
             root = self.tree(posixpath.join(folder, "_rels", f"{file}.rels"))
-        except Part:
+        except UnreadablePart:
             return {}
         found = {}
         for one in root:
@@ -97,7 +105,7 @@ class Package:
         return found
 
     def rewritten(self, changed: Mapping[str, bytes], without: frozenset[str] = frozenset()) -> bytes:
-        """Return the document with other parts. Pictures and other media are left out, as are the parts in `without`."""
+        """Return the document with the changed parts, but not media, parts without words, or those in `without`."""
         target = io.BytesIO()
         with zipfile.ZipFile(target, "w", zipfile.ZIP_STORED) as new:
             for name in self.names:
@@ -111,22 +119,22 @@ class Package:
 def tree(data: bytes) -> Element:
     """Return XML as a tree; see `Package.tree`."""
     if b"<!DOCTYPE" in data[:100_000] or b"\0" in data[:1000] or b"<!ENTITY" in data:
-        raise Part("the part declares a document type")
+        raise UnreadablePart("the part declares a document type")
     if b"purl.oclc.org/ooxml" in data[:20_000]:
         for strict, usual in _STRICT.items():
             data = data.replace(strict, usual)
     depth = 0
-    root = None
+    root: Element | None = None
     try:
         for event, element in ElementTree.iterparse(io.BytesIO(data), ("start", "end")):
             root = element if root is None else root
             depth += 1 if event == "start" else -1
             if depth > MAX_DEPTH:
-                raise Part("the part is nested too deeply")
+                raise UnreadablePart("the part is nested too deeply")
     except (ElementTree.ParseError, ValueError, LookupError) as error:
-        raise Part("the part is not XML") from error
+        raise UnreadablePart("the part is not XML") from error
     if root is None:
-        raise Part("the part is empty")
+        raise UnreadablePart("the part is empty")
     return root
 
 
@@ -148,4 +156,9 @@ def descendants(root: Element, *tags: str) -> Iterator[Element]:
 
 def is_on(element: Element | None, attribute: str = "val", space: str = W) -> bool:
     """Return whether a switch such as <w:vanish/> is there and not turned off."""
-    return element is not None and (element.get(space + attribute) or "true").lower() not in ("0", "false", "off", "none")
+    return element is not None and (element.get(space + attribute) or "true").lower() not in (
+        "0",
+        "false",
+        "off",
+        "none",
+    )

@@ -6,7 +6,7 @@ This module runs in the parser child.
 from __future__ import annotations
 
 from argosy.services.documents.parsing.grids import Budget, Cell, filled, joined_head
-from argosy.services.documents.parsing.office_xml import A, Element, P, Package, Part, written
+from argosy.services.documents.parsing.office_xml import A, Element, P, Package, UnreadablePart, written
 from argosy.services.documents.parsing.scripts import subscript, superscript
 
 NOTES_LABEL = "Speaker notes:"
@@ -35,7 +35,7 @@ def prepared_pptx(data: bytes) -> tuple[bytes, list[str]]:
             _rewrite(root, _notes(package, related.get("notesSlide")), budget, hidden=number in hidden[-1:])
             changed[name] = written(root)
         made = package.rewritten(changed)
-    except (Part, RecursionError):
+    except (UnreadablePart, RecursionError):
         return data, []
     left_out = [f"Slide {number} is hidden and was left out." for number in hidden]
     return made, left_out + (["The comments of reviewers were left out."] if commented else [])
@@ -54,7 +54,7 @@ def _notes(package: Package, name: str | None) -> list[str]:
         return []
     try:
         root = package.tree(name)
-    except Part:
+    except UnreadablePart:
         return []
     out = []
     for shape in root.iter(P + "sp"):

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-_SUPER = str.maketrans(
-    "0123456789+-−=()nabcdefghijklmoprstuvwxyz", "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁻⁼⁽⁾ⁿᵃᵇᶜᵈᵉᶠᵍʰⁱʲᵏˡᵐᵒᵖʳˢᵗᵘᵛʷˣʸᶻ"
-)
+_SUPER = str.maketrans("0123456789+-−=()nabcdefghijklmoprstuvwxyz", "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁻⁼⁽⁾ⁿᵃᵇᶜᵈᵉᶠᵍʰⁱʲᵏˡᵐᵒᵖʳˢᵗᵘᵛʷˣʸᶻ")
 _SUB = str.maketrans("0123456789+-−=()aehijklmnoprstuvx", "₀₁₂₃₄₅₆₇₈₉₊₋₋₌₍₎ₐₑₕᵢⱼₖₗₘₙₒₚᵣₛₜᵤᵥₓ")
-_READ_AS_TEXT = frozenset({"st", "nd", "rd", "th", "er", "re", "ère", "ème", "eme", "tm", "®", "™", "©", "°", "º", "ª", "*"})
+_READ_AS_TEXT = frozenset(
+    {"st", "nd", "rd", "th", "er", "re", "ère", "ème", "eme", "tm", "®", "™", "©", "°", "º", "ª", "*"}
+)
 """Endings and marks that mean the same on the line: 1st, ™."""
 _LONGEST_CHARS = 40
 
