@@ -9,6 +9,7 @@ from typing import Literal, Self
 
 from pydantic import ConfigDict, Field, field_validator, model_validator
 
+from argosy.config.base import Settings
 from argosy.config.service import CustomSettings, ServiceSettings
 from argosy.config.services import (
     LOOPBACK,
@@ -19,7 +20,6 @@ from argosy.config.services import (
     RetrievalSettings,
     StoreSettings,
 )
-from argosy.config.settings import Settings
 
 
 class Services(Settings):
