@@ -1,7 +1,7 @@
 """Preparation of Word documents for xberg: what it would lose, double or misread is rewritten in the document's XML.
 
-This module runs in the parser child. Deleted and hidden text goes, text that moved stands once, merged cells are filled,
-superscripts survive, footnotes follow their paragraph, and headers, footers and comments stand at the end.
+This module runs in the parser child. Deleted and hidden text goes, text that moved stands once, merged cells are
+filled, superscripts survive, footnotes follow their paragraph, and headers, footers and comments stand at the end.
 """
 
 from __future__ import annotations

@@ -84,7 +84,8 @@ class Package:
     def tree(self, name: str) -> Element:
         """Return a part as a tree.
 
-        Raises: UnreadablePart as `read` does, or when the part declares a document type, is not XML, or is nested too deeply.
+        Raises: UnreadablePart as `read` does, or when the part declares a document type, is not XML, or is nested too
+        deeply.
         """
         return tree(self.read(name))
 

@@ -22,7 +22,7 @@ from argosy.services.documents.parsing.grids import (
     take_titles,
 )
 from argosy.services.documents.parsing.number_formats import BUILT_IN
-from argosy.services.documents.parsing.office_xml import Element, Package, UnreadablePart, S
+from argosy.services.documents.parsing.office_xml import Element, Package, S, UnreadablePart
 from argosy.services.documents.parsing.parsed import ParsedDocument, Properties
 from argosy.services.documents.parsing.sheet_xml import Book, Sheet, read_sheet, read_texts
 from argosy.services.documents.parsing.xberg_reader import given
@@ -120,11 +120,11 @@ def _tables(sheet: Sheet) -> Iterator[str]:
             continue
         titles = take_titles(grid)
         yield from titles
-        if len(grid.rows) == 1 and not before:
-            yield "  ".join(text for text in grid.rows[0] if text)
-            continue
         if before and len(before[0]) == len(grid.rows[0]) and head_is_data(grid.rows[0], grid.rows[1:] or before[1:]):
             yield markdown_table([before[0], *grid.rows])
+            continue
+        if len(grid.rows) == 1:
+            yield "  ".join(text for text in grid.rows[0] if text)
             continue
         rows = joined_head(grid)
         before = rows if len(rows) > 1 else []
