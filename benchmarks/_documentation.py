@@ -121,7 +121,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument("folder", type=Path, metavar="DIR")
     parser.add_argument(
-        "--packages", type=Path, default=Path(tempfile.gettempdir()) / "argosy-documentation", help="Downloads stay here."
+        "--packages",
+        type=Path,
+        default=Path(tempfile.gettempdir()) / "argosy-documentation",
+        help="Downloads stay here.",
     )
     options = parser.parse_args()
     root = unpack(options.packages)
