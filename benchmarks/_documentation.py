@@ -82,6 +82,14 @@ GROUPS = (
 )
 
 
+def can_build(folder: Path) -> bool:
+    """Return whether the packages are in `folder` or can be downloaded, and print why not."""
+    if (folder / "root").is_dir() or shutil.which("apt-get"):
+        return True
+    print("Documentation is left out: this machine has no apt-get. --packages DIR takes a folder from another one.")
+    return False
+
+
 def unpack(folder: Path) -> Path:
     """Download and unpack the packages into `folder` unless they are there, and return the root of their files.
 

@@ -45,7 +45,7 @@ def main() -> None:
         argosy("models", "fetch", folder=folder)
         with RunningFleet(folder / "data") as fleet:
             asking = Asking(fleet)
-            if "documentation" in options.parts:
+            if "documentation" in options.parts and _documentation.can_build(options.packages):
                 results["documentation"] = documentation(asking, folder, options.packages, options.corpora)
             if "cases" in options.parts:
                 results["cases"] = [cases(asking, path) for path in options.cases]
