@@ -17,7 +17,7 @@ from argosy.contracts.request import Deadline, RequestContext
 from argosy.serving.connections import Connections
 from argosy.serving.http_server import HttpConfig, HttpServer
 from argosy.serving.kit import Kit
-from argosy.serving.protocol import Patience
+from argosy.serving.patience import Patience
 from argosy.serving.runfile import RunRecord
 
 TOKEN = "fleet-token"

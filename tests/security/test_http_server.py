@@ -18,7 +18,8 @@ from argosy.config.models import Fleet
 from argosy.serving.app import create_app
 from argosy.serving.connections import Connections
 from argosy.serving.kit import Kit
-from argosy.serving.protocol import MAX_HEAD_BYTES, Patience
+from argosy.serving.patience import Patience
+from argosy.serving.protocol import MAX_HEAD_BYTES
 from tests.kits import TOKEN, make_kit, served, served_in_thread
 from tests.raw_http import RawConnection, ask, raw, request
 

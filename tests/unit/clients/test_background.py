@@ -11,7 +11,7 @@ import pytest
 from argosy.balancing.balancer import Balancer
 from argosy.clients.directory import Directory
 from argosy.clients.follower import Follower
-from argosy.clients.prober import Prober
+from argosy.clients.load_prober import LoadProber
 from argosy.clients.upstreams import Upstreams
 from argosy.contracts.fleet import Endpoint, EndpointSet, Health
 from argosy.serving.loops import LoopRule, Loops
@@ -64,7 +64,7 @@ async def test_a_probe_that_fails_in_a_new_way_is_followed_by_the_next_one(monke
             raise UnicodeError("a header that is no header")
 
     monkeypatch.setattr(Balancer, "due_probes", lambda self: [Endpoint("store-1", "http://127.0.0.1:1")])
-    prober = Prober(Directory(make_kit().fleet.services), Session(), look_every_s=0.001)  # type: ignore[arg-type]
+    prober = LoadProber(Directory(make_kit().fleet.services), Session(), look_every_s=0.001)  # type: ignore[arg-type]
     running = asyncio.create_task(prober.run())
     await until(lambda: len(asked) > 10)
     assert not running.done()

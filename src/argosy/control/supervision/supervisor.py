@@ -10,7 +10,7 @@ import asyncio
 import time
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 
-from argosy.config.models import ServiceSettings
+from argosy.config.service import ServiceSettings
 from argosy.contracts.errors import ArgosyError, StartError
 from argosy.contracts.request import Clock
 from argosy.control.events.feed import Feed
@@ -20,10 +20,10 @@ from argosy.control.platforms.platform import Launch, Platform, Replica
 from argosy.control.supervision.adoptions import Adoptions
 from argosy.control.supervision.drains import Drains
 from argosy.control.supervision.ends import HUNG_GRACE_S, Ends
-from argosy.control.supervision.guards import Guards
-from argosy.control.supervision.restart_log import NEVER_TRIED, Attempts
+from argosy.control.supervision.restart_log import NEVER_TRIED, RestartLog
 from argosy.control.supervision.slots import Slots, number_of
 from argosy.control.supervision.start_limit import PLACE_S, free_places
+from argosy.control.supervision.watch_tasks import WatchTasks
 from argosy.control.supervision.watchdog import Rules, Watchdog
 from argosy.serving.loops import Loops
 from argosy.telemetry.logs import logger
@@ -67,18 +67,18 @@ class Supervisor:
         self._rules = rules or Rules()
         self._clock = clock
         self._loops = loops or Loops(clock=clock)
-        self._attempts = Attempts(observed, feed, self._rules.restart, clock, disk_is_full)
+        self._restart_log = RestartLog(observed, feed, self._rules.restart, clock, disk_is_full)
         self._watchdog = Watchdog(services, platform, prober, observed, on_change, self._rules, clock)
         self._wake = asyncio.Event()
-        self._guards = Guards(self._loops, self._guard, self._wake.set)
+        self._watch_tasks = WatchTasks(self._loops, self._guard, self._wake.set)
         self._slots = Slots(services, platform)
         self._starting: dict[str, float] = {}
         """Slot → time at which its start began."""
         self._ends = Ends(
-            platform, observed, feed, self._attempts, self._loops, self._starting, on_change, on_end=self._wake.set
+            platform, observed, feed, self._restart_log, self._loops, self._starting, on_change, on_end=self._wake.set
         )
         self._adoptions = Adoptions(
-            platform, feed, self._attempts, self._watchdog, self._guards, self._ends, self._clock
+            platform, feed, self._restart_log, self._watchdog, self._watch_tasks, self._ends, self._clock
         )
         self._drains = Drains(
             services,
@@ -119,7 +119,7 @@ class Supervisor:
         self._observed.keep_failures(service, slots)
         if any(replica.adopted for replica in self._platform.replicas()):
             # A fleet of which no replica was left alive starts with fresh counts.
-            self._attempts.recall(slots, alive)
+            self._restart_log.recall(slots, alive)
         surplus = self._drains.surplus(service, running)
         for replica in surplus:
             self._drains.begin(replica, "surplus: more replicas run than are desired")
@@ -183,14 +183,14 @@ class Supervisor:
         slots, alive = self._slots.of(service), {replica.id for replica in replicas}
         for replica in replicas:
             if replica.id in slots and not self._is_on_its_way(replica.id):
-                self._guards.ensure(replica)
+                self._watch_tasks.ensure(replica)
         while len(slots) < self._observed.desired[service]:
             self._slots.add(service)
         began_s = [self._starting[slot] for slot in slots & self._starting.keys()]
         places = free_places(began_s, self._clock(), self._platform.capacity().cores)
         waits = []
         for slot in sorted(slots - alive - self._starting.keys(), key=number_of):
-            state = self._attempts.of(slot)
+            state = self._restart_log.of(slot)
             if not state.is_due(self._clock()):
                 waits.append(state.due_s - self._clock())
             elif state == NEVER_TRIED and self._missing(service):
@@ -232,7 +232,7 @@ class Supervisor:
         timeout_s = self._services[service].start_timeout_s
         until_s = self._clock() + timeout_s
         try:
-            self._attempts.begins(slot)
+            self._restart_log.begins(slot)
             replica = await self._platform.start(self._launch(service, slot))
             await self._platform.listening(replica, timeout_s)
             await self._watchdog.until_ready(replica, until_s)
@@ -243,17 +243,17 @@ class Supervisor:
             except Exception as unstopped:  # count the failure all the same, or the slot is never retried
                 self._loops.failed(f"start of {slot}", unstopped)
             if slot in self._slots.of(service):
-                self._attempts.failed(service, slot, "starting", reason)
+                self._restart_log.failed(service, slot, "starting", reason)
             raise StartError(reason) from error
         finally:
             self._starting.pop(slot, None)
             self._wake.set()
-        self._attempts.succeeded(slot)
+        self._restart_log.succeeded(slot)
         self._observed.cold_start_s[service] = self._clock() - (until_s - timeout_s)
         self._observed.recovered(service, slot)
         self._feed.add("replica", slot, "starting", "ready", f"pid {replica.pid}")
         if slot in self._slots.of(service):
-            self._guards.ensure(replica)
+            self._watch_tasks.ensure(replica)
         else:
             self._drains.begin(replica, "no longer desired")
 
@@ -286,7 +286,7 @@ class Supervisor:
                 self._drains.begin(running[slot], why)
             else:
                 slots.discard(slot)
-                self._attempts.forget(slot)
+                self._restart_log.forget(slot)
                 self._observed.recovered(service, slot)
         for _ in range(-surplus):
             self._observed.growing[service].add(self._slots.add(service))
@@ -316,7 +316,7 @@ class Supervisor:
         """Stop supervising: start and watch no more replicas. Running replicas stay alive."""
         self._closed = True
         self._wake.set()
-        await self._guards.close()
+        await self._watch_tasks.close()
         tasks = [*self._tasks, *([] if self._keeping is None else [self._keeping])]
         for task in tasks:
             task.cancel()

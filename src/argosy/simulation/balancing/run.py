@@ -18,7 +18,7 @@ from argosy.simulation.balancing.caller import Caller
 from argosy.simulation.balancing.protection import Protection
 from argosy.simulation.balancing.record import Record, Recorder
 from argosy.simulation.balancing.regime import Regime
-from argosy.simulation.balancing.replica import Replica
+from argosy.simulation.balancing.replica import SimulatedReplica
 from argosy.simulation.balancing.subject import PROBES_ALONE, WITHOUT_REPORTS, Subject
 from argosy.simulation.balancing.workload import draw
 from argosy.simulation.servers.kernel import Kernel
@@ -35,7 +35,7 @@ def run(regime: Regime, subject: Subject, seed: int, callers: int = 1) -> Record
     reports = subject.strategy not in WITHOUT_REPORTS
     models = [model if subject.guarded else model.unprotected() for model in regime.replicas]
     replicas = {
-        _name(i): Replica(i, model, speed, regime.prefixes, kernel, reports=reports)
+        _name(i): SimulatedReplica(i, model, speed, regime.prefixes, kernel, reports=reports)
         for i, (model, speed) in enumerate(zip(models, workload.speeds, strict=True))
     }
     columns = workload.columns()

@@ -15,7 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from argosy.services.embedding.cache.backlog import Backlog, Item, Work
+from argosy.services.embedding.cache.backlog import Backlog, Item, PendingWrite
 from argosy.services.embedding.cache.file import PAGE_BYTES, CacheFile
 from argosy.services.embedding.cache.rows import Precision, Row, decode, encode
 from argosy.services.embedding.cache.session import FileHealth, FileUnavailable, Session
@@ -180,7 +180,7 @@ class DiskLevel:
                 self._use_flush_at_s = self._monotonic() + USE_FLUSH_S
         self._writing.close()
 
-    def _do(self, work: Work) -> None:
+    def _do(self, work: PendingWrite) -> None:
         """Write the transaction. After a failure, try once more: a damaged file has been replaced by then."""
         for _ in range(2):
             if self._health.resting:
@@ -197,7 +197,7 @@ class DiskLevel:
                 continue
         self._dropped += len(work.items)
 
-    def _commit(self, connection: sqlite3.Connection, work: Work) -> None:
+    def _commit(self, connection: sqlite3.Connection, work: PendingWrite) -> None:
         if not (work.items or work.deletions or work.used):
             return
         wall_s = self._wall()
