@@ -17,6 +17,7 @@ import msgspec
 from argosy.contracts.documents import TextDocument
 from argosy.contracts.generation import Citation
 from benchmarks._answers import Answer, Passage
+from benchmarks._processes import fleet_cpu_s, fleet_processes
 from benchmarks._running import Caller, RunningFleet, argosy
 
 UPLOAD_DOCUMENTS = 64
@@ -32,10 +33,18 @@ class Asking:
         self._fleet = fleet
         self._caller: Caller = fleet.caller()
 
-    def add_folder(self, folder: Path, collection: str) -> float:
-        """Add the files of a folder with the command line and return the seconds until all are indexed."""
+    def add_folder(self, folder: Path, collection: str) -> tuple[float, float]:
+        """Add the files of a folder with the command line.
+
+        Returns: the seconds until all are indexed, and the processor seconds of the fleet's processes meanwhile.
+        """
         data_dir = ("--data-dir", str(self._fleet.data_dir))
-        return argosy("add", str(folder), "--wait", "--collection", collection, *data_dir, folder=folder.parent)
+        before_s = self._cpu_s()
+        wall_s = argosy("add", str(folder), "--wait", "--collection", collection, *data_dir, folder=folder.parent)
+        return wall_s, self._cpu_s() - before_s
+
+    def _cpu_s(self) -> float:
+        return sum(fleet_cpu_s(fleet_processes(self._fleet.data_dir)).values())
 
     def add_documents(self, documents: Iterable[TextDocument], collection: str) -> None:
         batches = []

@@ -84,13 +84,19 @@ def documentation(asking: Asking, folder: Path, packages: Path, corpora: Sequenc
     tallies: list[Tally] = []
     for part in corpora:
         pages = _documentation.build(root, part, folder / "pages" / part)
-        seconds = asking.add_folder(folder / "pages" / part, f"documentation-{part}")
+        wall_s, cpu_s = asking.add_folder(folder / "pages" / part, f"documentation-{part}")
         tally = ask_all(
             asking, f"documentation-{part}", part, questions.read(QUESTIONS / f"documentation-{part}.json").cases
         )
         tallies += [tally, *_by_kind(tally)]
-        found[part] = {"pages": len(pages), "seconds": seconds, "counts": tally.counts(), "failures": tally.failures()}
-        print(f"\n{part}: {len(pages)} pages added in {seconds:.0f} s")
+        found[part] = {
+            "pages": len(pages),
+            "seconds": wall_s,
+            "cpu_s": cpu_s,
+            "counts": tally.counts(),
+            "failures": tally.failures(),
+        }
+        print(f"\n{part}: {len(pages)} pages added in {wall_s:.0f} s, with {cpu_s:.0f} s of processor time")
         reached = ", ".join(f"{tally.reached(depth)} in the top {depth}" for depth in TOP)
         print(f"The passage that answers: {reached}, of {tally.counts()['answerable']}")
         print("\n".join(tally.failures()))
