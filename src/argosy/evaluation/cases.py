@@ -1,4 +1,4 @@
-"""What is evaluated: cases, each with one question or search and what must come of it, and the documents they need."""
+"""Cases of an evaluation, each a question or search with what it must lead to, and where their documents are."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 
 class CaseResult(msgspec.Struct, omit_defaults=True):
-    """What came of one case in one mode."""
+    """Values and answer of one case in one mode."""
 
     id: str
     question: str
@@ -57,7 +57,7 @@ class ModeResult(msgspec.Struct):
 
 
 class Evaluated(msgspec.Struct):
-    """What was evaluated."""
+    """Cases and collection of an evaluation."""
 
     name: str
     layout: str

@@ -29,7 +29,7 @@ FAILED_SHOWN = 5
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What the user asked for."""
+    """Options of an evaluation, as the user gave them."""
 
     cases: Path
     modes: Sequence[str]
