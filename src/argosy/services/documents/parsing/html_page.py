@@ -106,7 +106,7 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class _Traits:
-    """What a start tag says about its element."""
+    """Element as its start tag describes it."""
 
     invisible: bool = False
     hidden: bool = False
