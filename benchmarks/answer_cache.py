@@ -1,7 +1,8 @@
 """Benchmark of the semantic answer cache: how many questions would get the answer to another question?
 
-`python benchmarks/answer_cache.py --data FOLDER --url URL` embeds the questions of a data set with a running fleet and
-prints a Markdown table. A pair is wrong when its questions have no answer in common; `alone` compares vectors only.
+`python benchmarks/answer_cache.py --data DIR` embeds the questions of `DIR/xquad-en` with a fleet, which it starts
+unless `--url` names one, and prints a Markdown table. A pair is wrong when its questions have no answer in common;
+`alone` compares vectors only.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from argosy.answering.likeness import may_share_answer
 from argosy.contracts.vectors import Vectors
+from benchmarks._conversations import data_set
+from benchmarks._running import fleet_url
 
 THRESHOLDS = (0.85, 0.90, 0.92, 0.95, 0.97)
 BATCH = 64
@@ -38,13 +41,18 @@ def embedded(url: str, texts: list[str]) -> Vectors:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--url", required=True)
+    parser.add_argument("--data", type=Path, help="folder that holds xquad-en, or that data set's own folder")
+    parser.add_argument("--url", default="", help="a running fleet; without it one is started")
     asked = parser.parse_args()
-    queries = [json.loads(line) for line in (asked.data / "queries.jsonl").read_text().splitlines()]
+    folder = data_set(asked.data)
+    if folder is None:
+        print("The answer cache needs recorded questions: give their folder with --data.")
+        return
+    queries = [json.loads(line) for line in (folder / "queries.jsonl").read_text().splitlines()]
     texts = [query["text"].strip() for query in queries]
     answers = [{answer.lower() for answer in query["metadata"]["answers"]} for query in queries]
-    vectors = embedded(asked.url, texts)
+    with fleet_url(asked.url) as url:
+        vectors = embedded(url, texts)
     cosines = np.triu(vectors @ vectors.T, 1)
     print(f"| cosine from | wrong pairs alone | wrong pairs after words | of these the same text |\n|{'---|' * 4}")
     for threshold in THRESHOLDS:
