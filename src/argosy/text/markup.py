@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from argosy.text.visible import INVISIBLE
+
 MAX_CHARS = 8_000
 """Longest text that is read; the rest of a longer one is left out."""
 
@@ -22,7 +24,7 @@ _ESCAPE = re.compile(r"\\([\\`*_{}\[\]()#+\-.!|~<>&])")
 _AUTOLINK = re.compile(r"<(https?://[^>\s]{1,500}|[^<>\s@]{1,100}@[^<>\s]{1,200})>")
 _CODE = re.compile(r"(`+)([^`]++)\1(?!`)")
 _QUOTED_LINE = re.compile(r"[ \t]*+\n[ \t]*+(?:>[ \t]*+)*+")
-_INVISIBLE = re.compile("[\u00ad\u200b-\u200f\u2060\ufeff]")
+_INVISIBLE = re.compile(f"[{INVISIBLE}]")
 _ENTITIES = {"&nbsp;": " ", "&amp;": "&", "&lt;": "<", "&gt;": ">", "&quot;": '"', "&#39;": "'"}
 _ENTITY = re.compile("|".join(_ENTITIES))
 
