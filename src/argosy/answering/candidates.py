@@ -244,7 +244,9 @@ def _is_about(identifiers: Sequence[str], unit: AnswerUnit) -> bool:
 def clashes_resolved(question: AskedQuestion, unit: AnswerUnit) -> bool:
     """Return whether the unit or its context names each kind of date that the question names."""
     words = " ".join([unit.text, *unit.context, unit.name]).lower()
-    return all(not asked or asked & set(pattern.findall(words)) for pattern, asked in zip(DATES, question.dates, strict=True))
+    return all(
+        not asked or asked & set(pattern.findall(words)) for pattern, asked in zip(DATES, question.dates, strict=True)
+    )
 
 
 def _clashes(question: AskedQuestion, text: str, whole: str) -> bool:

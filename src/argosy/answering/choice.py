@@ -58,7 +58,7 @@ def choose(
 
 
 def _section(best: Candidate, units: Sequence[AnswerUnit], limits: ChoiceLimits) -> list[Candidate]:
-    """Return the start of the section under a heading that is the question. A sentence with a colon takes what follows."""
+    """Return the start of the section whose heading is the question. A sentence with a colon takes what follows."""
     section = [
         unit
         for unit in units
@@ -111,7 +111,6 @@ def _until_enough(whole: Sequence[Candidate], limits: ChoiceLimits) -> list[Cand
 
 def _overlap(unit: AnswerUnit, other: AnswerUnit) -> bool:
     return unit.document_id == other.document_id and unit.start < other.end and unit.end > other.start
-
 
 
 def _with_unit(candidate: Candidate, unit: AnswerUnit) -> Candidate:

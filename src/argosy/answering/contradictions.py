@@ -19,11 +19,12 @@ WITHIN = 2.0
 MAX_STATEMENTS = 3
 DATE_KEYS = ("date", "updated", "modified", "published", "created", "valid_from")
 _FIGURE = re.compile(r"\d+(?:[.,:]\d+)*")
-_FIGURES_IN_WORDS = frozenset(
-    "one two three four five six seven eight nine ten eleven twelve fifteen twenty thirty forty fifty sixty seventy eighty "
-    "ninety hundred thousand not no never always only monday tuesday wednesday thursday friday saturday sunday january "
-    "february march april may june july august september october november december".split()
-)
+_FIGURE_WORDS = """
+    one two three four five six seven eight nine ten eleven twelve fifteen twenty thirty forty fifty sixty seventy
+    eighty ninety hundred thousand not no never always only monday tuesday wednesday thursday friday saturday sunday
+    january february march april may june july august september october november december
+"""
+_FIGURES_IN_WORDS = frozenset(_FIGURE_WORDS.split())
 _AS_OF = re.compile(
     r"\b(?:as of|since|from|valid from|updated|stand|état|effective)[:\s]{1,3}"
     r"((?:19|20)\d\d(?:-\d\d(?:-\d\d)?)?|\w{3,9} (?:19|20)\d\d)",
@@ -34,7 +35,7 @@ _PLAIN_KINDS = frozenset({UnitKind.SENTENCE, UnitKind.ITEM, UnitKind.PAIR, UnitK
 
 
 def contradicting(question: AskedQuestion, found: Sequence[Candidate]) -> list[Candidate]:
-    """Return the best statement and those of other documents that differ from it in figures only; else an empty list."""
+    """Return the best statement and those of other documents that differ from it in figures only; else nothing."""
     best = found[0]
     if best.unit.kind not in _PLAIN_KINDS:
         return []
@@ -88,7 +89,7 @@ def _from(metadata: Mapping[str, object]) -> str:
     return ""
 
 
-_MONTHS = "jan feb mar apr may jun jul aug sep oct nov dec".split()
+_MONTHS = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"]
 
 
 def sortable(date: str) -> str:

@@ -19,7 +19,9 @@ _BY_LANGUAGE = {
     "Hoi! Stel een vraag over de geïndexeerde documenten.": "hoi|goedemorgen|goedemiddag|goedenavond|goedendag",
     "Cześć! Zadaj pytanie o zindeksowane dokumenty.": "cześć|dzień dobry|dobry wieczór",
     "Hej! Ställ en fråga om de indexerade dokumenten.": "hej|god morgon|god kväll|hejsan",
-    "Привет! Задайте вопрос о проиндексированных документах.": "привет|здравствуйте|добрый день|доброе утро|добрый вечер",
+    "Привет! Задайте вопрос о проиндексированных документах.": (
+        "привет|здравствуйте|добрый день|доброе утро|добрый вечер"
+    ),
     "你好！请就已索引的文档提问。": "你好|您好|嗨|早上好|下午好|晚上好|哈喽",
     "こんにちは。登録された文書について質問してください。": "こんにちは|おはよう|おはようございます|こんばんは|やあ",
     "안녕하세요! 색인된 문서에 대해 질문해 주세요.": "안녕하세요|안녕",
@@ -29,7 +31,7 @@ _BY_LANGUAGE = {
     "Merhaba! Dizine alınan belgeler hakkında bir soru sorun.": "merhaba|selam|günaydın|iyi günler|iyi akşamlar",
 }
 _PHRASES = {phrase: answer for answer, phrases in _BY_LANGUAGE.items() for phrase in phrases.split("|")}
-_ADDRESSED = frozenset("there all everyone everybody team argosy zusammen à tous everyone again dear friend you".split())
+_ADDRESSED = frozenset({"there", "all", "everyone", "everybody", "team", "argosy", "zusammen", "à", "tous", "again"})
 _WORD = re.compile(r"(?:[^\W_]|[\u0900-\u097f'’])+")
 
 

@@ -1,4 +1,4 @@
-"""Identifiers of a question: part numbers, versions, functions, options and operators, which must occur as whole tokens."""
+"""Identifiers of a question: part numbers, versions, functions, options, operators. They must occur as whole tokens."""
 
 from __future__ import annotations
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 from argosy.answering.identifiers import identifiers_of
 from argosy.answering.terms import ENGLISH, question_language, terms_of
@@ -138,8 +139,7 @@ def _joined(question: str, named: list[str]) -> list[tuple[str, list[str]]]:
     found = re.search(gap.join(re.escape(name) for name in named), question)
     if found:
         return [(found[0], named)]
-    pairs = zip(named, named[1:], strict=False)
-    for first, second in pairs:
+    for first, second in pairwise(named):
         found = re.search(f"{re.escape(first)}{gap}{re.escape(second)}", question)
         if found:
             return [(found[0], [first, second])]

@@ -71,9 +71,7 @@ def refusal(
     return None
 
 
-def _confident(
-    question: AskedQuestion, best: Candidate, found: Sequence[Candidate], passages: PassageTexts
-) -> bool:
+def _confident(question: AskedQuestion, best: Candidate, found: Sequence[Candidate], passages: PassageTexts) -> bool:
     covered = _covered(question, best.own | best.around)
     texts = [frozenset(terms_of(text, question.language)) for text in passages.texts]
     by_passage = max((_covered(question, words) for words in texts), default=0.0)
@@ -101,14 +99,10 @@ def _rareness(question: AskedQuestion, term: str) -> float:
 
 
 def _unknown_word(question: AskedQuestion) -> bool:
-    return any(
-        question.frequencies.get(term, 1) == 0 and len(term) >= 3 for term in question.terms
-    )
+    return any(question.frequencies.get(term, 1) == 0 and len(term) >= 3 for term in question.terms)
 
 
-def _unknown_name(
-    question: AskedQuestion, best: Candidate, found: Sequence[Candidate], passages: PassageTexts
-) -> bool:
+def _unknown_name(question: AskedQuestion, best: Candidate, found: Sequence[Candidate], passages: PassageTexts) -> bool:
     """Return whether a capitalised word inside the question occurs nowhere, in no spelling close to it."""
     if best.coverage >= SURE_COVERAGE and (best.cosine is None or best.cosine >= SURE_COSINE):
         return False

@@ -78,11 +78,11 @@ def _text_of(unit: AnswerUnit, before: AnswerUnit | None, units: Sequence[Answer
     if unit.kind is UnitKind.ITEM and unit.lead and (before is None or before.lead != unit.lead):
         return unit, f"{unit.lead} {text}"
     if unit.kind in _SENTENCES and unit.term and (before is None or before.term != unit.term):
-        if not text.startswith(unit.term) and len(unit.term.split()) <= MAX_TERM_WORDS:
-            return unit, f"{unit.term}: {text}"
-    if unit.previous and REFERS_BACK.match(text) and len(unit.previous.split()) <= MAX_PREVIOUS_WORDS:
-        if before is None or before.text != unit.previous:
-            return unit, f"{unit.previous} {text}"
+        named = text.startswith(unit.term) or len(unit.term.split()) > MAX_TERM_WORDS
+        return unit, text if named else f"{unit.term}: {text}"
+    short = 0 < len(unit.previous.split()) <= MAX_PREVIOUS_WORDS
+    if short and REFERS_BACK.match(text) and (before is None or before.text != unit.previous):
+        return unit, f"{unit.previous} {text}"
     return unit, text
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from functools import lru_cache
 
@@ -24,22 +23,25 @@ _QUESTION_WORDS = re.compile(
     "입니까|인가요|인가|까|요|เท่าไร|เท่าไหร่|ใคร|ที่ไหน|เมื่อไร|เมื่อไหร่|อะไร|คือ|อย่างไร|是|的|吗|嗎|呢|有|在|の|は|が|を|に|で|と|も|へ|か"
 )
 """Words of questions and particles in languages without spaces; they say nothing about the subject."""
-_ASKING = frozenset(
-    "combien quel quelle quels quelles comment quand pourquoi où qui que quoi est sont fait faut peut il elle on y se "
-    "wie viel viele wieviel hoch lang oft wer wen wem was wo wann warum wieso welche welcher welches welchen gibt kann "
-    "man muss darf qué cuál cuáles cuánto cuánta cuántos cuántas quién quiénes cómo dónde cuándo qual quais quanto "
-    "quanta quantos quem como onde quando che chi cosa dove come perché quale quali wat wie waar wanneer waarom hoeveel "
-    "welke vad vem var när hur varför vilken vilka hvad hvem hvor hvornår hvordan hva når kto gdzie kiedy ile jak co "
-    "что кто где когда сколько какой какая какие как почему чему кому ما من متى أين كم كيف هل מה מי איפה מתי כמה איך "
-    "क्या कौन कब कहाँ कितना कितनी कैसे".split()
-)
+_ASKING_WORDS = """
+    combien quel quelle quels quelles comment quand pourquoi où qui que quoi est sont fait faut peut il elle on
+    y se wie viel viele wieviel hoch lang oft wer wen wem was wo wann warum wieso welche welcher welches welchen
+    gibt kann man muss darf qué cuál cuáles cuánto cuánta cuántos cuántas quién quiénes cómo dónde cuándo qual
+    quais quanto quanta quantos quem como onde quando che chi cosa dove come perché quale quali wat wie waar
+    wanneer waarom hoeveel welke vad vem var när hur varför vilken vilka hvad hvem hvor hvornår hvordan hva når
+    kto gdzie kiedy ile jak co что кто где когда сколько какой какая какие как почему чему кому ما من متى أين كم
+    كيف هل מה מי איפה מתי כמה איך क्या कौन कब कहाँ कितना कितनी कैसे
+"""
+_ASKING = frozenset(_ASKING_WORDS.split())
+"""Words of questions in languages with spaces that the lists of stop words lack."""
 _IRREGULAR_FORMS = (
-    "lead led|keep kept|pay paid|hold held|sell sold|buy bought|build built|make made|run ran|write wrote written|give "
-    "gave given|take took taken|begin began begun|become became|win won|lose lost|find found|leave left|send sent|spend "
-    "spent|teach taught|think thought|bring brought|catch caught|choose chose chosen|speak spoke spoken|break broke "
-    "broken|drive drove driven|rise rose risen|fall fell fallen|grow grew grown|know knew known|draw drew drawn|fly flew "
-    "flown|meet met|feed fed|fight fought|get got gotten|sing sang sung|see saw seen|go went gone|die death dead|child "
-    "children|man men|woman women|person people|foot feet|use used usage|set setting|shut shutting|eat ate eaten"
+    "lead led|keep kept|pay paid|hold held|sell sold|buy bought|build built|make made|run ran|"
+    "write wrote written|give gave given|take took taken|begin began begun|become became|win won|lose lost|"
+    "find found|leave left|send sent|spend spent|teach taught|think thought|bring brought|catch caught|"
+    "choose chose chosen|speak spoke spoken|break broke broken|drive drove driven|rise rose risen|"
+    "fall fell fallen|grow grew grown|know knew known|draw drew drawn|fly flew flown|meet met|feed fed|"
+    "fight fought|get got gotten|sing sang sung|see saw seen|go went gone|die death dead|child children|man men|"
+    "woman women|person people|foot feet|use used usage|set setting|shut shutting|eat ate eaten"
 )
 
 
@@ -98,5 +100,5 @@ def alike(a: str, b: str) -> bool:
     """Return whether two words of an inflected language share a long beginning, so that they may be one word."""
     if a == b:
         return True
-    shared = len(os.path.commonprefix([a, b]))
+    shared = next((place for place, (x, y) in enumerate(zip(a, b, strict=False)) if x != y), min(len(a), len(b)))
     return shared >= max(4, min(len(a), len(b)) - 3)

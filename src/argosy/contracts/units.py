@@ -6,17 +6,21 @@ does not know this version of the format still reads the chunk, and builds units
 
 from __future__ import annotations
 
+import base64
 import enum
+import zlib
 
 import msgspec
 
 UNITS_VERSION = 1
 """Number of the format. A reader that finds a higher number ignores the stored units."""
+MAX_BYTES = 2**20
+"""Largest size of the units of one chunk when unpacked."""
 _MARK = f"{UNITS_VERSION}:"
 
 
 class UnitKind(enum.IntEnum):
-    """Kinds of units. A number is never used again for another kind; a reader leaves out kinds that it does not know."""
+    """Kinds of units. A number is never used for another kind; a reader leaves out kinds that it does not know."""
 
     SENTENCE = 1
     ITEM = 2
@@ -47,7 +51,7 @@ class UnitFlag(enum.IntFlag):
 
 
 class Unit(msgspec.Struct, array_like=True, frozen=True):
-    """Unit of a document: the slice [start, end) of its stored text, in characters.
+    """Unit of a document: the slice [start, end) of `before + text + after` of its chunk, in characters.
 
     `body` is the offset at which the unit's own words begin after its lead-in or term. `section` counts the sections of
     the document and `block` the blocks of the section. The other numbers are indices into `ChunkUnits.texts`, or -1.
@@ -90,12 +94,24 @@ class ChunkUnits(msgspec.Struct, array_like=True, frozen=True):
     units: list[Unit]
 
 
+_DEFAULTS = msgspec.to_builtins(Unit(0, 0, 0, 0, 0, 0))
+_LEAST_FIELDS = 6
 _decoder = msgspec.json.Decoder(ChunkUnits)
 
 
 def pack(units: ChunkUnits) -> str:
-    """Return the units as the text that a chunk carries."""
-    return _MARK + msgspec.json.encode(units).decode()
+    """Return the units as the text that a chunk carries: the version, then compressed JSON in base64."""
+    before, after, texts, sections, rows = msgspec.to_builtins(units)
+    body = msgspec.json.encode((before, after, texts, sections, [_trimmed(row) for row in rows]))
+    return _MARK + base64.b64encode(zlib.compress(body)).decode()
+
+
+def _trimmed(row: list[int]) -> list[int]:
+    """Return the fields of a unit without those at the end that have their default."""
+    length = len(row)
+    while length > _LEAST_FIELDS and row[length - 1] == _DEFAULTS[length - 1]:
+        length -= 1
+    return row[:length]
 
 
 def unpack(packed: str) -> ChunkUnits | None:
@@ -103,6 +119,8 @@ def unpack(packed: str) -> ChunkUnits | None:
     if not packed.startswith(_MARK):
         return None
     try:
-        return _decoder.decode(packed[len(_MARK) :])
-    except msgspec.DecodeError:
+        stream = zlib.decompressobj()
+        body = stream.decompress(base64.b64decode(packed[len(_MARK) :]), MAX_BYTES)
+        return _decoder.decode(body)
+    except (msgspec.DecodeError, zlib.error, ValueError):
         return None

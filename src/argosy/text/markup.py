@@ -17,12 +17,11 @@ LINK = re.compile(rf"!?\[{_LABEL}\]\({_ADDRESS}{_TITLE}\s*+\)")
 _PERMALINK = re.compile(r"\[¶\]\((?:[^()]|\([^()]*+\))*+\)|(?<=\S)¶")
 _NOTE = re.compile(r"[ \t]?\[(?:\^?\d{1,3}(?:\s?[,;–-]\s?\d{1,3}){0,8}|\^[^\]\s]{1,20}|note\s\d{1,3}|\*)\](?![(:])")
 _CITE_TAG = re.compile(r"<sup>\[?\d{1,3}\]?</sup>|</?(?:b|i|em|strong|u|span|small|br)\s*/?>", re.IGNORECASE)
-_EMPHASIS = re.compile(
-    r"(?<![\w*\\])(\*{1,3}|_{1,3}|~~)(?=\S)((?:(?!\1).){1,2000}?)(?<=[^\s\\])\1(?![\w*])", re.DOTALL
-)
+_EMPHASIS = re.compile(r"(?<![\w*\\])(\*{1,3}|_{1,3}|~~)(?=\S)((?:(?!\1).){1,2000}?)(?<=[^\s\\])\1(?![\w*])", re.DOTALL)
 _ESCAPE = re.compile(r"\\([\\`*_{}\[\]()#+\-.!|~<>&])")
 _AUTOLINK = re.compile(r"<(https?://[^>\s]{1,500}|[^<>\s@]{1,100}@[^<>\s]{1,200})>")
-_CODE = re.compile(r"(`+)([^`]++)\1(?!`)")
+_CODE = re.compile(r"(?<!`)(`{1,8})(?!`)([^`]++)\1(?!`)")
+_SENTENCE_END = re.compile(r"[.!?…。！？]")
 _QUOTED_LINE = re.compile(r"[ \t]*+\n[ \t]*+(?:>[ \t]*+)*+")
 _INVISIBLE = re.compile(f"[{INVISIBLE}]")
 _ENTITIES = {"&nbsp;": " ", "&amp;": "&", "&lt;": "<", "&gt;": ">", "&quot;": '"', "&#39;": "'"}
@@ -79,7 +78,7 @@ def _filled(found: re.Match[str]) -> str:
 
 def _masked_link(found: re.Match[str]) -> str:
     label_end = found.end(1) - found.start(0)
-    return found[0][:label_end] + "x" * (len(found[0]) - label_end)
+    return _SENTENCE_END.sub("x", found[0][:label_end]) + "x" * (len(found[0]) - label_end)
 
 
 def _words(text: str) -> str:

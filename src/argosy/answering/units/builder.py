@@ -1,7 +1,7 @@
 """Answer units of a document, read block by block.
 
-The rules follow a measured study: a sentence alone is often not an answer, so each unit keeps the words that it needs to
-be understood (headings, lead-in, term, header row, the sentence that it refers back to).
+A sentence alone is often not an answer, so each unit keeps the words that it needs to be understood: headings, lead-in,
+term, header row, the sentence that it refers back to.
 """
 
 from __future__ import annotations
@@ -98,7 +98,7 @@ class Builder:
         last: Lead | None = None
         for begin, until in sentence_spans(self._text, start, end):
             unit = self._add(UnitKind.SENTENCE, begin, until, lead=lead)
-            words = readable(self._text[begin : begin + MAX_UNIT_CHARS])
+            words = readable(self._text[begin : min(until, begin + MAX_UNIT_CHARS)])
             if last is not None and prose.REFERS_BACK.match(words):
                 unit.previous = last.text[:MAX_CONTEXT_CHARS]
             last = Lead(begin, until, words)
@@ -165,7 +165,7 @@ class Builder:
         for begin, last in spans:
             if begin >= until or len(spans) > 1:
                 unit = self._add(UnitKind.SENTENCE if begin >= until else UnitKind.DETAIL, begin, last)
-                words_here = readable(self._text[begin : begin + MAX_UNIT_CHARS])
+                words_here = readable(self._text[begin : min(last, begin + MAX_UNIT_CHARS)])
                 unit.previous = before if prose.REFERS_BACK.match(words_here) else ""
                 before = words_here[:MAX_CONTEXT_CHARS]
         self._lead = Lead(*spans[-1], readable(self._text[slice(*spans[-1])])) if spans else None

@@ -41,7 +41,7 @@ class DraftUnit:
     section: Section
     block: int
     body: int = -1
-    flags: UnitFlag = UnitFlag(0)
+    flags: UnitFlag = field(default_factory=lambda: UnitFlag(0))
     lead: str = ""
     term: str = ""
     header: tuple[str, ...] = field(default=())

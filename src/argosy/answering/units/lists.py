@@ -11,7 +11,7 @@ from argosy.text.markup import link_share, readable
 MAX_ITEM_WORDS = 60
 """Longest item, in words, that is one unit. A longer item is split into its parts."""
 MAX_LIST_WORDS = 90
-"""Longest list, in words, that is quoted whole. Items of a longer list are cut to their first sentence, then left out."""
+"""Longest list, in words, that is quoted whole. The items of a longer list are cut to their first sentence."""
 NAVIGATION_SHARE = 0.6
 _TURNS_PAGES = re.compile(r"\W*(?:Prev|Previous|Next|Up|Home|Contents)\b")
 _INNER_MARKER = re.compile(r"\n\s*(?:>\s*)*(?:[-*+]|\d{1,9}[.)])[ \t]+")

@@ -1,4 +1,4 @@
-"""Patterns of prose that make more than a sentence: terms with definitions, questions with answers, `Key: value` lines."""
+"""Patterns of prose: terms with definitions, questions with answers, lines of the form `Key: value`."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from argosy.text.markup import readable
 _CODE_ONLY = re.compile(
     r"\s*+(?:(?:`+[^`]++`+|\([^()]*+\)|[,/|&\s]|\bor\b|…|\.\.\.|\*`+[^`]++`+\*|\*\*`+[^`]++`+\*\*)\s*+)++\Z"
 )
+_ENDS_IN_PERMALINK = re.compile(r"¶(?:\]\([^()]{0,300}\))?\**\Z")
 _INDENTED = re.compile(r"(?: {2,}|\t)\S")
 _ENDS_SENTENCE = re.compile(r"[.!?:;,。！？：]\Z")
 MAX_TERM_WORDS = 8
@@ -20,7 +21,7 @@ _ASKS = r"\s*+(?:\*\*|__)?(?:Q|Question|Frage|F|Pregunta|P|Domanda|D|问|問|질
 _ANSWERS = r"\s*+(?:\*\*|__)?(?:A|Answer|Antwort|Réponse|R|Respuesta|Risposta|答|답)\s?\d{0,3}\s?[.:)：]"
 _QUESTION_LABEL = re.compile(_ASKS + r"(?:\*\*|__)?\s*+(?=\S)")
 _ANSWER_LABEL = re.compile(_ANSWERS + r"(?:\*\*|__)?\s*+")
-_BOLD_QUESTION = re.compile(r"\s*+(\*\*|__)([^*_\n]{3,200}[?？])\1[ \t]*+[:–—-]?\s++(?=\S)")
+_BOLD_QUESTION = re.compile(r"\s*+(\*\*|__)([^*_\n]{3,200}[?？])\1[ \t]*+[:–—-]?\s*+(?=\S)")
 BOLD_LINE = re.compile(r"\s*+(\*\*|__)(?!\s)([^*_\n]{1,120})\1\s*+:?\s*+\Z")
 REFERS_BACK = re.compile(
     r"(?:It|This|They|These|Those|He|She|Such|That|Its|Their|His|Her|Both|In this case|Otherwise|Therefore|Thus|So|"
@@ -44,7 +45,7 @@ def term_lines(lines: list[str]) -> int:
     """
     count = 0
     while count < len(lines) and len(lines[count]) <= MAX_LINE_CHARS:
-        line = lines[count]
+        line = lines[count].rstrip()
         below = lines[count + 1] if count + 1 < len(lines) else None
         if line.lstrip().startswith(">") or not _is_term(line, below):
             break
@@ -53,7 +54,7 @@ def term_lines(lines: list[str]) -> int:
 
 
 def _is_term(line: str, below: str | None) -> bool:
-    if "¶" in line or ("`" in line and _CODE_ONLY.match(line)):
+    if _ENDS_IN_PERMALINK.search(line) or ("`" in line and _CODE_ONLY.match(line)):
         return True
     if below is None or line[:1].isspace() or not (_INDENTED.match(below) or _COLON_DEFINITION.match(below)):
         return False
@@ -70,7 +71,7 @@ def pair_lines(text: str) -> bool:
 def asked_within(text: str) -> Asked | None:
     """Return the question at the start of a paragraph whose rest answers it, or None.
 
-    Known forms are `Q: …` with a line `A: …`, a question in bold before the answer, and a first line that is a question.
+    Known forms are `Q: …` with a line `A: …`, a question in bold before the answer, and a question as the first line.
     """
     first, _, rest = text.partition("\n")
     label = _QUESTION_LABEL.match(text)
@@ -107,7 +108,8 @@ def after_answer_label(text: str) -> int:
 
 
 def _line_starts(text: str) -> list[int]:
-    starts, at = [], text.find("\n")
+    starts: list[int] = []
+    at = text.find("\n")
     while at >= 0 and len(starts) < 20:
         starts.append(at + 1)
         at = text.find("\n", at + 1)

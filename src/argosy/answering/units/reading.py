@@ -21,8 +21,8 @@ KNOWN_KINDS = frozenset(int(kind) for kind in UnitKind)
 class AnswerUnit:
     """Unit of a passage in words.
 
-    `start` and `end` are offsets into the document's stored text, `quote` is that slice, `text` is the unit as an answer
-    shows it, and `own` are its words without lead-in and term. `passage` is the index of its best passage.
+    `start` and `end` are offsets into the document's stored text, and `quote` is that slice. `text` is the unit as an
+    answer shows it, and `own` are its words without lead-in and term. `passage` is the index of its best passage.
     """
 
     kind: UnitKind
@@ -113,15 +113,13 @@ def _built(chunk: Chunk, index: int) -> Iterator[AnswerUnit]:
     stored = unpack(packed)
     if stored is None:
         return iter(())
-    return _read(chunk, stored, index, tuple(chunk.heading_path), moved=chunk.start)
+    return _read(chunk, stored, index, tuple(chunk.heading_path))
 
 
-def _read(
-    chunk: Chunk, stored: ChunkUnits, index: int, above: tuple[str, ...], *, moved: int = 0
-) -> Iterator[AnswerUnit]:
+def _read(chunk: Chunk, stored: ChunkUnits, index: int, above: tuple[str, ...]) -> Iterator[AnswerUnit]:
     """Yield the stored units in words. Units of unknown kinds or with offsets out of bounds are left out."""
     source = stored.before + chunk.text + stored.after
-    first = chunk.start - moved - len(stored.before)
+    first = chunk.start - len(stored.before)
     texts = stored.texts
     sections = {section.number: section.headings for section in stored.sections}
 
@@ -129,7 +127,7 @@ def _read(
         return texts[place] if 0 <= place < len(texts) else ""
 
     for unit in stored.units:
-        start, end, body = unit.start - first, unit.end - first, unit.body - first
+        start, end, body = unit.start, unit.end, unit.body
         if unit.kind not in KNOWN_KINDS or not 0 <= start <= body <= end <= len(source) or start == end:
             continue
         headings = tuple(dict.fromkeys([*above, *(words(place) for place in sections.get(unit.section, []))]))
@@ -143,8 +141,8 @@ def _read(
                 chunk.document_id,
                 chunk.name,
                 chunk.title or "",
-                unit.start + moved,
-                unit.end + moved,
+                first + start,
+                first + end,
                 source[start:end],
                 text,
                 own,
@@ -166,9 +164,7 @@ def _cells(source: str, unit: Unit, start: int, end: int) -> tuple[str, ...]:
     return tuple(readable(source[a:b]) for a, b in split_cells(source, start, end))
 
 
-def _shown(
-    raw: str, unit: Unit, term: str, text: str, header: Sequence[str], cells: Sequence[str]
-) -> tuple[str, str]:
+def _shown(raw: str, unit: Unit, term: str, text: str, header: Sequence[str], cells: Sequence[str]) -> tuple[str, str]:
     """Return the unit as it is shown, and its own words."""
     if unit.kind == UnitKind.ROW:
         shown = shown_row(header, cells)

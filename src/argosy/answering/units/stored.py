@@ -40,6 +40,7 @@ def _packed(text: str, units: Sequence[DraftUnit], start: int, end: int) -> Chun
     def index(words: str) -> int:
         return texts.setdefault(words, len(texts)) if words else -1
 
+    base = min(start, min(unit.start for unit in units))
     stored = []
     for unit in units:
         section = unit.section
@@ -48,9 +49,9 @@ def _packed(text: str, units: Sequence[DraftUnit], start: int, end: int) -> Chun
         stored.append(
             Unit(
                 kind=int(unit.kind),
-                start=unit.start,
-                end=unit.end,
-                body=unit.body,
+                start=unit.start - base,
+                end=unit.end - base,
+                body=unit.body - base,
                 section=section.number,
                 block=unit.block,
                 flags=int(unit.flags),
@@ -61,6 +62,6 @@ def _packed(text: str, units: Sequence[DraftUnit], start: int, end: int) -> Chun
                 text=index(unit.text),
             )
         )
-    before = text[min(start, min(unit.start for unit in units)) : start]
+    before = text[base:start]
     after = text[end : max(end, max(unit.end for unit in units))]
     return ChunkUnits(before, after, list(texts), list(sections.values()), stored)

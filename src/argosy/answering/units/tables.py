@@ -55,7 +55,10 @@ def read_table(text: str, block: Block, before: tuple[str, ...]) -> ReadTable:
                 break
     if data and len(header) > 1 and len(before) == len(header):
         first = cells_of(text, data[0])
-        if sum(_shape(a) == _shape(b) and _DIGITS.search(a) is not None for a, b in zip(header, first, strict=False)) >= 2:
+        if (
+            sum(_shape(a) == _shape(b) and _DIGITS.search(a) is not None for a, b in zip(header, first, strict=False))
+            >= 2
+        ):
             header, data = before, [block.rows[0], *data]
     rows = [row for row in data if tuple(cells_of(text, row)) != header and not _is_delimiter(text, row)]
     return ReadTable(header, rows)

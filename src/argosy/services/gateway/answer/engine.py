@@ -92,6 +92,7 @@ class AnswerEngine:
             max_tokens=question.max_tokens,
             temperature=question.temperature,
             question_vector=found.query_vector,
+            analysis=found.analysis,
         )
         patient_s = patience_s(self._first_token_timeout_s, retrieve_s, context.deadline.remaining_s())
         degraded = list(found.degraded)
