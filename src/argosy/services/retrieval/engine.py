@@ -76,8 +76,9 @@ class RetrievalEngine:
             context,
         )
         found_s = self._clock()
+        cosines = {ranked.chunk_id: ranked.score for ranked in found.dense}
         passages = [
-            Passage(chunk=found.chunk(ranked.chunk_id), score=ranked.score)
+            Passage(found.chunk(ranked.chunk_id), ranked.score, cosines.get(ranked.chunk_id))
             for ranked in fuse(found.dense, found.lexical)[: request.top_k]
         ]
         return RetrievalResponse(
