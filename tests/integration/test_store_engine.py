@@ -33,9 +33,10 @@ from argosy.contracts.store import (
     StoreSearchResponse,
     UpsertRequest,
 )
-from argosy.services.store import shard
 from argosy.services.store.engine import StoreEngine
+from argosy.services.store.points import BM25
 from argosy.services.store.shard import Shard
+from tests.store_steps import sweep
 
 pytestmark = pytest.mark.integration
 
@@ -216,7 +217,7 @@ def test_a_forgotten_document_disappears_at_once_and_its_points_later(engine: St
     engine.forget(ForgetRequest("c", "d", 1))
     assert found(engine) == {("e", 1)}
     assert engine.stats()[0].points == 10
-    assert [engine.sweep(3), engine.sweep(3), engine.sweep(3)] == [3, 2, 0]
+    assert [sweep(engine, 3), sweep(engine, 3), sweep(engine, 3)] == [3, 2, 0]
     assert engine.stats()[0].points == 5
     assert found(engine) == {("e", 1)}
 
@@ -225,8 +226,8 @@ def test_sweeping_spares_the_visible_version_and_one_that_is_still_coming_in(eng
     for version in (1, 2):
         add(engine, [chunk("d", version, i) for i in range(4)])
     upsert(engine, [chunk("d", 3, i) for i in range(4)])
-    assert engine.sweep(200) == 4
-    assert engine.sweep(200) == 0
+    assert sweep(engine, 200) == 4
+    assert sweep(engine, 200) == 0
     assert found(engine) == {("d", 2)}
     engine.publish(PublishRequest("c", "d", 3, 4))
     assert found(engine) == {("d", 3)}
@@ -347,7 +348,7 @@ def test_a_reopened_store_knows_everything(tmp_path: Path) -> None:
     first.close()
     again = StoreEngine(tmp_path)
     assert found(again) == {("b", 2)}
-    assert again.sweep(200) == 2
+    assert sweep(again, 200) == 2
     assert again.stats()[0].points == 2
     again.close()
 
@@ -373,8 +374,8 @@ def test_a_damaged_shard_does_not_stop_the_other_collections(tmp_path: Path) -> 
     folders = {path: path.stat().st_ctime_ns for path in (tmp_path / "shards").iterdir()}
     min(folders, key=lambda path: folders[path]).joinpath("edge_config.json").write_text("{")
     again = StoreEngine(tmp_path)
-    assert len(again.broken) == 1
-    broken = next(iter(again.broken))
+    assert len(again.shards.broken) == 1
+    broken = next(iter(again.shards.broken))
     with pytest.raises(Unavailable, match="cannot be opened"):
         again.search(StoreSearchRequest(broken, text="ships"))
     healthy = ({"c", "other"} - {broken}).pop()
@@ -411,7 +412,7 @@ def test_what_was_published_survives_a_loss_of_power_without_a_flush(
     engine = StoreEngine(tmp_path / "store")
     engine.ensure(EnsureCollection("c"))
     add(engine, [chunk("flushed", 1, i) for i in range(20)])
-    for written in engine.unflushed(1):
+    for written in engine.shards.unflushed(1):
         written.flush()
     shutil.copytree(tmp_path / "store", tmp_path / "flushed")
     monkeypatch.setattr(Shard, "flush", lambda shard: pytest.fail("publishing flushed the tables"))
@@ -424,7 +425,7 @@ def test_what_was_published_survives_a_loss_of_power_without_a_flush(
 
     lose_power(tmp_path / "lost", tmp_path / "flushed", draw)
     again = StoreEngine(tmp_path / "lost")
-    assert again.broken == {}
+    assert again.shards.broken == {}
     assert {document for document, _ in found(again)} == {"flushed"} | {f"d{number}" for number in range(30)}
     answer = again.search(StoreSearchRequest("c", 200, text="fleet"))
     assert answer.chunks == expected.chunks
@@ -444,7 +445,7 @@ def test_the_log_is_synced_whole_when_it_goes_on_in_another_file(
 
     monkeypatch.setattr(os, "fsync", noting)
     upsert(engine, [chunk("big", 1, 0, "ships")])
-    log = next(iter((engine._shards["c"]._log._folder,)))
+    log = next(iter((engine.shards.open["c"]._log._folder,)))
     number = 1
     while not any(name.startswith("closed-") for name in os.listdir(log)):
         upsert(engine, [chunk("big", 1, number, "ships " * 400_000)])
@@ -471,10 +472,10 @@ def test_a_group_of_changes_is_recorded_at_once_and_what_is_wrong_fails_alone(en
         PublishRequest("c", "c", 1, 1),
         PublishRequest("c", "c", 1, 1),
     ]
-    decided = engine.decide(changes)
-    engine.record(decided)
+    decided = engine.changes.decide(changes)
+    engine.changes.record(decided)
     assert found(engine) == {("gone", 1)}, "nothing is visible before it is applied"
-    engine.apply(decided)
+    engine.changes.apply(decided)
     errors = [type(one.error).__name__ for one in decided]
     assert [errors[0], *errors[4:]] == ["NoneType"] * 4
     assert errors[1:3] == ["Conflict", "CollectionNotFound"]
@@ -487,23 +488,23 @@ def test_chunks_of_a_version_that_is_being_replaced_are_refused_while_its_succes
 ) -> None:
     """Refuse such chunks, because they would arrive after the sweep of stale chunks and stay for ever."""
     upsert(engine, [chunk("d", 2)])
-    decided = engine.decide([PublishRequest("c", "d", 2, 1)])
+    decided = engine.changes.decide([PublishRequest("c", "d", 2, 1)])
     with pytest.raises(Conflict, match="not newer"):
         upsert(engine, [chunk("d", 1)])
-    engine.record(decided)
-    engine.apply(decided)
+    engine.changes.record(decided)
+    engine.changes.apply(decided)
     assert found(engine) == {("d", 2)}
 
 
 def test_a_group_that_cannot_be_recorded_changes_nothing(engine: StoreEngine, monkeypatch: pytest.MonkeyPatch) -> None:
     for document in "ab":
         upsert(engine, [chunk(document)])
-    decided = engine.decide([PublishRequest("c", document, 1, 1) for document in "ab"])
+    decided = engine.changes.decide([PublishRequest("c", document, 1, 1) for document in "ab"])
     with monkeypatch.context() as patch:
         full = StorageFull("The disk is full.")
         patch.setattr(Shard, "sync_log", lambda shard: (_ for _ in ()).throw(full))
-        engine.record(decided)
-    engine.apply(decided)
+        engine.changes.record(decided)
+    engine.changes.apply(decided)
     assert [one.error for one in decided] == [full, full]
     assert found(engine) == set()
     add(engine, [chunk("a")])
@@ -578,7 +579,7 @@ def test_nothing_acknowledged_is_lost_when_the_process_is_killed(tmp_path: Path,
     published = max((version for word, version in done if word == "published"), default=0)
 
     engine = StoreEngine(tmp_path)
-    assert engine.broken == {}
+    assert engine.shards.broken == {}
     assert engine.stats()[0].points >= upserted * 20
     visible = {version for _, version in found(engine)}
     assert visible in (({published} if published else set()), {published + 3})
@@ -597,9 +598,11 @@ def test_points_of_an_older_release_are_found_filtered_and_published_again(engin
     payload = {"document_id": "old", "version": 1, "terms": terms, "chunk": msgspec.json.encode(sent).decode()}
     vectors: dict[str, list[float] | edge.SparseVector | list[list[float]]] = {
         "dense": [1.0] * DIMENSIONS,
-        "bm25": shard._BM25.embed_document("ships"),
+        "bm25": BM25.embed_document("ships"),
     }
-    engine._shards["c"]._inner.update(edge.UpdateOperation.upsert_points([edge.Point(sent.chunk_id, vectors, payload)]))
+    engine.shards.open["c"]._inner.update(
+        edge.UpdateOperation.upsert_points([edge.Point(sent.chunk_id, vectors, payload)])
+    )
     for _ in range(2):
         engine.publish(PublishRequest("c", "old", 1, 1))
         answer = search(engine, "ships", filters={"source": sent.source})

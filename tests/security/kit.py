@@ -35,6 +35,7 @@ from argosy.services.documents.parsing.parsed import ParsedDocument, markdown_ti
 from argosy.services.documents.records.blobs import BlobStore
 from argosy.services.documents.records.database import Database
 from argosy.services.store.engine import StoreEngine
+from tests.store_steps import sweep
 from tests.unit.documents.chunking.test_packer import Pieces
 
 DIMENSIONS = 384
@@ -142,7 +143,7 @@ class Site:
             self.now_s += 10.0
             await self.work()
             await self.clearing.once()
-            while self.engine.sweep(200) or self.engine.rewrite(64):
+            while sweep(self.engine, 200) or self.engine.rewriting.step(64):
                 await asyncio.sleep(0)
 
     async def index(self, source: str, text: str, collection: str = "default", **more: object) -> str:
@@ -157,7 +158,7 @@ class Site:
 
     def holding(self, word: str) -> list[str]:
         """Return the files that contain the word, in any letter case."""
-        self.engine.flush()
+        self.engine.shards.flush()
         return [
             str(path.relative_to(self.folder))
             for path in self.files()
@@ -169,7 +170,7 @@ class Site:
 
     def stored_bytes(self) -> int:
         """Return the bytes that the files take on disk; most of a shard's files are holes."""
-        self.engine.flush()
+        self.engine.shards.flush()
         return sum(path.stat().st_blocks * 512 for path in self.files())
 
 

@@ -28,8 +28,10 @@ from argosy.services.store import rewriting
 from argosy.services.store.engine import StoreEngine
 from argosy.services.store.publication import Publication
 from argosy.services.store.shard import Shard
+from argosy.services.store.shards import Shards
 from tests.kits import make_kit
 from tests.security.kit import Site, quick_folder
+from tests.store_steps import sweep
 
 pytestmark = pytest.mark.security
 
@@ -129,7 +131,7 @@ async def test_forgetting_what_the_store_does_not_have_is_done(site: Site) -> No
 STEPS: dict[str, tuple[object, str]] = {
     "before the store drops": (StoreEngine, "delete_collection"),
     "before the store records the drop": (Publication, "drop"),
-    "before the store's folder is removed": (StoreEngine, "_remove_orphans"),
+    "before the store's folder is removed": (Shards, "remove_orphans"),
     "before the store's log is cleared": (Publication, "scrub"),
     "before the removal is recorded": (Clearing, "_removed"),
     "before contents are deleted": (BlobStore, "delete"),
@@ -317,7 +319,7 @@ async def test_a_copy_that_cannot_be_finished_leaves_the_collection_whole(
     await site.index("kept.md", "The kept quay.")
     site.catalog.delete(key)
     await site.work()
-    while site.engine.sweep(200):
+    while sweep(site.engine, 200):
         pass
 
     def full(*_: object) -> None:
@@ -325,10 +327,10 @@ async def test_a_copy_that_cannot_be_finished_leaves_the_collection_whole(
 
     with monkeypatch.context() as patched:
         patched.setattr(Shard, "copy_some", full)
-        assert site.engine.rewrite(64) is False, "it waits a little first"
+        assert site.engine.rewriting.step(64) is False, "it waits a little first"
         site.now_s += 10.0
         with pytest.raises(StorageFull):
-            site.engine.rewrite(64)
+            site.engine.rewriting.step(64)
     assert len(list((site.folder / "shards").iterdir())) == 1
     await site.index("more.md", "The kept quay has a sister.")
     assert {chunk.name for chunk in site.found("kept quay")} == {"kept.md", "more.md"}
@@ -340,14 +342,14 @@ async def test_a_copy_that_cannot_be_finished_leaves_the_collection_whole(
 async def test_a_copy_for_which_the_disk_has_no_room_is_not_begun(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     site.catalog.delete(await fill(site, "default"))
     await site.work()
-    while site.engine.sweep(200):
+    while sweep(site.engine, 200):
         pass
-    assert not site.engine.rewrite(64)
+    assert not site.engine.rewriting.step(64)
     site.now_s += 10.0
     with monkeypatch.context() as patched:
         patched.setattr(rewriting, "MARGIN_BYTES", 2**60)
         with pytest.raises(StorageFull, match="no room"):
-            site.engine.rewrite(64)
+            site.engine.rewriting.step(64)
     assert len(list((site.folder / "shards").iterdir())) == 1
     await site.settle()
     assert site.holding(WORDS) == []
@@ -359,12 +361,12 @@ async def half_copied(site: Site) -> None:
         await site.index(f"{number}.md", f"The old quay {number} {WORDS}Old.")
     site.catalog.delete(await fill(site, "default"))
     await site.work()
-    while site.engine.sweep(200):
+    while sweep(site.engine, 200):
         pass
-    assert not site.engine.rewrite(3), "it waits a little first"
+    assert not site.engine.rewriting.step(3), "it waits a little first"
     site.now_s += 10.0
-    assert site.engine.rewrite(3)
-    assert site.engine.rewrite(3)
+    assert site.engine.rewriting.step(3)
+    assert site.engine.rewriting.step(3)
 
 
 async def test_what_changes_while_a_shard_is_copied_is_in_the_copy(site: Site) -> None:
@@ -388,14 +390,14 @@ async def test_what_is_deleted_while_a_shard_is_copied_goes_with_the_next_copy_a
     site: Site,
 ) -> None:
     await half_copied(site)
-    [before] = {copy.folder for copy in site.engine._copies.values()}
+    [before] = {copy.folder for copy in site.engine.rewriting.copies.values()}
     for number in range(8):
         site.catalog.delete(document_id("default", f"{number}.md"))
     await site.work()
-    while site.engine.sweep(200):
+    while sweep(site.engine, 200):
         pass
-    while site.engine._copies:
-        assert site.engine.rewrite(3)
+    while site.engine.rewriting.copies:
+        assert site.engine.rewriting.step(3)
     assert [path.name for path in (site.folder / "shards").iterdir()] == [before]
     assert site.holding(WORDS), "the copy holds what was deleted after it was copied"
     site.reopen()

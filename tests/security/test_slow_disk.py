@@ -143,7 +143,7 @@ async def test_every_call_that_may_hold_up_the_process_is_marked(
     """Check the marks: the supervisor ends a silent process without a mark because it looks hung."""
     record = runfile.record_path(tmp_path, "store-1")
     await add(store, "a")
-    shard = store._engine.unflushed(1)[0]
+    shard = store._engine.shards.unflushed(1)[0]
     inner, seen = shard._inner, dict[str, str]()
 
     class Watched:

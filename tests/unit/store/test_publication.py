@@ -13,7 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from argosy.contracts.errors import Conflict, Internal, Unavailable
-from argosy.services.store.publication import Decision, Publication
+from argosy.services.store.decisions import Decision
+from argosy.services.store.publication import Publication
+from tests.store_steps import clear, forget, publish
 
 pytestmark = pytest.mark.unit
 
@@ -32,21 +34,21 @@ def published(path: Path) -> Iterator[Publication]:
 
 
 def test_a_newer_version_replaces_the_visible_one(published: Publication) -> None:
-    published.publish("c", "d", 1, chunks=3, stale=False)
-    published.publish("c", "d", 4, chunks=5, stale=True)
+    publish(published, "d", 1, chunks=3, stale=False)
+    publish(published, "d", 4, chunks=5, stale=True)
     assert published.decisions("c")["d"] == Decision(4, True, 5, True)
 
 
 def test_an_older_version_than_the_published_one_is_refused_and_changes_nothing(published: Publication) -> None:
-    published.publish("c", "d", 4, chunks=5, stale=False)
+    publish(published, "d", 4, chunks=5, stale=False)
     with pytest.raises(Conflict, match="published as version 4; version 3 is not newer"):
-        published.publish("c", "d", 3, chunks=1, stale=False)
+        publish(published, "d", 3, chunks=1, stale=False)
     assert published.decisions("c")["d"] == Decision(4, True, 5, False)
 
 
 def test_publishing_the_published_version_again_is_harmless(published: Publication) -> None:
-    published.publish("c", "d", 2, chunks=5, stale=False)
-    published.publish("c", "d", 2, chunks=5, stale=True)
+    publish(published, "d", 2, chunks=5, stale=False)
+    publish(published, "d", 2, chunks=5, stale=True)
     assert published.decisions("c")["d"] == Decision(2, True, 5, False)
 
 
@@ -54,27 +56,27 @@ def test_publishing_the_published_version_again_is_harmless(published: Publicati
 def test_a_forgotten_version_and_older_ones_never_come_back_even_after_a_restart(path: Path, version: int) -> None:
     first = Publication(path)
     first.ensure("c")
-    first.publish("c", "d", 2, chunks=1, stale=False)
-    first.forget("c", "d", 2, stale=True)
+    publish(first, "d", 2, chunks=1, stale=False)
+    forget(first, "d", 2, stale=True)
     first.close()
     again = Publication(path)
     with pytest.raises(Conflict, match="forgotten at version 2"):
-        again.publish("c", "d", version, chunks=1, stale=False)
-    again.publish("c", "d", 3, chunks=1, stale=False)
+        publish(again, "d", version, chunks=1, stale=False)
+    publish(again, "d", 3, chunks=1, stale=False)
     assert again.decisions("c")["d"] == Decision(3, True, 1, True)
     again.close()
 
 
 def test_forgetting_a_document_that_was_never_published_leaves_a_tombstone(published: Publication) -> None:
-    published.forget("c", "d", 7, stale=False)
+    forget(published, "d", 7, stale=False)
     with pytest.raises(Conflict):
         published.admit("c", "d", 7)
     published.admit("c", "d", 8)
 
 
 def test_a_late_forget_does_not_hide_a_newer_version(published: Publication) -> None:
-    published.publish("c", "d", 5, chunks=1, stale=False)
-    published.forget("c", "d", 4, stale=True)
+    publish(published, "d", 5, chunks=1, stale=False)
+    forget(published, "d", 4, stale=True)
     assert published.decisions("c")["d"].visible
 
 
@@ -83,7 +85,7 @@ def test_everything_is_read_back_after_a_restart(path: Path) -> None:
     made = first.ensure("c")
     first.ensure("empty")
     pinned = first.pin("c", "minilm", 384)
-    first.publish("c", "d", 1, chunks=2, stale=True)
+    publish(first, "d", 1, chunks=2, stale=True)
     first.close()
     again = Publication(path)
     assert again.ensure("c") == pinned
@@ -96,20 +98,20 @@ def test_everything_is_read_back_after_a_restart(path: Path) -> None:
 
 def test_stale_documents_are_listed_until_they_are_swept(published: Publication) -> None:
     for name in ("a", "b", "d"):
-        published.publish("c", name, 1, chunks=1, stale=True)
+        publish(published, name, 1, chunks=1, stale=True)
     assert [document for _, document, _ in published.stale(2)] == ["a", "b"]
     assert published.stale(2, without={"c"}) == []
-    published.swept("c", ["a", "b"])
+    clear(published, ["a", "b"])
     assert [document for _, document, _ in published.stale(2)] == ["d"]
 
 
 def test_a_dropped_collection_takes_its_tombstones_along_and_its_folder_is_not_reused(published: Publication) -> None:
     folder = published.collections["c"].folder
-    published.forget("c", "d", 9, stale=True)
+    forget(published, "d", 9, stale=True)
     published.drop("c")
     assert published.stale(1) == []
     assert published.ensure("c").folder != folder
-    published.publish("c", "d", 1, chunks=1, stale=False)
+    publish(published, "d", 1, chunks=1, stale=False)
 
 
 def test_only_the_owner_can_read_the_file(path: Path, published: Publication) -> None:
@@ -137,13 +139,13 @@ def test_the_decided_version_never_falls_and_the_copy_equals_the_file(
     publication.ensure("c")
     highest = 0
     forgotten = 0
-    for publish, version in steps:
+    for publishes, version in steps:
         try:
-            if publish:
-                publication.publish("c", "d", version, chunks=version, stale=False)
+            if publishes:
+                publish(publication, "d", version, chunks=version, stale=False)
                 assert version > forgotten
             else:
-                publication.forget("c", "d", version, stale=False)
+                forget(publication, "d", version, stale=False)
                 forgotten = max(forgotten, version)
         except Conflict:
             assert version <= highest
@@ -176,7 +178,7 @@ def test_a_file_of_an_older_release_is_taken_over(path: Path) -> None:
     taken = Publication(path)
     assert taken.decisions("c") == {"d": Decision(3, True, 2, False)}
     assert taken.ensure("c").generation == 0
-    taken.publish("c", "d", 4, chunks=1, stale=True, fields='{"name":"d"}')
+    publish(taken, "d", 4, chunks=1, stale=True, fields='{"name":"d"}')
     taken.soil("c")
     taken.close()
     again = Publication(path)

@@ -29,7 +29,8 @@ from argosy.contracts.store import (
     UpsertManyRequest,
     UpsertRequest,
 )
-from argosy.services.store.engine import Change, StoreEngine
+from argosy.services.store.changes import Change
+from argosy.services.store.engine import StoreEngine
 from argosy.services.store.engine_thread import EngineThread
 from argosy.serving.app import create_app, typed
 from argosy.serving.engine_call import EngineCalls
@@ -132,11 +133,11 @@ class StoreService:
     async def _change_together(self, changes: Sequence[Change]) -> list[Exception | None]:
         """Make a group of changes visible with one wait for the disk. Returns: the error of each change, or None."""
         async with self._changing:
-            decided = await self._thread.run(lambda: self._engine.decide(changes))
+            decided = await self._thread.run(lambda: self._engine.changes.decide(changes))
             try:
-                await asyncio.get_running_loop().run_in_executor(self._disk, self._engine.record, decided)
+                await asyncio.get_running_loop().run_in_executor(self._disk, self._engine.changes.record, decided)
             finally:
-                await self._thread.run(lambda: self._engine.apply(decided))
+                await self._thread.run(lambda: self._engine.changes.apply(decided))
         self._stale.set()
         return [one.error for one in decided]
 
@@ -219,14 +220,14 @@ class StoreService:
 
     async def _rewrite(self) -> bool:
         async with self._changing:  # the shard of an unfinished change must not be replaced
-            return await self._thread.run(lambda: self._engine.rewrite(COPIED_POINTS))
+            return await self._thread.run(lambda: self._engine.rewriting.step(COPIED_POINTS))
 
     async def _delete_stale(self) -> int:
         async with self._changing:
-            swept = await self._thread.run(lambda: self._engine.delete_stale(SWEEP_POINTS))
+            swept = await self._thread.run(lambda: self._engine.sweep.delete_stale(SWEEP_POINTS))
             if swept.cleared:
-                await asyncio.get_running_loop().run_in_executor(self._disk, self._engine.record_swept, swept)
-                await self._thread.run(lambda: self._engine.apply_swept(swept))
+                await asyncio.get_running_loop().run_in_executor(self._disk, self._engine.sweep.record, swept)
+                await self._thread.run(lambda: self._engine.sweep.apply(swept))
         return swept.points
 
     async def _flush(self, at_least: int) -> None:
@@ -234,10 +235,10 @@ class StoreService:
 
         Most data is written back before the flush, while searches continue.
         """
-        for shard in await self._thread.run(lambda: self._engine.unflushed(at_least)):
+        for shard in await self._thread.run(lambda: self._engine.shards.unflushed(at_least)):
             await asyncio.get_running_loop().run_in_executor(self._disk, shard.write_back)
             async with self._changing:  # the collection may have been dropped and its shard closed in the meantime
-                if shard in await self._thread.run(lambda: self._engine.unflushed(1)):
+                if shard in await self._thread.run(lambda: self._engine.shards.unflushed(1)):
                     await self._thread.run(shard.flush)
 
     def _details(self) -> Details:
@@ -245,7 +246,7 @@ class StoreService:
 
     def _degraded(self) -> str:
         engine = getattr(self, "_engine", None)
-        broken = engine.broken if engine is not None else {}
+        broken = engine.shards.broken if engine is not None else {}
         return f"collections that cannot be opened: {', '.join(sorted(broken))}" if broken else ""
 
 

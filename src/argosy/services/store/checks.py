@@ -10,7 +10,7 @@ import numpy as np
 from argosy.contracts.errors import Conflict, InvalidRequest
 from argosy.contracts.store import Chunk
 from argosy.contracts.vectors import Vectors
-from argosy.services.store.publication import Collection
+from argosy.services.store.decisions import Collection
 
 
 def check_model(collection: Collection, model: str, dimensions: int) -> None:

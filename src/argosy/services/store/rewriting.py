@@ -14,7 +14,9 @@ from uuid import uuid4
 
 from argosy.contracts.errors import ArgosyError, Internal, StorageFull
 from argosy.contracts.request import Clock
+from argosy.services.store.publication import Publication
 from argosy.services.store.shard import PointId, Shard
+from argosy.services.store.shards import Shards
 
 SETTLE_S = 5.0
 """Time between the first deletion and the copy, so that many deletions need only one copy."""
@@ -105,3 +107,69 @@ class Schedule:
 
     def forget(self, name: str) -> None:
         self._not_before_s.pop(name, None)
+
+
+class Rewriting:
+    """Rewriting of the collections of one store. Its methods block and run on the engine's thread."""
+
+    def __init__(self, publication: Publication, shards: Shards, clock: Clock) -> None:
+        self._publication = publication
+        self._shards = shards
+        self._clock = clock
+        self._schedule = Schedule(clock)
+        self.copies: dict[str, Copy] = {}
+        shards.unfinished = lambda: [copy.folder for copy in self.copies.values()]
+
+    def step(self, limit: int) -> bool:
+        """Copy up to `limit` points of a collection whose files still contain bytes of deleted points.
+
+        Returns: whether more copying may be due now.
+        Raises: StorageFull when the disk is full; Internal when the copy fails. The copy is then retried later.
+        """
+        due = self._publication.rewritable - self._shards.broken.keys()
+        name = next(iter(self.copies), None) or self._schedule.due(due)
+        if name is None:
+            return False
+        try:
+            self._copy_some(name, limit)
+        except ArgosyError:
+            self._abandon(name)
+            self._publication.rewritable.add(name)
+            self._schedule.failed(name)
+            raise
+        return True
+
+    def _copy_some(self, name: str, limit: int) -> None:
+        collection = self._publication.collections[name]
+        old = self._shards.open.get(name)
+        if old is None or collection.dimensions is None:
+            self._publication.rewritable.discard(name)
+            return
+        copy = self.copies.get(name)
+        if copy is None:
+            copy = self.copies[name] = Copy(old, self._shards.path(collection), collection.dimensions, self._clock())
+            self._publication.rewritable.discard(name)  # points deleted from here on may already be in the copy
+        new = copy.step(limit)
+        if new is None:
+            return
+        self._publication.move(name, copy.folder, rewrite=name in self._publication.rewritable)
+        self._shards.open[name] = new
+        del self.copies[name]
+        self._schedule.finished(name, copy.began_s)
+        old.close()
+        self._shards.remove_orphans()
+
+    def forget(self, name: str) -> None:
+        """Abandon the copy of a collection that is about to be dropped."""
+        self._abandon(name)
+        self._schedule.forget(name)
+
+    def abandon_all(self) -> None:
+        """Abandon all copies and remove their folders."""
+        for name in list(self.copies):
+            self._abandon(name)
+
+    def _abandon(self, name: str) -> None:
+        if (copy := self.copies.pop(name, None)) is not None:
+            copy.abandon()
+            self._shards.remove_orphans()
