@@ -25,7 +25,8 @@ MAX_TERMS = 256
 """Most distinct terms of a query. Long texts sent as queries would otherwise cost as much as many searches."""
 MAX_EXPANSIONS = 24
 
-_PHRASE = re.compile(r'"([^"]+)"|“([^”]+)”|„([^“”]+)[“”]|«([^»]+)»')
+_ENDS = re.compile(r"^[\W_]+|[\W_]+$")
+_PHRASE = re.compile(r'(?<!\w)"([^"]+)"(?!\w)|“([^”]+)”|„([^“”]+)[“”]|«([^»]+)»')
 
 
 @dataclass(slots=True)
@@ -91,9 +92,12 @@ def read_query(text: str, vocabulary: Vocabulary) -> Reading:
 
 
 def phrases(text: str) -> list[str]:
-    """Return the quoted parts of a query in comparable form. A part without any letter or digit is left out."""
-    found = ("".join(parts) for parts in _PHRASE.findall(text))
-    return [plain for part in found if any(map(str.isalnum, plain := comparable(part)))]
+    """Return the quoted parts of a query in comparable form, without punctuation at their ends.
+
+    A part without any letter or digit is left out.
+    """
+    found = (_ENDS.sub("", comparable("".join(parts))) for parts in _PHRASE.findall(text))
+    return [phrase for phrase in found if phrase]
 
 
 def comparable(text: str) -> str:

@@ -49,7 +49,7 @@ def word_score(reading: Reading, own: Mapping[int, float], vocabulary: Vocabular
 
 
 def adjacency(reading: Reading, candidates: Sequence[Tokens], vocabulary: Vocabulary) -> list[float]:
-    """Return for each candidate the weighted share in [0, 1] of the query's neighbouring terms that it has side by side.
+    """Return for each candidate the share in [0, 1] of the query's neighbouring terms that it has side by side.
 
     A pair weighs the sum of its terms' inverse document frequencies and saturates with its number of occurrences.
     """

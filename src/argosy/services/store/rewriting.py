@@ -153,11 +153,9 @@ class Rewriting:
         if new is None:
             return
         self._publication.move(name, copy.folder, rewrite=name in self._publication.rewritable)
-        self._shards.open[name] = new
         del self.copies[name]
         self._schedule.finished(name, copy.began_s)
-        old.close()
-        self._shards.remove_orphans()
+        self._shards.replace(name, new, copy.path)
 
     def forget(self, name: str) -> None:
         """Abandon the copy of a collection that is about to be dropped."""

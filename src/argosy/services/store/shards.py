@@ -9,7 +9,7 @@ from pathlib import Path
 from argosy.contracts.errors import ArgosyError, CollectionNotFound, Unavailable
 from argosy.services.store.decisions import Collection
 from argosy.services.store.publication import Publication
-from argosy.services.store.shard import Shard
+from argosy.services.store.shard import Shard, vocabulary_file
 from argosy.serving.engine_call import EngineCalls
 
 
@@ -45,6 +45,7 @@ class Shards:
         for path in self._folder.iterdir():
             if path.name not in kept:
                 shutil.rmtree(path, ignore_errors=True)
+                vocabulary_file(path).unlink(missing_ok=True)
 
     def known(self, name: str) -> Collection:
         """Return the collection. Raises: CollectionNotFound when there is none."""
@@ -81,11 +82,26 @@ class Shards:
         shard = self.open.get(name)
         return 0 if shard is None else shard.points()
 
+    def languages(self, name: str) -> list[str]:
+        """Return the languages of the collection's chunks, most frequent first."""
+        shard = self.open.get(name)
+        return [] if shard is None else shard.lexicon.vocabulary.known_languages()
+
+    def replace(self, name: str, new: Shard, folder: Path) -> None:
+        """Replace a collection's shard by a copy of it in `folder`, and close the replaced one."""
+        old = self.open[name]
+        new.lexicon = old.lexicon
+        new.lexicon.move(vocabulary_file(folder))
+        self.open[name] = new
+        old.close()
+        self.remove_orphans()
+
     def drop(self, name: str) -> None:
         """Close the shard of a dropped collection and remove its folder."""
         self.broken.pop(name, None)
         if (shard := self.open.pop(name, None)) is not None:
             shard.close()
+            shard.lexicon.remove()
         self.remove_orphans()
 
     def unflushed(self, at_least: int) -> list[Shard]:
