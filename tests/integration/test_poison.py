@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,8 +11,9 @@ import pytest
 from argosy.contracts.documents import DocumentStatus
 from argosy.services.documents.catalog.intake import document_id
 from argosy.services.documents.chunking.packer import ChunkLimits
-from argosy.services.documents.jobs.leases import Jobs
-from argosy.services.documents.jobs.pipeline import Pipeline, PipelineSettings
+from argosy.services.documents.jobs.leases import JobLeases
+from argosy.services.documents.jobs.pipeline import Pipeline
+from argosy.services.documents.jobs.pipeline_settings import PipelineSettings
 from argosy.services.documents.jobs.rules import JobRules
 from argosy.services.documents.jobs.worker import Worker
 from argosy.services.documents.parsing.parsed import ParsedDocument
@@ -21,6 +21,7 @@ from argosy.services.documents.parsing.pool import ParserPool
 from tests.unit.documents.chunking.test_packer import Pieces
 from tests.unit.documents.conftest import Desk
 from tests.unit.documents.jobs.test_pipeline import World
+from tests.waiting import until
 
 pytestmark = pytest.mark.integration
 
@@ -52,7 +53,7 @@ def desk(tmp_path: Path) -> Iterator[Desk]:
 
 async def test_a_poison_file_is_dead_after_its_attempts_and_blocks_nobody(desk: Desk) -> None:
     world, parsers = World(), Parsers()
-    jobs = Jobs(desk.database, JobRules(max_attempts=3, backoff_s=0.0))
+    jobs = JobLeases(desk.database, JobRules(max_attempts=3, backoff_s=0.0))
     pipeline = Pipeline(jobs, desk.blobs, parsers, Pieces(), world, world, PipelineSettings(ChunkLimits(40)))
     for name, kind in (("poison.html", "text/html"), ("a.txt", "text/plain"), ("b.txt", "text/plain")):
         page = f"<html><body><p>This is {name}, a page.</p></body></html>"
@@ -62,9 +63,8 @@ async def test_a_poison_file_is_dead_after_its_attempts_and_blocks_nobody(desk: 
     worker = Worker(jobs, pipeline, slots=2, poll_s=0.01)
     worker.start()
     try:
-        async with asyncio.timeout(60):
-            while not all(desk.catalog.document(document_id("default", name)).status in END for name in NAMES):
-                await asyncio.sleep(0.01)
+        ids = [document_id("default", name) for name in NAMES]
+        await until(lambda: all(desk.catalog.document(found).status in END for found in ids), within_s=60)
     finally:
         await worker.stop(grace_s=0)
         await parsers.close()

@@ -13,13 +13,13 @@ from argosy.contracts.documents import DocumentFault
 from argosy.contracts.errors import CollectionNotFound, DocumentNotFound, StorageFull, UpstreamFailed
 from argosy.contracts.request import RequestContext
 from argosy.contracts.store import EnsureCollection, UpsertRequest
-from argosy.services.documents.app import DocumentsService
+from argosy.services.documents.catalog.acceptance import Acceptance
 from argosy.services.documents.catalog.clearing import Clearing
 from argosy.services.documents.catalog.intake import document_id
-from argosy.services.documents.catalog.spool import Spooled
+from argosy.services.documents.catalog.upload_space import SpooledUpload, UploadSpace
 from argosy.services.documents.catalog.uploads import Content, Incoming
 from argosy.services.documents.jobs.heartbeat import Heartbeat
-from argosy.services.documents.jobs.leases import Job, Jobs, LeaseLost
+from argosy.services.documents.jobs.leases import Job, JobLeases, LeaseLost
 from argosy.services.documents.jobs.shared_jobs import SharedJobs
 from argosy.services.documents.records.blobs import BlobStore, content_hash
 from argosy.services.documents.records.database import Database
@@ -29,7 +29,6 @@ from argosy.services.store.engine import StoreEngine
 from argosy.services.store.publication import Publication
 from argosy.services.store.shard import Shard
 from argosy.services.store.shards import Shards
-from tests.kits import make_kit
 from tests.security.kit import Site, quick_folder
 from tests.store_steps import sweep
 
@@ -277,8 +276,8 @@ async def test_an_upload_of_content_that_is_deleted_at_that_moment_keeps_it(
 ) -> None:
     key = await site.index("a.md", TEXT)
     site.catalog.delete(key)
-    service = DocumentsService(make_kit("documents", data_dir=str(site.folder)))
-    service._catalog, service._blobs = site.catalog, site.blobs
+    acceptance = Acceptance(site.catalog, site.blobs)
+    space = UploadSpace(site.folder / "uploads", 2**20)
     accept = site.catalog.accept
 
     def late(*given: Any) -> Any:
@@ -288,10 +287,10 @@ async def test_an_upload_of_content_that_is_deleted_at_that_moment_keeps_it(
         return accept(*given)
 
     monkeypatch.setattr(site.catalog, "accept", late)
-    with Spooled(service.spool) as spooled:
+    with SpooledUpload(space) as spooled:
         start, end = spooled.append(TEXT.encode())
         content = Content("b.md", "b.md", start, end, content_hash(TEXT.encode()), "text/markdown")
-        service._accept(Incoming("default", [content]), spooled)
+        acceptance.accept(Incoming("default", [content]), spooled)
     assert site.blobs.get(content_hash(TEXT.encode())).decode() == TEXT
     await site.work()
     assert [chunk.name for chunk in site.found("quay")] == ["b.md"]
@@ -405,7 +404,7 @@ async def test_what_is_deleted_while_a_shard_is_copied_goes_with_the_next_copy_a
     assert site.holding(WORDS) == []
 
 
-class Beats(Jobs):
+class Beats(JobLeases):
     """Job table that records which jobs' leases are renewed."""
 
     def __init__(self) -> None:

@@ -28,9 +28,9 @@ class Visible:
 
     text: str
     _starts: Sequence[int]
-    """For each character of `text` the offset in the stored text at which its source begins; then the end."""
+    """Offset in the stored text at which the source of each character of `text` begins; then the end."""
     _ends: Sequence[int]
-    """For each character of `text` the offset in the stored text at which its source ends."""
+    """Offset in the stored text at which the source of each character of `text` ends."""
 
     def stored(self, start: int, end: int) -> tuple[int, int]:
         """Return the span of the stored text from which `text[start:end]` was made.

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from argosy.clients.upstreams import Upstreams
-from argosy.config.models import StoreSettings
+from argosy.config.services import StoreSettings
 from argosy.contracts.errors import ArgosyError, InvalidRequest, Overloaded, StorageFull
 from argosy.contracts.request import RequestContext
 from argosy.contracts.store import (

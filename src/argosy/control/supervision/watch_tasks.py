@@ -1,4 +1,4 @@
-"""Guards: one watching task per replica. A task that ended although its replica stays is started again."""
+"""Watching tasks, one for each replica. A task that ended although its replica stays is started again."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from argosy.control.platforms.platform import Replica
 from argosy.serving.loops import Loops
 
 
-class Guards:
+class WatchTasks:
     """Tasks that watch the replicas."""
 
     def __init__(self, loops: Loops, watch: Callable[[Replica], Awaitable[None]], on_end: Callable[[], None]) -> None:
-        """Create guards without tasks.
+        """Begin without tasks.
 
         Args:
             watch: watches one replica and returns when the replica needs no more watching.

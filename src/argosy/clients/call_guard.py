@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 
-from argosy.balancing.hedge import HedgeDelay
+from argosy.balancing.hedge_delay import HedgeDelay
 from argosy.balancing.retry_budget import RetryBudget
 from argosy.balancing.throttle import ClientThrottle
 from argosy.config.protection import ProtectionSettings
@@ -17,7 +17,7 @@ LEAST_REQUESTS = 20
 """Least number of requests in the throttle's window before it refuses any."""
 
 
-class Guard:
+class CallGuard:
     """Guard of one service in one calling process. A call enters before its first attempt and leaves after its end."""
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Prober that requests load reports from replicas for the balancers, in the background."""
+"""Load prober: requests load reports from replicas for the balancers, in the background."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ PATH = "/livez"
 AT_ONCE = 32
 
 
-class Prober:
+class LoadProber:
     """Background prober of one process."""
 
     def __init__(

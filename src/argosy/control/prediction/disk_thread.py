@@ -1,4 +1,4 @@
-"""Thread for blocking disk work. It does the work in the order in which it was submitted."""
+"""Thread for the forecaster's blocking disk work. It does the work in the order in which it was submitted."""
 
 from __future__ import annotations
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from argosy.clients.guard import LEAST_REQUESTS, Guard
+from argosy.clients.call_guard import LEAST_REQUESTS, CallGuard
 from argosy.config.protection import ProtectionSettings
 from argosy.contracts.errors import Overloaded
 from argosy.contracts.request import Priority
@@ -13,8 +13,8 @@ pytestmark = pytest.mark.unit
 ME, BULK = Priority.INTERACTIVE, Priority.BULK
 
 
-def guard(**settings: object) -> Guard:
-    return Guard("store", ProtectionSettings.model_validate(settings), chance=lambda: 0.0)
+def guard(**settings: object) -> CallGuard:
+    return CallGuard("store", ProtectionSettings.model_validate(settings), chance=lambda: 0.0)
 
 
 def test_past_the_bulkhead_the_service_is_named_and_leaving_makes_room() -> None:

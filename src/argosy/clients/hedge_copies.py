@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Generic, TypeVar
 
 from argosy.balancing.lease import Lease
-from argosy.balancing.outcome import Kind
+from argosy.balancing.outcome import OutcomeKind
 from argosy.contracts.errors import ArgosyError, Overloaded
 
 R = TypeVar("R")
@@ -22,7 +22,7 @@ PATIENCE_FACTOR = 20.0
 """Multiple of the hedge delay after which the losing replica counts as timed out, since another one answered."""
 
 
-class Copy(Generic[R]):
+class HedgeCopy(Generic[R]):
     """One copy of a call, in its own task. `stack` holds the resources that it opened, including its lease."""
 
     def __init__(self, lease: Lease, stack: contextlib.AsyncExitStack, run: Coroutine[None, None, R]) -> None:
@@ -45,12 +45,12 @@ class Copy(Generic[R]):
     async def drop(self) -> None:
         """Cancel the copy if it has not ended, and close its resources. May be called again after a cancellation."""
         async with self.stack:
-            self.lease.end(Kind.CANCELLED)
+            self.lease.end(OutcomeKind.CANCELLED)
             self.task.cancel()
             await asyncio.gather(self.task, return_exceptions=True)
 
 
-async def best(copies: Sequence[Copy[R]]) -> Copy[R] | None:
+async def best(copies: Sequence[HedgeCopy[R]]) -> HedgeCopy[R] | None:
     """Wait for the first conclusive copy and return it; None when all failed."""
     while True:
         found = next((copy for copy in copies if copy.conclusive), None)
@@ -67,17 +67,17 @@ class Losers:
         self._least_patience_s = least_patience_s
         self._left: dict[asyncio.Task[None], Callable[[], Awaitable[None]]] = {}
 
-    def leave(self, copy: Copy[R], after_s: float) -> None:
+    def leave(self, copy: HedgeCopy[R], after_s: float) -> None:
         """Let the copy run to its end. `after_s` is the delay after which the other copy was sent."""
         self._keep(copy, _watch(copy, max(self._least_patience_s, PATIENCE_FACTOR * after_s)))
 
-    def break_off(self, copy: Copy[R]) -> None:
+    def break_off(self, copy: HedgeCopy[R]) -> None:
         """End the lease now and close the copy's resources in the background."""
-        copy.lease.end(Kind.CANCELLED)
+        copy.lease.end(OutcomeKind.CANCELLED)
         copy.task.cancel()
         self._keep(copy, _close(copy))
 
-    def _keep(self, copy: Copy[R], care: Coroutine[None, None, None]) -> None:
+    def _keep(self, copy: HedgeCopy[R], care: Coroutine[None, None, None]) -> None:
         caring = asyncio.create_task(care)
         self._left[caring] = copy.drop
         caring.add_done_callback(self._left.pop)
@@ -92,19 +92,19 @@ class Losers:
             await drop()
 
 
-async def _watch(copy: Copy[R], patience_s: float) -> None:
+async def _watch(copy: HedgeCopy[R], patience_s: float) -> None:
     try:
         await asyncio.wait({copy.task}, timeout=patience_s)
         if not copy.task.done():
-            copy.lease.end(Kind.TIMEOUT)
+            copy.lease.end(OutcomeKind.TIMEOUT)
         elif copy.error is not None:
             copy.lease.end_by(copy.error)
         else:
-            copy.lease.end(copy.lease.answer or Kind.OK)
+            copy.lease.end(copy.lease.answer or OutcomeKind.OK)
     finally:
         await _close(copy)
 
 
-async def _close(copy: Copy[R]) -> None:
+async def _close(copy: HedgeCopy[R]) -> None:
     with contextlib.suppress(Exception):  # a connection may break while it is closed, and no caller needs this error
         await copy.drop()

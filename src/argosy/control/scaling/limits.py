@@ -1,4 +1,4 @@
-"""Checks between a decision and its execution: the operator, failing starts, learnt limits, the host. Pure.
+"""Limits of a decision before its execution: the operator, failing starts, learnt limits, the host. Pure.
 
 `restrained` refuses only growth. The fleet never grows past the capacity of the platform.
 """
