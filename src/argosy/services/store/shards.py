@@ -16,8 +16,11 @@ from argosy.serving.engine_call import EngineCalls
 class Shards:
     """Shards in a folder. `published.db` says which of its subfolders belongs to which collection."""
 
-    def __init__(self, folder: Path, publication: Publication, calls: EngineCalls) -> None:
-        """Open the shards of all collections. A shard that cannot be opened is listed in `broken`."""
+    def __init__(self, folder: Path, publication: Publication, calls: EngineCalls, may_remove: bool) -> None:
+        """Open the shards of all collections. A shard that cannot be opened is listed in `broken`.
+
+        Unless `may_remove`, nothing is deleted: a backup may be reading the folders.
+        """
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._folder = folder
         self._publication = publication
@@ -27,7 +30,8 @@ class Shards:
         """Reasons why shards could not be opened, by collection. Calls to these collections raise Unavailable."""
         self.unfinished: Callable[[], Iterable[str]] = tuple
         """Names of subfolders that belong to no collection yet, because a rewriting fills them."""
-        self.remove_orphans()
+        if may_remove:
+            self.remove_orphans()
         for collection in publication.collections.values():
             if collection.dimensions is not None:
                 try:
@@ -38,13 +42,16 @@ class Shards:
     def path(self, collection: Collection) -> Path:
         return self._folder / collection.folder
 
-    def remove_orphans(self) -> None:
-        """Remove folders of dropped collections, of shards that a copy replaced, and of unfinished copies."""
+    def orphans(self) -> list[Path]:
+        """Return the folders of dropped collections, of shards that were replaced, and of unfinished rebuilds."""
         kept = {c.folder for c in self._publication.collections.values() if c.dimensions is not None}
         kept.update(self.unfinished())
-        for path in self._folder.iterdir():
-            if path.name not in kept:
-                shutil.rmtree(path, ignore_errors=True)
+        return [path for path in self._folder.iterdir() if path.name not in kept]
+
+    def remove_orphans(self) -> None:
+        """Remove the folders that `orphans` returns."""
+        for path in self.orphans():
+            shutil.rmtree(path, ignore_errors=True)
 
     def known(self, name: str) -> Collection:
         """Return the collection. Raises: CollectionNotFound when there is none."""
@@ -82,11 +89,10 @@ class Shards:
         return 0 if shard is None else shard.points()
 
     def drop(self, name: str) -> None:
-        """Close the shard of a dropped collection and remove its folder."""
+        """Close the shard of a dropped collection. Its folder is an orphan from now on."""
         self.broken.pop(name, None)
         if (shard := self.open.pop(name, None)) is not None:
             shard.close()
-        self.remove_orphans()
 
     def unflushed(self, at_least: int) -> list[Shard]:
         """Return the shards with at least `at_least` points since their last flush."""
