@@ -10,7 +10,7 @@ LOCK := $(if $(UV),$(UV),$(BIN)/uv) pip compile --quiet --universal --python-ver
 TWO_FILES := -n 2 --dist loadfile
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev demo test check unit suite soak test-platforms bench docs pictures lock clean
+.PHONY: help setup setup-dev demo test check unit suite soak test-platforms bench docs surface pictures lock clean
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -71,6 +71,9 @@ bench: setup-dev ## measure every published figure; with DATA=folder that holds 
 docs: setup-dev ## write the pages that are derived from code, then check all links
 	@$(BIN)/python scripts/configuration_page.py
 	@$(BIN)/python scripts/check_docs.py
+
+surface: setup-dev ## record the public surface again after an intended change: APIs, settings, metric names
+	@$(BIN)/python -m tests.contract.surface
 
 pictures: setup-dev ## draw the README's terminal session from a real run
 	@$(BIN)/python scripts/terminal_picture.py

@@ -28,7 +28,7 @@ import psutil
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from argosy.config.models import EmbeddingSettings
+from argosy.config.services import EmbeddingSettings
 from argosy.contracts.embedding import ModelInfo, TextKind
 from argosy.services.embedding.cache.cache import EmbeddingCache
 from argosy.services.embedding.cache.disk import DiskLevel

@@ -19,8 +19,8 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from argosy.config.models import CustomSettings, Replicas
 from argosy.config.scaling import ScalingSettings, SloSettings
+from argosy.config.service import CustomSettings, Replicas
 from argosy.contracts.fleet import Health, Load, ReplicaStatus
 from argosy.control.events.feed import Feed
 from argosy.control.health.replica import Probe

@@ -27,7 +27,7 @@ import msgspec
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # so that the file can be run by its path
 
-from argosy.config.models import EmbeddingSettings
+from argosy.config.services import EmbeddingSettings
 from argosy.contracts.embedding import EmbedRequest, EmbedResponse, TextKind
 from argosy.services.documents.chunking.packer import ChunkLimits, chunk
 from argosy.services.documents.chunking.tokenization import ModelTokenizer

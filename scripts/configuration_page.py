@@ -9,7 +9,8 @@ from pathlib import Path
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from argosy.config.models import CustomSettings, Fleet, ServiceSettings
+from argosy.config.models import Fleet
+from argosy.config.service import CustomSettings, ServiceSettings
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "reference" / "configuration.md"
 INTRODUCTION = """# Configuration

@@ -31,7 +31,7 @@ from argosy.contracts.store import (
     UpsertRequest,
 )
 from argosy.services.documents.catalog.clearing import CollectionStore
-from argosy.services.documents.jobs.pipeline import ChunkStore
+from argosy.services.documents.jobs.collaborators import ChunkStore
 from argosy.services.store.app import StoreService
 from argosy.services.store.engine import StoreEngine
 from tests.chunk_store import MemoryChunkStore

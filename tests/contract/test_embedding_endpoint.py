@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from argosy.config.models import EmbeddingSettings
+from argosy.config.services import EmbeddingSettings
 from argosy.contracts.embedding import TextKind
 from argosy.contracts.errors import (
     ArgosyError,

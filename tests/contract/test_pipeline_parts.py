@@ -24,7 +24,7 @@ from argosy.contracts.errors import (
 )
 from argosy.contracts.fleet import Endpoint, EndpointSet
 from argosy.contracts.request import RequestContext
-from argosy.services.documents.jobs.pipeline import Parser
+from argosy.services.documents.jobs.collaborators import Parser
 from argosy.services.documents.jobs.shared_calls import ChunkEmbedder
 from argosy.services.documents.parsing.pool import ParserPool
 from argosy.services.embedding.app import EmbeddingService

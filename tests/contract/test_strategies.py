@@ -15,7 +15,7 @@ from argosy.balancing.candidate import Candidate
 from argosy.balancing.outcome import Kind, LoadReport, Outcome
 from argosy.balancing.strategy import PickRequest
 from argosy.balancing.table import STRATEGIES, create
-from argosy.config.models import ServiceSettings
+from argosy.config.service import ServiceSettings
 from argosy.contracts.errors import ConfigError
 from argosy.contracts.fleet import Endpoint
 

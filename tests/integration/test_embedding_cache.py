@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from argosy.config.models import EmbeddingSettings
+from argosy.config.services import EmbeddingSettings
 from argosy.contracts.embedding import TextKind
 from argosy.services.embedding.cache import disk as disk_module
 from argosy.services.embedding.cache.cache import EmbeddingCache

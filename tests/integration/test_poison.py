@@ -12,8 +12,9 @@ import pytest
 from argosy.contracts.documents import DocumentStatus
 from argosy.services.documents.catalog.intake import document_id
 from argosy.services.documents.chunking.packer import ChunkLimits
-from argosy.services.documents.jobs.leases import Jobs
-from argosy.services.documents.jobs.pipeline import Pipeline, PipelineSettings
+from argosy.services.documents.jobs.leases import JobLeases
+from argosy.services.documents.jobs.pipeline import Pipeline
+from argosy.services.documents.jobs.pipeline_settings import PipelineSettings
 from argosy.services.documents.jobs.rules import JobRules
 from argosy.services.documents.jobs.worker import Worker
 from argosy.services.documents.parsing.parsed import ParsedDocument
@@ -52,7 +53,7 @@ def desk(tmp_path: Path) -> Iterator[Desk]:
 
 async def test_a_poison_file_is_dead_after_its_attempts_and_blocks_nobody(desk: Desk) -> None:
     world, parsers = World(), Parsers()
-    jobs = Jobs(desk.database, JobRules(max_attempts=3, backoff_s=0.0))
+    jobs = JobLeases(desk.database, JobRules(max_attempts=3, backoff_s=0.0))
     pipeline = Pipeline(jobs, desk.blobs, parsers, Pieces(), world, world, PipelineSettings(ChunkLimits(40)))
     for name, kind in (("poison.html", "text/html"), ("a.txt", "text/plain"), ("b.txt", "text/plain")):
         page = f"<html><body><p>This is {name}, a page.</p></body></html>"

@@ -26,16 +26,17 @@ from argosy.contracts.store import (
 from argosy.services.documents.catalog.catalog import Catalog
 from argosy.services.documents.catalog.clearing import Clearing
 from argosy.services.documents.catalog.intake import QueueLimits, Upload, document_id
-from argosy.services.documents.catalog.job_control import Interventions
+from argosy.services.documents.catalog.job_control import JobControl
 from argosy.services.documents.chunking.packer import ChunkLimits
-from argosy.services.documents.jobs.leases import Jobs
-from argosy.services.documents.jobs.pipeline import Pipeline, PipelineSettings
+from argosy.services.documents.jobs.leases import JobLeases
+from argosy.services.documents.jobs.pipeline import Pipeline
+from argosy.services.documents.jobs.pipeline_settings import PipelineSettings
 from argosy.services.documents.jobs.rules import JobRules
 from argosy.services.documents.parsing.parsed import ParsedDocument, markdown_title
 from argosy.services.documents.records.blobs import BlobStore
 from argosy.services.documents.records.database import Database
 from argosy.services.store.engine import StoreEngine
-from tests.store_steps import sweep
+from tests.store_steps import rebuild, sweep
 from tests.unit.documents.chunking.test_packer import Pieces
 
 DIMENSIONS = 384
@@ -99,8 +100,8 @@ class Site:
     def _open(self) -> None:
         self.database = Database.open(self.folder / "catalog.db", lambda: self.now_s)
         self.catalog = Catalog(self.database, QueueLimits(), "settings")
-        self.interventions = Interventions(self.database, QueueLimits())
-        self.jobs = Jobs(self.database, JobRules(lease_s=30.0, backoff_s=1.0))
+        self.interventions = JobControl(self.database, QueueLimits())
+        self.jobs = JobLeases(self.database, JobRules(lease_s=30.0, backoff_s=1.0))
         self.blobs = BlobStore(self.folder / "blobs", lambda: self.now_s)
         self.engine = StoreEngine(self.folder, lambda: self.now_s)
         self.engine.ensure(EnsureCollection("default"))
@@ -143,8 +144,9 @@ class Site:
             self.now_s += 10.0
             await self.work()
             await self.clearing.once()
-            while sweep(self.engine, 200) or self.engine.rewriting.step(64):
+            while sweep(self.engine, 200) or rebuild(self.engine):
                 await asyncio.sleep(0)
+            self.engine.shards.remove_orphans()
 
     async def index(self, source: str, text: str, collection: str = "default", **more: object) -> str:
         key = self.upload(source, text, collection, **more)  # type: ignore[arg-type]

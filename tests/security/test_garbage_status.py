@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from argosy.config.models import ServiceSettings
+from argosy.config.service import ServiceSettings
 from argosy.contracts.fleet import Calls, Health, Load, ReplicaStatus
 from argosy.control.events.feed import Feed
 from argosy.control.health.replica import Probe

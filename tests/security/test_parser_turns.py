@@ -14,7 +14,8 @@ from argosy.contracts.documents import DocumentStatus
 from argosy.contracts.errors import ParserTimedOut
 from argosy.services.documents.catalog.intake import document_id
 from argosy.services.documents.chunking.packer import ChunkLimits
-from argosy.services.documents.jobs.pipeline import Pipeline, PipelineSettings
+from argosy.services.documents.jobs.pipeline import Pipeline
+from argosy.services.documents.jobs.pipeline_settings import PipelineSettings
 from argosy.services.documents.jobs.worker import Worker
 from argosy.services.documents.parsing.parsed import ParsedDocument
 from argosy.services.documents.parsing.parser_child import ParseReply

@@ -23,7 +23,7 @@ from hypothesis import strategies as st
 from argosy.contracts.errors import OversizedDocument
 from argosy.services.documents.app import DocumentsService
 from argosy.services.documents.catalog.json_count import holds_more_values
-from argosy.services.documents.catalog.spool import MEMORY_BYTES, Spool, Spooled
+from argosy.services.documents.catalog.upload_space import MEMORY_BYTES, SpooledUpload, UploadSpace
 from argosy.services.documents.parsing.archives import MAX_MEMBERS, members_of
 from argosy.serving.middleware import IncomingBody
 from tests.asgi import Answer, call
@@ -223,10 +223,10 @@ def test_a_container_of_too_many_members_is_refused_before_they_are_read(
 
 @pytest.mark.asyncio(loop_scope="module")
 async def test_what_is_being_received_is_on_disk_without_a_name(tmp_path: Path) -> None:
-    spool = Spool(tmp_path / "uploads", 64 * MIB)
+    spool = UploadSpace(tmp_path / "uploads", 64 * MIB)
     spool.prepare()
     data = os.urandom(4 * MIB)
-    with Spooled(spool) as spooled:
+    with SpooledUpload(spool) as spooled:
         for at in range(0, len(data), 65_536):
             await spooled.add(data[at : at + 65_536])
             assert spooled.in_memory_bytes <= MEMORY_BYTES
@@ -247,7 +247,7 @@ def test_leftovers_of_a_process_that_was_killed_are_removed_at_the_next_start(tm
     left.parent.mkdir()
     left.write_bytes(b"secret")
     os.utime(left, (0, 0))
-    Spool(tmp_path / "uploads", MIB).prepare()
+    UploadSpace(tmp_path / "uploads", MIB).prepare()
     assert not left.exists()
 
 
@@ -258,7 +258,7 @@ async def test_uploads_being_received_are_bounded_in_total(service: DocumentsSer
     body = part("files", large, "a.txt") + b"--b--\r\n"
     if kind == "application/json":
         body = json.dumps({"documents": [{"text": large.decode()}]}).encode()
-    with Spooled(service.spool) as other:
+    with SpooledUpload(service.spool) as other:
         await other.add(b"x" * 7 * MIB)
         for sent in (body, [body[at : at + 65_536] for at in range(0, len(body), 65_536)]):
             answer = await send(service, sent, kind)

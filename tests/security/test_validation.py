@@ -17,7 +17,8 @@ import pytest
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message
 
-from argosy.config.models import DocumentsSettings, Fleet
+from argosy.config.models import Fleet
+from argosy.config.services import DocumentsSettings
 from argosy.contracts.codec import JSON, decode
 from argosy.contracts.errors import ArgosyError, InvalidRequest, TooLarge
 from argosy.contracts.generation import ChatTurn
@@ -29,7 +30,7 @@ from argosy.control.events.feed import Feed
 from argosy.control.history.history import History
 from argosy.control.monitoring.prober import Prober
 from argosy.control.platforms.fake import FakePlatform
-from argosy.services.documents.catalog.spool import Spool, Spooled
+from argosy.services.documents.catalog.upload_space import SpooledUpload, UploadSpace
 from argosy.services.documents.catalog.uploads import Incoming, Uploads
 from argosy.services.gateway import reading
 from argosy.serving.refusal import refusal
@@ -255,7 +256,7 @@ async def upload(body: bytes, content_type: str = JSON) -> Incoming:
 
     headers = [(b"content-type", content_type.encode())]
     scope = {"type": "http", "method": "POST", "path": "/", "query_string": b"", "headers": headers}
-    with tempfile.TemporaryDirectory() as folder, Spooled(Spool(Path(folder), 2**26)) as spooled:
+    with tempfile.TemporaryDirectory() as folder, SpooledUpload(UploadSpace(Path(folder), 2**26)) as spooled:
         return await Uploads(DocumentsSettings(), asyncio.to_thread).read(Request(scope, receive), spooled)
 
 

@@ -15,7 +15,8 @@ from typing import get_args
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from argosy.config.models import CustomSettings, Fleet, Services
+from argosy.config.models import Fleet, Services
+from argosy.config.service import CustomSettings
 from argosy.contracts.errors import ConfigError
 
 DEFAULT_FILE = Path("argosy.toml")

@@ -10,7 +10,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
-from argosy.config.models import ServiceSettings
+from argosy.config.service import ServiceSettings
 from argosy.contracts.errors import ArgosyError
 from argosy.contracts.fleet import ServiceStart, StartOutcome, StartReport
 from argosy.contracts.request import Clock

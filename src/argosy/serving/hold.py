@@ -31,7 +31,7 @@ class Work(StrEnum):
 
 
 class Hold:
-    """Hold on one kind of work in `data_dir`. One object serves one thread, or one event loop."""
+    """Hold on one kind of work in `data_dir`. One object serves one thread or one event loop; others need their own."""
 
     def __init__(self, data_dir: Path, work: Work) -> None:
         self._folder = data_dir / "holds"
@@ -92,12 +92,17 @@ class Hold:
     @contextlib.asynccontextmanager
     async def shared(self) -> AsyncIterator[None]:
         """Do a piece of the work in the block, which begins when nobody holds the work."""
-        while not self.enter():
-            await asyncio.sleep(_POLL_S)
+        await self._entered()
         try:
             yield
         finally:
             self.leave()
+
+    async def _entered(self) -> None:
+        while True:  # the hold is another process's, so there is no event to wait for
+            if self.enter():
+                return
+            await asyncio.sleep(_POLL_S)
 
     @contextlib.contextmanager
     def attempted(self) -> Iterator[bool]:

@@ -8,7 +8,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from argosy.config.models import Fleet, ServiceSettings
+from argosy.config.models import Fleet
+from argosy.config.service import ServiceSettings
 from argosy.contracts.balance import BalanceExplanation
 from argosy.contracts.fleet import Calls, Health, ReplicaStatus
 from argosy.contracts.request import Clock

@@ -19,7 +19,8 @@ from argosy.balancing.retry_budget import RetryBudget
 from argosy.clients.directory import Directory
 from argosy.clients.prober import Prober
 from argosy.clients.transport import Transport
-from argosy.config.models import Services, StoreSettings
+from argosy.config.models import Services
+from argosy.config.services import StoreSettings
 from argosy.contracts.errors import Conflict, DeadlineExceeded, Overloaded, Unavailable, UpstreamFailed
 from argosy.contracts.fleet import Endpoint, EndpointSet
 from argosy.contracts.request import RequestContext

@@ -10,8 +10,8 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from argosy.cli.main import app
-from argosy.config.models import Replicas, ServiceSettings
 from argosy.config.scaling import ScalingSettings
+from argosy.config.service import Replicas, ServiceSettings
 from argosy.control.history.history import History
 from argosy.control.history.series import Series
 from argosy.control.prediction.cold_start import ColdStarts

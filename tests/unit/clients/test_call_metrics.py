@@ -11,7 +11,8 @@ from argosy.balancing.outcome import Kind
 from argosy.clients.call_metrics import CallMetrics
 from argosy.clients.directory import Directory
 from argosy.clients.transport import Transport
-from argosy.config.models import EmbeddingSettings, Services
+from argosy.config.models import Services
+from argosy.config.services import EmbeddingSettings
 from argosy.contracts.fleet import Endpoint, EndpointSet
 
 pytestmark = pytest.mark.unit

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from argosy.config.models import Fleet, ServiceSettings
+from argosy.config.models import Fleet
+from argosy.config.service import ServiceSettings
 from argosy.contracts.errors import StartError
 from argosy.contracts.fleet import StartOutcome
 from argosy.control.startup import Startup

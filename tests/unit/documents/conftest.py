@@ -9,8 +9,8 @@ import pytest
 from argosy.services.documents.catalog.catalog import Catalog
 from argosy.services.documents.catalog.clearing import Clearing
 from argosy.services.documents.catalog.intake import QueueLimits, Upload
-from argosy.services.documents.catalog.job_control import Interventions
-from argosy.services.documents.jobs.leases import Indexed, Job, Jobs
+from argosy.services.documents.catalog.job_control import JobControl
+from argosy.services.documents.jobs.leases import Indexed, Job, JobLeases
 from argosy.services.documents.jobs.rules import JobRules
 from argosy.services.documents.records.blobs import BlobStore, content_hash
 from argosy.services.documents.records.database import Database
@@ -37,8 +37,8 @@ class Desk:
             Database.open(folder / "catalog.db", self.clock) if url is None else Database.connect(url, self.clock)
         )
         self.catalog = Catalog(self.database, limits, "minilm/200")
-        self.interventions = Interventions(self.database, limits)
-        self.jobs = Jobs(self.database, JobRules(lease_s=30.0, max_attempts=3, backoff_s=1.0))
+        self.interventions = JobControl(self.database, limits)
+        self.jobs = JobLeases(self.database, JobRules(lease_s=30.0, max_attempts=3, backoff_s=1.0))
         self.blobs = BlobStore(folder / "blobs", self.clock)
         self.store = MemoryChunkStore()
         self.clearing = Clearing(self.database, self.blobs, self.store)

@@ -5,7 +5,8 @@ from collections.abc import Mapping
 import pytest
 
 from argosy.clients.upstreams import Upstreams
-from argosy.config.models import Fleet, GenerationSettings
+from argosy.config.models import Fleet
+from argosy.config.services import GenerationSettings
 from argosy.services.generation.app import BACKENDS
 from argosy.services.generation.backends.extractive import ExtractiveBackend
 from argosy.services.generation.backends.openai import OpenAIBackend

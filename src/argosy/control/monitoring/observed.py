@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from argosy import version
-from argosy.config.models import CustomSettings, ServiceSettings
+from argosy.config.service import CustomSettings, ServiceSettings
 from argosy.contracts.fleet import (
     Calls,
     ControllerView,

@@ -9,7 +9,7 @@ from dataclasses import dataclass, fields
 
 import msgspec
 
-from argosy.config.models import ServiceSettings
+from argosy.config.service import ServiceSettings
 from argosy.contracts.request import Clock
 from argosy.contracts.scaling import ScalingView
 from argosy.control.history.measures import FINE_KEPT_S

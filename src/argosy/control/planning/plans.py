@@ -8,7 +8,8 @@ from collections.abc import Callable, Mapping
 import msgspec
 import psutil
 
-from argosy.config.models import CustomSettings, EmbeddingSettings, ServiceSettings
+from argosy.config.service import CustomSettings, ServiceSettings
+from argosy.config.services import EmbeddingSettings
 from argosy.contracts.errors import InvalidRequest, NotFound
 from argosy.contracts.plan import ASKABLE, QUANTILES, Calibration, LoadStep, PlanPage, PlanRequest, UsageView
 from argosy.control.history.history import History

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from argosy.config.models import CustomSettings
+from argosy.config.service import CustomSettings
 from argosy.contracts.errors import StartError
 from argosy.control.platforms.blocked import Blocked
 from argosy.control.platforms.platform import Capacity, Launch, Platform, Replica, Usage

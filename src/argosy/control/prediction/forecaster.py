@@ -11,7 +11,7 @@ from pathlib import Path
 
 import msgspec
 
-from argosy.config.models import ServiceSettings
+from argosy.config.service import ServiceSettings
 from argosy.contracts.errors import NotFound
 from argosy.contracts.forecast import ForecastPage
 from argosy.contracts.history import HistoryPage

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Mapping
 
-from argosy.config.models import ServiceSettings
+from argosy.config.service import ServiceSettings
 from argosy.control.monitoring.observed import Observed
 from argosy.control.observation import Observation
 from argosy.control.platforms.platform import Platform, Replica

@@ -12,8 +12,8 @@ from typing import Any
 import msgspec
 from pydantic import ValidationError
 
-from argosy.config.models import CustomSettings, ServiceSettings
 from argosy.config.scaling import ScalingSettings
+from argosy.config.service import CustomSettings, ServiceSettings
 from argosy.contracts.errors import Conflict, InvalidRequest
 from argosy.contracts.scaling import Decision, DecisionRecord, Reason, ScalingChange
 from argosy.contracts.strict_json import printable

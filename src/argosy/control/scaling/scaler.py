@@ -13,7 +13,7 @@ from typing import Protocol
 
 import msgspec
 
-from argosy.config.models import ServiceSettings
+from argosy.config.service import ServiceSettings
 from argosy.contracts.errors import Conflict, NotFound
 from argosy.contracts.request import Clock
 from argosy.contracts.scaling import (

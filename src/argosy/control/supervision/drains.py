@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 
-from argosy.config.models import ServiceSettings
+from argosy.config.service import ServiceSettings
 from argosy.contracts.errors import Conflict, NotFound, StartError
 from argosy.control.events.feed import Feed
 from argosy.control.monitoring.observed import Observed

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping
 
-from argosy.config.models import CustomSettings, ServiceSettings
+from argosy.config.service import CustomSettings, ServiceSettings
 from argosy.control.monitoring.observed import Observed
 from argosy.control.platforms.platform import Launch, Platform
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 
-from argosy.config.models import ServiceSettings
+from argosy.config.service import ServiceSettings
 from argosy.control.platforms.platform import Platform, Replica
 
 

@@ -10,7 +10,7 @@ import asyncio
 import time
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 
-from argosy.config.models import ServiceSettings
+from argosy.config.service import ServiceSettings
 from argosy.contracts.errors import ArgosyError, StartError
 from argosy.contracts.request import Clock
 from argosy.control.events.feed import Feed

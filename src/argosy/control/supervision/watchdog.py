@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
-from argosy.config.models import ServiceSettings
+from argosy.config.service import ServiceSettings
 from argosy.contracts.errors import StartError
 from argosy.contracts.request import Clock
 from argosy.control.monitoring.observed import Observed

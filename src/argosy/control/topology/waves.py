@@ -5,7 +5,7 @@ from __future__ import annotations
 import graphlib
 from collections.abc import Mapping
 
-from argosy.config.models import ServiceSettings
+from argosy.config.service import ServiceSettings
 
 
 def start_waves(services: Mapping[str, ServiceSettings]) -> list[list[str]]:

@@ -15,7 +15,7 @@ from starlette.types import ASGIApp
 from uvicorn.lifespan.on import LifespanOn
 
 from argosy.clients.upstreams import Upstreams
-from argosy.config.models import CustomSettings
+from argosy.config.service import CustomSettings
 from argosy.contracts.errors import StartError
 from argosy.serving.app import create_app
 from argosy.serving.kit import Kit

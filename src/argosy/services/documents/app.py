@@ -7,7 +7,6 @@ import contextlib
 import functools
 import math
 import os
-import uuid
 from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -20,10 +19,9 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from argosy.clients.upstreams import Upstreams
-from argosy.config.models import DocumentsSettings
+from argosy.config.services import DocumentsSettings
 from argosy.contracts.codec import JSON
 from argosy.contracts.documents import (
-    Accepted,
     BatchView,
     Cancelled,
     CollectionCreate,
@@ -34,29 +32,26 @@ from argosy.contracts.documents import (
     RefusedUpload,
 )
 from argosy.contracts.errors import ArgosyError, InvalidRequest
-from argosy.contracts.request import Deadline, Priority, RequestContext
+from argosy.contracts.request import Deadline, RequestContext
+from argosy.services.documents.catalog.acceptance import Acceptance
 from argosy.services.documents.catalog.catalog import Catalog
 from argosy.services.documents.catalog.clearing import Clearing
-from argosy.services.documents.catalog.intake import QueueLimits, Upload
-from argosy.services.documents.catalog.job_control import Interventions
+from argosy.services.documents.catalog.intake import QueueLimits
+from argosy.services.documents.catalog.job_control import JobControl
 from argosy.services.documents.catalog.long_poll import changed
 from argosy.services.documents.catalog.refusals import checked
-from argosy.services.documents.catalog.spool import Spool, Spooled
-from argosy.services.documents.catalog.uploads import Incoming, Uploads
-from argosy.services.documents.chunking.packer import ChunkLimits
+from argosy.services.documents.catalog.upload_space import SpooledUpload, UploadSpace
+from argosy.services.documents.catalog.uploads import Uploads
 from argosy.services.documents.chunking.tokenization import ModelTokenizer
-from argosy.services.documents.jobs.fingerprint import processing_key, vectors_key
-from argosy.services.documents.jobs.leases import Jobs
+from argosy.services.documents.jobs.assembly import assembled
+from argosy.services.documents.jobs.fingerprint import processing_key
+from argosy.services.documents.jobs.leases import JobLeases
 from argosy.services.documents.jobs.meters import IngestionMeters
 from argosy.services.documents.jobs.parse_turns import OVERTIME_PLACES
-from argosy.services.documents.jobs.pipeline import Pipeline, PipelineSettings, Shared
 from argosy.services.documents.jobs.rules import JobRules
-from argosy.services.documents.jobs.shared_calls import SharedEmbedder, SharedStore
-from argosy.services.documents.jobs.shared_jobs import LINGER_S
 from argosy.services.documents.jobs.statistics import report
 from argosy.services.documents.jobs.worker import Worker
 from argosy.services.documents.parsing.pool import ParserLimits, ParserPool
-from argosy.services.documents.parsing.short_texts import ShortTexts
 from argosy.services.documents.records.blobs import BlobStore
 from argosy.services.documents.records.database import Database, open_database
 from argosy.services.documents.upkeep import Upkeep
@@ -78,11 +73,6 @@ CLAIM_JOBS = 16
 """Highest number of small documents that one worker claims at once."""
 CLAIM_BYTES = 64 * 2**10
 """Bytes of one claim; a claim ends with the document that exceeds them."""
-SHARED_TEXTS = 64
-SHARED_CHUNKS = 200
-SHARED_TIMEOUT_S = 120.0
-KEPT_BYTES = 2**20
-"""Bytes of an upload's contents that are in memory at once, besides the last content."""
 MAX_REFUSED_BYTES = 4 * 2**20
 MAX_COLLECTION_BYTES = 65_536
 
@@ -109,7 +99,7 @@ class DocumentsService:
         self._meters = IngestionMeters(kit.metrics.registry)
         self._threads = ThreadPoolExecutor(CALLER_THREADS, thread_name_prefix="documents-call")
         self._upkeep: Upkeep | None = None
-        self.spool = Spool(self.folder / "uploads", kit.settings.max_receiving_bytes)
+        self.spool = UploadSpace(self.folder / "uploads", kit.settings.max_receiving_bytes)
         self._uploads = Uploads(kit.settings, self._in_thread)
         self.app = create_app(
             kit,
@@ -141,35 +131,15 @@ class DocumentsService:
         await asyncio.to_thread(self.spool.prepare)
         limits = QueueLimits(settings.max_queued_documents, settings.max_queued_bytes)
         self._catalog = await asyncio.to_thread(Catalog, database, limits, processing_key(settings, embedding))
-        self._interventions = Interventions(database, limits)
-        jobs = Jobs(database, JobRules(lease_s=settings.lease_s, max_attempts=settings.max_attempts))
+        self._acceptance = Acceptance(self._catalog, self._blobs)
+        self._job_control = JobControl(database, limits)
+        jobs = JobLeases(database, JobRules(lease_s=settings.lease_s, max_attempts=settings.max_attempts))
         limits_of_one = ParserLimits(memory_bytes=settings.parser_memory_bytes, still_s=settings.parse_timeout_s)
         self._parser = ParserPool(settings.parsers + OVERTIME_PLACES, limits_of_one)
         await self._upstreams.start()
         tokenizer = await asyncio.to_thread(ModelTokenizer, embedding)
-        tokens = min(settings.chunk_tokens, tokenizer.room)
-        chunks = ChunkLimits(tokens=tokens, overlap_tokens=min(settings.chunk_overlap_tokens, tokens // 2))
-        pipeline = Pipeline(
-            jobs,
-            self._blobs,
-            self._parser,
-            tokenizer,
-            self._upstreams.embedding,
-            self._upstreams.store,
-            PipelineSettings(
-                chunks=chunks,
-                parse_timeout_s=settings.parse_timeout_s,
-                parse_timeout_per_mib_s=settings.parse_timeout_per_mib_s,
-                readers=settings.parsers,
-                parse_turn_s=settings.parse_turn_s,
-                vectors=vectors_key(embedding),
-            ),
-            on_indexed=self._meters.indexed,
-            shared=Shared(
-                SharedEmbedder(self._upstreams.embedding, SHARED_TEXTS, _shared_context),
-                SharedStore(self._upstreams.store, SHARED_CHUNKS, _shared_context),
-                ShortTexts(self._parser, LINGER_S),
-            ),
+        pipeline = assembled(
+            settings, jobs, self._blobs, self._parser, tokenizer, self._upstreams, embedding, self._meters
         )
         self._worker = Worker(
             jobs,
@@ -203,11 +173,11 @@ class DocumentsService:
         """Answer 202 once every document of the request is on disk; otherwise refuse the whole request."""
         context = context_of(request.scope)
         try:
-            with Spooled(self.spool) as spooled:
+            with SpooledUpload(self.spool) as spooled:
                 self.spool.check(int(request.headers.get("content-length", "0")))
                 incoming = await self._uploads.read(request, spooled)
                 async with self._uploads.turn(spooled):
-                    accepted = await self._in_thread(self._accept, incoming, spooled)
+                    accepted = await self._in_thread(self._acceptance.accept, incoming, spooled)
         except ArgosyError:  # the spool is released before the rest of the body is read
             await body_of(request.scope).drain()
             raise
@@ -215,43 +185,6 @@ class DocumentsService:
             self._wake()
             self._spawn(self._tell_store(incoming.collection, context))
         return _json(accepted, 202)
-
-    def _accept(self, incoming: Incoming, spooled: Spooled) -> Accepted:
-        """Accept an upload. Check for room before anything is written, and store contents before they are accepted."""
-        uploads = [
-            Upload(
-                name=content.name,
-                source=content.source,
-                content_type=content.content_type,
-                bytes_len=content.end - content.start,
-                content_hash=content.hash,
-                title=content.title,
-                metadata=content.metadata,
-            )
-            for content in incoming.contents
-        ]
-        self._catalog.check_room(incoming.collection, uploads)
-        self._keep(incoming, spooled)
-        accepted = self._catalog.accept(incoming.collection, uploads, incoming.group)
-        for content in incoming.contents:
-            # Before this upload was accepted, the last document with the same content may have been deleted with it.
-            if not self._blobs.has(content.hash):
-                self._blobs.put(spooled.read(content.start, content.end), key=content.hash)
-        return accepted
-
-    def _keep(self, incoming: Incoming, spooled: Spooled) -> None:
-        """Store contents, several small ones together: syncing them to disk together is faster."""
-        group: list[bytes] = []
-        keys: list[str] = []
-        for content in incoming.contents:
-            group.append(spooled.read(content.start, content.end))
-            keys.append(content.hash)
-            if sum(map(len, group)) >= KEPT_BYTES:
-                self._blobs.put_all(group, keys=keys)
-                group.clear()
-                keys.clear()
-        if group:
-            self._blobs.put_all(group, keys=keys)
 
     async def _refuse(self, request: Request) -> Response:
         """Record documents that were refused, or that their sender could not read, as failed documents."""
@@ -293,23 +226,23 @@ class DocumentsService:
         return _json(Forgotten(document_id))
 
     async def _retry(self, request: Request) -> Response:
-        view = await self._in_thread(self._interventions.retry, request.path_params["id"])
+        view = await self._in_thread(self._job_control.retry, request.path_params["id"])
         self._wake()
         return _json(view, 202)
 
     async def _cancel(self, request: Request) -> Response:
-        return await self._answer(lambda: self._interventions.cancel_document(request.path_params["id"]))
+        return await self._answer(lambda: self._job_control.cancel_document(request.path_params["id"]))
 
     async def _cancel_batch(self, request: Request) -> Response:
         batch_id = request.path_params["id"]
-        cancelled = await self._in_thread(self._interventions.cancel_batch, batch_id)
+        cancelled = await self._in_thread(self._job_control.cancel_batch, batch_id)
         return _json(Cancelled(batch_id, cancelled))
 
     async def _jobs(self, request: Request) -> Response:
         query = request.query_params
         limit = _whole(query.get("limit", "100"), "limit")
         after = None if "after" not in query else _whole(query["after"], "after")
-        return await self._answer(lambda: self._interventions.jobs(limit, after, query.get("state")))
+        return await self._answer(lambda: self._job_control.jobs(limit, after, query.get("state")))
 
     async def _statistics(self, request: Request) -> Response:
         window_s = min(MAX_WINDOW_S, max(1, _whole(request.query_params.get("window_s", "3600"), "window_s")))
@@ -384,11 +317,6 @@ class DocumentsService:
             "workers": self._settings.workers,
             "queued": self._upkeep.queued if self._upkeep else 0,
         }
-
-
-def _shared_context() -> RequestContext:
-    """Return the context of a call that several documents share."""
-    return RequestContext(f"jobs-{uuid.uuid4().hex}", Deadline.after(SHARED_TIMEOUT_S), Priority.BULK)
 
 
 def _brief(context: RequestContext) -> RequestContext:

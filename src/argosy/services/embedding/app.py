@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 
 from argosy.clients.upstreams import Upstreams
-from argosy.config.models import EmbeddingSettings
+from argosy.config.services import EmbeddingSettings
 from argosy.contracts.embedding import EmbedRequest, EmbedResponse, ModelInfo, TextKind
 from argosy.contracts.errors import Unavailable
 from argosy.contracts.request import Deadline, Priority, RequestContext

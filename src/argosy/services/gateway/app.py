@@ -11,7 +11,7 @@ from starlette.responses import HTMLResponse, Response
 from starlette.types import ASGIApp
 
 from argosy.clients.upstreams import Upstreams
-from argosy.config.models import GatewaySettings
+from argosy.config.services import GatewaySettings
 from argosy.services.gateway.gateway import Gateway
 from argosy.services.gateway.routes import chat, custom, documents, embeddings, fleet, search
 from argosy.services.gateway.schema import describe, page

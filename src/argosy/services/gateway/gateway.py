@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 import msgspec
 from starlette.responses import Response
 
-from argosy.config.models import GatewaySettings
+from argosy.config.services import GatewaySettings
 from argosy.contracts.codec import JSON
 from argosy.contracts.errors import Unavailable
 from argosy.contracts.request import DEGRADED_HEADER

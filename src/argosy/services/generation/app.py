@@ -9,7 +9,7 @@ import aiohttp
 from starlette.types import ASGIApp
 
 from argosy.clients.upstreams import Upstreams
-from argosy.config.models import GenerationSettings
+from argosy.config.services import GenerationSettings
 from argosy.contracts.errors import Unavailable
 from argosy.contracts.generation import AnswerBackend, GenerateRequest
 from argosy.contracts.request import RequestContext

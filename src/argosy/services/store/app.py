@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from argosy.clients.upstreams import Upstreams
-from argosy.config.models import StoreSettings
+from argosy.config.services import StoreSettings
 from argosy.contracts.errors import ArgosyError, InvalidRequest, Overloaded
 from argosy.contracts.request import RequestContext
 from argosy.contracts.store import (
@@ -88,22 +88,18 @@ class StoreService:
     async def start(self) -> None:
         """Open the engine, create the default collection, and start the upkeep."""
         async with self._held_changes.shared():
-            with self._held_removals.attempted() as may_remove:
-                self._engine = await self._thread.run(lambda: self._open(may_remove))
+            self._engine = await self._thread.run(self._open)
             await self._thread.run(lambda: self._engine.ensure(EnsureCollection(DEFAULT_COLLECTION)))
-        self._upkeep = Upkeep(
-            self._engine, self._thread, self._changing, self._held_changes, self._held_removals
-        )
+        self._upkeep = Upkeep(self._engine, self._thread, self._changing, self._held_changes, self._held_removals)
         self._upkeep.start(self._loops)
         await self._upstreams.start()
 
-    def _open(self, may_remove: bool) -> StoreEngine:
+    def _open(self) -> StoreEngine:
         return StoreEngine(
             self._folder,
             calls=self._calls,
             flat_points=self._settings.flat_points,
             quantisation=self._settings.quantisation,
-            may_remove=may_remove,
         )
 
     async def stop(self) -> None:

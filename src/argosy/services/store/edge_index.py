@@ -11,7 +11,6 @@ from argosy.contracts.errors import Internal, StorageFull, Unavailable
 from argosy.services.store.index_plan import IndexPlan
 from argosy.services.store.points import DENSE, LEXICAL
 
-
 _INDEXED_KB = 1000
 """Size of a segment's vectors from which `optimize()` builds a graph."""
 _NO_LIMIT_KB = 10**9

@@ -33,6 +33,7 @@ from argosy.services.store.shards import Shards, not_found
 from argosy.services.store.sweep import Sweep
 from argosy.services.store.visible_search import VisibleSearch
 from argosy.serving.engine_call import EngineCalls
+from argosy.serving.hold import Hold, Work
 
 
 class StoreEngine:
@@ -55,7 +56,6 @@ class StoreEngine:
         lock_wait_s: float = LOCK_WAIT_S,
         flat_points: int = FLAT_POINTS,
         quantisation: Quantisation = "none",
-        may_remove: bool = True,
     ) -> None:
         """Open or create the store in `folder`, whose mode is set to 0700.
 
@@ -66,7 +66,7 @@ class StoreEngine:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         folder.chmod(0o700)
         self._publication = Publication(folder / "published.db", lock_wait_s)
-        self.shards = Shards(folder / "shards", self._publication, self._calls, may_remove)
+        self.shards = Shards(folder / "shards", self._publication, self._calls, Hold(folder, Work.REMOVALS))
         self.changes = Changes(self._publication, self.shards)
         self.sweep = Sweep(self._publication, self.shards)
         self.rewriting = Rewriting(self._publication, self.shards, clock, flat_points, quantisation)

@@ -39,12 +39,15 @@ class Rebuild:
     during `copy`. The other methods run on the engine's thread.
     """
 
-    def __init__(self, name: str, source: Shard, folder: Path, dimensions: int, plan: IndexPlan, began_s: float) -> None:
+    def __init__(
+        self, name: str, source: Shard, folder: Path, dimensions: int, plan: IndexPlan, began_s: float
+    ) -> None:
         """Begin to rebuild the shard in `folder`; the new folders are beside it.
 
         Raises: StorageFull when the disk has too little room; Unavailable when the machine has too little memory.
         """
-        require_room(folder, source.points(), dimensions, plan)
+        self.points = source.points()
+        require_room(folder, self.points, dimensions, plan)
         self.name = name
         self.source = source
         self.began_s = began_s
@@ -94,7 +97,8 @@ class Rebuild:
         if self._abandoned:
             raise Internal("The rebuild of the collection's index was abandoned.")
         self.progress = RebuildProgress("carrying over")
-        self.target = Shard.open(self._new, self._dimensions, self.source.calls)
+        with self.source.calls.marked("open"):
+            self.target = Shard.open(self._new, self._dimensions, self.source.calls)
 
     def carry_over(self, limit: int) -> int:
         """Carry up to `limit` changes over to the new shard. Returns: the number of changes that are left."""

@@ -1,8 +1,8 @@
 """Child process that writes a shard anew: without deleted points, and with a vector index when it is large.
 
-It is started as `python -m argosy.services.store.rebuild_child JOB`, with the job as JSON. It reads a copy of the shard,
-runs at low priority, dies with its parent, and prints its progress as one JSON line for each step. Only its exit status
-0 means that the new shard is complete and on disk.
+It is started as `python -m argosy.services.store.rebuild_child JOB`, with the job as JSON. It reads a copy of the
+shard, runs at low priority, dies with its parent, and prints its progress as one JSON line for each step. Only its exit
+status 0 means that the new shard is complete and on disk.
 """
 
 from __future__ import annotations

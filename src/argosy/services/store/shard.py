@@ -13,6 +13,7 @@ import shutil
 from collections.abc import Callable, Sequence
 from itertools import islice
 from pathlib import Path
+from typing import cast
 from uuid import UUID
 
 import msgspec
@@ -173,10 +174,13 @@ class Shard:
             for record in self._inner.retrieve(ids, False, [DENSE]):
                 vector = record.vector
                 row = vector.get(DENSE) if isinstance(vector, dict) else None
-                if not isinstance(row, list):
+                if not isinstance(row, list) or (row and isinstance(row[0], list)):
                     continue
                 exact, quick = (
-                    {str(point.id) for point in shard_search.nearest(self._inner, row, limit, exact=exactly)}
+                    {
+                        str(point.id)
+                        for point in shard_search.nearest(self._inner, cast("list[float]", row), limit, exact=exactly)
+                    }
                     for exactly in (True, False)
                 )
                 found += len(exact & quick)

@@ -15,9 +15,7 @@ from argosy.services.store.points import BM25, DENSE, LEXICAL
 SHOWN = ["document_id", "version", "chunk"]
 """Payload fields that a search reads."""
 
-PARAMS = edge.SearchParams(
-    hnsw_ef=128, quantization=edge.QuantizationSearchParams(rescore=True, oversampling=2.0)
-)
+PARAMS = edge.SearchParams(hnsw_ef=128, quantization=edge.QuantizationSearchParams(rescore=True, oversampling=2.0))
 """How a graph is searched: 128 candidates, and twice the requested points are scored again by their exact vectors."""
 
 
@@ -46,16 +44,17 @@ def search(
     if text is not None:
         queries.append(edge.Query.Nearest(BM25.embed_query(text), using=LEXICAL))
     condition = filter_of(filters)
-    requests = [edge.QueryRequest(limit=limit, query=query, filter=condition, params=PARAMS, with_payload=SHOWN) for query in queries]
+    requests = [
+        edge.QueryRequest(limit=limit, query=query, filter=condition, params=PARAMS, with_payload=SHOWN)
+        for query in queries
+    ]
     with wrapped():
         answers = [_hits(found) for found in inner.query_batch(edge.QueryBatchRequest(requests))]
     dense = answers.pop(0) if vector is not None else []
     return dense, (answers.pop() if answers else [])
 
 
-def nearest(
-    inner: edge.EdgeShard, vector: list[float], limit: int, *, exact: bool = False
-) -> list[edge.ScoredPoint]:
+def nearest(inner: edge.EdgeShard, vector: list[float], limit: int, *, exact: bool = False) -> list[edge.ScoredPoint]:
     """Return the nearest points without their payloads; with `exact`, all vectors are compared."""
     query = edge.Query.Nearest(vector, using=DENSE)
     params = edge.SearchParams(exact=True) if exact else PARAMS

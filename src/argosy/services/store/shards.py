@@ -11,27 +11,25 @@ from argosy.services.store.decisions import Collection
 from argosy.services.store.publication import Publication
 from argosy.services.store.shard import Shard
 from argosy.serving.engine_call import EngineCalls
+from argosy.serving.hold import Hold
 
 
 class Shards:
     """Shards in a folder. `published.db` says which of its subfolders belongs to which collection."""
 
-    def __init__(self, folder: Path, publication: Publication, calls: EngineCalls, may_remove: bool) -> None:
-        """Open the shards of all collections. A shard that cannot be opened is listed in `broken`.
-
-        Unless `may_remove`, nothing is deleted: a backup may be reading the folders.
-        """
+    def __init__(self, folder: Path, publication: Publication, calls: EngineCalls, removals: Hold) -> None:
+        """Open the shards of all collections. A shard that cannot be opened is listed in `broken`."""
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._folder = folder
         self._publication = publication
         self._calls = calls
+        self._removals = removals
         self.open: dict[str, Shard] = {}
         self.broken: dict[str, str] = {}
         """Reasons why shards could not be opened, by collection. Calls to these collections raise Unavailable."""
         self.unfinished: Callable[[], Iterable[str]] = tuple
         """Names of subfolders that belong to no collection yet, because a rewriting fills them."""
-        if may_remove:
-            self.remove_orphans()
+        self.remove_orphans()
         for collection in publication.collections.values():
             if collection.dimensions is not None:
                 try:
@@ -49,9 +47,10 @@ class Shards:
         return [path for path in self._folder.iterdir() if path.name not in kept]
 
     def remove_orphans(self) -> None:
-        """Remove the folders that `orphans` returns."""
-        for path in self.orphans():
-            shutil.rmtree(path, ignore_errors=True)
+        """Remove the folders that `orphans` returns, unless a backup may be reading them."""
+        with self._removals.attempted() as allowed:
+            for path in self.orphans() if allowed else ():
+                shutil.rmtree(path, ignore_errors=True)
 
     def known(self, name: str) -> Collection:
         """Return the collection. Raises: CollectionNotFound when there is none."""
@@ -89,10 +88,11 @@ class Shards:
         return 0 if shard is None else shard.points()
 
     def drop(self, name: str) -> None:
-        """Close the shard of a dropped collection. Its folder is an orphan from now on."""
+        """Close the shard of a dropped collection and remove its folder."""
         self.broken.pop(name, None)
         if (shard := self.open.pop(name, None)) is not None:
             shard.close()
+        self.remove_orphans()
 
     def unflushed(self, at_least: int) -> list[Shard]:
         """Return the shards with at least `at_least` points since their last flush."""

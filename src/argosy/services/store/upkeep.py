@@ -1,4 +1,4 @@
-"""Upkeep of the store: old points are swept, shards are flushed, and shards that need it are rebuilt in a child process.
+"""Upkeep of the store: old points are swept, shards are flushed, and rebuilt in a child process where they need it.
 
 All of it gives way to searches: steps on the engine's thread are short, and waiting for the disk or the child takes
 place on other threads.
@@ -111,8 +111,8 @@ class Upkeep:
             try:
                 while await self._delete_stale():
                     await asyncio.sleep(SWEEP_PAUSE_S)
-                    await self._flush(FLUSH_POINTS)
-                await self._flush(1 if idle else FLUSH_POINTS)
+                    await self.flush(FLUSH_POINTS)
+                await self.flush(1 if idle else FLUSH_POINTS)
             except StorageFull as error:
                 log.warning("sweep postponed", reason=error.message)
             except Exception as error:
@@ -130,7 +130,7 @@ class Upkeep:
                     await self._thread.run(lambda: self._engine.sweep.apply(swept))
         return swept.points
 
-    async def _flush(self, at_least: int) -> None:
+    async def flush(self, at_least: int) -> None:
         """Flush shards with at least `at_least` points in their log.
 
         Most data is written back before the flush, while searches continue.
@@ -160,7 +160,7 @@ class Upkeep:
             rebuild = await self._thread.run(lambda: self._engine.rewriting.begin(name))
         if rebuild is None:
             return
-        log.info("rebuild of index started", collection=name, points=rebuild.source.points, graph=rebuild.plan.graph)
+        log.info("rebuild of index started", collection=name, points=rebuild.points, graph=rebuild.plan.graph)
         try:
             async with self._changing, self._changes.shared(), self._thread.only_urgent():
                 await self._on_disk(rebuild.copy)
@@ -187,7 +187,7 @@ class Upkeep:
     async def _swap(self, rebuild: Rebuild) -> None:
         """Carry changes over while searches and updates continue; then stop updates for a moment and swap."""
         while await self._thread.run(lambda: rebuild.carry_over(CARRIED_POINTS)) > FEW_CHANGES:
-            await asyncio.sleep(0)
+            pass
         async with self._changing, self._changes.shared(), self._thread.only_urgent():
             while await self._thread.run(lambda: rebuild.carry_over(CARRIED_POINTS), urgent=True):
                 pass

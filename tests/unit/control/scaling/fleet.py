@@ -7,8 +7,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from argosy.config.models import CustomSettings, Replicas, ServiceSettings
 from argosy.config.scaling import ScalingSettings, SloSettings
+from argosy.config.service import CustomSettings, Replicas, ServiceSettings
 from argosy.contracts.errors import StartError
 from argosy.contracts.fleet import Health, Load, ReplicaStatus
 from argosy.contracts.scaling import DecisionRecord

@@ -9,8 +9,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from argosy.config.models import ServiceSettings
 from argosy.config.scaling import PredictiveSettings, ScalingSettings, ThresholdSettings
+from argosy.config.service import ServiceSettings
 from argosy.contracts.errors import InvalidRequest, NotFound
 from argosy.contracts.fleet import Health, Load
 from argosy.contracts.scaling import Action, Decision, Reason, ScaleOrder, ScalingChange

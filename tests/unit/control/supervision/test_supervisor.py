@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from argosy.config.models import ServiceSettings
+from argosy.config.service import ServiceSettings
 from argosy.contracts.errors import ArgosyError, Conflict, NotFound, StartError
 from argosy.control.events.feed import Feed
 from argosy.control.history.history import History

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from argosy.config.models import ServiceSettings
+from argosy.config.service import ServiceSettings
 from argosy.contracts.fleet import Health
 from argosy.control.events.feed import Feed
 from argosy.control.health.replica import Probe

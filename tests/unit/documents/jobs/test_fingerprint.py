@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from argosy.config.models import DocumentsSettings, EmbeddingSettings, ServiceSettings
+from argosy.config.service import ServiceSettings
+from argosy.config.services import DocumentsSettings, EmbeddingSettings
 from argosy.services.documents.jobs.fingerprint import processing_key, vectors_key
 
 pytestmark = pytest.mark.unit

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from argosy.services.documents.jobs.memory_budget import Room
+from argosy.services.documents.jobs.memory_budget import MemoryBudget
 
 pytestmark = pytest.mark.unit
 
@@ -17,7 +17,7 @@ async def settle() -> None:
 
 
 async def test_those_that_fit_are_in_together_and_the_others_wait_their_turn() -> None:
-    room, inside, leave = Room(10), [], {name: asyncio.Event() for name in "abcd"}
+    room, inside, leave = MemoryBudget(10), [], {name: asyncio.Event() for name in "abcd"}
 
     async def work(name: str, size: int) -> None:
         async with room.held(size):
@@ -43,7 +43,7 @@ async def test_those_that_fit_are_in_together_and_the_others_wait_their_turn() -
 
 
 async def test_one_that_gives_up_waiting_keeps_nothing() -> None:
-    room = Room(1)
+    room = MemoryBudget(1)
     async with room.held(1):
         waiting = asyncio.create_task(room.held(1).__aenter__())
         await settle()

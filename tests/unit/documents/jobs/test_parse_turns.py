@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from argosy.services.documents.jobs.parse_turns import GaveWay, Place, Reading
+from argosy.services.documents.jobs.parse_turns import GaveWay, ParsePlace, ParseTurns
 
 pytestmark = pytest.mark.unit
 
@@ -22,13 +22,13 @@ async def somebody() -> bool:
 
 
 @contextlib.asynccontextmanager
-async def held(reading: Reading, sender: str) -> AsyncIterator[Place]:
+async def held(reading: ParseTurns, sender: str) -> AsyncIterator[ParsePlace]:
     async with asyncio.timeout(10), reading.place(sender) as place:
         yield place
 
 
 async def test_the_sender_who_holds_the_fewest_places_is_next() -> None:
-    reading, order = Reading(2, 1.0), []
+    reading, order = ParseTurns(2, 1.0), []
     gates = {name: asyncio.Event() for name in ("a1", "a2", "a3", "a4", "b1")}
 
     async def read(name: str) -> None:
@@ -49,26 +49,26 @@ async def test_the_sender_who_holds_the_fewest_places_is_next() -> None:
 
 
 async def test_one_who_is_cancelled_while_it_waits_leaves_its_turn_to_others() -> None:
-    reading = Reading(1, 1.0)
+    reading = ParseTurns(1, 1.0)
     async with held(reading, "a"):
         waiting = [asyncio.create_task(reading.place(sender).__aenter__()) for sender in ("b", "b", "c")]
         await asyncio.sleep(0)
         waiting[0].cancel()
         waiting[1].cancel()
     await asyncio.gather(*waiting[:2], return_exceptions=True)
-    assert isinstance(await asyncio.wait_for(waiting[2], 10), Place)
+    assert isinstance(await asyncio.wait_for(waiting[2], 10), ParsePlace)
     assert not reading.another_waits("x")
 
 
 async def test_long_work_goes_on_while_nobody_else_waits() -> None:
-    reading = Reading(1, 0.001)
+    reading = ParseTurns(1, 0.001)
     async with held(reading, "a") as place:
         assert await place.run(asyncio.sleep(0.02, "done"), nobody) == "done"
         assert not place.in_overtime
 
 
 async def test_long_work_moves_out_of_the_way_and_goes_on() -> None:
-    reading = Reading(1, 0.001)
+    reading = ParseTurns(1, 0.001)
     gate = asyncio.Event()
     async with held(reading, "a") as place:
         long = asyncio.create_task(place.run(gate.wait(), nobody))
@@ -79,7 +79,7 @@ async def test_long_work_moves_out_of_the_way_and_goes_on() -> None:
 
 
 async def test_of_two_that_take_long_one_gives_way_and_is_cancelled() -> None:
-    reading = Reading(2, 0.001)
+    reading = ParseTurns(2, 0.001)
     async with held(reading, "a") as first, held(reading, "a") as second:
         going_on = asyncio.create_task(first.run(asyncio.Event().wait(), somebody))
         while not first.in_overtime:

@@ -25,9 +25,11 @@ from argosy.contracts.request import Priority, RequestContext
 from argosy.contracts.store import Chunk, EnsureCollection, ForgetRequest, PublishRequest, UpsertRequest
 from argosy.services.documents.catalog.intake import document_id
 from argosy.services.documents.chunking.packer import ChunkLimits, cut
+from argosy.services.documents.jobs.collaborators import Shared
 from argosy.services.documents.jobs.failure_policy import settle
 from argosy.services.documents.jobs.leases import LeaseLost
-from argosy.services.documents.jobs.pipeline import MAX_LEFT_OUT, Pipeline, PipelineSettings, Shared
+from argosy.services.documents.jobs.pipeline import MAX_LEFT_OUT, Pipeline
+from argosy.services.documents.jobs.pipeline_settings import PipelineSettings
 from argosy.services.documents.jobs.statistics import report
 from argosy.services.documents.jobs.stored_chunk import chunk_id
 from argosy.services.documents.parsing.formats import Format

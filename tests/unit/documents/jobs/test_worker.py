@@ -10,7 +10,7 @@ import pytest
 from argosy.contracts.documents import DocumentStatus
 from argosy.contracts.errors import NoTextInDocument, Unavailable
 from argosy.services.documents.catalog.intake import document_id
-from argosy.services.documents.jobs.leases import Indexed, Job, Jobs
+from argosy.services.documents.jobs.leases import Indexed, Job, JobLeases
 from argosy.services.documents.jobs.rules import JobRules
 from argosy.services.documents.jobs.worker import Worker
 
@@ -125,7 +125,7 @@ async def test_stopping_hands_back_what_does_not_finish_in_time(desk: Desk, scri
 
 
 async def test_a_job_whose_lease_is_lost_is_dropped_at_the_next_heartbeat(desk: Desk, script: Script) -> None:
-    jobs = Jobs(desk.database, JobRules(lease_s=0.03))
+    jobs = JobLeases(desk.database, JobRules(lease_s=0.03))
     script.gate = asyncio.Event()
     desk.add("a", content=b"one")
     worker = Worker(jobs, script, slots=1, poll_s=3600)
@@ -141,7 +141,7 @@ async def test_a_heartbeat_outlives_a_database_that_is_away_for_a_moment(desk: D
     beats: list[int] = []
     enough = threading.Event()
 
-    class Shaky(Jobs):
+    class Shaky(JobLeases):
         def heartbeat_several(self, several: Sequence[Job]) -> list[bool]:
             beats.extend(job.id for job in several)
             if len(beats) == 1:
@@ -162,7 +162,7 @@ async def test_a_heartbeat_outlives_a_database_that_is_away_for_a_moment(desk: D
 
 
 async def test_a_database_that_fails_does_not_end_the_loop(desk: Desk, script: Script) -> None:
-    class Failing(Jobs):
+    class Failing(JobLeases):
         tries = 0
 
         def claim_several(self, worker: str, most: int, most_bytes: int = 0) -> list[Job]:

@@ -28,7 +28,7 @@ CANCELLED = DocumentFault("cancelled", "The document was cancelled before it was
 _GAVE_UP = (DocumentStatus.FAILED, DocumentStatus.DEAD)
 
 
-class Interventions:
+class JobControl:
     """User actions on jobs. The methods block and may be called from several threads and processes."""
 
     def __init__(self, database: Database, limits: QueueLimits | None = None) -> None:

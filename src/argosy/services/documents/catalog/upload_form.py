@@ -13,7 +13,7 @@ from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
 from argosy.contracts.errors import InvalidRequest, TooLarge
-from argosy.services.documents.catalog.spool import Spooled
+from argosy.services.documents.catalog.upload_space import SpooledUpload
 
 MAX_HEADER_BYTES = 4_096
 MAX_HEADERS = 16
@@ -47,7 +47,7 @@ class Form:
         return self.fields[name][-1] if name in self.fields else None
 
 
-async def read_form(content_type: str, pieces: AsyncIterator[bytes], spooled: Spooled, max_files: int) -> Form:
+async def read_form(content_type: str, pieces: AsyncIterator[bytes], spooled: SpooledUpload, max_files: int) -> Form:
     """Read a multipart body into fields and spooled files.
 
     Raises: InvalidRequest when the body is malformed; TooLarge when it has more than `max_files` files; Overloaded when
@@ -101,7 +101,7 @@ def _boundary(content_type: str) -> bytes:
 class _Reading:
     """Callbacks of the parser. The number of parts and the length of each header and field are limited."""
 
-    def __init__(self, spooled: Spooled, max_files: int) -> None:
+    def __init__(self, spooled: SpooledUpload, max_files: int) -> None:
         self.form = Form()
         self.ended = False
         self._spooled = spooled

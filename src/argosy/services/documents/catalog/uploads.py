@@ -11,7 +11,7 @@ from typing import ParamSpec, Protocol, TypeVar
 
 from starlette.requests import Request
 
-from argosy.config.models import DocumentsSettings
+from argosy.config.services import DocumentsSettings
 from argosy.contracts.codec import JSON, decode
 from argosy.contracts.documents import MAX_METADATA_KEYS, MAX_TEXTS_BYTES, TextUpload
 from argosy.contracts.errors import EmptyDocument, InvalidRequest, TooLarge
@@ -19,8 +19,8 @@ from argosy.contracts.store import Metadata
 from argosy.contracts.strict_json import check_depth
 from argosy.services.documents.catalog.json_count import holds_more_values
 from argosy.services.documents.catalog.metadata import check_title, checked_metadata, read_metadata
-from argosy.services.documents.catalog.spool import MEMORY_BYTES, Spooled
 from argosy.services.documents.catalog.upload_form import Form, read_form
+from argosy.services.documents.catalog.upload_space import MEMORY_BYTES, SpooledUpload
 from argosy.services.documents.parsing.formats import Format, detect
 from argosy.services.documents.records.blobs import content_hash
 from argosy.serving.bodies import bounded, media_type
@@ -81,7 +81,7 @@ class Uploads:
         self._large = asyncio.Semaphore(LARGE_AT_ONCE)
 
     @contextlib.asynccontextmanager
-    async def turn(self, spooled: Spooled) -> AsyncIterator[None]:
+    async def turn(self, spooled: SpooledUpload) -> AsyncIterator[None]:
         """Wait for the right to hold documents of the request in memory, one document at a time."""
         if spooled.size <= MEMORY_BYTES:
             yield
@@ -89,7 +89,7 @@ class Uploads:
         async with self._large:
             yield
 
-    async def read(self, request: Request, spooled: Spooled) -> Incoming:
+    async def read(self, request: Request, spooled: SpooledUpload) -> Incoming:
         """Read and check an upload.
 
         Raises: InvalidRequest when it is malformed; TooLarge when a limit on size or number is exceeded;
@@ -108,7 +108,7 @@ class Uploads:
             return await self._in_thread(_files, form, spooled, self._settings)
 
 
-def _files(form: Form, spooled: Spooled, settings: DocumentsSettings) -> Incoming:
+def _files(form: Form, spooled: SpooledUpload, settings: DocumentsSettings) -> Incoming:
     """Check the multipart form. This blocks: each file is read to detect its format."""
     sources = form.fields.get("sources", [])
     _count(form.files, settings)
@@ -131,7 +131,7 @@ def _files(form: Form, spooled: Spooled, settings: DocumentsSettings) -> Incomin
     return Incoming(form.one("collection") or "default", contents, form.one("group"))
 
 
-def _texts(spooled: Spooled, settings: DocumentsSettings) -> Incoming:
+def _texts(spooled: SpooledUpload, settings: DocumentsSettings) -> Incoming:
     """Check the JSON form. This blocks.
 
     Values are counted before any is decoded, because decoding millions of them would block every thread.
@@ -150,7 +150,7 @@ def _texts(spooled: Spooled, settings: DocumentsSettings) -> Incoming:
     return Incoming(upload.collection, contents, upload.group)
 
 
-def _text(index: int, upload: TextUpload, spooled: Spooled, settings: DocumentsSettings) -> Content:
+def _text(index: int, upload: TextUpload, spooled: SpooledUpload, settings: DocumentsSettings) -> Content:
     document = upload.documents[index]
     data = document.text.encode("utf-8", "surrogatepass")
     name = clean_name(document.id or document.title or f"text-{index + 1}", f"documents[{index}].id")

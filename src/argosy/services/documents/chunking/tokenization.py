@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 
-from argosy.config.models import EmbeddingSettings
+from argosy.config.services import EmbeddingSettings
 from argosy.contracts.errors import ModelMissing, Unavailable
 from argosy.models.description import describe
 from argosy.models.resolver import resolve

@@ -14,10 +14,10 @@ from argosy.contracts.errors import (
     Unavailable,
     UnsupportedType,
 )
-from argosy.services.documents.jobs.leases import Job, Jobs
+from argosy.services.documents.jobs.leases import Job, JobLeases
 
 
-def settle(jobs: Jobs, job: Job, error: Exception) -> None:
+def settle(jobs: JobLeases, job: Job, error: Exception) -> None:
     """Record a failed attempt according to its cause. This blocks.
 
     When the document is at fault, the job fails for good. When a service is unavailable or full, the job waits without

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from argosy.config.models import DocumentsSettings, EmbeddingSettings
+from argosy.config.services import DocumentsSettings, EmbeddingSettings
 
 
 def vectors_key(embedding: EmbeddingSettings) -> str:

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 
 from argosy.contracts.errors import ArgosyError
-from argosy.services.documents.jobs.leases import Job, Jobs
+from argosy.services.documents.jobs.leases import Job, JobLeases
 from argosy.telemetry.logs import logger
 
 BEATS_PER_LEASE = 3
@@ -18,7 +18,7 @@ log = logger("documents")
 class Heartbeat:
     """Thread that renews the leases of all jobs of a worker. Call `start` before use; `stop` ends all renewals."""
 
-    def __init__(self, jobs: Jobs) -> None:
+    def __init__(self, jobs: JobLeases) -> None:
         self._jobs = jobs
         self._kept: dict[tuple[int, int], tuple[Job, Callable[[], None]]] = {}
         self._ending = threading.Event()

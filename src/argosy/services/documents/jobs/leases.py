@@ -21,7 +21,7 @@ from argosy.services.documents.records.database import Database
 from argosy.services.documents.records.queueing import discard
 from argosy.services.documents.records.schema import DELETED, JobKind, JobState, documents, jobs
 
-__all__ = ["Indexed", "Job", "Jobs", "LeaseLost"]
+__all__ = ["Indexed", "Job", "JobLeases", "LeaseLost"]
 
 WORKER_DIED = DocumentFault("worker_died", "The indexing process died at each attempt. See `argosy logs documents`.")
 
@@ -30,7 +30,7 @@ class LeaseLost(Exception):
     """The job is no longer this worker's: the lease expired, or the job was superseded or cancelled."""
 
 
-class Jobs:
+class JobLeases:
     """The lease table. Its methods block and may be called from several threads and processes."""
 
     def __init__(self, database: Database, rules: JobRules | None = None) -> None:

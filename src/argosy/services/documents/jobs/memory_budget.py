@@ -7,7 +7,7 @@ import contextlib
 from collections.abc import AsyncIterator
 
 
-class Room:
+class MemoryBudget:
     """Budget in characters, granted in order of arrival. A document larger than the budget runs alone."""
 
     def __init__(self, most: int) -> None:

@@ -25,7 +25,7 @@ class GaveWay(Exception):
     """The document gave its place to another sender and must be parsed again later."""
 
 
-class Reading:
+class ParseTurns:
     def __init__(self, places: int, turn_s: float) -> None:
         self.turn_s = turn_s
         self.look_s = min(LOOK_S, turn_s)
@@ -35,13 +35,13 @@ class Reading:
         self._waiting: dict[str, deque[asyncio.Future[None]]] = {}
 
     @contextlib.asynccontextmanager
-    async def place(self, sender: str) -> AsyncIterator[Place]:
+    async def place(self, sender: str) -> AsyncIterator[ParsePlace]:
         """Wait for a place and hold it for the block.
 
         The sender with the fewest places is next; among equals, the sender that has waited longest.
         """
         await self._enter(sender)
-        place = Place(self, sender)
+        place = ParsePlace(self, sender)
         try:
             yield place
         finally:
@@ -103,9 +103,9 @@ class Reading:
         self._held[sender] += 1
 
 
-class Place:
-    def __init__(self, reading: Reading, sender: str) -> None:
-        self._reading = reading
+class ParsePlace:
+    def __init__(self, reading: ParseTurns, sender: str) -> None:
+        self._turns = reading
         self._sender = sender
         self.in_overtime = False
 
@@ -117,13 +117,13 @@ class Place:
         Raises: GaveWay when the work was cancelled for another sender; the errors of the work.
         """
         task = asyncio.ensure_future(work)
-        pause_s = self._reading.turn_s
+        pause_s = self._turns.turn_s
         try:
             while not (await asyncio.wait({task}, timeout=pause_s))[0]:
-                pause_s = self._reading.look_s
-                if self.in_overtime or not (self._reading.another_waits(self._sender) or await others_wait()):
+                pause_s = self._turns.look_s
+                if self.in_overtime or not (self._turns.another_waits(self._sender) or await others_wait()):
                     continue
-                self.in_overtime = self._reading.take_overtime(self._sender)
+                self.in_overtime = self._turns.take_overtime(self._sender)
                 if not self.in_overtime:
                     raise GaveWay
             return task.result()

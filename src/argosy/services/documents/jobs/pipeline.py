@@ -10,8 +10,6 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Protocol
 
 from argosy.contracts.embedding import TextKind
 from argosy.contracts.errors import (
@@ -24,30 +22,28 @@ from argosy.contracts.errors import (
 from argosy.contracts.request import Clock, Deadline, Priority, RequestContext
 from argosy.contracts.store import DocumentFields, EnsureCollection, ForgetRequest, PublishRequest, UpsertRequest
 from argosy.services.documents.chunking.enrichment import enrich
-from argosy.services.documents.chunking.packer import ChunkDraft, ChunkLimits, cut
+from argosy.services.documents.chunking.packer import ChunkDraft, cut
 from argosy.services.documents.chunking.tokens import Tokenizer
-from argosy.services.documents.jobs.leases import Indexed, Job, Jobs
-from argosy.services.documents.jobs.memory_budget import Room
-from argosy.services.documents.jobs.parse_turns import Place, Reading
+from argosy.services.documents.jobs.collaborators import ChunkStore, Parser, Shared
+from argosy.services.documents.jobs.contents import Contents
+from argosy.services.documents.jobs.leases import Indexed, Job, JobLeases
+from argosy.services.documents.jobs.memory_budget import MemoryBudget
+from argosy.services.documents.jobs.parse_turns import ParsePlace, ParseTurns
+from argosy.services.documents.jobs.pipeline_settings import PipelineSettings
 from argosy.services.documents.jobs.shared_calls import ChunkEmbedder
-from argosy.services.documents.jobs.shared_jobs import LINGER_S, SharedJobs
+from argosy.services.documents.jobs.shared_jobs import SharedJobs
 from argosy.services.documents.jobs.stored_chunk import as_chunk
 from argosy.services.documents.jobs.timing import StageTimes
 from argosy.services.documents.jobs.vectors import KeptVectors, VectorPool, text_hash
 from argosy.services.documents.parsing.parsed import ParsedDocument
-from argosy.services.documents.parsing.short_texts import SHORT_BYTES, SHORT_KINDS, ShortTexts
+from argosy.services.documents.parsing.short_texts import SHORT_BYTES, SHORT_KINDS
 from argosy.services.documents.parsing.titles import shortened
 from argosy.services.documents.records.blobs import BlobStore
 from argosy.services.documents.records.schema import JobKind
-from argosy.serving.grouping import Grouped
 from argosy.telemetry.logs import logger
 
 log = logger("documents")
 STAGE_EVERY_S = 0.5
-BLOBS_TOGETHER = 64
-"""Number of contents of small documents that are read or looked for together."""
-BLOBS_BYTES = 4 * 2**20
-"""Bytes of texts or vectors of several documents that are written together."""
 CUT_AT_ONCE_CHARS = 4_000
 """Length up to which a text is cut on the event loop, because that takes less time than a switch of threads."""
 MAX_LEFT_OUT = 20
@@ -56,66 +52,10 @@ MAX_LEFT_OUT_CHARS = 500
 """Longest such sentence, which may quote a name from the document."""
 
 
-class Parser(Protocol):
-    async def parse(
-        self, data: bytes, name: str, timeout_s: float, content_type: str | None = None
-    ) -> ParsedDocument: ...
-
-
-class ChunkStore(Protocol):
-    """The store as the pipeline uses it. Each call may be repeated and raises ArgosyError when it fails."""
-
-    async def ensure(self, request: EnsureCollection, context: RequestContext) -> None: ...
-
-    async def upsert(self, request: UpsertRequest, context: RequestContext) -> None: ...
-
-    async def publish(self, request: PublishRequest, context: RequestContext) -> None: ...
-
-    async def forget(self, request: ForgetRequest, context: RequestContext) -> None: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Shared:
-    """Clients whose calls are shared by documents that wait at the same time."""
-
-    embedder: ChunkEmbedder
-    store: ChunkStore
-    texts: ShortTexts | None = None
-    """Reads short texts; None parses them like any other document."""
-
-
-@dataclass(frozen=True, slots=True)
-class PipelineSettings:
-    chunks: ChunkLimits = field(default_factory=ChunkLimits)
-    parse_timeout_s: float = 120.0
-    parse_timeout_per_mib_s: float = 60.0
-    call_timeout_s: float = 120.0
-    """Timeout of one call to the embedding service or the store."""
-    readers: int = 2
-    """Documents that are parsed and chunked at once; others may wait for vectors meanwhile."""
-    chars_in_work: int = 24 * 2**20
-    """Characters of documents that wait for vectors or are being stored. Each takes about six times its text in memory;
-    a document above the limit runs alone."""
-    batch_chunks: int = 64
-    """Chunks per call to the embedding service and to the store, which accepts at most 200."""
-    parse_turn_s: float = 20.0
-    """Time after which a document being parsed gives way to another sender's; see `parse_turns`."""
-    vectors: str = ""
-    """Key of the vector settings, see `fingerprint.vectors_key`. Vectors with another key are not reused."""
-
-    def __post_init__(self) -> None:
-        if not 1 <= self.batch_chunks <= 200:
-            raise ValueError("batch_chunks must be from 1 to 200")
-
-    def parse_limit_s(self, size_bytes: int) -> float:
-        """Return the time limit for a document. It grows with size, so that a small file cannot block a parser long."""
-        return self.parse_timeout_s + self.parse_timeout_per_mib_s * size_bytes / (1 << 20)
-
-
 class Pipeline:
     def __init__(
         self,
-        jobs: Jobs,
+        jobs: JobLeases,
         blobs: BlobStore,
         parser: Parser,
         tokenizer: Tokenizer,
@@ -142,16 +82,11 @@ class Pipeline:
         self._settings = settings or PipelineSettings()
         self._clock = clock
         self._on_indexed = on_indexed
-        self._originals: Grouped[str, bytes] = Grouped(self._get, most=BLOBS_TOGETHER, linger_s=LINGER_S)
-        self._there: Grouped[str, bool] = Grouped(self._has, most=BLOBS_TOGETHER, linger_s=LINGER_S)
-        self._texts: Grouped[bytes, str] = Grouped(self._put, most=BLOBS_BYTES, size=len, linger_s=LINGER_S)
-        self._vectors_kept: Grouped[bytes, str] = Grouped(
-            self._put_loosely, most=BLOBS_BYTES, size=len, linger_s=LINGER_S
-        )
+        self._contents = Contents(blobs)
         self._tokenizer_works = False
         """Whether the tokenizer was used before: its first use may load or download the model."""
-        self._reading = Reading(self._settings.readers, self._settings.parse_turn_s)
-        self._room = Room(self._settings.chars_in_work)
+        self._turns = ParseTurns(self._settings.readers, self._settings.parse_turn_s)
+        self._memory = MemoryBudget(self._settings.chars_in_work)
         self._noted_s: dict[tuple[int, int], float] = {}
         """Time at which the stage of each running job was last recorded."""
 
@@ -185,43 +120,24 @@ class Pipeline:
         except ArgosyError as error:
             log.warning("stored contents not discarded", job=job.id, code=error.code)
 
-    def _keep(self, put: Grouped[bytes, str], data: bytes, stored: list[asyncio.Future[str]]) -> asyncio.Future[str]:
-        """Store content. Storing continues when the waiting task is cancelled. Returns: a future of its hash."""
-        putting = asyncio.ensure_future(put(data))
-        stored.append(putting)
-        return asyncio.shield(putting)
-
-    async def _get(self, keys: Sequence[str]) -> list[bytes | Exception]:
-        return await asyncio.to_thread(self._blobs.get_all, keys)
-
-    async def _has(self, keys: Sequence[str]) -> list[bool | Exception]:
-        return await asyncio.to_thread(lambda: [self._blobs.has(key) for key in keys])
-
-    async def _put(self, contents: Sequence[bytes]) -> list[str]:
-        return await asyncio.to_thread(self._blobs.put_all, contents)
-
-    async def _put_loosely(self, contents: Sequence[bytes]) -> list[str]:
-        """Store vectors without syncing them: after a power cut, lost vectors are computed again."""
-        return await asyncio.to_thread(self._blobs.put_all, contents, durable=False)
-
     async def _index_within(self, job: Job, room: contextlib.AsyncExitStack, stored: list[asyncio.Future[str]]) -> None:
         """Index the document. Futures of the contents stored meanwhile are added to `stored`."""
         times = StageTimes(self._clock)
         sender = job.lane or f"document:{job.document_id}"
         if (short := await self._read_short(job, times)) is not None:
             parsed, drafts = short
-            await room.enter_async_context(self._room.held(len(parsed.text)))
+            await room.enter_async_context(self._memory.held(len(parsed.text)))
         else:
-            async with self._reading.place(sender) as place:  # bounds the CPU time and memory of parsing
+            async with self._turns.place(sender) as place:  # bounds the CPU time and memory of parsing
                 parsed, drafts = await self._read(job, times, place)
-                await room.enter_async_context(self._room.held(len(parsed.text)))
+                await room.enter_async_context(self._memory.held(len(parsed.text)))
         with times.measured("enrich"):
             enriched = enrich(parsed, job.title, job.metadata)
             fields = DocumentFields(job.name, job.source, enriched.title, enriched.metadata)
         text = parsed.text.encode("utf-8")
         pages, left_out = len(parsed.pages) or None, _shortened(parsed.left_out)
         del parsed
-        keeping = self._keep(self._texts, text, stored)
+        keeping = self._contents.keep_text(text, stored)
         try:
             vectors_key, embedded = await self._embed_all(job, drafts, fields, times, stored)
             text_key = await keeping
@@ -235,7 +151,7 @@ class Pipeline:
         indexed = Indexed(len(drafts), pages, fields.title, text_key, vectors_key, embedded, times.seconds, left_out)
         await self._together.done(job, indexed)
         stored.clear()
-        if not await self._there(text_key):  # a document with the same text was just deleted
+        if not await self._contents.has(text_key):  # a document with the same text was just deleted
             await asyncio.to_thread(self._blobs.put, text, key=text_key)
 
     async def _read_short(self, job: Job, times: StageTimes) -> tuple[ParsedDocument, list[ChunkDraft]] | None:
@@ -251,11 +167,11 @@ class Pipeline:
             return None
         await self._stage(job, "parse", 0.0)
         with times.measured("parse"):
-            data = await self._originals(job.content_hash)
+            data = await self._contents.original(job.content_hash)
             parsed = await self._shared.texts.parse(data, job.name, job.content_type)
         return None if parsed is None else await self._chunked(job, parsed, times)
 
-    async def _read(self, job: Job, times: StageTimes, place: Place) -> tuple[ParsedDocument, list[ChunkDraft]]:
+    async def _read(self, job: Job, times: StageTimes, place: ParsePlace) -> tuple[ParsedDocument, list[ChunkDraft]]:
         await self._stage(job, "parse", 0.0)
         if job.content_hash is None:
             raise EmptyDocument(f"{job.name} has no stored content. Add it again.")
@@ -324,7 +240,7 @@ class Pipeline:
             assert storing is not None
             kept.vectors = bytes(vectors)
             vectors.clear()
-            key, _ = await asyncio.gather(self._keep(self._vectors_kept, kept.encode(), stored), storing)
+            key, _ = await asyncio.gather(self._contents.keep_vectors(kept.encode(), stored), storing)
             return key, embedded
         finally:
             if storing is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
-from argosy.services.documents.jobs.leases import Indexed, Job, Jobs, LeaseLost
+from argosy.services.documents.jobs.leases import Indexed, Job, JobLeases, LeaseLost
 from argosy.serving.grouping import Grouped
 
 LINGER_S = 0.003
@@ -15,9 +15,9 @@ MOST = 64
 
 
 class SharedJobs:
-    """Asynchronous part of `Jobs` that a pipeline uses. A job with a lost lease fails alone."""
+    """Asynchronous part of `JobLeases` that a pipeline uses. A job with a lost lease fails alone."""
 
-    def __init__(self, jobs: Jobs) -> None:
+    def __init__(self, jobs: JobLeases) -> None:
         self._jobs = jobs
         self._check: Grouped[Job, None] = Grouped(self._check_together, most=MOST, linger_s=LINGER_S)
         self._stage: Grouped[tuple[Job, str, float], None] = Grouped(self._stage_together, most=MOST, linger_s=LINGER_S)
@@ -26,15 +26,15 @@ class SharedJobs:
         )
 
     async def check(self, job: Job) -> None:
-        """Check the lease; see `Jobs.check`. Raises: LeaseLost when it is lost."""
+        """Check the lease; see `JobLeases.check`. Raises: LeaseLost when it is lost."""
         await self._check(job)
 
     async def stage(self, job: Job, stage: str, progress: float) -> None:
-        """Record stage and progress; see `Jobs.stage`. Raises: LeaseLost when the lease is lost."""
+        """Record stage and progress; see `JobLeases.stage`. Raises: LeaseLost when the lease is lost."""
         await self._stage((job, stage, progress))
 
     async def done(self, job: Job, indexed: Indexed | None = None) -> None:
-        """Record that the job is done; see `Jobs.done`. Raises: LeaseLost when the lease is lost."""
+        """Record that the job is done; see `JobLeases.done`. Raises: LeaseLost when the lease is lost."""
         await self._done((job, indexed))
 
     async def _check_together(self, several: Sequence[Job]) -> list[Exception | None]:

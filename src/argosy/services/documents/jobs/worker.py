@@ -14,7 +14,7 @@ from argosy.contracts.errors import ArgosyError, Internal, StorageFull, Unavaila
 from argosy.contracts.request import Clock
 from argosy.services.documents.jobs.failure_policy import settle
 from argosy.services.documents.jobs.heartbeat import Heartbeat
-from argosy.services.documents.jobs.leases import Job, Jobs, LeaseLost
+from argosy.services.documents.jobs.leases import Job, JobLeases, LeaseLost
 from argosy.services.documents.jobs.parse_turns import GaveWay
 from argosy.serving.loops import Loops
 from argosy.telemetry.logs import logger
@@ -44,7 +44,7 @@ class Worker:
 
     def __init__(
         self,
-        jobs: Jobs,
+        jobs: JobLeases,
         runner: Runner,
         *,
         slots: int = 2,

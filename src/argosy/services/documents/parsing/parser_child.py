@@ -24,7 +24,6 @@ from argosy.services.documents.parsing.progress import progress
 from argosy.serving.child_process import die_with_parent
 
 
-
 class ParseRequest(msgspec.Struct):
     """A job for the child: a document and its detected format."""
 

@@ -10,7 +10,7 @@ from typing import Self
 
 import numpy as np
 
-from argosy.config.models import EmbeddingSettings
+from argosy.config.services import EmbeddingSettings
 from argosy.contracts.embedding import ModelInfo, TextKind
 from argosy.services.embedding.cache.disk import DiskLevel
 from argosy.services.embedding.cache.entry import CachedVector, Hit, Level

@@ -27,7 +27,7 @@ _STALE_S = 86_400.0
 _FULL = "The disk is full: nothing was accepted. Free some space and try again."
 
 
-class Spool:
+class UploadSpace:
     """Space for the uploads that are being received. It is thread-safe, and several processes may share a folder."""
 
     def __init__(self, folder: Path, max_bytes: int) -> None:
@@ -91,10 +91,10 @@ class Spool:
         )
 
 
-class Spooled:
+class SpooledUpload:
     """Received bytes of one request, in order. Use it as a context manager: its exit releases all space."""
 
-    def __init__(self, spool: Spool) -> None:
+    def __init__(self, spool: UploadSpace) -> None:
         self._spool = spool
         self._lock = threading.Lock()
         self._buffer = bytearray()
@@ -102,7 +102,7 @@ class Spooled:
         self._on_disk = 0
         self._closed = False
 
-    def __enter__(self) -> Spooled:
+    def __enter__(self) -> SpooledUpload:
         return self
 
     def __exit__(
