@@ -19,7 +19,7 @@ from pathlib import Path
 
 import numpy as np
 
-from argosy.config.models import EmbeddingSettings
+from argosy.config.services import EmbeddingSettings
 from argosy.contracts.embedding import EmbedResponse, TextKind
 from argosy.contracts.request import RequestContext
 from argosy.contracts.retrieval import RetrievalRequest, SearchMode

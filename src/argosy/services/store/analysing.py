@@ -36,6 +36,11 @@ class Analysing:
                 return True
         return False
 
+    @property
+    def unfinished(self) -> list[str]:
+        """Collections whose words are being analysed."""
+        return [*self._next]
+
     def forget(self, name: str) -> None:
         """Stop the analysis of a collection that is about to be dropped."""
         self._next.pop(name, None)

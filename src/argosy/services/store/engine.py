@@ -28,6 +28,7 @@ from argosy.services.store.analysing import Analysing
 from argosy.services.store.changes import Changes
 from argosy.services.store.checks import check_ids, check_model, matrix
 from argosy.services.store.decisions import Collection
+from argosy.services.store.index_plan import FLAT_POINTS, Quantisation
 from argosy.services.store.publication import Publication
 from argosy.services.store.published_file import LOCK_WAIT_S
 from argosy.services.store.rewriting import Rewriting
@@ -35,6 +36,7 @@ from argosy.services.store.shards import Shards, not_found
 from argosy.services.store.sweep import Sweep
 from argosy.services.store.visible_search import VisibleSearch
 from argosy.serving.engine_call import EngineCalls
+from argosy.serving.hold import Hold, Work
 
 
 class StoreEngine:
@@ -55,6 +57,8 @@ class StoreEngine:
         clock: Clock = time.monotonic,
         calls: EngineCalls | None = None,
         lock_wait_s: float = LOCK_WAIT_S,
+        flat_points: int = FLAT_POINTS,
+        quantisation: Quantisation = "none",
     ) -> None:
         """Open or create the store in `folder`, whose mode is set to 0700.
 
@@ -65,11 +69,11 @@ class StoreEngine:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         folder.chmod(0o700)
         self._publication = Publication(folder / "published.db", lock_wait_s)
-        self.shards = Shards(folder / "shards", self._publication, self._calls)
+        self.shards = Shards(folder / "shards", self._publication, self._calls, Hold(folder, Work.REMOVALS))
         self.changes = Changes(self._publication, self.shards)
         self.sweep = Sweep(self._publication, self.shards)
-        self.rewriting = Rewriting(self._publication, self.shards, clock)
         self.analysing = Analysing(self._publication, self.shards)
+        self.rewriting = Rewriting(self._publication, self.shards, clock, flat_points, quantisation)
         self._visible = VisibleSearch(self._publication, self.shards)
 
     def ensure(self, request: EnsureCollection) -> None:
@@ -187,6 +191,6 @@ class StoreEngine:
 
     def close(self) -> None:
         """Flush all shards and release the folder. The engine cannot be used afterwards."""
-        self.rewriting.abandon_all()
+        self.rewriting.abandon()
         self.shards.close()
         self._publication.close()

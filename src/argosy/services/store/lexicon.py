@@ -27,8 +27,9 @@ class Lexicon:
         self.vocabulary = Vocabulary()
         self.complete = complete
         self._passed: int | None = None
-        """Number form of the last id that the building has passed; None before its first step."""
-        self._saved = False
+        """Greatest id, as a number, that the building has passed; None before its first step."""
+        self._changes = False
+        """Whether the file would differ from the vocabulary."""
 
     @classmethod
     def load(cls, file: Path, points: int) -> Lexicon:
@@ -39,7 +40,9 @@ class Lexicon:
         except OSError:
             read = None
         if read is not None and read.chunks == points:
-            made.vocabulary, made.complete, made._saved = read, True, True
+            made.vocabulary, made.complete = read, True
+        elif points == 0:
+            made.complete = True
         return made
 
     def added(self, chunks: Mapping[str, ChunkTerms]) -> None:
@@ -56,14 +59,14 @@ class Lexicon:
             if stored is not None and version_of(stored) == VERSION and self._counted(point)
         )
 
-    def built(self, chunks: Iterable[ChunkTerms], last: UUID | None) -> None:
-        """Count the points of one step of the building. `last` is the last point's id; None after the last step."""
+    def built(self, chunks: Iterable[ChunkTerms], following: UUID | None) -> None:
+        """Count the points of one step of the building, whose next step begins at `following`; None after the last."""
         self._changed()
         self.vocabulary.add(chunks)
-        if last is None:
+        if following is None:
             self.complete = True
         else:
-            self._passed = last.int
+            self._passed = following.int - 1
 
     def rebuild(self) -> None:
         """Begin anew without any points."""
@@ -72,14 +75,14 @@ class Lexicon:
 
     def save(self) -> None:
         """Write the file, unless it is up to date or the building is unfinished."""
-        if self._saved or not self.complete:
+        if not self._changes or not self.complete:
             return
         self.vocabulary.prune()
         self._file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         partial = self._file.with_suffix(".partial")
         partial.write_bytes(self.vocabulary.encode())
         os.replace(partial, self._file)
-        self._saved = True
+        self._changes = False
 
     def move(self, file: Path) -> None:
         """Use another file from now on, and remove the present one."""
@@ -89,11 +92,11 @@ class Lexicon:
     def remove(self) -> None:
         """Remove the file."""
         self._file.unlink(missing_ok=True)
-        self._saved = False
+        self._changes = True
 
     def _changed(self) -> None:
         # Without its file, the vocabulary is built anew after a crash, because it would lack the changes since then.
-        if self._saved:
+        if not self._changes:
             self.remove()
 
     def _counted(self, point: UUID) -> bool:

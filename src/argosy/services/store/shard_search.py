@@ -18,6 +18,9 @@ Scores = dict[PointId, float]
 Payload = Mapping[str, Any]
 """Payload of a point as Edge returns it: the fields that were asked for, of the types that `point` wrote."""
 
+PARAMS = edge.SearchParams(hnsw_ef=128, quantization=edge.QuantizationSearchParams(rescore=True, oversampling=2.0))
+"""How a graph is searched: 128 candidates, and twice the requested points are scored again by their exact vectors."""
+
 
 class ShardSearch:
     """Search of one shard, including points that are not published. It raises what `edge_index.wrapped` raises."""
@@ -63,7 +66,9 @@ class ShardSearch:
         asked: list[edge.QueryRequest] = []
         if vector is not None:
             query = edge.Query.Nearest([*vector], using=DENSE)
-            asked.append(edge.QueryRequest(limit=limit, query=query, filter=conditions[0], with_payload=False))
+            asked.append(
+                edge.QueryRequest(limit=limit, query=query, filter=conditions[0], params=PARAMS, with_payload=False)
+            )
         if words:
             query = edge.Query.Nearest(sparse(words), using=LEXICAL)
             asked.append(edge.QueryRequest(limit=limit, query=query, filter=conditions[1], with_payload=False))
@@ -76,6 +81,15 @@ class ShardSearch:
             ]
         dense = answers.pop(0) if vector is not None else {}
         return dense, (answers.pop() if answers else {})
+
+    def exact_nearest(self, vector: Sequence[float], limit: int) -> Scores:
+        """Return the nearest points by comparing all vectors, also where there is a graph."""
+        query = edge.Query.Nearest([*vector], using=DENSE)
+        with wrapped():
+            found = self._inner.query(
+                edge.QueryRequest(limit=limit, query=query, params=edge.SearchParams(exact=True), with_payload=False)
+            )
+        return {point.id: point.score for point in found}
 
     def payloads(self, points: Sequence[PointId], fields: Sequence[str]) -> dict[PointId, Payload]:
         """Return the named payload fields of the points."""
