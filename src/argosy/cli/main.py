@@ -30,6 +30,7 @@ from argosy.cli import (
     scale,
     search,
     simulate,
+    state,
     status,
     sync,
     up,
@@ -87,6 +88,7 @@ for _module in (
     doctor,
     render,
     simulate,
+    state,
     version,
 ):
     _module.register(app)
