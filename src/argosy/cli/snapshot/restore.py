@@ -13,6 +13,9 @@ from argosy.cli.snapshot.manifest import Manifest
 from argosy.contracts.errors import Conflict, Internal, StorageFull
 from argosy.serving.sparse_copy import allocated_bytes, copy_file
 
+RUN = "run"
+"""Folder by which `argosy up` recognises the data folder of a fleet."""
+
 
 def restore(backup: Path, data_dir: Path, tell: Tell) -> Manifest:
     """Copy a backup to `data_dir`, which must be new or empty; each file is compared with its hash.
@@ -44,6 +47,7 @@ def restore(backup: Path, data_dir: Path, tell: Tell) -> Manifest:
             copy_file(backup / file.path, there)
             if there.stat().st_size != file.size_bytes or manifests.hashed(there) != file.blake3:
                 raise Internal(f"{file.path} is damaged in the backup, so nothing was restored. Use another backup.")
+        (partial / RUN).mkdir(mode=0o700)
         sync_below(partial)
         put_in_place(partial, data_dir)
     except OSError as error:
