@@ -23,7 +23,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # so that the file can be run by its path
 
-from argosy.simulation.balancing.comparison import Comparison, Row, compared
+from argosy.simulation.balancing.comparison import Comparison, StrategyRow, compared
 from argosy.simulation.balancing.plot import draw
 from argosy.simulation.balancing.run import run
 from argosy.simulation.balancing.subject import Subject
@@ -76,7 +76,7 @@ def table(name: str, case: Case, result: Comparison) -> None:
         print(f"| {' | '.join(cells[i] for i in kept)} |", flush=True)
 
 
-def _cells(row: Row, result: Comparison, measures: Sequence[str]) -> list[str]:
+def _cells(row: StrategyRow, result: Comparison, measures: Sequence[str]) -> list[str]:
     def figure(name: str, value: float | None, scale: float = 1) -> str:
         if value is None:
             return "–"

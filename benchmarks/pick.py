@@ -18,7 +18,7 @@ from collections.abc import Sequence
 
 from argosy.balancing.balancer import Balancer
 from argosy.balancing.lease import Lease
-from argosy.balancing.outcome import Kind, LoadReport
+from argosy.balancing.outcome import LoadReport, OutcomeKind
 from argosy.balancing.strategy import PickRequest
 from argosy.balancing.table import STRATEGIES
 from argosy.contracts.fleet import Endpoint
@@ -70,7 +70,7 @@ class Bench:
         if len(self._open) > IN_FLIGHT:
             lease = self._open.popleft()
             replica_id = lease.endpoint.id
-            kind = Kind.ERROR if replica_id == self._bad else Kind.OK
+            kind = OutcomeKind.ERROR if replica_id == self._bad else OutcomeKind.OK
             lease.end(kind, REPORT, SLOW_S if replica_id == self._slow else LATENCY_S)
 
 

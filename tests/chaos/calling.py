@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 import aiohttp
 
 from argosy.clients.directory import Directory
-from argosy.clients.prober import Prober
+from argosy.clients.load_prober import LoadProber
 from argosy.clients.transport import Transport
 from argosy.config.models import Services
 from argosy.contracts.errors import ArgosyError
@@ -96,7 +96,7 @@ async def calling() -> AsyncIterator[Caller]:
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=512), trace_configs=[trace]) as session:
         directory = Directory(Services())
         caller = Caller(directory, Transport(directory, session, TOKEN))
-        probing = asyncio.create_task(Prober(directory, session).run())
+        probing = asyncio.create_task(LoadProber(directory, session).run())
         yield caller
         probing.cancel()
         await asyncio.gather(probing, return_exceptions=True)

@@ -13,7 +13,7 @@ import uvloop
 
 from argosy.contracts.request import RequestContext
 from argosy.serving.app import create_app, typed
-from argosy.serving.protocol import Patience
+from argosy.serving.patience import Patience
 from tests.kits import make_kit
 
 WORK_S = 0.02

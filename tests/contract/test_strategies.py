@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from argosy.balancing.balancer import Balancer
 from argosy.balancing.candidate import Candidate
-from argosy.balancing.outcome import Kind, LoadReport, Outcome
+from argosy.balancing.outcome import LoadReport, Outcome, OutcomeKind
 from argosy.balancing.strategy import PickRequest
 from argosy.balancing.table import STRATEGIES, create
 from argosy.config.service import ServiceSettings
@@ -65,7 +65,7 @@ def test_equal_replicas_all_get_work(name: str, count: int) -> None:
 
 outcomes = st.builds(
     Outcome,
-    st.sampled_from(Kind),
+    st.sampled_from(OutcomeKind),
     st.floats(0, 60),
     st.none() | st.builds(LoadReport, *[st.none() | st.floats(0, 1e6)] * 7),
 )
@@ -93,7 +93,7 @@ def test_whatever_it_learns_it_still_picks_and_explains(name: str, happened: lis
 @pytest.mark.parametrize("name", NAMES)
 def test_one_that_is_gone_and_came_back_starts_anew(name: str) -> None:
     offered, strategy = candidates([0, 0]), create(name, random.Random(1))
-    slow = Outcome(Kind.OK, 30.0, LoadReport(rif=9, latency_ms=30_000, cpu_utilization=1.0, rps=1))
+    slow = Outcome(OutcomeKind.OK, 30.0, LoadReport(rif=9, latency_ms=30_000, cpu_utilization=1.0, rps=1))
     for candidate in offered:
         strategy.ended(candidate, slow, 1.0)
     strategy.forget("r0")

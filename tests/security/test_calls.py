@@ -13,11 +13,11 @@ import pytest
 from argosy.balancing.balancer import Balancer
 from argosy.balancing.lease import Lease
 from argosy.balancing.retry_budget import RetryBudget
-from argosy.clients.call import Attempts, Plan
+from argosy.clients.call import CallAttempts, Plan
+from argosy.clients.call_guard import CallGuard
 from argosy.clients.directory import Directory
 from argosy.clients.exchange import RawResponse, _kind
-from argosy.clients.guard import Guard
-from argosy.clients.hedging import Losers
+from argosy.clients.hedge_copies import Losers
 from argosy.clients.transport import Transport
 from argosy.config.models import Services
 from argosy.config.protection import ProtectionSettings
@@ -82,7 +82,7 @@ class Interrupted(Generic[T]):
                 thrown = error
 
 
-def at_once(guard: Guard) -> None:
+def at_once(guard: CallGuard) -> None:
     """Make the guard send the hedge right after the first copy."""
     guard.delay.after_s = lambda: 0.0  # type: ignore[method-assign]
 
@@ -98,7 +98,7 @@ class Fleet:
     def __init__(self, hedged: bool, ends: Behaviour, after: Sequence[int]) -> None:
         self.balancer = Balancer("store", "consistent_hash", clock=lambda: 0.0)
         self.balancer.update([Endpoint(f"s{n}", f"http://s{n}") for n in range(2)])
-        self.guard = Guard("store", ProtectionSettings(), budget=RetryBudget(0.0, 10.0))
+        self.guard = CallGuard("store", ProtectionSettings(), budget=RetryBudget(0.0, 10.0))
         self.losers = Losers()
         self.opened = 0
         self._hedged = hedged
@@ -109,7 +109,7 @@ class Fleet:
         request = RequestContext("r", Deadline.after(60.0), Priority.INTERACTIVE)
         async with contextlib.AsyncExitStack() as stack:
             plan = Plan("store", request, hedged=self._hedged, key="a text")
-            attempts = Attempts(plan, self._once, stack, self.balancer, self.guard, self.losers, lambda: 0.0)
+            attempts = CallAttempts(plan, self._once, stack, self.balancer, self.guard, self.losers, lambda: 0.0)
             answer = await attempts.make()
             await asyncio.sleep(0)  # like a stream being read
             return answer

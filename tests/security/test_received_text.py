@@ -14,7 +14,7 @@ from argosy.contracts.errors import ArgosyError, Overloaded, error_from_wire
 from argosy.contracts.generation import GenerateRequest
 from argosy.contracts.retry_after import MAX_RETRY_AFTER_S
 from argosy.services.documents.parsing.mail import _sent
-from argosy.services.embedding.backends.endpoint import Connections
+from argosy.services.embedding.backends.endpoint import EndpointConnections
 from argosy.services.gateway.hop_headers import body_length
 from argosy.services.generation.backends.openai import OpenAIBackend
 from argosy.serving.defences import Defences
@@ -74,7 +74,7 @@ async def test_an_embeddings_endpoints_retry_after_cannot_break_a_batch(sent: st
     import asyncio
 
     async with listening(full(sent)) as address:
-        connections = Connections(f"http://{address}/v1", None)
+        connections = EndpointConnections(f"http://{address}/v1", None)
         reply = await asyncio.to_thread(connections.post, "/embeddings", b"{}", context().deadline)
         connections.close()
     assert (reply.status, reply.retry_after_s) == (429, wait_s)

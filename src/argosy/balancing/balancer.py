@@ -28,7 +28,7 @@ from argosy.balancing.candidate import Candidate
 from argosy.balancing.eligibility import Eligibility, EligibilityRule, Standing
 from argosy.balancing.explanation import explained
 from argosy.balancing.lease import Lease
-from argosy.balancing.outcome import FAULTS, Kind, LoadReport, Outcome
+from argosy.balancing.outcome import FAULTS, LoadReport, Outcome, OutcomeKind
 from argosy.balancing.shares import PickShares
 from argosy.balancing.strategy import PickRequest, Strategy
 from argosy.balancing.table import create
@@ -220,7 +220,7 @@ class Balancer:
             lease.end_by(error)
             raise
         else:
-            lease.end(lease.answer or Kind.OK)
+            lease.end(lease.answer or OutcomeKind.OK)
 
     def due_probes(self) -> list[Endpoint]:
         """Return replicas to ask for a report now, in the background. Each request for a report is returned once."""
@@ -242,12 +242,12 @@ class Balancer:
         for strategy in (self._strategy, *self._others.values()):
             strategy.probed(candidate, now_s)
 
-    def _end(self, lease: Lease, kind: Kind, report: LoadReport | None, latency_s: float | None) -> None:
+    def _end(self, lease: Lease, kind: OutcomeKind, report: LoadReport | None, latency_s: float | None) -> None:
         candidate = lease.candidate
         now_s = self._clock()
         candidate.in_flight -= 1
         candidate.busy_since_s = now_s
-        if kind is not Kind.CANCELLED:
+        if kind is not OutcomeKind.CANCELLED:
             candidate.ended += 1
             candidate.failed += kind in FAULTS
         if report is not None:

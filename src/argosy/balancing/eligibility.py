@@ -13,7 +13,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from argosy.balancing.outcome import FAULTS, Kind
+from argosy.balancing.outcome import FAULTS, OutcomeKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,14 +170,14 @@ class Eligibility:
             standing.out_until_s = max(standing.out_until_s, now_s + self._rule.ejected_s)
             standing.asked = False
 
-    def end(self, replica_id: str, kind: Kind, now_s: float, *, trial: bool = False) -> None:
+    def end(self, replica_id: str, kind: OutcomeKind, now_s: float, *, trial: bool = False) -> None:
         """Count the end of a request. Requests of removed replicas are ignored."""
         standing = self._standings.get(replica_id)
         if standing is None:
             return
         if trial:
             standing.trial_in_flight = False
-        if kind is Kind.CANCELLED or kind is Kind.OVERLOADED:
+        if kind is OutcomeKind.CANCELLED or kind is OutcomeKind.OVERLOADED:
             return
         bad = kind in FAULTS
         standing.failing += RECENT * (bad - standing.failing)
@@ -199,7 +199,7 @@ class Eligibility:
         shares = sorted(standing.failing for standing in self._standings.values())
         return shares[(len(shares) - 1) // 2] if len(shares) > 1 else 0.0
 
-    def _against(self, standing: Standing, kind: Kind, now_s: float) -> None:
+    def _against(self, standing: Standing, kind: OutcomeKind, now_s: float) -> None:
         if len(self._standings) < 2:
             return
         standing.why = f"fails ({kind.value}), lately {standing.failing:.0%} of its requests"
@@ -216,7 +216,7 @@ class Eligibility:
         doubled_s = self._rule.ejected_s * 2 ** min(standing.ejections - 1, DOUBLINGS_MOST)
         standing.out_until_s = now_s + min(self._rule.ejected_most_s, doubled_s)
 
-    def _tried(self, standing: Standing, kind: Kind, now_s: float) -> None:
+    def _tried(self, standing: Standing, kind: OutcomeKind, now_s: float) -> None:
         if kind in FAULTS:
             standing.why = f"failed when tried again ({kind.value})"
             self._put_out(standing, now_s)

@@ -6,13 +6,13 @@ import asyncio
 from collections.abc import Callable
 
 from argosy.balancing.candidate import Candidate
-from argosy.balancing.outcome import Kind, LoadReport
+from argosy.balancing.outcome import LoadReport, OutcomeKind
 from argosy.balancing.strategy import Strategy
 from argosy.contracts.errors import DeadlineExceeded, UpstreamFailed
 from argosy.contracts.fleet import Endpoint
 from argosy.contracts.request import Clock
 
-OnEnd = Callable[["Lease", Kind, LoadReport | None, float | None], None]
+OnEnd = Callable[["Lease", OutcomeKind, LoadReport | None, float | None], None]
 
 
 class Lease:
@@ -32,7 +32,7 @@ class Lease:
         self._clock = clock
         self._on_end = on_end
         self._ended = False
-        self._answer: tuple[Kind, float, LoadReport | None] | None = None
+        self._answer: tuple[OutcomeKind, float, LoadReport | None] | None = None
 
     @property
     def endpoint(self) -> Endpoint:
@@ -43,15 +43,15 @@ class Lease:
         return self._ended
 
     @property
-    def answer(self) -> Kind | None:
+    def answer(self) -> OutcomeKind | None:
         """Kind of the answer, as passed to `answered`."""
         return None if self._answer is None else self._answer[0]
 
-    def answered(self, kind: Kind, report: LoadReport | None = None) -> None:
+    def answered(self, kind: OutcomeKind, report: LoadReport | None = None) -> None:
         """Record how and when the request was answered. A stream that follows does not count as latency."""
         self._answer = kind, self._clock() - self.started_s, report
 
-    def end(self, kind: Kind, report: LoadReport | None = None, latency_s: float | None = None) -> None:
+    def end(self, kind: OutcomeKind, report: LoadReport | None = None, latency_s: float | None = None) -> None:
         """Count the request as done and let the strategy learn from it. Only the first call has an effect.
 
         Args:
@@ -71,11 +71,11 @@ class Lease:
         After the answer began, only an error that breaks the stream is the replica's fault.
         """
         if isinstance(error, TimeoutError | DeadlineExceeded):
-            kind = Kind.TIMEOUT
+            kind = OutcomeKind.TIMEOUT
         elif self._answer is not None:
-            kind = Kind.ERROR if isinstance(error, UpstreamFailed) else self._answer[0]
+            kind = OutcomeKind.ERROR if isinstance(error, UpstreamFailed) else self._answer[0]
         elif isinstance(error, asyncio.CancelledError | GeneratorExit):
-            kind = Kind.CANCELLED
+            kind = OutcomeKind.CANCELLED
         else:
-            kind = Kind.ERROR
+            kind = OutcomeKind.ERROR
         self.end(kind)

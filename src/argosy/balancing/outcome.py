@@ -6,7 +6,7 @@ import enum
 from dataclasses import dataclass
 
 
-class Kind(enum.Enum):
+class OutcomeKind(enum.Enum):
     OK = "ok"
     """The replica answered, possibly with an error that is the caller's fault (a 4xx other than 429)."""
     ERROR = "error"
@@ -21,7 +21,7 @@ class Kind(enum.Enum):
     """The caller gave up; this says nothing about the replica."""
 
 
-FAULTS = frozenset((Kind.ERROR, Kind.TIMEOUT, Kind.REFUSED))
+FAULTS = frozenset((OutcomeKind.ERROR, OutcomeKind.TIMEOUT, OutcomeKind.REFUSED))
 """Kinds that count against a replica."""
 
 
@@ -90,7 +90,7 @@ _FIELDS = {
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    kind: Kind
+    kind: OutcomeKind
     latency_s: float
     """Time from the pick to the answer, or until the caller gave up."""
     report: LoadReport | None = None

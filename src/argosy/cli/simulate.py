@@ -13,7 +13,7 @@ from argosy.cli.durations import seconds
 from argosy.cli.simulated_scaling import Given, simulate_scaling
 
 if TYPE_CHECKING:
-    from argosy.simulation.balancing.comparison import Comparison, Row
+    from argosy.simulation.balancing.comparison import Comparison, StrategyRow
     from argosy.simulation.balancing.regime import Regime
 
 STRATEGIES = "adaptive,round_robin,least_connections,power_of_two,peak_ewma,prequal"
@@ -208,7 +208,7 @@ def _table(result: Comparison) -> None:
     output.table(columns, [_cells(row, measures, result.seeds, shares=shares, retries=retries) for row in result.rows])
 
 
-def _cells(row: Row, measures: list[str], seeds: int, *, shares: bool, retries: bool) -> list[str]:
+def _cells(row: StrategyRow, measures: list[str], seeds: int, *, shares: bool, retries: bool) -> list[str]:
     def figure(name: str, value: float | None, scale: float = 1) -> str:
         if value is None:
             return output.DASH

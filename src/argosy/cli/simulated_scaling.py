@@ -13,7 +13,7 @@ import typer
 from argosy.cli import output
 
 if TYPE_CHECKING:
-    from argosy.simulation.scaling.report import Row, ScalingComparison
+    from argosy.simulation.scaling.report import PolicyRow, ScalingComparison
     from argosy.simulation.scaling.sweep import Cell
 
 SERVICE = "generation"
@@ -147,7 +147,7 @@ def _print(result: ScalingComparison, cell: Cell) -> None:
     _versus(result)
 
 
-def _cells(row: Row) -> tuple[str, ...]:
+def _cells(row: PolicyRow) -> tuple[str, ...]:
     return (
         row.policy,
         f"{row.target:.3g}",

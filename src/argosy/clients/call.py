@@ -12,9 +12,9 @@ import aiohttp
 
 from argosy.balancing.balancer import Balancer
 from argosy.balancing.lease import Lease
-from argosy.balancing.outcome import Kind
-from argosy.clients.guard import Guard
-from argosy.clients.hedging import Copy, Losers, best
+from argosy.balancing.outcome import OutcomeKind
+from argosy.clients.call_guard import CallGuard
+from argosy.clients.hedge_copies import HedgeCopy, Losers, best
 from argosy.contracts.errors import ArgosyError, DeadlineExceeded, Overloaded, Unavailable
 from argosy.contracts.request import Clock, Priority, RequestContext
 from argosy.telemetry.logs import logger
@@ -49,7 +49,7 @@ class Plan:
     """Whether the call is a long poll. It is no load for the replica, so guard and balancer do not count it."""
 
 
-class Attempts(Generic[R]):
+class CallAttempts(Generic[R]):
     """Attempts of one call. `once` sends it to one replica; resources of the last attempt stay open in `stack`."""
 
     def __init__(
@@ -58,7 +58,7 @@ class Attempts(Generic[R]):
         once: Send[R],
         stack: contextlib.AsyncExitStack,
         balancer: Balancer,
-        guard: Guard,
+        guard: CallGuard,
         losers: Losers,
         clock: Clock,
     ) -> None:
@@ -124,7 +124,7 @@ class Attempts(Generic[R]):
         async with contextlib.AsyncExitStack() as attempt:
             lease = attempt.enter_context(balancer.lease(self._failed, plan.key, context.strategy))
             if plan.waits:
-                lease.end(Kind.CANCELLED)
+                lease.end(OutcomeKind.CANCELLED)
             elsewhere = plan.idempotent and not self._failed and len(balancer.candidates) > 1
             allowed = context.for_hop_with_fallback() if elsewhere else context
             began_s = lease.started_s
@@ -141,7 +141,7 @@ class Attempts(Generic[R]):
                     self._guard.delay.note(self._clock() - began_s)
             except FAILURES as error:
                 raise self._given_up(error, lease, elsewhere) from error
-            self._refused = lease.answer is Kind.OVERLOADED
+            self._refused = lease.answer is OutcomeKind.OVERLOADED
             self._stack.push_async_exit(attempt.pop_all())
             return result
 
@@ -155,14 +155,14 @@ class Attempts(Generic[R]):
 
     async def _hedged(
         self, lease: Lease, allowed: RequestContext, attempt: contextlib.AsyncExitStack, after_s: float
-    ) -> Copy[R]:
+    ) -> HedgeCopy[R]:
         """Return the copy whose answer or error counts: from `lease`'s replica or, if that is late, from another one.
 
         After the last await every copy is passed at once to `attempt` or to the losers, so that each lease is ended
         even when the call is cancelled.
         """
         own = attempt.pop_all()
-        first = Copy(lease, own, self._asked(lease, allowed, own))
+        first = HedgeCopy(lease, own, self._asked(lease, allowed, own))
         copies = [first]
         try:
             await asyncio.wait({first.task}, timeout=after_s)
@@ -184,7 +184,7 @@ class Attempts(Generic[R]):
         self._guard.hedges_won += answering is not first
         return answering
 
-    def _second(self, first: Copy[R]) -> list[Copy[R]]:
+    def _second(self, first: HedgeCopy[R]) -> list[HedgeCopy[R]]:
         """Return a copy on another replica, for which the retry budget was charged; empty when there is no other."""
         plan, stack = self._plan, contextlib.AsyncExitStack()
         try:
@@ -194,12 +194,12 @@ class Attempts(Generic[R]):
         except Unavailable:
             return []
         if lease.endpoint.id == first.lease.endpoint.id:
-            lease.end(Kind.CANCELLED)
+            lease.end(OutcomeKind.CANCELLED)
             return []
         self._guard.hedges_sent += 1
-        return [Copy(lease, stack, self._asked(lease, plan.context, stack))]
+        return [HedgeCopy(lease, stack, self._asked(lease, plan.context, stack))]
 
-    def _failed_beside(self, copy: Copy[R]) -> None:
+    def _failed_beside(self, copy: HedgeCopy[R]) -> None:
         """End a copy that failed while the other copy answered, or that failed first."""
         error = copy.error
         if isinstance(error, FAILURES):
@@ -212,7 +212,7 @@ class Attempts(Generic[R]):
         service, plan = self._plan.service, self._plan
         kind = _kind_of(error, lease)
         lease.end(kind)
-        self._refused = kind is Kind.OVERLOADED
+        self._refused = kind is OutcomeKind.OVERLOADED
         if isinstance(error, ArgosyError):
             if not elsewhere or (error.status < 500 and not isinstance(error, Overloaded)):
                 return error
@@ -221,7 +221,7 @@ class Attempts(Generic[R]):
         self._failed.append(lease.endpoint.id)
         if isinstance(error, aiohttp.ClientError):
             unreachable = Unavailable(f"The {service} service cannot be reached now.", retry_after_s=1.0)
-            return _TryElsewhere(unreachable) if plan.idempotent or kind is Kind.REFUSED else unreachable
+            return _TryElsewhere(unreachable) if plan.idempotent or kind is OutcomeKind.REFUSED else unreachable
         silent = f"The {service} service did not answer within the time allowed."
         # To a patient call a silent service counts as unavailable, so the caller may try again later.
         unanswered = Unavailable(silent, retry_after_s=1.0) if plan.patient else DeadlineExceeded(silent)
@@ -236,10 +236,10 @@ class _TryElsewhere(Exception):
         self.error = error
 
 
-def _kind_of(error: Exception, lease: Lease) -> Kind:
+def _kind_of(error: Exception, lease: Lease) -> OutcomeKind:
     if isinstance(error, ArgosyError):
-        return lease.answer or Kind.ERROR
+        return lease.answer or OutcomeKind.ERROR
     if isinstance(error, aiohttp.ClientConnectorError):
-        return Kind.REFUSED
+        return OutcomeKind.REFUSED
     # Some of aiohttp's timeouts are also ClientErrors; they count as a broken connection.
-    return Kind.ERROR if isinstance(error, aiohttp.ClientError) else Kind.TIMEOUT
+    return OutcomeKind.ERROR if isinstance(error, aiohttp.ClientError) else OutcomeKind.TIMEOUT

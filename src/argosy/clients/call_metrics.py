@@ -8,11 +8,11 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
+from argosy.clients.call_guard import CallGuard
 from argosy.clients.directory import Directory
-from argosy.clients.guard import Guard
 from argosy.clients.transport import Transport
 
-COUNTS: Sequence[tuple[str, str, Callable[[Guard], int]]] = (
+COUNTS: Sequence[tuple[str, str, Callable[[CallGuard], int]]] = (
     ("retries_refused", "Retries and hedges not sent because the retry budget was spent.", lambda g: g.retries_refused),
     ("hedges_sent", "Late reads that were sent to a second replica too.", lambda g: g.hedges_sent),
     ("hedges_won", "Hedges that the second replica answered first.", lambda g: g.hedges_won),

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import aiohttp
 
 from argosy.balancing.lease import Lease
-from argosy.balancing.outcome import Kind, LoadReport
+from argosy.balancing.outcome import LoadReport, OutcomeKind
 from argosy.contracts.errors import ArgosyError, DeadlineExceeded, Overloaded, UpstreamFailed, error_from_wire
 from argosy.contracts.lines import LineTooLong
 from argosy.contracts.lines import lines as split
@@ -40,14 +40,14 @@ async def answer(
     return response
 
 
-def _kind(status: int) -> Kind:
+def _kind(status: int) -> OutcomeKind:
     """Return how an answer counts for its replica.
 
     A 504 does not count against the replica, because the caller's deadline was too short.
     """
     if status == Overloaded.status:
-        return Kind.OVERLOADED
-    return Kind.ERROR if status >= 500 and status != DeadlineExceeded.status else Kind.OK
+        return OutcomeKind.OVERLOADED
+    return OutcomeKind.ERROR if status >= 500 and status != DeadlineExceeded.status else OutcomeKind.OK
 
 
 async def lines(response: aiohttp.ClientResponse, service: str) -> AsyncIterator[bytes]:

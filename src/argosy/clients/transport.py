@@ -12,14 +12,14 @@ import aiohttp
 from multidict import CIMultiDict
 
 from argosy.balancing.lease import Lease
-from argosy.balancing.outcome import Kind
+from argosy.balancing.outcome import OutcomeKind
 from argosy.balancing.retry_budget import RetryBudget
 from argosy.clients.address import url_at
-from argosy.clients.call import Attempts, Plan, Send
+from argosy.clients.call import CallAttempts, Plan, Send
+from argosy.clients.call_guard import CallGuard
 from argosy.clients.directory import Directory
 from argosy.clients.exchange import RawResponse, answer, error_of, lines
-from argosy.clients.guard import Guard
-from argosy.clients.hedging import Losers
+from argosy.clients.hedge_copies import Losers
 from argosy.clients.proven import Sessions
 from argosy.clients.request_body import RequestBody
 from argosy.contracts.codec import JSON, MSGPACK, decode, encode
@@ -56,7 +56,8 @@ class Transport:
         self._directory = directory
         self._clock = clock
         self.guards = {
-            service: Guard(service, settings, budget=budget()) for service, settings in directory.protections.items()
+            service: CallGuard(service, settings, budget=budget())
+            for service, settings in directory.protections.items()
         }
         """Guards of this process by service, with their counts."""
         self._losers = Losers()
@@ -231,7 +232,7 @@ class Transport:
 
     async def _make(self, plan: Plan, once: Send[R], stack: contextlib.AsyncExitStack) -> R:
         balancer, guard = self._directory.balancer(plan.service), self.guards[plan.service]
-        return await Attempts(plan, once, stack, balancer, guard, self._losers, self._clock).make()
+        return await CallAttempts(plan, once, stack, balancer, guard, self._losers, self._clock).make()
 
 
 async def _answered(
@@ -248,7 +249,7 @@ async def _answered(
         return await answer(lease, stack, opened)
     except BaseException as error:
         if body is not None and body.at_fault(error):
-            lease.end(Kind.CANCELLED)
+            lease.end(OutcomeKind.CANCELLED)
             if body.failure is not None and isinstance(error, aiohttp.ClientError):
                 raise body.failure from error
         raise

@@ -17,7 +17,7 @@ from argosy.clients.documents import DocumentsClient
 from argosy.clients.embedding import EmbeddingClient
 from argosy.clients.follower import Follower
 from argosy.clients.generation import GenerationClient
-from argosy.clients.prober import Prober
+from argosy.clients.load_prober import LoadProber
 from argosy.clients.proven import CONNECTIONS, KEEP_ALIVE_S, Sessions
 from argosy.clients.response import PooledResponse
 from argosy.clients.retrieval import RetrievalClient
@@ -106,7 +106,7 @@ class Upstreams:
         to_controller = sessions.proven if self._controller_proves else sessions.plain
         self.status = StatusClient(to_controller, self._controller, self._token, sessions)
         follower = Follower(self.directory, self._controller, self._token, self._on_version)
-        prober = Prober(self.directory, self._session, sessions)
+        prober = LoadProber(self.directory, self._session, sessions)
         self._following = self._loops.start("following of endpoints", functools.partial(follower.run, to_controller))
         self._background = [self._following, self._loops.start("load probes", prober.run)]
         await self.directory.received()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from argosy.config.settings import Settings
+from argosy.config.base import Settings
 
 
 class ProtectionSettings(Settings):

@@ -6,7 +6,7 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from argosy.config.settings import Settings
+from argosy.config.base import Settings
 
 
 class UpThresholds(Settings):

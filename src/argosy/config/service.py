@@ -7,9 +7,9 @@ from typing import ClassVar, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
+from argosy.config.base import Settings
 from argosy.config.protection import ProtectionSettings
 from argosy.config.scaling import ScalingSettings, SloSettings
-from argosy.config.settings import Settings
 
 
 class Replicas(Settings):

@@ -30,14 +30,35 @@ class Passage(msgspec.Struct):
     """Score in [0, 1]; higher is more relevant. Scores are comparable within one response only."""
 
 
+class QueryTerm(msgspec.Struct):
+    """Term of the query as it is indexed. `frequency` is the number of the collection's chunks that have the term."""
+
+    stem: str
+    frequency: int = 0
+
+
+class QueryAnalysis(msgspec.Struct):
+    """Reading of the query by the lexical index.
+
+    `language` is an ISO 639-1 code, empty when unclear. `terms` are the query's distinct stems, without identifiers;
+    `identifiers` are its whole identifiers in lower case. `chunks` is the number of chunks in the collection.
+    """
+
+    language: str = ""
+    terms: list[QueryTerm] = []
+    identifiers: list[str] = []
+    chunks: int = 0
+
+
 class RetrievalResponse(msgspec.Struct):
     """Passages, best first. `degraded` names each service whose fallback served this response.
 
     `query_vector` is None when the query was not embedded: in a lexical search, without an embedding, and in responses
-    of earlier versions.
+    of earlier versions. `analysis` is None in responses of earlier versions.
     """
 
     passages: list[Passage]
     degraded: list[str] = []
     timings_ms: dict[str, float] = {}
     query_vector: QueryVector | None = None
+    analysis: QueryAnalysis | None = None

@@ -1,15 +1,15 @@
 """Input of a policy: one service at one moment. The controller fills it from probes, the simulator from its state.
 
-None means that a value is not known. Impossible values (NaN, infinite, negative) also count as not known.
+None means that a value is not known. An observation replaces impossible values (NaN, infinite, negative) by unknown
+ones when it is made, so no reader meets one.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields
 from operator import attrgetter
-from typing import Any
 
 LEARNT_SAMPLES = 200
 COLD_START_S = 10.0
@@ -96,7 +96,7 @@ class Observation:
     named: Mapping[str, float] = field(default_factory=dict)
     """Means over replicas of metrics that the service measures itself."""
     cold_start_s: float = COLD_START_S
-    """Time from the decision to start a replica until it is ready."""
+    """Time from the decision to start a replica until it is ready; NaN when no start was seen."""
     capacity: Capacity | None = None
     forecast: Forecast | None = None
 
@@ -110,6 +110,11 @@ class Observation:
         """Whether the totals cover all ready replicas."""
         return self.known_of == self.ready
 
+    @property
+    def expected_start_s(self) -> float:
+        """Cold start to reckon with: the one seen, else the default."""
+        return COLD_START_S if math.isnan(self.cold_start_s) else self.cold_start_s
+
     def metric(self, name: str) -> float | None:
         """Return a value by name: a field, or a named metric of the service. In-flight and queued are per replica."""
         if name in PER_REPLICA:
@@ -120,23 +125,22 @@ class Observation:
             return value
         return self.named.get(name)
 
-    def sound(self) -> Observation:
-        """Return the observation with impossible values replaced by unknown ones or defaults."""
-        wrong: dict[str, Any] = {}
+    def __post_init__(self) -> None:
         for name, value in zip(NUMBERS, _numbers(self), strict=True):
             if value is not None and not 0 <= value < math.inf:
-                wrong[name] = None
+                object.__setattr__(self, name, None)
         if not _possible(self.age_s):
-            wrong["age_s"] = math.inf
+            object.__setattr__(self, "age_s", math.inf)
         if not _possible(self.cold_start_s):
-            wrong["cold_start_s"] = COLD_START_S
+            object.__setattr__(self, "cold_start_s", math.nan)
         if not _possible(self.window_s) or not self.window_s:
-            wrong |= {"window_s": WINDOW_S, "arrivals": None}
+            object.__setattr__(self, "window_s", WINDOW_S)
+            object.__setattr__(self, "arrivals", None)
         if self.forecast is not None and not _possible(self.forecast.peak_replicas):
-            wrong["forecast"] = None
+            object.__setattr__(self, "forecast", None)
         if self.named and not all(map(_possible, self.named.values())):
-            wrong["named"] = {name: value for name, value in self.named.items() if _possible(value)}
-        return replace(self, **wrong) if wrong else self
+            possible = {name: value for name, value in self.named.items() if _possible(value)}
+            object.__setattr__(self, "named", possible)
 
 
 PER_REPLICA = ("in_flight", "queued")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import msgspec
 from starlette.exceptions import HTTPException
@@ -54,3 +55,18 @@ def error_response(error: ArgosyError, request_id: str | None) -> Response:
         headers["www-authenticate"] = "Bearer"
     body = msgspec.json.encode(ErrorResponse(error.body(request_id)))
     return Response(body, status_code=error.status, media_type=JSON, headers=headers)
+
+
+def raw_response(
+    error: ArgosyError, status_line: bytes, headers: Sequence[tuple[bytes, bytes]], request_id: str
+) -> bytes:
+    """Return the bytes of an error's response that is sent outside of an application and closes its connection."""
+    body = msgspec.json.encode(ErrorResponse(error.body(request_id)))
+    head = [status_line, *(b"%s: %s\r\n" % pair for pair in headers)]
+    if error.retry_after_s is not None:
+        head.append(b"retry-after: %d\r\n" % math.ceil(error.retry_after_s))
+    head.append(
+        b"content-type: %s\r\ncontent-length: %d\r\nx-request-id: %s\r\nconnection: close\r\n\r\n"
+        % (JSON.encode(), len(body), request_id.encode())
+    )
+    return b"".join([*head, body])

@@ -12,7 +12,8 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from argosy.serving.connections import Connections
-from argosy.serving.protocol import BoundedProtocol, Patience
+from argosy.serving.patience import Patience
+from argosy.serving.protocol import BoundedProtocol
 
 BACKLOG = 2048
 

@@ -9,23 +9,21 @@ from __future__ import annotations
 
 import asyncio
 import math
-from dataclasses import dataclass
 from typing import Any, Protocol
 
 import httptools
-import msgspec
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
-from argosy.contracts.codec import JSON
 from argosy.contracts.errors import (
     ArgosyError,
-    ErrorResponse,
     HeadersTooLarge,
     InvalidRequest,
     RequestTimeout,
     Unavailable,
 )
-from argosy.serving.request_head import fault
+from argosy.serving.errors import raw_response
+from argosy.serving.patience import Patience, UnreadAnswer
+from argosy.serving.request_head import fault, malformed
 from argosy.serving.request_id import request_id_of
 
 MAX_HEAD_BYTES = 64 * 2**10
@@ -37,28 +35,7 @@ PROBES = frozenset({b"/livez", b"/readyz", b"/internal/status"})
 """Paths that are answered on a connection of the reserve."""
 
 
-@dataclass(frozen=True, slots=True)
-class Patience:
-    """Times for which a connection may keep the server waiting."""
-
-    head_s: float = 10.0
-    """Longest time from the first to the last byte of a head, and from the opening of a connection to its request."""
-    keep_alive_s: float = 75.0
-    """Longest time between two requests."""
-    body_window_s: float = 10.0
-    body_bytes_per_s: float = 1024.0
-    """Least rate of a body. Each window is measured separately, so a fast start does not allow a later pause."""
-    stream_idle_s: float = 60.0
-    """Longest time between two bytes of a body whose answer has begun: its caller may wait for pieces of the answer."""
-    unread_s: float = 60.0
-    """Longest time for which the caller may read too little of its answer."""
-    linger_s: float = 2.0
-    """Time after a refusal in which the rest of the request is dropped, so that the caller can read the answer."""
-    reserve_s: float = 1.0
-    """Same as `head_s`, for a connection of the reserve."""
-
-
-class Guard(Protocol):
+class ConnectionOwner(Protocol):
     """Owner of all connections of a process, which may refuse one and counts refused requests."""
 
     def opened(self, connection: BoundedProtocol) -> None:
@@ -77,7 +54,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def __init__(self, config: Any, server_state: Any, app_state: dict[str, Any], _loop: Any = None) -> None:
         super().__init__(config, server_state, app_state, _loop)
-        self.guard: Guard = config.connections
+        self.guard: ConnectionOwner = config.connections
         self.in_reserve = False
         self._patience: Patience = config.patience
         self._receiving = False
@@ -91,8 +68,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._since_s = 0.0
         """Start time of the present phase: idle, head, or window of a body."""
         self._window_bytes = 0
-        self._stuck: tuple[float, int] | None = None
-        """Time since which the answer is not read, and the number of unsent bytes at that time."""
+        self._unread = UnreadAnswer(self._patience)
         self._refused = False
         self._close_by_s = math.inf
         self._last_words: ArgosyError | None = None
@@ -138,7 +114,7 @@ class BoundedProtocol(HttpToolsProtocol):
             return
         except httptools.HttpParserError as error:
             ours = error.__context__
-            self._refuse(ours if isinstance(ours, ArgosyError) else _malformed(error))
+            self._refuse(ours if isinstance(ours, ArgosyError) else malformed(error))
             return
         if self._receiving:
             if self._chunked:
@@ -250,16 +226,8 @@ class BoundedProtocol(HttpToolsProtocol):
     def _say(self, error: ArgosyError) -> None:
         sent = self.scope["headers"] if self._began else ()
         request_id = request_id_of({name.decode("latin-1"): value.decode("latin-1") for name, value in sent})
-        body = msgspec.json.encode(ErrorResponse(error.body(request_id)))
-        head = [STATUS_LINE[error.status]]
-        head += [b"%s: %s\r\n" % pair for pair in self.server_state.default_headers]
-        if error.retry_after_s is not None:
-            head.append(b"retry-after: %d\r\n" % math.ceil(error.retry_after_s))
-        head.append(
-            b"content-type: %s\r\ncontent-length: %d\r\nx-request-id: %s\r\nconnection: close\r\n\r\n"
-            % (JSON.encode(), len(body), request_id.encode())
-        )
-        self.transport.write(b"".join([*head, body]))
+        status_line = STATUS_LINE[error.status]
+        self.transport.write(raw_response(error, status_line, self.server_state.default_headers, request_id))
         self._hang_up()
 
     def _hang_up(self) -> None:
@@ -273,7 +241,8 @@ class BoundedProtocol(HttpToolsProtocol):
         """Close or refuse the connection when it keeps the server waiting too long."""
         transport, patience = self.transport, self._patience
         unsent = transport.get_write_buffer_size()
-        if self._is_unread(now_s, unsent):
+        growing = self.cycle is not None and not self.cycle.response_complete and not self.flow.write_paused
+        if self._unread.is_stuck(now_s, unsent, growing=growing):
             transport.abort()
         elif transport.is_closing():
             self._close_by_s = min(self._close_by_s, now_s + patience.linger_s)
@@ -327,28 +296,6 @@ class BoundedProtocol(HttpToolsProtocol):
             )
         self._window_bytes, self._since_s = 0, now_s
 
-    def _is_unread(self, now_s: float, unsent: int) -> bool:
-        """Return whether the caller has read too little of its answer for too long.
-
-        An answer that still grows while its caller reads always has some unsent bytes and is not stuck.
-        """
-        goes_on = self.cycle is not None and not self.cycle.response_complete and not self.flow.write_paused
-        if not unsent or goes_on:
-            self._stuck = None
-        elif self._stuck is None:
-            self._stuck = now_s, unsent
-        elif now_s - self._stuck[0] >= self._patience.unread_s:
-            since_s, before = self._stuck
-            self._stuck = now_s, unsent
-            return before - unsent < self._patience.body_bytes_per_s * (now_s - since_s)
-        return False
-
     def resume_writing(self) -> None:
-        self._stuck = None
+        self._unread.reset()
         super().resume_writing()
-
-
-def _malformed(error: httptools.HttpParserError) -> ArgosyError:
-    """Return the error for invalid syntax. The parser's reasons are constants, so they are safe to send to clients."""
-    reason = "" if isinstance(error, httptools.HttpParserCallbackError) else str(error).strip()
-    return InvalidRequest(f"The request is not valid HTTP/1.1{f': {reason}' if reason else ''}. Correct the client.")

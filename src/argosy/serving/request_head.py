@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import Protocol
 
+import httptools
+
 from argosy.contracts.errors import ArgosyError, HeadersTooLarge, InvalidRequest
 
 MAX_HEADERS = 200
@@ -99,3 +101,9 @@ def _body_fault(version: str, headers: dict[bytes, bytes], upgrade: bool) -> Arg
     if upgrade:
         return InvalidRequest("A request for an upgrade may not have a body. Omit the Upgrade header.", param="upgrade")
     return None
+
+
+def malformed(error: httptools.HttpParserError) -> ArgosyError:
+    """Return the error for invalid syntax. The parser's reasons are constants, so they are safe to send to clients."""
+    reason = "" if isinstance(error, httptools.HttpParserCallbackError) else str(error).strip()
+    return InvalidRequest(f"The request is not valid HTTP/1.1{f': {reason}' if reason else ''}. Correct the client.")

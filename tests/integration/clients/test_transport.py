@@ -14,10 +14,10 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from argosy.balancing.outcome import Kind
+from argosy.balancing.outcome import OutcomeKind
 from argosy.balancing.retry_budget import RetryBudget
 from argosy.clients.directory import Directory
-from argosy.clients.prober import Prober
+from argosy.clients.load_prober import LoadProber
 from argosy.clients.transport import Transport
 from argosy.config.models import Services
 from argosy.config.services import StoreSettings
@@ -26,6 +26,7 @@ from argosy.contracts.fleet import Endpoint, EndpointSet
 from argosy.contracts.request import RequestContext
 from argosy.serving.app import create_app, typed
 from tests.kits import TOKEN, context, make_kit, served
+from tests.waiting import until
 
 pytestmark = pytest.mark.integration
 
@@ -305,10 +306,8 @@ async def test_a_probe_brings_the_report_without_a_request_of_a_users() -> None:
     balancer = directory.balancer("store")
     async with served(one.app) as first, served(two.app) as second, aiohttp.ClientSession() as session:
         publish(directory, one=first, two=second)
-        balancer.pick().end(Kind.CANCELLED)
-        probing = asyncio.create_task(Prober(directory, session).run())
-        async with asyncio.timeout(10):
-            while any(candidate.report is None for candidate in balancer.candidates):
-                await asyncio.sleep(0.01)
+        balancer.pick().end(OutcomeKind.CANCELLED)
+        probing = asyncio.create_task(LoadProber(directory, session).run())
+        await until(lambda: all(candidate.report is not None for candidate in balancer.candidates))
         probing.cancel()
     assert one.calls == two.calls == 0

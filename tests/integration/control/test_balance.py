@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from argosy.balancing.balancer import Balancer
-from argosy.balancing.outcome import Kind, LoadReport
+from argosy.balancing.outcome import LoadReport, OutcomeKind
 from argosy.config.models import Fleet
 from argosy.contracts.balance import BalanceExplanation, BalanceView
 from argosy.contracts.fleet import Endpoint
@@ -47,7 +47,7 @@ def calling_kit() -> Kit:
     picking.update([Endpoint("store-1", "http://store-1"), Endpoint("store-2", "http://store-2")])
     for _ in range(50):
         lease = picking.pick()
-        lease.end(Kind.REFUSED if lease.endpoint.id == "store-2" else Kind.OK, LoadReport(rif=1))
+        lease.end(OutcomeKind.REFUSED if lease.endpoint.id == "store-2" else OutcomeKind.OK, LoadReport(rif=1))
 
     def explain(service: str) -> BalanceExplanation | None:
         return picking.explain() if service == "store" else None

@@ -12,7 +12,7 @@ from argosy.simulation.balancing.regimes import unequal
 from argosy.simulation.balancing.subject import Subject
 from argosy.simulation.loads.durations import Lognormal
 from argosy.simulation.scaling.demand import Demand
-from argosy.simulation.scaling.service import Service
+from argosy.simulation.scaling.service import SimulatedService
 from argosy.simulation.scaling.sweep import Cell, busy, sweep
 
 pytestmark = pytest.mark.integration
@@ -25,7 +25,7 @@ def test_comparisons_of_strategies() -> None:
 
 
 def test_sweeps_of_policies() -> None:
-    service = Service("made up", Lognormal(mean_s=0.5, sigma=0.8), slots=4)
+    service = SimulatedService("made up", Lognormal(mean_s=0.5, sigma=0.8), slots=4)
     rates = np.concatenate((np.full(10, 1.0), np.full(10, 3.0), np.full(20, 1.0)))
     cell = Cell(busy(Demand("made up", 15, rates, np.empty(0)), service, 5.0), service, 10.0, 1, 15)
     names = ["hpa_cpu", "static"]

@@ -8,7 +8,7 @@ from collections import Counter
 import pytest
 
 from argosy.balancing.candidate import Candidate
-from argosy.balancing.outcome import Kind, LoadReport, Outcome
+from argosy.balancing.outcome import LoadReport, Outcome, OutcomeKind
 from argosy.balancing.strategies.adaptive import (
     FAILURE_S,
     FULL_FOR_S,
@@ -44,7 +44,7 @@ class Driven:
             self.end(candidate, self.odd_s if candidate is self.offered[0] else 0.01)
         return picked
 
-    def end(self, candidate: Candidate, latency_s: float, kind: Kind = Kind.OK) -> None:
+    def end(self, candidate: Candidate, latency_s: float, kind: OutcomeKind = OutcomeKind.OK) -> None:
         self.strategy.ended(candidate, Outcome(kind, latency_s), self.now_s)
 
     def busy(self, candidates: list[Candidate]) -> None:
@@ -139,7 +139,7 @@ def test_bad_luck_in_a_trial_makes_it_no_slower_than_the_good_ones() -> None:
 
 def test_one_that_is_full_is_tried_no_further() -> None:
     driven = on_trial()
-    driven.end(driven.offered[0], 0.001, Kind.OVERLOADED)
+    driven.end(driven.offered[0], 0.001, OutcomeKind.OVERLOADED)
     assert driven.pick() != "r0"
 
 
@@ -197,7 +197,7 @@ def test_a_report_of_another_callers_luck_is_a_reason_to_try() -> None:
 def test_whoever_fails_at_once_does_not_look_fast() -> None:
     driven = Driven()
     driven.ask(100)
-    driven.end(driven.offered[0], 0.001, Kind.ERROR)
+    driven.end(driven.offered[0], 0.001, OutcomeKind.ERROR)
     assert "r0" not in driven.ask(50)
     assert driven.strategy.explain(driven.offered[0], driven.now_s)["latency_ms"] > 0.03 * FAILURE_S * 1000
 
@@ -231,7 +231,7 @@ def test_one_without_history_but_with_requests_waits() -> None:
 def test_one_that_is_full_is_the_last_resort_for_a_moment() -> None:
     driven = Driven()
     driven.ask(100)
-    driven.end(driven.offered[0], 0.001, Kind.OVERLOADED)
+    driven.end(driven.offered[0], 0.001, OutcomeKind.OVERLOADED)
     for candidate in driven.offered[1:]:
         candidate.in_flight = 50
     assert driven.pick() != "r0"
@@ -243,9 +243,9 @@ def test_a_cancelled_request_counts_only_as_at_least_that_long() -> None:
     driven = Driven()
     driven.ask(100)
     before = driven.strategy.explain(driven.offered[0], driven.now_s)
-    driven.end(driven.offered[0], 0.001, Kind.CANCELLED)
+    driven.end(driven.offered[0], 0.001, OutcomeKind.CANCELLED)
     assert driven.strategy.explain(driven.offered[0], driven.now_s) == before
-    driven.end(driven.offered[0], 1.0, Kind.CANCELLED)
+    driven.end(driven.offered[0], 1.0, OutcomeKind.CANCELLED)
     assert driven.strategy.explain(driven.offered[0], driven.now_s) != before
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from argosy.balancing.balancer import REMEMBERED_S, RULE, Balancer
 from argosy.balancing.lease import Lease
-from argosy.balancing.outcome import Kind, LoadReport
+from argosy.balancing.outcome import LoadReport, OutcomeKind
 from argosy.balancing.strategy import PickRequest
 from argosy.contracts.errors import DeadlineExceeded, Unavailable, UpstreamFailed
 from argosy.contracts.fleet import Endpoint
@@ -65,7 +65,7 @@ def test_round_robin_takes_turns_and_weight_gives_more_of_them() -> None:
 steps = st.lists(
     st.one_of(
         st.tuples(st.just("pick"), st.integers(0, 3)),
-        st.tuples(st.just("end"), st.tuples(st.integers(0, 50), st.sampled_from(Kind))),
+        st.tuples(st.just("end"), st.tuples(st.integers(0, 50), st.sampled_from(OutcomeKind))),
         st.tuples(st.just("end twice"), st.integers(0, 50)),
         st.tuples(st.just("update"), st.sets(st.integers(0, 3))),
         st.tuples(st.just("replace"), st.integers(0, 3)),
@@ -90,14 +90,14 @@ def test_in_flight_never_leaks(strategy: str, happened: list[tuple[str, object]]
             case "pick", int(avoided):
                 if picking.candidates:
                     open_leases.append(picking.pick(PickRequest(avoid=[f"r{avoided}"])))
-            case "end", (int(which), Kind() as kind):
+            case "end", (int(which), OutcomeKind() as kind):
                 if open_leases:
                     open_leases.pop(which % len(open_leases)).end(kind)
             case "end twice", int(which):
                 if open_leases:
                     lease = open_leases.pop(which % len(open_leases))
-                    lease.end(Kind.OK)
-                    lease.end(Kind.CANCELLED)
+                    lease.end(OutcomeKind.OK)
+                    lease.end(OutcomeKind.CANCELLED)
             case "update", set(numbers):
                 picking.update([serving[n] for n in sorted(numbers)])
             case "replace", int(number):
@@ -110,7 +110,7 @@ def test_in_flight_never_leaks(strategy: str, happened: list[tuple[str, object]]
         assert sum(counted.values()) <= len(open_leases)
         assert len(picking.explain().replicas) == len(picking.candidates)
     for lease in open_leases:
-        lease.end(Kind.TIMEOUT)
+        lease.end(OutcomeKind.TIMEOUT)
     assert set(in_flight(picking).values()) <= {0}
     picking.update(list(serving.values()))
     assert set(in_flight(picking).values()) == {0}
@@ -123,7 +123,7 @@ def test_a_replica_that_flaps_keeps_what_is_in_flight_to_it() -> None:
     picking.update([TWO])
     picking.update([ONE, TWO])
     assert in_flight(picking) == {"r0": 1, "r1": 0}
-    lease.end(Kind.OK)
+    lease.end(OutcomeKind.OK)
     assert in_flight(picking) == {"r0": 0, "r1": 0}
 
 
@@ -132,7 +132,7 @@ def test_an_answer_of_one_that_was_replaced_says_nothing_about_its_successor() -
     picking.update([ONE])
     lease = picking.pick()
     picking.update([Endpoint("r0", "http://127.0.0.1:9")])
-    lease.end(Kind.ERROR)
+    lease.end(OutcomeKind.ERROR)
     [row] = picking.explain().replicas
     assert (row.ended, row.failed, row.figures) == (0, 0, {})
 
@@ -143,15 +143,15 @@ def test_an_answer_of_one_that_was_replaced_says_nothing_about_its_successor() -
         (asyncio.CancelledError(), None, 0, 0),
         (TimeoutError(), None, 1, 1),
         (RuntimeError(), None, 1, 1),
-        (RuntimeError(), Kind.OK, 1, 0),
-        (asyncio.CancelledError(), Kind.OK, 1, 0),
-        (UpstreamFailed("The store service broke off its answer."), Kind.OK, 1, 1),
-        (DeadlineExceeded("The store service did not finish."), Kind.OK, 1, 1),
-        (RuntimeError(), Kind.ERROR, 1, 1),
+        (RuntimeError(), OutcomeKind.OK, 1, 0),
+        (asyncio.CancelledError(), OutcomeKind.OK, 1, 0),
+        (UpstreamFailed("The store service broke off its answer."), OutcomeKind.OK, 1, 1),
+        (DeadlineExceeded("The store service did not finish."), OutcomeKind.OK, 1, 1),
+        (RuntimeError(), OutcomeKind.ERROR, 1, 1),
     ],
 )
 def test_a_block_that_is_left_by_an_error_ends_its_lease(
-    error: BaseException, answered: Kind | None, ended: int, failed: int
+    error: BaseException, answered: OutcomeKind | None, ended: int, failed: int
 ) -> None:
     picking = balancer()
     picking.update([ONE])
@@ -174,7 +174,7 @@ def test_the_latency_of_a_stream_ends_where_its_answer_begins() -> None:
     picking.update([ONE])
     with picking.lease() as lease:
         now.s += 0.25
-        lease.answered(Kind.OK, LoadReport(rif=3))
+        lease.answered(OutcomeKind.OK, LoadReport(rif=3))
         now.s += 60
         assert in_flight(picking) == {"r0": 1}
     [row] = picking.explain().replicas
@@ -202,7 +202,7 @@ def test_a_strategy_without_its_data_says_so_once_a_minute(caplog: pytest.LogCap
         lease = picking.pick()
         assert len(caplog.records) == 2
     assert (picking.lacking_picks, picking.explain().lacks) == (4, "load reports")
-    lease.end(Kind.OK, LoadReport(cpu_utilization=0.5))
+    lease.end(OutcomeKind.OK, LoadReport(cpu_utilization=0.5))
     picking.pick()
     assert (picking.lacking_picks, picking.explain().lacks) == (4, "")
 
@@ -237,9 +237,9 @@ def test_one_that_is_out_is_asked_before_it_is_tried_and_its_answer_counts() -> 
     picking.update([ONE, TWO])
     while not picking.out:
         with picking.lease() as lease:
-            lease.end(Kind.ERROR if lease.endpoint.id == "r0" else Kind.OK)
+            lease.end(OutcomeKind.ERROR if lease.endpoint.id == "r0" else OutcomeKind.OK)
     now.s += RULE.ejected_s
-    picking.pick(PickRequest(avoid=["r0"])).end(Kind.OK)
+    picking.pick(PickRequest(avoid=["r0"])).end(OutcomeKind.OK)
     assert [endpoint.id for endpoint in picking.due_probes()] == ["r0"]
     picking.probed("r0", LoadReport(eps=1, rps=1))
     assert {picking.pick().endpoint.id for _ in range(4)} == {"r1"}

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from argosy.balancing.balancer import Balancer
 from argosy.balancing.eligibility import Eligibility, EligibilityRule, State
-from argosy.balancing.outcome import Kind
+from argosy.balancing.outcome import OutcomeKind
 from argosy.balancing.strategy import PickRequest
 from argosy.contracts.fleet import Endpoint
 
@@ -32,11 +32,11 @@ def states(of: Eligibility) -> str:
 
 def fail(of: Eligibility, replica_id: str, times: int, now_s: float = 0.0) -> None:
     for _ in range(times):
-        of.end(replica_id, Kind.ERROR, now_s)
+        of.end(replica_id, OutcomeKind.ERROR, now_s)
 
 
-@pytest.mark.parametrize("kind", [Kind.ERROR, Kind.TIMEOUT, Kind.REFUSED])
-def test_three_failures_in_a_row_put_a_replica_out(kind: Kind) -> None:
+@pytest.mark.parametrize("kind", [OutcomeKind.ERROR, OutcomeKind.TIMEOUT, OutcomeKind.REFUSED])
+def test_three_failures_in_a_row_put_a_replica_out(kind: OutcomeKind) -> None:
     judged = eligibility(4)
     for _ in range(2):
         judged.end("r0", kind, 0.0)
@@ -54,13 +54,13 @@ def test_one_failure_in_five_is_found_within_a_hundred_requests() -> None:
         requests = 0
         while states(judged) == "iiii":
             requests += 1
-            judged.end("r0", Kind.ERROR if rng.random() < 0.2 else Kind.OK, 0.0)
+            judged.end("r0", OutcomeKind.ERROR if rng.random() < 0.2 else OutcomeKind.OK, 0.0)
         found.append(requests)
     assert sorted(found)[45] <= 100
 
 
-@pytest.mark.parametrize("kind", [Kind.OK, Kind.CANCELLED, Kind.OVERLOADED])
-def test_what_is_not_its_fault_puts_nobody_out(kind: Kind) -> None:
+@pytest.mark.parametrize("kind", [OutcomeKind.OK, OutcomeKind.CANCELLED, OutcomeKind.OVERLOADED])
+def test_what_is_not_its_fault_puts_nobody_out(kind: OutcomeKind) -> None:
     judged = eligibility(2)
     for _ in range(100):
         judged.end("r0", kind, 0.0)
@@ -70,7 +70,7 @@ def test_what_is_not_its_fault_puts_nobody_out(kind: Kind) -> None:
 def test_failures_that_all_replicas_share_put_nobody_out() -> None:
     judged, rng = eligibility(8), random.Random(1)
     for n in range(8000):
-        judged.end(f"r{n % 8}", Kind.ERROR if rng.random() < 0.3 else Kind.OK, n / 400)
+        judged.end(f"r{n % 8}", OutcomeKind.ERROR if rng.random() < 0.3 else OutcomeKind.OK, n / 400)
     assert states(judged).count("o") <= 1
 
 
@@ -105,7 +105,7 @@ def test_it_comes_back_after_five_good_trials_one_at_a_time_and_slowly() -> None
         assert states(judged)[0] == ("o" if n == 0 else "t")
         assert judged.take_trial(2.0) == "r0"
         assert judged.take_trial(2.0) is None
-        judged.end("r0", Kind.OK, 2.0, trial=True)
+        judged.end("r0", OutcomeKind.OK, 2.0, trial=True)
     assert states(judged) == "iiii"
     assert [judged.weight("r0", s) for s in (2.0, 4.5, 7.0, 100.0)] == [0.1, 0.5, 1, 1]
     judged.settle(8.0)
@@ -119,7 +119,7 @@ def test_a_failed_trial_puts_it_out_for_longer_up_to_a_limit() -> None:
         waits.append(judged.standings["r0"].out_until_s - now_s)
         now_s += waits[-1]
         assert judged.take_trial(now_s) == "r0"
-        judged.end("r0", Kind.ERROR, now_s, trial=True)
+        judged.end("r0", OutcomeKind.ERROR, now_s, trial=True)
     assert waits == [2, 4, 8, 12, 12, 12]
 
 
@@ -149,7 +149,7 @@ def test_one_that_comes_back_is_on_probation() -> None:
     fail(judged, "r0", 3)
     for _ in range(RULE.trials):
         judged.take_trial(2.0)
-        judged.end("r0", Kind.OK, 2.0, trial=True)
+        judged.end("r0", OutcomeKind.OK, 2.0, trial=True)
     fail(judged, "r0", 1, 3.0)
     assert states(judged) == "oiii"
 
@@ -172,7 +172,7 @@ def test_a_degraded_replica_gets_less_and_not_nothing() -> None:
     picking = Balancer("store", "adaptive", clock=lambda: 0.0, rng=random.Random(1))
     picking.update([Endpoint("well", "http://a"), Endpoint("poorly", "http://b", 0.25)])
     for _ in range(2000):
-        picking.pick().end(Kind.OK)
+        picking.pick().end(OutcomeKind.OK)
     share = next(row.picked_share for row in picking.explain().replicas if row.id == "poorly")
     assert 0.08 < share < 0.18
 
@@ -184,7 +184,7 @@ def test_trials_go_on_when_the_strategy_says_nothing_of_them_and_none_is_lost_by
     picking.update(endpoints)
     while picking.explain().replicas[0].state == "in":
         lease = picking.pick()
-        lease.end(Kind.ERROR if lease.endpoint.id == "r0" else Kind.OK)
+        lease.end(OutcomeKind.ERROR if lease.endpoint.id == "r0" else OutcomeKind.OK)
     assert {picking.pick().endpoint.id for _ in range(20)} == {"r1", "r2"}
     now_s = 5.0
     assert picking.pick().endpoint.id == "r0"
@@ -193,7 +193,7 @@ def test_trials_go_on_when_the_strategy_says_nothing_of_them_and_none_is_lost_by
     for _ in range(RULE.trials):
         lease = picking.pick()
         assert lease.endpoint.id == "r0"
-        lease.end(Kind.OK)
+        lease.end(OutcomeKind.OK)
     assert picking.explain().replicas[0].state == "in"
 
 
@@ -204,12 +204,12 @@ def test_without_a_slow_start_one_that_comes_back_has_its_full_weight_at_once() 
     picking.update([Endpoint(f"r{n}", f"http://r{n}") for n in range(3)])
     while picking.explain().replicas[0].state == "in":
         lease = picking.pick()
-        lease.end(Kind.ERROR if lease.endpoint.id == "r0" else Kind.OK)
-    picking.pick().end(Kind.OK)
+        lease.end(OutcomeKind.ERROR if lease.endpoint.id == "r0" else OutcomeKind.OK)
+    picking.pick().end(OutcomeKind.OK)
     now_s = RULE.ejected_s
     for _ in range(RULE.trials):
-        picking.pick().end(Kind.OK)
-    picking.pick().end(Kind.OK)
+        picking.pick().end(OutcomeKind.OK)
+    picking.pick().end(OutcomeKind.OK)
     assert [candidate.weight for candidate in picking.candidates] == [1, 1, 1]
 
 
@@ -241,11 +241,13 @@ def test_every_pick_goes_by_the_weights_of_that_moment(called: list[tuple[str, i
             if not lease.trial and any(told[r] for r in usable):
                 weights = {candidate.id: candidate.weight for candidate in picking.candidates}
                 assert [weights[r] for r in usable] == [told[r] for r in usable]
-            lease.end(Kind.ERROR if lease.endpoint.id in failing else Kind.OK)
+            lease.end(OutcomeKind.ERROR if lease.endpoint.id in failing else OutcomeKind.OK)
 
 
 happenings = st.lists(
-    st.tuples(st.integers(0, 5), st.sampled_from(Kind), st.sampled_from(["pick", "join", "leave"]), st.floats(0, 5)),
+    st.tuples(
+        st.integers(0, 5), st.sampled_from(OutcomeKind), st.sampled_from(["pick", "join", "leave"]), st.floats(0, 5)
+    ),
     max_size=150,
 )
 
@@ -253,7 +255,7 @@ happenings = st.lists(
 @settings(max_examples=60)
 @given(happenings)
 def test_at_most_a_tenth_is_out_and_each_that_is_out_is_tried_again(
-    happened: list[tuple[int, Kind, str, float]],
+    happened: list[tuple[int, OutcomeKind, str, float]],
 ) -> None:
     judged, now_s = eligibility(6), 0.0
     for number, kind, what, after_s in happened:
@@ -280,6 +282,6 @@ def test_why_one_is_out_is_told_until_it_may_be_tried() -> None:
     assert judged.why_out("r0", RULE.ejected_s) == ""
     assert judged.take_trial(RULE.ejected_s) == "r0"
     assert judged.why_out("r0", RULE.ejected_s) == ""
-    judged.end("r0", Kind.TIMEOUT, RULE.ejected_s, trial=True)
+    judged.end("r0", OutcomeKind.TIMEOUT, RULE.ejected_s, trial=True)
     assert judged.why_out("r0", RULE.ejected_s) == "failed when tried again (timeout)"
     assert judged.why_out("r9", 0.0) == ""

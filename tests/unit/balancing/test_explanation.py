@@ -7,7 +7,7 @@ import random
 import pytest
 
 from argosy.balancing.balancer import Balancer
-from argosy.balancing.outcome import Kind
+from argosy.balancing.outcome import OutcomeKind
 from argosy.contracts.balance import ReplicaExplanation
 from argosy.contracts.fleet import Endpoint
 
@@ -23,7 +23,7 @@ def rows(picking: Balancer) -> dict[str, ReplicaExplanation]:
 def spend(picking: Balancer, failing: set[str], picks: int = 200) -> None:
     for _ in range(picks):
         lease = picking.pick()
-        lease.end(Kind.ERROR if lease.endpoint.id in failing else Kind.OK)
+        lease.end(OutcomeKind.ERROR if lease.endpoint.id in failing else OutcomeKind.OK)
 
 
 def test_one_that_is_out_has_no_weight_and_a_reason() -> None:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from argosy.balancing.hedge import SHORTEST_S, HedgeDelay
+from argosy.balancing.hedge_delay import SHORTEST_S, HedgeDelay
 from argosy.balancing.retry_budget import RetryBudget
 from argosy.balancing.throttle import WINDOW_S, ClientThrottle
 

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from argosy.balancing.candidate import Candidate
-from argosy.balancing.outcome import Kind, LoadReport, Outcome
+from argosy.balancing.outcome import LoadReport, Outcome, OutcomeKind
 from argosy.balancing.strategies.consistent_hash import EPSILON
 from argosy.balancing.strategy import FULL_SCAN_MOST, PickRequest, Strategy
 from argosy.balancing.table import create
@@ -30,12 +30,12 @@ def strategy(name: str) -> Strategy:
 
 
 def took(of: Strategy, candidate: Candidate, latency_s: float, now_s: float = 0.0) -> None:
-    of.ended(candidate, Outcome(Kind.OK, latency_s), now_s)
+    of.ended(candidate, Outcome(OutcomeKind.OK, latency_s), now_s)
 
 
 def told(of: Strategy, candidate: Candidate, report: LoadReport, now_s: float) -> None:
     candidate.report, candidate.reported_s = report, now_s
-    of.ended(candidate, Outcome(Kind.OK, 0.01, report), now_s)
+    of.ended(candidate, Outcome(OutcomeKind.OK, 0.01, report), now_s)
 
 
 def test_response_time_is_the_average_times_one_and_a_tenth_of_the_active() -> None:
@@ -90,7 +90,7 @@ def test_weighted_counts_errors_against_a_replica() -> None:
     for at_s in (0.0, 5.0):
         for replica in replicas:
             told(asked, replica, LoadReport(rps=100, cpu_utilization=0.5), at_s)
-    asked.ended(replicas[0], Outcome(Kind.ERROR, 0.01), 6.0)
+    asked.ended(replicas[0], Outcome(OutcomeKind.ERROR, 0.01), 6.0)
     told(asked, replicas[0], LoadReport(rps=100, cpu_utilization=0.5), 11.0)
     asked.pick(replicas, ANY, 11.0)
     assert asked.explain(replicas[0], 11.0)["weight_rps"] < asked.explain(replicas[1], 11.0)["weight_rps"]

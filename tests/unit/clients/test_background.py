@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -11,19 +10,14 @@ import pytest
 from argosy.balancing.balancer import Balancer
 from argosy.clients.directory import Directory
 from argosy.clients.follower import Follower
-from argosy.clients.prober import Prober
+from argosy.clients.load_prober import LoadProber
 from argosy.clients.upstreams import Upstreams
 from argosy.contracts.fleet import Endpoint, EndpointSet, Health
 from argosy.serving.loops import LoopRule, Loops
 from tests.kits import make_kit
+from tests.waiting import until
 
 pytestmark = pytest.mark.unit
-
-
-async def until(true: Callable[[], object]) -> None:
-    async with asyncio.timeout(20):
-        while not true():
-            await asyncio.sleep(0.001)
 
 
 async def test_a_follower_that_stumbles_follows_on_and_its_replica_is_degraded(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -64,7 +58,7 @@ async def test_a_probe_that_fails_in_a_new_way_is_followed_by_the_next_one(monke
             raise UnicodeError("a header that is no header")
 
     monkeypatch.setattr(Balancer, "due_probes", lambda self: [Endpoint("store-1", "http://127.0.0.1:1")])
-    prober = Prober(Directory(make_kit().fleet.services), Session(), look_every_s=0.001)  # type: ignore[arg-type]
+    prober = LoadProber(Directory(make_kit().fleet.services), Session(), look_every_s=0.001)  # type: ignore[arg-type]
     running = asyncio.create_task(prober.run())
     await until(lambda: len(asked) > 10)
     assert not running.done()

@@ -15,9 +15,9 @@ from argosy.balancing.balancer import Balancer
 from argosy.balancing.candidate import Candidate
 from argosy.balancing.lease import Lease
 from argosy.balancing.retry_budget import RetryBudget
-from argosy.clients.call import Attempts, Plan
-from argosy.clients.guard import Guard
-from argosy.clients.hedging import Losers
+from argosy.clients.call import CallAttempts, Plan
+from argosy.clients.call_guard import CallGuard
+from argosy.clients.hedge_copies import Losers
 from argosy.config.protection import ProtectionSettings
 from argosy.contracts.errors import ArgosyError, Conflict, Internal, Overloaded, Unavailable
 from argosy.contracts.fleet import Endpoint
@@ -36,7 +36,7 @@ class Fleet:
     def __init__(self, replicas: int, reserve_per_s: float = 10.0) -> None:
         self.balancer = Balancer("store", "consistent_hash", clock=lambda: 0.0)
         self.balancer.update([Endpoint(f"s{n}", f"http://s{n}") for n in range(replicas)])
-        self.guard = Guard("store", ProtectionSettings(), budget=RetryBudget(0.0, reserve_per_s))
+        self.guard = CallGuard("store", ProtectionSettings(), budget=RetryBudget(0.0, reserve_per_s))
         self.losers = Losers()
         self.sent: list[tuple[str, asyncio.Future[str]]] = []
         for _ in range(20):
@@ -53,7 +53,9 @@ class Fleet:
         context = RequestContext("r", Deadline.after(timeout_s), priority)
         async with contextlib.AsyncExitStack() as stack:
             plan = Plan("store", context, patient=patient, hedged=not patient, key="a text")
-            return await Attempts(plan, self.once, stack, self.balancer, self.guard, self.losers, lambda: 0.0).make()
+            return await CallAttempts(
+                plan, self.once, stack, self.balancer, self.guard, self.losers, lambda: 0.0
+            ).make()
 
     async def until_sent(self, count: int) -> None:
         async with asyncio.timeout(10):
@@ -164,7 +166,7 @@ async def test_a_replica_that_breaks_off_as_the_time_ends_is_named_and_not_the_d
     context = RequestContext("r", Deadline.after(60.0, lambda: now[0]))
     async with contextlib.AsyncExitStack() as stack:
         plan = Plan("store", context, patient=True)
-        attempts = Attempts(plan, fleet.once, stack, fleet.balancer, fleet.guard, fleet.losers, lambda: now[0])
+        attempts = CallAttempts(plan, fleet.once, stack, fleet.balancer, fleet.guard, fleet.losers, lambda: now[0])
         call = asyncio.create_task(attempts.make())
         await fleet.until_sent(1)
         now[0] = 61.0
@@ -183,7 +185,7 @@ async def test_of_a_hedged_stream_the_winners_answer_stays_open_and_the_losers_i
         return await fleet.once(lease, context, stack)
 
     async with contextlib.AsyncExitStack() as stack:
-        made = Attempts(plan, once, stack, fleet.balancer, fleet.guard, fleet.losers, lambda: 0.0).make()
+        made = CallAttempts(plan, once, stack, fleet.balancer, fleet.guard, fleet.losers, lambda: 0.0).make()
         call = asyncio.create_task(made)
         await fleet.until_sent(2)
         fleet.sent[winner][1].set_result("begins")

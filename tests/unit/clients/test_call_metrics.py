@@ -7,7 +7,7 @@ from unittest.mock import Mock
 import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 
-from argosy.balancing.outcome import Kind
+from argosy.balancing.outcome import OutcomeKind
 from argosy.clients.call_metrics import CallMetrics
 from argosy.clients.directory import Directory
 from argosy.clients.transport import Transport
@@ -32,7 +32,7 @@ def test_picks_replicas_out_and_what_protection_did_are_counted_by_service() -> 
     while not balancer.out:
         lease = balancer.pick()
         picks += 1
-        lease.end(Kind.ERROR if lease.endpoint.id == "e0" else Kind.OK)
+        lease.end(OutcomeKind.ERROR if lease.endpoint.id == "e0" else OutcomeKind.OK)
     guard = transport.guards["embedding"]
     guard.retries_refused, guard.hedges_sent, guard.hedges_won = 7, 6, 5
     guard.throttled, guard.bulkhead_refused, guard.in_work = 4, 3, 2

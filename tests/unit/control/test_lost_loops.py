@@ -24,7 +24,7 @@ from argosy.control.scaling.reader import Reader
 from argosy.control.scaling.registration import Registration
 from argosy.control.scaling.scaler import Scaler
 from argosy.control.startup import Startup
-from argosy.control.supervision.restart_log import Attempts
+from argosy.control.supervision.restart_log import RestartLog
 from argosy.control.supervision.supervisor import Supervisor
 from argosy.control.supervision.watchdog import Watchdog
 from tests.unit.control.answers import Answers
@@ -107,8 +107,8 @@ LOOPS = [
     (Supervisor, "_fill", "start of echo-1"),
     (Watchdog, "watch", "supervision of echo-"),
     (Observed, "saw", " of "),  # supervision or start of the replica whose probe is the first to fail
-    (Attempts, "failed", "supervision of echo-1"),
-    (Attempts, "begins", "start of echo-1"),
+    (RestartLog, "failed", "supervision of echo-1"),
+    (RestartLog, "begins", "start of echo-1"),
     (Scaler, "tick", "scaling"),
     (Reader, "_next", "reading of replicas"),
     (Reader, "service", "scaling of "),
@@ -125,7 +125,7 @@ LOOPS = [
 ]
 ALWAYS = [
     (Watchdog, "watch", "supervision of echo-"),
-    (Attempts, "failed", "supervision of echo-1"),
+    (RestartLog, "failed", "supervision of echo-1"),
     (Scaler, "tick", "scaling"),
     (Reader, "_next", "reading of replicas"),
     (Reader, "service", "scaling of echo"),

@@ -14,7 +14,7 @@ from argosy.simulation.balancing.caller import Caller
 from argosy.simulation.balancing.record import Record
 from argosy.simulation.balancing.regime import Failure, Prefixes, Regime, ReplicaModel, Retries
 from argosy.simulation.balancing.regimes import CROWDED_RPS, REGIMES, equal, flash_crowd, unequal
-from argosy.simulation.balancing.replica import Replica
+from argosy.simulation.balancing.replica import SimulatedReplica
 from argosy.simulation.balancing.run import run
 from argosy.simulation.balancing.subject import WITHOUT_REPORTS, Subject
 from argosy.simulation.loads.arrivals import Phases, Poisson
@@ -44,23 +44,23 @@ TROUBLE = Regime(
 
 
 @pytest.fixture
-def replicas(monkeypatch: pytest.MonkeyPatch) -> list[Replica]:
+def replicas(monkeypatch: pytest.MonkeyPatch) -> list[SimulatedReplica]:
     """Every replica of the runs of the test."""
-    built: list[Replica] = []
-    create = Replica.__init__
+    built: list[SimulatedReplica] = []
+    create = SimulatedReplica.__init__
 
-    def noted(self: Replica, *args: object, **kwargs: object) -> None:
+    def noted(self: SimulatedReplica, *args: object, **kwargs: object) -> None:
         create(self, *args, **kwargs)  # type: ignore[arg-type]
         built.append(self)
 
-    monkeypatch.setattr(Replica, "__init__", noted)
+    monkeypatch.setattr(SimulatedReplica, "__init__", noted)
     return built
 
 
 @pytest.mark.parametrize("regime", [*(create() for create in REGIMES.values()), TROUBLE], ids=lambda r: r.name)
 @pytest.mark.parametrize("subject", ["adaptive", "adaptive:alone"])
 def test_every_request_ends_once_and_nothing_stays_in_flight(
-    regime: Regime, subject: str, replicas: list[Replica]
+    regime: Regime, subject: str, replicas: list[SimulatedReplica]
 ) -> None:
     record = run(replace(regime, requests=1500), Subject.parse(subject), seed=1, callers=2)
     assert not np.isnan(record.ended_s).any()
@@ -92,14 +92,11 @@ def test_the_same_seed_gives_the_same_run_and_another_seed_another() -> None:
 
 
 @pytest.mark.parametrize("name", sorted(WITHOUT_REPORTS))
-def test_a_strategy_that_is_spared_load_reports_picks_the_same_with_them(
-    name: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_strategy_that_is_spared_load_reports_picks_the_same_with_them(name: str) -> None:
     regime = replace(unequal(), requests=800)
     subject = Subject(name, guarded=False)
     spared = run(regime, subject, seed=2)
-    monkeypatch.setattr("argosy.simulation.balancing.run.WITHOUT_REPORTS", frozenset())
-    assert (run(regime, subject, seed=2).pick_replica == spared.pick_replica).all()
+    assert (run(regime, subject, seed=2, without_reports=()).pick_replica == spared.pick_replica).all()
 
 
 @pytest.mark.parametrize("name", STRATEGIES)

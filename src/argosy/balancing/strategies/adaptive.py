@@ -17,7 +17,7 @@ import random
 from collections.abc import Sequence
 
 from argosy.balancing.candidate import Candidate
-from argosy.balancing.outcome import FAULTS, Kind, Outcome
+from argosy.balancing.outcome import FAULTS, Outcome, OutcomeKind
 from argosy.balancing.strategy import PickRequest, Strategy
 
 SLOW_FACTOR = 2.0
@@ -182,10 +182,10 @@ class Adaptive(Strategy):
         if view is None:
             view = self._views[candidate.id] = _View()
         kind, sample_s = outcome.kind, outcome.latency_s
-        if kind is Kind.OVERLOADED:
+        if kind is OutcomeKind.OVERLOADED:
             view.full_until_s, view.trying = now_s + FULL_FOR_S, False
             return
-        if kind is Kind.CANCELLED and not (view.known and sample_s > view.latency_s):
+        if kind is OutcomeKind.CANCELLED and not (view.known and sample_s > view.latency_s):
             # The answer took at least this long, which matters only for a replica believed to be faster.
             return
         if kind in FAULTS:

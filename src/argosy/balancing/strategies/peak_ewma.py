@@ -12,7 +12,7 @@ import random
 from collections.abc import Sequence
 
 from argosy.balancing.candidate import Candidate
-from argosy.balancing.outcome import Kind, Outcome
+from argosy.balancing.outcome import Outcome, OutcomeKind
 from argosy.balancing.strategy import PickRequest, Strategy
 
 DECAY_S = 10.0
@@ -48,7 +48,7 @@ class PeakEwma(Strategy):
         return average_s * math.exp((at_s - now_s) / DECAY_S) * (candidate.in_flight + 1)
 
     def ended(self, candidate: Candidate, outcome: Outcome, now_s: float) -> None:
-        if outcome.kind is Kind.CANCELLED:
+        if outcome.kind is OutcomeKind.CANCELLED:
             return
         average_s, at_s = self._averages.get(candidate.id, (0.0, now_s))
         kept = math.exp((at_s - now_s) / DECAY_S)

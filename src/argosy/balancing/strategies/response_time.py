@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Sequence
 
 from argosy.balancing.candidate import Candidate
-from argosy.balancing.outcome import Kind, Outcome
+from argosy.balancing.outcome import Outcome, OutcomeKind
 from argosy.balancing.strategy import PickRequest, Strategy
 
 ACTIVE_FACTOR = 0.1
@@ -40,7 +40,7 @@ class ResponseTime(Strategy):
         return best[0] if len(best) == 1 else self.rng.choice(best)
 
     def ended(self, candidate: Candidate, outcome: Outcome, now_s: float) -> None:
-        if outcome.kind is Kind.CANCELLED:
+        if outcome.kind is OutcomeKind.CANCELLED:
             return
         samples = self._samples.setdefault(candidate.id, deque(maxlen=WINDOW))
         samples.append(outcome.latency_s)

@@ -14,7 +14,7 @@ Stamp = tuple[int, int, int, int]
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class MirrorPlan:
     """Files to send and documents to delete.
 
     Documents are deleted after the sent files are indexed. A file that moved is then not embedded again, and searches
@@ -66,7 +66,7 @@ def plan(
     held: Iterable[Held],
     prefixes: Collection[str],
     settled: Mapping[str, Settled],
-) -> Plan:
+) -> MirrorPlan:
     """Return the files to send and the documents to delete so that the fleet matches the local files.
 
     Only documents whose source lies below one of the prefixes are ever deleted.
@@ -82,7 +82,7 @@ def plan(
         before = settled.get(source)
         if before is None or before.stamp != seen or (before.taken and source not in known):
             send.append(one)
-    return Plan(send, [one for source, one in known.items() if source not in local])
+    return MirrorPlan(send, [one for source, one in known.items() if source not in local])
 
 
 def refuse_sudden_emptiness(local: Collection[str], forget: Collection[Held], prefixes: Mapping[Path, str]) -> None:

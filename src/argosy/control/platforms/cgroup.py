@@ -9,7 +9,7 @@ from pathlib import Path
 
 import psutil
 
-from argosy.control.platforms.platform import Capacity
+from argosy.control.platforms.platform import HostCapacity
 
 MOUNT = Path("/sys/fs/cgroup")
 MEMBERSHIP = Path("/proc/self/cgroup")
@@ -17,11 +17,11 @@ NO_LIMIT_BYTES = 2**60
 """Memory limit from which there is no limit: version 1 expresses "no limit" as a number near the largest integer."""
 
 
-def machine() -> Capacity:
+def machine() -> HostCapacity:
     """Return the cores and memory that this process may use: its CPU affinity within the limits of its container."""
     cores, memory_bytes = limits()
     affinity, total = len(os.sched_getaffinity(0)), psutil.virtual_memory().total
-    return Capacity(min(affinity, cores or affinity), min(total, memory_bytes or total))
+    return HostCapacity(min(affinity, cores or affinity), min(total, memory_bytes or total))
 
 
 def limits(mount: Path = MOUNT, membership: Path = MEMBERSHIP) -> tuple[float | None, int | None]:

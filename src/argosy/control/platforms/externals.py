@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from argosy.config.service import CustomSettings
 from argosy.contracts.errors import StartError
 from argosy.control.platforms.blocked import Blocked
-from argosy.control.platforms.platform import Capacity, Launch, Platform, Replica, Usage
+from argosy.control.platforms.platform import HostCapacity, Launch, Platform, Replica, Usage
 
 
 class WithExternals:
@@ -22,7 +22,7 @@ class WithExternals:
             for n, url in enumerate(settings.external or (), start=1)
         ]
 
-    def capacity(self) -> Capacity:
+    def capacity(self) -> HostCapacity:
         return self._platform.capacity()
 
     def replicas(self) -> list[Replica]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from argosy.contracts.errors import StartError
 from argosy.control.platforms.blocked import Blocked
-from argosy.control.platforms.platform import Capacity, ExitListeners, Launch, Replica, ReplicaExit, Usage
+from argosy.control.platforms.platform import ExitListeners, HostCapacity, Launch, Replica, ReplicaExit, Usage
 
 
 class FakePlatform:
@@ -31,8 +31,8 @@ class FakePlatform:
         self._replicas: dict[str, Replica] = {}
         self._next_port = 40_000
 
-    def capacity(self) -> Capacity:
-        return Capacity(cores=self._cores, memory_bytes=8 * 2**30)
+    def capacity(self) -> HostCapacity:
+        return HostCapacity(cores=self._cores, memory_bytes=8 * 2**30)
 
     def replicas(self) -> list[Replica]:
         return list(self._replicas.values())

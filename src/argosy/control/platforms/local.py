@@ -14,7 +14,6 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import msgspec
@@ -23,8 +22,9 @@ import psutil
 from argosy.contracts.errors import StartError
 from argosy.control.platforms.blocked import Blocked, blocked
 from argosy.control.platforms.cgroup import machine
-from argosy.control.platforms.platform import Capacity, ExitListeners, Launch, Replica, ReplicaExit, Usage
-from argosy.control.platforms.processes import kill_group, leader_of, leads_children, until_ended, used_by_family
+from argosy.control.platforms.platform import ExitListeners, HostCapacity, Launch, Replica, ReplicaExit, Usage
+from argosy.control.platforms.processes import kill_group, leader_of, until_ended, used_by_family
+from argosy.control.platforms.watched import Watched, last_words
 from argosy.control.preflight import free_port
 from argosy.serving import runfile
 from argosy.serving.runfile import ReplicaLock, RunRecord
@@ -34,21 +34,8 @@ POLL_S = 0.02
 LOCK_POLL_S = 0.2
 ADOPTION_WAIT_S = 10.0
 KILL_WAIT_S = 5.0
-LAST_WORDS_BYTES = 2000
-"""Length of the end of the log in which the last line of a crashed process is searched."""
 
 log = logger("local")
-
-
-@dataclass(slots=True)
-class _Watched:
-    replica: Replica
-    record_path: Path
-    process: subprocess.Popen[bytes] | None
-    asked: bool = False
-    gone: asyncio.Event = field(default_factory=asyncio.Event)
-    watcher: asyncio.Task[None] | None = None
-    meter: psutil.Process | None = None
 
 
 class LocalPlatform:
@@ -69,12 +56,12 @@ class LocalPlatform:
         self._token = token
         self._controller_url = controller_url
         self._capacity = machine()
-        self._watched: dict[str, _Watched] = {}
+        self._watched: dict[str, Watched] = {}
         self._ended_with: dict[str, str] = {}
         for folder in (self._run_dir, self._log_dir):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
 
-    def capacity(self) -> Capacity:
+    def capacity(self) -> HostCapacity:
         return self._capacity
 
     def replicas(self) -> list[Replica]:
@@ -101,7 +88,7 @@ class LocalPlatform:
                 health_path=record.health_path,
                 proves=record.proves,
             )
-            self._watch(_Watched(replica, path, None))
+            self._watch(Watched(replica, path, None))
             adopted.append(replica)
             log.info("replica adopted", replica_id=record.id, pid=record.pid)
         return adopted
@@ -182,7 +169,7 @@ class LocalPlatform:
             lock.release()
         replica.pid = process.pid
         self._ended_with.pop(replica_id, None)
-        self._watch(_Watched(replica, path, process))
+        self._watch(Watched(replica, path, process))
         log.info("replica process started", replica_id=replica_id, pid=process.pid)
         return replica
 
@@ -246,7 +233,7 @@ class LocalPlatform:
         if watched is None:
             return
         watched.asked = True
-        self._signal(watched, signal.SIGTERM)
+        watched.signal(signal.SIGTERM)
         for grace, escalation in ((grace_s, signal.SIGKILL), (KILL_WAIT_S, None)):
             try:
                 async with asyncio.timeout(grace):
@@ -255,21 +242,8 @@ class LocalPlatform:
             except TimeoutError:
                 if escalation is not None:
                     log.warning("replica killed after its grace time", replica_id=replica_id, after_s=grace)
-                    self._signal(watched, escalation)
+                    watched.signal(escalation)
         log.error("replica alive after SIGKILL", replica_id=replica_id)
-
-    def _signal(self, watched: _Watched, number: signal.Signals) -> None:
-        """Send a signal to the replica while its lock is held, because then the pid is still that of the replica.
-
-        A program that is not built from the service kit may be a shell with children, so its whole group is signalled.
-        """
-        pid = watched.replica.pid
-        if pid is not None and runfile.is_held(runfile.lock_path(watched.record_path)):
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                if watched.replica.health_path is not None:
-                    os.killpg(pid, number)
-                else:
-                    os.kill(pid, number)
 
     async def close(self) -> None:
         for watched in self._watched.values():
@@ -279,36 +253,30 @@ class LocalPlatform:
                 # The replica stays alive on purpose. Without this line, Popen warns about a running child.
                 watched.process.returncode = 0
 
-    def _watch(self, watched: _Watched) -> None:
+    def _watch(self, watched: Watched) -> None:
         self._watched[watched.replica.id] = watched
         watched.watcher = asyncio.create_task(self._until_gone(watched))
 
-    async def _until_gone(self, watched: _Watched) -> None:
+    async def _until_gone(self, watched: Watched) -> None:
         assert watched.replica.pid is not None
         try:
             await until_ended(os.pidfd_open(watched.replica.pid))
         except Exception as error:  # no pidfd or no free descriptor: an unseen end would never be repaired
             log.info("end of replica is polled", replica_id=watched.replica.id, reason=str(error))
-            while self._holds_lock(watched):  # noqa: ASYNC110 - a lock has no event
+            while watched.holds_lock():  # noqa: ASYNC110 - a lock has no event
                 await asyncio.sleep(LOCK_POLL_S)
         self._ended(watched)
 
-    def _holds_lock(self, watched: _Watched) -> bool:
-        try:
-            return runfile.is_held(runfile.lock_path(watched.record_path))
-        except OSError:  # unknown now, so ask again later
-            return True
-
-    def _ended(self, watched: _Watched) -> None:
+    def _ended(self, watched: Watched) -> None:
         """Record and report the end of a replica, even when its remains cannot be examined."""
         exit_code: int | None = None
         error: str | None = None
         try:
-            exit_code = _reap(watched)
+            exit_code = watched.reap()
             with contextlib.suppress(OSError, msgspec.DecodeError, StartError):
                 error = runfile.read(watched.record_path).error
             if error is None and exit_code:
-                error = _last_words(self._log_dir / f"{watched.replica.id}.log", exit_code)
+                error = last_words(self._log_dir / f"{watched.replica.id}.log", exit_code)
             runfile.remove(watched.record_path)
         except Exception as failed:
             log.error("end of replica not examined", replica_id=watched.replica.id, exc_info=failed)
@@ -318,24 +286,3 @@ class LocalPlatform:
         watched.gone.set()
         log.info("replica ended", replica_id=watched.replica.id, reason=ended.describe(), asked=watched.asked)
         self.exits.notify(ended)
-
-
-def _reap(watched: _Watched) -> int | None:
-    """Kill the processes that the replica left running. Returns: its exit code; None when it was adopted."""
-    if watched.process is not None:
-        # Child processes share its process group. Until it is reaped, its pid cannot be reused.
-        kill_group(watched.process.pid)
-        return watched.process.wait()
-    if watched.replica.pid is not None and leads_children(watched.replica.pid):
-        kill_group(watched.replica.pid)
-    return None
-
-
-def _last_words(log_path: Path, exit_code: int) -> str | None:
-    """Return the last line that a process wrote when it crashed before it could log, such as an import error."""
-    with contextlib.suppress(OSError), log_path.open("rb") as stream:
-        stream.seek(max(0, log_path.stat().st_size - LAST_WORDS_BYTES))
-        lines = stream.read().decode(errors="replace").strip().splitlines()
-        if lines and not lines[-1].startswith("{"):
-            return f"exited with code {exit_code}: {lines[-1]}"
-    return None

@@ -55,7 +55,7 @@ class ReplicaExit:
 
 
 @dataclass(frozen=True, slots=True)
-class Capacity:
+class HostCapacity:
     """Capacity of the platform. Nothing is scaled past it."""
 
     cores: float
@@ -111,7 +111,7 @@ class Platform(Protocol):
     exits: ExitListeners
     """Called for every replica that ended, requested or not."""
 
-    def capacity(self) -> Capacity:
+    def capacity(self) -> HostCapacity:
         """Return the cores and the memory that replicas may use in total."""
         ...
 

@@ -17,13 +17,13 @@ from argosy.contracts.forecast import ForecastPage
 from argosy.contracts.history import HistoryPage
 from argosy.contracts.request import Clock
 from argosy.control.history.arrays import Floats
-from argosy.control.history.disk import DiskThread
 from argosy.control.history.history import History
 from argosy.control.history.measures import COARSE_S, TICK_S, history_of, points_of, replica_series
 from argosy.control.history.series import Series
 from argosy.control.observation import Capacity, Forecast, Observation
 from argosy.control.prediction.binning import Bins
 from argosy.control.prediction.capacity import CapacityFit
+from argosy.control.prediction.disk_thread import DiskThread
 from argosy.control.prediction.fitting import Fitter
 from argosy.control.prediction.outlook import Outlook
 from argosy.control.prediction.report import days_of, fleet_saturation, service_view

@@ -31,7 +31,7 @@ REPLANNED = 0.25
 Recorder = Callable[[int, int, Mapping[str, float]], None]
 
 
-class Memory(msgspec.Struct):
+class SavedOutlook(msgspec.Struct):
     """Saved state of an outlook, besides the history of its series."""
 
     scores: Scores
@@ -68,10 +68,9 @@ class Outlook:
         self._samples: collections.deque[tuple[float, float, float]] = collections.deque(maxlen=KEPT_SAMPLES)
 
     def observe(self, seen: Observation, wall_s: float) -> None:
-        """Learn from an observation. Unknown and impossible values leave a gap; no value is substituted."""
+        """Learn from an observation. Unknown values leave a gap; no value is substituted."""
         self.cold_starts = self.cold_starts.next(seen.cold_start_s)
         self._plan_for(self.cold_starts.planned_s)
-        seen = seen.sound()
         rate = None if seen.arrivals is None else seen.arrivals / seen.window_s
         if not seen.complete:
             rate, load = None, None
@@ -143,7 +142,7 @@ class Outlook:
 
     def memory(self) -> bytes:
         return msgspec.msgpack.encode(
-            Memory(self.peak.scores(), self.minutes.fit, self.minutes.records, self.fitted, self.cold_starts)
+            SavedOutlook(self.peak.scores(), self.minutes.fit, self.minutes.records, self.fitted, self.cold_starts)
         )
 
     def restore(self, written: bytes | None, history: Series, wall_s: float) -> None:
@@ -163,7 +162,7 @@ class Outlook:
             self._sample({name: v for name, v in zip(columns, row, strict=True) if math.isfinite(v)})
         memory = None
         try:
-            memory = None if written is None else msgspec.msgpack.decode(written, type=Memory)
+            memory = None if written is None else msgspec.msgpack.decode(written, type=SavedOutlook)
         finally:
             if memory is not None and len(memory.records) == len(HORIZONS_MIN):
                 self.minutes.fit, self.minutes.records = memory.fit, memory.records

@@ -9,8 +9,8 @@ from argosy.config.service import ServiceSettings
 from argosy.control.monitoring.observed import Observed
 from argosy.control.observation import Observation
 from argosy.control.platforms.platform import Platform, Replica
-from argosy.control.scaling.guard import Host
-from argosy.control.scaling.metering import Meter, Sample, combined, recorded
+from argosy.control.scaling.limits import Host
+from argosy.control.scaling.metering import Meter, combined, recorded
 
 
 class Reader:
@@ -24,9 +24,9 @@ class Reader:
         self._meters: dict[str, Meter] = {}
 
     def look(self, now_s: float, wall_s: float) -> None:
-        """Take a sample of every replica.
+        """Read every replica.
 
-        Raises: the first error, after all replicas were read. Samples of replicas that could not be read become stale.
+        Raises: the first error, after all replicas were read. Meters of replicas that could not be read become stale.
         """
         replicas = [replica for replica in self._platform.replicas() if not replica.external]
         meters, errors = {}, []
@@ -46,15 +46,15 @@ class Reader:
         at_s, load = wall_s, None
         if replica.health_path is not None or health.last_answer is None or health.last_check is None:
             at_s = health.last_check or 0.0
-        elif health.bad and meter.last is not None:
+        elif health.bad and math.isfinite(meter.at_s):
             # The replica did not answer: keep its previous load report and the time of that report.
-            at_s, load = meter.last.at_s, meter.last.load
+            at_s, load = meter.at_s, meter.load
         else:
             at_s, load = health.last_check, health.last_answer.load
         cpu_s, memory_bytes = (usage.cpu_s, usage.memory_bytes) if usage is not None else (None, None)
         if not self._observed.is_ready(replica):
             cpu_s = None  # the CPU time of a start says nothing about later work
-        return meter.next(Sample(replica.pid, at_s, load, cpu_s, now_s, memory_bytes))
+        return meter.next(Meter(replica.pid, at_s, load, cpu_s, now_s, memory_bytes))
 
     def service(self, name: str, wall_s: float, stale_s: float) -> Observation:
         """Return the service as the last look found it. A cold start of NaN means that none was seen so far."""
@@ -130,4 +130,4 @@ def _mean_cores(meters: Iterable[Meter]) -> float:
 
 
 def _memory(meter: Meter) -> int:
-    return 0 if meter.last is None else meter.last.memory_bytes or 0
+    return meter.memory_bytes or 0

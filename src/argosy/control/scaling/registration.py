@@ -15,9 +15,9 @@ from pydantic import ValidationError
 from argosy.config.scaling import ScalingSettings
 from argosy.config.service import CustomSettings, ServiceSettings
 from argosy.contracts.errors import Conflict, InvalidRequest
-from argosy.contracts.scaling import Decision, DecisionRecord, Reason, ScalingChange
+from argosy.contracts.scaling import Decision, DecisionRecord, OverrideView, Reason, ScalingChange, ScalingView
 from argosy.contracts.strict_json import printable
-from argosy.control.scaling.decision import Rule
+from argosy.control.scaling.decision import Rule, recommendation
 from argosy.control.scaling.override import Override
 from argosy.control.scaling.policies.policy import Policy, State, gap_s
 from argosy.control.scaling.policies.table import POLICIES
@@ -32,7 +32,7 @@ MAX_THRESHOLDS_BYTES = 4096
 BEGINS_AFTER_S = 300.0
 
 
-class Memory(msgspec.Struct):
+class SavedRegistration(msgspec.Struct, rename={"settings_hash": "file"}):
     """Saved state of a registration while no controller runs. `now_s` is the monotonic time of writing."""
 
     now_s: float
@@ -45,8 +45,8 @@ class Memory(msgspec.Struct):
     settings: msgspec.Raw
     override: Override | None
     payoff: Payoff
-    file: str = ""
-    """Hash of the fleet-file settings. When the fleet file has changed, the file takes precedence."""
+    settings_hash: str = ""
+    """Hash of the fleet-file settings, saved as `file`. When the fleet file has changed, the file takes precedence."""
     decisions: list[DecisionRecord] = []
 
 
@@ -57,7 +57,7 @@ class Registration:
     fixed: str
     """Reason why the service is never scaled; empty when it is scaled."""
     state: State
-    file: str
+    settings_hash: str
     """Hash of the fleet-file settings; changes when they change."""
     due_s: float = 0.0
     override: Override | None = None
@@ -77,8 +77,8 @@ class Registration:
             fixed = f"{service} runs elsewhere; scale it there"
         rule = Rule(settings.replicas.min, settings.replicas.max, settings.scaling, settings.slo, look_s)
         said = f"{rule.min_instances} {rule.max_instances} {rule.settings.model_dump_json(exclude_unset=True)}"
-        file = hashlib.sha256(said.encode()).hexdigest()
-        return cls(service, rule, fixed, POLICIES[settings.scaling.policy].first, file)
+        settings_hash = hashlib.sha256(said.encode()).hexdigest()
+        return cls(service, rule, fixed, POLICIES[settings.scaling.policy].first, settings_hash)
 
     @property
     def policy(self) -> Policy[Any]:
@@ -131,9 +131,33 @@ class Registration:
         self.rule = replace(rule, min_instances=least, max_instances=most, settings=settings)
         self.due_s = 0.0
 
+    def view(self, current: int, ready: int, now_s: float) -> ScalingView:
+        """Return the registration as the admin API shows it, with the desired and the ready replicas."""
+        own = getattr(self.rule.settings, self.rule.settings.policy).model_dump()
+        override, last = self.override, self.decisions[0] if self.decisions else None
+        shown = None
+        if override is not None:
+            expires_s = None if override.until_s is None else max(0.0, override.until_s - now_s)
+            shown = OverrideView(override.replicas, expires_s)
+        return ScalingView(
+            service=self.service,
+            policy=self.rule.settings.policy,
+            shadow=self.rule.settings.shadow,
+            min_instances=self.rule.min_instances,
+            max_instances=self.rule.max_instances,
+            current_instances=current,
+            ready_instances=ready,
+            cooldown=own["cooldown_s"],
+            thresholds=own,
+            fixed=self.fixed,
+            override=shown,
+            recommendation=recommendation(last.decision) if last is not None else "",
+            decisions=list(self.decisions),
+        )
+
     def to_memory(self, now_s: float, desired: int) -> bytes:
         return msgspec.json.encode(
-            Memory(
+            SavedRegistration(
                 now_s,
                 self.rule.settings.policy,
                 msgspec.Raw(msgspec.json.encode(self.state)),
@@ -143,7 +167,7 @@ class Registration:
                 msgspec.Raw(self.rule.settings.model_dump_json().encode()),
                 self.override,
                 self.payoff,
-                self.file,
+                self.settings_hash,
                 list(itertools.islice(self.decisions, WRITTEN_DECISIONS)),
             )
         )
@@ -158,11 +182,11 @@ class Registration:
         Raises: msgspec.DecodeError, ValidationError or KeyError when the state is from another version; nothing has
         changed then.
         """
-        memory = msgspec.json.decode(written, type=Memory)
+        memory = msgspec.json.decode(written, type=SavedRegistration)
         settings = ScalingSettings.model_validate_json(bytes(memory.settings))
         state: State = msgspec.json.decode(memory.state, type=type(POLICIES[memory.policy].first))
         by_s = now_s - max(0.0, min(age_s, LONGEST_AGE_S)) - memory.now_s
-        if memory.file in ("", self.file):
+        if memory.settings_hash in ("", self.settings_hash):
             self.rule = replace(
                 self.rule, min_instances=memory.min_instances, max_instances=memory.max_instances, settings=settings
             )

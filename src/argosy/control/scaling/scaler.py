@@ -14,12 +14,11 @@ from typing import Protocol
 import msgspec
 
 from argosy.config.service import ServiceSettings
-from argosy.contracts.errors import Conflict, NotFound
+from argosy.contracts.errors import Conflict
 from argosy.contracts.request import Clock
 from argosy.contracts.scaling import (
     Action,
     Decision,
-    OverrideView,
     Reason,
     ScaleOrder,
     ScalingChange,
@@ -29,12 +28,13 @@ from argosy.control.events.feed import Feed
 from argosy.control.history.history import History
 from argosy.control.monitoring.observed import Observed
 from argosy.control.observation import Observation
-from argosy.control.scaling.decision import Rule, recommendation
-from argosy.control.scaling.guard import limited, overridden, restrained, towards
+from argosy.control.scaling.decision import Rule
+from argosy.control.scaling.limits import limited, overridden, restrained, towards
 from argosy.control.scaling.override import Override
 from argosy.control.scaling.predictor import GuardedPredictor, NoPredictor, Predictor
 from argosy.control.scaling.reader import Reader
 from argosy.control.scaling.registration import Registration
+from argosy.control.scaling.registrations import Registrations
 from argosy.control.scaling.scale_up_effect import judged, stepped_up
 from argosy.serving.loops import Loops
 from argosy.telemetry.logs import logger
@@ -73,12 +73,11 @@ class Scaler:
         loops: Loops | None = None,
     ) -> None:
         """Create a scaler. Every failed look and failed decision is reported to `loops`."""
-        self._registrations = {name: Registration.of(name, settings, interval_s) for name, settings in services.items()}
+        self._registrations = Registrations(services, history, interval_s, clock, wall)
         self._reader = reader
         self._observed = observed
         self._crew = crew
         self._feed = feed
-        self._history = history
         self._interval_s = interval_s
         self._loops = loops or Loops(clock=clock)
         self._predictor: Predictor = GuardedPredictor(predictor or NoPredictor(), self._loops)
@@ -91,19 +90,7 @@ class Scaler:
 
         A service of which no replica is alive starts as the fleet file says.
         """
-        for name in alive:
-            registration = self._registrations.get(name)
-            if registration is None or registration.fixed:
-                continue
-            try:
-                kept = self._history.recall(_key(name))
-                if kept is None:
-                    continue
-                desired = registration.restore(kept[1], self._wall() - kept[0], self._clock())
-            except Exception as error:  # the state can be learnt again; the controller must start all the same
-                log.warning("scaling state not restored", scaled=name, reason=str(error) or type(error).__name__)
-                continue
-            self._observed.desired[name] = desired
+        self._observed.desired.update(self._registrations.restore(alive))
 
     async def run(self) -> None:
         """Tick at every interval until cancelled."""
@@ -119,7 +106,7 @@ class Scaler:
         except Exception as error:
             # Samples that were not read become stale, and then policies hold.
             self._loops.failed(LOOKING, error)
-        for name, registration in self._registrations.items():
+        for name, registration in self._registrations.by_name.items():
             try:
                 if registration.fixed or not self._crew.keeps(name):
                     self._look(registration, now_s)
@@ -132,8 +119,8 @@ class Scaler:
                 registration.record(self._wall(), failed, False)
         if now_s - self._saved_s >= SAVE_EVERY_S:
             self._saved_s = now_s
-            for registration in self._registrations.values():
-                self._save(registration)
+            for registration in self._registrations.by_name.values():
+                self._registrations.save(registration, self._observed.desired[registration.service])
 
     def _look(self, registration: Registration, now_s: float) -> Observation:
         """Observe a service, even one that is never scaled: its load and saturation are forecast all the same."""
@@ -143,7 +130,7 @@ class Scaler:
         for replica, values in self._reader.each(name, self._wall(), settings.stale_s):
             self._predictor.observe_replica(name, replica, values, now_s)
         cold_start_s = self._predictor.cold_start_s(name)
-        return (seen if cold_start_s is None else replace(seen, cold_start_s=cold_start_s)).sound()
+        return seen if cold_start_s is None else replace(seen, cold_start_s=cold_start_s)
 
     def _attend(self, registration: Registration, now_s: float) -> None:
         name, settings = registration.service, registration.rule.settings
@@ -195,55 +182,27 @@ class Scaler:
             slots = _slots(registration, seen)
             registration.payoff = stepped_up(registration.payoff, seen, decision.target_instances, slots, now_s)
         registration.state = registration.policy.stepped(registration.state, seen.replicas, decision, now_s)
-        self._save(registration)
-
-    def _save(self, registration: Registration) -> None:
-        """Save a registration. Never raises: a full disk must not stop scaling."""
-        try:
-            written = registration.to_memory(self._clock(), self._observed.desired[registration.service])
-            self._history.remember(_key(registration.service), self._wall(), written)
-        except Exception as error:
-            log.error("saving the scaling state failed", scaled=registration.service, reason=str(error))
+        self._registrations.save(registration, self._observed.desired[registration.service])
 
     def rule(self, name: str) -> Rule:
         """Return the present rule of a service.
 
         Raises: NotFound when there is no such service.
         """
-        return self._registration(name).rule
+        return self._registrations.of(name).rule
 
     def views(self) -> list[ScalingView]:
         """Return the views of all services."""
-        return [self.view(name) for name in self._registrations]
+        return [self.view(name) for name in self._registrations.by_name]
 
     def view(self, name: str) -> ScalingView:
         """Return the view of a service.
 
         Raises: NotFound when there is no such service.
         """
-        registration, now_s = self._registration(name), self._clock()
-        rule = registration.rule
-        own = getattr(rule.settings, rule.settings.policy).model_dump()
-        override, last = registration.override, registration.decisions[0] if registration.decisions else None
-        return ScalingView(
-            service=name,
-            policy=rule.settings.policy,
-            shadow=rule.settings.shadow,
-            min_instances=rule.min_instances,
-            max_instances=rule.max_instances,
-            current_instances=self._observed.desired[name],
-            ready_instances=self._reader.service(name, self._wall(), rule.settings.stale_s).ready,
-            cooldown=own["cooldown_s"],
-            thresholds=own,
-            fixed=registration.fixed,
-            override=None
-            if override is None
-            else OverrideView(
-                override.replicas, None if override.until_s is None else max(0.0, override.until_s - now_s)
-            ),
-            recommendation=recommendation(last.decision) if last is not None else "",
-            decisions=list(registration.decisions),
-        )
+        registration = self._registrations.of(name)
+        seen = self._reader.service(name, self._wall(), registration.rule.settings.stale_s)
+        return registration.view(self._observed.desired[name], seen.ready, self._clock())
 
     def change(self, name: str, change: ScalingChange) -> None:
         """Change a service's scaling at run time; an error leaves it unchanged.
@@ -251,7 +210,7 @@ class Scaler:
         Raises: NotFound when there is no such service; Conflict when it is never scaled; InvalidRequest when a value is
         wrong.
         """
-        registration = self._registration(name)
+        registration = self._registrations.of(name)
         registration.change(change)
         if _given(change):
             self._feed.add("scaling", name, "settings", "changed", _given(change))
@@ -261,7 +220,7 @@ class Scaler:
             why, action = "current_instances was set by hand", towards(seen.replicas, current)
             decision = Decision(action, current, Reason.MANUAL_OVERRIDE, binding=why)
             self._perform(registration, seen, decision, self._clock(), shadow=False)
-        self._save(registration)
+        self._registrations.save(registration, self._observed.desired[registration.service])
 
     def order(self, name: str, order: ScaleOrder) -> None:
         """Apply an operator's number at once, until it expires. Without a number, the policy decides again.
@@ -269,7 +228,7 @@ class Scaler:
         Raises: NotFound when there is no such service; Conflict when it is never scaled; InvalidRequest when the number
         is outside the bounds.
         """
-        registration, now_s = self._registration(name), self._clock()
+        registration, now_s = self._registrations.of(name), self._clock()
         if registration.fixed:
             raise Conflict(f"{registration.fixed}.")
         if order.replicas is None:
@@ -278,7 +237,7 @@ class Scaler:
                     "scaling", name, "by hand", registration.rule.settings.policy, "the override was removed"
                 )
             registration.override, registration.due_s = None, 0.0
-            self._save(registration)
+            self._registrations.save(registration, self._observed.desired[registration.service])
             return
         rule, known = registration.rule, registration.override
         asked = Override.asked(order.replicas, order.expires_s, name, rule, now_s)
@@ -287,13 +246,7 @@ class Scaler:
             self._feed.add("scaling", name, rule.settings.policy, "by hand", f"{_replicas(order.replicas)} {lasting}")
         registration.override, registration.due_s = asked, 0.0
         self._attend(registration, now_s)
-        self._save(registration)
-
-    def _registration(self, name: str) -> Registration:
-        found = self._registrations.get(name)
-        if found is None:
-            raise NotFound(f'There is no service "{name[:64]}"; choose one of {", ".join(self._registrations)}.')
-        return found
+        self._registrations.save(registration, self._observed.desired[registration.service])
 
 
 def _slots(registration: Registration, seen: Observation) -> float:
@@ -308,7 +261,3 @@ def _given(change: ScalingChange) -> str:
 
 def _replicas(count: int) -> str:
     return f"{count} replica{'' if count == 1 else 's'}"
-
-
-def _key(service: str) -> str:
-    return f"scaling/{service}"

@@ -7,8 +7,8 @@ from argosy.contracts.request import Clock
 from argosy.control.events.feed import Feed
 from argosy.control.platforms.platform import Platform, Replica
 from argosy.control.supervision.ends import Ends
-from argosy.control.supervision.guards import Guards
-from argosy.control.supervision.restart_log import Attempts
+from argosy.control.supervision.restart_log import RestartLog
+from argosy.control.supervision.watch_tasks import WatchTasks
 from argosy.control.supervision.watchdog import Watchdog
 
 EXTERNAL_WAIT_S = 5.0
@@ -22,17 +22,17 @@ class Adoptions:
         self,
         platform: Platform,
         feed: Feed,
-        attempts: Attempts,
+        restart_log: RestartLog,
         watchdog: Watchdog,
-        guards: Guards,
+        watch_tasks: WatchTasks,
         ends: Ends,
         clock: Clock,
     ) -> None:
         self._platform = platform
         self._feed = feed
-        self._attempts = attempts
+        self._restart_log = restart_log
         self._watchdog = watchdog
-        self._guards = guards
+        self._watch_tasks = watch_tasks
         self._ends = ends
         self._clock = clock
         self.waiting: set[str] = set()
@@ -50,9 +50,9 @@ class Adoptions:
         until_s = self._clock() + timeout_s
         if replica.url is None:
             await self._until_listening(replica, timeout_s)
-        self._guards.ensure(replica)
+        self._watch_tasks.ensure(replica)
         await self._watchdog.until_ready(replica, until_s)
-        self._attempts.succeeded(replica.id)
+        self._restart_log.succeeded(replica.id)
 
     async def _until_listening(self, replica: Replica, timeout_s: float) -> None:
         """Wait until an adopted replica listens that was still starting when its controller died.

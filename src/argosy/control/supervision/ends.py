@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection
 from argosy.control.events.feed import Feed
 from argosy.control.monitoring.observed import Observed
 from argosy.control.platforms.platform import Platform, Replica, ReplicaExit
-from argosy.control.supervision.restart_log import Attempts
+from argosy.control.supervision.restart_log import RestartLog
 from argosy.serving.loops import Loops
 
 HUNG_GRACE_S = 1.0
@@ -22,7 +22,7 @@ class Ends:
         platform: Platform,
         observed: Observed,
         feed: Feed,
-        attempts: Attempts,
+        restart_log: RestartLog,
         loops: Loops,
         starting: Collection[str],
         on_change: Callable[[], None],
@@ -38,7 +38,7 @@ class Ends:
         self._platform = platform
         self._observed = observed
         self._feed = feed
-        self._attempts = attempts
+        self._restart_log = restart_log
         self._loops = loops
         self._starting = starting
         self._on_change = on_change
@@ -76,7 +76,7 @@ class Ends:
         self._observed.lost(end.replica, unasked)
         if slot not in self._starting:
             if unasked is not None:
-                self._attempts.failed(service, slot, "stopping" if condemned else "ready", unasked)
+                self._restart_log.failed(service, slot, "stopping" if condemned else "ready", unasked)
             else:
                 was = "draining" if slot in self._observed.draining else "ready"
                 self._feed.add("replica", slot, was, "stopped", "requested")

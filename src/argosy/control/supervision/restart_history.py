@@ -11,7 +11,7 @@ EMPTY = frozenset({"absent", "ended", "crash loop", "stopped"})
 
 
 @dataclass(frozen=True, slots=True)
-class Recollection:
+class RestartHistory:
     """History of one slot."""
 
     restarts: int = 0
@@ -19,17 +19,17 @@ class Recollection:
     """Whether a process was in the slot when the feed ended."""
 
 
-def recollect(events: Iterable[Event], slot: str) -> Recollection:
+def read_history(events: Iterable[Event], slot: str) -> RestartHistory:
     """Return the history of the slot since the last requested stop of the slot or of the controller.
 
     Args:
         events: events of any subject, oldest first; events of other subjects are ignored.
     """
-    seen = Recollection()
+    seen = RestartHistory()
     for event in events:
         if event.subject == slot:
             again = event.after == "starting" and event.before == "ended"
-            seen = Recollection(seen.restarts + again, event.after not in EMPTY)
+            seen = RestartHistory(seen.restarts + again, event.after not in EMPTY)
         if event.after == "stopped" and event.subject in (slot, "controller"):
-            seen = Recollection()
+            seen = RestartHistory()
     return seen

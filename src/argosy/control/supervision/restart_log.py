@@ -1,4 +1,4 @@
-"""Attempts to run each slot: restart counts, due times, and their events."""
+"""Restart log of the slots: restart counts, due times, and their events."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from argosy.control.supervision.restart import (
     lacked_room,
     was_started_again,
 )
-from argosy.control.supervision.restart_history import recollect
+from argosy.control.supervision.restart_history import read_history
 from argosy.telemetry.logs import logger
 
 RECALLED_EVENTS = 20_000
@@ -28,7 +28,7 @@ NEVER_TRIED = RestartState()
 log = logger("supervisor")
 
 
-class Attempts:
+class RestartLog:
     """Restart states of all slots. The rules are in `restart`; this class applies, stores and reports them."""
 
     def __init__(
@@ -52,7 +52,7 @@ class Attempts:
     def recall(self, slots: Iterable[str], alive: Collection[str]) -> None:
         """Take over the counts of a controller that died and left the replicas `alive`."""
         for slot in slots:
-            seen = recollect(self._past, slot)
+            seen = read_history(self._past, slot)
             self._states[slot] = RestartState(restarts=seen.restarts)
             self._observed.restarts[slot] = seen.restarts
             if seen.filled and slot not in alive:

@@ -4,6 +4,9 @@ It starts missing replicas, restarts ended ones and ends hung ones. The rules ar
 `hang`; this module applies them to the platform. A slot keeps its id, whichever process fills it.
 """
 
+# This is one class of more than 300 lines: starting a replica touches every collaborator, so a second class would
+# take all of them too.
+
 from __future__ import annotations
 
 import asyncio
@@ -20,10 +23,10 @@ from argosy.control.platforms.platform import Launch, Platform, Replica
 from argosy.control.supervision.adoptions import Adoptions
 from argosy.control.supervision.drains import Drains
 from argosy.control.supervision.ends import HUNG_GRACE_S, Ends
-from argosy.control.supervision.guards import Guards
-from argosy.control.supervision.restart_log import NEVER_TRIED, Attempts
+from argosy.control.supervision.restart_log import NEVER_TRIED, RestartLog
 from argosy.control.supervision.slots import Slots, number_of
 from argosy.control.supervision.start_limit import PLACE_S, free_places
+from argosy.control.supervision.watch_tasks import WatchTasks
 from argosy.control.supervision.watchdog import Rules, Watchdog
 from argosy.serving.loops import Loops
 from argosy.telemetry.logs import logger
@@ -50,6 +53,7 @@ class Supervisor:
         clock: Clock = time.monotonic,
         disk_is_full: Callable[[], bool] = lambda: False,
         loops: Loops | None = None,
+        most_failures: int = MOST_FAILURES,
     ) -> None:
         """Create a supervisor that keeps no service yet; see `bring_up` and `run`.
 
@@ -57,6 +61,7 @@ class Supervisor:
             launch: returns how to start a replica, given its service and slot.
             on_change: called when the set of replicas that can serve may have changed.
             loops: runs the tasks and reports their failures.
+            most_failures: consecutive errors after which the restart loop gives up.
         """
         self._services = services
         self._platform = platform
@@ -67,18 +72,19 @@ class Supervisor:
         self._rules = rules or Rules()
         self._clock = clock
         self._loops = loops or Loops(clock=clock)
-        self._attempts = Attempts(observed, feed, self._rules.restart, clock, disk_is_full)
+        self._most_failures = most_failures
+        self._restart_log = RestartLog(observed, feed, self._rules.restart, clock, disk_is_full)
         self._watchdog = Watchdog(services, platform, prober, observed, on_change, self._rules, clock)
         self._wake = asyncio.Event()
-        self._guards = Guards(self._loops, self._guard, self._wake.set)
+        self._watch_tasks = WatchTasks(self._loops, self._guard, self._wake.set)
         self._slots = Slots(services, platform)
         self._starting: dict[str, float] = {}
         """Slot → time at which its start began."""
         self._ends = Ends(
-            platform, observed, feed, self._attempts, self._loops, self._starting, on_change, on_end=self._wake.set
+            platform, observed, feed, self._restart_log, self._loops, self._starting, on_change, on_end=self._wake.set
         )
         self._adoptions = Adoptions(
-            platform, feed, self._attempts, self._watchdog, self._guards, self._ends, self._clock
+            platform, feed, self._restart_log, self._watchdog, self._watch_tasks, self._ends, self._clock
         )
         self._drains = Drains(
             services,
@@ -119,7 +125,7 @@ class Supervisor:
         self._observed.keep_failures(service, slots)
         if any(replica.adopted for replica in self._platform.replicas()):
             # A fleet of which no replica was left alive starts with fresh counts.
-            self._attempts.recall(slots, alive)
+            self._restart_log.recall(slots, alive)
         surplus = self._drains.surplus(service, running)
         for replica in surplus:
             self._drains.begin(replica, "surplus: more replicas run than are desired")
@@ -136,7 +142,7 @@ class Supervisor:
     async def run(self) -> None:
         """Keep every service up, including services whose start was not tried. Return when closed.
 
-        Raises: the last error, when the restart loop failed MOST_FAILURES times in a row.
+        Raises: the last error, when the restart loop failed `most_failures` times in a row.
         """
         await asyncio.gather(*(self._keep(service) for service in self._services))
 
@@ -151,7 +157,7 @@ class Supervisor:
         self._kept.add(service)
         self._wake.set()
         if self._keeping is None or self._keeping.done():
-            self._keeping = self._loops.start("restarts", self._restart_what_is_due, most_failures=MOST_FAILURES)
+            self._keeping = self._loops.start("restarts", self._restart_what_is_due, most_failures=self._most_failures)
         return self._keeping
 
     async def _restart_what_is_due(self) -> None:
@@ -183,14 +189,14 @@ class Supervisor:
         slots, alive = self._slots.of(service), {replica.id for replica in replicas}
         for replica in replicas:
             if replica.id in slots and not self._is_on_its_way(replica.id):
-                self._guards.ensure(replica)
+                self._watch_tasks.ensure(replica)
         while len(slots) < self._observed.desired[service]:
             self._slots.add(service)
         began_s = [self._starting[slot] for slot in slots & self._starting.keys()]
         places = free_places(began_s, self._clock(), self._platform.capacity().cores)
         waits = []
         for slot in sorted(slots - alive - self._starting.keys(), key=number_of):
-            state = self._attempts.of(slot)
+            state = self._restart_log.of(slot)
             if not state.is_due(self._clock()):
                 waits.append(state.due_s - self._clock())
             elif state == NEVER_TRIED and self._missing(service):
@@ -232,7 +238,7 @@ class Supervisor:
         timeout_s = self._services[service].start_timeout_s
         until_s = self._clock() + timeout_s
         try:
-            self._attempts.begins(slot)
+            self._restart_log.begins(slot)
             replica = await self._platform.start(self._launch(service, slot))
             await self._platform.listening(replica, timeout_s)
             await self._watchdog.until_ready(replica, until_s)
@@ -243,17 +249,17 @@ class Supervisor:
             except Exception as unstopped:  # count the failure all the same, or the slot is never retried
                 self._loops.failed(f"start of {slot}", unstopped)
             if slot in self._slots.of(service):
-                self._attempts.failed(service, slot, "starting", reason)
+                self._restart_log.failed(service, slot, "starting", reason)
             raise StartError(reason) from error
         finally:
             self._starting.pop(slot, None)
             self._wake.set()
-        self._attempts.succeeded(slot)
+        self._restart_log.succeeded(slot)
         self._observed.cold_start_s[service] = self._clock() - (until_s - timeout_s)
         self._observed.recovered(service, slot)
         self._feed.add("replica", slot, "starting", "ready", f"pid {replica.pid}")
         if slot in self._slots.of(service):
-            self._guards.ensure(replica)
+            self._watch_tasks.ensure(replica)
         else:
             self._drains.begin(replica, "no longer desired")
 
@@ -286,7 +292,7 @@ class Supervisor:
                 self._drains.begin(running[slot], why)
             else:
                 slots.discard(slot)
-                self._attempts.forget(slot)
+                self._restart_log.forget(slot)
                 self._observed.recovered(service, slot)
         for _ in range(-surplus):
             self._observed.growing[service].add(self._slots.add(service))
@@ -316,7 +322,7 @@ class Supervisor:
         """Stop supervising: start and watch no more replicas. Running replicas stay alive."""
         self._closed = True
         self._wake.set()
-        await self._guards.close()
+        await self._watch_tasks.close()
         tasks = [*self._tasks, *([] if self._keeping is None else [self._keeping])]
         for task in tasks:
             task.cancel()

@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import Protocol
 
 from argosy.balancing.lease import Lease
-from argosy.balancing.outcome import Kind, LoadReport
+from argosy.balancing.outcome import LoadReport, OutcomeKind
 from argosy.simulation.balancing.workload import Columns
 
 
 class Asking(Protocol):
     """The caller of an attempt."""
 
-    def answered(self, attempt: Attempt, kind: Kind) -> None:
+    def answered(self, attempt: Attempt, kind: OutcomeKind) -> None:
         """Receive the answer."""
         ...
 

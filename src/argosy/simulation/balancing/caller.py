@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from argosy.balancing.balancer import Balancer
-from argosy.balancing.outcome import Kind
+from argosy.balancing.outcome import OutcomeKind
 from argosy.balancing.strategy import PickRequest
 from argosy.contracts.errors import Unavailable
 from argosy.contracts.fleet import Endpoint
@@ -11,7 +11,7 @@ from argosy.simulation.balancing.attempt import Attempt
 from argosy.simulation.balancing.protection import Protection
 from argosy.simulation.balancing.record import Recorder
 from argosy.simulation.balancing.regime import Retries
-from argosy.simulation.balancing.replica import Replica
+from argosy.simulation.balancing.replica import SimulatedReplica
 from argosy.simulation.balancing.workload import Columns
 from argosy.simulation.servers.kernel import Kernel
 
@@ -28,7 +28,7 @@ class Caller:
         self,
         kernel: Kernel,
         balancer: Balancer,
-        replicas: dict[str, Replica],
+        replicas: dict[str, SimulatedReplica],
         columns: Columns,
         retries: Retries | None,
         record: Recorder,
@@ -69,14 +69,14 @@ class Caller:
             self._kernel.at(now_s + patience_s, self._give_up, attempt)
         replica.receive(attempt)
 
-    def answered(self, attempt: Attempt, kind: Kind) -> None:
+    def answered(self, attempt: Attempt, kind: OutcomeKind) -> None:
         if attempt.abandoned:
             return
         attempt.abandoned = True
         if self._protection is not None:
             self._protection.ended(kind, self._kernel.now_s)
         attempt.lease.end(kind, attempt.replica.report() if self._reports else None)
-        if kind is Kind.OK:
+        if kind is OutcomeKind.OK:
             self._record.end(attempt.request, self._kernel.now_s, served=True)
         else:
             self._again(attempt)
@@ -86,8 +86,8 @@ class Caller:
             return
         attempt.abandoned = True
         if self._protection is not None:
-            self._protection.ended(Kind.TIMEOUT, self._kernel.now_s)
-        attempt.lease.end(Kind.TIMEOUT)
+            self._protection.ended(OutcomeKind.TIMEOUT, self._kernel.now_s)
+        attempt.lease.end(OutcomeKind.TIMEOUT)
         self._again(attempt)
 
     def _again(self, attempt: Attempt) -> None:

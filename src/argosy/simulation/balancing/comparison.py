@@ -26,7 +26,7 @@ STABLE_SHARE = 0.5
 """A strategy counts as stable when more than this share of its runs were stable."""
 
 
-class Row(msgspec.Struct):
+class StrategyRow(msgspec.Struct):
     """Means over the seeds. A figure is None when any run lacks it."""
 
     strategy: str
@@ -48,7 +48,7 @@ class Comparison(msgspec.Struct, omit_defaults=True):
     `versus` is the p99 of each other strategy divided by that of the first; None when either strategy was unstable.
     """
 
-    rows: list[Row]
+    rows: list[StrategyRow]
     callers: int
     seeds: int
     requests: int
@@ -108,12 +108,12 @@ def _mapping(jobs: int) -> Iterator[Mapped]:
         yield pool.map
 
 
-def _row(strategy: str, summaries: Sequence[Summary]) -> Row:
+def _row(strategy: str, summaries: Sequence[Summary]) -> StrategyRow:
     names = list(summaries[0].figures)
     values = {name: [summary.figures[name] for summary in summaries] for name in names}
     means = {name: _plain(sum(column) / len(column)) for name, column in values.items()}
-    known = {field.name for field in msgspec.structs.fields(Row)}
-    return Row(
+    known = {field.name for field in msgspec.structs.fields(StrategyRow)}
+    return StrategyRow(
         strategy=strategy,
         stable=sum(summary.stable for summary in summaries) > STABLE_SHARE * len(summaries),
         measures={name: mean for name, mean in means.items() if name not in known},
@@ -123,7 +123,7 @@ def _row(strategy: str, summaries: Sequence[Summary]) -> Row:
 
 
 def _versus(
-    summaries: Mapping[str, Sequence[Summary]], rows: Mapping[str, Row]
+    summaries: Mapping[str, Sequence[Summary]], rows: Mapping[str, StrategyRow]
 ) -> tuple[dict[str, float | None], dict[str, Interval]]:
     versus: dict[str, float | None] = {}
     intervals: dict[str, Interval] = {}

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from xml.sax.saxutils import escape
 
-from argosy.simulation.balancing.comparison import Comparison, Row
+from argosy.simulation.balancing.comparison import Comparison, StrategyRow
 
 QUANTILES = (("p50_ms", "p50", "#4c78a8"), ("p99_ms", "p99", "#e4572e"), ("p999_ms", "p99.9", "#7b5ea7"))
 WIDTH, LEFT, RIGHT, TOP, ROW, BOTTOM = 860, 190, 30, 64, 34, 44
@@ -55,7 +55,7 @@ def draw(comparison: Comparison, about: str) -> str:
     return "\n".join([*parts, "</svg>\n"])
 
 
-def _value(row: Row, name: str) -> float | None:
+def _value(row: StrategyRow, name: str) -> float | None:
     value: float | None = getattr(row, name)
     return value if row.stable else None
 
@@ -69,7 +69,7 @@ def _grid(axis: _Axis, floor: float) -> list[str]:
     return lines
 
 
-def _marks(row: Row, axis: _Axis, y: float) -> list[str]:
+def _marks(row: StrategyRow, axis: _Axis, y: float) -> list[str]:
     marks = []
     for name, _, colour in QUANTILES:
         value = _value(row, name)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from argosy.balancing.outcome import Kind
+from argosy.balancing.outcome import OutcomeKind
 from argosy.balancing.retry_budget import RetryBudget
 from argosy.balancing.throttle import ClientThrottle
 
@@ -27,6 +27,6 @@ class Protection:
         """Return whether another attempt may be made, and charge it to the budget if so."""
         return self._budget.take(now_s)
 
-    def ended(self, kind: Kind, now_s: float) -> None:
-        if kind is not Kind.OVERLOADED:
+    def ended(self, kind: OutcomeKind, now_s: float) -> None:
+        if kind is not OutcomeKind.OVERLOADED:
             self._throttle.accepted(now_s)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import OrderedDict
 
-from argosy.balancing.outcome import Kind, LoadReport
+from argosy.balancing.outcome import LoadReport, OutcomeKind
 from argosy.serving.latency_by_load import NearLatency
 from argosy.simulation.balancing.attempt import Attempt
 from argosy.simulation.balancing.regime import Prefixes, ReplicaModel
@@ -20,7 +20,7 @@ ADMITTED = 64.0
 """Divisor of the requests in flight in the reported utilisation, for a replica without a concurrency limit."""
 
 
-class Replica:
+class SimulatedReplica:
     """Replica that answers every attempt once through `attempt.caller.answered`, including abandoned attempts."""
 
     __slots__ = (
@@ -82,7 +82,7 @@ class Replica:
         self.in_flight -= 1
         if self._reports:
             self._account(attempt)
-        attempt.caller.answered(attempt, Kind.OK)
+        attempt.caller.answered(attempt, OutcomeKind.OK)
 
     def _account(self, attempt: Attempt) -> None:
         now_s = self._kernel.now_s
@@ -106,11 +106,11 @@ class Replica:
             self._pass(self._kernel.now_s)
             self._rps += 1 / UTILIZATION_WINDOW_S
             self._eps += 1 / UTILIZATION_WINDOW_S
-        attempt.caller.answered(attempt, Kind.ERROR)
+        attempt.caller.answered(attempt, OutcomeKind.ERROR)
 
     def _refused(self, attempt: Attempt) -> None:
         self.in_flight -= 1
-        attempt.caller.answered(attempt, Kind.OVERLOADED)
+        attempt.caller.answered(attempt, OutcomeKind.OVERLOADED)
 
     def report(self) -> LoadReport:
         """Return the load report sent with an answer.

@@ -9,7 +9,7 @@ from typing import Protocol
 from argosy.control.observation import Forecast
 from argosy.simulation.scaling.load import Load
 from argosy.simulation.scaling.readings import Readings
-from argosy.simulation.scaling.service import Service
+from argosy.simulation.scaling.service import SimulatedService
 
 
 class Autoscaler(Protocol):
@@ -33,7 +33,7 @@ class Foresight(Protocol):
 class World:
     """Circumstances of one run, the same for every policy."""
 
-    service: Service
+    service: SimulatedService
     load: Load
     cold_start_s: int
     min_replicas: int

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from argosy.simulation.scaling.queues import Replicas
+from argosy.simulation.scaling.queues import ReplicaGroup
 
 
 @dataclass(slots=True)
@@ -14,14 +14,14 @@ class Starting:
     ready_s: int
 
 
-class Fleet:
+class SimulatedFleet:
     """Fleet of one run, which changes only between seconds.
 
     Scaling down removes starting replicas first, the newest first, and then the replicas that became ready last, as
     Kubernetes does.
     """
 
-    def __init__(self, queue: Replicas, cold_start_s: int, ready: int) -> None:
+    def __init__(self, queue: ReplicaGroup, cold_start_s: int, ready: int) -> None:
         self._queue, self._cold_start_s = queue, cold_start_s
         self._starting: list[Starting] = []
         self._serving: list[tuple[int, int]] = []

@@ -17,7 +17,7 @@ from argosy.simulation.loads.arrivals import FloatArray
 from argosy.simulation.scaling.demand import Demand
 from argosy.simulation.scaling.load import Load
 from argosy.simulation.scaling.readings import Readings
-from argosy.simulation.scaling.service import Service
+from argosy.simulation.scaling.service import SimulatedService
 
 DAY_S = DAY * BIN_S
 SCORED_BINS = DAY
@@ -43,7 +43,12 @@ def is_long_enough(demand: Demand) -> bool:
 
 
 def foresee(
-    demand: Demand, load: Load, service: Service, cold_start_s: float, seed: int, scored_bins: int = SCORED_BINS
+    demand: Demand,
+    load: Load,
+    service: SimulatedService,
+    cold_start_s: float,
+    seed: int,
+    scored_bins: int = SCORED_BINS,
 ) -> Foreseen:
     """Return every forecast of a run. Randomness in the time before the run has its own stream."""
     before = _before(demand, service, np.random.default_rng((seed, HISTORY_SEED)))
@@ -69,7 +74,7 @@ def foresee(
     return Foreseen(tuple(forecasts))
 
 
-def told(load: Load, service: Service, cold_start_s: float) -> Foreseen:
+def told(load: Load, service: SimulatedService, cold_start_s: float) -> Foreseen:
     """Return perfect forecasts, as a bound: the true highest load of each coming window."""
     loads = _binned(load) / BIN_S * service.mean_s
     window = window_bins(cold_start_s)
@@ -94,7 +99,7 @@ def _spreads(loads: FloatArray, begin: int, window: int) -> list[Spread]:
     return found
 
 
-def _before(demand: Demand, service: Service, rng: np.random.Generator) -> FloatArray:
+def _before(demand: Demand, service: SimulatedService, rng: np.random.Generator) -> FloatArray:
     """Return the load in the bins before the run, Poisson as in the run, limited to what the forecast remembers."""
     seconds_rps = np.repeat(demand.before_rps[-(RING * BIN_S // demand.bin_s) :], demand.bin_s)
     rates_rps = seconds_rps[len(seconds_rps) % BIN_S :].reshape(-1, BIN_S).mean(1)

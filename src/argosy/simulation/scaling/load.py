@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from argosy.simulation.loads.arrivals import FloatArray
 from argosy.simulation.scaling.demand import Demand
-from argosy.simulation.scaling.service import Service
+from argosy.simulation.scaling.service import SimulatedService
 
 STEP_S = 0.05
 """Step of work that is simulated as a flow, in seconds."""
@@ -88,7 +88,7 @@ class Flow:
 Load = Requests | Flow
 
 
-def draw(demand: Demand, service: Service, seed: int) -> Load:
+def draw(demand: Demand, service: SimulatedService, seed: int) -> Load:
     """Draw the load of a demand. Each kind of randomness has its own stream."""
     arriving, working, sampling = (np.random.default_rng(child) for child in np.random.SeedSequence(seed).spawn(3))
     if service.aggregated:
@@ -104,7 +104,7 @@ def draw(demand: Demand, service: Service, seed: int) -> Load:
     return Requests(arrivals_s, drawn_s.astype(np.float32), slack_s.astype(np.float32), demand.length_s)
 
 
-def _total_work(counts: Int32Array, service: Service, rng: np.random.Generator) -> Float32Array:
+def _total_work(counts: Int32Array, service: SimulatedService, rng: np.random.Generator) -> Float32Array:
     """Draw the total work of each count of requests from a gamma distribution with their mean and variance.
 
     A gamma variable cannot be negative.

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from xml.sax.saxutils import escape
 
 from argosy.simulation.scaling.envelope import FLOOR
-from argosy.simulation.scaling.report import Row, ScalingComparison
+from argosy.simulation.scaling.report import PolicyRow, ScalingComparison
 
 COLOURS = {
     "predictive": "#d62728", "target": "#ff9f1c", "threshold": "#8c564b", "hpa_cpu": "#1f77b4",
@@ -21,7 +21,7 @@ WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 860, 520, 70, 190, 64, 50
 class _Axes:
     """Axes of the picture: replica-hours are linear, violations logarithmic from FLOOR to 1."""
 
-    def __init__(self, rows: Sequence[Row]) -> None:
+    def __init__(self, rows: Sequence[PolicyRow]) -> None:
         self.most = max((row.replica_hours for row in rows), default=1.0) * 1.02 or 1.0
 
     def x(self, hours: float) -> float:
@@ -71,7 +71,7 @@ def _grid(axes: _Axes) -> list[str]:
     return lines
 
 
-def _curve(policy: str, rows: Sequence[Row], axes: _Axes) -> list[str]:
+def _curve(policy: str, rows: Sequence[PolicyRow], axes: _Axes) -> list[str]:
     rows = sorted(rows, key=lambda row: row.target)
     colour = COLOURS.get(policy, "#555")
     dashes = ' stroke-dasharray="5 4"' if policy in DASHED else ""
@@ -80,7 +80,7 @@ def _curve(policy: str, rows: Sequence[Row], axes: _Axes) -> list[str]:
     return [line, *(_mark(row, axes, colour) for row in rows)]
 
 
-def _mark(row: Row, axes: _Axes, colour: str) -> str:
+def _mark(row: PolicyRow, axes: _Axes, colour: str) -> str:
     x, y = axes.x(row.replica_hours), axes.y(row.slo_violations)
     title = f"target {row.target:g}: {100 * row.slo_violations:.3g} % late, {row.replica_hours:.4g} replica-hours"
     return f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3.5" fill="{colour}"><title>{title}</title></circle>'

@@ -20,7 +20,7 @@ from argosy.control.prediction import outlook
 from argosy.control.scaling import registration
 from argosy.simulation.loads.durations import Lognormal
 from argosy.simulation.scaling.demand import Demand
-from argosy.simulation.scaling.service import Service
+from argosy.simulation.scaling.service import SimulatedService
 
 CALM_SHARE = 0.25
 SIGMA = 0.5
@@ -58,7 +58,7 @@ def recorded_service(
     slots: int,
     slo_s: float | None,
     work_s: float | None,
-) -> Service:
+) -> SimulatedService:
     """Return the service, with the time a request takes.
 
     The time is `work_s`, or else the mean response of the calmest quarter of the recorded history.
@@ -72,7 +72,7 @@ def recorded_service(
         if not len(response_s):
             raise ConfigError(f"{data_dir}: no response time of {service} is recorded; give --work-ms.", param="work")
         work_s = float(np.sort(response_s)[: max(1, round(CALM_SHARE * len(response_s)))].mean())
-    return Service(service, Lognormal(mean_s=work_s, sigma=SIGMA), slots, slo_s)
+    return SimulatedService(service, Lognormal(mean_s=work_s, sigma=SIGMA), slots, slo_s)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,11 +91,11 @@ def known_of(data_dir: Path, service: str) -> RecordedService:
         with contextlib.closing(read_only(data_dir)) as db:
             written = dict(db.execute("SELECT name, value FROM memories WHERE name LIKE ?", (f"%/{service}",)))
         if f"scaling/{service}" in written:
-            scaled = msgspec.json.decode(written[f"scaling/{service}"], type=registration.Memory)
+            scaled = msgspec.json.decode(written[f"scaling/{service}"], type=registration.SavedRegistration)
             settings = ScalingSettings.model_validate_json(bytes(scaled.settings))
             known = RecordedService(None, scaled.max_instances, max(1, round(settings.slots)))
         if f"prediction/{service}" in written:
-            learnt = msgspec.msgpack.decode(written[f"prediction/{service}"], type=outlook.Memory)
+            learnt = msgspec.msgpack.decode(written[f"prediction/{service}"], type=outlook.SavedOutlook)
             capacity = learnt.capacity.capacity(known.slots or 1)
             known = RecordedService(
                 learnt.cold_starts.planned_s if learnt.cold_starts.seen_s else None,

@@ -19,7 +19,7 @@ LATE = 0.01
 OURS, BOUND, STATIC = "predictive", "oracle", "static"
 
 
-class Row(msgspec.Struct):
+class PolicyRow(msgspec.Struct):
     """Means over the seeds for one policy with one target. None where the runs do not have the figure."""
 
     policy: str
@@ -59,7 +59,7 @@ class ScalingComparison(msgspec.Struct):
     max_replicas: int
     seeds: int
     requests: int
-    rows: list[Row]
+    rows: list[PolicyRow]
     policies: list[PolicySummary]
     versus: dict[str, float | None]
     """Ratio of violations at equal cost, theirs ÷ ours, by policy; None when the curves cannot be compared."""
@@ -76,7 +76,7 @@ class ScalingComparison(msgspec.Struct):
     def is_sweep(self) -> bool:
         return len(self.rows) > len(self.policies)
 
-    def points(self, policy: str) -> list[Row]:
+    def points(self, policy: str) -> list[PolicyRow]:
         return [row for row in self.rows if row.policy == policy]
 
 
@@ -118,7 +118,7 @@ def events_versus(ours: Runs, theirs: Runs) -> float:
     return geometric_mean([events_ratio(Envelope(mine), Envelope(other)) for mine, other in pairs])
 
 
-def rows_of(policy: str, runs: Runs) -> list[Row]:
+def rows_of(policy: str, runs: Runs) -> list[PolicyRow]:
     """Return a row per target: the mean over the seeds that have it.
 
     Seeds can have different targets, because the fixed numbers that are tried depend on the drawn load.
@@ -138,7 +138,7 @@ def rows_of(policy: str, runs: Runs) -> list[Row]:
                 figures[name] = values
         means = {name: sum(values) / len(values) for name, values in figures.items()}
         found.append(
-            Row(
+            PolicyRow(
                 policy,
                 target,
                 means["slo_violations"],

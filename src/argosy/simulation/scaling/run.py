@@ -8,7 +8,7 @@ import msgspec
 import numpy as np
 
 from argosy.simulation.scaling.autoscaler import Autoscaler, World
-from argosy.simulation.scaling.fleet import Fleet
+from argosy.simulation.scaling.fleet import SimulatedFleet
 from argosy.simulation.scaling.queues import queue
 from argosy.simulation.scaling.readings import Readings
 from argosy.simulation.scaling.responses import quantiles
@@ -42,7 +42,7 @@ def simulate(world: World, autoscaler: Autoscaler, target: float, first: int | N
     """Run one policy. `first` replicas are ready at the start; None starts the number that the first minute needs."""
     seconds = world.load.length_s
     line = queue(world.load, world.service)
-    fleet = Fleet(line, world.cold_start_s, first if first is not None else first_replicas(world))
+    fleet = SimulatedFleet(line, world.cold_start_s, first if first is not None else first_replicas(world))
     seen = Readings(line.ledger, world.service.slots, world.min_replicas, world.max_replicas)
     tally = _Tally()
     now, due = 0, autoscaler.interval_s

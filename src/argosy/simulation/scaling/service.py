@@ -16,7 +16,7 @@ GENERATED = Lognormal(mean_s=TOKEN_S * 23.28, sigma=0.847)
 
 
 @dataclass(frozen=True, slots=True)
-class Service:
+class SimulatedService:
     name: str
     work: Durations
     """Time for which a request occupies a slot."""
@@ -30,7 +30,7 @@ class Service:
     The work must be far shorter than the SLO and one second.
     """
 
-    def measured(self, written: tuple[int, ...] | None) -> Service:
+    def measured(self, written: tuple[int, ...] | None) -> SimulatedService:
         """Return the service with the token counts of a trace, when the service's time depends on tokens."""
         if written is None or self.work is not GENERATED:
             return self
@@ -62,7 +62,7 @@ class Service:
         return work_s if self.slo_s is None else self.slo_s - work_s
 
 
-SERVICES: Mapping[str, Service] = {
-    "generation": Service("generation", GENERATED, slots=4),
-    "embedding": Service("embedding", Lognormal(mean_s=0.015, sigma=0.5), slots=1, slo_s=0.5, aggregated=True),
+SERVICES: Mapping[str, SimulatedService] = {
+    "generation": SimulatedService("generation", GENERATED, slots=4),
+    "embedding": SimulatedService("embedding", Lognormal(mean_s=0.015, sigma=0.5), slots=1, slo_s=0.5, aggregated=True),
 }

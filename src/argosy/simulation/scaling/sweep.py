@@ -15,7 +15,7 @@ from argosy.simulation.scaling.demand import Demand
 from argosy.simulation.scaling.foresight import Foreseen, foresee, is_long_enough
 from argosy.simulation.scaling.load import Load, draw, whole_seconds
 from argosy.simulation.scaling.run import RunResult, simulate
-from argosy.simulation.scaling.service import Service
+from argosy.simulation.scaling.service import SimulatedService
 from argosy.simulation.workers import end_with
 
 
@@ -24,7 +24,7 @@ class Cell:
     """Circumstances of a sweep. Compared by identity, so that its loads can be cached."""
 
     demand: Demand
-    service: Service
+    service: SimulatedService
     cold_start_s: float
     min_replicas: int
     max_replicas: int
@@ -33,7 +33,7 @@ class Cell:
     __eq__ = object.__eq__
 
 
-def busy(demand: Demand, service: Service, replicas: float) -> Demand:
+def busy(demand: Demand, service: SimulatedService, replicas: float) -> Demand:
     """Scale the demand so that its busiest minute keeps that many replicas busy."""
     return demand.scaled(replicas * service.slots / service.mean_s / demand.busiest_rps)
 

@@ -9,7 +9,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from argosy.cli.sending.collect import SUPPORTED, Outgoing, scan
-from argosy.cli.sending.mirror import Held, Plan, Settled, Stamp, plan, refuse_sudden_emptiness, roots, stamp, within
+from argosy.cli.sending.mirror import (
+    Held,
+    MirrorPlan,
+    Settled,
+    Stamp,
+    plan,
+    refuse_sudden_emptiness,
+    roots,
+    stamp,
+    within,
+)
 from argosy.contracts.errors import InvalidRequest
 from argosy.services.documents.parsing.formats import IMAGES, SUFFIXES
 
@@ -33,7 +43,7 @@ def taken(*names: str) -> dict[str, Settled]:
     return {ROOT + name: Settled(OLD, taken=True) for name in names}
 
 
-def told(made: Plan) -> tuple[list[str], list[str]]:
+def told(made: MirrorPlan) -> tuple[list[str], list[str]]:
     return [one.name for one in made.send], [one.id for one in made.forget]
 
 

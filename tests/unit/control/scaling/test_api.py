@@ -133,7 +133,7 @@ async def test_a_day_that_a_fixed_number_would_have_served_recommends_it(recorde
     said = "Over the last 24 h of history, 2 replicas at all times would have been enough"
     assert (await view(admin, "GET", f"{PATH}/scaling")).recommendation.startswith(said)
     limited = Decision(Action.NONE, 4, Reason.AT_MAXIMUM, binding="max_instances = 4")
-    recorded.scaler._registrations["embedding"].record(time.time(), limited, False)
+    recorded.scaler._registrations.of("embedding").record(time.time(), limited, False)
     assert (await view(admin, "GET", f"{PATH}/scaling")).recommendation == "Raise replicas.max: max_instances = 4."
     seen = await view(admin, "PUT", f"{PATH}/scaling", {"min_instances": 2, "max_instances": 2})
     assert said not in seen.recommendation, "there is nothing left to recommend"

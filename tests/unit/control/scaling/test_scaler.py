@@ -17,7 +17,7 @@ from argosy.contracts.scaling import Action, Decision, Reason, ScaleOrder, Scali
 from argosy.control.health.replica import Probe
 from argosy.control.observation import Observation
 from argosy.control.platforms.platform import Replica, Usage
-from argosy.control.scaling.guard import limited
+from argosy.control.scaling.limits import limited
 from argosy.control.scaling.policies.table import POLICIES
 from argosy.control.scaling.predictor import NoPredictor
 from argosy.control.scaling.reader import Reader
@@ -122,7 +122,7 @@ class _Noting(NoPredictor):
 async def test_a_service_that_is_never_scaled_is_observed_all_the_same(tmp_path: Path) -> None:
     async with rig(tmp_path, QUICK) as fleet:
         noting = fleet.scaler._predictor = _Noting()
-        fleet.scaler._registrations[SERVICE].fixed = "it has one writer"
+        fleet.scaler._registrations.of(SERVICE).fixed = "it has one writer"
         await fleet.pass_time(6, in_flight=10, rate=100)
         assert (SERVICE, 10) in noting.seen
         assert len(fleet.running) == 1
@@ -145,7 +145,7 @@ async def test_the_cold_start_is_the_one_that_was_learnt(tmp_path: Path) -> None
         fleet.observed.cold_start_s.clear()
         await fleet.pass_time(4, in_flight=1, rate=10)
         assert all(map(math.isnan, learnt.seen)), "this controller saw no start"
-        assert fleet.scaler._look(fleet.scaler._registrations[SERVICE], 0.0).cold_start_s == 90
+        assert fleet.scaler._look(fleet.scaler._registrations.of(SERVICE), 0.0).cold_start_s == 90
         fleet.observed.cold_start_s[SERVICE] = 7.0
         await fleet.pass_time(2, in_flight=1, rate=10)
         assert learnt.seen[-1] == 7.0

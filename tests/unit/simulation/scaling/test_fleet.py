@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from argosy.simulation.scaling.fleet import Fleet
+from argosy.simulation.scaling.fleet import SimulatedFleet
 
 pytestmark = pytest.mark.unit
 
@@ -28,7 +28,7 @@ class Recorder:
 
 def test_a_replica_serves_one_cold_start_after_its_launch_and_is_paid_for_from_the_launch() -> None:
     line = Recorder()
-    fleet = Fleet(line, cold_start_s=30, ready=1)
+    fleet = SimulatedFleet(line, cold_start_s=30, ready=1)
     fleet.scale(2, 100)
     assert (fleet.replicas, fleet.ready, fleet.next_ready_s()) == (2, 1, 130)
     fleet.become_ready(129)
@@ -39,14 +39,14 @@ def test_a_replica_serves_one_cold_start_after_its_launch_and_is_paid_for_from_t
 
 
 def test_the_drain_is_paid_for() -> None:
-    fleet = Fleet(Recorder(busy_s=12.5), cold_start_s=30, ready=2)
+    fleet = SimulatedFleet(Recorder(busy_s=12.5), cold_start_s=30, ready=2)
     fleet.scale(1, 100)
     assert fleet.paid_s(200) == 200 + 112.5
 
 
 def test_what_is_starting_goes_first_and_costs_what_it_ran() -> None:
     line = Recorder(busy_s=50)
-    fleet = Fleet(line, cold_start_s=30, ready=1)
+    fleet = SimulatedFleet(line, cold_start_s=30, ready=1)
     fleet.scale(2, 0)
     fleet.scale(3, 4)
     fleet.scale(2, 10)
@@ -58,7 +58,7 @@ def test_what_is_starting_goes_first_and_costs_what_it_ran() -> None:
 
 def test_the_replica_that_became_ready_last_is_drained_first() -> None:
     line = Recorder()
-    fleet = Fleet(line, cold_start_s=5, ready=1)
+    fleet = SimulatedFleet(line, cold_start_s=5, ready=1)
     fleet.scale(3, 0)
     fleet.become_ready(5)
     fleet.scale(2, 10)
@@ -66,6 +66,6 @@ def test_the_replica_that_became_ready_last_is_drained_first() -> None:
 
 
 def test_without_a_cold_start_it_serves_at_once() -> None:
-    fleet = Fleet(Recorder(), cold_start_s=0, ready=1)
+    fleet = SimulatedFleet(Recorder(), cold_start_s=0, ready=1)
     fleet.scale(4, 7)
     assert (fleet.ready, fleet.next_ready_s()) == (4, None)

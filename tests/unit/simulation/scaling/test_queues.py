@@ -9,10 +9,12 @@ import pytest
 
 from argosy.simulation.loads.durations import Exponential
 from argosy.simulation.scaling.demand import Demand, steady
+from argosy.simulation.scaling.flow_queue import FlowQueue
 from argosy.simulation.scaling.load import STEP_S, Flow, Requests, draw
-from argosy.simulation.scaling.queues import FlowQueue, Queue, RequestQueue
+from argosy.simulation.scaling.queues import Queue
+from argosy.simulation.scaling.request_queue import RequestQueue
 from argosy.simulation.scaling.responses import quantiles
-from argosy.simulation.scaling.service import SERVICES, Service
+from argosy.simulation.scaling.service import SERVICES, SimulatedService
 
 pytestmark = pytest.mark.unit
 
@@ -24,7 +26,7 @@ def requests(arrivals_s: list[float], work_s: list[float], length_s: int, slack_
 
 
 def exact(load: Requests, slots: int) -> RequestQueue:
-    return RequestQueue(load, Service("made up", Exponential(1.0), slots))
+    return RequestQueue(load, SimulatedService("made up", Exponential(1.0), slots))
 
 
 def late(line: Queue, seconds: int) -> float:
@@ -34,7 +36,7 @@ def late(line: Queue, seconds: int) -> float:
 @pytest.mark.parametrize(("slots", "load"), [(1, 0.7), (4, 3.2), (12, 10.0)])
 def test_waits_follow_erlang_c(slots: int, load: float) -> None:
     """M/M/c: a wait is longer than t with probability C exp(-(c - a) t / s), and L = a + a C / (c - a)."""
-    service = Service("made up", Exponential(0.05), slots=slots, slo_s=None)
+    service = SimulatedService("made up", Exponential(0.05), slots=slots, slo_s=None)
     demand = steady(load / 0.05, 12_000)
     drawn = draw(demand, service, 1)
     assert isinstance(drawn, Requests)
@@ -57,7 +59,7 @@ def test_waits_follow_erlang_c(slots: int, load: float) -> None:
 
 def test_response_times_of_one_slot_are_exponential() -> None:
     """M/M/1: a response is longer than t with probability exp(-(1 - a) t / s)."""
-    service = Service("made up", Exponential(0.05), slots=1, slo_s=None)
+    service = SimulatedService("made up", Exponential(0.05), slots=1, slo_s=None)
     drawn = draw(steady(0.5 / 0.05, 18_000), service, 1)
     line = RequestQueue(drawn, service) if isinstance(drawn, Requests) else pytest.fail("not request by request")
     line.add(0, 0)
@@ -133,7 +135,7 @@ def test_those_that_wait_at_the_end_are_late_if_they_would_be() -> None:
 def test_work_as_a_flow_comes_to_what_the_same_requests_come_to_one_by_one(replicas: int, busy: float) -> None:
     """Rates that swing above the capacity and back, so that a part of the requests is late."""
     flowing = SERVICES["embedding"]
-    single = Service(flowing.name, flowing.work, flowing.slots, flowing.slo_s)
+    single = SimulatedService(flowing.name, flowing.work, flowing.slots, flowing.slo_s)
     wave = 1 + 0.2 * np.sin(np.arange(96) / 96 * 2 * np.pi * 3)
     drawn = draw(Demand("wave", 15, wave * busy / flowing.mean_s, np.empty(0)), single, 1)
     assert isinstance(drawn, Requests)

@@ -16,15 +16,15 @@ from argosy.simulation.scaling.fixed import FixedReplicas
 from argosy.simulation.scaling.pareto import draw
 from argosy.simulation.scaling.report import compare, rows_of
 from argosy.simulation.scaling.run import RunResult, simulate
-from argosy.simulation.scaling.service import SERVICES, Service
+from argosy.simulation.scaling.service import SERVICES, SimulatedService
 from argosy.simulation.scaling.sweep import Cell, busy, sweep, world
 
 pytestmark = pytest.mark.unit
 
-SERVICE = Service("made up", Lognormal(mean_s=0.5, sigma=0.8), slots=4)
+SERVICE = SimulatedService("made up", Lognormal(mean_s=0.5, sigma=0.8), slots=4)
 
 
-def cell(service: Service = SERVICE, cold_start_s: float = 10.0) -> Cell:
+def cell(service: SimulatedService = SERVICE, cold_start_s: float = 10.0) -> Cell:
     """Twenty minutes: calm, a step, a burst, calm."""
     rates = np.concatenate((np.full(20, 1.0), np.full(20, 3.0), np.full(4, 8.0), np.full(36, 1.0)))
     return Cell(busy(Demand("made up", 15, rates, np.empty(0)), service, 5.0), service, cold_start_s, 1, 15)
@@ -69,7 +69,7 @@ def test_the_bound_is_not_beaten(runs: Mapping[str, list[list[RunResult]]]) -> N
 
 
 @pytest.mark.parametrize("service", [SERVICE, SERVICES["embedding"]], ids=lambda s: s.name)
-def test_the_same_seed_gives_the_same_and_another_one_another(service: Service) -> None:
+def test_the_same_seed_gives_the_same_and_another_one_another(service: SimulatedService) -> None:
     once, again, other = (
         simulate(given, CONTENDERS["predictive"].make(given, 0.6), 0.6)
         for given in (world(cell(service), 3), world(cell(service), 3), world(cell(service), 4))

@@ -35,7 +35,7 @@ class Policy(Generic[S]):
     first: S
     """State of a service that was never seen before."""
     within_bounds: Callable[[Observation, S, Rule, float], tuple[Decision, S]]
-    """(sound observation, state, rule, now on the monotonic clock) → (decision, next state if nothing is done).
+    """(observation, state, rule, now on the monotonic clock) → (decision, next state if nothing is done).
 
     Raises nothing.
     """
@@ -50,7 +50,7 @@ class Policy(Generic[S]):
     def look(self, seen: Observation, state: S, rule: Rule, now_s: float) -> tuple[Decision, S]:
         """Return the decision and the next state if nothing is done. The bounds go before the policy."""
         outside = out_of_bounds(seen, rule)
-        return self.within_bounds(seen.sound(), state, rule, now_s) if outside is None else (outside, state)
+        return self.within_bounds(seen, state, rule, now_s) if outside is None else (outside, state)
 
     def decide(self, seen: Observation, state: S, rule: Rule, now_s: float) -> tuple[Decision, S]:
         """Decide, and assume that the decision is carried out unchanged."""

@@ -88,7 +88,7 @@ def within_bounds(
         return held(seen, Reason.METRICS_MISSING, metrics={"in_flight": seen.in_flight}, binding=absent), state
     longest_s = gap_s(rule, max(settings.interval_s, rule.settings.stale_s))
     load = state.load.next(seen.in_flight, now_s, smoothed_s(seen, rule))
-    remembered = state.remembered.next(load.value or 0.0, now_s, seen.cold_start_s, longest_s)
+    remembered = state.remembered.next(load.value or 0.0, now_s, seen.expected_start_s, longest_s)
     limits = _limits(rule, _learnt(seen) or Capacity(1.0, rule.settings.slots))
     alone = remembered.above(limits)
     chances = _with_forecast(alone, limits, seen, rule)
@@ -147,16 +147,16 @@ def hold(seen: Observation, rule: Rule) -> float:
     if rule.settings.predictive.hold_s is not None:
         return rule.settings.predictive.hold_s
     if _trusted(seen) is not None:
-        return max(LEAST_HOLD_S, FORESEEN_PER_COLD_START * seen.cold_start_s)
-    quick_s = min(QUICK_HOLD_S, QUICK_PER_COLD_START * seen.cold_start_s)
-    return max(LEAST_HOLD_S, quick_s, HOLD_PER_COLD_START * seen.cold_start_s)
+        return max(LEAST_HOLD_S, FORESEEN_PER_COLD_START * seen.expected_start_s)
+    quick_s = min(QUICK_HOLD_S, QUICK_PER_COLD_START * seen.expected_start_s)
+    return max(LEAST_HOLD_S, quick_s, HOLD_PER_COLD_START * seen.expected_start_s)
 
 
 def smoothed_s(seen: Observation, rule: Rule) -> float:
     """Return the time constant of the load: a peak that is over before a replica is ready is not worth a replica."""
     if rule.settings.predictive.load_window_s is not None:
         return rule.settings.predictive.load_window_s
-    return max(LEAST_SMOOTHED_S, SMOOTHED_PER_COLD_START * seen.cold_start_s)
+    return max(LEAST_SMOOTHED_S, SMOOTHED_PER_COLD_START * seen.expected_start_s)
 
 
 def slack_s(rule: Rule, capacity: Capacity) -> float:
@@ -227,7 +227,7 @@ def _learnt(seen: Observation) -> Capacity | None:
 def _small_step_waits_s(seen: Observation, state: PredictiveState, wish: int, now_s: float) -> float:
     if state.grown_s is None or wish >= seen.replicas * (1 + SMALL_STEP) + 1:
         return 0.0
-    return SMALL_STEP_WAITS * seen.cold_start_s - (now_s - state.grown_s)
+    return SMALL_STEP_WAITS * seen.expected_start_s - (now_s - state.grown_s)
 
 
 def stepped(state: PredictiveState, before: int, decision: Decision, now_s: float) -> PredictiveState:

@@ -31,7 +31,7 @@ class Unreached(Exception):
         self.reason = reason
 
 
-class Connections:
+class EndpointConnections:
     """Connections to one address, one per thread. Safe to use from several threads."""
 
     def __init__(self, base_url: str, api_key: str | None) -> None:

@@ -24,7 +24,7 @@ from argosy.contracts.errors import (
 )
 from argosy.contracts.request import Clock, Deadline
 from argosy.contracts.vectors import Vectors
-from argosy.services.embedding.backends.endpoint import Connections, Reply, Unreached
+from argosy.services.embedding.backends.endpoint import EndpointConnections, Reply, Unreached
 from argosy.telemetry.logs import logger
 
 ATTEMPTS = 4
@@ -66,7 +66,7 @@ class OpenAIEngine:
         Raises: the errors of `embed`, among them Unavailable when the endpoint cannot be reached or refuses the key or
         the model, and UpstreamFailed when its answer is not a vector. Messages never show the address or the key.
         """
-        self._connections = Connections(base_url, api_key)
+        self._connections = EndpointConnections(base_url, api_key)
         self._model = model
         self._timeout_s = timeout_s
         self._clock = clock

@@ -13,7 +13,7 @@ Item = tuple[bytes, CachedVector]
 
 
 @dataclass(frozen=True, slots=True)
-class Work:
+class PendingWrite:
     """Transaction: rows to write, keys to delete, and keys whose last use is to be updated."""
 
     items: Sequence[Item] = ()
@@ -53,7 +53,7 @@ class Backlog:
         if len(self._used) < self._max_used:
             self._used.add(key)
 
-    def take(self, *, at_most: int, with_used: bool, timeout_s: float) -> Work | None:
+    def take(self, *, at_most: int, with_used: bool, timeout_s: float) -> PendingWrite | None:
         """Return the next transaction: empty after `timeout_s`, None when the backlog is closed and nothing is left."""
         with self._changed:
             self._busy = False
@@ -67,7 +67,7 @@ class Backlog:
             if self._closed and not (items or deletions or used):
                 return None
             self._busy = True
-            return Work(items, deletions, used)
+            return PendingWrite(items, deletions, used)
 
     def drained(self, timeout_s: float) -> bool:
         """Wait until all work is done; return whether it was done within `timeout_s`."""

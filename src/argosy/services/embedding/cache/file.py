@@ -40,7 +40,7 @@ _DAMAGE = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLI
 Identity = tuple[int, int]
 
 
-class Damaged(Exception):
+class DamagedFile(Exception):
     """The file is not a readable cache and must be set aside."""
 
 
@@ -61,8 +61,8 @@ class CacheFile:
     def connect(self, *, log_bytes: int) -> tuple[sqlite3.Connection, Identity]:
         """Open the file in use, or create one. The connection may move between threads, one at a time.
 
-        Raises: Damaged when the file is not a readable cache; sqlite3.Error and OSError when the cause may pass (a full
-        disk, missing rights).
+        Raises: DamagedFile when the file is not a readable cache; sqlite3.Error and OSError when the cause may pass (a
+        full disk, missing rights).
         """
         with self._locked():
             self._adopt()
@@ -178,7 +178,7 @@ def _open(path: Path, log_bytes: int) -> sqlite3.Connection:
     except sqlite3.Error as error:
         connection.close()
         if is_damage(error):
-            raise Damaged(str(error)) from error
+            raise DamagedFile(str(error)) from error
         raise
     except BaseException:
         connection.close()
@@ -189,7 +189,7 @@ def _open(path: Path, log_bytes: int) -> sqlite3.Connection:
 def _prepare(connection: sqlite3.Connection) -> None:
     """Create the schema in an empty file, or check the schema of an existing one.
 
-    Raises: Damaged when the schema is another one; sqlite3.Error.
+    Raises: DamagedFile when the schema is another one; sqlite3.Error.
     """
     version = _number(connection, "PRAGMA user_version")
     tables = _number(connection, "SELECT count(*) FROM sqlite_schema")
@@ -198,22 +198,22 @@ def _prepare(connection: sqlite3.Connection) -> None:
         connection.execute("PRAGMA auto_vacuum=INCREMENTAL")
         connection.execute("PRAGMA journal_mode=WAL")
     elif version == 0 or _number(connection, "PRAGMA application_id") != APPLICATION_ID:
-        raise Damaged(f"the file is no cache; its schema has version {version}")
+        raise DamagedFile(f"the file is no cache; its schema has version {version}")
     try:
         migrate(connection, _STEPS, "cache.db")
     except Internal as error:
-        raise Damaged(error.message) from error
+        raise DamagedFile(error.message) from error
     if connection.execute("PRAGMA journal_mode=WAL").fetchone()[0] not in (b"wal", "wal"):
-        raise Damaged("the journal cannot be switched to write-ahead mode")
+        raise DamagedFile("the journal cannot be switched to write-ahead mode")
     connection.execute("SELECT id, key, used_s, value FROM vectors WHERE key = x'00'").fetchall()
 
 
 def _number(connection: sqlite3.Connection, query: str) -> int:
     """Return the number that the query gives.
 
-    Raises: Damaged when the result is not a number.
+    Raises: DamagedFile when the result is not a number.
     """
     row = connection.execute(query).fetchone()
     if row is None or not isinstance(row[0], int):
-        raise Damaged(f"{query} does not give a number")
+        raise DamagedFile(f"{query} does not give a number")
     return row[0]

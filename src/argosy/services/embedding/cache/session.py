@@ -7,7 +7,7 @@ import sqlite3
 import threading
 from collections.abc import Callable, Iterator
 
-from argosy.services.embedding.cache.file import CacheFile, Damaged, Identity, is_damage
+from argosy.services.embedding.cache.file import CacheFile, DamagedFile, Identity, is_damage
 from argosy.services.embedding.cache.statistics import DiskState
 from argosy.telemetry.logs import logger
 
@@ -82,7 +82,7 @@ class Session:
             finally:
                 if connection.in_transaction:
                     connection.rollback()
-        except (Damaged, sqlite3.Error, OSError, OverflowError, MemoryError) as error:
+        except (DamagedFile, sqlite3.Error, OSError, OverflowError, MemoryError) as error:
             self._judge(error)
             raise FileUnavailable(str(error)) from error
 
@@ -110,7 +110,7 @@ class Session:
             and getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_READONLY_DBMOVED
         ):
             return  # another process has just set the file aside
-        damaged = isinstance(error, Damaged) or (isinstance(error, sqlite3.Error) and is_damage(error))
+        damaged = isinstance(error, DamagedFile) or (isinstance(error, sqlite3.Error) and is_damage(error))
         if not damaged:
             self._health.pause(error)
             return
