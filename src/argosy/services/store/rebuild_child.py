@@ -22,7 +22,8 @@ from argosy.services.store.shard import Shard
 from argosy.serving.child_process import die_with_parent
 
 RECALL_SAMPLES = 100
-NICENESS = 15
+NICENESS = 5
+"""Priority of the child: below that of processes that serve, and enough to finish on a busy machine."""
 TELL_POINTS = 2000
 
 

@@ -10,7 +10,7 @@ duration grows with the number of points.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import cast
@@ -200,6 +200,20 @@ class Shard:
                 target._update(edge.UpdateOperation.upsert_points(points), [point.id for point in points])
             copied += len(points)
             told(copied)
+            if after is None:
+                return
+
+    def versions(self) -> Iterator[tuple[PointId, str, int]]:
+        """Yield id, document id and version of each point. This takes long; it is used on copies of shards only."""
+        after: PointId | None = None
+        while True:
+            with wrapped():
+                records, after = self._inner.scroll(
+                    edge.ScrollRequest(limit=MAX_UPDATE, offset=after, with_payload=["document_id", "version"])
+                )
+            for record in records:
+                if (payload := record.payload) is not None:
+                    yield record.id, payload["document_id"], payload["version"]
             if after is None:
                 return
 
