@@ -214,6 +214,16 @@ def _by_score(scores: Iterable[tuple[str, float]]) -> list[Ranked]:
 _chunk = msgspec.json.Decoder(Chunk)
 
 
+class VersionRequest(msgspec.Struct):
+    collection: str
+
+
+class CollectionVersion(msgspec.Struct):
+    """Version of a collection's visible content. It differs after every acknowledged change."""
+
+    version: str
+
+
 class CollectionStats(msgspec.Struct):
     """Counts of one collection. `languages` are those of its chunks (ISO 639-1), most frequent first."""
 
