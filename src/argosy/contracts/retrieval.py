@@ -37,6 +37,8 @@ class Passage(msgspec.Struct):
     chunk: Chunk
     score: float
     """Score in [0, 1]; higher is more relevant. Scores are comparable within one response only."""
+    cosine: float | None = None
+    """Cosine of the passage and the query; None when it is not known."""
 
 
 class RetrievalResponse(msgspec.Struct):

@@ -33,6 +33,8 @@ class Chunk(msgspec.Struct, omit_defaults=True):
     last_page: int | None = None
     heading_path: list[str] = []
     metadata: Metadata = {}
+    units: str = ""
+    """Answer units of the passage, see `contracts.units`; empty in chunks indexed before the field existed."""
 
 
 class DocumentFields(msgspec.Struct):

@@ -87,8 +87,9 @@ class RetrievalEngine:
             context,
         )
         found_s = self._clock()
+        cosines = {} if embedded is None else {one.chunk_id: one.cosine for one in found.candidates}
         passages = [
-            Passage(chunk=found.chunk(ranked.chunk_id), score=ranked.score)
+            Passage(found.chunk(ranked.chunk_id), ranked.score, cosines.get(ranked.chunk_id))
             for ranked in fuse(found.candidates, found.share)[: request.top_k]
         ]
         return RetrievalResponse(

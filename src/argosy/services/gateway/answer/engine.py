@@ -111,6 +111,7 @@ class AnswerEngine:
             seed=question.seed,
             stop=list(question.stop),
             question_vector=found.query_vector,
+            analysis=found.analysis,
             carried=query.carried,
         )
         spent_s = self._clock() - started_s
