@@ -18,6 +18,7 @@ from argosy.contracts.errors import CollectionNotFound, Conflict
 from argosy.services.store.decisions import Collection, Decision, Shown, Staged
 from argosy.services.store.published_file import LOCK_WAIT_S, PublishedFile
 from argosy.services.store.versions import CollectionVersions
+from argosy.text.analysis import VERSION
 
 
 class Publication:
@@ -91,9 +92,17 @@ class Publication:
 
     def pin(self, name: str, model: str, dimensions: int) -> Collection:
         """Set the model of a known collection that has none yet."""
-        self._file.execute("UPDATE collections SET model = ?, dimensions = ? WHERE name = ?", (model, dimensions, name))
-        self._collections[name] = replace(self._collections[name], model=model, dimensions=dimensions)
+        self._file.execute(
+            "UPDATE collections SET model = ?, dimensions = ?, analysis = ? WHERE name = ?",
+            (model, dimensions, VERSION, name),
+        )
+        self._collections[name] = replace(self._collections[name], model=model, dimensions=dimensions, analysis=VERSION)
         return self._collections[name]
+
+    def analysed(self, name: str, version: int) -> None:
+        """Record that this version of the analysis made the words of all points; 0 means that some are older."""
+        self._file.execute("UPDATE collections SET analysis = ? WHERE name = ?", (version, name))
+        self._collections[name] = replace(self._collections[name], analysis=version)
 
     def move(self, name: str, folder: str, *, rewrite: bool) -> Collection:
         """Replace the folder of the collection's shard atomically.
