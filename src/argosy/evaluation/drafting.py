@@ -115,7 +115,13 @@ def _of_passage(passage: Passage) -> Iterator[Draft]:
     yield from _rows(passage)
     for line in _prose(passage.text):
         if term := _BOLD_TERM.match(line):
-            yield Draft(f"What is {_plain(term[1])}?", _key(_plain(term[2])), passage.document, "definitions", line)
+            yield Draft(
+                f"What is {_plain(term[1])}?",
+                _key(_plain(term[2]), words_only=True),
+                passage.document,
+                "definitions",
+                line,
+            )
             continue
         for sentence in _SENTENCE_END.split(_plain(_ITEM.sub("", line))):
             yield from _sentence(sentence.strip(), passage.document)
@@ -165,7 +171,11 @@ def _sentence(sentence: str, document: str) -> Iterator[Draft]:
             return
     if (found := _DEFINITION.match(sentence[:-1])) and _is_clear(found["s"]):
         yield Draft(
-            f"What {found['v']} {_lowered_article(found['s'])}?", _key(found["r"]), document, "definitions", sentence
+            f"What {found['v']} {_lowered_article(found['s'])}?",
+            _key(found["r"], words_only=True),
+            document,
+            "definitions",
+            sentence,
         )
 
 
@@ -198,10 +208,10 @@ def _spread(drafts: Sequence[Draft], count: int) -> list[Draft]:
     return sorted(chosen, key=lambda one: (one.document, one.kind, one.question))
 
 
-def _key(text: str) -> str:
+def _key(text: str, words_only: bool = False) -> str:
     """Return the part of an answer that any right answer should contain: a number, a name, or its first words."""
     first = _SENTENCE_END.split(text.strip())[0].rstrip(".")
-    for pattern in (_NUMBER, _NAME):
+    for pattern in () if words_only else (_NUMBER, _NAME):
         if found := pattern.search(first):
             return found[0].strip().rstrip(".,:")
     words = re.sub(r"^(?:an?|the)\s", "", first, flags=re.IGNORECASE).split()
