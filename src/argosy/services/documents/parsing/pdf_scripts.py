@@ -50,14 +50,15 @@ def with_scripts(text: str, scripts: Scripts) -> str:
         return text
     places = [at for at, letter in enumerate(text) if letter.isalnum()]
     letters = "".join(text[at] for at in places)
-    out, begin = list(text), 0
+    out, last = list(text), -1
     for before, digit, script in scripts:
         for length in _CONTEXTS:
             context = before[-length:] + digit
+            begin = max(0, last + 2 - len(context))
             if len(context) < 2 or (found := letters.find(context, begin, begin + _REACH_CHARS)) < 0:
                 continue
-            begin = found + len(context) - 1
-            at = places[begin]
+            last = found + len(context) - 1
+            at = places[last]
             out[at] = script[-1]
             if len(script) > 1 and at and out[at - 1] in _SIGNS:
                 out[at - 1] = script[0]
