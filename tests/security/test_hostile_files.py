@@ -13,7 +13,7 @@ from argosy.contracts.errors import ArgosyError, OversizedDocument, ParserTimedO
 from argosy.services.documents.parsing.blocks import split_blocks
 from argosy.services.documents.parsing.charsets import known_charset
 from argosy.services.documents.parsing.formats import Format
-from argosy.services.documents.parsing.html_page import read_html
+from argosy.services.documents.parsing.html_cleaner import read_html
 from argosy.services.documents.parsing.mail import MAX_PARTS, read_mail
 from argosy.services.documents.parsing.parsed import ParsedDocument, decode_text, markdown_title
 from argosy.services.documents.parsing.pool import ParserPool

@@ -23,7 +23,7 @@ from argosy.services.documents.parsing.cleaning import clean
 from argosy.services.documents.parsing.csv_table import read_csv
 from argosy.services.documents.parsing.docx import prepared_docx
 from argosy.services.documents.parsing.formats import IMAGES, Format, noun
-from argosy.services.documents.parsing.html_page import read_html
+from argosy.services.documents.parsing.html_cleaner import read_html
 from argosy.services.documents.parsing.language import short_code, telling_part
 from argosy.services.documents.parsing.mail import read_mail
 from argosy.services.documents.parsing.office_xml import UnreadablePart
