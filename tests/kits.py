@@ -19,6 +19,7 @@ from argosy.serving.http_server import HttpConfig, HttpServer
 from argosy.serving.kit import Kit
 from argosy.serving.patience import Patience
 from argosy.serving.runfile import RunRecord
+from tests.waiting import until
 
 TOKEN = "fleet-token"
 FLEET_HEADERS = {"authorization": f"Bearer {TOKEN}"}
@@ -73,9 +74,8 @@ async def served(
     config = HttpConfig(cast("ASGIApp", app), connections or Connections(1024), drain_s=1, patience=patience)
     server = HttpServer(config)
     serving = asyncio.create_task(server.serve())
-    while not server.started:
-        assert not serving.done()
-        await asyncio.sleep(0.005)
+    await until(lambda: server.started or serving.done())
+    assert server.started
     try:
         yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
     finally:

@@ -18,6 +18,7 @@ from tests.postgres import Cluster
 from tests.unit.documents.catalog import test_catalog, test_job_control, test_refusals
 from tests.unit.documents.conftest import Desk, MakeDesk
 from tests.unit.documents.jobs import test_leases
+from tests.waiting import until_in_thread
 
 pytestmark = pytest.mark.contract
 
@@ -107,7 +108,7 @@ def test_many_workers_and_senders_at_once_neither_lose_nor_double(postgres: Clus
         for number in range(20):
             batch = desk.add(f"{number} a", f"{number} b")
             expected += [f"{number} a 1", f"{number} b 1"]
-            _until(lambda batch=batch: desk.catalog.batch(batch).done or bool(failed))  # type: ignore[misc]
+            until_in_thread(lambda batch=batch: desk.catalog.batch(batch).done or bool(failed))  # type: ignore[misc]
     finally:
         ended.set()
         for worker in workers:
@@ -141,8 +142,3 @@ def _within(seconds: float, call: Callable[[], Job | None]) -> Job | None:
     caller.join(seconds)
     assert found, "the claim waited for a lock"
     return found[0]
-
-
-def _until(condition: Callable[[], bool]) -> None:
-    while not condition():
-        time.sleep(0.005)

@@ -12,7 +12,6 @@ import pytest
 
 from argosy.config.services import EmbeddingSettings
 from argosy.contracts.embedding import TextKind
-from argosy.services.embedding.cache import disk as disk_module
 from argosy.services.embedding.cache.cache import EmbeddingCache
 from argosy.services.embedding.cache.entry import CachedVector, Level
 from argosy.services.embedding.cache.statistics import DiskState
@@ -115,8 +114,8 @@ async def test_a_vector_that_is_not_finite_is_never_kept() -> None:
 
 
 async def test_a_disk_that_does_not_answer_is_a_miss_soon(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(disk_module, "READ_PATIENCE_S", 0.01)
-    with opened(tmp_path) as cache:
+    settings = EmbeddingSettings(cache_precision="float32")
+    with contextlib.closing(EmbeddingCache.open(tmp_path, INFO, settings, read_patience_s=0.01)) as cache:
         assert cache.disk is not None
         answer = threading.Event()
         real = cache.disk.read_now

@@ -26,6 +26,7 @@ from argosy.services.documents.parsing.parsed import ParsedDocument
 from argosy.services.documents.parsing.pool import ParserLimits, ParserPool
 from tests.samples import bad_samples, office_samples
 from tests.samples.make_samples import PAGES, make_samples, pdf
+from tests.waiting import until
 
 pytestmark = pytest.mark.integration
 
@@ -241,8 +242,7 @@ async def test_a_child_past_its_memory_is_a_crash_and_not_ours(samples: dict[str
 async def test_cancelling_a_parse_kills_its_child(samples: dict[str, Path]) -> None:
     pool = ParserPool(size=1, command=fake("time.sleep(600)"))
     task = asyncio.create_task(pool.parse(samples["crew.docx"].read_bytes(), "crew.docx", TIMEOUT_S))
-    while not children():
-        await asyncio.sleep(0.01)
+    await until(children)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
@@ -266,11 +266,7 @@ async def test_the_child_dies_with_its_parent(tmp_path: Path) -> None:
     assert parent.stdout is not None
     child = int(await parent.stdout.read(20))
     await parent.wait()
-    for _ in range(500):
-        if not _alive(child):
-            break
-        await asyncio.sleep(0.01)
-    assert not _alive(child)
+    await until(lambda: not _alive(child))
 
 
 def _alive(pid: int) -> bool:
@@ -308,8 +304,7 @@ async def test_short_texts_are_read_in_one_round_trip_as_they_are_alone(pool: Pa
 async def test_short_texts_do_not_wait_for_documents_that_hold_all_parsers() -> None:
     pool = ParserPool(size=1, command=fake("time.sleep(3600) if sys.stdin.buffer.read(1) else None"))
     held = asyncio.ensure_future(pool.parse(b"Tides", "a.txt", TIMEOUT_S))
-    while not children():
-        await asyncio.sleep(0.01)
+    await until(children)
     pool._command = (sys.executable, "-m", "argosy.services.documents.parsing.parser_child")
     [parsed] = await asyncio.wait_for(pool.parse_texts([(b"Tides", "b.txt", Format.TEXT)]), TIMEOUT_S)
     assert isinstance(parsed, ParsedDocument)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,6 +21,7 @@ from argosy.services.documents.parsing.pool import ParserPool
 from tests.unit.documents.chunking.test_packer import Pieces
 from tests.unit.documents.conftest import Desk
 from tests.unit.documents.jobs.test_pipeline import World
+from tests.waiting import until
 
 pytestmark = pytest.mark.integration
 
@@ -63,9 +63,8 @@ async def test_a_poison_file_is_dead_after_its_attempts_and_blocks_nobody(desk: 
     worker = Worker(jobs, pipeline, slots=2, poll_s=0.01)
     worker.start()
     try:
-        async with asyncio.timeout(60):
-            while not all(desk.catalog.document(document_id("default", name)).status in END for name in NAMES):
-                await asyncio.sleep(0.01)
+        ids = [document_id("default", name) for name in NAMES]
+        await until(lambda: all(desk.catalog.document(found).status in END for found in ids), within_s=60)
     finally:
         await worker.stop(grace_s=0)
         await parsers.close()

@@ -22,6 +22,7 @@ from argosy.serving.patience import Patience
 from argosy.serving.protocol import MAX_HEAD_BYTES
 from tests.kits import TOKEN, make_kit, served, served_in_thread
 from tests.raw_http import RawConnection, ask, raw, request
+from tests.waiting import until
 
 pytestmark = pytest.mark.security
 MIB = 2**20
@@ -88,12 +89,6 @@ async def service(
 
     async with served(noted, patience=patience, connections=connections) as found:
         yield kit, found
-
-
-async def wait_until(condition: object) -> None:
-    async with asyncio.timeout(10):
-        while not condition():  # type: ignore[operator]
-            await asyncio.sleep(0.01)
 
 
 # Endless heads, chunk headers and trailers
@@ -377,7 +372,7 @@ async def test_a_caller_who_does_not_read_the_answer_is_cut_off() -> None:
         await connection.send(request("/endless", [AUTHORIZED]))
         async with asyncio.timeout(15):
             assert await ended.wait()
-        await wait_until(lambda: kit.load.in_flight == 0)
+        await until(lambda: kit.load.in_flight == 0)
 
 
 async def test_a_caller_who_reads_slowly_but_steadily_gets_the_whole_answer() -> None:
@@ -416,7 +411,7 @@ async def test_slow_bodies_take_no_slot_from_others() -> None:
         slow = [await stack.enter_async_context(raw(url)) for _ in range(40)]
         for connection in slow:
             await connection.send(head + b"a")
-        await wait_until(lambda: kit.load.requests == 0 and kit.load.in_flight == 0)
+        await until(lambda: kit.load.requests == 0 and kit.load.in_flight == 0)
         quick = await ask(url, head + b"a" * 1000)
         assert (quick.status, quick.body) == (200, b"1000")
         assert kit.load.in_flight == 0
@@ -450,7 +445,7 @@ async def test_a_body_that_becomes_whole_finds_room_or_429() -> None:
             gate.set()
             answer = await first.answer()
             assert answer.status == 200
-        await wait_until(lambda: kit.load.in_flight == 0)
+        await until(lambda: kit.load.in_flight == 0)
 
 
 async def test_a_caller_who_hangs_up_while_sending_leaves_nothing_behind() -> None:
@@ -463,7 +458,7 @@ async def test_a_caller_who_hangs_up_while_sending_leaves_nothing_behind() -> No
         async with raw(url) as connection:
             await connection.send(head + b"a")
             await begun.wait()
-        await wait_until(lambda: kit.load.requests == 1)
+        await until(lambda: kit.load.requests == 1)
         assert kit.load.in_flight == 0
 
 
@@ -483,7 +478,7 @@ async def test_beyond_the_limit_only_health_checks_are_answered_and_the_status_s
         assert kit.status().health == "HEALTHY"
         for _ in range(8):
             await stack.enter_async_context(raw(url))
-        await wait_until(lambda: connections.count == 8)
+        await until(lambda: connections.count == 8)
         refused = await ask(url, request("/work", [AUTHORIZED]))
         assert (refused.status, refused.error()["code"]) == (503, "unavailable")
         assert int(refused.headers["retry-after"]) >= 1

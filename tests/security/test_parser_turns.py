@@ -23,6 +23,7 @@ from argosy.services.documents.parsing.pool import ParserLimits, ParserPool
 from tests.unit.documents.chunking.test_packer import Pieces
 from tests.unit.documents.conftest import Desk
 from tests.unit.documents.jobs.test_pipeline import World
+from tests.waiting import until
 
 pytestmark = pytest.mark.security
 
@@ -62,13 +63,10 @@ async def test_a_sender_of_documents_that_hang_does_not_keep_another_one_waiting
     worker = Worker(desk.jobs, pipeline, slots=2, poll_s=0.01)
     worker.start()
     try:
-        async with asyncio.timeout(20):
-            while len(worker.running) < 2:
-                await asyncio.sleep(0.01)
-            desk.catalog.accept("default", [desk.upload("small", text, content_hash=key)], "other")
-            small = document_id("default", "small")
-            while (await asyncio.to_thread(desk.catalog.document, small)).status is not DocumentStatus.INDEXED:
-                await asyncio.sleep(0.01)
+        await until(lambda: len(worker.running) == 2)
+        desk.catalog.accept("default", [desk.upload("small", text, content_hash=key)], "other")
+        small = document_id("default", "small")
+        await until(lambda: desk.catalog.document(small).status is DocumentStatus.INDEXED, within_s=20)
     finally:
         await worker.stop(grace_s=0)
     assert {desk.catalog.document(document_id("default", f"slow {n}")).status for n in range(4)} <= {

@@ -123,6 +123,9 @@ def test_time_to_prepare_a_document_grows_with_its_length(name: str) -> None:
     assert grows_linearly(prepare, 400)
 
 
+QUOTED = ["> a\n", "On Monday, Bo wrote:\n", "From: a\n", "Sent: b\nSubject: c\n", "--\n", "Am b schrieb\n"]
+
+
 @pytest.mark.parametrize("unit", QUOTED)
 def test_time_to_mark_quotes_grows_with_the_length(unit: str) -> None:
     assert grows_linearly(lambda n: mark_quotes(unit * n), 2_000)

@@ -34,16 +34,11 @@ from argosy.serving.middleware import becomes_waiter
 from argosy.serving.waiting import Waiters
 from tests.kits import FLEET_HEADERS, TOKEN, make_kit, served
 from tests.raw_http import ask, raw, request
+from tests.waiting import until
 
 pytestmark = pytest.mark.security
 AUTHORIZED = f"Authorization: Bearer {TOKEN}"
 WAITING = b'{"batch_id": "b1", "progress": 0.5, "counts": {}, "done": false}'
-
-
-async def wait_until(condition: object) -> None:
-    async with asyncio.timeout(20):
-        while not condition():  # type: ignore[operator]
-            await asyncio.sleep(0.01)
 
 
 class Documents:
@@ -103,7 +98,7 @@ async def test_300_waiters_of_each_kind_leave_an_upload_its_202() -> None:
         for _ in range(50):
             stream = await stack.enter_async_context(raw(url))
             await stream.send(request("/v1/batches/b1?follow=1"))
-        await wait_until(lambda: (kit.waiters.count, documents.kit.waiters.count) == (350, 350))
+        await until(lambda: (kit.waiters.count, documents.kit.waiters.count) == (350, 350))
         assert (kit.load.in_flight, documents.kit.load.in_flight) == (0, 0)
         body = b'{"documents": [{"text": "a"}]}'
         head = request(
@@ -115,7 +110,7 @@ async def test_300_waiters_of_each_kind_leave_an_upload_its_202() -> None:
         assert kit.status().load.in_flight == 0
         documents.kit.waiters.end()
         kit.waiters.end()
-        await wait_until(lambda: kit.waiters.count == 0)
+        await until(lambda: kit.waiters.count == 0)
         assert (await poll.answer()).body == WAITING
         streamed = (await stream.answer()).body
         assert streamed.startswith(b"event: batch\n")
@@ -132,15 +127,15 @@ async def test_uploads_that_trickle_hold_no_call_to_the_documents_service() -> N
         slow = [await stack.enter_async_context(raw(url)) for _ in range(20)]
         for connection in slow:
             await connection.send(head, b"a" * 300_000)
-        await wait_until(lambda: kit.held.count >= 20 * 300_000)
-        await wait_until(lambda: kit.load.in_flight == 0)
+        await until(lambda: kit.held.count >= 20 * 300_000)
+        await until(lambda: kit.load.in_flight == 0)
         assert (documents.kit.load.in_flight, documents.kit.held.count) == (0, 0)
         assert (await ask(url, head, b"a" * length)).status == 202
         await slow[0].send(b"a" * 700_000)
         assert (await slow[0].answer()).status == 202
         for connection in slow[1:]:
             connection.writer.close()
-        await wait_until(lambda: kit.held.count == 0 and documents.kit.held.count == 0)
+        await until(lambda: kit.held.count == 0 and documents.kit.held.count == 0)
 
 
 async def test_the_bytes_of_all_bodies_together_are_bounded() -> None:
@@ -151,13 +146,13 @@ async def test_the_bytes_of_all_bodies_together_are_bounded() -> None:
         head = request("/v1/documents", ["Content-Type: application/json", "Content-Length: 800000"], method="POST")
         first = await stack.enter_async_context(raw(url))
         await first.send(head, b"a" * 700_000)
-        await wait_until(lambda: kit.held.count == 700_000)
+        await until(lambda: kit.held.count == 700_000)
         refused = await ask(url, head, b"a" * 800_000)
         assert (refused.status, refused.error()["code"]) == (429, "overloaded")
         assert "services.gateway.max_receiving_bytes" in str(refused.error()["message"])
         await first.send(b"a" * 100_000)
         assert (await first.answer()).status == 202
-        await wait_until(lambda: kit.held.count == 0)
+        await until(lambda: kit.held.count == 0)
 
 
 async def test_waiters_past_the_limit_are_answered_429_and_call_for_no_replica() -> None:
@@ -165,7 +160,7 @@ async def test_waiters_past_the_limit_are_answered_429_and_call_for_no_replica()
         waiters = [await stack.enter_async_context(raw(url)) for _ in range(2)]
         for waiter in waiters:
             await waiter.send(request("/v1/batches/b1?wait_s=30"))
-        await wait_until(lambda: kit.waiters.count == 2)
+        await until(lambda: kit.waiters.count == 2)
         for target in ("/v1/batches/b1?wait_s=30", "/v1/batches/b1?follow=1"):
             refused = await ask(url, request(target))
             assert (refused.status, refused.error()["code"]) == (429, "overloaded")
@@ -176,7 +171,7 @@ async def test_waiters_past_the_limit_are_answered_429_and_call_for_no_replica()
         metrics = (await ask(url, request("/metrics"))).body.decode()
         assert 'argosy_requests_waiting{service="gateway"} 2.0' in metrics
         waiters[0].writer.close()
-        await wait_until(lambda: kit.waiters.count == 1)
+        await until(lambda: kit.waiters.count == 1)
 
 
 async def test_a_wait_says_nothing_of_the_services_latency() -> None:
@@ -198,7 +193,7 @@ async def test_a_batch_is_looked_at_less_often_the_more_wait_and_not_at_all_once
         return BatchView("b1", 2, {}, 0.5, False, None, [])
 
     waiting = asyncio.create_task(changed(look, Deadline.after(60), waiters))
-    await wait_until(lambda: looks == 1)
+    await until(lambda: looks == 1)
     waiters.end()
     async with asyncio.timeout(5):
         assert not (await waiting).done
@@ -222,22 +217,22 @@ async def admin(folder: Path, most: int) -> AsyncIterator[tuple[Waiters, Publish
 async def test_waiters_at_the_admin_api_are_bounded_and_end_with_it(tmp_path: Path, target: str) -> None:
     async with admin(tmp_path, 1) as (waiters, _, url), raw(url) as waiter:
         await waiter.send(request(target, [AUTHORIZED]))
-        await wait_until(lambda: waiters.count == 1)
+        await until(lambda: waiters.count == 1)
         refused = await ask(url, request(target, [AUTHORIZED]))
         assert (refused.status, refused.error()["code"]) == (429, "overloaded")
         assert int(refused.headers["retry-after"]) >= 1
         assert (await ask(url, request("/v1/endpoints", [AUTHORIZED]))).status == 200
         waiters.end()
         assert (await waiter.answer()).status in (200, 204)
-        await wait_until(lambda: waiters.count == 0)
+        await until(lambda: waiters.count == 0)
 
 
 async def test_a_follower_who_goes_away_is_counted_no_more(tmp_path: Path) -> None:
     async with admin(tmp_path, 1) as (waiters, _, url):
         async with raw(url) as waiter:
             await waiter.send(request("/v1/events?follow=1", [AUTHORIZED]))
-            await wait_until(lambda: waiters.count == 1)
-        await wait_until(lambda: waiters.count == 0)
+            await until(lambda: waiters.count == 1)
+        await until(lambda: waiters.count == 0)
         assert waiters.count == 0
 
 

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
-import tempfile
 import time
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -22,7 +19,6 @@ if TYPE_CHECKING:
 
 PARTIAL = 1
 POLL_S = 0.1
-DETACH_MARGIN_S = 30.0
 DOWN_MARGIN_S = 30.0
 
 FleetFile = Annotated[Path | None, typer.Argument(metavar="[FLEET.toml]", help="The fleet file.")]
@@ -68,7 +64,7 @@ def up(
         },
         environment,
     )
-    _fetch_model(fleet)
+    fetch_model(fleet)
     here = FleetAddress("", "", fleet.fleet.data_dir.absolute())
     if here.live_replicas() and not here.controller_alive():
         output.note(
@@ -80,7 +76,7 @@ def up(
         _up_here(fleet)
 
 
-def _fetch_model(fleet: Fleet) -> None:
+def fetch_model(fleet: Fleet) -> None:
     """Fetch the embedding model before the start is timed. Without a model the fleet still starts and reports it."""
     settings = fleet.services.embedding
     if settings.backend != "onnx":
@@ -118,68 +114,14 @@ def _up_here(fleet: Fleet) -> None:
 
 def _up_detached(fleet: Fleet) -> None:
     """Start the controller in its own session and wait for its start report."""
-    from argosy.contracts.errors import StartError
-    from argosy.control import record as controller_record
-    from argosy.control.preflight import explained, make_parts, prepare_data_dir
+    from argosy.cli.background import spawn
 
-    data_dir = fleet.fleet.data_dir.absolute()
-    prepare_data_dir(data_dir)
-    make_parts(data_dir)
-    if controller_record.is_running(data_dir):
-        raise StartError(controller_record.already_running(data_dir))
-    with explained(data_dir):
-        log = os.open(data_dir / "logs" / "controller.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-    errors = tempfile.TemporaryFile()  # noqa: SIM115 - a pipe would break: the controller outlives this command
-    process = subprocess.Popen(
-        [sys.executable, "-m", "argosy.control"],
-        stdin=subprocess.PIPE,
-        stdout=log,
-        stderr=errors,
-        start_new_session=True,
-    )
-    os.close(log)
-    assert process.stdin is not None
-    process.stdin.write(fleet.model_dump_json().encode())
-    process.stdin.close()
-    longest_s = sum(s.start_timeout_s for s in fleet.services.by_name().values()) + DETACH_MARGIN_S
-    report = _await_report(process, errors, data_dir, longest_s)
-    record = controller_record.read(data_dir)
-    if record is None:
-        raise StartError("The controller ended while the fleet started; see: argosy logs controller")
+    report, record = spawn(fleet).wait()
     print_report(report, record)
     output.note(f"The fleet runs in the background (controller pid {record.pid}). Stop it with: argosy down")
     output.note("To start it after a reboot, see: argosy render systemd")
     if not report.complete:
         raise typer.Exit(PARTIAL)
-
-
-def _await_report(process: subprocess.Popen[bytes], errors: IO[bytes], data_dir: Path, longest_s: float) -> StartReport:
-    """Wait for the finished start report and return it.
-
-    Raises: StartError with the controller's own reason when the controller ends, or when `longest_s` has passed.
-    """
-    import asyncio
-
-    from argosy.cli.client.admin import start_report
-    from argosy.contracts.errors import ArgosyError, StartError
-    from argosy.control import record as controller_record
-
-    deadline_s = time.monotonic() + longest_s
-    while time.monotonic() < deadline_s:
-        if process.poll() is not None:
-            errors.seek(0)
-            reason = errors.read().decode(errors="replace").strip().splitlines()
-            raise StartError(reason[-1] if reason else "The controller ended immediately; see: argosy logs controller")
-        record = controller_record.read(data_dir)
-        if record is not None and record.pid == process.pid:
-            try:
-                report = asyncio.run(start_report(record.admin_url, data_dir))
-            except ArgosyError:
-                report = None
-            if report is not None and report.finished:
-                return report
-        time.sleep(POLL_S)
-    raise StartError(f"The fleet had not started after {longest_s:.0f} s. See its state with: argosy status")
 
 
 def print_report(report: StartReport, record: ControllerRecord) -> None:

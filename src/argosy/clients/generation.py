@@ -8,7 +8,13 @@ import msgspec
 
 from argosy.clients.transport import Transport
 from argosy.contracts.errors import UpstreamFailed
-from argosy.contracts.generation import AnswerEvent, AnswerFailed, GenerateRequest
+from argosy.contracts.generation import (
+    AnswerEvent,
+    AnswerFailed,
+    GenerateRequest,
+    StandaloneRequest,
+    StandaloneResponse,
+)
 from argosy.contracts.request import RequestContext
 
 _decoder = msgspec.json.Decoder(AnswerEvent)
@@ -17,6 +23,10 @@ _decoder = msgspec.json.Decoder(AnswerEvent)
 class GenerationClient:
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
+
+    async def standalone(self, request: StandaloneRequest, context: RequestContext) -> StandaloneResponse:
+        """Return the last question, rewritten by the language model. Raises: the errors of `Transport.call`."""
+        return await self._transport.call("generation", "/standalone", request, StandaloneResponse, context)
 
     async def answer(self, request: GenerateRequest, context: RequestContext) -> AsyncGenerator[AnswerEvent, None]:
         """Yield the events of `AnswerBackend.answer`. Closing the generator closes the connection.

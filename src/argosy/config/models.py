@@ -10,13 +10,13 @@ from typing import Literal, Self
 from pydantic import ConfigDict, Field, field_validator, model_validator
 
 from argosy.config.base import Settings
+from argosy.config.generation import GenerationSettings
 from argosy.config.service import CustomSettings, ServiceSettings
 from argosy.config.services import (
     LOOPBACK,
     DocumentsSettings,
     EmbeddingSettings,
     GatewaySettings,
-    GenerationSettings,
     RetrievalSettings,
     StoreSettings,
 )

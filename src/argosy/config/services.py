@@ -193,27 +193,6 @@ class RetrievalSettings(ServiceSettings):
     )
 
 
-class GenerationSettings(ServiceSettings):
-    """Settings of the service that answers a question from chunks, with citations."""
-
-    wants: tuple[str, ...] = ("embedding",)
-    backend: Literal["extractive", "openai"] = Field(
-        "extractive",
-        description="`extractive` quotes the best sentences; `openai` calls an OpenAI-compatible endpoint.",
-    )
-    model: str = Field("", description="The endpoint's model name (backend `openai`).")
-    base_url: str = Field(
-        "", description="The endpoint's address up to /v1 (backend `openai`); empty takes OPENAI_BASE_URL."
-    )
-    max_sentences: int = Field(4, ge=1, le=20, description="Most sentences of an extractive answer.")
-
-    @model_validator(mode="after")
-    def _endpoint_named(self) -> Self:
-        if self.backend == "openai" and not self.model:
-            raise ValueError('backend = "openai" needs model; set model to a model that the endpoint serves')
-        return self
-
-
 class GatewaySettings(ServiceSettings):
     """Settings of the public API."""
 

@@ -20,7 +20,10 @@ class ChatTurn(msgspec.Struct):
 class GenerateRequest(msgspec.Struct):
     """Question to answer from `passages`, which are ordered best first.
 
-    `question_vector` is that of `question` when it is known; a backend that needs it and gets None embeds the question.
+    `question` is the user's own wording. `carried` holds the words that earlier turns add to a follow-up question; it
+    is empty for a question that stands alone. `question_vector` is the vector of the query that was searched (the
+    question with its carried words) when it is known; a backend that needs it and gets None embeds that text.
+    The sampling fields are None or empty when the caller did not set them.
     """
 
     question: str
@@ -29,6 +32,28 @@ class GenerateRequest(msgspec.Struct):
     max_tokens: int | None = None
     temperature: float | None = None
     question_vector: QueryVector | None = None
+    carried: str = ""
+    max_completion_tokens: int | None = None
+    top_p: float | None = None
+    seed: int | None = None
+    stop: list[str] = []
+
+    @property
+    def query(self) -> str:
+        """Question together with the words that earlier turns add to it."""
+        return f"{self.question} {self.carried}" if self.carried else self.question
+
+
+class StandaloneRequest(msgspec.Struct):
+    """Last question of a conversation, to be rewritten so that it is understood without the earlier turns."""
+
+    question: str
+    history: list[ChatTurn]
+
+
+class StandaloneResponse(msgspec.Struct):
+    query: str
+    model: str
 
 
 class Citation(msgspec.Struct):
@@ -54,11 +79,18 @@ class Citation(msgspec.Struct):
 
 
 class AnswerDelta(msgspec.Struct, tag="delta"):
+    """Next piece of the answer. `degraded` of the first one names each service whose fallback serves the answer."""
+
     text: str
+    degraded: list[str] = []
 
 
 class AnswerDone(msgspec.Struct, tag="done"):
-    """Last event of a complete answer. An answer without this event was cut off."""
+    """Last event of a complete answer. An answer without this event was cut off.
+
+    `unsupported` holds the sentences of a language model's answer that no passage supports, and `prompt` is the version
+    of the prompt; both are empty for an extractive answer.
+    """
 
     citations: list[Citation]
     finish_reason: str = "stop"
@@ -66,6 +98,8 @@ class AnswerDone(msgspec.Struct, tag="done"):
     prompt_tokens: int = 0
     completion_tokens: int = 0
     degraded: list[str] = []
+    unsupported: list[str] = []
+    prompt: str = ""
 
 
 class AnswerFailed(msgspec.Struct, tag="failed"):

@@ -55,6 +55,10 @@ class Deadline:
             raise DeadlineExceeded(f"The deadline passed before {what}. Allow more time with {DEADLINE_HEADER}.")
         return left
 
+    def within(self, seconds: float) -> Deadline:
+        """Return the deadline after `seconds`, or this one where it is earlier."""
+        return Deadline(min(self.expires_at_s, self.clock() + seconds), self.clock)
+
     def share(self, fraction: float) -> Deadline:
         """Return an earlier deadline, after `fraction` of the remaining time."""
         return Deadline(self.clock() + max(0.0, self.remaining_s()) * fraction, self.clock)

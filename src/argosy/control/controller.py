@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import os
-import shutil
 import time
 from collections.abc import Awaitable, Callable, Collection
-from pathlib import Path
 
 import msgspec
 
@@ -15,7 +13,6 @@ from argosy.config.models import Fleet
 from argosy.contracts.errors import ArgosyError, NotFound, StorageFull, SupervisionLost
 from argosy.contracts.fleet import Endpoint, FleetView, Health, ServiceView, StartReport
 from argosy.contracts.request import Clock
-from argosy.control.discovery.emptied import emptied
 from argosy.control.discovery.publisher import Publisher
 from argosy.control.events.feed import Feed
 from argosy.control.history.history import History
@@ -30,18 +27,16 @@ from argosy.control.scaling.predictor import FORECASTING
 from argosy.control.scaling.reader import Reader
 from argosy.control.scaling.scaler import Scaler
 from argosy.control.startup import Startup
+from argosy.control.supervision.announcer import Announcer
 from argosy.control.supervision.launches import Launches
 from argosy.control.supervision.loop_watch import LoopWatch
+from argosy.control.supervision.restart_log import is_full
 from argosy.control.supervision.shutdown import STRANGER_GRACE_S, stop_all
 from argosy.control.supervision.supervisor import MOST_FAILURES, Supervisor
 from argosy.control.supervision.watchdog import Rules
 from argosy.control.topology.waves import start_waves
 from argosy.serving.loops import Loops
 from argosy.telemetry.logs import logger
-
-LITTLE_ROOM_BYTES = 16 * 2**20
-"""Free space below which the end of a replica is blamed on the disk: the store alone maps files of that size."""
-PUBLISHING, TELLING = "publication of endpoints", "report of health changes"
 
 log = logger("controller")
 
@@ -60,11 +55,13 @@ class Controller:
         public_port: int,
         on_start: Callable[[StartReport], None] = lambda report: None,
         clock: Clock = time.monotonic,
+        most_failures: int = MOST_FAILURES,
     ) -> None:
         self.fleet = fleet
         self.publisher = publisher
         self.feed = feed
         self.public_port = public_port
+        self._most_failures = most_failures
         self._services = fleet.services.by_name()
         self._waves = start_waves(self._services)
         self._platform = platform
@@ -74,6 +71,15 @@ class Controller:
         self._lost = ""
         """Reason for which the fleet is no longer supervised; empty while it is."""
         self._observed = Observed(self._services, self._waves, time.time(), feed)
+        self._stopping = asyncio.Event()
+        self._announcer = Announcer(
+            publisher,
+            self._observed,
+            platform,
+            self._loops,
+            started=lambda: self._startup.report().finished,
+            stopping=self._stopping.is_set,
+        )
         rules = Rules(probe_interval_s=fleet.fleet.probe_interval_s)
         self._supervisor = Supervisor(
             self._services,
@@ -82,11 +88,12 @@ class Controller:
             self._observed,
             feed,
             Launches(self._services, platform, self._observed, fleet.fleet.host, public_port).of,
-            self._changed,
+            self._announcer.changed,
             rules,
             clock,
-            disk_is_full=lambda: _is_full(history.folder),
+            disk_is_full=lambda: is_full(history.folder),
             loops=self._loops,
+            most_failures=most_failures,
         )
         self.forecaster = Forecaster(
             self._services,
@@ -111,12 +118,7 @@ class Controller:
         self.plans = Plans(self._services, platform, self.scaler, self.forecaster, history)
         self._startup = Startup(self._services, self._waves, self._supervisor.bring_up, clock)
         self._on_start = on_start
-        self._removed: set[str] = set()
-        """Services that an earlier controller ran and that the fleet file no longer has."""
-        self._stopping = asyncio.Event()
         self._loop_watch = LoopWatch()
-        self._again: asyncio.TimerHandle | None = None
-        """Timer of the next try when `_changed` failed."""
 
     def view(self) -> FleetView:
         """Return the state of the fleet.
@@ -224,11 +226,11 @@ class Controller:
             if replica_id in alive:  # the probe of a replica that has ended would be credited to its successor
                 self._observed.saw(replica_id, probe)
         self.scaler.restore({replica.service for replica in adopted})
-        self._publish()
+        self._announcer.publish()
 
     async def _supervise(self) -> None:
         """Run all loops until `ask_to_stop`. Raises: SupervisionLost when supervision ends before."""
-        supervision = self._loops.start("supervision", self._start_and_keep, most_failures=MOST_FAILURES)
+        supervision = self._loops.start("supervision", self._start_and_keep, most_failures=self._most_failures)
         self._loops.start("scaling", self.scaler.run)
         self._loops.start(FORECASTING, self.forecaster.run)
         self._loops.start("history", self._watch_history)
@@ -241,7 +243,9 @@ class Controller:
         if not self._stopping.is_set():
             error = None if supervision.cancelled() else supervision.exception()
             why = (
-                "it ended" if error is None else f"{MOST_FAILURES} errors in a row, the last one {type(error).__name__}"
+                "it ended"
+                if error is None
+                else f"{self._most_failures} errors in a row, the last one {type(error).__name__}"
             )
             self._lost = f"supervision has ended ({why})"
             raise SupervisionLost(_lost_message(self._lost)) from error
@@ -259,7 +263,7 @@ class Controller:
     async def _end_strangers(self, adopted: list[Replica]) -> list[Replica]:
         """Stop adopted replicas of services that the fleet file no longer has. Returns: the other replicas."""
         strangers = [replica for replica in adopted if replica.service not in self._services]
-        self._removed = {replica.service for replica in strangers}
+        self._announcer.removed = {replica.service for replica in strangers}
         for replica in strangers:
             self.feed.add("replica", replica.id, "adopted", "stopping", f"{replica.service} is not in the fleet file")
         await stop_all(self._platform, ((replica.id, STRANGER_GRACE_S) for replica in strangers))
@@ -272,39 +276,8 @@ class Controller:
                 self._on_start(self.start_report())
             except Exception as error:  # the receiver of the report may be gone, but the fleet runs on
                 log.warning("start report not delivered", reason=str(error))
-        self._changed()
+        self._announcer.changed()
         await self._supervisor.run()
-
-    def _changed(self) -> None:
-        """Publish endpoints and health changes, because the set of replicas that can serve may have changed.
-
-        Nothing is published before adoption is done. A failed publication is retried. Never raises, because it is
-        called in the middle of decisions that must be carried out.
-        """
-        if self._stopping.is_set():
-            return
-        for name, tell in ((PUBLISHING, self._publish_again), (TELLING, self._tell_changes)):
-            try:
-                tell()
-            except Exception as error:
-                backoff_s = self._loops.failed(name, error)
-                if self._again is not None:
-                    self._again.cancel()
-                self._again = asyncio.get_running_loop().call_later(backoff_s, self._changed)
-
-    def _publish_again(self) -> None:
-        if self.publisher.current is not None:
-            self._publish()
-
-    def _tell_changes(self) -> None:
-        if self.publisher.current is not None and self._startup.report().finished:
-            self._observed.tell_changes(self._platform.replicas())
-
-    def _publish(self) -> None:
-        replicas, current = self._platform.replicas(), self.publisher.current
-        services = self._observed.endpoints(replicas)
-        leaving = self._removed | {replica.service for replica in replicas if replica.id in self._observed.draining}
-        self.publisher.publish(services, emptied(services, leaving, [] if current is None else current.emptied))
 
     async def _stop_in_order(self) -> None:
         for wave in reversed(self._waves):
@@ -318,11 +291,3 @@ def _lost_message(reason: str) -> str:
         f"The controller ends: {reason}. Requests are still served; run 'argosy up' to supervise the fleet again,"
         " and see the log with: argosy logs controller"
     )
-
-
-def _is_full(folder: Path) -> bool:
-    """Return whether the disk has less than LITTLE_ROOM_BYTES free; False when that is not known."""
-    try:
-        return shutil.disk_usage(folder).free < LITTLE_ROOM_BYTES
-    except OSError:  # unknown space does not excuse the end of a replica
-        return False

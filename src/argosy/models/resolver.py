@@ -78,6 +78,7 @@ def resolve(
     progress: Callable[[str], None] | None = None,
     cache: Path | None = None,
     sources: Mapping[str, Source] = SOURCES,
+    catalog: Mapping[str, PinnedModel] = CATALOG,
 ) -> ModelFolder:
     """Return the model's folder, verified.
 
@@ -93,7 +94,7 @@ def resolve(
     if not _NAME.fullmatch(model):
         raise InvalidRequest("The model is neither a name like org/model nor a folder path; correct it.", param="model")
     tell = progress or (lambda _: None)
-    pinned = CATALOG.get(model)
+    pinned = catalog.get(model)
     folder = _cached_path(root, model)
     tried: list[str] = []
     try:

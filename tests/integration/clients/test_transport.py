@@ -26,6 +26,7 @@ from argosy.contracts.fleet import Endpoint, EndpointSet
 from argosy.contracts.request import RequestContext
 from argosy.serving.app import create_app, typed
 from tests.kits import TOKEN, context, make_kit, served
+from tests.waiting import until
 
 pytestmark = pytest.mark.integration
 
@@ -307,8 +308,6 @@ async def test_a_probe_brings_the_report_without_a_request_of_a_users() -> None:
         publish(directory, one=first, two=second)
         balancer.pick().end(OutcomeKind.CANCELLED)
         probing = asyncio.create_task(LoadProber(directory, session).run())
-        async with asyncio.timeout(10):
-            while any(candidate.report is None for candidate in balancer.candidates):
-                await asyncio.sleep(0.01)
+        await until(lambda: all(candidate.report is not None for candidate in balancer.candidates))
         probing.cancel()
     assert one.calls == two.calls == 0

@@ -22,6 +22,7 @@ from argosy.control.platforms.local import LocalPlatform
 from argosy.control.platforms.platform import Launch, Replica, ReplicaExit
 from argosy.serving import runfile
 from tests.kits import FLEET_HEADERS, TOKEN
+from tests.waiting import until
 
 pytestmark = pytest.mark.integration
 
@@ -107,8 +108,7 @@ async def test_a_drain_finishes_what_is_in_work_and_takes_nothing_new(platform: 
     await ready(replica)
     async with aiohttp.ClientSession(headers=FLEET_HEADERS) as session:
         holding = asyncio.create_task(session.get(f"{replica.url}/hold"))
-        while (await in_flight(session, replica)) == 0:
-            await asyncio.sleep(0.01)
+        await until(lambda: in_flight(session, replica))
         stopping = asyncio.create_task(platform.stop(replica.id, 20))
         async with await holding as response:
             assert (response.status, await response.text()) == (200, "held to the end")

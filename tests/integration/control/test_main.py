@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import os
 import signal
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,14 +16,15 @@ import pytest
 from argosy.config.models import Fleet
 from argosy.contracts.errors import StartError, SupervisionLost
 from argosy.contracts.fleet import StartReport
-from argosy.control import controller, main
+from argosy.control import main
+from argosy.control.controller import Controller
 from argosy.control.platforms.fake import FakePlatform
 from argosy.control.platforms.platform import Replica
 from argosy.control.record import ControllerRecord, is_running
-from argosy.control.supervision import supervisor
 from argosy.control.supervision.supervisor import Supervisor
 from argosy.serving.http_server import HttpServer
 from tests.unit.control.answers import Answers
+from tests.waiting import until
 
 pytestmark = pytest.mark.integration
 
@@ -65,12 +66,6 @@ class Harbour:
 @pytest.fixture
 def harbour(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Harbour:
     return Harbour(tmp_path / "data", monkeypatch)
-
-
-async def until(true: Callable[[], object]) -> None:
-    async with asyncio.timeout(30):
-        while not true():
-            await asyncio.sleep(0.01)
 
 
 async def test_an_admin_api_that_ends_is_served_again_on_its_port(harbour: Harbour) -> None:
@@ -124,8 +119,7 @@ async def test_a_signal_during_the_start_stops_what_has_begun(
 async def test_a_controller_without_supervision_ends_with_an_error_and_the_next_one_adopts(
     harbour: Harbour, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for module in (supervisor, controller):
-        monkeypatch.setattr(module, "MOST_FAILURES", 1)
+    monkeypatch.setattr(main, "Controller", functools.partial(Controller, most_failures=1))
     running = asyncio.create_task(harbour.run())
     await until(lambda: harbour.reports)
     alive = {replica.id for replica in harbour.platform.replicas()}

@@ -16,6 +16,7 @@ from argosy.config.protection import ProtectionSettings
 from argosy.contracts.fleet import Endpoint, EndpointSet
 from argosy.services.gateway.app import GatewayService
 from tests.kits import make_kit, served
+from tests.waiting import until
 
 pytestmark = pytest.mark.integration
 
@@ -158,8 +159,7 @@ async def test_a_service_that_is_full_leaves_the_gateway_room_for_others(through
                 return answer.status
 
         full = [asyncio.create_task(status("/slow")) for _ in range(most + 20)]
-        while sum(task.done() for task in full) < 20:
-            await asyncio.sleep(0.01)
+        await until(lambda: sum(task.done() for task in full) >= 20)
         # Excess requests are refused for that service only; requests for other services are served.
         assert {task.result() for task in full if task.done()} == {429}
         async with session.get(through.url.replace("mine", "nobody")) as other:

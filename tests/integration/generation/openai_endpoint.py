@@ -20,6 +20,7 @@ class Endpoint:
 
     behaviour: str = "ok"
     retry_after: str | None = None
+    words: list[str] = field(default_factory=lambda: list(WORDS))
     asked: list[dict[str, Any]] = field(default_factory=list)
     authorization: list[str | None] = field(default_factory=list)
     hung_up: asyncio.Event = field(default_factory=asyncio.Event)
@@ -44,7 +45,10 @@ class Endpoint:
         if self.behaviour == "nonsense":
             await response.write(b"data: {not json\n\n")
             return response
-        for n, word in enumerate([] if self.behaviour == "silent" else WORDS):
+        if self.behaviour == "slow":
+            await self._wait_for_hang_up(response)
+            return response
+        for n, word in enumerate([] if self.behaviour == "silent" else self.words):
             await self._say(response, {"delta": {"content": word}, "finish_reason": None})
             if n == 2 and self.behaviour == "break":
                 _cut(request)
@@ -88,6 +92,7 @@ async def running() -> AsyncIterator[Endpoint]:
     endpoint = Endpoint()
     app = web.Application()
     app.router.add_post("/v1/chat/completions", endpoint.chat)
+    app.router.add_post("/{proxied:.*}", endpoint.chat)
     runner = web.AppRunner(app, shutdown_timeout=0.2)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)

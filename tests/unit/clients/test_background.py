@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -16,14 +15,9 @@ from argosy.clients.upstreams import Upstreams
 from argosy.contracts.fleet import Endpoint, EndpointSet, Health
 from argosy.serving.loops import LoopRule, Loops
 from tests.kits import make_kit
+from tests.waiting import until
 
 pytestmark = pytest.mark.unit
-
-
-async def until(true: Callable[[], object]) -> None:
-    async with asyncio.timeout(20):
-        while not true():
-            await asyncio.sleep(0.001)
 
 
 async def test_a_follower_that_stumbles_follows_on_and_its_replica_is_degraded(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -18,6 +17,7 @@ from argosy.control.history.history import History
 from argosy.control.platforms.fake import FakePlatform
 from argosy.control.platforms.platform import Replica
 from tests.unit.control.answers import Answers
+from tests.waiting import until
 
 pytestmark = pytest.mark.unit
 
@@ -43,12 +43,6 @@ class SlowPlatform(FakePlatform):
         if replica.service == "slow":
             await self.ready.wait()
         await super().listening(replica, timeout_s)
-
-
-async def until(true: Callable[[], object]) -> None:
-    async with asyncio.timeout(20):
-        while not true():
-            await asyncio.sleep(0.001)
 
 
 async def test_what_has_started_is_scaled_while_another_service_is_still_starting(tmp_path: Path) -> None:

@@ -42,7 +42,7 @@ class Stage:
         self.publish()
 
     def publish(self) -> None:
-        self.controller._publish()
+        self.controller._announcer.publish()
         assert self.publisher.current is not None
         self.directory.apply(self.publisher.current)
 

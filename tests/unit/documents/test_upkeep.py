@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -11,6 +10,7 @@ import pytest
 from argosy.services.documents import upkeep
 from argosy.services.documents.upkeep import Upkeep
 from argosy.serving.loops import Loops
+from tests.waiting import until
 
 pytestmark = pytest.mark.unit
 
@@ -18,12 +18,6 @@ pytestmark = pytest.mark.unit
 class Meters:
     def saw_queue(self, documents: int, size: int, busy: int) -> None:
         return
-
-
-async def until(true: Callable[[], object]) -> None:
-    async with asyncio.timeout(20):
-        while not true():
-            await asyncio.sleep(0.001)
 
 
 async def test_the_figure_that_scaling_follows_does_not_stand_still_after_an_error(

@@ -15,7 +15,14 @@ from argosy.config.models import Fleet
 from argosy.contracts.embedding import EmbedResponse, TextFailure, TextKind
 from argosy.contracts.errors import ArgosyError, CollectionNotFound, InvalidRequest, Unavailable
 from argosy.contracts.fleet import ControllerView, Endpoint, FleetView, Health, Load, ReplicaStatus
-from argosy.contracts.generation import AnswerDelta, AnswerDone, AnswerEvent, GenerateRequest
+from argosy.contracts.generation import (
+    AnswerDelta,
+    AnswerDone,
+    AnswerEvent,
+    GenerateRequest,
+    StandaloneRequest,
+    StandaloneResponse,
+)
 from argosy.contracts.request import RequestContext
 from argosy.contracts.retrieval import Passage, RetrievalRequest, RetrievalResponse
 from argosy.contracts.store import Chunk
@@ -61,6 +68,16 @@ class Generation:
         ]
         self.asked: list[tuple[GenerateRequest, RequestContext]] = []
         self.closed = 0
+        self.rewritten: StandaloneResponse | Exception | None = Unavailable("No model here.")
+        """Rewritten question, an error to raise, or None to wait for ever."""
+
+    async def standalone(self, request: StandaloneRequest, context: RequestContext) -> StandaloneResponse:
+        if self.rewritten is None:
+            await asyncio.Event().wait()
+        if isinstance(self.rewritten, Exception):
+            raise self.rewritten
+        assert self.rewritten is not None
+        return self.rewritten
 
     async def answer(self, request: GenerateRequest, context: RequestContext) -> AsyncGenerator[AnswerEvent, None]:
         self.asked.append((request, context))

@@ -26,7 +26,7 @@ BAD: list[tuple[str, str, dict[str, Any], int, str, str | None, str]] = [
     ("unknown field", "/v1/search", {"query": "x", "topk": 3}, 400, "invalid_request", "topk", "did you mean top_k"),
     ("odd field", "/v1/search", {"query": "x", "zzz": 3}, 400, "invalid_request", "zzz", "known here are query"),
     ("top_k 0", "/v1/search", {"query": "x", "top_k": 0}, 400, "invalid_request", "top_k", "given: 0"),
-    ("top_k 51", "/v1/search", {"query": "x", "top_k": 51}, 400, "invalid_request", "top_k", "50"),
+    ("top_k 151", "/v1/search", {"query": "x", "top_k": 151}, 400, "invalid_request", "top_k", "150"),
     ("wrong type", "/v1/search", {"query": 3}, 400, "invalid_request", "query", "a string"),
     ("wrong mode", "/v1/search", {"query": "x", "mode": "fast"}, 400, "invalid_request", "mode", "'hybrid'"),
     ("nested filter", "/v1/search", {"query": "x", "filters": {"a": {}}}, 400, "invalid_request", "filters.a", ""),

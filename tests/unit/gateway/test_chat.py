@@ -333,3 +333,64 @@ async def test_openais_usual_fields_are_taken(rig: Rig) -> None:
     )
 
     assert answer.status == 200
+
+
+FOLLOW_UP = [
+    {"role": "user", "content": "What does the ferry cost?"},
+    {"role": "assistant", "content": "Thirty euros [1]."},
+    {"role": "user", "content": "And for children?"},
+]
+
+
+async def test_a_follow_up_is_searched_with_the_topic_before_and_the_query_is_returned(rig: Rig) -> None:
+    answer = await ask(rig, messages=FOLLOW_UP)
+
+    searched, _ = rig.upstream.retrieval.asked[0]
+    request, _ = rig.upstream.generation.asked[0]
+    assert answer.json()["query"] == searched.query == "And for children? ferry cost"
+    assert answer.json()["query_by"] == "rule"
+    assert (request.question, request.carried) == ("And for children?", "ferry cost")
+
+
+async def test_a_stream_returns_the_query_in_its_last_chunk(rig: Rig) -> None:
+    events, _ = events_of(await ask(rig, messages=FOLLOW_UP, stream=True))
+
+    assert (events[-1]["query"], events[-1]["query_by"]) == ("And for children? ferry cost", "rule")
+    assert all("query" not in event for event in events[:-1])
+
+
+async def test_a_rewrite_that_failed_is_named_in_degraded() -> None:
+    rig = Rig(Fleet.model_validate({"services": {"generation": {"backend": "openai", "model": "m"}}}))
+
+    answer = await ask(rig, messages=FOLLOW_UP)
+
+    assert answer.json()["degraded"] == ["generation"]
+    assert answer.headers["x-argosy-degraded"] == "generation"
+    assert answer.json()["query"] == "And for children? ferry cost"
+
+
+async def test_sampling_fields_reach_generation(rig: Rig) -> None:
+    await ask(rig, stop="END", top_p=0.5, seed=3, max_completion_tokens=4)
+
+    request, _ = rig.upstream.generation.asked[0]
+    assert (request.stop, request.top_p, request.seed) == (["END"], 0.5, 3)
+    assert (request.max_completion_tokens, request.max_tokens) == (4, None)
+
+
+async def test_a_fallback_inside_generation_is_named_in_the_header_of_a_stream(rig: Rig) -> None:
+    rig.upstream.generation.events = [AnswerDelta("Quoted.", ["generation"]), AnswerDone([], degraded=["generation"])]
+
+    answer = await ask(rig, stream=True)
+
+    assert answer.headers["x-argosy-degraded"] == "generation"
+    assert events_of(answer)[0][-1]["degraded"] == ["generation"]
+
+
+async def test_statements_without_support_and_the_prompts_version_are_returned(rig: Rig) -> None:
+    rig.upstream.generation.events = [AnswerDelta("So."), AnswerDone([], unsupported=["So."], prompt="answer-1")]
+
+    whole = (await ask(rig)).json()
+    last = events_of(await ask(rig, stream=True))[0][-1]
+
+    assert (whole["unsupported"], whole["prompt"]) == (["So."], "answer-1")
+    assert (last["unsupported"], last["prompt"]) == (["So."], "answer-1")

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from argosy.contracts.errors import InvalidRequest, ModelMissing
-from argosy.models import integrity, resolver
+from argosy.models import integrity
 from argosy.models.catalog import CATALOG, DEFAULT_MODEL, PinnedModel
 from argosy.models.integrity import sha256_of
 from argosy.models.resolver import list_models, resolve
@@ -113,15 +113,13 @@ def test_a_missing_file_counts_as_damage(tmp_path: Path) -> None:
         resolve(NAME, fetch=False, cache=tmp_path)
 
 
-def test_weights_that_miss_their_pin_are_refused_wherever_they_come_from(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(resolver, "CATALOG", {NAME: PinnedModel(NAME, "0" * 64)})
+def test_weights_that_miss_their_pin_are_refused_wherever_they_come_from(tmp_path: Path) -> None:
+    pinned = {NAME: PinnedModel(NAME, "0" * 64)}
     with pytest.raises(ModelMissing, match=f"expected sha256 {'0' * 64}"):
-        resolve(NAME, fetch=True, cache=tmp_path, sources={"a": CountingSource()})
+        resolve(NAME, fetch=True, cache=tmp_path, sources={"a": CountingSource()}, catalog=pinned)
     write_model(tmp_path / "someone--tiny")
     with pytest.raises(ModelMissing, match=f"expected sha256 {'0' * 64}"):
-        resolve(NAME, fetch=False, cache=tmp_path)
+        resolve(NAME, fetch=False, cache=tmp_path, catalog=pinned)
 
 
 def test_a_model_placed_into_the_cache_by_hand_is_taken(tmp_path: Path) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 
 import pytest
 
@@ -11,6 +10,7 @@ from argosy.contracts.errors import StorageFull
 from argosy.contracts.fleet import Health
 from argosy.serving.loops import LoopRule, Loops
 from tests.kits import make_kit
+from tests.waiting import until
 
 pytestmark = pytest.mark.unit
 
@@ -23,12 +23,6 @@ class Told:
 
     def __call__(self, name: str, before: str, after: str, why: str) -> None:
         self.changes.append((name, before, after, why))
-
-
-async def until(true: Callable[[], object]) -> None:
-    async with asyncio.timeout(20):
-        while not true():
-            await asyncio.sleep(0)
 
 
 def test_the_pause_grows_with_each_failure_up_to_a_limit() -> None:

@@ -92,14 +92,11 @@ def test_the_same_seed_gives_the_same_run_and_another_seed_another() -> None:
 
 
 @pytest.mark.parametrize("name", sorted(WITHOUT_REPORTS))
-def test_a_strategy_that_is_spared_load_reports_picks_the_same_with_them(
-    name: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_strategy_that_is_spared_load_reports_picks_the_same_with_them(name: str) -> None:
     regime = replace(unequal(), requests=800)
     subject = Subject(name, guarded=False)
     spared = run(regime, subject, seed=2)
-    monkeypatch.setattr("argosy.simulation.balancing.run.WITHOUT_REPORTS", frozenset())
-    assert (run(regime, subject, seed=2).pick_replica == spared.pick_replica).all()
+    assert (run(regime, subject, seed=2, without_reports=()).pick_replica == spared.pick_replica).all()
 
 
 @pytest.mark.parametrize("name", STRATEGIES)

@@ -4,6 +4,9 @@ It starts missing replicas, restarts ended ones and ends hung ones. The rules ar
 `hang`; this module applies them to the platform. A slot keeps its id, whichever process fills it.
 """
 
+# This is one class of more than 300 lines: starting a replica touches every collaborator, so a second class would
+# take all of them too.
+
 from __future__ import annotations
 
 import asyncio
@@ -50,6 +53,7 @@ class Supervisor:
         clock: Clock = time.monotonic,
         disk_is_full: Callable[[], bool] = lambda: False,
         loops: Loops | None = None,
+        most_failures: int = MOST_FAILURES,
     ) -> None:
         """Create a supervisor that keeps no service yet; see `bring_up` and `run`.
 
@@ -57,6 +61,7 @@ class Supervisor:
             launch: returns how to start a replica, given its service and slot.
             on_change: called when the set of replicas that can serve may have changed.
             loops: runs the tasks and reports their failures.
+            most_failures: consecutive errors after which the restart loop gives up.
         """
         self._services = services
         self._platform = platform
@@ -67,6 +72,7 @@ class Supervisor:
         self._rules = rules or Rules()
         self._clock = clock
         self._loops = loops or Loops(clock=clock)
+        self._most_failures = most_failures
         self._restart_log = RestartLog(observed, feed, self._rules.restart, clock, disk_is_full)
         self._watchdog = Watchdog(services, platform, prober, observed, on_change, self._rules, clock)
         self._wake = asyncio.Event()
@@ -136,7 +142,7 @@ class Supervisor:
     async def run(self) -> None:
         """Keep every service up, including services whose start was not tried. Return when closed.
 
-        Raises: the last error, when the restart loop failed MOST_FAILURES times in a row.
+        Raises: the last error, when the restart loop failed `most_failures` times in a row.
         """
         await asyncio.gather(*(self._keep(service) for service in self._services))
 
@@ -151,7 +157,7 @@ class Supervisor:
         self._kept.add(service)
         self._wake.set()
         if self._keeping is None or self._keeping.done():
-            self._keeping = self._loops.start("restarts", self._restart_what_is_due, most_failures=MOST_FAILURES)
+            self._keeping = self._loops.start("restarts", self._restart_what_is_due, most_failures=self._most_failures)
         return self._keeping
 
     async def _restart_what_is_due(self) -> None:

@@ -26,6 +26,8 @@ from argosy.contracts.embedding import MAX_TEXTS
 from argosy.contracts.retrieval import SearchMode
 
 MAX_TOP_K = 50
+MAX_SEARCH_TOP_K = 150
+"""Largest number of results of a search. It is deeper than an answer needs, so that recall can be measured."""
 MAX_FILTERS = 32
 MAX_MESSAGES = 1000
 MAX_PARTS = 100
@@ -68,6 +70,7 @@ Filters = Annotated[
     _at_most(MAX_FILTERS),
 ]
 TopK = Annotated[int, Field(ge=1, le=MAX_TOP_K, description="Number of chunks to use, best first.")]
+SearchTopK = Annotated[int, Field(ge=1, le=MAX_SEARCH_TOP_K, description="Number of chunks to return, best first.")]
 CollectionName = Annotated[str, Field(min_length=1, max_length=128)]
 Count = Annotated[int, Field(ge=1, le=MAX_COUNT)]
 Nothing = Annotated[list[object], Field(max_length=0)]
@@ -93,7 +96,7 @@ class SearchBody(Body):
 
     query: str
     collection: CollectionName = "default"
-    top_k: TopK = 10
+    top_k: SearchTopK = 10
     mode: SearchMode = SearchMode.HYBRID
     filters: Filters = {}
     rerank: Literal[False] = Field(False, description="Must be false: reranking is not available yet.")

@@ -80,7 +80,12 @@ class Choice(msgspec.Struct):
 
 
 class Completion(msgspec.Struct):
-    """Complete answer. `answered_by` names its author: `extractive`, or the name of a language model."""
+    """Complete answer. `answered_by` names its author: `extractive`, or the name of a language model.
+
+    `query` is the text that was searched: the question, or for a follow-up question its standalone form, made by a
+    `rule` or a `model` (`query_by`). `unsupported` holds the sentences of a model's answer that no passage supports.
+    `prompt` is the version of the model's prompt.
+    """
 
     id: str
     created: int
@@ -91,6 +96,10 @@ class Completion(msgspec.Struct):
     degraded: list[str]
     answered_by: str
     timings_ms: dict[str, float]
+    query: str
+    query_by: str
+    unsupported: list[str]
+    prompt: str
     object: str = "chat.completion"
 
 
@@ -116,6 +125,10 @@ class CompletionChunk(msgspec.Struct):
     citations: list[Citation] | msgspec.UnsetType = msgspec.UNSET
     degraded: list[str] | msgspec.UnsetType = msgspec.UNSET
     answered_by: str | msgspec.UnsetType = msgspec.UNSET
+    query: str | msgspec.UnsetType = msgspec.UNSET
+    query_by: str | msgspec.UnsetType = msgspec.UNSET
+    unsupported: list[str] | msgspec.UnsetType = msgspec.UNSET
+    prompt: str | msgspec.UnsetType = msgspec.UNSET
     timings_ms: dict[str, float] | msgspec.UnsetType = msgspec.UNSET
 
 

@@ -14,7 +14,7 @@ from argosy.clients.exchange import RawResponse
 from argosy.clients.transport import Transport
 from argosy.contracts.embedding import EmbedResponse, TextKind
 from argosy.contracts.fleet import Endpoint, FleetView, ReplicaStatus
-from argosy.contracts.generation import AnswerEvent, GenerateRequest
+from argosy.contracts.generation import AnswerEvent, GenerateRequest, StandaloneRequest, StandaloneResponse
 from argosy.contracts.request import RequestContext
 from argosy.contracts.retrieval import RetrievalRequest, RetrievalResponse
 
@@ -34,6 +34,10 @@ class Generator(Protocol):
 
         Raises: an ArgosyError in place of the first event when no answer was begun.
         """
+        ...
+
+    async def standalone(self, request: StandaloneRequest, context: RequestContext) -> StandaloneResponse:
+        """Return the last question of a conversation, rewritten by the language model to stand alone."""
         ...
 
 

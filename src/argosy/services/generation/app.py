@@ -3,53 +3,37 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator
 
-import aiohttp
 from starlette.types import ASGIApp
 
 from argosy.clients.upstreams import Upstreams
-from argosy.config.services import GenerationSettings
 from argosy.contracts.errors import Unavailable
-from argosy.contracts.generation import AnswerBackend, GenerateRequest
+from argosy.contracts.generation import GenerateRequest, StandaloneRequest, StandaloneResponse
 from argosy.contracts.request import RequestContext
-from argosy.services.generation.backends.extractive import ExtractiveBackend
-from argosy.services.generation.backends.openai import OpenAIBackend
 from argosy.services.generation.engine import GenerationEngine
-from argosy.serving.app import create_app, typed_stream
-from argosy.serving.kit import Kit
+from argosy.services.generation.loading import Opened, opened
+from argosy.serving.app import create_app, typed, typed_stream
+from argosy.serving.kit import Details, Kit
+from argosy.telemetry.logs import logger
 
-OPENAI_URL = "https://api.openai.com/v1"
-
-
-def _extractive(settings: GenerationSettings, upstreams: Upstreams, environ: Mapping[str, str]) -> AnswerBackend:
-    return ExtractiveBackend(upstreams.embedding, settings.max_sentences)
-
-
-def _openai(settings: GenerationSettings, upstreams: Upstreams, environ: Mapping[str, str]) -> AnswerBackend:
-    """Open the endpoint. Only this backend reads the address and the key from the environment."""
-    return OpenAIBackend(
-        aiohttp.ClientSession(),
-        settings.base_url or environ.get("OPENAI_BASE_URL") or OPENAI_URL,
-        settings.model,
-        environ.get("OPENAI_API_KEY") or None,
-    )
-
-
-BACKENDS: Mapping[str, Callable[[GenerationSettings, Upstreams, Mapping[str, str]], AnswerBackend]] = {
-    "extractive": _extractive,
-    "openai": _openai,
-}
+log = logger("generation")
 
 
 class GenerationService:
     def __init__(self, kit: Kit) -> None:
         self._kit = kit
         self._upstreams = Upstreams.of(kit)
-        self._backend: AnswerBackend | None = None
+        self._opened: Opened | None = None
         self._engine: GenerationEngine | None = None
         kit.timeouts_s = {"/answer": kit.fleet.services.gateway.chat_timeout_s}
-        self._app = create_app(kit, [typed_stream("/answer", GenerateRequest, self._answer)])
+        self._app = create_app(
+            kit,
+            [
+                typed_stream("/answer", GenerateRequest, self._answer),
+                typed("/standalone", StandaloneRequest, self._standalone),
+            ],
+        )
 
     @property
     def app(self) -> ASGIApp:
@@ -58,16 +42,32 @@ class GenerationService:
     async def start(self) -> None:
         await self._upstreams.start()
         settings = self._kit.fleet.services.generation
-        self._backend = BACKENDS[settings.backend](settings, self._upstreams, os.environ)
-        self._engine = GenerationEngine(self._backend, self._kit.metrics.count_degraded)
-        self._kit.details = lambda: {"backend": settings.backend, "model": settings.model or settings.backend}
+        self._opened = await opened(settings, self._upstreams, os.environ, self._kit.record.cpu_share)
+        self._engine = GenerationEngine(self._opened.backend, self._kit.metrics.count_degraded)
+        self._kit.details = self._details
+        if self._opened.prompt:
+            log.info("language model in use", backend=settings.backend, prompt=self._opened.prompt)
 
     async def stop(self) -> None:
-        if self._backend is not None:
-            await self._backend.close()
+        if self._opened is not None:
+            await self._opened.backend.close()
         await self._upstreams.stop()
 
     async def _answer(self, request: GenerateRequest, context: RequestContext) -> AsyncIterator[bytes]:
         if self._engine is None:
             raise Unavailable("The generation service is still starting. Try again in a second.", retry_after_s=1.0)
         return await self._engine.answer(request, context)
+
+    async def _standalone(self, request: StandaloneRequest, context: RequestContext) -> StandaloneResponse:
+        if self._opened is None or self._opened.rewriter is None:
+            raise Unavailable("The generation service has no language model to rewrite questions with.")
+        return await self._opened.rewriter.standalone(request, context)
+
+    def _details(self) -> Details:
+        settings = self._kit.fleet.services.generation
+        details: Details = {"backend": settings.backend, "model": settings.model or settings.backend}
+        if self._opened is not None and self._opened.prompt:
+            details["prompt"] = self._opened.prompt
+        if self._opened is not None and self._opened.memory_bytes is not None:
+            details["model_memory_bytes"] = self._opened.memory_bytes()
+        return details

@@ -8,13 +8,13 @@ of texts in a batch is derived from the measured cost of earlier batches.
 A text that is requested twice while it waits or runs is computed once, for all callers.
 """
 
+# This is one class of more than 300 lines: the dispatcher's steps share the queue, the callers and the free threads.
+
 from __future__ import annotations
 
 import asyncio
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
 
 from argosy.contracts.embedding import TextKind
 from argosy.contracts.errors import (
@@ -28,19 +28,17 @@ from argosy.contracts.request import Clock, Deadline, Priority, RequestContext
 from argosy.contracts.vectors import EmbeddingEngine, Vectors
 from argosy.serving.batching.admission import QueueAdmission
 from argosy.serving.batching.cost import BatchLimits, CostModel
+from argosy.serving.batching.engine_threads import EngineThreads, engine_error, measurable
+from argosy.serving.batching.flights import Flights
 from argosy.serving.batching.outcome import too_long, usable
 from argosy.serving.batching.plan import plan_batches
-from argosy.serving.batching.queue import Caller, Claim, Computed, EmbedResult, Key, Work, WorkQueue
+from argosy.serving.batching.queue import Caller, Computed, EmbedResult, Key, Work, WorkQueue
 from argosy.telemetry.logs import logger
 
 log = logger("batching")
-T = TypeVar("T")
 
 WINDOW_TEXTS = 64
 """Number of oldest texts that are sorted together."""
-MEASURED_CHARS = 100_000
-"""Most characters that are tokenised at once, unless a single text is longer. This takes less time than a batch."""
-
 BROKEN_PAUSE_S = 0.05
 """Pause after a bug in the dispatcher, so that a bug in every step does not block the event loop."""
 
@@ -49,7 +47,7 @@ ENGINE_FAILURES = (Unavailable, Overloaded, DeadlineExceeded)
 
 
 class Batcher:
-    """Owner of the threads that call `engine`. All other code runs on the event loop and needs no locks."""
+    """Owner of the threads that call the engine. All other code runs on the event loop and needs no locks."""
 
     def __init__(
         self,
@@ -77,9 +75,9 @@ class Batcher:
         self._clock = clock
         self._queue = WorkQueue(min(limits.seconds, 1.0))
         self._admission = QueueAdmission(self._queue, max_texts=max_queue_texts, workers=workers)
-        self._flights: dict[Key, Work] = {}
+        self._flights = Flights()
         self._callers: set[Caller] = set()
-        self._threads = ThreadPoolExecutor(max_workers=workers, thread_name_prefix="engine")
+        self._threads = EngineThreads(engine, workers)
         self._free = asyncio.Semaphore(workers)
         self._running: set[asyncio.Task[None]] = set()
         self._wake = asyncio.Event()
@@ -130,16 +128,15 @@ class Batcher:
         if self._dispatcher is not None:
             await self._dispatcher
         await asyncio.gather(*self._running, return_exceptions=True)
-        self._threads.shutdown()
+        self._threads.close()
 
     def _enqueue(self, caller: Caller, texts: Sequence[str], kind: TextKind, keys: Sequence[Key] | None) -> None:
         priority = caller.context.priority
-        new = self._claim(caller, texts, kind, keys)
+        new = self._flights.claim(caller, texts, kind, keys)
         self._admission.admit(len(new), caller.context)
         for work in new:
             self._queue.add(work, priority)
-            if work.key is not None:
-                self._flights[work.key] = work
+            self._flights.add(work)
         if priority is Priority.INTERACTIVE:
             for work in caller.works:
                 self._queue.promote(work)
@@ -148,35 +145,14 @@ class Batcher:
             self._dispatcher = asyncio.create_task(self._dispatch())
         self._wake.set()
 
-    def _claim(self, caller: Caller, texts: Sequence[str], kind: TextKind, keys: Sequence[Key] | None) -> list[Work]:
-        """Assign a `Work` to the caller for each text. Returns: the new works, each once."""
-        new: dict[Key, Work] = {}
-        unnamed = []
-        for row, text in enumerate(texts):
-            if keys is None:
-                work = Work(text, kind, None)
-                unnamed.append(work)
-            else:
-                key = keys[row]
-                found = self._flights.get(key) or new.get(key)
-                work = found or new.setdefault(key, Work(text, kind, key))
-            work.claims.append(Claim(caller, row))
-            caller.works[work] = None
-        return [*unnamed, *new.values()]
-
     def _leave(self, caller: Caller) -> None:
         """Remove the caller, and drop texts that no other caller needs."""
         self._callers.discard(caller)
         for work in caller.works:
             work.claims = [claim for claim in work.claims if claim.caller is not caller]
             if not work.claims and self._queue.remove(work):
-                self._landed(work)
+                self._flights.remove(work)
         caller.works.clear()
-
-    def _landed(self, work: Work) -> None:
-        """Forget the text, so that the next request for it computes it again."""
-        if work.key is not None:
-            self._flights.pop(work.key, None)
 
     async def _dispatch(self) -> None:
         while not self._closed:
@@ -198,7 +174,7 @@ class Batcher:
             window = self._wanted(self._queue.oldest(priority, WINDOW_TEXTS))
             unmeasured = [work for work in window if work.length is None]
             if unmeasured:
-                await self._measure(_measurable(unmeasured))
+                await self._measure(measurable(unmeasured))
             elif window:
                 self._start(self._batch(window), priority)
                 return
@@ -236,10 +212,10 @@ class Batcher:
 
     async def _measure(self, works: list[Work]) -> None:
         try:
-            lengths = await self._call(self._engine.full_lengths, works)
+            lengths = await self._threads.full_lengths(works)
         except Exception as error:
             if len(works) == 1:
-                self._refuse(works[0], _as_ours(error))
+                self._refuse(works[0], engine_error(error))
                 return
             for work in works:
                 await self._measure([work])
@@ -272,12 +248,12 @@ class Batcher:
         claims = [claim for work in batch for claim in work.claims]
         if not claims:
             for work in batch:
-                self._landed(work)
+                self._flights.remove(work)
             return
         deadline = max((claim.caller.context.deadline for claim in claims), key=Deadline.remaining_s)
         started_s = self._clock()
         try:
-            vectors = await self._call(lambda texts, kind: self._embed(texts, kind, deadline), batch)
+            vectors = await self._threads.embed(batch, deadline)
         except Exception as error:
             self._failed(batch, error, priority)
             return
@@ -297,17 +273,11 @@ class Batcher:
             for claim in work.claims:
                 claim.caller.deliver(claim.row, result)
             work.claims.clear()
-            self._landed(work)
+            self._flights.remove(work)
             if work.key is not None:
                 results.append(result)
         if results:
             self._computed(results)
-
-    def _embed(self, texts: list[str], kind: TextKind, deadline: Deadline) -> Vectors:
-        vectors = self._engine.embed(texts, kind, deadline)
-        if vectors.shape != (len(texts), self._engine.info.dimensions):
-            raise Internal("The embedding model returned a wrong number of vectors or dimensions.")
-        return vectors
 
     def _failed(self, batch: list[Work], error: Exception, priority: Priority) -> None:
         """Handle a failed batch: retry each text alone, because a single text may have caused the failure.
@@ -321,28 +291,23 @@ class Batcher:
                 if not (late and claim.caller.context.deadline.remaining_s() > 0):
                     claim.caller.fail(error)
         elif len(batch) == 1:
-            self._refuse(batch[0], _as_ours(error))
+            self._refuse(batch[0], engine_error(error))
         else:
             for work in batch:
                 work.alone = True
         again = self._wanted(batch)
         for work in batch:
             if work not in again:
-                self._landed(work)
+                self._flights.remove(work)
         self._queue.add_first(again, priority)
 
     def _refuse(self, work: Work, error: ArgosyError) -> None:
         """Fail the text for all its callers."""
         self._queue.remove(work)
-        self._landed(work)
+        self._flights.remove(work)
         for claim in work.claims:
             claim.caller.refuse(claim.row, error)
         work.claims.clear()
-
-    async def _call(self, work: Callable[[list[str], TextKind], T], works: list[Work]) -> T:
-        """Run `work` on an engine thread; all `works` must have the same kind."""
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._threads, work, [w.text for w in works], works[0].kind)
 
     def _learn(self, batch: list[Work], priority: Priority, seconds: float) -> None:
         self._cost.learn(len(batch), max(map(self._seen, batch)), seconds)
@@ -360,25 +325,5 @@ class Batcher:
             self._leave(caller)
 
 
-def _measurable(works: Sequence[Work]) -> list[Work]:
-    """Return the first work and following works of its kind, up to MEASURED_CHARS characters in total."""
-    taken, chars = [works[0]], len(works[0].text)
-    for work in works[1:]:
-        chars += len(work.text)
-        if chars > MEASURED_CHARS:
-            break
-        if work.kind is works[0].kind:
-            taken.append(work)
-    return taken
-
-
 def _closing() -> Unavailable:
     return Unavailable("The embedding engine is shutting down.")
-
-
-def _as_ours(error: Exception) -> ArgosyError:
-    if isinstance(error, ArgosyError):
-        return error
-    wrapped = Internal("The embedding engine failed on a text.")
-    wrapped.__cause__ = error
-    return wrapped

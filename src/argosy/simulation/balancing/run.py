@@ -6,7 +6,7 @@ import gc
 import logging
 import math
 import random
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 
 import numpy as np
@@ -24,15 +24,21 @@ from argosy.simulation.balancing.workload import draw
 from argosy.simulation.servers.kernel import Kernel
 
 
-def run(regime: Regime, subject: Subject, seed: int, callers: int = 1) -> Record:
-    """Run one simulation.
+def run(
+    regime: Regime,
+    subject: Subject,
+    seed: int,
+    callers: int = 1,
+    without_reports: Collection[str] = WITHOUT_REPORTS,
+) -> Record:
+    """Run one simulation. Strategies in `without_reports` get no load reports, which saves time.
 
     All randomness except the strategy's own is drawn from the seed and is the same for every strategy.
     """
     workload = draw(regime, seed, callers)
     kernel = Kernel()
     recorder = Recorder(regime.requests)
-    reports = subject.strategy not in WITHOUT_REPORTS
+    reports = subject.strategy not in without_reports
     models = [model if subject.guarded else model.unprotected() for model in regime.replicas]
     replicas = {
         _name(i): SimulatedReplica(i, model, speed, regime.prefixes, kernel, reports=reports)

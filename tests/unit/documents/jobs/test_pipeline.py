@@ -39,6 +39,7 @@ from argosy.services.documents.records.blobs import content_hash
 from tests.chunk_store import MemoryChunkStore
 from tests.pipeline_parts import MemoryEmbedder, MemoryParser, vector_of
 from tests.unit.documents.chunking.test_packer import HANDBOOK, Pieces
+from tests.waiting import until
 
 if TYPE_CHECKING:
     from tests.unit.documents.conftest import Desk
@@ -494,10 +495,9 @@ async def test_a_short_text_is_indexed_while_another_document_holds_the_only_pla
     pipeline = with_texts(desk, world, texts)
     add(desk, b"Tide. " * (SHORT_BYTES // 5), "long.md")
     held = asyncio.ensure_future(pipeline.run(desk.claim()))
+    await until(lambda: "parse" in world.calls)
+    add(desk, b"The moon causes the tides.", "short.md")
     async with asyncio.timeout(30):
-        while "parse" not in world.calls:
-            await asyncio.sleep(0.001)
-        add(desk, b"The moon causes the tides.", "short.md")
         await pipeline.run(desk.claim())
     assert texts.parsed == ["short.md"]
     assert desk.catalog.document(document_id("default", "short.md")).status is DocumentStatus.INDEXED

@@ -14,7 +14,7 @@ _SIGNATURE = re.compile(r"\bsig\b")
 
 @dataclass(frozen=True, slots=True)
 class Traits:
-    """What a start tag says about its element."""
+    """Element as its start tag describes it."""
 
     invisible: bool = False
     hidden: bool = False

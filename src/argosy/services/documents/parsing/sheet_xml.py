@@ -23,7 +23,7 @@ _READ_BYTES = 1 << 16
 
 @dataclass(slots=True)
 class Book:
-    """What the cells of a workbook refer to: shared texts, and the number format of each style."""
+    """Parts of a workbook that its cells refer to: shared texts, and the number format of each style."""
 
     texts: Sequence[str] = ()
     formats: Sequence[str | None] = ()

@@ -12,7 +12,7 @@ import numpy as np
 
 from argosy.config.services import EmbeddingSettings
 from argosy.contracts.embedding import ModelInfo, TextKind
-from argosy.services.embedding.cache.disk import DiskLevel
+from argosy.services.embedding.cache.disk import READ_PATIENCE_S, DiskLevel
 from argosy.services.embedding.cache.entry import CachedVector, Hit, Level
 from argosy.services.embedding.cache.keys import Keys
 from argosy.services.embedding.cache.memory import MemoryLevel
@@ -53,7 +53,13 @@ class EmbeddingCache:
 
     @classmethod
     def open(
-        cls, data_dir: Path | None, info: ModelInfo, settings: EmbeddingSettings, *, policy: str = "truncate"
+        cls,
+        data_dir: Path | None,
+        info: ModelInfo,
+        settings: EmbeddingSettings,
+        *,
+        policy: str = "truncate",
+        read_patience_s: float = READ_PATIENCE_S,
     ) -> Self:
         """Return a cache that uses `cache.db` in `data_dir`.
 
@@ -69,6 +75,7 @@ class EmbeddingCache:
                 limit_bytes=settings.cache_disk_bytes,
                 precision=settings.cache_precision,
                 ttl_s=settings.cache_ttl_s or FOREVER,
+                read_patience_s=read_patience_s,
             )
         return cls(info, settings, disk, policy=policy)
 

@@ -62,9 +62,11 @@ class DiskLevel:
         limit_bytes: int,
         precision: Precision,
         ttl_s: float,
+        read_patience_s: float = READ_PATIENCE_S,
         monotonic: Callable[[], float] = time.monotonic,
         wall: Callable[[], float] = time.time,
     ) -> None:
+        self._read_patience_s = read_patience_s
         self._limit_bytes = limit_bytes
         log_bytes = min(LOG_BYTES, limit_bytes // 4)
         self._pages_limit = max(8, (limit_bytes - log_bytes) // PAGE_BYTES)
@@ -85,14 +87,14 @@ class DiskLevel:
         self._writer.start()
 
     async def read(self, keys: Sequence[bytes]) -> dict[bytes, Row]:
-        """Return the valid rows of these keys. A read that takes longer than READ_PATIENCE_S counts as a miss."""
+        """Return the valid rows of these keys. A read that takes longer than `read_patience_s` counts as a miss."""
         if self._late is not None and not self._late.done():
             return {}
         reading = asyncio.get_running_loop().run_in_executor(self._reader, self.read_now, keys)
-        done, _ = await asyncio.wait({reading}, timeout=READ_PATIENCE_S)
+        done, _ = await asyncio.wait({reading}, timeout=self._read_patience_s)
         if not done:
             self._late = reading
-            _log.warning("disk cache read timed out", waited_s=READ_PATIENCE_S)
+            _log.warning("disk cache read timed out", waited_s=self._read_patience_s)
             return {}
         return reading.result()
 

@@ -13,6 +13,7 @@ from argosy.contracts.errors import SERVICE_FAILURES, UpstreamFailed
 from argosy.contracts.generation import AnswerDelta, AnswerDone, AnswerEvent, AnswerFailed, GenerateRequest
 from argosy.contracts.request import FALLBACK_SHARE, Clock, RequestContext
 from argosy.contracts.retrieval import RetrievalRequest
+from argosy.services.gateway.answer.query import Query, query_of
 from argosy.services.gateway.answer.question import Question
 from argosy.services.gateway.answer.resuming import resuming
 from argosy.services.gateway.upstream import Upstream
@@ -36,6 +37,7 @@ class BegunAnswer:
     request: GenerateRequest
     degraded: list[str]
     retrieve_ms: float
+    query: Query
 
 
 @dataclass(slots=True)
@@ -52,6 +54,7 @@ class AnswerEngine:
         first_token_timeout_s: float,
         *,
         resumes: bool = False,
+        rewrite_limit_s: float | None = None,
         clock: Clock = perf_counter,
     ) -> None:
         """Create an engine for all requests.
@@ -59,11 +62,14 @@ class AnswerEngine:
         Args:
             services: gives the clients for a request; raises Unavailable until they are connected.
             resumes: whether answers are extractive, so that a broken one can be continued.
+            rewrite_limit_s: time in which generation's language model may rewrite a follow-up question; None when
+                generation has no language model.
         """
         self._services = services
         self._fallback = fallback
         self._first_token_timeout_s = first_token_timeout_s
         self._resumes = resumes
+        self._rewrite_limit_s = rewrite_limit_s
         self._clock = clock
 
     async def begin(self, question: Question, context: RequestContext) -> BegunAnswer:
@@ -74,9 +80,11 @@ class AnswerEngine:
         """
         started_s = self._clock()
         services = self._services()
+        query = await query_of(question, services.generation, self._rewrite_limit_s, context)
+        queried_s = self._clock()
         found = await services.retrieval.search(
             RetrievalRequest(
-                query=question.text,
+                query=query.text,
                 collection=question.collection,
                 top_k=question.top_k,
                 mode=question.mode,
@@ -84,17 +92,23 @@ class AnswerEngine:
             ),
             context,
         )
-        retrieve_s = self._clock() - started_s
+        retrieve_s = self._clock() - queried_s
         request = GenerateRequest(
             question=question.text,
             passages=found.passages,
             history=question.history,
             max_tokens=question.max_tokens,
+            max_completion_tokens=question.max_completion_tokens,
             temperature=question.temperature,
+            top_p=question.top_p,
+            seed=question.seed,
+            stop=list(question.stop),
             question_vector=found.query_vector,
+            carried=query.carried,
         )
-        patient_s = patience_s(self._first_token_timeout_s, retrieve_s, context.deadline.remaining_s())
-        degraded = list(found.degraded)
+        spent_s = self._clock() - started_s
+        patient_s = patience_s(self._first_token_timeout_s, spent_s, context.deadline.remaining_s())
+        degraded = [*found.degraded, *([GENERATION] if query.fell_back else [])]
         hop = replace(context, deadline=context.deadline.share(GENERATION_SHARE))
         generated = services.generation.answer(request, hop)
         try:
@@ -103,6 +117,8 @@ class AnswerEngine:
                     first = await anext(generated)
                 if isinstance(first, AnswerFailed):
                     raise UpstreamFailed(first.message)
+                if isinstance(first, AnswerDelta):
+                    degraded[:] = dict.fromkeys([*degraded, *first.degraded])
                 events = _following(first, generated, degraded)
                 if self._resumes:
                     again = partial(self._again, request, hop, degraded)
@@ -112,11 +128,11 @@ class AnswerEngine:
                 await generated.aclose()
                 log.warning("answered by gateway fallback", reason=type(error).__name__, request_id=context.request_id)
                 events = self._here(request, degraded)
-                degraded.append(GENERATION)
+                degraded[:] = dict.fromkeys([*degraded, GENERATION])
         except BaseException:
             await generated.aclose()
             raise
-        return BegunAnswer(events, request, degraded, round(retrieve_s * 1000, 3))
+        return BegunAnswer(events, request, degraded, round(retrieve_s * 1000, 3), query)
 
     def _here(self, request: GenerateRequest, degraded: list[str]) -> AsyncGenerator[AnswerEvent, None]:
         """Return the answer that the gateway composes itself."""
@@ -145,7 +161,7 @@ def patience_s(first_token_timeout_s: float, spent_s: float, left_s: float) -> f
 
     Args:
         first_token_timeout_s: time allowed from the start of retrieval to the first token.
-        spent_s: time that retrieval took.
+        spent_s: time that the query and retrieval took.
         left_s: time until the request's deadline; the fallback must fit in as well.
     """
     return max(0.0, min(first_token_timeout_s - spent_s, FALLBACK_SHARE * left_s))

@@ -10,7 +10,7 @@ def extractive_answer(request: GenerateRequest, max_sentences: int) -> list[Answ
     # The import loads numpy, which a gateway needs for nothing else: it takes a fifth of the start time.
     from argosy.answering.extract import Extraction
 
-    composed = Extraction.of(request.question, request.passages).compose(max_sentences)
+    composed = Extraction.of(request.query, request.passages).compose(max_sentences)
     return [
         *(AnswerDelta(piece) for piece in composed.pieces),
         AnswerDone(

@@ -25,7 +25,11 @@ class Question:
     history: list[ChatTurn] = field(default_factory=list)
     filters: Metadata = field(default_factory=dict)
     max_tokens: int | None = None
+    max_completion_tokens: int | None = None
     temperature: float | None = None
+    top_p: float | None = None
+    seed: int | None = None
+    stop: tuple[str, ...] = ()
 
 
 def question_of(body: ChatBody, max_chars: int, context_passages: int) -> Question:
@@ -54,8 +58,12 @@ def question_of(body: ChatBody, max_chars: int, context_passages: int) -> Questi
         mode=body.mode,
         history=turns,
         filters=body.filters,
-        max_tokens=body.max_completion_tokens or body.max_tokens,
+        max_tokens=body.max_tokens,
+        max_completion_tokens=body.max_completion_tokens,
         temperature=body.temperature,
+        top_p=body.top_p,
+        seed=body.seed,
+        stop=(body.stop,) if isinstance(body.stop, str) else tuple(body.stop or ()),
     )
 
 

@@ -12,6 +12,7 @@ from starlette.types import Receive, Scope, Send
 from argosy.contracts.errors import ErrorResponse
 from argosy.contracts.generation import AnswerDelta, AnswerDone, AnswerEvent
 from argosy.contracts.request import RequestContext
+from argosy.services.gateway.answer.query import Query
 from argosy.services.gateway.shapes import ChunkChoice, CompletionChunk, Delta, Usage
 from argosy.serving.errors import as_argosy_error
 from argosy.telemetry.logs import logger
@@ -40,6 +41,7 @@ class CompletionStream:
     def __init__(
         self,
         head: CompletionChunk,
+        query: Query,
         *,
         include_usage: bool,
         timings: Callable[[], dict[str, float]],
@@ -48,6 +50,7 @@ class CompletionStream:
     ) -> None:
         """Create an encoder. `head` gives id, created and model; its choices are ignored."""
         self._head = head
+        self._query = query
         self._include_usage = include_usage
         self._timings = timings
         self._on_degraded = on_degraded
@@ -87,6 +90,10 @@ class CompletionStream:
         last.citations = done.citations
         last.degraded = done.degraded
         last.answered_by = done.model
+        last.query = self._query.text
+        last.query_by = self._query.by
+        last.unsupported = done.unsupported
+        last.prompt = done.prompt
         last.timings_ms = self._timings()
         return before + _event(last) + b"data: [DONE]\n\n"
 

@@ -13,6 +13,7 @@ from starlette.responses import Response
 from argosy.contracts.codec import JSON
 from argosy.services.gateway.answer.engine import AnswerEngine, BegunAnswer, WholeAnswer
 from argosy.services.gateway.answer.fallback import extractive_answer
+from argosy.services.gateway.answer.query import Query
 from argosy.services.gateway.answer.question import HISTORY_QUESTIONS, question_of
 from argosy.services.gateway.answer.sse import CompletionStream, EventStream
 from argosy.services.gateway.bodies import ChatBody
@@ -37,6 +38,7 @@ def router(gateway: Gateway) -> APIRouter:
         lambda asked: extractive_answer(asked, generation.max_sentences),
         settings.first_token_timeout_s,
         resumes=generation.backend == "extractive",
+        rewrite_limit_s=None if generation.backend == "extractive" else generation.rewrite_timeout_s,
     )
 
     @routes.post("/v1/chat/completions", openapi_extra=described)
@@ -51,6 +53,7 @@ def router(gateway: Gateway) -> APIRouter:
         if body.stream:
             stream = CompletionStream(
                 CompletionChunk(_new_id(), int(time.time()), body.model, []),
+                begun.query,
                 include_usage=body.stream_options is not None and body.stream_options.include_usage,
                 timings=timings,
                 on_degraded=gateway.count_degraded,
@@ -58,12 +61,12 @@ def router(gateway: Gateway) -> APIRouter:
             )
             return EventStream(stream.encode(begun.events, context), degraded_header(begun.degraded))
         whole = await until_gone(request, engine.finish(begun), context)
-        return gateway.json(_completion(body.model, whole, timings()), whole.done.degraded)
+        return gateway.json(_completion(body.model, whole, begun.query, timings()), whole.done.degraded)
 
     return routes
 
 
-def _completion(model: str, whole: WholeAnswer, timings_ms: dict[str, float]) -> Completion:
+def _completion(model: str, whole: WholeAnswer, query: Query, timings_ms: dict[str, float]) -> Completion:
     done = whole.done
     return Completion(
         id=_new_id(),
@@ -75,6 +78,10 @@ def _completion(model: str, whole: WholeAnswer, timings_ms: dict[str, float]) ->
         degraded=done.degraded,
         answered_by=done.model,
         timings_ms=timings_ms,
+        query=query.text,
+        query_by=query.by,
+        unsupported=done.unsupported,
+        prompt=done.prompt,
     )
 
 

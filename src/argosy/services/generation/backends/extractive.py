@@ -44,7 +44,7 @@ class ExtractiveBackend:
         `embedding`.
         """
         context.deadline.require("an answer was composed")
-        extraction = Extraction.of(request.question, request.passages)
+        extraction = Extraction.of(request.query, request.passages)
         vectors = await self._vectors(extraction, request.question_vector, context) if extraction.among else None
         composed = extraction.compose(self._max_sentences, vectors)
         for group in WORD_GROUP.findall(composed.text):

@@ -1,0 +1,77 @@
+"""Answer from a language model, or an extractive one when the model is overloaded, slow or unreachable.
+
+The fallback serves only answers that have not begun. An answer that breaks off later ends with an error.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncGenerator
+
+from argosy.contracts.errors import SERVICE_FAILURES, Overloaded
+from argosy.contracts.generation import AnswerBackend, AnswerDelta, AnswerDone, AnswerEvent, GenerateRequest
+from argosy.contracts.request import FALLBACK_SHARE, Clock, RequestContext
+from argosy.telemetry.logs import logger
+
+GENERATION = "generation"
+FIRST_SHARE = FALLBACK_SHARE * 0.8
+"""Largest share of the remaining time for the first token. It is below the gateway's, whose own fallback has no vectors
+to choose sentences by."""
+LONGEST_PAUSE_S = 60.0
+"""Longest time without calls to a model that asked for a pause (429 with Retry-After)."""
+
+log = logger("generation")
+
+
+class FallbackBackend:
+    def __init__(
+        self,
+        model: AnswerBackend,
+        extractive: AnswerBackend,
+        first_token_timeout_s: float,
+        clock: Clock = time.monotonic,
+    ) -> None:
+        self._model = model
+        self._extractive = extractive
+        self._first_token_timeout_s = first_token_timeout_s
+        self._clock = clock
+        self._paused_until_s = -1.0
+
+    async def answer(self, request: GenerateRequest, context: RequestContext) -> AsyncGenerator[AnswerEvent, None]:
+        """Implement `AnswerBackend.answer`. `degraded` names generation when the answer is the fallback's.
+
+        Raises: the errors of the model that are about the request itself, such as TooLarge.
+        """
+        left_s = context.deadline.require("the language model was asked")
+        events = self._model.answer(request, context)
+        try:
+            if self._clock() < self._paused_until_s:
+                raise Overloaded("The language model's endpoint asked for a pause.", retry_after_s=1.0)
+            async with asyncio.timeout(min(self._first_token_timeout_s, FIRST_SHARE * left_s)):
+                first = await anext(events)
+        except (*SERVICE_FAILURES, TimeoutError, StopAsyncIteration) as error:
+            await events.aclose()
+            if isinstance(error, Overloaded) and self._clock() >= self._paused_until_s:
+                self._paused_until_s = self._clock() + min(error.retry_after_s or 0.0, LONGEST_PAUSE_S)
+            reason = type(error).__name__
+            log.warning("answered by extractive fallback", reason=reason, request_id=context.request_id)
+        except BaseException:
+            await events.aclose()
+            raise
+        else:
+            async with contextlib.aclosing(events):
+                yield first
+                async for event in events:
+                    yield event
+            return
+        async with contextlib.aclosing(self._extractive.answer(request, context)) as quoted:
+            async for event in quoted:
+                if isinstance(event, AnswerDelta | AnswerDone):
+                    event.degraded = list(dict.fromkeys([GENERATION, *event.degraded]))
+                yield event
+
+    async def close(self) -> None:
+        await self._model.close()
+        await self._extractive.close()
