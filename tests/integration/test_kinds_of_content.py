@@ -177,11 +177,15 @@ def test_a_word_document_loses_deleted_moved_and_hidden_text() -> None:
 
 STYLES = {"B2": 1, "C2": 2, "D2": 3}
 GRANTS = rows(["Grant", "Share", "Start", "Sum", "Paid"], ["Alder", 0.475, 46095, 1234567.891, ""], style=STYLES)
-BAND_LINES: list[list[str | float]] = [
-    *(["Site", "2026", ""], ["", "Visits", "Share"]),
-    *(["Key", "Value"], ["x", "y"]),
+BAND_LINES: list[Sequence[str | float]] = [
+    ["Site", "2026", ""],
+    ["", "Visits", "Share"],
+    ["Pier", 120, 3],
+    ["", 90, 4],
+    [],
+    ["Key", "Value"],
+    ["x", "y"],
 ]
-BAND_LINES[2:2] = [["Pier", 120, 3], ["", 90, 4], []]
 BANDS = rows(*BAND_LINES)
 MERGES = '<mergeCells><mergeCell ref="A1:A2"/><mergeCell ref="B1:C1"/><mergeCell ref="A3:A4"/></mergeCells>'
 LINES = rows(["a", "b", "c"], ["1", "2", "3"], ["4", "5", "6"]).replace('<row r="2">', '<row r="2" hidden="1">')
