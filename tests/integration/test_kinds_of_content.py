@@ -1,4 +1,4 @@
-"""What is kept of each kind of content that people ask about, and what is left out, from the file to the text."""
+"""Content that people ask about, from the file to the text: the kept and the left out parts of each format."""
 
 from __future__ import annotations
 
@@ -87,6 +87,20 @@ def test_html_keeps_what_people_ask_about(name: str) -> None:
         assert words in text
     for words in gone:
         assert words not in text
+
+
+@pytest.mark.parametrize(
+    ("written", "kept"),
+    [
+        ('See [the *tariff*](https://a.example/x "The title").', "See the *tariff*."),
+        ("- [![Chart (a)](z.png)](http://a.example)", "- Chart (a)"),
+        ("[`code`](u_(v)) and `[a](b)`", "`code` and `[a](b)`"),
+        ("```\n[a](b)\n```\n[c](d)", "```\n[a](b)\n```\nc"),
+        ("[1] (see) [x][y] [a] (b)", "[1] (see) [x][y] [a] (b)"),
+    ],
+)
+def test_links_of_a_markdown_text_keep_their_words_only(written: str, kept: str) -> None:
+    assert read(written, "a.md").text == kept
 
 
 def test_hidden_and_deleted_parts_of_a_page_are_named() -> None:

@@ -10,6 +10,7 @@ from argosy.services.documents.parsing.csv_table import read_csv
 from argosy.services.documents.parsing.docx import prepared_docx
 from argosy.services.documents.parsing.grids import MAX_FILLED_CHARS, Budget, Cell, filled
 from argosy.services.documents.parsing.html_cleaner import read_html
+from argosy.services.documents.parsing.links import without_addresses
 from argosy.services.documents.parsing.mail_quotes import mark_quotes
 from argosy.services.documents.parsing.office_xml import MAX_DEPTH, UnreadablePart
 from argosy.services.documents.parsing.pdf_forms import with_fields
@@ -137,6 +138,13 @@ def test_time_to_read_a_csv_grows_with_its_length(unit: str) -> None:
         return read_csv(("a,b\n" + unit * 1_000 + "\n") * count, "a.csv")
 
     assert grows_linearly(read, 4)
+
+
+@pytest.mark.parametrize(
+    "unit", ["[a](", "[", "](", '[a](x "', "`[a](b)", "[a](()", "[`](", "![[", "[a](<x", "```\n](\n"]
+)
+def test_time_to_remove_addresses_grows_with_the_length(unit: str) -> None:
+    assert grows_linearly(lambda n: without_addresses(unit * n + "]("), 5_000)
 
 
 def test_bytes_that_are_no_text_cost_little() -> None:

@@ -1,4 +1,4 @@
-"""What the start tag of an HTML element says about the element."""
+"""Traits of HTML elements, read from their start tags: hidden, navigation, code."""
 
 from __future__ import annotations
 

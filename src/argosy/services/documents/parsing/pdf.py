@@ -23,6 +23,7 @@ from argosy.contracts.errors import (
 from argosy.services.documents.parsing import ocr, xberg_reader
 from argosy.services.documents.parsing.archives import LOCKED
 from argosy.services.documents.parsing.formats import Format
+from argosy.services.documents.parsing.links import without_addresses
 from argosy.services.documents.parsing.parsed import (
     PageSpan,
     ParsedDocument,
@@ -184,7 +185,7 @@ def _read_ranges(document: pypdfium2.PdfDocument, name: str, plain: Sequence[str
         progress.step()
         for at, text in found.pages:
             if 1 <= at <= len(numbers):
-                pages[numbers[at - 1]] = text.strip()
+                pages[numbers[at - 1]] = without_addresses(text.strip())
     return pages
 
 

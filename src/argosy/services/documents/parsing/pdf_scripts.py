@@ -26,7 +26,7 @@ _REACH_CHARS = 20_000
 _SIGNS = "+-−–"
 
 Scripts = list[tuple[str, str, str]]
-"""For each digit: the letters and digits before it, the digit, and the character that stands for it."""
+"""Each digit with the letters and digits before it and the character that replaces it."""
 
 
 def scripts_of(page: pypdfium2.PdfTextPage) -> Scripts:
