@@ -67,7 +67,7 @@ HTML = {
     "definitions": (
         "<dl><dt><code>--depth</code></dt><dt><code>-d</code></dt><dd><p>Depth of the keel.</p></dd><dt>Draft</dt>"
         "<dd>Below water.</dd></dl><details><summary>What is it?</summary><p>Thirty euros.</p></details>",
-        ["**`--depth`, `-d`**\n\nDepth of the keel.\n\n**Draft**\n\nBelow water.", "**What is it?**\n\nThirty euros."],
+        ["`--depth`, `-d`\n\nDepth of the keel.\n\n**Draft**\n\nBelow water.", "**What is it?**\n\nThirty euros."],
         [],
     ),
     "code": ("<pre>a\n  <b>b</b> &lt; c</pre>", ["```\na\n  b < c\n```"], ["**"]),

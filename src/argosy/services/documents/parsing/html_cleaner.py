@@ -43,7 +43,8 @@ _SCOPES = {"li": ("ul", "ol"), "dt": ("dl",), "dd": ("dl",), "tr": ("table",), "
 SMALL_PIECES = 80
 MAX_TABLES = 4
 """Deepest nesting of tables that are read as tables; deeper ones are read as text."""
-_TERM_START, _TERM_END = "<p><b>", "</b></p>"
+_TERM_TAG = re.compile(r"</?[pb]>")
+_CODE_ONLY = re.compile(r"(?:<code>[^<]*+</code>[\s,]*+)++")
 LONGEST_TERM_CHARS = 4_000
 _BLANKS = frozenset({("", "\n"), ("", " "), ("", "\n\n")})
 _HEADING = re.compile(r"<h[1-6]\b")
@@ -307,7 +308,7 @@ class Cleaner:
         self._out.append((REWRITTEN, rewritten(parts, self._budget)))
 
     def _term(self, opened: _Open) -> None:
-        """Make the term or summary a bold paragraph. Terms that share a definition stand in one paragraph."""
+        """Make the term or summary a paragraph, in bold unless it is code. Terms with one definition share it."""
         if self._terms:
             return  # inside of another one, which takes the whole text
         inner = "".join(markup for _, markup in self._out[opened.at :]).strip()
@@ -323,9 +324,10 @@ class Cleaner:
         while before >= 0 and self._out[before] in _BLANKS:
             before -= 1
         if opened.tag == "dt" and before >= 0 and self._out[before][0] == TERM:
-            inner = f"{self._out[before][1][len(_TERM_START) : -len(_TERM_END)]}, {inner}"
+            inner = f"{_TERM_TAG.sub('', self._out[before][1])}, {inner}"
             del self._out[before:]
-        self._out.append((TERM if len(inner) < LONGEST_TERM_CHARS else REWRITTEN, f"{_TERM_START}{inner}{_TERM_END}"))
+        shown = f"<p>{inner}</p>" if _CODE_ONLY.fullmatch(inner) else f"<p><b>{inner}</b></p>"
+        self._out.append((TERM if len(inner) < LONGEST_TERM_CHARS else REWRITTEN, shown))
 
     def _script(self, opened: _Open) -> None:
         if self._open.get("sup") or self._open.get("sub"):
