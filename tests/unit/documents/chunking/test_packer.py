@@ -281,3 +281,13 @@ def test_a_large_text_is_tokenised_in_bounded_windows() -> None:
 def test_limits_that_make_no_sense_are_refused() -> None:
     with pytest.raises(ValueError, match="overlap"):
         ChunkLimits(10, 6)
+
+
+@pytest.mark.parametrize(
+    "lead", ["**What does a key cost?**", "Q: What does a key cost?", "**Draft**", "`--depth`, `-d`", "Do this first:"]
+)
+def test_a_question_term_or_lead_in_is_in_the_chunk_of_what_follows(lead: str) -> None:
+    text = f"{'word ' * 14}\n\n{lead}\n\nThirty euros for each key."
+    drafts = chunk(ParsedDocument(text, "text/markdown"), Words(), ChunkLimits(tokens=19))
+    [found] = [draft for draft in drafts if "Thirty euros" in draft.text]
+    assert found.text.startswith(lead)

@@ -20,6 +20,9 @@ _SENTENCE = re.compile(r"[.!?…][\"'”’»)\]]*\s+|[。！？]\s*|\n[ \t]*\n"
 _WORD = re.compile(r"\s+")
 _SPACE = " \n\t"
 """Characters that every tokenizer treats as white space; tokenizers differ on rarer ones."""
+_LEAD = re.compile(r"(?:\*\*[^*\n]++\*\*|__[^_\n]++__|`[^`\n]++`(?:[ ,|/]++`[^`\n]++`)*+):?|[^\n]*[:?：？]")
+"""A paragraph of one line that says little without the block below it."""
+LONGEST_LEAD_CHARS = 400
 _LINES_FIRST = frozenset({BlockKind.LIST, BlockKind.CODE, BlockKind.TABLE})
 FREE_CHUNKS = 64
 """Number of chunks that a document may have however small they are."""
@@ -252,26 +255,40 @@ class _Packer:
 def _pieces(text: str, blocks: list[Block]) -> Iterator[_Piece]:
     path: list[tuple[int, str]] = []
     headings: list[Block] = []
+    leads: list[Block] = []
+    """Questions, terms and lead-ins that wait for the block that they belong to."""
     for block in blocks:
+        if leads and (block.kind is BlockKind.HEADING or block.start - leads[0].start > LONGEST_LEAD_CHARS):
+            yield _piece([*headings, *leads[:-1]], leads[-1], path)
+            headings, leads = [], []
+        if block.kind is BlockKind.PARAGRAPH and _leads(text, block):
+            leads.append(block)
+            continue
         if block.kind is BlockKind.HEADING:
             while path and path[-1][0] >= block.level:
                 path.pop()
             path.append((block.level, heading_title(text, block)))
             headings.append(block)
             continue
-        yield _piece(headings, block, path)
-        headings = []
-    if headings:
-        yield _piece(headings, headings[-1], path)
+        yield _piece([*headings, *leads], block, path)
+        headings, leads = [], []
+    if above := [*headings, *leads]:
+        yield _piece(above, above[-1], path)
 
 
-def _piece(headings: list[Block], block: Block, path: list[tuple[int, str]]) -> _Piece:
+def _leads(text: str, block: Block) -> bool:
+    """Return whether a paragraph belongs to the block below it: a question, a term, or a sentence with a colon."""
+    return block.end - block.start <= LONGEST_LEAD_CHARS and _LEAD.fullmatch(text, block.start, block.end) is not None
+
+
+def _piece(above: list[Block], block: Block, path: list[tuple[int, str]]) -> _Piece:
+    """Return the piece of a block with the headings, questions and terms directly above it."""
     return _Piece(
-        start=headings[0].start if headings else block.start,
+        start=above[0].start if above else block.start,
         body=block.start,
         end=block.end,
         kind=block.kind,
-        level=min((heading.level for heading in headings), default=0),
+        level=min((one.level for one in above if one.level), default=0),
         depth=path[-1][0] if path else 0,
         path=tuple(title for _, title in path if title),
     )
