@@ -6,6 +6,7 @@ from typing import ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
+from argosy.config.answer_cache import AnswerCacheSettings
 from argosy.config.service import ServiceSettings
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
@@ -227,6 +228,9 @@ class GatewaySettings(ServiceSettings):
     max_question_chars: int = Field(32_000, ge=1, description="Longest question or query.")
     max_body_bytes: int = Field(256 * 2**20, ge=1024, description="Largest request body.")
     context_passages: int = Field(5, ge=1, le=50, description="Chunks from which an answer is generated.")
+    answer_cache: AnswerCacheSettings = Field(
+        default_factory=AnswerCacheSettings, description="Cache of answers; off by default."
+    )
     search_timeout_s: float = Field(5.0, gt=0, description="Deadline of a search.")
     chat_timeout_s: float = Field(60.0, gt=0, description="Deadline of an answer.")
     first_token_timeout_s: float = Field(10.0, gt=0, description="Deadline for the first word of an answer.")

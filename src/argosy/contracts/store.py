@@ -33,6 +33,8 @@ class Chunk(msgspec.Struct, omit_defaults=True):
     last_page: int | None = None
     heading_path: list[str] = []
     metadata: Metadata = {}
+    units: str = ""
+    """Answer units of the passage, see `contracts.units`; empty in chunks indexed before the field existed."""
 
 
 class DocumentFields(msgspec.Struct):
@@ -212,6 +214,16 @@ def _by_score(scores: Iterable[tuple[str, float]]) -> list[Ranked]:
 
 
 _chunk = msgspec.json.Decoder(Chunk)
+
+
+class VersionRequest(msgspec.Struct):
+    collection: str
+
+
+class CollectionVersion(msgspec.Struct):
+    """Version of a collection's visible content. It differs after every acknowledged change."""
+
+    version: str
 
 
 class CollectionStats(msgspec.Struct):

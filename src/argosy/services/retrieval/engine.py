@@ -91,8 +91,10 @@ class RetrievalEngine:
             context,
         )
         found_s = self._clock()
+        cosines = {} if embedded is None else {one.chunk_id: one.cosine for one in found.candidates}
         ranked = (
-            Passage(chunk=found.chunk(one.chunk_id), score=one.score) for one in fuse(found.candidates, found.share)
+            Passage(found.chunk(one.chunk_id), one.score, cosines.get(one.chunk_id))
+            for one in fuse(found.candidates, found.share)
         )
         passages = choose(islice(ranked, SPARE * request.top_k), request.top_k)
         return RetrievalResponse(

@@ -19,6 +19,7 @@ from argosy.contracts.errors import ArgosyError, InvalidRequest, Overloaded
 from argosy.contracts.request import RequestContext
 from argosy.contracts.store import (
     CollectionStats,
+    CollectionVersion,
     EnsureCollection,
     ForgetRequest,
     PublishManyRequest,
@@ -28,6 +29,7 @@ from argosy.contracts.store import (
     StoreSearchResponse,
     UpsertManyRequest,
     UpsertRequest,
+    VersionRequest,
 )
 from argosy.ranking.weighing import ChunkTerms
 from argosy.services.store.changes import Change
@@ -84,6 +86,7 @@ class StoreService:
                 typed("/publish/many", PublishManyRequest, self._publish_many),
                 typed("/forget", ForgetRequest, self._change),
                 typed("/search", StoreSearchRequest, self._search),
+                typed("/version", VersionRequest, self._version),
                 typed("/stats", type(None), self._on_engine(_stats)),
             ],
         )
@@ -136,6 +139,10 @@ class StoreService:
         with self._queued():
             loop = asyncio.get_running_loop()
             return await loop.run_in_executor(self._analysis, analyse, request.chunks, title)
+
+    async def _version(self, request: VersionRequest, context: RequestContext) -> CollectionVersion:
+        """Return the version at once: it is only read, and the engine may be at work."""
+        return CollectionVersion(self._engine.version(request.collection))
 
     async def _change(self, request: Change, context: RequestContext) -> None:
         with self._queued():

@@ -157,6 +157,13 @@ class StoreEngine:
         """
         return self._visible.search(request)
 
+    def version(self, collection: str) -> str:
+        """Return the version of the collection's visible content. It may be called on any thread.
+
+        Raises: CollectionNotFound when there is no such collection.
+        """
+        return self._publication.versions.of(self.shards.known(collection).name)
+
     def stats(self) -> list[CollectionStats]:
         """Return the counts of every collection; `points` includes unpublished and not yet deleted points."""
         return [
