@@ -19,7 +19,7 @@ Payload = Mapping[str, Any]
 """Payload of a point as Edge returns it: the fields that were asked for, of the types that `point` wrote."""
 
 PARAMS = edge.SearchParams(hnsw_ef=128, quantization=edge.QuantizationSearchParams(rescore=True, oversampling=2.0))
-"""How a graph is searched: 128 candidates, and twice the requested points are scored again by their exact vectors."""
+"""Search of a graph: 128 candidates, and twice the requested points are scored again by their exact vectors."""
 
 
 class ShardSearch:
