@@ -39,6 +39,8 @@ class Passage(msgspec.Struct):
     """Score in [0, 1]; higher is more relevant. Scores are comparable within one response only."""
     cosine: float | None = None
     """Cosine of the passage and the query; None when it is not known."""
+    duplicates: int = 0
+    """Number of worse ranked near-duplicates of the passage that were left out."""
 
 
 class RetrievalResponse(msgspec.Struct):

@@ -56,9 +56,9 @@ def adjacency(reading: Reading, candidates: Sequence[Tokens], vocabulary: Vocabu
     pairs = [(a, b) for a, b in zip(reading.sequence, reading.sequence[1:], strict=False) if a != b]
     if not pairs or not candidates:
         return [0.0] * len(candidates)
-    bounded = [np.append(tokens, np.uint32(0)) for tokens in candidates]
-    joined = np.concatenate(bounded)
-    owner = np.repeat(np.arange(len(bounded)), [len(tokens) for tokens in bounded])[:-1]
+    boundary = np.zeros(1, "<u4")
+    joined = np.concatenate([part for tokens in candidates for part in (tokens, boundary)])
+    owner = np.repeat(np.arange(len(candidates)), [len(tokens) + 1 for tokens in candidates])[:-1]
     left, right = joined[:-1], joined[1:]
     total = 0.0
     scores = np.zeros(len(candidates))

@@ -33,6 +33,8 @@ class SearchResult(msgspec.Struct):
     end: int
     heading_path: list[str]
     metadata: Metadata
+    duplicates: int = 0
+    """Number of near-duplicates of the passage that were left out."""
 
     @classmethod
     def of(cls, passage: Passage) -> SearchResult:
@@ -51,6 +53,7 @@ class SearchResult(msgspec.Struct):
             chunk.end,
             chunk.heading_path,
             chunk.metadata,
+            passage.duplicates,
         )
 
 

@@ -6,6 +6,7 @@ Without an embedding only the lexical search runs, and the response is marked as
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import islice
 from time import perf_counter
 from typing import Protocol
 
@@ -14,10 +15,13 @@ from argosy.contracts.errors import SERVICE_FAILURES, InvalidRequest
 from argosy.contracts.request import Clock, RequestContext
 from argosy.contracts.retrieval import Passage, RetrievalRequest, RetrievalResponse, SearchMode
 from argosy.contracts.store import StoreSearchRequest, StoreSearchResponse
+from argosy.services.retrieval.folding import choose
 from argosy.services.retrieval.fusion import RERANKED, fuse
 from argosy.telemetry.logs import logger
 
 MAX_TOP_K = 200
+SPARE = 3
+"""Multiple of the requested passages from which the response is chosen, so that duplicates leave no gap."""
 EMBEDDING = "embedding"
 
 log = logger("retrieval")
@@ -88,10 +92,11 @@ class RetrievalEngine:
         )
         found_s = self._clock()
         cosines = {} if embedded is None else {one.chunk_id: one.cosine for one in found.candidates}
-        passages = [
-            Passage(found.chunk(ranked.chunk_id), ranked.score, cosines.get(ranked.chunk_id))
-            for ranked in fuse(found.candidates, found.share)[: request.top_k]
-        ]
+        ranked = (
+            Passage(found.chunk(one.chunk_id), one.score, cosines.get(one.chunk_id))
+            for one in fuse(found.candidates, found.share)
+        )
+        passages = choose(islice(ranked, SPARE * request.top_k), request.top_k)
         return RetrievalResponse(
             passages=passages,
             degraded=[EMBEDDING] if fell_back else [],

@@ -8,15 +8,33 @@ collection is read from the start again; points that are already analysed are co
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
+from uuid import UUID
+
 import msgspec
 
 from argosy.contracts.store import DocumentFields
+from argosy.ranking.weighing import Analysed, ChunkTerms, analyse_chunk, version_of
+from argosy.services.store.points import ANALYSED
 from argosy.services.store.publication import Publication
 from argosy.services.store.shard import PointId, Shard
 from argosy.services.store.shards import Shards
 from argosy.text.analysis import VERSION
 
+ASSUMED = "en"
+"""Language of a chunk that does not tell it, in a collection without other chunks."""
+
+
+class _StoredChunk(msgspec.Struct):
+    document_id: str
+    text: str
+    title: str | None = None
+    heading_path: list[str] = []
+
+
 _fields = msgspec.json.Decoder(DocumentFields)
+_stored_chunk = msgspec.json.Decoder(_StoredChunk)
 
 
 class Analysing:
@@ -61,7 +79,7 @@ class Analysing:
                 titles[document_id] = _fields.decode(decision.fields).title if decision and has_fields else None
             return titles[document_id]
 
-        following = shard.analyse_some(self._next[name], limit, title)
+        following = _analyse_some(shard, self._next[name], limit, title)
         if following is not None:
             self._next[name] = following
             return
@@ -69,3 +87,31 @@ class Analysing:
         shard.sync_log()
         if self._publication.collections[name].analysis != VERSION:
             self._publication.analysed(name, VERSION)
+
+
+def _analyse_some(
+    shard: Shard, after: PointId | None, limit: int, titles: Callable[[str], str | None]
+) -> PointId | None:
+    """Count up to `limit` points from the id `after`, and analyse those of another version.
+
+    `titles` returns the title of a document whose chunks do not have it themselves.
+    Returns: the id of the next point; None after the last one.
+    """
+    usual = next(iter(shard.lexicon.vocabulary.known_languages()), ASSUMED)
+    points, following = shard.read_some(after, limit, ["chunk", ANALYSED])
+    counted: list[ChunkTerms] = []
+    changed: dict[PointId, Analysed] = {}
+    for point, payload in points:
+        stored = _stored_chunk.decode(payload["chunk"])
+        title = stored.title if stored.title is not None else titles(stored.document_id)
+        terms = analyse_chunk(title, stored.heading_path, stored.text)
+        if not terms.analysed.language:
+            terms = analyse_chunk(title, stored.heading_path, stored.text, usual)
+        if version_of(payload.get(ANALYSED)) == VERSION:
+            terms = replace(terms, analysed=Analysed.decode(payload[ANALYSED]))
+        else:
+            changed[point] = terms.analysed
+        counted.append(terms)
+    shard.set_words(changed)
+    shard.lexicon.built(counted, None if following is None else UUID(str(following)))
+    return following

@@ -82,7 +82,7 @@ def candidates(
         return []
     cosines, said = _exact(index, vocabulary, wanted, words, pool, dense, lexical)
     mixed = mix(cosines, said, wanted.share)
-    order = sorted(range(len(pool)), key=lambda at: (-mixed[at], -cosines[at], str(pool[at])))[: wanted.limit]
+    order = sorted(range(len(pool)), key=lambda at: (-mixed[at], -cosines[at], at))[: wanted.limit]
     if sure:
         read = index.payloads([pool[at] for at in order], READ)
     found = [Found(pool[at], cosines[at], said[at], read[pool[at]]) for at in order if pool[at] in read]

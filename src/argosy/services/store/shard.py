@@ -21,16 +21,15 @@ import qdrant_edge as edge
 
 from argosy.contracts.store import Chunk, DocumentFields
 from argosy.contracts.vectors import Vectors
-from argosy.ranking.weighing import ChunkTerms, analyse_chunk, version_of, weights
+from argosy.ranking.weighing import Analysed, ChunkTerms, weights
 from argosy.services.store.conditions import equals, of_document
 from argosy.services.store.edge_index import config, wrapped
 from argosy.services.store.index_plan import IndexPlan, read_built
 from argosy.services.store.lexicon import Lexicon, analyse
 from argosy.services.store.points import ANALYSED, DENSE, LEXICAL, point, sparse
-from argosy.services.store.shard_search import ShardSearch
+from argosy.services.store.shard_search import Payload, ShardSearch
 from argosy.services.store.update_log import UpdateLog
 from argosy.serving.engine_call import EngineCalls
-from argosy.text.analysis import VERSION
 
 PointId = int | UUID | str
 MAX_UPDATE = 200
@@ -41,15 +40,7 @@ class _Ordinal(msgspec.Struct):
     ordinal: int
 
 
-class _StoredChunk(msgspec.Struct):
-    document_id: str
-    text: str
-    title: str | None = None
-    heading_path: list[str] = []
-
-
 _ordinal = msgspec.json.Decoder(_Ordinal)
-_stored_chunk = msgspec.json.Decoder(_StoredChunk)
 
 
 def vocabulary_file(shard: Path) -> Path:
@@ -253,40 +244,32 @@ class Shard:
         """Search of this shard."""
         return ShardSearch(self._inner)
 
-    def analyse_some(self, after: PointId | None, limit: int, titles: Callable[[str], str | None]) -> PointId | None:
-        """Count up to `limit` points in the order of their ids, from the id `after`; analyse those of older releases.
+    def read_some(
+        self, after: PointId | None, limit: int, fields: Sequence[str]
+    ) -> tuple[list[tuple[PointId, Payload]], PointId | None]:
+        """Return payload fields of up to `limit` points in the order of their ids, from the id `after`.
 
-        `titles` returns the title of a document whose chunks do not have it themselves.
-        Returns: the id of the next point; None after the last one.
+        Returns: the points, and the id of the next one; None after the last point.
         """
         with wrapped():
             records, following = self._inner.scroll(
-                edge.ScrollRequest(limit=limit, offset=after, with_payload=["chunk", ANALYSED], with_vector=False)
+                edge.ScrollRequest(limit=limit, offset=after, with_payload=[*fields], with_vector=False)
             )
-        vectors: list[edge.PointVectors] = []
-        counted: list[ChunkTerms] = []
-        usual = next(iter(self.lexicon.vocabulary.known_languages()), "")
-        payloads: list[tuple[PointId, str]] = []
-        for record in records:
-            payload = record.payload
-            if payload is None:
-                continue
-            stored = _stored_chunk.decode(payload["chunk"])
-            title = stored.title if stored.title is not None else titles(stored.document_id)
-            terms = analyse_chunk(title, stored.heading_path, stored.text)
-            if not terms.analysed.language:
-                terms = analyse_chunk(title, stored.heading_path, stored.text, usual or "en")
-            counted.append(terms)
-            if version_of(payload.get(ANALYSED)) != VERSION:
-                values = weights(terms.analysed, self.lexicon.vocabulary.lengths)
-                vectors.append(edge.PointVectors(record.id, {LEXICAL: sparse(values)}))
-                payloads.append((record.id, terms.analysed.encode()))
-        if vectors:
-            self._update(edge.UpdateOperation.update_vectors(vectors), [one.id for one in vectors])
-        for point_id, encoded in payloads:
-            self._update(edge.UpdateOperation.set_payload([point_id], {ANALYSED: encoded}), [point_id])
-        self.lexicon.built(counted, None if following is None else UUID(str(following)))
-        return following
+            read = [(record.id, record.payload) for record in records]
+        return [(point_id, payload) for point_id, payload in read if payload is not None], following
+
+    def set_words(self, words: Mapping[PointId, Analysed]) -> None:
+        """Replace the terms of points. Their other vectors and payload fields stay."""
+        if not words:
+            return
+        lengths = self.lexicon.vocabulary.lengths
+        vectors = [
+            edge.PointVectors(point_id, {LEXICAL: sparse(weights(analysed, lengths))})
+            for point_id, analysed in words.items()
+        ]
+        self._update(edge.UpdateOperation.update_vectors(vectors), [*words])
+        for point_id, analysed in words.items():
+            self._update(edge.UpdateOperation.set_payload([point_id], {ANALYSED: analysed.encode()}), [point_id])
 
     def delete_up_to(self, document_id: str, version: int, keep: int | None, limit: int) -> int:
         """Delete up to `limit` points of `version` and older versions, except `keep`. Returns: the number deleted."""
