@@ -83,8 +83,8 @@ def test_a_store_that_is_killed_during_rebuilds_keeps_every_published_document(t
         engine.close()
 
 
-def _run_and_kill(arguments: list[str], after_s: float) -> bool:
-    """Run a command and kill it. Returns: whether it had ended before."""
+def _run_and_kill(arguments: list[str], after_s: float | None) -> bool:
+    """Run a command and kill it after a time, unless that is None. Returns: whether it had ended before."""
     with subprocess.Popen(
         [sys.executable, "-m", "argosy.cli", *arguments], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     ) as command:
@@ -93,7 +93,8 @@ def _run_and_kill(arguments: list[str], after_s: float) -> bool:
         except subprocess.TimeoutExpired:
             command.kill()
             return False
-        return command.returncode == 0
+        assert command.returncode == 0
+        return True
 
 
 async def test_a_killed_backup_or_restoration_never_looks_whole() -> None:
@@ -103,29 +104,37 @@ async def test_a_killed_backup_or_restoration_never_looks_whole() -> None:
         for number in range(30):
             await site.index(f"{number}.md", f"The quay {number} has ships. " * 50)
         site.close()
-        whole = 0
-        for _ in range(2 * ROUNDS):
-            backup, again = folder / "copy", folder / "again"
-            ended = _run_and_kill(
-                ["state", "backup", str(backup), "--data-dir", str(folder / "data")], randomness.uniform(0.2, 4.0)
-            )
-            assert not ended or backup.exists()
-            if not backup.exists():
-                continue
-            whole += 1
-            assert verify_backup(backup, lambda stage: None) == []
-            restored = _run_and_kill(
-                ["state", "restore", str(backup), "--data-dir", str(again)], randomness.uniform(0.2, 4.0)
-            )
-            assert not restored or again.exists()
-            if again.exists():
+        whole, backup, again = folder / "whole", folder / "copy", folder / "again"
+        began_s = time.monotonic()
+        assert _run_and_kill(["state", "backup", str(whole), "--data-dir", str(folder / "data")], None)
+        took_s = time.monotonic() - began_s
+        for _ in range(ROUNDS):
+            after_s = randomness.uniform(0.4, 1.1) * took_s
+            ended = _run_and_kill(["state", "backup", str(backup), "--data-dir", str(folder / "data")], after_s)
+            assert not ended or _exists(backup)
+            if _exists(backup):
+                assert verify_backup(backup, lambda stage: None) == []
+            after_s = randomness.uniform(0.4, 1.1) * took_s
+            restored = _run_and_kill(["state", "restore", str(whole), "--data-dir", str(again)], after_s)
+            assert not restored or _exists(again)
+            if _exists(again):
                 copy = Site(again)
-                assert len(copy.found("quay")) == 30
+                assert [stats.documents for stats in copy.engine.stats()] == [30]
+                assert copy.found("quay")
                 copy.close()
-                _remove(again)
-            _remove(backup)
-        assert whole > 0
+            _remove(backup, again)
+        assert _run_and_kill(["state", "backup", str(backup), "--data-dir", str(folder / "data")], None)
+        assert _run_and_kill(["state", "restore", str(backup), "--data-dir", str(again)], None)
+        assert _names(folder) == ["again", "copy", "data", "whole"], "remains of killed commands are removed"
 
 
-def _remove(folder: Path) -> None:
-    subprocess.run(["rm", "-rf", os.fspath(folder)], check=True)
+def _exists(folder: Path) -> bool:
+    return folder.exists()
+
+
+def _names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def _remove(*folders: Path) -> None:
+    subprocess.run(["rm", "-rf", *map(os.fspath, folders)], check=True)
