@@ -36,6 +36,7 @@ from argosy.services.store.changes import Change
 from argosy.services.store.engine import StoreEngine
 from argosy.services.store.engine_thread import EngineThread
 from argosy.services.store.lexicon import analyse
+from argosy.services.store.meters import RebuildMeters
 from argosy.services.store.upkeep import Upkeep
 from argosy.serving.app import create_app, typed
 from argosy.serving.engine_call import EngineCalls
@@ -70,6 +71,7 @@ class StoreService:
         self._held_changes = Hold(self._folder, Work.CHANGES)
         self._held_removals = Hold(self._folder, Work.REMOVALS)
         self._upkeep: Upkeep | None = None
+        self._meters = RebuildMeters(kit.metrics.registry)
         self._loops = kit.loops
         self._upstreams = Upstreams.of(kit)
         kit.load.queued = lambda: self._waiting
@@ -96,7 +98,9 @@ class StoreService:
         async with self._held_changes.shared():
             self._engine = await self._thread.run(self._open)
             await self._thread.run(lambda: self._engine.ensure(EnsureCollection(DEFAULT_COLLECTION)))
-        self._upkeep = Upkeep(self._engine, self._thread, self._changing, self._held_changes, self._held_removals)
+        self._upkeep = Upkeep(
+            self._engine, self._thread, self._changing, self._held_changes, self._held_removals, self._meters
+        )
         self._upkeep.start(self._loops)
         await self._upstreams.start()
 

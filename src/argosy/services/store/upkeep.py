@@ -16,6 +16,7 @@ from typing import TypeVar
 from argosy.contracts.errors import ArgosyError, StorageFull
 from argosy.services.store.engine import StoreEngine
 from argosy.services.store.engine_thread import EngineThread
+from argosy.services.store.meters import RebuildMeters
 from argosy.services.store.rebuild import Rebuild
 from argosy.serving.hold import Hold
 from argosy.serving.kit import Details
@@ -51,13 +52,20 @@ class Upkeep:
     """
 
     def __init__(
-        self, engine: StoreEngine, thread: EngineThread, changing: asyncio.Lock, changes: Hold, removals: Hold
+        self,
+        engine: StoreEngine,
+        thread: EngineThread,
+        changing: asyncio.Lock,
+        changes: Hold,
+        removals: Hold,
+        meters: RebuildMeters,
     ) -> None:
         self._engine = engine
         self._thread = thread
         self._changing = changing
         self._changes = changes
         self._removals = removals
+        self._meters = meters
         self._disk = ThreadPoolExecutor(max_workers=2, thread_name_prefix="store-upkeep")
         self._stale = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
@@ -189,6 +197,7 @@ class Upkeep:
         if rebuild is None:
             return
         log.info("rebuild of index started", collection=name, points=rebuild.points, graph=rebuild.plan.graph)
+        self._meters.began()
         try:
             async with self._changing, self._changes.shared(), self._thread.only_urgent():
                 await self._on_disk(rebuild.copy)
@@ -198,10 +207,12 @@ class Upkeep:
         except asyncio.CancelledError:
             raise
         except Exception as error:
+            self._meters.failed()
             known = error if isinstance(error, ArgosyError) else None
             await self._thread.run(lambda: self._engine.rewriting.fail(rebuild, known))
             raise
         built = self._engine.shards.open[name].built
+        self._meters.finished(built)
         log.info(
             "rebuild of index finished",
             collection=name,
