@@ -16,7 +16,7 @@ from argosy.contracts.request import RequestContext
 from argosy.services.generation.backends.extractive import ExtractiveBackend
 from argosy.services.generation.backends.llamacpp import LlamaCppBackend, ModelFile
 from argosy.services.generation.backends.openai import ModelUse, OpenAIBackend
-from argosy.services.generation.fallback import FallbackBackend
+from argosy.services.generation.fallback import FallbackBackend, Model
 from argosy.services.generation.prompts import Prompts
 from argosy.services.generation.support import SupportCheck
 from argosy.services.generation.token_count import CountedTokens, EstimatedTokens
@@ -72,7 +72,8 @@ async def _openai(
         environ.get("OPENAI_API_KEY") or None,
         use,
     )
-    return Opened(_with_fallback(backend, settings, upstreams), backend, use.prompts.answer.version)
+    fallback = _with_fallback(backend, settings, upstreams)
+    return Opened(fallback, fallback, use.prompts.answer.version)
 
 
 async def _llamacpp(
@@ -89,7 +90,7 @@ async def _llamacpp(
     backend = LlamaCppBackend(file, use)
     await backend.start()
     fallback = _with_fallback(backend, settings, upstreams)
-    return Opened(fallback, backend, use.prompts.answer.version, lambda: backend.memory_bytes)
+    return Opened(fallback, fallback, use.prompts.answer.version, lambda: backend.memory_bytes)
 
 
 def _use(settings: GenerationSettings, upstreams: Upstreams) -> ModelUse:
@@ -101,7 +102,7 @@ def _use(settings: GenerationSettings, upstreams: Upstreams) -> ModelUse:
     )
 
 
-def _with_fallback(model: AnswerBackend, settings: GenerationSettings, upstreams: Upstreams) -> AnswerBackend:
+def _with_fallback(model: Model, settings: GenerationSettings, upstreams: Upstreams) -> FallbackBackend:
     quoting = ExtractiveBackend(upstreams.embedding, settings.max_sentences)
     return FallbackBackend(model, quoting, settings.first_token_timeout_s)
 
