@@ -99,11 +99,12 @@ def candidates(
     question: AskedQuestion,
     units: Sequence[AnswerUnit],
     scores: Sequence[float],
-    cosines: Sequence[float] | None,
+    cosines: Mapping[int, float] | None,
 ) -> tuple[list[Candidate], Weights]:
     """Return the scored units, best first, and the weights of the words.
 
-    `scores` are those of the passages, `cosines` those of the question with each unit; without `cosines`, words decide.
+    `scores` are those of the passages. `cosines` are those of the question with units, by their index in `units`; other
+    units are left out. Without `cosines`, words decide among all units.
     """
     read = [_terms(question, unit) for unit in units]
     weights = word_weights(question, read)
@@ -111,6 +112,7 @@ def candidates(
     found = [
         _scored(question, unit, order, terms, weights, scores[unit.passage] - best, cosines[order] if cosines else None)
         for order, (unit, terms) in enumerate(zip(units, read, strict=True))
+        if not cosines or order in cosines
     ]
     if question.carried:
         own_terms = [term for term in question.terms if any(term in c.own or term in c.around for c in found)]

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from argosy.answering.compose import NOTHING_SAID, Composed
-from argosy.answering.extract import Extraction, UnitVectors
+from argosy.answering.extract import MOST_EMBEDDED, Extraction, UnitVectors
 from argosy.answering.units.builder import build_units
 from argosy.answering.units.stored import packed_units
 from argosy.contracts.retrieval import Passage, QueryAnalysis, QueryTerm
@@ -213,3 +213,11 @@ def test_the_same_passages_give_the_same_answer_again() -> None:
 def test_without_passages_the_documents_do_not_say() -> None:
     answer = ask("When?")
     assert (answer.text, answer.citations) == (NOTHING_SAID, [])
+
+
+def test_of_many_units_only_the_best_by_words_are_embedded_and_the_answer_is_among_them() -> None:
+    rows = "".join(f"| AX-{n} | {n} |\n" for n in range(1000, 1090))
+    extraction = Extraction("What is the price of AX-1042?", [passage(f"\n\n| Part | Price |\n|---|---|\n{rows}")])
+    assert len(extraction.texts) == MOST_EMBEDDED
+    vectors = UnitVectors(np.ones((1, 1), np.float32), np.ones((MOST_EMBEDDED, 1), np.float32))
+    assert extraction.compose(4, vectors).text == "Part: AX-1042; Price: 1042 [1]"
