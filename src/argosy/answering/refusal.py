@@ -9,7 +9,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from argosy.answering.candidates import Candidate, Weights, clashes_resolved
+from argosy.answering.candidates import CLASH, Candidate, Weights, clashes_resolved
 from argosy.answering.questions import AskedQuestion
 from argosy.answering.terms import terms_of
 from argosy.answering.words import is_stop_word
@@ -19,6 +19,8 @@ LEAST_CONFIDENCE = 1.1
 LEAST_CONFIDENCE_BY_WORDS = 0.45
 """Least coverage by words when there are no vectors."""
 LEAST_COVERAGE_OF_OTHER_LANGUAGE = 0.6
+LEAST_COVERAGE_OF_ASKED_ROW = 0.4
+"""The same for a row whose key stands in the question: the other words may be those of a column in another form."""
 SURE_COVERAGE, SURE_COSINE = 0.75, 0.5
 """Coverage and cosine at which an unknown name in the question does not matter."""
 LARGE_COLLECTION = 2_000
@@ -58,10 +60,14 @@ def refusal(
     if not whole:
         return Reason.IDENTIFIER
     best = whole[0]
-    if best.clash and not any(clashes_resolved(question, candidate.unit) for candidate in found):
+    nearest = max(whole, key=lambda candidate: candidate.score + CLASH * candidate.clash)
+    if nearest.clash and not any(clashes_resolved(question, candidate.unit, nearest.unit) for candidate in found):
         return Reason.DATE
     if not question.english:
-        return Reason.LANGUAGE if best.coverage < LEAST_COVERAGE_OF_OTHER_LANGUAGE else None
+        key = set(terms_of(best.unit.cells[0], question.language)) if best.unit.cells else set()
+        asked_row = bool(key) and key <= set(question.terms)
+        least = LEAST_COVERAGE_OF_ASKED_ROW if asked_row else LEAST_COVERAGE_OF_OTHER_LANGUAGE
+        return Reason.LANGUAGE if best.coverage < least else None
     if not _confident(question, best, found, passages):
         return Reason.CONFIDENCE
     if question.chunks >= LARGE_COLLECTION and _unknown_word(question):
