@@ -12,7 +12,7 @@ from argosy.answering.units.builder import build_units
 from argosy.contracts.errors import ArgosyError, OversizedDocument, ParserTimedOut
 from argosy.services.documents.parsing.charsets import known_charset
 from argosy.services.documents.parsing.formats import Format
-from argosy.services.documents.parsing.html_text import read_html
+from argosy.services.documents.parsing.html_page import read_html
 from argosy.services.documents.parsing.mail import MAX_PARTS, read_mail
 from argosy.services.documents.parsing.parsed import ParsedDocument, decode_text, markdown_title
 from argosy.services.documents.parsing.pool import ParserPool

@@ -18,7 +18,7 @@ from tests.unit.documents.chunking.test_packer import Pieces
 
 pytestmark = pytest.mark.security
 
-MOST_TIMES_THE_TEXT = 20
+MOST_TIMES_THE_TEXT = 22
 WORDS = ["harbour", "master", "quay", "tide", "buoy", "pilot", "lighthouse", "anchor", "mooring", "vessel"]
 
 

@@ -31,6 +31,7 @@ from argosy.cli import (
     scale,
     search,
     simulate,
+    state,
     status,
     sync,
     up,
@@ -89,6 +90,7 @@ for _module in (
     doctor,
     render,
     simulate,
+    state,
     version,
 ):
     _module.register(app)

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import os
-import shutil
 import time
 from collections.abc import Awaitable, Callable, Collection
-from pathlib import Path
 
 import msgspec
 
@@ -32,15 +30,13 @@ from argosy.control.startup import Startup
 from argosy.control.supervision.announcer import Announcer
 from argosy.control.supervision.launches import Launches
 from argosy.control.supervision.loop_watch import LoopWatch
+from argosy.control.supervision.restart_log import is_full
 from argosy.control.supervision.shutdown import STRANGER_GRACE_S, stop_all
 from argosy.control.supervision.supervisor import MOST_FAILURES, Supervisor
 from argosy.control.supervision.watchdog import Rules
 from argosy.control.topology.waves import start_waves
 from argosy.serving.loops import Loops
 from argosy.telemetry.logs import logger
-
-LITTLE_ROOM_BYTES = 16 * 2**20
-"""Free space below which the end of a replica is blamed on the disk: the store alone maps files of that size."""
 
 log = logger("controller")
 
@@ -95,7 +91,7 @@ class Controller:
             self._announcer.changed,
             rules,
             clock,
-            disk_is_full=lambda: _is_full(history.folder),
+            disk_is_full=lambda: is_full(history.folder),
             loops=self._loops,
             most_failures=most_failures,
         )
@@ -295,11 +291,3 @@ def _lost_message(reason: str) -> str:
         f"The controller ends: {reason}. Requests are still served; run 'argosy up' to supervise the fleet again,"
         " and see the log with: argosy logs controller"
     )
-
-
-def _is_full(folder: Path) -> bool:
-    """Return whether the disk has less than LITTLE_ROOM_BYTES free; False when that is not known."""
-    try:
-        return shutil.disk_usage(folder).free < LITTLE_ROOM_BYTES
-    except OSError:  # unknown space does not excuse the end of a replica
-        return False

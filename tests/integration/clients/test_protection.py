@@ -22,6 +22,7 @@ from argosy.contracts.fleet import Endpoint, EndpointSet, ReplicaStatus
 from argosy.contracts.request import Priority, RequestContext
 from tests.integration.clients.guarded_service import Ask, Told
 from tests.kits import FLEET_HEADERS, TOKEN, context
+from tests.waiting import until
 
 pytestmark = pytest.mark.integration
 FOR_EVER_MS = 60_000
@@ -170,8 +171,7 @@ async def test_a_dependency_that_hangs_leaves_connections_to_the_others(on: bool
         async with calling(settings, connections=8) as caller:
             caller.publish(retrieval=[hangs], generation=[well])
             held = [asyncio.create_task(caller.ask(ask=Ask(wait_ms=FOR_EVER_MS))) for _ in range(8)]
-            while sent_to(caller) < (4 if on else 8):
-                await asyncio.sleep(0)
+            await until(lambda: sent_to(caller) >= (4 if on else 8))
             other = caller.transport.call("generation", "/told", Ask(), Told, context(1.0))
             with contextlib.nullcontext() if on else pytest.raises(DeadlineExceeded):
                 await other
@@ -198,8 +198,11 @@ async def test_bulk_work_leaves_room_for_a_query(on: bool) -> None:
             caller.publish(retrieval=urls)
             bulk = replace(context(), priority=Priority.BULK)
             held = [asyncio.create_task(caller.ask(ask=Ask(wait_ms=FOR_EVER_MS), about=bulk)) for _ in range(4)]
-            while await in_flight(caller.session, urls[0]) + sum(task.done() for task in held) < 4:
-                await asyncio.sleep(0)
+
+            async def all_arrived() -> bool:
+                return await in_flight(caller.session, urls[0]) + sum(task.done() for task in held) >= 4
+
+            await until(all_arrived)
             with contextlib.nullcontext() if on else pytest.raises(Overloaded):
                 await caller.ask()
             shed = await refused(caller.session, urls[0], "bulk")

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import functools
 import random
+import shutil
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import replace
+from pathlib import Path
 
 from argosy.contracts.events import Event
 from argosy.contracts.request import Clock
@@ -23,6 +25,8 @@ from argosy.control.supervision.restart_history import read_history
 from argosy.telemetry.logs import logger
 
 RECALLED_EVENTS = 20_000
+LITTLE_ROOM_BYTES = 16 * 2**20
+"""Free space below which the end of a replica is blamed on the disk: the store alone maps files of that size."""
 NEVER_TRIED = RestartState()
 
 log = logger("supervisor")
@@ -99,3 +103,11 @@ class RestartLog:
             log.error("crash loop", slot=slot, reason=reason, failures=after.failures)
         else:
             self._feed.add("replica", slot, was, "ended", f"{reason}; starts again in {wait_s:.2g} s")
+
+
+def is_full(folder: Path) -> bool:
+    """Return whether the disk has less than LITTLE_ROOM_BYTES free; False when that is not known."""
+    try:
+        return shutil.disk_usage(folder).free < LITTLE_ROOM_BYTES
+    except OSError:  # unknown space does not excuse the end of a replica
+        return False

@@ -6,7 +6,7 @@ import pytest
 
 from argosy.config.service import ServiceSettings
 from argosy.config.services import DocumentsSettings, EmbeddingSettings
-from argosy.services.documents.jobs.fingerprint import processing_key, vectors_key
+from argosy.services.documents.jobs.fingerprint import READING, processing_key, vectors_key
 
 pytestmark = pytest.mark.unit
 
@@ -52,3 +52,9 @@ def test_content_is_left_alone_when_nothing_about_it_would_change(name: str, val
 def test_of_each_setting_it_is_known_whether_it_changes_the_result() -> None:
     own = (DocumentsSettings.model_fields | EmbeddingSettings.model_fields).keys() - ServiceSettings.model_fields.keys()
     assert own == CHUNKS_CHANGE.keys() | VECTORS_CHANGE.keys() | ENDPOINT_VECTORS_CHANGE.keys() | NOTHING_CHANGES
+
+
+def test_content_is_processed_again_when_its_text_would_be_read_otherwise() -> None:
+    settings = DocumentsSettings(), EmbeddingSettings()
+    assert processing_key(*settings, reading="later") != processing_key(*settings)
+    assert processing_key(*settings).endswith(f":{READING}")

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from argosy.config.services import DocumentsSettings, EmbeddingSettings
 
+READING = "2"
+"""Version of reading and cutting documents. A higher one makes a document that is sent again be read again, because its
+text would be another; it must change with every change of what readers and chunking return."""
+
 
 def vectors_key(embedding: EmbeddingSettings) -> str:
     """Return a key that is equal for settings that give a text the same vector.
@@ -14,6 +18,6 @@ def vectors_key(embedding: EmbeddingSettings) -> str:
     return f"{embedding.backend}:{embedding.model}:{own}:{embedding.long_texts}"
 
 
-def processing_key(documents: DocumentsSettings, embedding: EmbeddingSettings) -> str:
+def processing_key(documents: DocumentsSettings, embedding: EmbeddingSettings, reading: str = READING) -> str:
     """Return a key that is equal for settings that give a document the same chunks and vectors."""
-    return f"{vectors_key(embedding)}:{documents.chunk_tokens}:{documents.chunk_overlap_tokens}"
+    return f"{vectors_key(embedding)}:{documents.chunk_tokens}:{documents.chunk_overlap_tokens}:{reading}"

@@ -20,17 +20,21 @@ from argosy.contracts.errors import (
 from argosy.services.documents.parsing import ocr, xberg_reader
 from argosy.services.documents.parsing.archives import members_of
 from argosy.services.documents.parsing.cleaning import clean
+from argosy.services.documents.parsing.csv_table import read_csv
+from argosy.services.documents.parsing.docx import prepared_docx
 from argosy.services.documents.parsing.formats import IMAGES, Format, noun
-from argosy.services.documents.parsing.html_text import read_html
+from argosy.services.documents.parsing.html_page import read_html
 from argosy.services.documents.parsing.language import short_code, telling_part
 from argosy.services.documents.parsing.mail import read_mail
+from argosy.services.documents.parsing.office_xml import UnreadablePart
 from argosy.services.documents.parsing.parsed import ParsedDocument, ink, markdown_title, with_pages
 from argosy.services.documents.parsing.pdf import read_pdf
+from argosy.services.documents.parsing.pptx import prepared_pptx
 from argosy.services.documents.parsing.text_encoding import decode_any
+from argosy.services.documents.parsing.xlsx import read_xlsx
 
 PLAUSIBLE_SHARE_HTML = 0.2
 """Share of a page's visible text that xberg must return. It is low because navigation may be most of a page."""
-MAX_COLUMNS = 2_000
 MAX_TEXT_CHARS = 200_000_000
 
 
@@ -107,6 +111,12 @@ class _Text:
         return ParsedDocument(text, self.kind, markdown_title(text) if markdown else None, markdown=markdown)
 
 
+_PREPARATIONS: Mapping[Format, Callable[[bytes], tuple[bytes, list[str]]]] = {
+    Format.DOCX: prepared_docx,
+    Format.PPTX: prepared_pptx,
+}
+
+
 @dataclass(frozen=True, slots=True)
 class _Office:
     """Reader of formats that xberg reads as a whole."""
@@ -116,12 +126,15 @@ class _Office:
     def __call__(self, data: bytes, name: str) -> ParsedDocument:
         if data.startswith(b"PK"):
             members_of(data, name)
+        prepare = _PREPARATIONS.get(self.kind)
+        prepared, left_out = prepare(data) if prepare is not None else (data, [])
         try:
-            found = xberg_reader.read(data, name, self.kind)
+            found = xberg_reader.read(prepared, name, self.kind)
         except RuntimeError as error:
             raise UnreadableDocument(f"{name} is damaged: it cannot be read as {noun(self.kind)}.") from error
         text, pages = with_pages(found.text, found.pages) if found.pages else (found.text, [])
-        return ParsedDocument(text, self.kind, found.title or markdown_title(text), pages, properties=found.properties)
+        title = found.title or markdown_title(text)
+        return ParsedDocument(text, self.kind, title, pages, properties=found.properties, left_out=left_out)
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,23 +159,29 @@ def _html(data: bytes, name: str) -> ParsedDocument:
         found = xberg_reader.read(page.markup.encode(errors="replace"), name, Format.HTML)
     except RuntimeError:
         found = xberg_reader.Found("")
-    if ink(found.text) < PLAUSIBLE_SHARE_HTML * ink(page.text) or not found.text.strip():
-        return ParsedDocument(page.text, Format.HTML, page.title, markdown=False, properties=found.properties)
+    if ink(found.text) < PLAUSIBLE_SHARE_HTML * page.chars or not found.text.strip():
+        return ParsedDocument(
+            page.text,
+            Format.HTML,
+            page.title,
+            markdown=False,
+            properties=found.properties,
+            left_out=list(page.left_out),
+        )
     title = page.title or markdown_title(found.text)
-    return ParsedDocument(found.text, Format.HTML, title, properties=found.properties)
+    return ParsedDocument(found.text, Format.HTML, title, properties=found.properties, left_out=list(page.left_out))
 
 
 def _csv(data: bytes, name: str) -> ParsedDocument:
-    """Read a CSV file as a Markdown table. xberg finds the delimiter and reads the rows."""
-    text = decode_any(data)
-    widest = max((line.count(mark) for line in text.splitlines() for mark in ",;\t|"), default=0)
-    if widest >= MAX_COLUMNS:
-        raise OversizedDocument(f"{name} has more than {MAX_COLUMNS} columns, the limit. Split it.")
+    return read_csv(decode_any(data), name)
+
+
+def _xlsx(data: bytes, name: str) -> ParsedDocument:
+    members_of(data, name)
     try:
-        found = xberg_reader.read(text.encode("utf-8", "replace"), name, Format.CSV)
-    except RuntimeError as error:
-        raise UnreadableDocument(f"{name} is damaged: it cannot be read as a CSV table.") from error
-    return ParsedDocument(found.text, Format.CSV)
+        return read_xlsx(data)
+    except UnreadablePart:
+        return _Office(Format.XLSX)(data, name)
 
 
 def _json(data: bytes, name: str) -> ParsedDocument:
@@ -229,9 +248,10 @@ READERS: Mapping[Format, Callable[[bytes, str], ParsedDocument]] = {
     Format.TEXT: _Text(Format.TEXT),
     Format.HTML: _html,
     Format.CSV: _csv,
+    Format.XLSX: _xlsx,
     Format.JSON: _json,
     Format.EML: _mail,
     Format.PDF: read_pdf,
-    **{kind: _Office(kind) for kind in (Format.DOCX, Format.PPTX, Format.XLSX, Format.ODT, Format.EPUB, Format.RTF)},
+    **{kind: _Office(kind) for kind in (Format.DOCX, Format.PPTX, Format.ODT, Format.EPUB, Format.RTF)},
     **{kind: _Picture(kind) for kind in sorted(IMAGES)},
 }

@@ -18,6 +18,7 @@ from typing import Any, cast
 from argosy.contracts.errors import ArgosyError, OversizedDocument, UnreadableDocument
 from argosy.services.documents.parsing.charsets import known_charset
 from argosy.services.documents.parsing.formats import Format, detect
+from argosy.services.documents.parsing.mail_quotes import mark_quotes
 from argosy.services.documents.parsing.parsed import ParsedDocument, Properties, normalise
 from argosy.services.documents.parsing.progress import progress
 from argosy.text.blocks import BlockKind, markdown_blocks
@@ -113,7 +114,7 @@ def _read(message: EmailMessage | MIMEPart, name: str, reading: _Reading, depth:
     body = message.get_body(("plain", "html"))
     if body is not None:
         kind = Format.HTML if body.get_content_type() == Format.HTML else Format.TEXT
-        _add(_payload(body), "the body", kind, reading, levels=2 * depth + 1)
+        _add(_payload(body), "the body", kind, reading, levels=2 * depth + 1, body=True)
     for part in _attachments(message):
         _attachment(part, name, reading, depth)
 
@@ -157,7 +158,7 @@ def _attachment(part: MIMEPart, name: str, reading: _Reading, depth: int) -> Non
         reading.parts.pop()
 
 
-def _add(data: bytes, called: str, kind: Format, reading: _Reading, levels: int) -> bool:
+def _add(data: bytes, called: str, kind: Format, reading: _Reading, levels: int, *, body: bool = False) -> bool:
     """Add the text of a body or attachment. Returns: whether there was any text."""
     if not data.strip():
         return False
@@ -168,7 +169,9 @@ def _add(data: bytes, called: str, kind: Format, reading: _Reading, levels: int)
         return False
     finally:
         progress.step()
-    reading.parts.append(lower_headings(parsed.text.strip(), levels) if parsed.markdown else parsed.text.strip())
+    text = parsed.text.strip()
+    text = lower_headings(text, levels) if parsed.markdown else text
+    reading.parts.append(mark_quotes(text) if body else text)
     reading.left_out += parsed.left_out
     return True
 

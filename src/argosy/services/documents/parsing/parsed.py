@@ -8,6 +8,7 @@ import re
 import msgspec
 
 from argosy.services.documents.parsing.charsets import known_charset
+from argosy.services.documents.parsing.utf8 import mostly_utf8
 from argosy.services.documents.parsing.wide_text import marked_encoding
 
 _META_CHARSET = re.compile(rb"<meta[^>]{0,200}charset\s*=\s*[\"']?\s*([A-Za-z0-9_.:-]{2,40})", re.IGNORECASE)
@@ -56,20 +57,34 @@ class ParsedDocument(msgspec.Struct):
     """Duration of each stage in the parser child in seconds, by stage: `parse`, `clean`."""
 
 
+_LINE_ENDS = dict.fromkeys((0x85, 0x2028, 0x2029), "\n")
+"""Rare line ends: of mainframes (NEL) and of Unicode."""
+
+
 def normalise(text: str) -> str:
     """Unify line ends and remove NUL characters, which databases refuse. Nothing else changes."""
-    return text.replace("\r\n", "\n").replace("\r", "\n").replace("\0", "")
+    text = text.replace("\r\n", "\n").replace("\r", "\n").replace("\0", "")
+    return text if text.isascii() or not any(end in text for end in _RARE) else text.translate(_LINE_ENDS)
+
+
+_RARE = ("\x85", "\u2028", "\u2029")
 
 
 def decode_text(data: bytes, *, html: bool = False) -> str:
     """Decode a text file by its byte order mark, else as UTF-8, else (HTML only) as it declares, else as cp1252.
 
-    Decoding never fails: when cp1252 does not define a byte, the whole text is read as Latin-1.
+    A text that is UTF-8 but for a few bytes counts as UTF-8. Decoding never fails: when cp1252 does not define a byte,
+    the whole text is read as Latin-1.
     """
-    marked = "utf-8-sig" if data.startswith(codecs.BOM_UTF8) else marked_encoding(data)
+    if data.startswith(codecs.BOM_UTF8):
+        data = data[len(codecs.BOM_UTF8) :]
+        return normalise(mostly_utf8(data) or data.decode("utf-8", errors="replace"))
+    marked = marked_encoding(data)
     if marked is not None:
         return normalise(data.decode(marked, errors="replace"))
-    for encoding in ("utf-8", _declared_charset(data) if html else None, "cp1252"):
+    if (text := mostly_utf8(data)) is not None:
+        return normalise(text)
+    for encoding in (_declared_charset(data) if html else None, "cp1252"):
         if encoding is not None:
             try:
                 return normalise(data.decode(encoding))

@@ -10,6 +10,7 @@ import codecs
 from argosy.services.documents.parsing import xberg_reader
 from argosy.services.documents.parsing.formats import has_binary
 from argosy.services.documents.parsing.parsed import decode_text, normalise
+from argosy.services.documents.parsing.utf8 import mostly_utf8
 from argosy.services.documents.parsing.wide_text import marked_encoding, unmarked_encoding
 
 _SAMPLE_BYTES = 8192
@@ -33,7 +34,10 @@ def decode_any(data: bytes, *, html: bool = False) -> str:
     try:
         return normalise(data.decode("utf-8"))
     except UnicodeDecodeError as error:
-        sample = _sample(data, error.start)
+        first = error.start
+    if (text := mostly_utf8(data)) is not None:
+        return normalise(text)
+    sample = _sample(data, first)
     try:
         words = xberg_reader.read_plainly(sample).split()
     except RuntimeError:

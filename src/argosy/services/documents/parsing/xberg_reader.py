@@ -41,7 +41,7 @@ def read(data: bytes, name: str, kind: Format, ocr: xberg.OcrConfig | None = Non
         ocr=ocr,
         enable_quality_processing=False,
         output_format="markdown",
-        html_options=xberg.ConversionOptions(extract_metadata=False),
+        html_options=xberg.ConversionOptions(extract_metadata=False, compact_tables=True),
         pages=xberg.PageConfig(extract_pages=True) if kind in _PAGED else None,
         # `cleaning` removes repeated headers and footers; it keeps lines that occur on one page only.
         content_filter=xberg.ContentFilterConfig(

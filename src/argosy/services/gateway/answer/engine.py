@@ -38,6 +38,13 @@ class BegunAnswer:
     degraded: list[str]
     retrieve_ms: float
     query: Query
+    cached: str = ""
+    """Way in which the cache served the answer: `exact`, `semantic` or `miss`; empty when it was not asked."""
+
+    @property
+    def served_by_cache(self) -> str:
+        """`exact` or `semantic` when the cache served the answer, otherwise empty."""
+        return "" if self.cached == "miss" else self.cached
 
 
 @dataclass(slots=True)
