@@ -70,7 +70,7 @@ def refusal(
         return Reason.LANGUAGE if best.coverage < least else None
     if not _confident(question, best, found, passages):
         return Reason.CONFIDENCE
-    if question.chunks >= LARGE_COLLECTION and _unknown_word(question):
+    if question.chunks >= LARGE_COLLECTION and _unknown_word(question, found):
         return Reason.UNKNOWN_WORD
     if _unknown_name(question, best, found, passages):
         return Reason.UNKNOWN_NAME
@@ -104,8 +104,10 @@ def _rareness(question: AskedQuestion, term: str) -> float:
     return min(math.log(1 + (chunks - count + 0.5) / (count + 0.5)), math.log(1 + (chunks - 0.5) / 1.5))
 
 
-def _unknown_word(question: AskedQuestion) -> bool:
-    return any(question.frequencies.get(term, 1) == 0 and len(term) >= 3 for term in question.terms)
+def _unknown_word(question: AskedQuestion, found: Sequence[Candidate]) -> bool:
+    """Return whether a word of the question occurs in no chunk; a misspelt word does not count."""
+    unknown = [term for term in question.terms if question.frequencies.get(term, 1) == 0 and len(term) >= 3]
+    return any(not _has_close_spelling(term, found) for term in unknown)
 
 
 def _unknown_name(question: AskedQuestion, best: Candidate, found: Sequence[Candidate], passages: PassageTexts) -> bool:
