@@ -28,6 +28,8 @@ LEAST_WEIGHT = 0.15
 FROM_CHUNKS = 50
 """Number of chunks from which a collection says how rare a word is."""
 EXCLUDED = 20.0
+CLASH = 3.0
+"""Penalty of a unit about another date or another numbered thing than the question."""
 _NUMBER = re.compile(
     r"\d|\b(?:one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|dozen|hundred|thousand|million|billion|half|"
     r"twice|once|twenty|thirty|forty|fifty|sixty|seventy|eighty|ninety|fourteen|fifteen|january|february|march|april|"
@@ -63,6 +65,10 @@ class Candidate:
     """Whether the unit is about another year, month or weekday than the question."""
     own: frozenset[str]
     around: frozenset[str]
+    names_all: bool = False
+    """Whether the unit itself, without its context, holds all identifiers of the question."""
+    leans: bool = False
+    """Whether only the sentence before it holds an identifier of the question."""
 
     @property
     def probability(self) -> float:
@@ -99,11 +105,12 @@ def candidates(
     question: AskedQuestion,
     units: Sequence[AnswerUnit],
     scores: Sequence[float],
-    cosines: Sequence[float] | None,
+    cosines: Mapping[int, float] | None,
 ) -> tuple[list[Candidate], Weights]:
     """Return the scored units, best first, and the weights of the words.
 
-    `scores` are those of the passages, `cosines` those of the question with each unit; without `cosines`, words decide.
+    `scores` are those of the passages. `cosines` are those of the question with units, by their index in `units`; other
+    units are left out. Without `cosines`, words decide among all units.
     """
     read = [_terms(question, unit) for unit in units]
     weights = word_weights(question, read)
@@ -111,6 +118,7 @@ def candidates(
     found = [
         _scored(question, unit, order, terms, weights, scores[unit.passage] - best, cosines[order] if cosines else None)
         for order, (unit, terms) in enumerate(zip(units, read, strict=True))
+        if not cosines or order in cosines
     ]
     if question.carried:
         own_terms = [term for term in question.terms if any(term in c.own or term in c.around for c in found)]
@@ -129,6 +137,8 @@ def _terms(question: AskedQuestion, unit: AnswerUnit) -> UnitTerms:
     around = set(terms_of(" ".join([*unit.context, _stem_of(unit.name)]), language))
     if unit.kind in _SENTENCES and unit.previous and REFERS_BACK.match(unit.own):
         around.update(terms_of(unit.previous, language))
+    if unit.before and any(holds(name, unit.before) for name in question.identifiers):
+        around.update(terms_of(unit.before, language))
     if not question.english:
         for seen in (own, around):
             seen.update(
@@ -190,20 +200,26 @@ def _scored(
         near = COSINE * cosine + COVERAGE * covered
     else:
         near = COSINE_OF_OTHER_LANGUAGE * COSINE * cosine + COVERAGE * covered
+    missing = [name for name in question.identifiers if not holds(name, whole)]
+    leans = bool(missing) and unit.before != "" and all(holds(name, unit.before) for name in missing)
+    if leans:
+        missing = []
     clash = _clashes(question, unit.text, whole)
     adjusted = _adjustment(question, unit, terms, weights, heading, mine)
-    adjusted -= 3.0 * clash + sum(not holds(number, whole) for number in question.numbers)
+    adjusted -= CLASH * clash + sum(not holds(number, whole) for number in question.numbers)
     return Candidate(
         unit=unit,
         order=order,
         score=near + PASSAGE * behind - OFFSET + adjusted,
         coverage=covered,
         cosine=cosine,
-        missing=[name for name in question.identifiers if not holds(name, whole)],
+        missing=missing,
         heading=heading,
         clash=clash,
         own=terms.own,
         around=terms.around,
+        names_all=bool(question.identifiers) and all(holds(name, mine) for name in question.identifiers),
+        leans=leans,
     )
 
 
@@ -241,9 +257,14 @@ def _is_about(identifiers: Sequence[str], unit: AnswerUnit) -> bool:
     return bool(key) and any(holds(name, key) for name in identifiers)
 
 
-def clashes_resolved(question: AskedQuestion, unit: AnswerUnit) -> bool:
-    """Return whether the unit or its context names each kind of date that the question names."""
+def clashes_resolved(question: AskedQuestion, unit: AnswerUnit, clashing: AnswerUnit) -> bool:
+    """Return whether the unit or its context names the dates, and the numbered thing that `clashing` has otherwise."""
     words = " ".join([unit.text, *unit.context, unit.name]).lower()
+    other = " ".join([clashing.text, *clashing.context, clashing.name]).lower()
+    if _another_number(question, other) and not all(
+        re.search(rf"\b{re.escape(thing)}s? {number}\b", words) for thing, number in question.numbered
+    ):
+        return False
     return all(
         not asked or asked & set(pattern.findall(words)) for pattern, asked in zip(DATES, question.dates, strict=True)
     )
@@ -251,9 +272,18 @@ def clashes_resolved(question: AskedQuestion, unit: AnswerUnit) -> bool:
 
 def _clashes(question: AskedQuestion, text: str, whole: str) -> bool:
     low, around = text.lower(), whole.lower()
-    return any(
+    return _another_number(question, around) or any(
         asked and not asked & set(pattern.findall(around)) and pattern.search(low) is not None
         for pattern, asked in zip(DATES, question.dates, strict=True)
+    )
+
+
+def _another_number(question: AskedQuestion, low: str) -> bool:
+    """Return whether the text is about a thing that the question names, but with another number."""
+    return any(
+        re.search(rf"\b{re.escape(thing)}s? {number}\b", low) is None
+        and re.search(rf"\b{re.escape(thing)}s? \d", low) is not None
+        for thing, number in question.numbered
     )
 
 

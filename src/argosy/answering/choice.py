@@ -40,6 +40,8 @@ def choose(
     """Return the units to quote, best first. `found` are the candidates, best first, and `units` all known units."""
     whole = [candidate for candidate in found if not candidate.missing]
     best = whole[0]
+    if best.names_all:
+        whole = [candidate for candidate in whole if candidate.names_all or candidate.leans]
     if best.first_under_heading and best.unit.kind in (UnitKind.SENTENCE, UnitKind.ITEM, UnitKind.PAIR):
         return _section(best, units, limits)
     if best.unit.kind is UnitKind.ROW:
@@ -78,7 +80,8 @@ def _section(best: Candidate, units: Sequence[AnswerUnit], limits: ChoiceLimits)
             limit = limits.max_words + (STEPS_OVER_WORDS if unit.kind is UnitKind.LIST else 0)
             if words + count > limit and not (leads and unit.kind is not UnitKind.LIST):
                 break
-            if unit.block != taken[0].block and not leads and words >= ENOUGH_WORDS:
+            complete = words >= ENOUGH_WORDS or taken[-1].kind in (UnitKind.CODE, UnitKind.LIST)
+            if unit.block != taken[0].block and not leads and complete:
                 break
             if unit.kind in (UnitKind.CODE, UnitKind.LIST) and unit.lead == taken[-1].text:
                 taken.pop()

@@ -24,6 +24,8 @@ PASSAGES = 5
 """Number of best passages whose units are considered."""
 TOLD_PASSAGES = 3
 """Number of best passages whose words together may cover the question."""
+MOST_EMBEDDED = 20
+"""Number of units per question whose vectors are compared. The others are too far behind by words to win."""
 PART_LIMITS = ChoiceLimits(max_units=2, max_words=40)
 """Limits of the answer to each part of a question."""
 
@@ -66,10 +68,25 @@ class Extraction:
         self.questions = [question, *([] if len(parts := parts_of(question)) < 2 else parts)]
         """The question, then its parts when it has several. All of them may be embedded for `compose`."""
 
+        self._shortlist = self._best_by_words()
+
     @property
     def texts(self) -> list[str]:
-        """Texts of the units, which may be embedded for `compose`."""
-        return [unit.embedded_text() for unit in self._read.units]
+        """Texts of the best units by words, which may be embedded for `compose`."""
+        return [self._read.units[place].embedded_text() for place in self._shortlist]
+
+    def _best_by_words(self) -> list[int]:
+        """Return the places of the units worth a vector, in order: the best ones for each question by words."""
+        units = self._read.units
+        if len(units) <= MOST_EMBEDDED:
+            return list(range(len(units)))
+        scores = [passage.score for passage in self.passages]
+        taken: set[int] = set()
+        for text in self.questions:
+            found, _ = candidates(read_question(text, self._analysis, self._carried), units, scores, None)
+            found.sort(key=lambda candidate: len(candidate.missing))
+            taken.update(candidate.order for candidate in found[:MOST_EMBEDDED])
+        return sorted(taken)
 
     def compose(self, max_units: int, vectors: UnitVectors | None = None) -> Composed:
         """Return the answer. Without `vectors`, only words decide."""
@@ -102,9 +119,10 @@ class Extraction:
 
     def _judged(self, place: int, carried: str, vectors: UnitVectors | None) -> _Judged:
         question = read_question(self.questions[place], self._analysis, carried)
-        cosines: list[float] | None = None
-        if vectors is not None and len(self._read.units):
-            cosines = np.asarray(vectors.units @ vectors.questions[place], dtype=float).tolist()
+        cosines: dict[int, float] | None = None
+        if vectors is not None and self._shortlist:
+            found_cosines = np.asarray(vectors.units @ vectors.questions[place], dtype=float).tolist()
+            cosines = dict(zip(self._shortlist, found_cosines, strict=True))
         scores = [passage.score for passage in self.passages]
         found, weights = candidates(question, self._read.units, scores, cosines)
         return _Judged(question, found, weights, refusal(question, found, weights, self._told()))

@@ -16,6 +16,8 @@ _LETTER = re.compile(r"[B-HJ-Zb-z]")
 _LAST_OF_DOTTED = re.compile(r"[A-Za-z]\w*(?:\.\w+)*\.([A-Za-z_]\w{2,})")
 _ABBREVIATIONS = frozenset({"e.g", "i.e", "a.m", "p.m", "u.s", "u.k", "vs", "etc", "d.c"})
 _MARKS = r"[~!@#$&*^|<>=+%/]"
+_SPACED_CODE = re.compile(r"\b[A-Z]{2,4} (\d{2,5})\b(?![.,]\d)")
+_YEAR = re.compile(r"(?:19|20)\d\d")
 _DASHES = str.maketrans("–—‐‑", "----")
 
 
@@ -24,7 +26,7 @@ def identifiers_of(question: str) -> list[str]:
 
     Plain numbers of up to four digits are not among them, because answers often write them in another way.
     """
-    found: list[str] = []
+    found = [match[0] for match in _SPACED_CODE.finditer(question) if not _YEAR.fullmatch(match[1])]
     for raw in _BREAK.split(question):
         token = raw.strip(".:`'*").removesuffix("'s").removesuffix("’s")
         if token and not token.endswith("()"):

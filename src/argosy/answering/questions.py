@@ -8,7 +8,7 @@ from itertools import pairwise
 
 from argosy.answering.identifiers import identifiers_of
 from argosy.answering.terms import ENGLISH, question_language, terms_of
-from argosy.answering.words import stems
+from argosy.answering.words import is_stop_word, stems
 from argosy.contracts.retrieval import QueryAnalysis
 
 CARRIED_WEIGHT, CARRIED_WEIGHT_OF_PRONOUN = 0.5, 0.9
@@ -37,6 +37,8 @@ _DEFINITION = re.compile(
     re.IGNORECASE,
 )
 _CONTRASTS = re.compile(r"\b(?:difference|differ|between|compare|versus|vs|relation|better|from)\b", re.IGNORECASE)
+_NUMBERED = re.compile(r"\b([^\W\d_]{3,}) (\d{1,4})\b(?![.,%-]\d)")
+_COMPARES = frozenset(["than", "least", "most", "about", "around", "exactly", "march", "may"])
 _PLAIN_NUMBER = re.compile(r"(?<![\w.-])\d{1,4}(?![\w-])")
 _ASKS = r"(?:what|who|whom|when|where|why|how|which|is|are|does|do|can|may)\b"
 _NEXT_PART = re.compile(rf",?\s+and\s+(?={_ASKS})", re.IGNORECASE)
@@ -72,6 +74,8 @@ class AskedQuestion:
     identifiers: list[str]
     numbers: list[str]
     dates: tuple[frozenset[str], ...]
+    numbered: tuple[tuple[str, str], ...]
+    """Things told apart by a number, such as ("station", "13")."""
     asked: AskedFor
     carried: bool = False
     frequencies: dict[str, int] = field(default_factory=dict)
@@ -103,11 +107,17 @@ def read_question(text: str, analysis: QueryAnalysis | None = None, carried: str
         identifiers=identifiers_of(text),
         numbers=_PLAIN_NUMBER.findall(text),
         dates=tuple(frozenset(pattern.findall(low)) for pattern in DATES),
+        numbered=_numbered(low),
         asked=_asked_for(text.strip()),
         carried=bool(carried),
         frequencies={term.stem: term.frequency for term in analysis.terms} if analysis else {},
         chunks=analysis.chunks if analysis else 0,
     )
+
+
+def _numbered(low: str) -> tuple[tuple[str, str], ...]:
+    pairs = [(match[1], match[2]) for match in _NUMBERED.finditer(low) if not DATES[0].fullmatch(match[2])]
+    return tuple(pair for pair in pairs if not is_stop_word(pair[0]) and pair[0] not in _COMPARES)
 
 
 def _asked_for(text: str) -> AskedFor:

@@ -9,7 +9,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from argosy.answering.candidates import Candidate, Weights, clashes_resolved
+from argosy.answering.candidates import CLASH, Candidate, Weights, clashes_resolved
 from argosy.answering.questions import AskedQuestion
 from argosy.answering.terms import terms_of
 from argosy.answering.words import is_stop_word
@@ -19,6 +19,8 @@ LEAST_CONFIDENCE = 1.1
 LEAST_CONFIDENCE_BY_WORDS = 0.45
 """Least coverage by words when there are no vectors."""
 LEAST_COVERAGE_OF_OTHER_LANGUAGE = 0.6
+LEAST_COVERAGE_OF_ASKED_ROW = 0.4
+"""The same for a row whose key stands in the question: the other words may be those of a column in another form."""
 SURE_COVERAGE, SURE_COSINE = 0.75, 0.5
 """Coverage and cosine at which an unknown name in the question does not matter."""
 LARGE_COLLECTION = 2_000
@@ -58,13 +60,17 @@ def refusal(
     if not whole:
         return Reason.IDENTIFIER
     best = whole[0]
-    if best.clash and not any(clashes_resolved(question, candidate.unit) for candidate in found):
+    nearest = max(whole, key=lambda candidate: candidate.score + CLASH * candidate.clash)
+    if nearest.clash and not any(clashes_resolved(question, candidate.unit, nearest.unit) for candidate in found):
         return Reason.DATE
     if not question.english:
-        return Reason.LANGUAGE if best.coverage < LEAST_COVERAGE_OF_OTHER_LANGUAGE else None
+        key = set(terms_of(best.unit.cells[0], question.language)) if best.unit.cells else set()
+        asked_row = bool(key) and key <= set(question.terms)
+        least = LEAST_COVERAGE_OF_ASKED_ROW if asked_row else LEAST_COVERAGE_OF_OTHER_LANGUAGE
+        return Reason.LANGUAGE if best.coverage < least else None
     if not _confident(question, best, found, passages):
         return Reason.CONFIDENCE
-    if question.chunks >= LARGE_COLLECTION and _unknown_word(question):
+    if question.chunks >= LARGE_COLLECTION and _unknown_word(question, found):
         return Reason.UNKNOWN_WORD
     if _unknown_name(question, best, found, passages):
         return Reason.UNKNOWN_NAME
@@ -98,8 +104,10 @@ def _rareness(question: AskedQuestion, term: str) -> float:
     return min(math.log(1 + (chunks - count + 0.5) / (count + 0.5)), math.log(1 + (chunks - 0.5) / 1.5))
 
 
-def _unknown_word(question: AskedQuestion) -> bool:
-    return any(question.frequencies.get(term, 1) == 0 and len(term) >= 3 for term in question.terms)
+def _unknown_word(question: AskedQuestion, found: Sequence[Candidate]) -> bool:
+    """Return whether a word of the question occurs in no chunk; a misspelt word does not count."""
+    unknown = [term for term in question.terms if question.frequencies.get(term, 1) == 0 and len(term) >= 3]
+    return any(not _has_close_spelling(term, found) for term in unknown)
 
 
 def _unknown_name(question: AskedQuestion, best: Candidate, found: Sequence[Candidate], passages: PassageTexts) -> bool:

@@ -41,6 +41,8 @@ def show(chosen: Sequence[Candidate], units: Sequence[AnswerUnit]) -> list[Shown
     for place, candidate in enumerate(ordered):
         before = ordered[place - 1].unit if place else None
         source, text = _text_of(candidate.unit, before, units)
+        if candidate.leans and (before is None or before.text != candidate.unit.before):
+            text = f"{candidate.unit.before} {candidate.unit.text}"
         shown.append(ShownUnit((source,), text, candidate.probability))
     return shown
 

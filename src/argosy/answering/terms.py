@@ -18,12 +18,14 @@ _RUN = re.compile(f"[{UNSPACED}{SYLLABIC}ー]+")
 _LATIN = re.compile(r"[A-Za-z0-9]+")
 _CAMEL = re.compile(r"([a-z])([A-Z])")
 _QUESTION_WORDS = re.compile(
-    "是多少|多少|什么|什麼|怎么|怎麼|怎样|怎樣|如何|哪里|哪裡|哪儿|哪个|哪個|几点|幾點|谁|誰ですか|誰|何時|何ですか|何|いくら|いつ|どこ|"
+    "是多少|多少钱|多少錢|多少|什么|什麼|怎么|怎麼|怎样|怎樣|如何|哪里|哪裡|哪儿|哪个|哪個|几点|幾點|谁|誰ですか|誰|何時|何ですか|何|いくら|いつ|どこ|どのくらい|どれくらい|どんな|"
     "どう|どのように|ですか|ますか|でしょうか|です|ます|ください|ありますか|은|는|이|가|을|를|의|에서|에|얼마|누구|언제|어디|무엇|"
     "입니까|인가요|인가|까|요|เท่าไร|เท่าไหร่|ใคร|ที่ไหน|เมื่อไร|เมื่อไหร่|อะไร|คือ|อย่างไร|是|的|吗|嗎|呢|有|在|の|は|が|を|に|で|と|も|へ|か"
 )
 """Words of questions and particles in languages without spaces; they say nothing about the subject."""
 _ASKING_WORDS = """
+    kostet kosten heißt heisst heißen nennt coûte coutent coûtent cuesta cuestan costa costano custa custam kost
+    kostar koster
     combien quel quelle quels quelles comment quand pourquoi où qui que quoi est sont fait faut peut il elle on
     y se wie viel viele wieviel hoch lang oft wer wen wem was wo wann warum wieso welche welcher welches welchen
     gibt kann man muss darf qué cuál cuáles cuánto cuánta cuántos cuántas quién quiénes cómo dónde cuándo qual

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from argosy.answering.compose import NOTHING_SAID, Composed
-from argosy.answering.extract import Extraction, UnitVectors
+from argosy.answering.extract import MOST_EMBEDDED, Extraction, UnitVectors
 from argosy.answering.units.builder import build_units
 from argosy.answering.units.stored import packed_units
 from argosy.contracts.retrieval import Passage, QueryAnalysis, QueryTerm
@@ -213,3 +213,38 @@ def test_the_same_passages_give_the_same_answer_again() -> None:
 def test_without_passages_the_documents_do_not_say() -> None:
     answer = ask("When?")
     assert (answer.text, answer.citations) == (NOTHING_SAID, [])
+
+
+def test_of_many_units_only_the_best_by_words_are_embedded_and_the_answer_is_among_them() -> None:
+    rows = "".join(f"| AX-{n} | {n} |\n" for n in range(1000, 1090))
+    extraction = Extraction("What is the price of AX-1042?", [passage(f"\n\n| Part | Price |\n|---|---|\n{rows}")])
+    assert len(extraction.texts) == MOST_EMBEDDED
+    vectors = UnitVectors(np.ones((1, 1), np.float32), np.ones((MOST_EMBEDDED, 1), np.float32))
+    assert extraction.compose(4, vectors).text == "Part: AX-1042; Price: 1042 [1]"
+
+
+def test_a_sentence_belongs_to_the_identifier_that_the_sentence_before_names() -> None:
+    text = "`MAX_RATE` is the limit of the dish. The default is 4. `MIN_RATE` is the lowest speed. The default is 2."
+    assert bare(ask("What is the default of MAX_RATE?", text)).endswith("The default is 4.")
+
+
+def test_what_names_another_identifier_is_not_added() -> None:
+    text = "# Bindings of C and F\n\nThe binding for C is kept by Ann.\n\nThe binding for F is kept by Bob.\n"
+    assert bare(ask("Who keeps the binding for C?", text)) == "The binding for C is kept by Ann."
+
+
+def test_a_code_of_letters_and_a_number_is_an_identifier() -> None:
+    text = "| Train | Leaves |\n|---|---|\n| NT 407 | 17:37 |\n| NT 409 | 07:59 |\n"
+    assert ask("When does train NT 610 leave?", text).citations == []
+    assert "07:59" in ask("When does train NT 409 leave?", text).text
+
+
+def test_a_row_whose_key_is_asked_for_is_answered_in_other_languages() -> None:
+    text = "| Pflanze | Preis |\n|---|---|\n| Farn | 7,90 |\n| Rose | 4,20 |\n"
+    assert "7,90" in ask("Was kostet der Farn?", text).text
+
+
+def test_a_thing_with_another_number_is_another_thing() -> None:
+    text = "# Stations\n\nThe keeper of weather station 12 is Ole. The keeper of weather station 3 is Una. Gulls cry."
+    assert ask("Who is the keeper of weather station 13?", text).text == NOTHING_SAID
+    assert "Una" in ask("Who is the keeper of weather station 3?", text).text

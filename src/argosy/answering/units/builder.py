@@ -112,6 +112,9 @@ class Builder:
         if prose.is_question(raw):
             self._begin_section(QUESTION_LEVEL, prose.question_words(raw))
             return
+        if len(raw) <= 100 and "\n" not in raw and raw.isupper() and len(raw.split()) > 1 and raw[-1] not in ".!:":
+            self._begin_section(CAPTION_LEVEL - 1, readable(raw))
+            return
         bold = prose.BOLD_LINE.match(raw)
         if bold is not None:
             self._begin_section(CAPTION_LEVEL, readable(bold[2]).rstrip(":"))

@@ -14,6 +14,7 @@ from argosy.contracts.units import ChunkUnits, Unit, UnitFlag, UnitKind, unpack
 from argosy.text.blocks import split_cells
 from argosy.text.markup import readable
 
+_SENTENCES = (UnitKind.SENTENCE, UnitKind.DETAIL)
 KNOWN_KINDS = frozenset(int(kind) for kind in UnitKind)
 
 
@@ -44,6 +45,8 @@ class AnswerUnit:
     header: tuple[str, ...] = ()
     cells: tuple[str, ...] = ()
     previous: str = ""
+    before: str = ""
+    """Sentence before this one in the same paragraph."""
 
     @property
     def context(self) -> list[str]:
@@ -126,6 +129,7 @@ def _read(chunk: Chunk, stored: ChunkUnits, index: int, above: tuple[str, ...]) 
     def words(place: int) -> str:
         return texts[place] if 0 <= place < len(texts) else ""
 
+    last: tuple[int, int, str] = (-1, -1, "")
     for unit in stored.units:
         start, end, body = unit.start, unit.end, unit.body
         if unit.kind not in KNOWN_KINDS or not 0 <= start <= body <= end <= len(source) or start == end:
@@ -134,6 +138,9 @@ def _read(chunk: Chunk, stored: ChunkUnits, index: int, above: tuple[str, ...]) 
         header = tuple(words(unit.header).split(CELL_BREAK)) if unit.header >= 0 else ()
         cells = _cells(source, unit, start, end)
         text, own = _shown(source[body:end], unit, words(unit.term), words(unit.text), header, cells)
+        before = last[2] if unit.kind in _SENTENCES and last[:2] == (unit.section, unit.block) else ""
+        if unit.kind in _SENTENCES:
+            last = (unit.section, unit.block, own)
         if own:
             yield AnswerUnit(
                 UnitKind(unit.kind),
@@ -155,6 +162,7 @@ def _read(chunk: Chunk, stored: ChunkUnits, index: int, above: tuple[str, ...]) 
                 header,
                 cells,
                 words(unit.previous),
+                before,
             )
 
 
