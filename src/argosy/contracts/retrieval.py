@@ -31,6 +31,8 @@ class RetrievalRequest(msgspec.Struct):
     top_k: int = 10
     mode: SearchMode = SearchMode.HYBRID
     filters: Metadata = {}
+    rerank: bool | None = None
+    """Whether the best passages are ordered again by a reranker; None takes the fleet's setting."""
 
 
 class Passage(msgspec.Struct):

@@ -20,21 +20,19 @@ from argosy.models.description import ModelDescription, describe
 from argosy.models.graph import GRAPH_VERSION, Precision, graph_for
 from argosy.models.integrity import unreadable
 from argosy.models.resolver import ModelFolder
+from argosy.models.session import session_for
 from argosy.models.tokenizer import TextTokenizer
 from argosy.telemetry.logs import logger
 
 log = logger("embedding")
 
-_ERRORS_ONLY = 3
 _PADDED_INPUT = "input_ids"
 
 
 class OnnxEngine:
     """`EmbeddingEngine` for a verified model folder. It builds the model's graph when the graph cache lacks it.
 
-    The memory arena stays on: without it, the process took 25 MB more and was no faster. Memory patterns are off: they
-    keep a plan for every shape of batch, and the number of shapes is unlimited. In int8, passages are computed in
-    integers and queries in fp32: queries are short, and this halves the error.
+    In int8, passages are computed in integers and queries in fp32: queries are short, and this halves the error.
     """
 
     def __init__(self, model: ModelFolder, *, threads: int = 1, precision: Precision = "fp32") -> None:
@@ -124,28 +122,12 @@ class OnnxEngine:
 def _load(
     model: ModelFolder, about: ModelDescription, precision: Precision, threads: int
 ) -> tuple[Path, onnxruntime.InferenceSession]:
-    """Return the graph and its session. A graph that ONNX Runtime refuses is rebuilt once.
+    """Return the graph and its session.
 
-    The ledger of the graph does not show every kind of damage.
-
-    Raises: ModelMissing when the rebuilt graph is refused as well.
+    Raises: ModelMissing when ONNX Runtime refuses the graph.
     """
-    graph = graph_for(model, about, precision)
-    try:
-        return graph, _session(graph, threads)
-    except Exception:  # ONNX Runtime's errors have no narrower base class
-        graph = graph_for(model, about, precision, anew=True)
-    try:
-        return graph, _session(graph, threads)
-    except Exception as error:
-        raise unreadable(model.weights, "ONNX Runtime refuses the graph made from it") from error
 
+    def graph(*, anew: bool) -> Path:
+        return graph_for(model, about, precision, anew=anew)
 
-def _session(graph: Path, threads: int) -> onnxruntime.InferenceSession:
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.inter_op_num_threads = 1
-    options.enable_mem_pattern = False
-    options.log_severity_level = _ERRORS_ONLY
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    return onnxruntime.InferenceSession(str(graph), options, providers=["CPUExecutionProvider"])
+    return session_for(graph, model.weights, threads)
