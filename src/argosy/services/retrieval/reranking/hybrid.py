@@ -27,6 +27,9 @@ NAME = "argosy-hybrid"
 """Name of this way of scoring where a response names its model."""
 EMBEDDING = "embedding"
 
+SAMPLES, SAMPLE_CHARS = 20, 200
+"""Number of texts, and their first characters, that tell the language: a query is often too short for that."""
+
 log = logger("rerank")
 
 
@@ -76,7 +79,7 @@ class HybridScorer:
 
 def shared_words(query: str, texts: Sequence[str]) -> list[float]:
     """Return for each text the share of the query's words that it has, weighted by rarity among the texts."""
-    language = language_of(query)
+    language = language_of("\n".join([query, *(text[:SAMPLE_CHARS] for text in texts[:SAMPLES])]))
     wanted = {term.stem for term in terms(query, language)}
     if not wanted:
         return [0.0] * len(texts)
