@@ -9,6 +9,8 @@ from pydantic import Field, model_validator
 from argosy.config.service import ServiceSettings
 
 LEAST_PROMPT_TOKENS = 256
+PACKAGED_PROMPT = "answer-1"
+"""Version of the packaged prompt for answers."""
 
 
 class GenerationSettings(ServiceSettings):

@@ -6,6 +6,7 @@ from typing import ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
+from argosy.config.answer_cache import AnswerCacheSettings
 from argosy.config.service import ServiceSettings
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
@@ -56,6 +57,12 @@ class EmbeddingSettings(ServiceSettings):
         "fp32",
         description="`int8` computes with integers (backend `onnx`). It is faster but sometimes changes the best hit; "
         "how often is measured and logged.",
+    )
+    languages: tuple[str, ...] = Field(
+        (),
+        max_length=200,
+        description="Languages that the model knows, as ISO 639-1 codes, or `*` for all. Empty tells them from the "
+        "model's name. For a query in another language, words count more than vectors.",
     )
     base_url: str = Field(
         "", description="The endpoint's address up to /v1 (backend `openai`); empty takes OPENAI_BASE_URL."
@@ -201,7 +208,7 @@ class RetrievalSettings(ServiceSettings):
     requires: tuple[str, ...] = ("store",)
     wants: tuple[str, ...] = ("embedding",)
     candidates: int = Field(
-        50, ge=1, le=200, description="Chunks taken from each ranked list before the lists are fused."
+        100, ge=1, le=200, description="Chunks taken from each ranked list before the lists are fused."
     )
 
 
@@ -221,6 +228,9 @@ class GatewaySettings(ServiceSettings):
     max_question_chars: int = Field(32_000, ge=1, description="Longest question or query.")
     max_body_bytes: int = Field(256 * 2**20, ge=1024, description="Largest request body.")
     context_passages: int = Field(5, ge=1, le=50, description="Chunks from which an answer is generated.")
+    answer_cache: AnswerCacheSettings = Field(
+        default_factory=AnswerCacheSettings, description="Cache of answers; off by default."
+    )
     search_timeout_s: float = Field(5.0, gt=0, description="Deadline of a search.")
     chat_timeout_s: float = Field(60.0, gt=0, description="Deadline of an answer.")
     first_token_timeout_s: float = Field(10.0, gt=0, description="Deadline for the first word of an answer.")

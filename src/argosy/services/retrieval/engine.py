@@ -14,7 +14,7 @@ from argosy.contracts.errors import SERVICE_FAILURES, InvalidRequest
 from argosy.contracts.request import Clock, RequestContext
 from argosy.contracts.retrieval import Passage, RetrievalRequest, RetrievalResponse, SearchMode
 from argosy.contracts.store import StoreSearchRequest, StoreSearchResponse
-from argosy.services.retrieval.fusion import fuse
+from argosy.services.retrieval.fusion import RERANKED, fuse
 from argosy.telemetry.logs import logger
 
 MAX_TOP_K = 200
@@ -34,7 +34,7 @@ class QueryEmbedder(Protocol):
 
 class ChunkSearcher(Protocol):
     async def search(self, request: StoreSearchRequest, context: RequestContext) -> StoreSearchResponse:
-        """Return the dense list for `vector` and the lexical list for `text`, each best first, and their chunks.
+        """Return the candidates for `vector` and `text` with their scores and chunks.
 
         Raises: CollectionNotFound when there is no such collection; Unavailable; DeadlineExceeded.
         """
@@ -43,9 +43,18 @@ class ChunkSearcher(Protocol):
 
 class RetrievalEngine:
     def __init__(
-        self, embedding: QueryEmbedder, store: ChunkSearcher, candidates: int, clock: Clock = perf_counter
+        self,
+        embedding: QueryEmbedder,
+        store: ChunkSearcher,
+        candidates: int,
+        clock: Clock = perf_counter,
+        languages: Sequence[str] = (),
     ) -> None:
-        """Create an engine that fuses `candidates` chunks of each list."""
+        """Create an engine that fuses `candidates` chunks of each list.
+
+        `languages` are those that the embedding model knows; none means all.
+        """
+        self._languages = [*languages]
         self._embedding = embedding
         self._store = store
         self._candidates = candidates
@@ -68,17 +77,20 @@ class RetrievalEngine:
         found = await self._store.search(
             StoreSearchRequest(
                 collection=request.collection,
-                limit=max(self._candidates, request.top_k),
+                limit=max(RERANKED, request.top_k),
                 vector=embedded.vector if embedded is not None else None,
                 text=None if request.mode is SearchMode.DENSE and not fell_back else request.query,
                 filters=request.filters,
+                depth=max(self._candidates, request.top_k),
+                languages=self._languages,
             ),
             context,
         )
         found_s = self._clock()
+        cosines = {} if embedded is None else {one.chunk_id: one.cosine for one in found.candidates}
         passages = [
-            Passage(chunk=found.chunk(ranked.chunk_id), score=ranked.score)
-            for ranked in fuse(found.dense, found.lexical)[: request.top_k]
+            Passage(found.chunk(ranked.chunk_id), ranked.score, cosines.get(ranked.chunk_id))
+            for ranked in fuse(found.candidates, found.share)[: request.top_k]
         ]
         return RetrievalResponse(
             passages=passages,
@@ -89,6 +101,7 @@ class RetrievalEngine:
                 "fuse": _ms(self._clock() - found_s),
             },
             query_vector=embedded,
+            analysis=found.analysis,
         )
 
     async def _embedded(self, query: str, context: RequestContext) -> QueryVector | None:

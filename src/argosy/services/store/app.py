@@ -19,6 +19,7 @@ from argosy.contracts.errors import ArgosyError, InvalidRequest, Overloaded
 from argosy.contracts.request import RequestContext
 from argosy.contracts.store import (
     CollectionStats,
+    CollectionVersion,
     EnsureCollection,
     ForgetRequest,
     PublishManyRequest,
@@ -28,10 +29,13 @@ from argosy.contracts.store import (
     StoreSearchResponse,
     UpsertManyRequest,
     UpsertRequest,
+    VersionRequest,
 )
+from argosy.ranking.weighing import ChunkTerms
 from argosy.services.store.changes import Change
 from argosy.services.store.engine import StoreEngine
 from argosy.services.store.engine_thread import EngineThread
+from argosy.services.store.lexicon import analyse
 from argosy.services.store.meters import RebuildMeters
 from argosy.services.store.upkeep import Upkeep
 from argosy.serving.app import create_app, typed
@@ -59,6 +63,7 @@ class StoreService:
         self._calls = EngineCalls(kit.run_file, time.time)
         self._thread = EngineThread("store-engine")
         self._disk = ThreadPoolExecutor(max_workers=2, thread_name_prefix="store-disk")
+        self._analysis = ThreadPoolExecutor(max_workers=1, thread_name_prefix="store-analysis")
         self._changes: Grouped[Change, None] = Grouped(self._change_together, most=MAX_GROUP)
         self._changing = asyncio.Lock()
         """Lock held while changes of visibility are made, and by work that must not run at the same time."""
@@ -77,12 +82,13 @@ class StoreService:
             [
                 typed("/collections", EnsureCollection, self._ensure),
                 typed("/collections/drop", EnsureCollection, self._drop),
-                typed("/upsert", UpsertRequest, self._on_engine(StoreEngine.upsert)),
-                typed("/upsert/many", UpsertManyRequest, self._on_engine(_upsert_many)),
+                typed("/upsert", UpsertRequest, self._upsert),
+                typed("/upsert/many", UpsertManyRequest, self._upsert_many),
                 typed("/publish", PublishRequest, self._change),
                 typed("/publish/many", PublishManyRequest, self._publish_many),
                 typed("/forget", ForgetRequest, self._change),
                 typed("/search", StoreSearchRequest, self._search),
+                typed("/version", VersionRequest, self._version),
                 typed("/stats", type(None), self._on_engine(_stats)),
             ],
         )
@@ -114,12 +120,33 @@ class StoreService:
             async with self._changing, self._held_changes.shared():
                 await self._thread.run(self._engine.close)
         self._disk.shutdown()
+        self._analysis.shutdown()
         self._thread.close()
         self._held_changes.close()
         self._held_removals.close()
 
     async def _search(self, request: StoreSearchRequest, context: RequestContext) -> StoreSearchResponse:
         return await self._run(lambda: self._engine.search(request), context, urgent=True)
+
+    async def _upsert(self, request: UpsertRequest, context: RequestContext) -> None:
+        terms = await self._analysed(request)
+        await self._run(lambda: self._engine.upsert(request, terms), context)
+
+    async def _upsert_many(self, request: UpsertManyRequest, context: RequestContext) -> list[StoreOutcome]:
+        terms = [await self._analysed(upsert) for upsert in request.upserts]
+        errors = await self._run(lambda: self._engine.upsert_many(request.upserts, terms), context)
+        return [StoreOutcome.of(error) for error in errors]
+
+    async def _analysed(self, request: UpsertRequest) -> dict[str, ChunkTerms]:
+        """Analyse the words of chunks on a thread of its own, so that searches do not wait for it."""
+        title = None if request.fields is None else request.fields.title or ""
+        with self._queued():
+            loop = asyncio.get_running_loop()
+            return await loop.run_in_executor(self._analysis, analyse, request.chunks, title)
+
+    async def _version(self, request: VersionRequest, context: RequestContext) -> CollectionVersion:
+        """Return the version at once: it is only read, and the engine may be at work."""
+        return CollectionVersion(self._engine.version(request.collection))
 
     async def _change(self, request: Change, context: RequestContext) -> None:
         with self._queued():
@@ -201,10 +228,6 @@ class StoreService:
 
 def _stats(engine: StoreEngine, request: None) -> list[CollectionStats]:
     return engine.stats()
-
-
-def _upsert_many(engine: StoreEngine, request: UpsertManyRequest) -> list[StoreOutcome]:
-    return [StoreOutcome.of(error) for error in engine.upsert_many(request.upserts)]
 
 
 def _outcome(made: BaseException | None) -> StoreOutcome:

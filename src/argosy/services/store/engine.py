@@ -8,7 +8,8 @@ may be written earlier and deleted later, so a search fetches more points than r
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from itertools import zip_longest
 from pathlib import Path
 
 from argosy.contracts.errors import ArgosyError, Conflict, InvalidRequest
@@ -22,6 +23,8 @@ from argosy.contracts.store import (
     StoreSearchResponse,
     UpsertRequest,
 )
+from argosy.ranking.weighing import ChunkTerms
+from argosy.services.store.analysing import Analysing
 from argosy.services.store.changes import Changes
 from argosy.services.store.checks import check_ids, check_model, matrix
 from argosy.services.store.decisions import Collection
@@ -69,6 +72,7 @@ class StoreEngine:
         self.shards = Shards(folder / "shards", self._publication, self._calls, Hold(folder, Work.REMOVALS))
         self.changes = Changes(self._publication, self.shards)
         self.sweep = Sweep(self._publication, self.shards)
+        self.analysing = Analysing(self._publication, self.shards)
         self.rewriting = Rewriting(self._publication, self.shards, clock, flat_points, quantisation)
         self._visible = VisibleSearch(self._publication, self.shards)
 
@@ -84,12 +88,13 @@ class StoreEngine:
             self._drop(known, known.generation)
         self._publication.ensure(request.collection, request.generation)
 
-    def upsert(self, request: UpsertRequest) -> None:
+    def upsert(self, request: UpsertRequest, terms: Mapping[str, ChunkTerms] | None = None) -> None:
         """Store chunks of versions that may still become visible; the first chunks determine the collection's model.
 
         Raises: CollectionNotFound when there is no such generation; InvalidRequest, naming the first wrong vector or
         chunk; Conflict when the collection has another model or dimension, the version is outdated, or a chunk id
-        belongs to another version. In these cases nothing is written.
+        belongs to another version. In these cases nothing is written. `terms` are the chunks' terms by chunk id, if
+        they are already known.
         """
         collection = self.shards.known(request.collection)
         if collection.generation != request.generation:
@@ -114,15 +119,17 @@ class StoreEngine:
                     f"The id of chunks[{index}] belongs to another version; send ids that differ between versions.",
                     param="chunks",
                 )
-        shard.upsert(request.chunks, vectors, request.fields)
+        shard.upsert(request.chunks, vectors, request.fields, terms, replaced=[*owners])
 
-    def upsert_many(self, requests: Sequence[UpsertRequest]) -> list[ArgosyError | None]:
+    def upsert_many(
+        self, requests: Sequence[UpsertRequest], terms: Sequence[Mapping[str, ChunkTerms] | None] = ()
+    ) -> list[ArgosyError | None]:
         """Call `upsert` for each request. Returns: for each request its error, or None."""
         errors: list[ArgosyError | None] = []
         with self._calls.marked("update"):
-            for request in requests:
+            for request, known in zip_longest(requests, terms):
                 try:
-                    self.upsert(request)
+                    self.upsert(request, known)
                     errors.append(None)
                 except ArgosyError as error:
                     errors.append(error)
@@ -150,6 +157,13 @@ class StoreEngine:
         """
         return self._visible.search(request)
 
+    def version(self, collection: str) -> str:
+        """Return the version of the collection's visible content. It may be called on any thread.
+
+        Raises: CollectionNotFound when there is no such collection.
+        """
+        return self._publication.versions.of(self.shards.known(collection).name)
+
     def stats(self) -> list[CollectionStats]:
         """Return the counts of every collection; `points` includes unpublished and not yet deleted points."""
         return [
@@ -159,6 +173,7 @@ class StoreEngine:
                 documents=self._publication.shown(collection.name).documents,
                 model=collection.model,
                 dimensions=collection.dimensions,
+                languages=self.shards.languages(collection.name),
             )
             for collection in self._publication.collections.values()
         ]
@@ -176,6 +191,7 @@ class StoreEngine:
 
     def _drop(self, collection: Collection, generation: int) -> None:
         self.rewriting.forget(collection.name)
+        self.analysing.forget(collection.name)
         self._publication.drop(collection.name, generation)
         self.shards.drop(collection.name)
         self._publication.scrub()

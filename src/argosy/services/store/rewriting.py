@@ -118,7 +118,7 @@ class Rewriting:
         if self.current is not rebuild or new is None:
             raise Internal("The rebuild of the collection's index was abandoned.")
         self._publication.move(name, rebuild.folder, rewrite=name in self._publication.rewritable)
-        self._shards.open[name] = new
+        self._shards.replace(name, new, rebuild.folder)
         self._schedule.finished(name, rebuild.began_s)
         self.current = None
         self.reason = ""

@@ -10,7 +10,7 @@ duration grows with the number of points.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import cast
@@ -19,16 +19,18 @@ from uuid import UUID
 import msgspec
 import qdrant_edge as edge
 
-from argosy.contracts.store import Chunk, DocumentFields, Metadata
+from argosy.contracts.store import Chunk, DocumentFields
 from argosy.contracts.vectors import Vectors
-from argosy.services.store import shard_search
+from argosy.ranking.weighing import ChunkTerms, analyse_chunk, version_of, weights
 from argosy.services.store.conditions import equals, of_document
 from argosy.services.store.edge_index import config, wrapped
 from argosy.services.store.index_plan import IndexPlan, read_built
-from argosy.services.store.points import DENSE, point
-from argosy.services.store.shard_search import Hit
+from argosy.services.store.lexicon import Lexicon, analyse
+from argosy.services.store.points import ANALYSED, DENSE, LEXICAL, point, sparse
+from argosy.services.store.shard_search import ShardSearch
 from argosy.services.store.update_log import UpdateLog
 from argosy.serving.engine_call import EngineCalls
+from argosy.text.analysis import VERSION
 
 PointId = int | UUID | str
 MAX_UPDATE = 200
@@ -39,7 +41,20 @@ class _Ordinal(msgspec.Struct):
     ordinal: int
 
 
+class _StoredChunk(msgspec.Struct):
+    document_id: str
+    text: str
+    title: str | None = None
+    heading_path: list[str] = []
+
+
 _ordinal = msgspec.json.Decoder(_Ordinal)
+_stored_chunk = msgspec.json.Decoder(_StoredChunk)
+
+
+def vocabulary_file(shard: Path) -> Path:
+    """Return the file of the vocabulary that belongs to the shard in a folder."""
+    return shard.parent.parent / "vocabularies" / shard.name
 
 
 class Shard:
@@ -49,12 +64,14 @@ class Shard:
     Raises: StorageFull when the disk is full; Unavailable when another process has the shard open; Internal otherwise.
     """
 
-    def __init__(self, inner: edge.EdgeShard, path: Path, calls: EngineCalls) -> None:
+    def __init__(self, inner: edge.EdgeShard, path: Path, calls: EngineCalls, lexicon: Lexicon | None = None) -> None:
         self._inner = inner
         self._log = UpdateLog(path)
         self.calls = calls
         self.unflushed = 0
         """Points updated since the last flush, which opening the shard would have to replay."""
+        self.lexicon = lexicon or Lexicon(vocabulary_file(path), complete=True)
+        """Vocabulary of the points."""
         self.built = read_built(path)
         self._changed: dict[PointId, None] | None = None
 
@@ -76,7 +93,9 @@ class Shard:
     def open(cls, path: Path, dimensions: int, calls: EngineCalls | None = None) -> Shard:
         """Open the shard at `path`; all acknowledged updates are replayed from its log."""
         with wrapped():
-            opened = cls(edge.EdgeShard.load(str(path), config(dimensions)), path, calls or EngineCalls(None))
+            inner = edge.EdgeShard.load(str(path), config(dimensions))
+            lexicon = Lexicon.load(vocabulary_file(path), inner.info().points_count)
+            opened = cls(inner, path, calls or EngineCalls(None), lexicon)
         opened.unflushed = 1  # the number of replayed updates is unknown, so the next sweep flushes the shard
         return opened
 
@@ -95,17 +114,41 @@ class Shard:
             if record.payload is not None
         }
 
-    def upsert(self, chunks: Sequence[Chunk], vectors: Vectors, fields: DocumentFields | None = None) -> None:
+    def upsert(
+        self,
+        chunks: Sequence[Chunk],
+        vectors: Vectors,
+        fields: DocumentFields | None = None,
+        terms: Mapping[str, ChunkTerms] | None = None,
+        replaced: Sequence[str] = (),
+    ) -> None:
         """Write chunk i with row i of `vectors`, which has the shape (len(chunks), dimensions).
 
         The update then survives the death of the process. `fields`, if given, are indexed for all chunks instead of
-        their own fields and are not stored with each chunk.
+        their own fields and are not stored with each chunk. `terms` are the terms of the chunks by chunk id, if they
+        are already known. `replaced` are the ids of the chunks that the shard already has.
         """
+        vocabulary = self.lexicon.vocabulary
+        if terms is None:
+            usual = next(iter(vocabulary.known_languages()), "")
+            terms = analyse(chunks, None if fields is None else fields.title or "", usual)
+        self._uncount([UUID(chunk_id) for chunk_id in replaced])
         for first in range(0, len(chunks), MAX_UPDATE):
             rows = vectors[first : first + MAX_UPDATE].tolist()
             part = zip(chunks[first : first + MAX_UPDATE], rows, strict=True)
-            points = [point(chunk, row, fields) for chunk, row in part]
+            points = [
+                point(chunk, row, fields, terms[chunk.chunk_id].analysed, vocabulary.lengths) for chunk, row in part
+            ]
             self._update(edge.UpdateOperation.upsert_points(points), [point.id for point in points])
+        self.lexicon.added(terms)
+
+    def _uncount(self, points: Sequence[PointId]) -> None:
+        """Stop counting the terms of points that are about to be replaced or deleted."""
+        if not points:
+            return
+        with wrapped():
+            records = self._inner.retrieve([*points], [ANALYSED], False)
+            self.lexicon.removed((UUID(str(record.id)), (record.payload or {}).get(ANALYSED)) for record in records)
 
     def _update(self, operation: edge.UpdateOperation, points: Sequence[PointId]) -> None:
         with wrapped(), self.calls.marked("update"):
@@ -190,14 +233,9 @@ class Shard:
                 row = vector.get(DENSE) if isinstance(vector, dict) else None
                 if not isinstance(row, list) or (row and isinstance(row[0], list)):
                     continue
-                exact, quick = (
-                    {
-                        str(point.id)
-                        for point in shard_search.nearest(self._inner, cast("list[float]", row), limit, exact=exactly)
-                    }
-                    for exactly in (True, False)
-                )
-                found += len(exact & quick)
+                flat = cast("list[float]", row)
+                exact = self.index.exact_nearest(flat, limit).keys()
+                found += len(exact & self.index.nearest(flat, None, limit, None)[0].keys())
                 total += len(exact)
         return found / total if total else 1.0
 
@@ -210,14 +248,45 @@ class Shard:
         with wrapped():
             return self._inner.count(edge.CountRequest(filter=wanted))
 
-    def search(
-        self, vector: Sequence[float] | None, text: str | None, limit: int, filters: Metadata
-    ) -> tuple[list[Hit], list[Hit]]:
-        """Return the best `limit` points by cosine and by BM25, including unpublished ones.
+    @property
+    def index(self) -> ShardSearch:
+        """Search of this shard."""
+        return ShardSearch(self._inner)
 
-        Without a vector the first list is empty, without a text the second one.
+    def analyse_some(self, after: PointId | None, limit: int, titles: Callable[[str], str | None]) -> PointId | None:
+        """Count up to `limit` points in the order of their ids, from the id `after`; analyse those of older releases.
+
+        `titles` returns the title of a document whose chunks do not have it themselves.
+        Returns: the id of the next point; None after the last one.
         """
-        return shard_search.search(self._inner, vector, text, limit, filters)
+        with wrapped():
+            records, following = self._inner.scroll(
+                edge.ScrollRequest(limit=limit, offset=after, with_payload=["chunk", ANALYSED], with_vector=False)
+            )
+        vectors: list[edge.PointVectors] = []
+        counted: list[ChunkTerms] = []
+        usual = next(iter(self.lexicon.vocabulary.known_languages()), "")
+        payloads: list[tuple[PointId, str]] = []
+        for record in records:
+            payload = record.payload
+            if payload is None:
+                continue
+            stored = _stored_chunk.decode(payload["chunk"])
+            title = stored.title if stored.title is not None else titles(stored.document_id)
+            terms = analyse_chunk(title, stored.heading_path, stored.text)
+            if not terms.analysed.language:
+                terms = analyse_chunk(title, stored.heading_path, stored.text, usual or "en")
+            counted.append(terms)
+            if version_of(payload.get(ANALYSED)) != VERSION:
+                values = weights(terms.analysed, self.lexicon.vocabulary.lengths)
+                vectors.append(edge.PointVectors(record.id, {LEXICAL: sparse(values)}))
+                payloads.append((record.id, terms.analysed.encode()))
+        if vectors:
+            self._update(edge.UpdateOperation.update_vectors(vectors), [one.id for one in vectors])
+        for point_id, encoded in payloads:
+            self._update(edge.UpdateOperation.set_payload([point_id], {ANALYSED: encoded}), [point_id])
+        self.lexicon.built(counted, None if following is None else UUID(str(following)))
+        return following
 
     def delete_up_to(self, document_id: str, version: int, keep: int | None, limit: int) -> int:
         """Delete up to `limit` points of `version` and older versions, except `keep`. Returns: the number deleted."""
@@ -252,6 +321,7 @@ class Shard:
         """Delete the points with these ids."""
         for first in range(0, len(points), MAX_UPDATE):
             part = points[first : first + MAX_UPDATE]
+            self._uncount(part)
             self._update(edge.UpdateOperation.delete_points([*part]), part)
 
     def sync_log(self) -> None:
@@ -267,6 +337,7 @@ class Shard:
         with wrapped(), self.calls.marked("flush"):
             self._inner.flush()
         self.unflushed = 0
+        self.lexicon.save()
 
     def close(self) -> None:
         """Close the shard. It cannot be used afterwards."""

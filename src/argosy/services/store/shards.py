@@ -9,7 +9,7 @@ from pathlib import Path
 from argosy.contracts.errors import ArgosyError, CollectionNotFound, Unavailable
 from argosy.services.store.decisions import Collection
 from argosy.services.store.publication import Publication
-from argosy.services.store.shard import Shard
+from argosy.services.store.shard import Shard, vocabulary_file
 from argosy.serving.engine_call import EngineCalls
 from argosy.serving.hold import Hold
 
@@ -30,6 +30,7 @@ class Shards:
         self.unfinished: Callable[[], Iterable[str]] = tuple
         """Names of subfolders that belong to no collection yet, because a rewriting fills them."""
         self.remove_orphans()
+        self._remove_lost_vocabularies()
         for collection in publication.collections.values():
             if collection.dimensions is not None:
                 try:
@@ -51,6 +52,13 @@ class Shards:
         with self._removals.attempted() as allowed:
             for path in self.orphans() if allowed else ():
                 shutil.rmtree(path, ignore_errors=True)
+
+    def _remove_lost_vocabularies(self) -> None:
+        """Remove the vocabularies of shards that were dropped or replaced when the process was killed."""
+        kept = {vocabulary_file(self.path(collection)) for collection in self._publication.collections.values()}
+        for path in vocabulary_file(self._folder / "any").parent.glob("*"):
+            if path not in kept:
+                path.unlink(missing_ok=True)
 
     def known(self, name: str) -> Collection:
         """Return the collection. Raises: CollectionNotFound when there is none."""
@@ -87,11 +95,23 @@ class Shards:
         shard = self.open.get(name)
         return 0 if shard is None else shard.points()
 
+    def languages(self, name: str) -> list[str]:
+        """Return the languages of the collection's chunks, most frequent first."""
+        shard = self.open.get(name)
+        return [] if shard is None else shard.lexicon.vocabulary.known_languages()
+
+    def replace(self, name: str, new: Shard, folder: str) -> None:
+        """Let a copy of a collection's shard in a subfolder take its place, with its vocabulary."""
+        new.lexicon = self.open[name].lexicon
+        new.lexicon.move(vocabulary_file(self._folder / folder))
+        self.open[name] = new
+
     def drop(self, name: str) -> None:
         """Close the shard of a dropped collection and remove its folder."""
         self.broken.pop(name, None)
         if (shard := self.open.pop(name, None)) is not None:
             shard.close()
+            shard.lexicon.remove()
         self.remove_orphans()
 
     def unflushed(self, at_least: int) -> list[Shard]:

@@ -30,6 +30,11 @@ IDLE_SWEEP_S = 5.0
 REBUILD_CHECK_S = 1.0
 SWEEPING = "sweep of old points"
 REBUILDING = "rebuilding of indexes"
+ANALYSING = "analysis of words"
+ANALYSED_POINTS = 16
+"""Points analysed in one step, which blocks searches for some milliseconds."""
+ANALYSIS_SHARE = 3.0
+"""Divisor of the engine's time: the analysis takes at most 1 / ANALYSIS_SHARE of it."""
 CARRIED_POINTS = 32
 """Points carried over to a new shard in one step, which blocks searches for some milliseconds."""
 FEW_CHANGES = 64
@@ -68,7 +73,11 @@ class Upkeep:
     def start(self, loops: Loops) -> None:
         """Start the loops."""
         self._loops = loops
-        self._tasks = [loops.start(SWEEPING, self._sweep), loops.start(REBUILDING, self._rebuild)]
+        self._tasks = [
+            loops.start(SWEEPING, self._sweep),
+            loops.start(REBUILDING, self._rebuild),
+            loops.start(ANALYSING, self._analyse),
+        ]
 
     def wake(self) -> None:
         """Sweep now, after a change, rather than at the next interval."""
@@ -95,6 +104,8 @@ class Upkeep:
             details["rebuild_points"] = rebuild.progress.points
         if rewriting.reason:
             details["rebuild_postponed"] = rewriting.reason
+        if analysed := self._engine.analysing.unfinished:
+            details["analysing"] = ", ".join(sorted(analysed))
         graphs = [shard.built for shard in self._engine.shards.open.values() if shard.built.plan.graph]
         if graphs:
             details["indexed_collections"] = len(graphs)
@@ -126,6 +137,23 @@ class Upkeep:
             except Exception as error:
                 self._loops.failed(SWEEPING, error)
             await asyncio.sleep(SWEEP_PAUSE_S)
+
+    async def _analyse(self) -> None:
+        """Analyse the points of older releases and count lost vocabularies, until cancelled."""
+        loop = asyncio.get_running_loop()
+        while True:
+            try:
+                began_s = loop.time()
+                async with self._changing, self._changes.shared():
+                    more = await self._thread.run(lambda: self._engine.analysing.step(ANALYSED_POINTS))
+                pause_s = (loop.time() - began_s) * (ANALYSIS_SHARE - 1.0) if more else REBUILD_CHECK_S
+            except StorageFull as error:
+                log.warning("analysis of words postponed", reason=error.message)
+                pause_s = IDLE_SWEEP_S
+            except Exception as error:
+                self._loops.failed(ANALYSING, error)
+                pause_s = IDLE_SWEEP_S
+            await asyncio.sleep(pause_s)
 
     async def _delete_stale(self) -> int:
         async with self._changing, self._changes.shared():

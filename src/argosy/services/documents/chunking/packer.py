@@ -5,13 +5,15 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from argosy.answering.units.builder import build_units
+from argosy.answering.units.stored import packed_units
 from argosy.services.documents.chunking.tables import with_table_headers
 from argosy.services.documents.chunking.tokens import Tokenizer, TokenMap, splits_at_space
-from argosy.services.documents.parsing.blocks import Block, BlockKind, split_blocks
 from argosy.services.documents.parsing.parsed import PageSpan, ParsedDocument
-from argosy.services.documents.parsing.titles import short_path
+from argosy.services.documents.parsing.titles import heading_title, short_path
+from argosy.text.blocks import Block, BlockKind, blocks_of
 
 _LINE = re.compile(r"\n")
 _SENTENCE = re.compile(r"[.!?…][\"'”’»)\]]*\s+|[。！？]\s*|\n[ \t]*\n")
@@ -69,6 +71,8 @@ class ChunkDraft:
     page: int | None
     tokens: int
     last_page: int | None = None
+    units: str = ""
+    """Answer units of the chunk, packed as `contracts.units` says."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +96,14 @@ def cut(
     """Apply the chunk stage: return the text to store, in which long tables repeat their header, and its chunks."""
     limits = limits or ChunkLimits()
     parsed = with_table_headers(parsed, tokenizer, limits.tokens, limits.chars)
-    return parsed, chunk(parsed, tokenizer, limits)
+    return parsed, with_units(parsed, chunk(parsed, tokenizer, limits))
+
+
+def with_units(parsed: ParsedDocument, drafts: list[ChunkDraft]) -> list[ChunkDraft]:
+    """Return the chunks with their answer units, which are built from the whole document."""
+    units = build_units(parsed.text, markdown=parsed.markdown)
+    packed = packed_units(parsed.text, units, [(draft.start, draft.end) for draft in drafts])
+    return [replace(draft, units=own) for draft, own in zip(drafts, packed, strict=True)]
 
 
 def chunk(parsed: ParsedDocument, tokenizer: Tokenizer, limits: ChunkLimits | None = None) -> list[ChunkDraft]:
@@ -117,8 +128,8 @@ class _Packer:
         self._tokenizer = tokenizer
         self._trusted = splits_at_space(tokenizer)
         self._limits = limits
-        blocks = split_blocks(parsed.text, markdown=parsed.markdown)
-        self._pieces = list(_pieces(blocks))
+        blocks = blocks_of(parsed.text, markdown=parsed.markdown)
+        self._pieces = list(_pieces(parsed.text, blocks))
         self._tokens = TokenMap(parsed.text, (block.start for block in blocks), tokenizer)
 
     def drafts(self, least: int = 0) -> Iterator[ChunkDraft]:
@@ -238,14 +249,14 @@ class _Packer:
         return len(self._tokenizer.encode_offsets(text[start:end]))
 
 
-def _pieces(blocks: list[Block]) -> Iterator[_Piece]:
+def _pieces(text: str, blocks: list[Block]) -> Iterator[_Piece]:
     path: list[tuple[int, str]] = []
     headings: list[Block] = []
     for block in blocks:
         if block.kind is BlockKind.HEADING:
             while path and path[-1][0] >= block.level:
                 path.pop()
-            path.append((block.level, block.title))
+            path.append((block.level, heading_title(text, block)))
             headings.append(block)
             continue
         yield _piece(headings, block, path)
