@@ -156,13 +156,16 @@ async def test_requests_over_the_limit_are_refused_at_once_and_places_return() -
 
 async def test_a_short_request_overtakes_the_rest_of_a_long_one() -> None:
     model = Model()
+    model.release.clear()
     reranker = LocalReranker(model, threads=1, max_batch_tokens=16)
-    long = asyncio.create_task(reranker.scores("q", ["w " * 16] * 200, context()))
+    long = asyncio.create_task(reranker.scores("q", ["w " * 16] * 50, context()))
     assert await asyncio.to_thread(model.begun.wait, 10)
+    short = asyncio.create_task(reranker.scores("q", ["a"], context()))
+    await asyncio.sleep(0)  # the short request is in line
+    model.release.set()
 
-    await reranker.scores("q", ["a"], context())
+    await asyncio.gather(short, long)
 
-    assert not long.done()
-    long.cancel()
-    await asyncio.gather(long, return_exceptions=True)
+    assert model.batches.index([1]) < 5
+    assert len(model.batches) == 51
     await reranker.close()
