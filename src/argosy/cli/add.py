@@ -12,6 +12,7 @@ from argosy.cli import output
 from argosy.cli.client.locate import AdminUrl, DataDir, Url, locate
 
 if TYPE_CHECKING:
+    from argosy.cli.client.gateway import Api
     from argosy.cli.progress import Progress
     from argosy.cli.sending.collect import Collected
     from argosy.cli.sending.upload import Rejected, Sent, Uploader
@@ -57,7 +58,8 @@ def add(
         output.note(skipping_links(len(collected.links)))
     batches = None
     with showing(quiet=as_json) as progress:
-        uploader = Uploader(Api(locate(url, admin_url, data_dir).url), collection, tell=progress.tell)
+        api = Api(locate(url, admin_url, data_dir).url)
+        uploader = Uploader(api, collection, tell=progress.tell)
         total, settled = len(collected.outgoing), 0
 
         def count(files: int) -> None:
@@ -86,6 +88,8 @@ def add(
     else:
         dead = any(batch.counts.get("dead", 0) for batch in batches or [])
         _print(counts | _skipped(collected), failed, len(sent.rejected), dead=dead, waited=wait)
+        if warning := _language_warning(api, batches or []):
+            output.note(warning)
     if failed:
         raise typer.Exit(1)
 
@@ -114,6 +118,19 @@ def follow(uploader: Uploader, sent: Sent, progress: Progress) -> list[BatchView
         for batch_id in sorted(others, key=looked_in.__getitem__)[:LOOK_AT]:
             views[batch_id], looked_in[batch_id] = uploader.batch(batch_id, 0), this
     return list(views.values())
+
+
+def _language_warning(api: Api, batches: list[BatchView]) -> str | None:
+    """Return the warning of the collection whose documents were indexed. It is a hint: its failure is no error."""
+    from argosy.cli.client.replies import CollectionList
+    from argosy.contracts.errors import ArgosyError
+
+    names = {view.collection for batch in batches for view in batch.documents}
+    try:
+        listed = api.get("/v1/collections").into(CollectionList).collections if names else []
+    except ArgosyError:
+        return None
+    return next((one.warning for one in listed if one.name in names and one.warning), None)
 
 
 def _ended(batch: BatchView) -> int:

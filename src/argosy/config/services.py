@@ -64,6 +64,19 @@ class EmbeddingSettings(ServiceSettings):
         description="Languages that the model knows, as ISO 639-1 codes, or `*` for all. Empty tells them from the "
         "model's name. For a query in another language, words count more than vectors.",
     )
+    query_prompt: str | None = Field(
+        None,
+        max_length=2000,
+        description="Text put before every query (backends `onnx` and `openai`), such as `query: `. Left out, `onnx` "
+        "takes it from the model's files or its name, and `openai` sends none; an empty text means none.",
+    )
+    passage_prompt: str | None = Field(
+        None,
+        max_length=2000,
+        description="Text put before every passage (backends `onnx` and `openai`), such as `passage: `. Left out, "
+        "`onnx` takes it from the model's files or its name, and `openai` sends none; an empty text means none. "
+        "Another prompt makes other vectors, so add the documents again.",
+    )
     base_url: str = Field(
         "", description="The endpoint's address up to /v1 (backend `openai`); empty takes OPENAI_BASE_URL."
     )

@@ -8,7 +8,8 @@ from __future__ import annotations
 import hashlib
 import time
 from base64 import b64decode
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 
 import msgspec
 import numpy as np
@@ -58,6 +59,7 @@ class OpenAIEngine:
         *,
         timeout_s: float = 20.0,
         max_tokens: int = 512,
+        prompts: Mapping[TextKind, str | None] = MappingProxyType({}),
         clock: Clock = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
@@ -68,6 +70,7 @@ class OpenAIEngine:
         """
         self._connections = EndpointConnections(base_url, api_key)
         self._model = model
+        self._prompts = {kind: prompt for kind, prompt in prompts.items() if prompt}
         self._timeout_s = timeout_s
         self._clock = clock
         self._sleep = sleep
@@ -79,7 +82,7 @@ class OpenAIEngine:
             raise
         self._info = ModelInfo(
             model=model,
-            revision=f"endpoint-{hashlib.blake2b(base_url.encode(), digest_size=8).hexdigest()}",
+            revision=_revision(base_url, self._prompts),
             dimensions=self._dimensions,
             max_tokens=max_tokens,
         )
@@ -92,15 +95,17 @@ class OpenAIEngine:
         self._connections.close()
 
     def full_lengths(self, texts: Sequence[str], kind: TextKind) -> list[int]:
-        """Return an estimate from the number of bytes of each text."""
-        return [1 + len(text.encode("utf-8", "replace")) // BYTES_PER_TOKEN for text in texts]
+        """Return an estimate from the number of bytes of each text with its prompt."""
+        prompt = self._prompts.get(kind, "")
+        return [1 + len((prompt + text).encode("utf-8", "replace")) // BYTES_PER_TOKEN for text in texts]
 
     def count_tokens(self, texts: Sequence[str], kind: TextKind) -> list[int]:
         return [min(length, self._info.max_tokens) for length in self.full_lengths(texts, kind)]
 
     def windows(self, text: str, kind: TextKind) -> list[str]:
         """Cut the text into pieces by the estimate, at spaces where there are any."""
-        room = (self._info.max_tokens - 1) * BYTES_PER_TOKEN
+        prompt_bytes = len(self._prompts.get(kind, "").encode("utf-8", "replace"))
+        room = max(BYTES_PER_TOKEN, (self._info.max_tokens - 1) * BYTES_PER_TOKEN - prompt_bytes)
         pieces = []
         while text:
             end = min(len(text), room)
@@ -124,7 +129,10 @@ class OpenAIEngine:
         until = Deadline.after(self._timeout_s, self._clock)
         if deadline is not None and deadline.remaining_s() < self._timeout_s:
             until = Deadline.after(deadline.remaining_s(), self._clock)
-        body = msgspec.json.encode({"model": self._model, "input": list(texts), "encoding_format": "float"})
+        prompt = self._prompts.get(kind, "")
+        body = msgspec.json.encode(
+            {"model": self._model, "input": [prompt + text for text in texts], "encoding_format": "float"}
+        )
         return self._vectors(self._ask(body, until), len(texts))
 
     def _ask(self, body: bytes, until: Deadline) -> bytes:
@@ -185,6 +193,12 @@ class OpenAIEngine:
             raise UpstreamFailed("The embeddings endpoint gave a vector of zeros, or of numbers that are not finite.")
         normalised: Vectors = vectors / lengths
         return normalised
+
+
+def _revision(base_url: str, prompts: Mapping[TextKind, str]) -> str:
+    """Return the revision of the vectors. Without prompts it is that of releases that sent none."""
+    parts = base_url if not prompts else repr((base_url, sorted(prompts.items())))
+    return f"endpoint-{hashlib.blake2b(parts.encode(), digest_size=8).hexdigest()}"
 
 
 def _refusal(reply: Reply, model: str) -> ArgosyError:
