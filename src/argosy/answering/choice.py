@@ -6,7 +6,8 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from argosy.answering.candidates import HEADING_MATCH, Candidate
+from argosy.answering.adjustments import HEADING_MATCH
+from argosy.answering.candidates import Candidate
 from argosy.answering.questions import AskedQuestion
 from argosy.answering.units.reading import AnswerUnit
 from argosy.contracts.units import UnitFlag, UnitKind

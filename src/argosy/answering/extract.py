@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from argosy.answering.candidates import Candidate, Weights, candidates
+from argosy.answering.candidates import Candidate, candidates
 from argosy.answering.choice import ChoiceLimits, choose
 from argosy.answering.compose import Composed, compose, refused
 from argosy.answering.contradictions import contradicting, date_of, sortable
@@ -17,6 +17,7 @@ from argosy.answering.questions import AskedQuestion, parts_of, read_question
 from argosy.answering.refusal import PassageTexts, Reason, refusal
 from argosy.answering.showing import ShownUnit, show
 from argosy.answering.units.reading import ReadPassages, read_units
+from argosy.answering.weights import Weights
 from argosy.contracts.retrieval import Passage, QueryAnalysis
 from argosy.contracts.vectors import Vectors
 

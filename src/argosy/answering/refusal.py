@@ -9,9 +9,11 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from argosy.answering.candidates import CLASH, Candidate, Weights, clashes_resolved
+from argosy.answering.candidates import Candidate
+from argosy.answering.clashes import CLASH, clashes_resolved
 from argosy.answering.questions import AskedQuestion
 from argosy.answering.terms import terms_of
+from argosy.answering.weights import Weights
 from argosy.answering.words import is_stop_word
 
 LEAST_CONFIDENCE = 1.1
