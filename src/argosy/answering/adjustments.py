@@ -30,6 +30,8 @@ _WROTE = re.compile(r">|.{0,200}\bwrote:")
 _CODE_SPAN = re.compile(r"`[^`\n]+`")
 _WORDS = re.compile(r"[^\W\d_]{2,}")
 _SENTENCES = (UnitKind.SENTENCE, UnitKind.DETAIL)
+_STATEMENTS = (*_SENTENCES, UnitKind.ITEM, UnitKind.DEFINITION)
+_ENDS_STATEMENT = (".", "!", "。", "！", "।", "۔", "…")
 
 
 def adjustment(
@@ -70,10 +72,15 @@ def adjustment(
         adjusted -= 0.8
     if question.identifiers and all(holds(name, mine) for name in question.identifiers):
         adjusted += 0.5
-    if bare.endswith(("?", "？")) or terms.own <= set(question.terms):
+    if bare.endswith(("?", "？")) or (terms.own <= set(question.terms) and not _tells_yes_or_no(question, unit)):
         adjusted -= EXCLUDED
     return adjusted
 
 
 def _is_synopsis(text: str) -> bool:
     return len(_CODE_SPAN.findall(text)) >= 3 and len(_WORDS.findall(_CODE_SPAN.sub("", text))) <= 3
+
+
+def _tells_yes_or_no(question: AskedQuestion, unit: AnswerUnit) -> bool:
+    """Return whether the unit is a whole statement, which answers a yes-or-no question without any new word."""
+    return question.asked.yes_no and unit.kind in _STATEMENTS and unit.text.rstrip().endswith(_ENDS_STATEMENT)

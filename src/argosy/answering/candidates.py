@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from argosy.answering.adjustments import HEADING_MATCH, adjustment
 from argosy.answering.clashes import CLASH, clashes
 from argosy.answering.identifiers import holds
+from argosy.answering.parallel import are_parallel
 from argosy.answering.questions import AskedQuestion
-from argosy.answering.terms import alike, terms_of
+from argosy.answering.terms import related, surfaces, terms_of
 from argosy.answering.units.prose import REFERS_BACK
 from argosy.answering.units.reading import AnswerUnit
 from argosy.answering.weights import UnitTerms, Weights, coverage, f1_of, word_weights
@@ -94,16 +95,18 @@ def _terms(question: AskedQuestion, unit: AnswerUnit) -> UnitTerms:
     around = set(terms_of(" ".join([*unit.context, _stem_of(unit.name)]), language))
     if unit.kind in _SENTENCES and unit.previous and REFERS_BACK.match(unit.own):
         around.update(terms_of(unit.previous, language))
-    if unit.before and any(holds(name, unit.before) for name in question.identifiers):
+    if leans_on(question, unit) and any(holds(name, unit.before) for name in question.identifiers):
         around.update(terms_of(unit.before, language))
     if not question.english:
-        for seen in (own, around):
-            seen.update(
-                term
-                for term in question.weights
-                if term not in seen and len(term) > 3 and term.isalpha() and any(alike(term, other) for other in seen)
-            )
+        for seen, text in ((own, f"{unit.own} {' '.join(unit.header)}"), (around, " ".join(unit.context))):
+            known = seen | surfaces(text)
+            seen.update(term for term in question.weights if term not in seen and related(term, known, text))
     return UnitTerms(frozenset(own), frozenset(around))
+
+
+def leans_on(question: AskedQuestion, unit: AnswerUnit) -> bool:
+    """Return whether a unit may continue what the sentence before it says, instead of saying the like of another."""
+    return unit.before != "" and not are_parallel(unit.own, unit.before, question.language)
 
 
 def _stem_of(name: str) -> str:
@@ -133,7 +136,7 @@ def _scored(
     else:
         near = COSINE_OF_OTHER_LANGUAGE * COSINE * cosine + COVERAGE * covered
     missing = [name for name in question.identifiers if not holds(name, whole)]
-    leans = bool(missing) and unit.before != "" and all(holds(name, unit.before) for name in missing)
+    leans = bool(missing) and leans_on(question, unit) and all(holds(name, unit.before) for name in missing)
     if leans:
         missing = []
     clash = clashes(question, unit.text, whole)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from argosy.answering.adjustments import HEADING_MATCH
 from argosy.answering.candidates import Candidate
+from argosy.answering.parallel import about_another
 from argosy.answering.questions import AskedQuestion
 from argosy.answering.units.reading import AnswerUnit
 from argosy.contracts.units import UnitFlag, UnitKind
@@ -43,8 +44,9 @@ def choose(
     best = whole[0]
     if best.names_all:
         whole = [candidate for candidate in whole if candidate.names_all or candidate.leans]
+    whole = [best, *(other for other in whole[1:] if not about_another(question, other.unit, best.unit))]
     if best.first_under_heading and best.unit.kind in (UnitKind.SENTENCE, UnitKind.ITEM, UnitKind.PAIR):
-        return _section(best, units, limits)
+        return _section(question, best, units, limits)
     if best.unit.kind is UnitKind.ROW:
         equal = [
             other
@@ -60,7 +62,9 @@ def choose(
     return _until_enough(whole, limits)
 
 
-def _section(best: Candidate, units: Sequence[AnswerUnit], limits: ChoiceLimits) -> list[Candidate]:
+def _section(
+    question: AskedQuestion, best: Candidate, units: Sequence[AnswerUnit], limits: ChoiceLimits
+) -> list[Candidate]:
     """Return the start of the section whose heading is the question. A sentence with a colon takes what follows."""
     section = [
         unit
@@ -69,6 +73,7 @@ def _section(best: Candidate, units: Sequence[AnswerUnit], limits: ChoiceLimits)
         and unit.section == best.unit.section
         and unit.headings == best.unit.headings
         and unit.kind not in (UnitKind.DETAIL, UnitKind.ITEM)
+        and not about_another(question, unit, best.unit)
     ]
     taken: list[AnswerUnit] = []
     words = 0

@@ -11,7 +11,10 @@ _CAMEL = re.compile(r"[a-z]+[A-Z]\w*|(?:[A-Z]+[a-z]+){2,}\w*")
 _DOTTED = re.compile(r"[A-Za-z]\w*(?:\.\w+)+(?:\(\))?")
 _OPTION = re.compile(r"--?[A-Za-z][\w-]*")
 _OPERATOR = re.compile(r"%\w|[~!@#$&*^|<>=+%/]{1,4}\*?")
-_LANGUAGE_NAME = re.compile(r"\w{1,3}(?:\+\+|#)|\.[A-Z]\w+")
+_LEADING_DOT = re.compile(r"\.[A-Za-z]\w|\.{1,2}/")
+_PATH = re.compile(r"(?:~|\.{1,2})?/[\w.-]+(?:/[\w.-]*)*|[\w.-]+(?:/[\w.-]+)*/[\w-]+\.\w{1,5}")
+_TICKET = re.compile(r"#\d+")
+_LANGUAGE_NAME = re.compile(r"\w{1,3}(?:\+\+|#)|\.[A-Za-z]\w+")
 _LETTER = re.compile(r"[B-HJ-Zb-z]")
 _LAST_OF_DOTTED = re.compile(r"[A-Za-z]\w*(?:\.\w+)*\.([A-Za-z_]\w{2,})")
 _ABBREVIATIONS = frozenset({"e.g", "i.e", "a.m", "p.m", "u.s", "u.k", "vs", "etc", "d.c"})
@@ -28,7 +31,9 @@ def identifiers_of(question: str) -> list[str]:
     """
     found = [match[0] for match in _SPACED_CODE.finditer(question) if not _YEAR.fullmatch(match[1])]
     for raw in _BREAK.split(question):
-        token = raw.strip(".:`'*").removesuffix("'s").removesuffix("’s")
+        token = raw.strip(":`'*").rstrip(".").removesuffix("'s").removesuffix("’s")
+        if not _LEADING_DOT.match(token):
+            token = token.lstrip(".")
         if token and not token.endswith("()"):
             token = token.strip("()[]")
         if token and _is_identifier(token, question):
@@ -39,6 +44,8 @@ def identifiers_of(question: str) -> list[str]:
 def _is_identifier(token: str, question: str) -> bool:
     if _NUMBER.fullmatch(token) or token.lower() in _ABBREVIATIONS:
         return False
+    if _TICKET.fullmatch(token):
+        return True
     if re.search(r"\d", token):
         return re.search(r"[^\W\d]", token) is not None or len(token) > 4
     return bool(
@@ -47,6 +54,7 @@ def _is_identifier(token: str, question: str) -> bool:
         or (_DOTTED.fullmatch(token) and not re.fullmatch(r"(?:\w\.)+\w", token))
         or token.endswith("()")
         or _OPTION.fullmatch(token)
+        or _PATH.fullmatch(token)
         or _OPERATOR.fullmatch(token)
         or _LANGUAGE_NAME.fullmatch(token)
         or (_LETTER.fullmatch(token) and not re.search(rf"\b{re.escape(token)}\.", question))
@@ -71,6 +79,8 @@ def _whole(bare: str) -> str:
         before = r"(?<!\w)(?<!\w[-.])"
     elif bare.startswith("-"):
         before = r"(?<![\w-])"
+    elif bare.startswith("."):
+        before = r"(?<![\w.])"
     else:
         before = rf"(?<!{_MARKS})"
     after = r"(?!\w)(?![-.]\w)(?![+#])" if re.search(r"\w$", bare) else rf"(?!{_MARKS})"

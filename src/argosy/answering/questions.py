@@ -37,6 +37,16 @@ _DEFINITION = re.compile(
     re.IGNORECASE,
 )
 _CONTRASTS = re.compile(r"\b(?:difference|differ|between|compare|versus|vs|relation|better|from)\b", re.IGNORECASE)
+_YES_OR_NO = re.compile(
+    r"\W*(?:(?:and |but |so )?(?:is|are|was|were|am|do|does|did|can|could|may|might|must|shall|should|will|would|has|"
+    r"have|had|isn['’]t|aren['’]t|doesn['’]t|don['’]t|can['’]t)|ist|sind|war|waren|darf|dürfen|kann|können|muss|müssen|soll|"
+    r"sollen|hat|haben|habe|gibt es|wird|werden|est-ce que|peut-on|puis-je|doit-on|faut-il|y a-t-il|se puede|puedo|hay|"
+    r"tengo que|es|está|están|posso|si può|mag|mogen|kan|kunnen|moet|moeten|zijn|heeft|får|måste|må|pode|posso|"
+    r"czy|можно ли|нужно ли|есть ли|هل|האם|क्या)\b(?! (?:many|much)\b)|"
+    r"[^?？]*(?:吗|嗎|까요|입니까|습니까|나요)\s*[?？]?\s*\Z|"
+    r"(?!.*(?:何|誰|どこ|いつ|どう|どの|どれ|どんな|なぜ|いくら|いくつ|どちら))[^?？]*(?:です|ます)か",
+    re.IGNORECASE,
+)
 _NUMBERED = re.compile(r"\b([^\W\d_]{3,}) (\d{1,4})\b(?![.,%-]\d)")
 _COMPARES = frozenset(["than", "least", "most", "about", "around", "exactly", "march", "may"])
 _PLAIN_NUMBER = re.compile(r"(?<![\w.-])\d{1,4}(?![\w-])")
@@ -61,6 +71,8 @@ class AskedFor:
     steps: bool = False
     several: bool = False
     definition: bool = False
+    yes_no: bool = False
+    """Whether a statement that only confirms or denies the question's own words is an answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +140,7 @@ def _asked_for(text: str) -> AskedFor:
         steps=_HOW.match(text) is not None,
         several=_PLURAL.match(text) is not None and _NOT_PLURAL.match(text) is None,
         definition=_DEFINITION.search(text) is not None,
+        yes_no=_YES_OR_NO.match(text) is not None,
     )
 
 
