@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from argosy.answering.identifiers import holds
+from argosy.answering.identifiers import holds, named_by
 from argosy.answering.questions import AskedQuestion
 from argosy.answering.terms import terms_of
 from argosy.answering.units.reading import AnswerUnit
@@ -45,7 +45,9 @@ def adjustment(
         adjusted += 2.0 * heading
     if kind is UnitKind.DEFINITION and unit.term:
         about = set(terms_of(unit.term, question.language))
-        named = any(holds(name, unit.term) for name in question.identifiers)
+        named = any(holds(name, unit.term) for name in question.identifiers) or (
+            asked.definition and bool(question.words & named_by(unit.term))
+        )
         if named or (about and about <= set(question.terms)) or f1_of(set(question.terms), about, weights) > 0.5:
             adjusted += 1.5 + (0.7 if asked.definition else 0.0)
     if kind is UnitKind.ROW and unit.cells:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,8 +14,10 @@ from argosy.answering.questions import AskedQuestion
 from argosy.answering.units.reading import AnswerUnit
 from argosy.contracts.units import UnitFlag, UnitKind
 
-MASS = 0.8
+MASS = 0.9
 """Share of the total probability after which no further sentence is taken."""
+CLEAR_SCORE = 1.0
+"""Score to which the best sentence is lowered, so that a clear one leaves little probability to the others."""
 EQUAL_ROWS = 2
 EQUAL_SCORE = 0.25
 STEPS_OVER_WORDS = 40
@@ -33,7 +36,7 @@ class ChoiceLimits:
     """Limits of an answer. At least one unit is always taken."""
 
     max_units: int = 4
-    max_words: int = 95
+    max_words: int = 105
 
 
 def choose(
@@ -97,7 +100,8 @@ def _section(
 
 
 def _until_enough(whole: Sequence[Candidate], limits: ChoiceLimits) -> list[Candidate]:
-    total = sum(candidate.probability for candidate in whole if candidate.unit.kind in _SCORED) or 1.0
+    above = max(0.0, whole[0].score - CLEAR_SCORE)
+    total = sum(_probability(candidate, above) for candidate in whole if candidate.unit.kind in _SCORED) or 1.0
     taken: list[Candidate] = []
     seen: set[str] = set()
     mass, words = 0.0, 0
@@ -114,8 +118,13 @@ def _until_enough(whole: Sequence[Candidate], limits: ChoiceLimits) -> list[Cand
         taken.append(candidate)
         seen.add(same)
         words += count
-        mass += candidate.probability / total
+        mass += _probability(candidate, above) / total
     return taken
+
+
+def _probability(candidate: Candidate, above: float) -> float:
+    """Return the probability of a unit when all scores are lower by `above`, so that close ones still differ."""
+    return 1.0 / (1.0 + math.exp(-max(min(candidate.score - above, 50.0), -50.0)))
 
 
 def _overlap(unit: AnswerUnit, other: AnswerUnit) -> bool:

@@ -16,8 +16,12 @@ _PATH = re.compile(r"(?:~|\.{1,2})?/[\w.-]+(?:/[\w.-]*)*|[\w.-]+(?:/[\w.-]+)*/[\
 _TICKET = re.compile(r"#\d+")
 _LANGUAGE_NAME = re.compile(r"\w{1,3}(?:\+\+|#)|\.[A-Za-z]\w+")
 _LETTER = re.compile(r"[B-HJ-Zb-z]")
+_PLAIN_NAME = re.compile(r"[A-Za-z_]\w{2,}")
 _LAST_OF_DOTTED = re.compile(r"[A-Za-z]\w*(?:\.\w+)*\.([A-Za-z_]\w{2,})")
 _ABBREVIATIONS = frozenset({"e.g", "i.e", "a.m", "p.m", "u.s", "u.k", "vs", "etc", "d.c"})
+_KINDS_OF_NAMES = frozenset(
+    {"class", "method", "classmethod", "staticmethod", "function", "exception", "property", "async", "or", "and"}
+)
 _MARKS = r"[~!@#$&*^|<>=+%/]"
 _SPACED_CODE = re.compile(r"\b[A-Z]{2,4} (\d{2,5})\b(?![.,]\d)")
 _YEAR = re.compile(r"(?:19|20)\d\d")
@@ -39,6 +43,35 @@ def identifiers_of(question: str) -> list[str]:
         if token and _is_identifier(token, question):
             found.append(re.sub(r"(?<=\d)s$", "", token))
     return list(dict.fromkeys(found))
+
+
+def named_by(term: str) -> frozenset[str]:
+    """Return the names that a term of a definition or a heading defines, in lower case.
+
+    `urllib.parse.quote(string, safe='/')` defines quote and urllib.parse.quote, `-r, --remove` defines both options. A
+    heading of plain words defines nothing.
+    """
+    bare = re.sub(r"\((?:[^()]|\([^()]*\))*\)?", "() ", term.replace("\\", ""))
+    found: set[str] = set()
+    for token in re.split(r"[\s,|`/*=<>\[\]]+(?!\w+/)", bare):
+        name = token.strip(":;.'\"")
+        if name and (_is_name(name) or ("`" in term and name.isupper() and len(name) > 3)):
+            low = name.lower().removesuffix("()")
+            last = _LAST_OF_DOTTED.fullmatch(low)
+            found.update((low, last[1]) if last else (low,))
+        elif "`" not in term and name.lower() not in _KINDS_OF_NAMES and re.search(r"\w", name):
+            return frozenset()
+    return frozenset(found - {""})
+
+
+def _is_name(name: str) -> bool:
+    return (
+        _OPTION.fullmatch(name) is not None
+        or name.endswith("()")
+        or "_" in name.strip("_")
+        or _CAMEL.fullmatch(name) is not None
+        or _DOTTED.fullmatch(name) is not None
+    )
 
 
 def _is_identifier(token: str, question: str) -> bool:
@@ -68,6 +101,8 @@ def _pattern(identifier: str) -> re.Pattern[str]:
     last = _LAST_OF_DOTTED.fullmatch(bare)
     if last is not None:
         forms.append(rf"(?<!\w){re.escape(last[1])}(?!\w)")
+    if _PLAIN_NAME.fullmatch(bare):
+        forms.append(rf"(?<![\w-])(?:[A-Za-z_]\w*\.)+{re.escape(bare)}(?!\w)(?![-.]\w)")
     if bare.isdigit() and len(bare) >= 4:
         forms.append(rf"(?<!\d){int(bare):,}(?!\d)")
     exact = re.fullmatch(rf"{_MARKS}+.*|%\w|-\w|[A-Za-z]", bare) is not None

@@ -47,6 +47,12 @@ _YES_OR_NO = re.compile(
     r"(?!.*(?:何|誰|どこ|いつ|どう|どの|どれ|どんな|なぜ|いくら|いくつ|どちら))[^?？]*(?:です|ます)か",
     re.IGNORECASE,
 )
+_DIFFERENCE = re.compile(
+    r"\bdifferences? between (?P<first>.{1,60}?) and (?P<second>.{1,60})\Z|"
+    r"\bhow (?:does|do|is|are) (?P<third>.{1,60}?) differ(?:ent)? from (?P<fourth>.{1,60})\Z",
+    re.IGNORECASE,
+)
+_ARTICLE = re.compile(r"\A(?:the|an?) ", re.IGNORECASE)
 _NUMBERED = re.compile(r"\b([^\W\d_]{3,}) (\d{1,4})\b(?![.,%-]\d)")
 _COMPARES = frozenset(["than", "least", "most", "about", "around", "exactly", "march", "may"])
 _PLAIN_NUMBER = re.compile(r"(?<![\w.-])\d{1,4}(?![\w-])")
@@ -90,6 +96,8 @@ class AskedQuestion:
     """Things told apart by a number, such as ("station", "13")."""
     asked: AskedFor
     carried: bool = False
+    words: frozenset[str] = frozenset()
+    """Words of the question in lower case as they stand, without parentheses and quotes."""
     frequencies: dict[str, int] = field(default_factory=dict)
     """Number of chunks of the collection that hold a term, where retrieval told it."""
     chunks: int = 0
@@ -122,6 +130,7 @@ def read_question(text: str, analysis: QueryAnalysis | None = None, carried: str
         numbered=_numbered(low),
         asked=_asked_for(text.strip()),
         carried=bool(carried),
+        words=frozenset(word.strip("`'\"?!.,;:()").removesuffix("()") for word in low.split()),
         frequencies={term.stem: term.frequency for term in analysis.terms} if analysis else {},
         chunks=analysis.chunks if analysis else 0,
     )
@@ -154,6 +163,18 @@ def parts_of(question: str) -> list[str]:
         for joined in _joined(question, named):
             return [question.replace(joined[0], name) for name in joined[1]][:MAX_PARTS]
     return [question]
+
+
+def contrasted(question: str) -> list[str]:
+    """Return the two questions in "What is the difference between A and B?", which are about A and about B; or none."""
+    found = _DIFFERENCE.search(question.rstrip("?？ "))
+    if found is None:
+        return []
+    sides = (found["first"] or found["third"], found["second"] or found["fourth"])
+    first, second = (_ARTICLE.sub("", side.strip()) for side in sides)
+    if " " in second and " " not in first:  # "a soft and a hard limit" are a soft limit and a hard limit
+        first = " ".join([first, *second.split()[1:]])
+    return [f"What is {first}?", f"What is {second}?"]
 
 
 def _joined(question: str, named: list[str]) -> list[tuple[str, list[str]]]:

@@ -83,3 +83,68 @@ def test_of_documents_alike_the_one_whose_title_the_question_names_is_quoted() -
     ]
     assert bare(ask("How old must drivers be in Finland?", *guides)) == "Drivers must be at least 17 years old."
     assert {"16", "17", "18"} <= set(bare(ask("How old must drivers be?", *guides)).split())
+
+
+SHUTDOWN = """# Options
+
+## --abort
+
+Stop the move and put all crates back.
+
+## --quit
+
+Stop the move and leave all crates where they are.
+"""
+
+
+def test_a_sentence_under_a_heading_that_is_a_name_is_shown_with_the_name() -> None:
+    assert "--abort: Stop the move" in ask("How are all the crates put back?", SHUTDOWN).text
+    assert bare(ask("What does --abort do?", SHUTDOWN)).startswith("Stop the move and put")
+
+
+SETTINGS = """# Settings
+
+**`max_rate` (`integer`)**
+
+Sets the highest speed of the winch in metres per minute.
+Lower values spare the rope.
+The default is 40.
+
+**`min_rate` (`integer`)**
+
+Sets the lowest speed of the winch.
+The default is 3.
+"""
+
+
+def test_the_sentence_of_a_definition_with_the_default_is_quoted_with_its_term() -> None:
+    answer = bare(ask("What is the default of max_rate?", SETTINGS))
+    assert answer.startswith("`max_rate` (`integer`): ")
+    assert answer.endswith("The default is 40.")
+
+
+FUNCTIONS = """# Functions
+
+`tools.quote(text)`
+
+Replace special characters in the text by their codes. Letters are never replaced.
+
+`tools.quote_plus(text)`
+
+Replace blanks by plus signs.
+"""
+
+
+def test_a_difference_is_answered_with_a_unit_for_each_side() -> None:
+    answer = ask("What is the difference between quote and quote_plus?", FUNCTIONS).text
+    assert "special characters" in answer
+    assert "plus signs" in answer
+
+
+def test_a_clear_answer_is_quoted_alone() -> None:
+    text = (
+        "# Ferry\n\nThe ferry to Sule leaves at six in the morning. The ferry is white. Tickets are sold at the pier.\n"
+    )
+    assert bare(ask("When does the ferry to Sule leave in the morning?", text)).startswith(
+        "The ferry to Sule leaves at six"
+    )
