@@ -12,6 +12,7 @@ from pathlib import Path
 
 import msgspec
 
+from argosy.cli.client.hints import command
 from argosy.contracts.errors import NotFound
 
 CONTROLLER = "controller"
@@ -94,5 +95,7 @@ def _parsed(raw: bytes, origin: str) -> LogLine:
 def _nothing(folder: Path, service: str) -> str:
     known = sorted({path.stem.rpartition("-")[0] or path.stem for path in folder.glob("*.log")})
     if not known:
-        return f"There are no logs in {folder}. Start a fleet with: argosy up, or give its folder with --data-dir."
+        return (
+            f"There are no logs in {folder}. Start a fleet with: {command('up')}, or give its folder with --data-dir."
+        )
     return f"There are no logs of {service} in {folder}; there are logs of {', '.join(known)}."

@@ -1,4 +1,7 @@
-"""Controller in the background: settings as JSON on standard input, logs on standard output."""
+"""Controller in the background: settings as JSON on standard input, logs on standard output.
+
+The only argument is the command line that starts the same fleet again.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +18,6 @@ if __name__ == "__main__":
     settings = Fleet.model_validate_json(sys.stdin.buffer.read())
     logs.configure("controller")
     try:
-        uvloop.run(run(settings))
+        uvloop.run(run(settings, start_command="".join(sys.argv[1:2])))
     except ArgosyError as error:
         sys.exit(error.message)

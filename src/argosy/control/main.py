@@ -49,12 +49,14 @@ async def run(
     fleet: Fleet,
     on_listening: Callable[[ControllerRecord], None] = lambda record: None,
     on_start: Callable[[StartReport], None] = lambda report: None,
+    start_command: str = "",
 ) -> StartReport:
     """Run the fleet until SIGINT or SIGTERM and return the start report.
 
     Args:
         on_listening: called with the controller's record when the admin API answers.
         on_start: called with the start report when the start is finished.
+        start_command: command line that starts the same fleet again, for the controller's record.
 
     Raises: StartError when the fleet cannot be started; no replica runs then. SupervisionLost when nothing supervises
     the fleet any more; its replicas are left alive.
@@ -68,7 +70,7 @@ async def run(
     if acquired is None:
         raise StartError(controller_record.already_running(data_dir))
     try:
-        return await _run_locked(fleet, data_dir, on_listening, on_start)
+        return await _run_locked(fleet, data_dir, on_listening, on_start, start_command)
     finally:
         lock.release()
 
@@ -78,6 +80,7 @@ async def _run_locked(
     data_dir: Path,
     on_listening: Callable[[ControllerRecord], None],
     on_start: Callable[[StartReport], None],
+    start_command: str,
 ) -> StartReport:
     host, before = fleet.fleet.host, controller_record.read(data_dir)
     survivors = any(runfile.is_held(path) for path in (data_dir / "run").glob("*-*.lock"))
@@ -94,6 +97,7 @@ async def _run_locked(
             started_at=time.time(),
             version=VERSION,
             fleet_json=fleet.model_dump_json(),
+            start_command=start_command,
         )
         with explained(data_dir):
             token = fleet_token(data_dir)
