@@ -1,1 +1,5 @@
 """Argosy: a fleet of RAG services in one command."""
+
+from argosy.version import VERSION as __version__
+
+__all__ = ["__version__"]

@@ -115,11 +115,13 @@ def _up_here(fleet: Fleet, words: Sequence[str]) -> None:
 
     from argosy.control.main import run
     from argosy.telemetry import logs
+    from argosy.telemetry.log_output import Rotation
 
     data_dir = fleet.fleet.data_dir.absolute()
 
     def announce(record: ControllerRecord) -> None:
-        logs.configure("controller", sink=data_dir / "logs" / "controller.log")
+        rotation = Rotation(fleet.fleet.log_file_bytes, fleet.fleet.log_total_bytes)
+        logs.configure("controller", sink=data_dir / "logs" / "controller.log", rotation=rotation)
         output.note(f"Starting {fleet.fleet.name} in {data_dir} …")
         listening.append(record)
 

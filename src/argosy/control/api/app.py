@@ -38,7 +38,7 @@ from argosy.serving.proof import proof_route
 from argosy.serving.refusal import rule_of
 from argosy.serving.request_id import request_id_of
 from argosy.serving.waiting import Waiters
-from argosy.telemetry.logs import logger
+from argosy.telemetry.logs import REQUEST_ID, logger
 from argosy.telemetry.metrics import CONTENT_TYPE, FleetMetrics
 from argosy.version import VERSION
 
@@ -180,6 +180,7 @@ class _Guard:
             return
         headers = headers_of(scope["headers"])
         request_id = request_id_of(headers)
+        named = REQUEST_ID.set(request_id)
         started = False
 
         async def sending(message: Message) -> None:
@@ -201,6 +202,8 @@ class _Guard:
             if started:
                 raise
             await error_response(ours, request_id)(scope, receive, sending)
+        finally:
+            REQUEST_ID.reset(named)
 
 
 class _Followed(StreamingResponse):

@@ -10,9 +10,10 @@ import contextlib
 import time
 from collections.abc import AsyncGenerator
 
-from argosy.contracts.errors import SERVICE_FAILURES, Overloaded
+from argosy.contracts.errors import SERVICE_FAILURES, ArgosyError, Overloaded
 from argosy.contracts.generation import AnswerBackend, AnswerDelta, AnswerDone, AnswerEvent, GenerateRequest
 from argosy.contracts.request import FALLBACK_SHARE, Clock, RequestContext
+from argosy.serving.endpoint_health import EndpointHealth
 from argosy.telemetry.logs import logger
 
 GENERATION = "generation"
@@ -33,6 +34,7 @@ class FallbackBackend:
         first_token_timeout_s: float,
         clock: Clock = time.monotonic,
     ) -> None:
+        self.health = EndpointHealth(clock)
         self._model = model
         self._extractive = extractive
         self._first_token_timeout_s = first_token_timeout_s
@@ -55,12 +57,20 @@ class FallbackBackend:
             await events.aclose()
             if isinstance(error, Overloaded) and self._clock() >= self._paused_until_s:
                 self._paused_until_s = self._clock() + min(error.retry_after_s or 0.0, LONGEST_PAUSE_S)
-            reason = type(error).__name__
-            log.warning("answered by extractive fallback", reason=reason, request_id=context.request_id)
+            detail = _fault(error)
+            if self._clock() >= self._paused_until_s or isinstance(error, Overloaded):
+                self.health.failed(detail)
+            log.warning(
+                "answered by extractive fallback",
+                reason=type(error).__name__,
+                detail=detail,
+                request_id=context.request_id,
+            )
         except BaseException:
             await events.aclose()
             raise
         else:
+            self.health.worked()
             async with contextlib.aclosing(events):
                 yield first
                 async for event in events:
@@ -75,3 +85,12 @@ class FallbackBackend:
     async def close(self) -> None:
         await self._model.close()
         await self._extractive.close()
+
+
+def _fault(error: BaseException) -> str:
+    """Return what is wrong with the model, in a sentence."""
+    if isinstance(error, ArgosyError):
+        return error.message
+    if isinstance(error, TimeoutError):
+        return "The language model sent no word of its answer in time."
+    return "The language model ended its answer before its first word."
