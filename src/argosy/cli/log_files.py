@@ -64,7 +64,7 @@ class LogFiles:
         return sorted(path for path in self._folder.glob("*.log") if path.stem.rpartition("-")[0] == self._service)
 
     def _rotated_lines(self, path: Path, place: _Place) -> Iterator[LogLine]:
-        """Yield the lines of rotated files: all when the log is read first, later the rest of the file that was read."""
+        """Yield the lines of rotated files: all at the first reading, later the rest of the file that was read."""
         if place.inode and _inode(path) in (place.inode, None):
             return
         seen = not place.inode

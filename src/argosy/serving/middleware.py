@@ -109,7 +109,7 @@ class ServiceMiddleware:
                 self._kit.metrics.in_flight.set(load.in_flight)
                 route = self._route(scope)
                 kit.metrics.observe(route, exchange.status, elapsed_s)
-                kit.served(Served(scope["method"], path, route, exchange.status, elapsed_s, request_id))
+                kit.served(Served(scope["method"], path, route, exchange.status, elapsed_s, request_id, slot.is_waiter))
             REQUEST_ID.reset(named)
 
     def _prepare(self, scope: Scope, headers: dict[str, str], request_id: str) -> None:

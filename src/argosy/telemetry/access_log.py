@@ -32,6 +32,8 @@ class Served:
     status: int
     seconds: float
     request_id: str
+    waits: bool = False
+    """Whether the request is a long poll or a followed stream, which is never slow."""
 
 
 class AccessLog:
@@ -60,7 +62,7 @@ class AccessLog:
 
     def record(self, served: Served) -> None:
         """Add a request, if it is chosen, failed or was slow. Returns at once."""
-        chosen = served.status >= FAILED_STATUS or served.seconds >= self._slow_s
+        chosen = served.status >= FAILED_STATUS or (served.seconds >= self._slow_s and not served.waits)
         if not chosen and zlib.crc32(served.request_id.encode()) >= self._below:
             return
         if len(self._waiting) >= MOST_WAITING:

@@ -121,7 +121,8 @@ def _served(status: int = 200, seconds: float = 0.01, request_id: str = "r") -> 
 def test_failures_and_slow_requests_are_always_written_and_others_by_share() -> None:
     written: list[str] = []
     none = AccessLog({"service": "gateway"}, written.extend, share=0.0, slow_s=1.0)
-    for served in (_served(), _served(503), _served(404), _served(seconds=1.5)):
+    polled = Served("GET", "/v1/batches/b", "/v1/batches/{id}", 200, 30.0, "r", waits=True)
+    for served in (_served(), _served(503), _served(404), _served(seconds=1.5), polled):
         none.record(served)
     none.close()
     assert [(json.loads(line)["status"], json.loads(line)["duration_ms"]) for line in written] == [

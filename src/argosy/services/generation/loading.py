@@ -106,7 +106,7 @@ def _use(settings: GenerationSettings, upstreams: Upstreams) -> ModelUse:
     )
 
 
-def _with_fallback(model: AnswerBackend, settings: GenerationSettings, upstreams: Upstreams) -> AnswerBackend:
+def _with_fallback(model: AnswerBackend, settings: GenerationSettings, upstreams: Upstreams) -> FallbackBackend:
     quoting = ExtractiveBackend(upstreams.embedding, settings.max_sentences)
     return FallbackBackend(model, quoting, settings.first_token_timeout_s)
 
