@@ -60,8 +60,8 @@ soak: setup-dev ## the chaos tests three times in a row, then many rounds of wha
 	@for round in 1 2 3; do echo "round $$round"; $(BIN)/pytest $(TWO_FILES) -m chaos $(ARGS) || exit 1; done
 	@ARGOSY_SOAK=1 $(BIN)/pytest $(TWO_FILES) tests/chaos/test_cache_writes.py tests/chaos/test_ingestion*.py tests/integration/test_any_document.py tests/security/test_openapi.py $(ARGS)
 
-test-platforms: setup-dev ## Ray, containers: none of them is a back end yet
-	@echo "The local platform is the only one so far; make test covers it, and PostgreSQL."
+test-platforms: setup-dev ## a language model run by llama.cpp; Ray, containers: none of them is a back end yet
+	@ARGOSY_PLATFORMS=1 $(BIN)/pytest tests/integration/generation/test_llamacpp.py $(ARGS)
 
 bench: setup-dev ## measure every published figure; with DATA=folder that holds traces/ also those on recorded load
 	@for file in benchmarks/[a-z]*.py; do \

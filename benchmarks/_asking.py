@@ -18,7 +18,7 @@ from argosy.contracts.documents import TextDocument
 from argosy.contracts.generation import Citation
 from benchmarks._answers import Answer, Passage
 from benchmarks._processes import fleet_cpu_s, fleet_processes
-from benchmarks._running import Caller, RunningFleet, argosy
+from benchmarks._running import Afresh, RunningFleet, argosy
 
 UPLOAD_DOCUMENTS = 64
 BATCH_WAIT_S = 20
@@ -31,7 +31,7 @@ class Asking:
 
     def __init__(self, fleet: RunningFleet) -> None:
         self._fleet = fleet
-        self._caller: Caller = fleet.caller()
+        self._caller = Afresh(fleet.gateway_url)
 
     def add_folder(self, folder: Path, collection: str) -> tuple[float, float]:
         """Add the files of a folder with the command line.

@@ -42,6 +42,13 @@ class Asked:
     answer: str
 
 
+def data_set(given: Path | None) -> Path | None:
+    """Return the folder of XQuAD-en in the given one; None when none is given or it has no such data set."""
+    if given is None:
+        return None
+    return next((folder for folder in (given / "xquad-en", given) if (folder / "queries.jsonl").exists()), None)
+
+
 def conversations(folder: Path) -> list[Conversation]:
     """Return every conversation that the rules make, by kind and by article in turn."""
     found: dict[str, list[Conversation]] = defaultdict(list)

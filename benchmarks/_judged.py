@@ -11,12 +11,14 @@ from argosy.contracts.documents import TextDocument
 from argosy.evaluation import beir
 from argosy.evaluation.cases import Case
 from argosy.evaluation.judging import Found, judge_ranking
-from argosy.evaluation.metrics import DEPTH, RANKING_METRICS
+from argosy.evaluation.metrics import RANKING_METRICS
 from argosy.evaluation.refusals import is_refusal
 from argosy.evaluation.texts import contains, word_count
 from benchmarks._asking import Asking
 
 MODES = ("hybrid", "lexical", "dense")
+CHUNKS = 150
+"""Number of chunks that are searched: several may be of one document, and 100 documents are looked at."""
 ASKED_ABROAD = 200
 """Most questions that are asked of a collection that does not hold their answer."""
 
@@ -34,8 +36,9 @@ class Ranked:
         return f"| {self.collection} | {self.mode} | {shown} |"
 
 
-def measure_ranking(asking: Asking, collection: str, cases: Sequence[Case]) -> list[Ranked]:
-    return [_ranked(asking, collection, cases, mode) for mode in MODES]
+def measure_ranking(asking: Asking, collection: str, cases: Sequence[Case]) -> Iterator[Ranked]:
+    """Yield the means of each mode as they are known."""
+    return (_ranked(asking, collection, cases, mode) for mode in MODES)
 
 
 def containment(asking: Asking, collection: str, cases: Sequence[Case]) -> tuple[float, float]:
@@ -85,7 +88,7 @@ def _refused(asking: Asking, collection: str, cases: Sequence[Case]) -> tuple[in
 def _ranked(asking: Asking, collection: str, cases: Sequence[Case], mode: str) -> Ranked:
     values = []
     for case in cases:
-        results = asking.results(collection, case.question, DEPTH, mode)
+        results = asking.results(collection, case.question, CHUNKS, mode)
         found = [Found(one["document_id"], one["name"], one["source"], one["text"]) for one in results]
         values.append(judge_ranking(case, found))
     return Ranked(collection, mode, {name: statistics.fmean(one[name] for one in values) for name in RANKING_METRICS})

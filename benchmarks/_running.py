@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 import os
 import subprocess
 import sys
+import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -97,3 +100,13 @@ class RunningFleet:
 
     def start_report(self) -> Any:
         return Caller(self.admin_url, (self.data_dir / "token").read_text().strip()).get("/v1/start")
+
+
+@contextlib.contextmanager
+def fleet_url(given: str) -> Iterator[str]:
+    """Give the address of a running fleet, or start one in a temporary folder and stop it at the end."""
+    if given:
+        yield given
+        return
+    with tempfile.TemporaryDirectory(prefix="benchmark-") as folder, RunningFleet(Path(folder) / "data") as fleet:
+        yield fleet.gateway_url

@@ -1,8 +1,8 @@
 """Benchmark of follow-up questions: is the right document found when earlier turns name the topic?
 
-`python benchmarks/follow_ups.py --data FOLDER` prints a Markdown table. FOLDER is a data set in BEIR layout whose
-queries have answers, such as XQuAD. A fleet is started for the run, or `--url` names one that runs. The rule was tuned
-on the articles with even numbers; the table is of those with odd numbers.
+`python benchmarks/follow_ups.py --data DIR` prints a Markdown table. DIR holds `xquad-en` in BEIR layout. A fleet is
+started for the run, or `--url` names one that runs. The rule was tuned on the articles with even numbers; the table is
+of those with odd numbers.
 """
 
 from __future__ import annotations
@@ -11,11 +11,7 @@ import argparse
 import itertools
 import json
 import random
-import shutil
-import subprocess
 import sys
-import tempfile
-import time
 import urllib.request
 from collections import defaultdict
 from pathlib import Path
@@ -25,7 +21,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from argosy.answering.follow_up import standalone
 from argosy.contracts.generation import ChatTurn
-from benchmarks._conversations import Conversation, conversations
+from benchmarks._conversations import Conversation, conversations, data_set
+from benchmarks._running import fleet_url
 
 COLLECTION = "follow-ups"
 CONVERSATIONS = 60
@@ -107,29 +104,21 @@ def select(made: list[Conversation], half: int, number: int) -> list[Conversatio
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--url", default="")
+    parser.add_argument("--data", type=Path, help="folder that holds xquad-en, or that data set's own folder")
+    parser.add_argument("--url", default="", help="a running fleet; without it one is started")
     parser.add_argument("--half", type=int, choices=(0, 1), default=1)
     parser.add_argument("--number", type=int, default=CONVERSATIONS)
     asked = parser.parse_args()
-    made = conversations(asked.data)
+    folder = data_set(asked.data)
+    if folder is None:
+        print("Follow-up questions need recorded questions: give their folder with --data.")
+        return
+    made = conversations(folder)
     chosen = select(made, asked.half, asked.number)
-    url, folder = asked.url, ""
-    if not url:
-        folder = tempfile.mkdtemp(prefix="follow-ups-")
-        command = [sys.executable, "-m", "argosy.cli", "--data-dir", folder]
-        subprocess.run([*command, "up", "--detach", "--port", "0", "--admin-port", "0"], check=True)
-        url = json.loads(subprocess.run([*command, "status", "--json"], capture_output=True, check=True).stdout)["url"]
-    try:
-        began_s = time.monotonic()
-        load(url, asked.data)
+    with fleet_url(asked.url) as url:
+        load(url, folder)
         measure(url, chosen)
-        unrelated(random.sample(made, len(made)))
-        print(f"Took {time.monotonic() - began_s:.0f} s.")
-    finally:
-        if folder:
-            subprocess.run([*command, "down"], check=False)
-            shutil.rmtree(folder, ignore_errors=True)
+    unrelated(random.sample(made, len(made)))
 
 
 if __name__ == "__main__":

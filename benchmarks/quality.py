@@ -133,17 +133,20 @@ def ranking(asking: Asking, data: Path) -> dict[str, Any]:
     """Measure ranking in every mode, and containment where the queries have answers."""
     found: dict[str, Any] = {}
     rows: list[Ranked] = []
+    held: list[str] = []
+    print("\n| collection | mode | nDCG@10 | recall@10 | recall@100 | MRR@10 |\n|---|---|---|---|---|---|", flush=True)
     for name in ("cranfield", "xquad-en"):
         dataset = beir.read(data / name)
         assert dataset.corpus is not None
         asking.add_documents(beir.documents(dataset.corpus), name)
-        rows += measure_ranking(asking, name, dataset.cases)
+        for row in measure_ranking(asking, name, dataset.cases):
+            print(row.row(), flush=True)
+            rows.append(row)
         if any(case.any for case in dataset.cases):
-            held, words = containment(asking, name, dataset.cases)
-            found[f"{name} containment"] = {"share": held, "words": words}
-            print(f"\n{name}: the answer holds the expected text for {held:.3f}, in {words:.1f} words")
-    print("\n| collection | mode | nDCG@10 | recall@10 | recall@100 | MRR@10 |\n|---|---|---|---|---|---|")
-    print("\n".join(row.row() for row in rows))
+            share, words = containment(asking, name, dataset.cases)
+            found[f"{name} containment"] = {"share": share, "words": words}
+            held.append(f"{name}: the answer holds the expected text for {share:.3f}, in {words:.1f} words")
+    print("\n" + "\n".join(held), flush=True)
     return found | {f"{row.collection} {row.mode}": row.values for row in rows}
 
 

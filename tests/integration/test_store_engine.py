@@ -34,7 +34,7 @@ from argosy.contracts.store import (
     UpsertRequest,
 )
 from argosy.services.store.engine import StoreEngine
-from argosy.services.store.points import BM25
+from argosy.services.store.points import OLD_WORDS
 from argosy.services.store.shard import Shard
 from tests.store_steps import sweep
 
@@ -159,7 +159,8 @@ def test_lexical_search_prefers_rare_words_and_stems_them(engine: StoreEngine) -
 @pytest.mark.parametrize("text", ["the of and", "", "zebra"])
 def test_words_that_are_nowhere_find_nothing(engine: StoreEngine, text: str) -> None:
     add(engine, [chunk("d")])
-    assert search(engine, text) == StoreSearchResponse(chunks={})
+    answer = search(engine, text)
+    assert (answer.chunks, answer.candidates) == ({}, [])
 
 
 def test_a_version_is_invisible_until_it_is_published_and_then_replaces_the_old_one_whole(engine: StoreEngine) -> None:
@@ -594,11 +595,12 @@ def test_points_of_an_older_release_are_found_filtered_and_published_again(engin
     sent = chunk("old")
     sent.source = "file:///" + "deep/" * 40 + "old.md"
     upsert(engine, [chunk("new")])
+    engine._publication.analysed("c", 0)
     terms = [f'["source","{sent.source}"]', '["name","old.md"]']
     payload = {"document_id": "old", "version": 1, "terms": terms, "chunk": msgspec.json.encode(sent).decode()}
     vectors: dict[str, list[float] | edge.SparseVector | list[list[float]]] = {
         "dense": [1.0] * DIMENSIONS,
-        "bm25": BM25.embed_document("ships"),
+        "bm25": OLD_WORDS.embed_document("ships"),
     }
     engine.shards.open["c"]._inner.update(
         edge.UpdateOperation.upsert_points([edge.Point(sent.chunk_id, vectors, payload)])

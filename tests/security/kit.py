@@ -36,7 +36,7 @@ from argosy.services.documents.parsing.parsed import ParsedDocument, markdown_ti
 from argosy.services.documents.records.blobs import BlobStore
 from argosy.services.documents.records.database import Database
 from argosy.services.store.engine import StoreEngine
-from tests.store_steps import sweep
+from tests.store_steps import rebuild, sweep
 from tests.unit.documents.chunking.test_packer import Pieces
 
 DIMENSIONS = 384
@@ -144,8 +144,9 @@ class Site:
             self.now_s += 10.0
             await self.work()
             await self.clearing.once()
-            while sweep(self.engine, 200) or self.engine.rewriting.step(64):
+            while sweep(self.engine, 200) or rebuild(self.engine):
                 await asyncio.sleep(0)
+            self.engine.shards.remove_orphans()
 
     async def index(self, source: str, text: str, collection: str = "default", **more: object) -> str:
         key = self.upload(source, text, collection, **more)  # type: ignore[arg-type]

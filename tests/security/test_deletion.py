@@ -24,13 +24,14 @@ from argosy.services.documents.jobs.shared_jobs import SharedJobs
 from argosy.services.documents.records.blobs import BlobStore, content_hash
 from argosy.services.documents.records.database import Database
 from argosy.services.documents.records.schema import JobKind
-from argosy.services.store import rewriting
+from argosy.services.store import rebuild as rebuilding
 from argosy.services.store.engine import StoreEngine
 from argosy.services.store.publication import Publication
+from argosy.services.store.rebuild import Rebuild
 from argosy.services.store.shard import Shard
 from argosy.services.store.shards import Shards
 from tests.security.kit import Site, quick_folder
-from tests.store_steps import sweep
+from tests.store_steps import begin_rebuild, finish_rebuild, rebuild, sweep
 
 pytestmark = pytest.mark.security
 
@@ -137,8 +138,9 @@ STEPS: dict[str, tuple[object, str]] = {
     "before the catalog's log is cleared": (Database, "scrub"),
     "before points are swept": (Shard, "delete_up_to"),
     "before the sweep is recorded": (Publication, "record_swept"),
-    "before the copy begins": (Shard, "create"),
-    "amid the copy": (Shard, "copy_some"),
+    "before the copy begins": (Rebuild, "copy"),
+    "before the child has begun": (Shard, "create"),
+    "amid the copy": (Shard, "copy_into"),
     "before the copy takes the place": (Publication, "move"),
     "before the job is done": (SharedJobs, "done"),
 }
@@ -325,11 +327,11 @@ async def test_a_copy_that_cannot_be_finished_leaves_the_collection_whole(
         raise StorageFull("The disk is full.")
 
     with monkeypatch.context() as patched:
-        patched.setattr(Shard, "copy_some", full)
-        assert site.engine.rewriting.step(64) is False, "it waits a little first"
+        patched.setattr(Shard, "copy_into", full)
+        assert rebuild(site.engine) is False, "it waits a little first"
         site.now_s += 10.0
         with pytest.raises(StorageFull):
-            site.engine.rewriting.step(64)
+            rebuild(site.engine)
     assert len(list((site.folder / "shards").iterdir())) == 1
     await site.index("more.md", "The kept quay has a sister.")
     assert {chunk.name for chunk in site.found("kept quay")} == {"kept.md", "more.md"}
@@ -343,29 +345,30 @@ async def test_a_copy_for_which_the_disk_has_no_room_is_not_begun(site: Site, mo
     await site.work()
     while sweep(site.engine, 200):
         pass
-    assert not site.engine.rewriting.step(64)
+    assert not rebuild(site.engine)
     site.now_s += 10.0
     with monkeypatch.context() as patched:
-        patched.setattr(rewriting, "MARGIN_BYTES", 2**60)
+        patched.setattr(rebuilding, "MARGIN_BYTES", 2**60)
         with pytest.raises(StorageFull, match="no room"):
-            site.engine.rewriting.step(64)
+            rebuild(site.engine)
     assert len(list((site.folder / "shards").iterdir())) == 1
     await site.settle()
     assert site.holding(WORDS) == []
 
 
-async def half_copied(site: Site) -> None:
-    """Add eight documents and begin a copy that holds six of them."""
+async def half_copied(site: Site) -> Rebuild:
+    """Add eight documents and begin a rebuild, whose copy of the folder holds all of them."""
     for number in range(8):
         await site.index(f"{number}.md", f"The old quay {number} {WORDS}Old.")
     site.catalog.delete(await fill(site, "default"))
     await site.work()
     while sweep(site.engine, 200):
         pass
-    assert not site.engine.rewriting.step(3), "it waits a little first"
+    assert begin_rebuild(site.engine) is None, "it waits a little first"
     site.now_s += 10.0
-    assert site.engine.rewriting.step(3)
-    assert site.engine.rewriting.step(3)
+    begun = begin_rebuild(site.engine)
+    assert begun is not None
+    return begun
 
 
 async def test_what_changes_while_a_shard_is_copied_is_in_the_copy(site: Site) -> None:
@@ -388,16 +391,14 @@ async def test_what_changes_while_a_shard_is_copied_is_in_the_copy(site: Site) -
 async def test_what_is_deleted_while_a_shard_is_copied_goes_with_the_next_copy_also_after_a_restart(
     site: Site,
 ) -> None:
-    await half_copied(site)
-    [before] = {copy.folder for copy in site.engine.rewriting.copies.values()}
+    begun = await half_copied(site)
     for number in range(8):
         site.catalog.delete(document_id("default", f"{number}.md"))
     await site.work()
     while sweep(site.engine, 200):
         pass
-    while site.engine.rewriting.copies:
-        assert site.engine.rewriting.step(3)
-    assert [path.name for path in (site.folder / "shards").iterdir()] == [before]
+    finish_rebuild(site.engine, begun)
+    assert [path.name for path in (site.folder / "shards").iterdir()] == [begun.folder]
     assert site.holding(WORDS), "the copy holds what was deleted after it was copied"
     site.reopen()
     await site.settle()

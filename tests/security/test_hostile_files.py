@@ -8,15 +8,15 @@ from collections.abc import AsyncIterator, Callable
 import pytest
 import pytest_asyncio
 
-from argosy.answering import sentences
+from argosy.answering.units.builder import build_units
 from argosy.contracts.errors import ArgosyError, OversizedDocument, ParserTimedOut
-from argosy.services.documents.parsing.blocks import split_blocks
 from argosy.services.documents.parsing.charsets import known_charset
 from argosy.services.documents.parsing.formats import Format
-from argosy.services.documents.parsing.html_page import read_html
+from argosy.services.documents.parsing.html_cleaner import read_html
 from argosy.services.documents.parsing.mail import MAX_PARTS, read_mail
 from argosy.services.documents.parsing.parsed import ParsedDocument, decode_text, markdown_title
 from argosy.services.documents.parsing.pool import ParserPool
+from argosy.text.blocks import markdown_blocks
 from tests.security.growth import grows_linearly
 
 pytestmark = pytest.mark.security
@@ -25,6 +25,10 @@ MILLION = 10**6
 LONGEST_S = 10.0
 HEAD = b"From: a@b.example\r\nSubject: Tides\r\n"
 PUNYCODE = b"abcdefgh" * 100_000
+
+
+def _units(text: str) -> int:
+    return len(build_units(text, markdown=True))
 
 
 def _plain(data: bytes, name: str, kind: Format) -> ParsedDocument:
@@ -54,7 +58,7 @@ UNITS = [
 
 
 @pytest.mark.parametrize("begin", BEGINNINGS)
-@pytest.mark.parametrize("split", [split_blocks, sentences.split, markdown_title])
+@pytest.mark.parametrize("split", [markdown_blocks, _units, markdown_title])
 def test_time_to_cut_a_text_grows_with_its_length(split: Callable[[str], object], begin: str) -> None:
     def text(unit: str, chars: int) -> str:
         return begin + unit * (chars // len(unit)) + "x|"

@@ -10,15 +10,15 @@ import pytest
 from argosy.contracts.store import StoreSearchRequest
 from argosy.services.documents.chunking.enrichment import enrich
 from argosy.services.documents.chunking.packer import ChunkLimits, chunk
-from argosy.services.documents.parsing.blocks import split_blocks
 from argosy.services.documents.parsing.parsed import ParsedDocument, Properties, markdown_title
-from argosy.services.documents.parsing.titles import MAX_PATH_CHARS, MAX_TITLE_CHARS
+from argosy.services.documents.parsing.titles import MAX_PATH_CHARS, MAX_TITLE_CHARS, heading_title
+from argosy.text.blocks import markdown_blocks
 from tests.security.kit import Site, quick_folder
 from tests.unit.documents.chunking.test_packer import Pieces
 
 pytestmark = pytest.mark.security
 
-MOST_TIMES_THE_TEXT = 20
+MOST_TIMES_THE_TEXT = 22
 WORDS = ["harbour", "master", "quay", "tide", "buoy", "pilot", "lighthouse", "anchor", "mooring", "vessel"]
 
 
@@ -80,9 +80,10 @@ def test_what_a_document_says_about_itself_is_bounded() -> None:
 @pytest.mark.parametrize("heading", ["# {}\n\n", "{}\n===\n\n", "# [{}](http://x)\n\n", "# **{}**\n\n"])
 def test_a_heading_is_cut_with_an_ellipsis_and_stays_whole_in_the_text(heading: str) -> None:
     text = heading.format("word " * 100_000 + "end") + "Body."
-    [block, _] = split_blocks(text)
-    assert len(block.title) <= MAX_TITLE_CHARS
-    assert block.title.endswith("…")
+    [block, _] = markdown_blocks(text)
+    title = heading_title(text, block)
+    assert len(title) <= MAX_TITLE_CHARS
+    assert title.endswith("…")
     drafts = chunk(ParsedDocument(text, "text/markdown", markdown_title(text)), Pieces(), ChunkLimits(200))
     assert all(len(draft.text) <= 4000 and len("".join(draft.heading_path)) <= MAX_PATH_CHARS for draft in drafts)
     assert "".join("".join(draft.text.split()) for draft in drafts) == "".join(text.split())

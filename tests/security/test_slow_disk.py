@@ -160,6 +160,7 @@ async def test_every_call_that_may_hold_up_the_process_is_marked(
 
     monkeypatch.setattr(shard, "_inner", Watched())
     await add(store, "b")
-    await store._flush(1)
+    assert store._upkeep is not None
+    await store._upkeep.flush(1)
     assert seen == {"update": "update", "flush": "flush"}
     assert running_call(record) is None

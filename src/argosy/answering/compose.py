@@ -1,11 +1,12 @@
-"""Composition of an answer: sentences quoted word for word, each followed by the number of its passage."""
+"""Text and citations of an answer, from the shown units."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from argosy.answering.ranker import Selected
+from argosy.answering.showing import ShownUnit
+from argosy.answering.units.reading import Window
 from argosy.contracts.generation import Citation
 from argosy.contracts.retrieval import Passage
 
@@ -24,51 +25,55 @@ class Composed:
         return "".join(self.pieces)
 
 
-def compose(selected: Sequence[Selected], passages: Sequence[Passage]) -> Composed:
-    """Compose the answer that quotes `selected` in the given order, or NOTHING_SAID when nothing is selected.
+def refused(nearest: str | None = None) -> Composed:
+    """Return the answer that the documents do not say, with the nearest thing that they mention."""
+    return Composed([NOTHING_SAID if nearest is None else f"{NOTHING_SAID} They mention {nearest}."])
+
+
+def compose(parts: Sequence[Sequence[ShownUnit]], passages: Sequence[Passage], windows: Sequence[Window]) -> Composed:
+    """Compose the answer that shows the units of each part, in the given order.
 
     Passages are numbered from 1 by first appearance, and `citations[n - 1]` belongs to `[n]`. Its quote is the slice of
-    the passage from the first to the last sentence taken from it, and its score is that of the best of them.
+    the stored text from the first to the last unit that was taken from the passage.
     """
-    if not selected:
-        return Composed([NOTHING_SAID])
     numbers: dict[int, int] = {}
     pieces: list[str] = []
-    for sentence in selected:
-        number = numbers.setdefault(sentence.passage_index, len(numbers) + 1)
-        apart = "" if not pieces else "\n" if _stands_alone(sentence.text) else " "
-        marker = f"\n[{number}]" if _stands_alone(sentence.text) else f" [{number}]"
-        pieces.append(f"{apart}{sentence.text}{marker}")
+    for place, part in enumerate(parts):
+        for unit in part:
+            number = numbers.setdefault(unit.sources[0].passage, len(numbers) + 1)
+            first_of_part = bool(pieces) and place > 0 and unit is part[0]
+            apart = "" if not pieces else "\n\n" if first_of_part else "\n" if unit.stands_alone else " "
+            marker = f"\n[{number}]" if unit.stands_alone else f" [{number}]"
+            pieces.append(f"{apart}{unit.text}{marker}")
+    shown = [unit for part in parts for unit in part]
     return Composed(
         pieces,
         [
-            _citation(number, passages[index], [s for s in selected if s.passage_index == index])
+            _citation(
+                number, passages[index], windows[index], [unit for unit in shown if unit.sources[0].passage == index]
+            )
             for index, number in numbers.items()
         ],
     )
 
 
-def _stands_alone(text: str) -> bool:
-    """Return whether the text is a code block or a table row, which need lines of their own."""
-    return text.startswith(("```", "~~~", "|"))
-
-
-def _citation(number: int, passage: Passage, taken: Sequence[Selected]) -> Citation:
+def _citation(number: int, passage: Passage, window: Window, taken: Sequence[ShownUnit]) -> Citation:
     chunk = passage.chunk
-    start = min(sentence.start for sentence in taken)
-    end = max(sentence.end for sentence in taken)
+    sources = [source for unit in taken for source in unit.sources if source.passage == taken[0].sources[0].passage]
+    start = min(source.start for source in sources)
+    end = max(source.end for source in sources)
     return Citation(
         index=number,
         document_id=chunk.document_id,
         name=chunk.name,
         source=chunk.source,
         title=chunk.title,
-        heading_path=list(chunk.heading_path),
+        heading_path=list(sources[0].headings or chunk.heading_path),
         chunk_id=chunk.chunk_id,
         page=chunk.page,
         last_page=chunk.last_page,
-        start=chunk.start + start,
-        end=chunk.start + end,
-        quote=chunk.text[start:end],
-        score=max(sentence.score for sentence in taken),
+        start=start,
+        end=end,
+        quote=window.slice(start, end),
+        score=max(unit.probability for unit in taken),
     )

@@ -1,48 +1,166 @@
-"""Extractive answer: candidates, selection, and the decision whether the passages answer the question."""
+"""Extractive answer: the units of the passages are scored, and the best are quoted, unless the passages do not say."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from argosy.answering.compose import Composed, compose
-from argosy.answering.ranker import Candidate, ScoredText, SentenceVectors, StopRule, candidates, select
-from argosy.contracts.retrieval import Passage
+import numpy as np
 
-LEAST_CONFIDENCE = 0.30
-"""Least mean of cosine and coverage for an answer.
+from argosy.answering.candidates import Candidate, Weights, candidates
+from argosy.answering.choice import ChoiceLimits, choose
+from argosy.answering.compose import Composed, compose, refused
+from argosy.answering.contradictions import contradicting, date_of, sortable
+from argosy.answering.greetings import greeting
+from argosy.answering.identifiers import nearest
+from argosy.answering.questions import AskedQuestion, parts_of, read_question
+from argosy.answering.refusal import PassageTexts, Reason, refusal
+from argosy.answering.showing import ShownUnit, show
+from argosy.answering.units.reading import ReadPassages, read_units
+from argosy.contracts.retrieval import Passage, QueryAnalysis
+from argosy.contracts.vectors import Vectors
 
-1.2 % of XQuAD's answerable questions are below it, and 77 % of the questions whose article is absent.
-"""
-LEAST_CONFIDENCE_BY_WORDS = 0.25
-"""Least coverage for an answer when there are no vectors."""
+PASSAGES = 5
+"""Number of best passages whose units are considered."""
+TOLD_PASSAGES = 3
+"""Number of best passages whose words together may cover the question."""
+MOST_EMBEDDED = 20
+"""Number of units per question whose vectors are compared. The others are too far behind by words to win."""
+PART_LIMITS = ChoiceLimits(max_units=2, max_words=40)
+"""Limits of the answer to each part of a question."""
 
 
 @dataclass(frozen=True, slots=True)
+class UnitVectors:
+    """Unit vectors: `questions` has a row for each of `Extraction.questions`, `units` one for each of `texts`."""
+
+    questions: Vectors
+    units: Vectors
+
+
+@dataclass(frozen=True, slots=True)
+class _Judged:
+    """One part of the question with its scored units and the reason to refuse it, if any."""
+
+    question: AskedQuestion
+    found: list[Candidate]
+    weights: Weights
+    reason: Reason | None
+
+
 class Extraction:
-    """Question, its passages (best first) and the candidates to quote.
+    """Question, its passages (best first) and the units to quote from. It embeds nothing itself."""
 
-    The texts of `among` may be embedded for `compose`.
-    """
+    def __init__(
+        self,
+        question: str,
+        passages: Sequence[Passage],
+        analysis: QueryAnalysis | None = None,
+        carried: str = "",
+    ) -> None:
+        """Read the units of the best passages. `carried` are words of earlier turns that the question refers to."""
+        self.question = question
+        self.passages = passages
+        self._analysis = analysis
+        self._carried = carried
+        self._greeting = greeting(question)
+        self._read = ReadPassages([], []) if self._greeting else read_units(passages, PASSAGES)
+        self.questions = [question, *([] if len(parts := parts_of(question)) < 2 else parts)]
+        """The question, then its parts when it has several. All of them may be embedded for `compose`."""
 
-    question: str
-    passages: Sequence[Passage]
-    scored: list[ScoredText]
-    among: list[Candidate]
-
-    @classmethod
-    def of(cls, question: str, passages: Sequence[Passage]) -> Extraction:
-        scored = [ScoredText(passage.chunk.text, passage.score) for passage in passages]
-        return cls(question, passages, scored, candidates(scored))
+        self._shortlist = self._best_by_words()
 
     @property
     def texts(self) -> list[str]:
-        """Texts of the candidates, in the order that `SentenceVectors.sentences` has."""
-        return [candidate.sentence.text for candidate in self.among]
+        """Texts of the best units by words, which may be embedded for `compose`."""
+        return [self._read.units[place].embedded_text() for place in self._shortlist]
 
-    def compose(self, max_sentences: int, vectors: SentenceVectors | None = None) -> Composed:
+    def _best_by_words(self) -> list[int]:
+        """Return the places of the units worth a vector, in order: the best ones for each question by words."""
+        units = self._read.units
+        if len(units) <= MOST_EMBEDDED:
+            return list(range(len(units)))
+        scores = [passage.score for passage in self.passages]
+        taken: set[int] = set()
+        for text in self.questions:
+            found, _ = candidates(read_question(text, self._analysis, self._carried), units, scores, None)
+            found.sort(key=lambda candidate: len(candidate.missing))
+            taken.update(candidate.order for candidate in found[:MOST_EMBEDDED])
+        return sorted(taken)
+
+    def compose(self, max_units: int, vectors: UnitVectors | None = None) -> Composed:
         """Return the answer. Without `vectors`, only words decide."""
-        rule = StopRule(max_sentences=max_sentences)
-        selection = select(self.question, self.scored, self.among, vectors=vectors, rule=rule)
-        least = LEAST_CONFIDENCE_BY_WORDS if vectors is None else LEAST_CONFIDENCE
-        return compose(selection.selected if selection.confidence >= least else [], self.passages)
+        if self._greeting:
+            return Composed([self._greeting])
+        limits = ChoiceLimits(max_units=max_units)
+        if len(self.questions) > 1:
+            answered = self._in_parts(vectors)
+            if answered:
+                return compose(answered, self.passages, self._read.windows)
+        judged = self._judged(0, self._carried, vectors)
+        if judged.reason is not None:
+            return self._refused(judged)
+        return compose([self._shown(judged, limits)], self.passages, self._read.windows)
+
+    def _in_parts(self, vectors: UnitVectors | None) -> list[list[ShownUnit]]:
+        """Return the answers to the parts of the question that are answered, each unit once."""
+        answered: list[list[ShownUnit]] = []
+        seen: set[str] = set()
+        for place in range(1, len(self.questions)):
+            carried = " ".join([self._carried, *self.questions[1:2]]) if place > 1 else self._carried
+            judged = self._judged(place, carried.strip(), vectors)
+            if judged.reason is not None:
+                continue
+            shown = [unit for unit in self._shown(judged, PART_LIMITS) if unit.text not in seen]
+            seen.update(unit.text for unit in shown)
+            if shown:
+                answered.append(shown)
+        return answered
+
+    def _judged(self, place: int, carried: str, vectors: UnitVectors | None) -> _Judged:
+        question = read_question(self.questions[place], self._analysis, carried)
+        cosines: dict[int, float] | None = None
+        if vectors is not None and self._shortlist:
+            found_cosines = np.asarray(vectors.units @ vectors.questions[place], dtype=float).tolist()
+            cosines = dict(zip(self._shortlist, found_cosines, strict=True))
+        scores = [passage.score for passage in self.passages]
+        found, weights = candidates(question, self._read.units, scores, cosines)
+        return _Judged(question, found, weights, refusal(question, found, weights, self._told()))
+
+    def _told(self) -> PassageTexts:
+        texts = [
+            " ".join([passage.chunk.title or "", *passage.chunk.heading_path, passage.chunk.text])
+            for passage in self.passages[:TOLD_PASSAGES]
+        ]
+        cosines = [passage.cosine for passage in self.passages[:PASSAGES] if passage.cosine is not None]
+        return PassageTexts(texts, max(cosines, default=None))
+
+    def _shown(self, judged: _Judged, limits: ChoiceLimits) -> list[ShownUnit]:
+        whole = [candidate for candidate in judged.found if not candidate.missing]
+        differing = contradicting(judged.question, whole)
+        if differing:
+            return self._dated(differing)
+        return show(choose(judged.question, judged.found, self._read.units, limits), self._read.units)
+
+    def _dated(self, differing: Sequence[Candidate]) -> list[ShownUnit]:
+        """Return statements that contradict each other, newer first, each with its date or the name of its document."""
+        dated = [
+            (date_of(one.unit, self.passages[one.unit.passage].chunk.metadata), unit)
+            for one in differing
+            for unit in show([one], self._read.units)
+        ]
+        dated.sort(key=lambda pair: sortable(pair[0]), reverse=True)
+        return [
+            replace(unit, text=f"{unit.text} ({date or unit.sources[0].name})") if "\n" not in unit.text else unit
+            for date, unit in dated
+        ]
+
+    def _refused(self, judged: _Judged) -> Composed:
+        if judged.reason is not Reason.IDENTIFIER:
+            return refused()
+        texts = [" ".join([unit.text, unit.term, *unit.headings]) for unit in self._read.units]
+        for name in judged.question.identifiers:
+            close = nearest(name, texts)
+            if close is not None:
+                return refused(close)
+        return refused()

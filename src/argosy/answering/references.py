@@ -42,12 +42,15 @@ WORDINGS: Mapping[str, Wording] = {
         "the a an and or but of in on at to for from by with as what who when where why how which whose whom is are "
         "was were be been do does did has have had can could will would should may might must i we you my our your it "
         "its they them their he him his she her hers this that these those there not no any some many much more most "
-        "long old far also about same one ones than then so if into hello hi hey thanks thank please ok okay yes",
+        "long old far also about same one ones than then so if into more details else "
+        "hello hi hey thanks thank please ok okay yes tell show explain describe",
     ),
     "de": _wording(
         "und|oder|aber|auch|wie sieht es (?:mit|bei)|was ist mit",
         "er|sie|ihn|ihm|ihr|ihre|ihren|ihrer|ihrem|sein|seine|seinen|seiner|seinem|dessen|deren|diese[rsnm]?|dies|"
-        "davon|dafür|damit|dort|dabei",
+        "davon|dafür|damit|dort|dabei|"
+        r"(?:gilt|ist|geht|kostet|macht|heißt|bedeutet|kann|wird|war) das"
+        r"(?=\s*\?|\s*$|\s+(?:auch|noch|nur|immer|schon)\b)",
         "der die das den dem des ein eine einen einem einer und oder aber von in im an am zu zum zur für mit auf aus "
         "bei nach als was wer wann wo warum wie welche welcher welches wessen wem ist sind war waren sein wird werden "
         "hat haben hatte kann muss nicht kein es er sie ihn ihm ihr ihre viel viele lange auch man ich wir",
@@ -77,6 +80,10 @@ WORDINGS: Mapping[str, Wording] = {
         "ли был была были есть он она они его её их",
     ),
 }
+SOCIAL = frozenset(
+    ("hello", "hi", "hey", "thanks", "thank", "you", "ok", "okay", "yes", "please", "good", "morning", "danke", "merci")
+)
+"""Words of messages that ask nothing."""
 UNSPACED = _wording(
     "那么?|还有|それでは|では|그리고|그럼", "[它他她]们?|这个|那个|それ|これ|彼女?|그것|그녀|그는", "", spaced=False
 )

@@ -60,3 +60,8 @@ def coverage(question: Sequence[str], words: Iterable[str], weights: Idf) -> flo
     total = sum(asked.values())
     own = set(words)
     return sum(weight for stem, weight in asked.items() if stem in own) / total if total > 0 else 0.0
+
+
+def is_stop_word(word: str) -> bool:
+    """Return whether the word is among the English stop words."""
+    return word.lower() in _STOP_WORDS

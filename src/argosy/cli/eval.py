@@ -173,6 +173,39 @@ def show(
     printing.print_evaluation(found, show_all)
 
 
+@evaluating.command()
+def make(
+    collection: Annotated[str, typer.Option(help="The collection whose documents are asked about.")] = "default",
+    count: Annotated[int, typer.Option("-n", "--count", min=1, max=1000, help="Maximum number of questions.")] = 30,
+    file: Annotated[Path, typer.Option("-o", "--output", help="File to write: .csv, .json or .jsonl.")] = Path(
+        "questions.csv"
+    ),
+    force: Annotated[bool, typer.Option("--force", help="Replace the file if it exists.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the drafts as JSON too.")] = False,
+    url: Url = None,
+    admin_url: AdminUrl = None,
+    data_dir: DataDir = None,
+) -> None:
+    """Draft questions from the documents of a collection, for you to review."""
+    from argosy.cli.client.gateway import Api
+    from argosy.cli.evaluating import making
+    from argosy.cli.progress import showing
+
+    with showing(quiet=as_json) as progress:
+        drafts = making.make(Api(locate(url, admin_url, data_dir).url), collection, count, progress)
+    making.write(drafts, file, force)
+    if as_json:
+        output.json({"file": str(file), "questions": drafts})
+        return
+    kinds = sorted({one.kind for one in drafts})
+    output.table(("kind", "questions"), [(kind, str(sum(one.kind == kind for one in drafts))) for kind in kinds])
+    output.line(f"Wrote {output.quantity(len(drafts), 'question')} to {file}.")
+    output.note(
+        "They are drafts. Read each one: correct it or delete its line, and check that 'expected' is a text that any "
+        f"right answer contains. Then run: argosy eval {file} --collection {collection}"
+    )
+
+
 def _modes(given: str | None, compare: Sequence[str] | None) -> list[str]:
     """Return the modes to evaluate: those given, and those that are compared."""
     from argosy.contracts.errors import InvalidRequest

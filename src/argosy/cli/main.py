@@ -32,6 +32,7 @@ from argosy.cli import (
     scale,
     search,
     simulate,
+    state,
     status,
     sync,
     up,
@@ -120,6 +121,7 @@ for _module in (
     doctor,
     render,
     simulate,
+    state,
     version,
 ):
     _module.register(app)

@@ -11,6 +11,7 @@ from argosy.clients.transport import Transport
 from argosy.contracts.request import RequestContext
 from argosy.contracts.store import (
     CollectionStats,
+    CollectionVersion,
     EnsureCollection,
     ForgetRequest,
     PublishManyRequest,
@@ -20,6 +21,7 @@ from argosy.contracts.store import (
     StoreSearchResponse,
     UpsertManyRequest,
     UpsertRequest,
+    VersionRequest,
 )
 
 
@@ -67,6 +69,11 @@ class StoreClient:
         return await self._transport.call(
             "store", "/search", request, StoreSearchResponse, context, patient=True, read=True
         )
+
+    async def version(self, collection: str, context: RequestContext) -> str:
+        """Return the version of a collection's visible content, which differs after every acknowledged change."""
+        asked = VersionRequest(collection)
+        return (await self._transport.call("store", "/version", asked, CollectionVersion, context, read=True)).version
 
     async def stats(self, context: RequestContext) -> list[CollectionStats]:
         """Return the counts of every collection."""

@@ -9,6 +9,8 @@ from pydantic import Field, model_validator
 from argosy.config.service import ServiceSettings
 
 LEAST_PROMPT_TOKENS = 256
+PACKAGED_PROMPT = "answer-1"
+"""Version of the packaged prompt for answers."""
 
 
 class GenerationSettings(ServiceSettings):
@@ -26,7 +28,7 @@ class GenerationSettings(ServiceSettings):
     base_url: str = Field(
         "", description="The endpoint's address up to /v1 (backend `openai`); empty takes OPENAI_BASE_URL."
     )
-    max_sentences: int = Field(4, ge=1, le=20, description="Most sentences of an extractive answer.")
+    max_sentences: int = Field(4, ge=1, le=20, description="Most units (sentences, rows, …) of an extractive answer.")
     prompts: str = Field(
         "",
         description="Folder with your own prompts, `answer.md` and `rewrite.md`; empty uses the packaged ones.",

@@ -7,6 +7,7 @@ from typing import ClassVar, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
+from argosy.config.answer_cache import AnswerCacheSettings
 from argosy.config.service import ServiceSettings
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
@@ -17,6 +18,18 @@ class StoreSettings(ServiceSettings):
 
     single_writer: ClassVar[bool] = True
     max_queued: int = Field(1024, ge=1, description="Most operations waiting for the store's engine thread.")
+    flat_points: int = Field(
+        50_000,
+        ge=1_000,
+        le=10_000_000,
+        description="Number of chunks up to which a search compares the vectors of the whole collection, which is "
+        "exact. Above it, an index is built in the background.",
+    )
+    quantisation: Literal["none", "int8"] = Field(
+        "none",
+        description="Form of the vectors in an index: int8 takes a quarter of the memory while it is searched. The "
+        "exact vectors still decide the order. The recall is measured at each build and logged.",
+    )
 
     @model_validator(mode="after")
     def _one_writer(self) -> Self:
@@ -45,6 +58,12 @@ class EmbeddingSettings(ServiceSettings):
         "fp32",
         description="`int8` computes with integers (backend `onnx`). It is faster but sometimes changes the best hit; "
         "how often is measured and logged.",
+    )
+    languages: tuple[str, ...] = Field(
+        (),
+        max_length=200,
+        description="Languages that the model knows, as ISO 639-1 codes, or `*` for all. Empty tells them from the "
+        "model's name. For a query in another language, words count more than vectors.",
     )
     base_url: str = Field(
         "", description="The endpoint's address up to /v1 (backend `openai`); empty takes OPENAI_BASE_URL."
@@ -190,7 +209,7 @@ class RetrievalSettings(ServiceSettings):
     requires: tuple[str, ...] = ("store",)
     wants: tuple[str, ...] = ("embedding",)
     candidates: int = Field(
-        50, ge=1, le=200, description="Chunks taken from each ranked list before the lists are fused."
+        100, ge=1, le=200, description="Chunks taken from each ranked list before the lists are fused."
     )
 
 
@@ -214,6 +233,9 @@ class GatewaySettings(ServiceSettings):
     max_question_chars: int = Field(32_000, ge=1, description="Longest question or query.")
     max_body_bytes: int = Field(256 * 2**20, ge=1024, description="Largest request body.")
     context_passages: int = Field(5, ge=1, le=50, description="Chunks from which an answer is generated.")
+    answer_cache: AnswerCacheSettings = Field(
+        default_factory=AnswerCacheSettings, description="Cache of answers; off by default."
+    )
     search_timeout_s: float = Field(5.0, gt=0, description="Deadline of a search.")
     chat_timeout_s: float = Field(60.0, gt=0, description="Deadline of an answer.")
     first_token_timeout_s: float = Field(10.0, gt=0, description="Deadline for the first word of an answer.")

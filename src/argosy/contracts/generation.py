@@ -9,7 +9,7 @@ import msgspec
 
 from argosy.contracts.embedding import QueryVector
 from argosy.contracts.request import RequestContext
-from argosy.contracts.retrieval import Passage
+from argosy.contracts.retrieval import Passage, QueryAnalysis
 
 
 class ChatTurn(msgspec.Struct):
@@ -32,6 +32,8 @@ class GenerateRequest(msgspec.Struct):
     max_tokens: int | None = None
     temperature: float | None = None
     question_vector: QueryVector | None = None
+    analysis: QueryAnalysis | None = None
+    """Reading of the question by the index, with the frequencies of its words; None when retrieval did not give it."""
     carried: str = ""
     max_completion_tokens: int | None = None
     top_p: float | None = None

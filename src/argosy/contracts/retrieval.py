@@ -7,7 +7,16 @@ import enum
 import msgspec
 
 from argosy.contracts.embedding import QueryVector
-from argosy.contracts.store import Chunk, Metadata
+from argosy.contracts.store import Chunk, Metadata, QueryAnalysis, QueryTerm
+
+__all__ = [
+    "Passage",
+    "QueryAnalysis",
+    "QueryTerm",
+    "RetrievalRequest",
+    "RetrievalResponse",
+    "SearchMode",
+]
 
 
 class SearchMode(enum.StrEnum):
@@ -28,26 +37,10 @@ class Passage(msgspec.Struct):
     chunk: Chunk
     score: float
     """Score in [0, 1]; higher is more relevant. Scores are comparable within one response only."""
-
-
-class QueryTerm(msgspec.Struct):
-    """Term of the query as it is indexed. `frequency` is the number of the collection's chunks that have the term."""
-
-    stem: str
-    frequency: int = 0
-
-
-class QueryAnalysis(msgspec.Struct):
-    """Reading of the query by the lexical index.
-
-    `language` is an ISO 639-1 code, empty when unclear. `terms` are the query's distinct stems, without identifiers;
-    `identifiers` are its whole identifiers in lower case. `chunks` is the number of chunks in the collection.
-    """
-
-    language: str = ""
-    terms: list[QueryTerm] = []
-    identifiers: list[str] = []
-    chunks: int = 0
+    cosine: float | None = None
+    """Cosine of the passage and the query; None when it is not known."""
+    duplicates: int = 0
+    """Number of worse ranked near-duplicates of the passage that were left out."""
 
 
 class RetrievalResponse(msgspec.Struct):

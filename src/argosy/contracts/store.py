@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import msgspec
 
 from argosy.contracts.errors import BY_CODE, ArgosyError, Internal
@@ -31,6 +33,8 @@ class Chunk(msgspec.Struct, omit_defaults=True):
     last_page: int | None = None
     heading_path: list[str] = []
     metadata: Metadata = {}
+    units: str = ""
+    """Answer units of the passage, see `contracts.units`; empty in chunks indexed before the field existed."""
 
 
 class DocumentFields(msgspec.Struct):
@@ -132,6 +136,31 @@ class StoreSearchRequest(msgspec.Struct):
     text: str | None = None
     filters: Metadata = {}
     """Values that `document_id`, `source`, `name`, `title` or metadata keys must equal."""
+    depth: int = 100
+    """Chunks taken from each of the two lists."""
+    languages: list[str] = []
+    """Languages that the model of the vectors knows (ISO 639-1); empty means all. For another language words count more
+    than vectors."""
+
+
+class QueryTerm(msgspec.Struct):
+    """Term of the query as it is indexed. `frequency` is the number of the collection's chunks that have the term."""
+
+    stem: str
+    frequency: int = 0
+
+
+class QueryAnalysis(msgspec.Struct):
+    """Reading of the query by the lexical index.
+
+    `language` is an ISO 639-1 code, empty when unclear. `terms` are the query's distinct stems, without identifiers;
+    `identifiers` are its whole identifiers in lower case. `chunks` is the number of chunks in the collection.
+    """
+
+    language: str = ""
+    terms: list[QueryTerm] = []
+    identifiers: list[str] = []
+    chunks: int = 0
 
 
 class Ranked(msgspec.Struct, array_like=True):
@@ -139,23 +168,70 @@ class Ranked(msgspec.Struct, array_like=True):
     score: float
 
 
+class Candidate(msgspec.Struct, array_like=True):
+    """Chunk found by a search.
+
+    `cosine` and `words` (BM25F) are exact, and 0 when they were not asked for. `adjacency` is the weighted share in
+    [0, 1] of the query's neighbouring terms that the chunk has side by side. `feedback` is the cosine with the mean
+    vector of the first three candidates. The last two are 0 beyond the first 50 candidates.
+    """
+
+    chunk_id: str
+    cosine: float = 0.0
+    words: float = 0.0
+    adjacency: float = 0.0
+    feedback: float = 0.0
+
+
 class StoreSearchResponse(msgspec.Struct):
-    """Both lists, best first. `chunks` holds each chunk of either list once, as JSON, because few are decoded."""
+    """Candidates, best first by the mix of both scores.
+
+    `chunks` holds each chunk once, as JSON, because few are decoded. `share` is the share of the cosine in the mix.
+    """
 
     chunks: dict[str, str]
-    dense: list[Ranked] = []
-    lexical: list[Ranked] = []
+    candidates: list[Candidate] = []
+    share: float = 0.5
+    analysis: QueryAnalysis | None = None
+
+    @property
+    def dense(self) -> list[Ranked]:
+        """Candidates with a cosine other than 0, best first by it."""
+        return _by_score((one.chunk_id, one.cosine) for one in self.candidates)
+
+    @property
+    def lexical(self) -> list[Ranked]:
+        """Candidates that share words with the query, best first by these."""
+        return _by_score((one.chunk_id, one.words) for one in self.candidates)
 
     def chunk(self, chunk_id: str) -> Chunk:
         return _chunk.decode(self.chunks[chunk_id])
 
 
+def _by_score(scores: Iterable[tuple[str, float]]) -> list[Ranked]:
+    found = [Ranked(chunk_id, score) for chunk_id, score in scores if score != 0.0]
+    return sorted(found, key=lambda one: -one.score)
+
+
 _chunk = msgspec.json.Decoder(Chunk)
 
 
+class VersionRequest(msgspec.Struct):
+    collection: str
+
+
+class CollectionVersion(msgspec.Struct):
+    """Version of a collection's visible content. It differs after every acknowledged change."""
+
+    version: str
+
+
 class CollectionStats(msgspec.Struct):
+    """Counts of one collection. `languages` are those of its chunks (ISO 639-1), most frequent first."""
+
     collection: str
     points: int
     documents: int
     model: str | None = None
     dimensions: int | None = None
+    languages: list[str] = []

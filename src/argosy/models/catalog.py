@@ -84,6 +84,22 @@ _CUSTOMARY: Mapping[re.Pattern[str], Mapping[TextKind, str]] = {
 }
 
 
+ENGLISH = ("en",)
+_LANGUAGES: Mapping[re.Pattern[str], tuple[str, ...]] = {
+    re.compile(r".*(multilingual|paraphrase-xlm|labse|bge-m3|gte-multilingual|distiluse).*"): (),
+    re.compile(r".*-(en|english)([-_.].*)?"): ENGLISH,
+    re.compile(r".*-zh([-_.].*)?"): ("zh",),
+    re.compile(r"(all|multi-qa|msmarco|paraphrase)-.*|e5-(small|base|large)(-v2)?|gte-(small|base|large)"): ENGLISH,
+}
+"""Languages by the customary names of models; the first pattern that fits counts. No language means all."""
+
+
+def customary_languages(name: str) -> tuple[str, ...]:
+    """Return the languages that the model was trained on, told by its name; none when it knows all or is unknown."""
+    own_name = name.rstrip("/").rpartition("/")[2].lower()
+    return next((languages for pattern, languages in _LANGUAGES.items() if pattern.fullmatch(own_name)), ())
+
+
 def customary_prompts(name: str) -> Mapping[TextKind, str]:
     """Return the prompts that the makers of these models publish on their page but not in their files."""
     own_name = name.rpartition("/")[2].lower()

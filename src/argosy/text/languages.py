@@ -39,6 +39,11 @@ _LETTERS = {
     "arabic": (("ur", re.compile("[ٹڈڑے]")), ("fa", re.compile("[پچژگ]"))),
 }
 """Letters by which a language is told from the usual language of its script."""
+_SCRIPTS = (
+    {language: script for script, language in OF_SCRIPT.items()}
+    | {language: script for script, language in _USUAL.items()}
+    | {language: script for script, others in _LETTERS.items() for language, _ in others}
+)
 _ACCENTS = {
     "de": re.compile("[äöüß]"),
     "es": re.compile("[ñ¿¡áíóú]"),
@@ -64,6 +69,11 @@ LATIN_LANGUAGES = tuple(
     language for language, words in STOP_WORDS.items() if script_of(" ".join(sorted(words)[:50])) == LATIN
 )
 SAMPLE_CHARS = 4000
+
+
+def script_for(language: str) -> str:
+    """Return the script in which the language is written."""
+    return _SCRIPTS.get(language, LATIN)
 
 
 def script_language(text: str) -> tuple[str | None, str | None]:

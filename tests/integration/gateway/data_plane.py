@@ -18,7 +18,7 @@ from argosy.contracts.embedding import EmbedRequest, EmbedResponse
 from argosy.contracts.errors import CollectionNotFound
 from argosy.contracts.fleet import Endpoint, EndpointSet
 from argosy.contracts.request import RequestContext
-from argosy.contracts.store import Chunk, Ranked, StoreSearchRequest, StoreSearchResponse
+from argosy.contracts.store import Candidate, Chunk, StoreSearchRequest, StoreSearchResponse
 from argosy.contracts.vectors import Vectors
 from argosy.services.gateway.app import GatewayService
 from argosy.services.generation.app import GenerationService
@@ -50,18 +50,14 @@ async def _embed(request: EmbedRequest, context: RequestContext) -> EmbedRespons
 async def _search(request: StoreSearchRequest, context: RequestContext) -> StoreSearchResponse:
     if request.collection != "default":
         raise CollectionNotFound(f"There is no collection {request.collection}.")
-    dense, lexical = [], []
-    if request.vector is not None:
-        query = np.frombuffer(request.vector, "<f4")
-        dense = [Ranked(c.chunk_id, float(_vector(c.text) @ query)) for c in CHUNKS]
-    if request.text is not None:
-        words = set(request.text.lower().strip("?").split())
-        lexical = [Ranked(c.chunk_id, float(n)) for c in CHUNKS if (n := len(words & set(c.text.lower().split())))]
-    return StoreSearchResponse(
-        {c.chunk_id: msgspec.json.encode(c).decode() for c in CHUNKS},
-        sorted(dense, key=lambda r: -r.score),
-        sorted(lexical, key=lambda r: -r.score),
-    )
+    query = np.zeros(4, "<f4") if request.vector is None else np.frombuffer(request.vector, "<f4")
+    words = set((request.text or "").lower().strip("?").split())
+    candidates = [
+        Candidate(c.chunk_id, float(_vector(c.text) @ query), float(len(words & set(c.text.lower().split()))))
+        for c in CHUNKS
+    ]
+    found = [one for one in candidates if request.vector is not None or one.words]
+    return StoreSearchResponse({c.chunk_id: msgspec.json.encode(c).decode() for c in CHUNKS}, found)
 
 
 class Plane:

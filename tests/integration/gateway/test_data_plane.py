@@ -142,7 +142,7 @@ async def test_a_search_and_an_upload_go_through(plane: Plane) -> None:
             status, accepted = response.status, await response.json()
 
     assert found["results"][0]["text"] == TEXTS[0]
-    assert found["results"][0]["score"] == 1.0
+    assert found["results"][0]["score"] == pytest.approx(1 / 1.5)  # best by both scores, without any support
     assert len(found["results"]) == 2
     assert set(found["timings_ms"]) == {"embed", "store", "fuse"}
     assert (status, accepted) == (202, {"batch_id": "b1"})

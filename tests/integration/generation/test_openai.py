@@ -273,6 +273,8 @@ async def test_the_endpoint_is_left_alone_for_as_long_as_it_asked(endpoint: Endp
 
     for _ in range(3):
         [_ async for _ in with_fallback.answer(REQUEST, context())]
+    with pytest.raises(Overloaded, match="pause"):
+        await with_fallback.standalone(StandaloneRequest("And?", [ChatTurn("user", "When?")]), context())
     assert len(endpoint.asked) == 1
 
     now[0], endpoint.behaviour = 131.0, "ok"

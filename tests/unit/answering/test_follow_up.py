@@ -29,7 +29,10 @@ def asked(*questions: str, answer: str = "") -> str:
         ("How do I set AX-100 to manual?", "Does that work with BX-200?", ""),
         ("How many points did the Panthers score?", "And the Broncos?", "points score"),
         ("Who wrote the Iliad?", "What is the Dutch word for it?", "wrote Iliad"),
+        ("Tell me about the boatyard.", "Opening hours?", "boatyard"),
+        ("Tell me about the boatyard.", "What is the price?", "boatyard"),
         ("Was kostet die Fähre?", "Und für Kinder?", "kostet Fähre"),
+        ("Was kostet die Fähre?", "Gilt das auch sonntags?", "kostet Fähre"),
         ("Wann wurde der Hafen gebaut?", "Wer hat ihn bezahlt?", "gebaut Hafen"),
         ("Quand le port a-t-il été construit ?", "Et le phare ?", "port construit"),
         ("¿Cuánto cuesta el ferry?", "¿Y para niños?", "cuesta ferry"),
@@ -47,6 +50,10 @@ def test_a_follow_up_carries_the_topic_of_the_turn_before(before: str, question:
         "Is there a ferry on Sundays?",
         "Which document says that the pump is broken?",
         "How do I reset my password?",
+        "Is there a gym?",
+        "What is photosynthesis?",
+        "Thanks!",
+        "thank you",
         "Wie funktioniert die Pumpe AX-100?",
         "¿Qué es la bomba AX-100?",
     ],
@@ -74,6 +81,10 @@ def test_names_of_the_last_answer_are_carried_where_a_word_refers_back() -> None
 
 def test_a_new_name_takes_the_place_of_the_old_one() -> None:
     assert "Panthers" not in asked("How many points did the Panthers score?", "And the Broncos?")
+
+
+def test_a_new_number_takes_the_place_of_the_old_one() -> None:
+    assert asked("Who won in 1998?", "And in 2002?") == "won"
 
 
 def test_without_earlier_questions_nothing_is_carried() -> None:

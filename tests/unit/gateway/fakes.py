@@ -155,6 +155,18 @@ class Documents:
         return self.answer
 
 
+class Versions:
+    """Fake of the store's versions. None raises CollectionNotFound."""
+
+    def __init__(self) -> None:
+        self.now: str | None = "e.1"
+
+    async def version(self, collection: str, context: RequestContext) -> str:
+        if self.now is None:
+            raise CollectionNotFound(f"There is no collection {collection}.")
+        return self.now
+
+
 class Status:
     def __init__(self) -> None:
         self.controller_runs = True
@@ -176,6 +188,7 @@ class Upstream:
         self.generation = Generation()
         self.embedding = Embedding()
         self.documents = Documents()
+        self.store = Versions()
         self.status = Status()
         self.directory = Directory(fleet.services)
 

@@ -45,6 +45,7 @@ async def test_a_search_answers_its_results_with_their_place(rig: Rig) -> None:
                 "end": 100 + len(TEXT),
                 "heading_path": [],
                 "metadata": {},
+                "duplicates": 0,
             }
         ],
         "degraded": [],

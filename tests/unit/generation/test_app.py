@@ -11,6 +11,7 @@ from argosy.config.models import Fleet
 from argosy.contracts.errors import StartError
 from argosy.services.generation.backends.extractive import ExtractiveBackend
 from argosy.services.generation.backends.openai import OpenAIBackend
+from argosy.services.generation.fallback import FallbackBackend
 from argosy.services.generation.loading import Opened, opened
 
 pytestmark = pytest.mark.unit
@@ -48,8 +49,10 @@ async def test_the_file_chooses_the_backend_and_its_address_comes_before_the_env
 
     found = await made(settings, environ)
 
-    assert isinstance(found.rewriter, OpenAIBackend)
-    assert found.rewriter.url == url
+    assert isinstance(found.backend, FallbackBackend)
+    assert found.rewriter is found.backend
+    assert isinstance(found.backend.model, OpenAIBackend)
+    assert found.backend.model.url == url
     assert found.prompt == "answer-1"
 
 

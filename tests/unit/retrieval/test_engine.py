@@ -18,8 +18,9 @@ from argosy.contracts.errors import (
 )
 from argosy.contracts.request import Deadline, RequestContext
 from argosy.contracts.retrieval import RetrievalRequest, RetrievalResponse, SearchMode
-from argosy.contracts.store import Chunk, Ranked, StoreSearchRequest, StoreSearchResponse
+from argosy.contracts.store import Candidate, Chunk, QueryAnalysis, QueryTerm, StoreSearchRequest, StoreSearchResponse
 from argosy.services.retrieval.engine import RetrievalEngine
+from argosy.services.retrieval.fusion import RERANKED
 
 pytestmark = pytest.mark.unit
 
@@ -51,10 +52,13 @@ class Store:
         self.asked.append(request)
         if self.error is not None:
             raise self.error
+        near = {"x": 0.9, "y": 0.3} if request.vector else {}
+        said = {"z": 7.0, "y": 3.0} if request.text else {}
+        scored = [Candidate(key, near.get(key, 0.0), said.get(key, 0.0)) for key in "xyz"]
         return StoreSearchResponse(
             chunks={c: msgspec.json.encode(chunk(c)).decode() for c in "xyz"},
-            dense=[Ranked("x", 0.9), Ranked("y", 0.3)] if request.vector else [],
-            lexical=[Ranked("z", 7.0), Ranked("y", 3.0)] if request.text else [],
+            candidates=[one for one in scored if one.cosine or one.words],
+            analysis=QueryAnalysis("en", [QueryTerm("x", 2)], [], 3) if request.text else None,
         )
 
 
@@ -66,10 +70,12 @@ def context() -> RequestContext:
 async def test_hybrid_asks_the_store_once_for_both_lists_and_fuses_them(context: RequestContext) -> None:
     embedding, store = Embedding(), Store()
 
-    answer = await RetrievalEngine(embedding, store, 100).search(RetrievalRequest("what is x"), context)
+    engine = RetrievalEngine(embedding, store, 100, languages=["en"])
+    answer = await engine.search(RetrievalRequest("what is x"), context)
 
-    assert [p.chunk.chunk_id for p in answer.passages] == ["z", "x", "y"]
-    assert store.asked == [StoreSearchRequest("default", 100, VECTOR, "what is x", {})]
+    assert [p.chunk.chunk_id for p in answer.passages] == ["x", "z", "y"]
+    assert store.asked == [StoreSearchRequest("default", RERANKED, VECTOR, "what is x", {}, 100, ["en"])]
+    assert answer.analysis == QueryAnalysis("en", [QueryTerm("x", 2)], [], 3)
     assert answer.degraded == []
     assert answer.query_vector == QueryVector("m", "", 4, VECTOR)
     assert set(answer.timings_ms) == {"embed", "store", "fuse"}

@@ -4,59 +4,74 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from argosy.contracts.store import Ranked
-from argosy.services.retrieval.fusion import fuse
+from argosy.contracts.store import Candidate
+from argosy.services.retrieval.fusion import ADJACENCY_SHARE, FEEDBACK_SHARE, RERANKED, fuse
 
 pytestmark = pytest.mark.unit
 
+WHOLE = 1.0 + ADJACENCY_SHARE + FEEDBACK_SHARE
 SCORES = st.floats(-1e6, 1e6, allow_nan=False)
-LISTS = st.dictionaries(st.text("abcdef", min_size=1, max_size=2), SCORES).map(
-    lambda scores: sorted((Ranked(k, v) for k, v in scores.items()), key=lambda r: -r.score)
+SHARES = st.floats(0.0, 1.0)
+CANDIDATES = st.lists(
+    st.builds(Candidate, st.text("abcdef", min_size=1, max_size=2), SCORES, SCORES, SHARES, st.floats(-1.0, 1.0)),
+    unique_by=lambda one: one.chunk_id,
 )
 
 
-@given(LISTS, LISTS)
-def test_every_chunk_of_either_list_stands_in_the_result_once(dense: list[Ranked], lexical: list[Ranked]) -> None:
-    fused = [ranked.chunk_id for ranked in fuse(dense, lexical)]
-
-    assert sorted(fused) == sorted({r.chunk_id for r in [*dense, *lexical]})
+def scores(candidates: list[Candidate], share: float = 0.5) -> dict[str, float]:
+    return {ranked.chunk_id: ranked.score for ranked in fuse(candidates, share)}
 
 
-@given(LISTS, LISTS)
-def test_scores_are_in_0_to_1_and_fall(dense: list[Ranked], lexical: list[Ranked]) -> None:
-    scores = [ranked.score for ranked in fuse(dense, lexical)]
-
-    assert all(0 <= score <= 1 for score in scores)
-    assert scores == sorted(scores, reverse=True)
-
-
-@given(LISTS, st.floats(0.01, 100))
-def test_the_scale_of_a_list_does_not_matter(lexical: list[Ranked], factor: float) -> None:
-    dense = [Ranked("a", 0.9), Ranked("b", 0.5)]
-    scaled = [Ranked(r.chunk_id, r.score * factor) for r in lexical]
-
-    before = {r.chunk_id: r.score for r in fuse(dense, lexical)}
-    after = {r.chunk_id: r.score for r in fuse(dense, scaled)}
-
-    assert after == pytest.approx(before, abs=1e-6)
-
-
-@given(LISTS, LISTS)
-def test_the_order_of_equal_scores_does_not_depend_on_the_order_of_the_lists(
-    dense: list[Ranked], lexical: list[Ranked]
+@given(CANDIDATES, SHARES)
+def test_every_candidate_stands_in_the_result_once_with_a_falling_score_in_0_to_1(
+    candidates: list[Candidate], share: float
 ) -> None:
-    assert fuse(dense, lexical) == fuse(dense[::-1], lexical[::-1])
+    fused = fuse(candidates, share)
+
+    assert sorted(ranked.chunk_id for ranked in fused) == sorted(one.chunk_id for one in candidates)
+    assert all(0 <= ranked.score <= 1 for ranked in fused)
+    assert [ranked.score for ranked in fused] == sorted((ranked.score for ranked in fused), reverse=True)
 
 
-def test_a_chunk_missing_from_the_dense_list_counts_with_that_lists_minimum_and_from_the_lexical_with_0() -> None:
-    fused = fuse([Ranked("both", 0.8), Ranked("dense", 0.4)], [Ranked("both", 6.0), Ranked("words", 12.0)])
+@given(CANDIDATES, SHARES, st.floats(0.01, 100))
+def test_the_scale_of_a_score_does_not_matter(candidates: list[Candidate], share: float, factor: float) -> None:
+    scaled = [Candidate(c.chunk_id, c.cosine, c.words * factor, c.adjacency, c.feedback) for c in candidates]
 
-    assert {r.chunk_id: r.score for r in fused} == pytest.approx({"both": 0.75, "words": 0.75, "dense": 0.25})
+    assert scores(scaled, share) == pytest.approx(scores(candidates, share), abs=1e-6)
 
 
-def test_one_list_alone_keeps_its_order_and_its_best_has_score_1() -> None:
-    words = [Ranked("x", 8.0), Ranked("y", 2.0)]
+@given(CANDIDATES, SHARES)
+def test_the_order_of_the_candidates_does_not_matter(candidates: list[Candidate], share: float) -> None:
+    assert fuse(candidates, share) == fuse(candidates[::-1], share)
 
-    assert fuse([], words) == [Ranked("x", 1.0), Ranked("y", 0.25)]
-    assert fuse(words, []) == [Ranked("x", 1.0), Ranked("y", 0.25)]
-    assert fuse([], []) == []
+
+def test_both_exact_scores_count_by_their_share() -> None:
+    candidates = [Candidate("both", 0.8, 6.0), Candidate("near", 0.4, 0.0), Candidate("said", 0.2, 12.0)]
+
+    expected = {"both": 0.75 / WHOLE, "near": 0.25 / WHOLE, "said": 0.625 / WHOLE}
+    assert scores(candidates) == pytest.approx(expected)
+    assert max(scores(candidates, 0.1), key=scores(candidates, 0.1).__getitem__) == "said"
+
+
+def test_without_one_of_the_scores_the_other_decides_alone() -> None:
+    assert scores([Candidate("x", 0.0, 8.0), Candidate("y", 0.0, 2.0)], 0.5) == pytest.approx(
+        {"x": 1 / WHOLE, "y": 0.25 / WHOLE}
+    )
+    assert scores([Candidate("x", 0.8), Candidate("y", 0.4)], 0.3) == pytest.approx({"x": 1 / WHOLE, "y": 0.5 / WHOLE})
+
+
+def test_neighbouring_terms_and_nearness_to_the_first_lift_a_candidate() -> None:
+    plain = [Candidate("a", 0.8, 4.0), Candidate("b", 0.8, 3.9)]
+    together = [Candidate("a", 0.8, 4.0), Candidate("b", 0.8, 3.9, adjacency=0.3)]
+    near = [Candidate("a", 0.8, 4.0, feedback=0.7), Candidate("b", 0.8, 3.9, feedback=0.9)]
+
+    assert [ranked.chunk_id for ranked in fuse(plain, 0.5)] == ["a", "b"]
+    assert [ranked.chunk_id for ranked in fuse(together, 0.5)] == ["b", "a"]
+    assert [ranked.chunk_id for ranked in fuse(near, 0.5)] == ["b", "a"]
+
+
+def test_only_the_best_candidates_of_the_mix_are_lifted() -> None:
+    candidates = [Candidate(f"{n:02d}", 0.0, 100.0 - n) for n in range(RERANKED)]
+    last = Candidate("zz", 0.0, 1.0, adjacency=1.0)
+
+    assert fuse([*candidates, last], 0.5)[-1].chunk_id == "zz"

@@ -54,3 +54,31 @@ async def test_an_error_reaches_its_caller_and_a_cancelled_call_is_left_out() ->
     assert await thread.run(lambda: 7) == 7
     assert ran == []
     thread.close()
+
+
+async def test_only_urgent_calls_run_in_an_urgent_block_and_the_others_follow_in_order() -> None:
+    thread = EngineThread("test")
+    ran: list[str] = []
+    async with thread.only_urgent():
+        waiting = [asyncio.create_task(thread.run(partial(ran.append, name))) for name in "abc"]
+        await thread.run(lambda: ran.append("urgent"), urgent=True)
+        for _ in range(2 * IN_A_ROW):
+            await thread.run(lambda: None, urgent=True)
+        assert ran == ["urgent"]
+        assert not any(task.done() for task in waiting)
+    await asyncio.gather(*waiting)
+    assert ran == ["urgent", "a", "b", "c"]
+    thread.close()
+
+
+async def test_an_urgent_block_that_fails_lets_the_others_run() -> None:
+    thread = EngineThread("test")
+
+    async def fail() -> None:
+        async with thread.only_urgent():
+            raise ValueError("stopped")
+
+    with pytest.raises(ValueError, match="stopped"):
+        await fail()
+    assert await thread.run(lambda: 1) == 1
+    thread.close()

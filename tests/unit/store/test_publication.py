@@ -193,3 +193,33 @@ def test_a_file_of_a_newer_release_is_refused(path: Path) -> None:
         other.execute("PRAGMA user_version = 99")
     with pytest.raises(Internal, match=r"published\.db was written by a newer release of Argosy"):
         Publication(path)
+
+
+def test_each_visible_change_gives_the_collection_a_new_version_and_leaves_the_others(
+    published: Publication, path: Path
+) -> None:
+    published.ensure("other")
+    seen = [published.versions.of("c")]
+    other = published.versions.of("other")
+    publish(published, "d", 1, chunks=1, stale=False)
+    seen.append(published.versions.of("c"))
+    publish(published, "d", 2, chunks=1, stale=True)
+    seen.append(published.versions.of("c"))
+    forget(published, "d", 2, stale=True)
+    seen.append(published.versions.of("c"))
+    published.drop("c")
+    published.ensure("c")
+    seen.append(published.versions.of("c"))
+
+    assert len(set(seen)) == len(seen)
+    assert published.versions.of("other") == other
+
+
+def test_a_version_is_never_given_again_after_a_restart(path: Path) -> None:
+    versions = []
+    for _ in range(2):
+        with closing(Publication(path)) as opened:
+            opened.ensure("c")
+            versions.append(opened.versions.of("c"))
+
+    assert versions[0] != versions[1]

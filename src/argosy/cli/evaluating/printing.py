@@ -101,7 +101,7 @@ def _print_kinds(result: ModeResult) -> None:
 
 
 def _print_wrong(mode: str, result: ModeResult, every_case: bool) -> None:
-    wrong = [case for case in result.cases if case.wrong]
+    wrong = sorted((case for case in result.cases if case.wrong), key=lambda case: case.values.get("right", 0.0))
     if not wrong:
         return
     shown = wrong if every_case else wrong[:WRONG_SHOWN]

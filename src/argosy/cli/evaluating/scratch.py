@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import time
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -22,6 +23,8 @@ from argosy.evaluation import beir
 from argosy.evaluation.cases import Dataset
 
 PREFIX = "eval-"
+SETTLE_S = 3.0
+LOOK_AGAIN_S = 0.5
 TEXT_BYTES_PER_REQUEST = MAX_TEXTS_BYTES // 8
 
 
@@ -38,14 +41,16 @@ class Filled:
 def scratch(api: Api, keep: bool) -> Iterator[list[str]]:
     """Yield a list for the names of scratch collections, and delete these at the end, after Ctrl-C too."""
     names: list[str] = []
+    ended = False
     try:
         yield names
+        ended = True
     finally:
         if keep and names:
             output.note(f"Kept {_listed(names)}. Delete them with: argosy collections delete NAME")
         elif names:
             with undisturbed():
-                _delete(api, names)
+                _delete(api, names, settle_s=0.0 if ended else SETTLE_S)
 
 
 def fill(api: Api, dataset: Dataset, documents: Sequence[Path], names: list[str], progress: Progress) -> Filled:
@@ -114,19 +119,32 @@ def _requests(texts: Iterable[TextDocument]) -> Iterator[list[TextDocument]]:
         yield request
 
 
-def _delete(api: Api, names: Sequence[str]) -> None:
-    left: list[str] = []
-    uploader = Uploader(api)
-    for name in names:
-        path = f"/v1/collections/{quote(name, safe='')}"
-        try:
-            uploader.patiently(lambda path=path: api.delete(path))  # type: ignore[misc]
-        except NotFound:
-            continue
-        except ArgosyError:
-            left.append(name)
+def _delete(api: Api, names: Sequence[str], settle_s: float) -> None:
+    """Delete the collections, and again whichever comes back within `settle_s`.
+
+    After an interruption, an upload may still be on its way through the fleet, and it creates its collection again.
+    """
+    deadline_s = time.monotonic() + settle_s
+    left = list(names)
+    while True:
+        left = [name for name in left if not _deleted(api, name)]
+        if time.monotonic() >= deadline_s:
+            break
+        time.sleep(LOOK_AGAIN_S)
+        left = list(names)
     if left:
         output.note(f"{_listed(left)} could not be deleted. Delete with: argosy collections delete NAME")
+
+
+def _deleted(api: Api, name: str) -> bool:
+    """Delete a collection and return whether it is gone."""
+    try:
+        Uploader(api).patiently(lambda: api.delete(f"/v1/collections/{quote(name, safe='')}"))
+    except NotFound:
+        return True
+    except ArgosyError:
+        return False
+    return True
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -33,6 +33,8 @@ class SearchResult(msgspec.Struct):
     end: int
     heading_path: list[str]
     metadata: Metadata
+    duplicates: int = 0
+    """Number of near-duplicates of the passage that were left out."""
 
     @classmethod
     def of(cls, passage: Passage) -> SearchResult:
@@ -51,6 +53,7 @@ class SearchResult(msgspec.Struct):
             chunk.end,
             chunk.heading_path,
             chunk.metadata,
+            passage.duplicates,
         )
 
 
@@ -84,7 +87,7 @@ class Completion(msgspec.Struct):
 
     `query` is the text that was searched: the question, or for a follow-up question its standalone form, made by a
     `rule` or a `model` (`query_by`). `unsupported` holds the sentences of a model's answer that no passage supports.
-    `prompt` is the version of the model's prompt.
+    `prompt` is the version of the model's prompt. `cached` is `exact` or `semantic` when the answer was given before.
     """
 
     id: str
@@ -100,6 +103,7 @@ class Completion(msgspec.Struct):
     query_by: str
     unsupported: list[str]
     prompt: str
+    cached: str
     object: str = "chat.completion"
 
 
@@ -129,6 +133,7 @@ class CompletionChunk(msgspec.Struct):
     query_by: str | msgspec.UnsetType = msgspec.UNSET
     unsupported: list[str] | msgspec.UnsetType = msgspec.UNSET
     prompt: str | msgspec.UnsetType = msgspec.UNSET
+    cached: str | msgspec.UnsetType = msgspec.UNSET
     timings_ms: dict[str, float] | msgspec.UnsetType = msgspec.UNSET
 
 

@@ -68,6 +68,15 @@ class DocumentStore(Protocol):
         ...
 
 
+class VersionSource(Protocol):
+    async def version(self, collection: str, context: RequestContext) -> str:
+        """Return the version of a collection's visible content, which differs after every acknowledged change.
+
+        Raises: CollectionNotFound when there is no such collection.
+        """
+        ...
+
+
 class StatusSource(Protocol):
     async def fleet(self, context: RequestContext) -> FleetView:
         """Return the controller's view of the fleet."""
@@ -85,6 +94,8 @@ class Upstream(Protocol):
     def generation(self) -> Generator: ...
     @property
     def embedding(self) -> TextEmbedder: ...
+    @property
+    def store(self) -> VersionSource: ...
     @property
     def documents(self) -> DocumentStore: ...
     @property

@@ -9,9 +9,18 @@ import asyncio
 import contextlib
 import time
 from collections.abc import AsyncGenerator
+from typing import Protocol
 
 from argosy.contracts.errors import SERVICE_FAILURES, ArgosyError, Overloaded
-from argosy.contracts.generation import AnswerBackend, AnswerDelta, AnswerDone, AnswerEvent, GenerateRequest
+from argosy.contracts.generation import (
+    AnswerBackend,
+    AnswerDelta,
+    AnswerDone,
+    AnswerEvent,
+    GenerateRequest,
+    StandaloneRequest,
+    StandaloneResponse,
+)
 from argosy.contracts.request import FALLBACK_SHARE, Clock, RequestContext
 from argosy.serving.endpoint_health import EndpointHealth
 from argosy.telemetry.logs import logger
@@ -26,16 +35,25 @@ LONGEST_PAUSE_S = 60.0
 log = logger("generation")
 
 
+class Model(AnswerBackend, Protocol):
+    async def standalone(self, request: StandaloneRequest, context: RequestContext) -> StandaloneResponse:
+        """Return the last question of a conversation, rewritten to stand alone.
+
+        Raises: one of SERVICE_FAILURES when the model does not rewrite it.
+        """
+        ...
+
+
 class FallbackBackend:
     def __init__(
         self,
-        model: AnswerBackend,
+        model: Model,
         extractive: AnswerBackend,
         first_token_timeout_s: float,
         clock: Clock = time.monotonic,
     ) -> None:
         self.health = EndpointHealth(clock)
-        self._model = model
+        self.model = model
         self._extractive = extractive
         self._first_token_timeout_s = first_token_timeout_s
         self._clock = clock
@@ -47,18 +65,18 @@ class FallbackBackend:
         Raises: the errors of the model that are about the request itself, such as TooLarge.
         """
         left_s = context.deadline.require("the language model was asked")
-        events = self._model.answer(request, context)
+        paused = self._clock() < self._paused_until_s
+        events = self.model.answer(request, context)
         try:
-            if self._clock() < self._paused_until_s:
-                raise Overloaded("The language model's endpoint asked for a pause.", retry_after_s=1.0)
+            self._check_pause()
             async with asyncio.timeout(min(self._first_token_timeout_s, FIRST_SHARE * left_s)):
                 first = await anext(events)
         except (*SERVICE_FAILURES, TimeoutError, StopAsyncIteration) as error:
             await events.aclose()
-            if isinstance(error, Overloaded) and self._clock() >= self._paused_until_s:
-                self._paused_until_s = self._clock() + min(error.retry_after_s or 0.0, LONGEST_PAUSE_S)
+            if isinstance(error, Overloaded):
+                self._pause(error)
             detail = _fault(error)
-            if self._clock() >= self._paused_until_s or isinstance(error, Overloaded):
+            if not paused:
                 self.health.failed(detail)
             log.warning(
                 "answered by extractive fallback",
@@ -82,8 +100,30 @@ class FallbackBackend:
                     event.degraded = list(dict.fromkeys([GENERATION, *event.degraded]))
                 yield event
 
+    async def standalone(self, request: StandaloneRequest, context: RequestContext) -> StandaloneResponse:
+        """Return the last question, rewritten by the model. Raises: the errors of the model; Overloaded in a pause."""
+        self._check_pause()
+        try:
+            found = await self.model.standalone(request, context)
+        except SERVICE_FAILURES as error:
+            if isinstance(error, Overloaded):
+                self._pause(error)
+            self.health.failed(_fault(error))
+            raise
+        self.health.worked()
+        return found
+
+    def _check_pause(self) -> None:
+        if self._clock() < self._paused_until_s:
+            raise Overloaded("The language model's endpoint asked for a pause.", retry_after_s=1.0)
+
+    def _pause(self, error: Overloaded) -> None:
+        """Call the model no more for as long as it asked. A refusal during a pause does not lengthen it."""
+        if self._clock() >= self._paused_until_s:
+            self._paused_until_s = self._clock() + min(error.retry_after_s or 0.0, LONGEST_PAUSE_S)
+
     async def close(self) -> None:
-        await self._model.close()
+        await self.model.close()
         await self._extractive.close()
 
 

@@ -16,7 +16,7 @@ from argosy.contracts.request import RequestContext
 from argosy.services.generation.backends.extractive import ExtractiveBackend
 from argosy.services.generation.backends.llamacpp import LlamaCppBackend, ModelFile
 from argosy.services.generation.backends.openai import ModelUse, OpenAIBackend
-from argosy.services.generation.fallback import FallbackBackend
+from argosy.services.generation.fallback import FallbackBackend, Model
 from argosy.services.generation.prompts import Prompts
 from argosy.services.generation.support import SupportCheck
 from argosy.services.generation.token_count import CountedTokens, EstimatedTokens
@@ -75,7 +75,7 @@ async def _openai(
         use,
     )
     fallback = _with_fallback(backend, settings, upstreams)
-    return Opened(fallback, backend, use.prompts.answer.version, fault=fallback.health.reason)
+    return Opened(fallback, fallback, use.prompts.answer.version, fault=fallback.health.reason)
 
 
 async def _llamacpp(
@@ -93,7 +93,7 @@ async def _llamacpp(
     await backend.start()
     fallback = _with_fallback(backend, settings, upstreams)
     return Opened(
-        fallback, backend, use.prompts.answer.version, lambda: backend.memory_bytes, fault=fallback.health.reason
+        fallback, fallback, use.prompts.answer.version, lambda: backend.memory_bytes, fault=fallback.health.reason
     )
 
 
@@ -106,7 +106,7 @@ def _use(settings: GenerationSettings, upstreams: Upstreams) -> ModelUse:
     )
 
 
-def _with_fallback(model: AnswerBackend, settings: GenerationSettings, upstreams: Upstreams) -> FallbackBackend:
+def _with_fallback(model: Model, settings: GenerationSettings, upstreams: Upstreams) -> FallbackBackend:
     quoting = ExtractiveBackend(upstreams.embedding, settings.max_sentences)
     return FallbackBackend(model, quoting, settings.first_token_timeout_s)
 

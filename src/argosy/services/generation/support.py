@@ -13,13 +13,15 @@ from typing import Protocol
 
 import numpy as np
 
-from argosy.answering.sentences import Kind, split
+from argosy.answering.units.builder import build_units
+from argosy.answering.units.reading import read_units
 from argosy.answering.words import stems
 from argosy.contracts.embedding import EmbedResponse, TextKind
 from argosy.contracts.errors import ArgosyError
 from argosy.contracts.generation import GenerateRequest
 from argosy.contracts.request import RequestContext
 from argosy.contracts.retrieval import Passage
+from argosy.contracts.units import UnitKind
 from argosy.contracts.vectors import matrix
 from argosy.telemetry.logs import logger
 
@@ -30,6 +32,8 @@ LEAST_OVERLAP_ALONE = 0.5
 LEAST_COSINE = 0.6
 LEAST_STEMS = 3
 MAX_STATEMENTS = 40
+STATEMENTS = frozenset({UnitKind.SENTENCE, UnitKind.ITEM, UnitKind.PAIR, UnitKind.ROW, UnitKind.DEFINITION})
+"""Kinds of units that state something by themselves."""
 _MARKER = re.compile(r"\s*\[\d{1,3}\]")
 _FACT = re.compile(r"[^\W_]*\d(?:[\w.,:/-]*\w)?|\b\w+_\w+\b")
 _NAME = re.compile(r"(?<![.!?:]\s)(?<!^)(?<=\s)[A-ZÀ-ÖØ-Þ][\w’'-]{2,}")
@@ -79,7 +83,7 @@ class SupportCheck:
         """Return the doubtful statements whose vector is far from every sentence of the passages."""
         if not doubtful:
             return set()
-        sentences = [s.text for p in passages for s in split(p.chunk.text) if s.kind is not Kind.HEADING]
+        sentences = [unit.own for unit in read_units(passages, len(passages)).units if unit.kind in STATEMENTS]
         if sentences and self._embedding is not None:
             try:
                 texts = [*doubtful, *dict.fromkeys(sentences)]
@@ -95,9 +99,9 @@ class SupportCheck:
 def _statements(text: str) -> list[str]:
     """Return the sentences that state something: no headings, code, questions, refusals or fragments."""
     found = []
-    for sentence in split(text):
-        statement = _MARKER.sub("", sentence.text).strip()
-        if sentence.kind in (Kind.HEADING, Kind.CODE) or statement.endswith("?"):
+    for unit in build_units(text, markdown=True):
+        statement = _MARKER.sub("", text[unit.start : unit.end]).strip()
+        if unit.kind not in STATEMENTS or statement.endswith("?"):
             continue
         if _SAYS_NOTHING.search(statement) or (len(set(stems(statement))) < LEAST_STEMS and not _facts(statement)):
             continue

@@ -6,6 +6,7 @@ Without an embedding only the lexical search runs, and the response is marked as
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import islice
 from time import perf_counter
 from typing import Protocol
 
@@ -14,10 +15,13 @@ from argosy.contracts.errors import SERVICE_FAILURES, InvalidRequest
 from argosy.contracts.request import Clock, RequestContext
 from argosy.contracts.retrieval import Passage, RetrievalRequest, RetrievalResponse, SearchMode
 from argosy.contracts.store import StoreSearchRequest, StoreSearchResponse
-from argosy.services.retrieval.fusion import fuse
+from argosy.services.retrieval.folding import choose
+from argosy.services.retrieval.fusion import RERANKED, fuse
 from argosy.telemetry.logs import logger
 
 MAX_TOP_K = 200
+SPARE = 3
+"""Multiple of the requested passages from which the response is chosen, so that duplicates leave no gap."""
 EMBEDDING = "embedding"
 
 log = logger("retrieval")
@@ -34,7 +38,7 @@ class QueryEmbedder(Protocol):
 
 class ChunkSearcher(Protocol):
     async def search(self, request: StoreSearchRequest, context: RequestContext) -> StoreSearchResponse:
-        """Return the dense list for `vector` and the lexical list for `text`, each best first, and their chunks.
+        """Return the candidates for `vector` and `text` with their scores and chunks.
 
         Raises: CollectionNotFound when there is no such collection; Unavailable; DeadlineExceeded.
         """
@@ -43,9 +47,18 @@ class ChunkSearcher(Protocol):
 
 class RetrievalEngine:
     def __init__(
-        self, embedding: QueryEmbedder, store: ChunkSearcher, candidates: int, clock: Clock = perf_counter
+        self,
+        embedding: QueryEmbedder,
+        store: ChunkSearcher,
+        candidates: int,
+        clock: Clock = perf_counter,
+        languages: Sequence[str] = (),
     ) -> None:
-        """Create an engine that fuses `candidates` chunks of each list."""
+        """Create an engine that fuses `candidates` chunks of each list.
+
+        `languages` are those that the embedding model knows; none means all.
+        """
+        self._languages = [*languages]
         self._embedding = embedding
         self._store = store
         self._candidates = candidates
@@ -68,18 +81,22 @@ class RetrievalEngine:
         found = await self._store.search(
             StoreSearchRequest(
                 collection=request.collection,
-                limit=max(self._candidates, request.top_k),
+                limit=max(RERANKED, request.top_k),
                 vector=embedded.vector if embedded is not None else None,
                 text=None if request.mode is SearchMode.DENSE and not fell_back else request.query,
                 filters=request.filters,
+                depth=max(self._candidates, request.top_k),
+                languages=self._languages,
             ),
             context,
         )
         found_s = self._clock()
-        passages = [
-            Passage(chunk=found.chunk(ranked.chunk_id), score=ranked.score)
-            for ranked in fuse(found.dense, found.lexical)[: request.top_k]
-        ]
+        cosines = {} if embedded is None else {one.chunk_id: one.cosine for one in found.candidates}
+        ranked = (
+            Passage(found.chunk(one.chunk_id), one.score, cosines.get(one.chunk_id))
+            for one in fuse(found.candidates, found.share)
+        )
+        passages = choose(islice(ranked, SPARE * request.top_k), request.top_k)
         return RetrievalResponse(
             passages=passages,
             degraded=[EMBEDDING] if fell_back else [],
@@ -89,6 +106,7 @@ class RetrievalEngine:
                 "fuse": _ms(self._clock() - found_s),
             },
             query_vector=embedded,
+            analysis=found.analysis,
         )
 
     async def _embedded(self, query: str, context: RequestContext) -> QueryVector | None:

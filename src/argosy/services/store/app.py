@@ -15,10 +15,11 @@ from typing import TypeVar
 
 from argosy.clients.upstreams import Upstreams
 from argosy.config.services import StoreSettings
-from argosy.contracts.errors import ArgosyError, InvalidRequest, Overloaded, StorageFull
+from argosy.contracts.errors import ArgosyError, InvalidRequest, Overloaded
 from argosy.contracts.request import RequestContext
 from argosy.contracts.store import (
     CollectionStats,
+    CollectionVersion,
     EnsureCollection,
     ForgetRequest,
     PublishManyRequest,
@@ -28,34 +29,27 @@ from argosy.contracts.store import (
     StoreSearchResponse,
     UpsertManyRequest,
     UpsertRequest,
+    VersionRequest,
 )
+from argosy.ranking.weighing import ChunkTerms
 from argosy.services.store.changes import Change
 from argosy.services.store.engine import StoreEngine
 from argosy.services.store.engine_thread import EngineThread
+from argosy.services.store.lexicon import analyse
+from argosy.services.store.meters import RebuildMeters
+from argosy.services.store.upkeep import Upkeep
 from argosy.serving.app import create_app, typed
 from argosy.serving.engine_call import EngineCalls
 from argosy.serving.grouping import Grouped
+from argosy.serving.hold import Hold, Work
 from argosy.serving.kit import Details, Kit
-from argosy.telemetry.logs import logger
 
 M = TypeVar("M")
 R = TypeVar("R")
-SWEEP_POINTS = 200
-SWEEP_PAUSE_S = 0.05
-IDLE_SWEEP_S = 5.0
-SWEEPING = "sweep of old points"
-COPIED_POINTS = 64
-"""Points copied in one step of a rewriting, which blocks all other work for about 10 ms."""
-COPY_SHARE = 3.0
-"""Divisor of the engine's time: the steps of a rewriting take at most 1 / COPY_SHARE of it."""
-FLUSH_POINTS = 2000
-"""Points after which the tables are flushed, so that reopening the store replays few updates (about a second)."""
 MAX_GROUP = 256
 """Most publications that share one `fsync`."""
 DEFAULT_COLLECTION = "default"
 """Collection that always exists, so that a search in a new fleet returns no chunks instead of an error."""
-
-log = logger("store")
 
 
 class StoreService:
@@ -69,12 +63,15 @@ class StoreService:
         self._calls = EngineCalls(kit.run_file, time.time)
         self._thread = EngineThread("store-engine")
         self._disk = ThreadPoolExecutor(max_workers=2, thread_name_prefix="store-disk")
+        self._analysis = ThreadPoolExecutor(max_workers=1, thread_name_prefix="store-analysis")
         self._changes: Grouped[Change, None] = Grouped(self._change_together, most=MAX_GROUP)
         self._changing = asyncio.Lock()
         """Lock held while changes of visibility are made, and by work that must not run at the same time."""
         self._waiting = 0
-        self._stale = asyncio.Event()
-        self._sweeping: asyncio.Task[None] | None = None
+        self._held_changes = Hold(self._folder, Work.CHANGES)
+        self._held_removals = Hold(self._folder, Work.REMOVALS)
+        self._upkeep: Upkeep | None = None
+        self._meters = RebuildMeters(kit.metrics.registry)
         self._loops = kit.loops
         self._upstreams = Upstreams.of(kit)
         kit.load.queued = lambda: self._waiting
@@ -85,37 +82,71 @@ class StoreService:
             [
                 typed("/collections", EnsureCollection, self._ensure),
                 typed("/collections/drop", EnsureCollection, self._drop),
-                typed("/upsert", UpsertRequest, self._on_engine(StoreEngine.upsert)),
-                typed("/upsert/many", UpsertManyRequest, self._on_engine(_upsert_many)),
+                typed("/upsert", UpsertRequest, self._upsert),
+                typed("/upsert/many", UpsertManyRequest, self._upsert_many),
                 typed("/publish", PublishRequest, self._change),
                 typed("/publish/many", PublishManyRequest, self._publish_many),
                 typed("/forget", ForgetRequest, self._change),
                 typed("/search", StoreSearchRequest, self._search),
+                typed("/version", VersionRequest, self._version),
                 typed("/stats", type(None), self._on_engine(_stats)),
             ],
         )
 
     async def start(self) -> None:
-        """Open the engine, create the default collection, and start the sweep."""
-        self._engine = await self._thread.run(lambda: StoreEngine(self._folder, calls=self._calls))
-        await self._thread.run(lambda: self._engine.ensure(EnsureCollection(DEFAULT_COLLECTION)))
-        self._sweeping = self._loops.start(SWEEPING, self._sweep)
+        """Open the engine, create the default collection, and start the upkeep."""
+        async with self._held_changes.shared():
+            self._engine = await self._thread.run(self._open)
+            await self._thread.run(lambda: self._engine.ensure(EnsureCollection(DEFAULT_COLLECTION)))
+        self._upkeep = Upkeep(
+            self._engine, self._thread, self._changing, self._held_changes, self._held_removals, self._meters
+        )
+        self._upkeep.start(self._loops)
         await self._upstreams.start()
 
+    def _open(self) -> StoreEngine:
+        return StoreEngine(
+            self._folder,
+            calls=self._calls,
+            flat_points=self._settings.flat_points,
+            quantisation=self._settings.quantisation,
+        )
+
     async def stop(self) -> None:
-        """Stop the sweep, flush the engine and close it."""
+        """Stop the upkeep, flush the engine and close it."""
         await self._upstreams.stop()
-        if self._sweeping is not None:
-            self._sweeping.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._sweeping
-            async with self._changing:
+        if self._upkeep is not None:
+            await self._upkeep.stop()
+            async with self._changing, self._held_changes.shared():
                 await self._thread.run(self._engine.close)
         self._disk.shutdown()
+        self._analysis.shutdown()
         self._thread.close()
+        self._held_changes.close()
+        self._held_removals.close()
 
     async def _search(self, request: StoreSearchRequest, context: RequestContext) -> StoreSearchResponse:
         return await self._run(lambda: self._engine.search(request), context, urgent=True)
+
+    async def _upsert(self, request: UpsertRequest, context: RequestContext) -> None:
+        terms = await self._analysed(request)
+        await self._run(lambda: self._engine.upsert(request, terms), context)
+
+    async def _upsert_many(self, request: UpsertManyRequest, context: RequestContext) -> list[StoreOutcome]:
+        terms = [await self._analysed(upsert) for upsert in request.upserts]
+        errors = await self._run(lambda: self._engine.upsert_many(request.upserts, terms), context)
+        return [StoreOutcome.of(error) for error in errors]
+
+    async def _analysed(self, request: UpsertRequest) -> dict[str, ChunkTerms]:
+        """Analyse the words of chunks on a thread of its own, so that searches do not wait for it."""
+        title = None if request.fields is None else request.fields.title or ""
+        with self._queued():
+            loop = asyncio.get_running_loop()
+            return await loop.run_in_executor(self._analysis, analyse, request.chunks, title)
+
+    async def _version(self, request: VersionRequest, context: RequestContext) -> CollectionVersion:
+        """Return the version at once: it is only read, and the engine may be at work."""
+        return CollectionVersion(self._engine.version(request.collection))
 
     async def _change(self, request: Change, context: RequestContext) -> None:
         with self._queued():
@@ -132,13 +163,14 @@ class StoreService:
 
     async def _change_together(self, changes: Sequence[Change]) -> list[Exception | None]:
         """Make a group of changes visible with one wait for the disk. Returns: the error of each change, or None."""
-        async with self._changing:
+        async with self._changing, self._held_changes.shared():
             decided = await self._thread.run(lambda: self._engine.changes.decide(changes))
             try:
                 await asyncio.get_running_loop().run_in_executor(self._disk, self._engine.changes.record, decided)
             finally:
                 await self._thread.run(lambda: self._engine.changes.apply(decided))
-        self._stale.set()
+        if self._upkeep is not None:
+            self._upkeep.wake()
         return [one.error for one in decided]
 
     async def _ensure(self, request: EnsureCollection, context: RequestContext) -> None:
@@ -166,7 +198,10 @@ class StoreService:
             return work()
 
         with self._queued():
-            return await self._thread.run(when_due, urgent=urgent)
+            if urgent:
+                return await self._thread.run(when_due, urgent=True)
+            async with self._held_changes.shared():
+                return await self._thread.run(when_due)
 
     @contextlib.contextmanager
     def _queued(self) -> Iterator[None]:
@@ -182,67 +217,8 @@ class StoreService:
         finally:
             self._waiting -= 1
 
-    async def _sweep(self) -> None:
-        """Delete stale points, rewrite shards with deleted points, and flush shards, until cancelled.
-
-        Normally only shards with FLUSH_POINTS updates are flushed; when no change arrives for IDLE_SWEEP_S, all shards
-        with updates are.
-        """
-        while True:
-            idle = False
-            try:
-                async with asyncio.timeout(IDLE_SWEEP_S):
-                    await self._stale.wait()
-            except TimeoutError:
-                idle = True
-            self._stale.clear()
-            try:
-                await self._clear()
-                await self._flush(1 if idle else FLUSH_POINTS)
-            except StorageFull as error:
-                log.warning("sweep postponed", reason=error.message)
-            except Exception as error:
-                self._loops.failed(SWEEPING, error)
-            await asyncio.sleep(SWEEP_PAUSE_S)
-
-    async def _clear(self) -> None:
-        """Delete and rewrite until nothing is due, with pauses in which waiting engine calls run."""
-        loop = asyncio.get_running_loop()
-        while True:
-            began_s = loop.time()
-            deleted = await self._delete_stale()
-            copied = not deleted and await self._rewrite()
-            if not deleted and not copied:
-                return
-            took_s = loop.time() - began_s
-            await asyncio.sleep(SWEEP_PAUSE_S if deleted else took_s * (COPY_SHARE - 1.0))
-            await self._flush(FLUSH_POINTS)
-
-    async def _rewrite(self) -> bool:
-        async with self._changing:  # the shard of an unfinished change must not be replaced
-            return await self._thread.run(lambda: self._engine.rewriting.step(COPIED_POINTS))
-
-    async def _delete_stale(self) -> int:
-        async with self._changing:
-            swept = await self._thread.run(lambda: self._engine.sweep.delete_stale(SWEEP_POINTS))
-            if swept.cleared:
-                await asyncio.get_running_loop().run_in_executor(self._disk, self._engine.sweep.record, swept)
-                await self._thread.run(lambda: self._engine.sweep.apply(swept))
-        return swept.points
-
-    async def _flush(self, at_least: int) -> None:
-        """Flush shards with at least `at_least` points in their log.
-
-        Most data is written back before the flush, while searches continue.
-        """
-        for shard in await self._thread.run(lambda: self._engine.shards.unflushed(at_least)):
-            await asyncio.get_running_loop().run_in_executor(self._disk, shard.write_back)
-            async with self._changing:  # the collection may have been dropped and its shard closed in the meantime
-                if shard in await self._thread.run(lambda: self._engine.shards.unflushed(1)):
-                    await self._thread.run(shard.flush)
-
     def _details(self) -> Details:
-        return {"waiting": self._waiting}
+        return {"waiting": self._waiting} | (self._upkeep.details() if self._upkeep is not None else {})
 
     def _degraded(self) -> str:
         engine = getattr(self, "_engine", None)
@@ -252,10 +228,6 @@ class StoreService:
 
 def _stats(engine: StoreEngine, request: None) -> list[CollectionStats]:
     return engine.stats()
-
-
-def _upsert_many(engine: StoreEngine, request: UpsertManyRequest) -> list[StoreOutcome]:
-    return [StoreOutcome.of(error) for error in engine.upsert_many(request.upserts)]
 
 
 def _outcome(made: BaseException | None) -> StoreOutcome:

@@ -17,6 +17,8 @@ class Collection:
     model: str | None = None
     dimensions: int | None = None
     generation: int = 0
+    analysis: int = 0
+    """Version of the analysis by which all points are indexed; 0 while points of older releases may remain."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,8 @@ may be written earlier and deleted later, so a search fetches more points than r
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from itertools import zip_longest
 from pathlib import Path
 
 from argosy.contracts.errors import ArgosyError, Conflict, InvalidRequest
@@ -22,9 +23,12 @@ from argosy.contracts.store import (
     StoreSearchResponse,
     UpsertRequest,
 )
+from argosy.ranking.weighing import ChunkTerms
+from argosy.services.store.analysing import Analysing
 from argosy.services.store.changes import Changes
 from argosy.services.store.checks import check_ids, check_model, matrix
 from argosy.services.store.decisions import Collection
+from argosy.services.store.index_plan import FLAT_POINTS, Quantisation
 from argosy.services.store.publication import Publication
 from argosy.services.store.published_file import LOCK_WAIT_S
 from argosy.services.store.rewriting import Rewriting
@@ -32,6 +36,7 @@ from argosy.services.store.shards import Shards, not_found
 from argosy.services.store.sweep import Sweep
 from argosy.services.store.visible_search import VisibleSearch
 from argosy.serving.engine_call import EngineCalls
+from argosy.serving.hold import Hold, Work
 
 
 class StoreEngine:
@@ -52,6 +57,8 @@ class StoreEngine:
         clock: Clock = time.monotonic,
         calls: EngineCalls | None = None,
         lock_wait_s: float = LOCK_WAIT_S,
+        flat_points: int = FLAT_POINTS,
+        quantisation: Quantisation = "none",
     ) -> None:
         """Open or create the store in `folder`, whose mode is set to 0700.
 
@@ -62,10 +69,11 @@ class StoreEngine:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         folder.chmod(0o700)
         self._publication = Publication(folder / "published.db", lock_wait_s)
-        self.shards = Shards(folder / "shards", self._publication, self._calls)
+        self.shards = Shards(folder / "shards", self._publication, self._calls, Hold(folder, Work.REMOVALS))
         self.changes = Changes(self._publication, self.shards)
         self.sweep = Sweep(self._publication, self.shards)
-        self.rewriting = Rewriting(self._publication, self.shards, clock)
+        self.analysing = Analysing(self._publication, self.shards)
+        self.rewriting = Rewriting(self._publication, self.shards, clock, flat_points, quantisation)
         self._visible = VisibleSearch(self._publication, self.shards)
 
     def ensure(self, request: EnsureCollection) -> None:
@@ -80,12 +88,13 @@ class StoreEngine:
             self._drop(known, known.generation)
         self._publication.ensure(request.collection, request.generation)
 
-    def upsert(self, request: UpsertRequest) -> None:
+    def upsert(self, request: UpsertRequest, terms: Mapping[str, ChunkTerms] | None = None) -> None:
         """Store chunks of versions that may still become visible; the first chunks determine the collection's model.
 
         Raises: CollectionNotFound when there is no such generation; InvalidRequest, naming the first wrong vector or
         chunk; Conflict when the collection has another model or dimension, the version is outdated, or a chunk id
-        belongs to another version. In these cases nothing is written.
+        belongs to another version. In these cases nothing is written. `terms` are the chunks' terms by chunk id, if
+        they are already known.
         """
         collection = self.shards.known(request.collection)
         if collection.generation != request.generation:
@@ -110,15 +119,17 @@ class StoreEngine:
                     f"The id of chunks[{index}] belongs to another version; send ids that differ between versions.",
                     param="chunks",
                 )
-        shard.upsert(request.chunks, vectors, request.fields)
+        shard.upsert(request.chunks, vectors, request.fields, terms, replaced=[*owners])
 
-    def upsert_many(self, requests: Sequence[UpsertRequest]) -> list[ArgosyError | None]:
+    def upsert_many(
+        self, requests: Sequence[UpsertRequest], terms: Sequence[Mapping[str, ChunkTerms] | None] = ()
+    ) -> list[ArgosyError | None]:
         """Call `upsert` for each request. Returns: for each request its error, or None."""
         errors: list[ArgosyError | None] = []
         with self._calls.marked("update"):
-            for request in requests:
+            for request, known in zip_longest(requests, terms):
                 try:
-                    self.upsert(request)
+                    self.upsert(request, known)
                     errors.append(None)
                 except ArgosyError as error:
                     errors.append(error)
@@ -146,6 +157,13 @@ class StoreEngine:
         """
         return self._visible.search(request)
 
+    def version(self, collection: str) -> str:
+        """Return the version of the collection's visible content. It may be called on any thread.
+
+        Raises: CollectionNotFound when there is no such collection.
+        """
+        return self._publication.versions.of(self.shards.known(collection).name)
+
     def stats(self) -> list[CollectionStats]:
         """Return the counts of every collection; `points` includes unpublished and not yet deleted points."""
         return [
@@ -155,6 +173,7 @@ class StoreEngine:
                 documents=self._publication.shown(collection.name).documents,
                 model=collection.model,
                 dimensions=collection.dimensions,
+                languages=self.shards.languages(collection.name),
             )
             for collection in self._publication.collections.values()
         ]
@@ -172,12 +191,13 @@ class StoreEngine:
 
     def _drop(self, collection: Collection, generation: int) -> None:
         self.rewriting.forget(collection.name)
+        self.analysing.forget(collection.name)
         self._publication.drop(collection.name, generation)
         self.shards.drop(collection.name)
         self._publication.scrub()
 
     def close(self) -> None:
         """Flush all shards and release the folder. The engine cannot be used afterwards."""
-        self.rewriting.abandon_all()
+        self.rewriting.abandon()
         self.shards.close()
         self._publication.close()

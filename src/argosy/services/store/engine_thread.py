@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections import deque
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, TypeVar
 
@@ -21,6 +22,28 @@ class EngineThread:
         self._urgent: deque[tuple[Future[Any], Callable[[], Any]]] = deque()
         self._others: deque[tuple[Future[Any], Callable[[], Any]]] = deque()
         self._in_a_row = 0
+        self._paused = 0
+        self._held_back = 0
+        """Number of other calls for which `_next` has run while only urgent calls were allowed."""
+
+    @contextlib.asynccontextmanager
+    async def only_urgent(self) -> AsyncIterator[None]:
+        """Run only urgent calls while the block runs; other calls wait. The call that is running ends first."""
+        await self.run(self._pause)
+        try:
+            yield
+        finally:
+            await self.run(self._resume, urgent=True)
+
+    def _pause(self) -> None:
+        self._paused += 1
+
+    def _resume(self) -> None:
+        self._paused -= 1
+        if self._paused == 0:
+            waiting, self._held_back = self._held_back, 0
+            for _ in range(waiting):
+                self._pool.submit(self._next)
 
     async def run(self, work: Callable[[], R], *, urgent: bool = False) -> R:
         """Return the result of `work`. A call whose caller is cancelled before it starts is skipped."""
@@ -35,7 +58,10 @@ class EngineThread:
 
     def _next(self) -> None:
         """Run the next queued call. This runs on the engine's thread, once for each queued call."""
-        if self._urgent and (self._in_a_row < IN_A_ROW or not self._others):
+        if self._paused and not self._urgent:
+            self._held_back += 1
+            return
+        if self._urgent and (self._in_a_row < IN_A_ROW or self._paused or not self._others):
             self._in_a_row += 1
             waiting, work = self._urgent.popleft()
         else:

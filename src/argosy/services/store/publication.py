@@ -17,6 +17,8 @@ from uuid import uuid4
 from argosy.contracts.errors import CollectionNotFound, Conflict
 from argosy.services.store.decisions import Collection, Decision, Shown, Staged
 from argosy.services.store.published_file import LOCK_WAIT_S, PublishedFile
+from argosy.services.store.versions import CollectionVersions
+from argosy.text.analysis import VERSION
 
 
 class Publication:
@@ -33,6 +35,7 @@ class Publication:
         Raises: Unavailable when another process has the file open; Internal when the file is damaged or
         a newer release wrote it.
         """
+        self.versions = CollectionVersions()
         self._file = PublishedFile(path, lock_wait_s)
         try:
             self._read()
@@ -84,13 +87,22 @@ class Publication:
         self._collections[name] = made
         self._decisions[name] = {}
         self._shown[name] = Shown()
+        self.versions.change(name)
         return made
 
     def pin(self, name: str, model: str, dimensions: int) -> Collection:
         """Set the model of a known collection that has none yet."""
-        self._file.execute("UPDATE collections SET model = ?, dimensions = ? WHERE name = ?", (model, dimensions, name))
-        self._collections[name] = replace(self._collections[name], model=model, dimensions=dimensions)
+        self._file.execute(
+            "UPDATE collections SET model = ?, dimensions = ?, analysis = ? WHERE name = ?",
+            (model, dimensions, VERSION, name),
+        )
+        self._collections[name] = replace(self._collections[name], model=model, dimensions=dimensions, analysis=VERSION)
         return self._collections[name]
+
+    def analysed(self, name: str, version: int) -> None:
+        """Record that this version of the analysis made the words of all points; 0 means that some are older."""
+        self._file.execute("UPDATE collections SET analysis = ? WHERE name = ?", (version, name))
+        self._collections[name] = replace(self._collections[name], analysis=version)
 
     def move(self, name: str, folder: str, *, rewrite: bool) -> Collection:
         """Replace the folder of the collection's shard atomically.
@@ -127,6 +139,7 @@ class Publication:
             self._staged = {key: staged for key, staged in self._staged.items() if key[0] != name}
             self._stale = {key: None for key in self._stale if key[0] != name}
             self.rewritable.discard(name)
+            self.versions.change(name)
 
     def scrub(self) -> None:
         """Remove overwritten and deleted data from the write-ahead log too."""
@@ -187,6 +200,7 @@ class Publication:
                 known[one.document_id] = one.decision
                 if one.decision.stale:
                     self._stale[one.collection, one.document_id] = None
+                self.versions.change(one.collection)
         self.abandon(staged)
 
     def abandon(self, staged: Sequence[Staged]) -> None:

@@ -45,7 +45,12 @@ def _first(db: sqlite3.Connection) -> None:
         add_missing_columns(db, table, columns)
 
 
-STEPS = {1: _first}
+def _analysed(db: sqlite3.Connection) -> None:
+    """Add the version of the analysis. Collections of older releases have the version 0 and are analysed anew."""
+    add_missing_columns(db, "collections", {"analysis": "INTEGER NOT NULL DEFAULT 0"})
+
+
+STEPS = {1: _first, 2: _analysed}
 DECIDE = """
 INSERT INTO documents (collection, document_id, version, visible, chunks, stale, fields) VALUES (?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (collection, document_id) DO UPDATE
@@ -97,7 +102,9 @@ class PublishedFile:
     def collections(self) -> list[Collection]:
         """Return all collections, by name."""
         with _wrapped():
-            rows = self._db.execute("SELECT name, folder, model, dimensions, generation FROM collections ORDER BY name")
+            rows = self._db.execute(
+                "SELECT name, folder, model, dimensions, generation, analysis FROM collections ORDER BY name"
+            )
             return [Collection(*row) for row in rows]
 
     def dropped(self) -> dict[str, int]:

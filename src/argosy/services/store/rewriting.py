@@ -1,95 +1,35 @@
-"""Rewriting of shards: a copy without the bytes of deleted points replaces the shard.
-
-Qdrant Edge marks a deleted point but keeps its bytes in the segment and in the log. Only a new shard is free of them.
-A few points at a time are copied between requests; the shard keeps serving, and updates go to shard and copy.
-"""
+"""Rewriting of the store's shards: which collection is rebuilt next, and the swap of the new shard for the old one."""
 
 from __future__ import annotations
 
-import contextlib
-import shutil
+import os
 from collections.abc import Iterable
-from pathlib import Path
-from uuid import uuid4
 
-from argosy.contracts.errors import ArgosyError, Internal, StorageFull
+from argosy.contracts.errors import ArgosyError, Internal
 from argosy.contracts.request import Clock
+from argosy.services.store import index_plan
+from argosy.services.store.index_plan import FLAT_POINTS, Quantisation
 from argosy.services.store.publication import Publication
-from argosy.services.store.shard import PointId, Shard
+from argosy.services.store.rebuild import Rebuild
 from argosy.services.store.shards import Shards
 
 SETTLE_S = 5.0
-"""Time between the first deletion and the copy, so that many deletions need only one copy."""
-BLOCK_BYTES = 512
+"""Time between the first deletion and the rebuild, so that many deletions need only one rebuild."""
 REST = 4.0
-"""Multiple of the last copy's duration for which a collection is not copied: copies take at most 1/5 of the time."""
-MARGIN_BYTES = 64 * 2**20
-"""Disk space that a copy leaves free for updates of the shard that arrive during the copy."""
+"""Multiple of a rebuild's duration for which its collection then rests: rebuilds take at most 1/5 of the time."""
 AGAIN_S = 60.0
-"""Time before a failed copy is retried, for example after a full disk."""
-
-
-class Copy:
-    """Unfinished copy of one shard. Its methods block and run on the engine's thread."""
-
-    def __init__(self, source: Shard, original: Path, dimensions: int, now_s: float) -> None:
-        """Begin to copy the shard in the folder `original` to a new folder beside it.
-
-        Raises: StorageFull when the disk has no room for the copy.
-        """
-        shards = original.parent
-        _require(shards, sum(path.stat().st_blocks * BLOCK_BYTES for path in original.rglob("*")))
-        self.folder = uuid4().hex
-        self.path = shards / self.folder
-        self.began_s = now_s
-        self._source = source
-        self._target = Shard.create(self.path, dimensions, source.calls)
-        self._after: PointId | None = None
-        source.mirror = self._target
-
-    def step(self, limit: int) -> Shard | None:
-        """Copy up to `limit` points. Returns: the new shard, flushed, after all points are copied; else None.
-
-        Raises: StorageFull when the disk is full; Internal when the copy missed an update. Abandon the copy then.
-        """
-        if self._source.mirror is not self._target:
-            raise Internal("The copy of the collection's index missed an update.")
-        _require(self.path.parent, 0)
-        self._after = self._source.copy_some(self._after, limit)
-        if self._after is not None:
-            return None
-        self._target.flush()
-        self._source.mirror = None
-        return self._target
-
-    def abandon(self) -> None:
-        """Close the copy. The caller removes its folder."""
-        if self._source.mirror is self._target:
-            self._source.mirror = None
-        with contextlib.suppress(ArgosyError):  # the copy may already be closed
-            self._target.close()
-
-
-def _require(folder: Path, size_bytes: int) -> None:
-    """Check the free disk space. A full disk would kill the process, because shards are written through memory maps.
-
-    Raises: StorageFull when the space is not sufficient.
-    """
-    if shutil.disk_usage(folder).free < size_bytes + MARGIN_BYTES:
-        raise StorageFull(
-            "The disk has no room to rewrite a collection's index without its deleted points. Free disk space."
-        )
+"""Time before a failed rebuild is retried, for example after a full disk."""
 
 
 class Schedule:
-    """Schedule of the copies of all collections."""
+    """Times at which collections may be rebuilt."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._not_before_s: dict[str, float] = {}
 
     def due(self, names: Iterable[str]) -> str | None:
-        """Return one of the collections that are due for a copy. A new name is due after SETTLE_S."""
+        """Return one of the collections that are due. A new name is due after SETTLE_S."""
         now_s = self._clock()
         for name in sorted(names):
             if now_s >= self._not_before_s.setdefault(name, now_s + SETTLE_S):
@@ -97,12 +37,12 @@ class Schedule:
         return None
 
     def finished(self, name: str, began_s: float) -> None:
-        """Record the end of a copy; the next one is due after SETTLE_S or REST times its duration."""
+        """Record the end of a rebuild; the next one is due after SETTLE_S or REST times its duration."""
         now_s = self._clock()
         self._not_before_s[name] = now_s + max(SETTLE_S, REST * (now_s - began_s))
 
     def failed(self, name: str) -> None:
-        """Record a failed copy, which is due again after AGAIN_S."""
+        """Record a failed rebuild, which is due again after AGAIN_S."""
         self._not_before_s[name] = self._clock() + AGAIN_S
 
     def forget(self, name: str) -> None:
@@ -110,66 +50,107 @@ class Schedule:
 
 
 class Rewriting:
-    """Rewriting of the collections of one store. Its methods block and run on the engine's thread."""
+    """Rewriting of the collections of one store. Its methods block and run on the engine's thread.
 
-    def __init__(self, publication: Publication, shards: Shards, clock: Clock) -> None:
+    At most one rebuild is in progress. Between `begin` and `swap` its steps run as `Rebuild` says.
+    """
+
+    def __init__(
+        self,
+        publication: Publication,
+        shards: Shards,
+        clock: Clock,
+        flat_points: int = FLAT_POINTS,
+        quantisation: Quantisation = "none",
+    ) -> None:
         self._publication = publication
         self._shards = shards
         self._clock = clock
         self._schedule = Schedule(clock)
-        self.copies: dict[str, Copy] = {}
-        shards.unfinished = lambda: [copy.folder for copy in self.copies.values()]
+        self._flat_points = flat_points
+        self._quantisation = quantisation
+        self.current: Rebuild | None = None
+        self.reason = ""
+        """Reason why the last rebuild failed or could not begin; empty after one that succeeded."""
+        shards.unfinished = lambda: () if self.current is None else self.current.folders
 
-    def step(self, limit: int) -> bool:
-        """Copy up to `limit` points of a collection whose files still contain bytes of deleted points.
+    def due(self) -> str | None:
+        """Return a collection whose shard should be rebuilt now, or None.
 
-        Returns: whether more copying may be due now.
-        Raises: StorageFull when the disk is full; Internal when the copy fails. The copy is then retried later.
+        A rebuild is due when the files contain deleted points, or the vector index no longer fits the collection.
         """
-        due = self._publication.rewritable - self._shards.broken.keys()
-        name = next(iter(self.copies), None) or self._schedule.due(due)
-        if name is None:
-            return False
-        try:
-            self._copy_some(name, limit)
-        except ArgosyError:
-            self._abandon(name)
-            self._publication.rewritable.add(name)
-            self._schedule.failed(name)
-            raise
-        return True
+        grown = {
+            name
+            for name, shard in self._shards.open.items()
+            if index_plan.due(shard.built, shard.points(), self._flat_points, self._quantisation)
+        }
+        return self._schedule.due((self._publication.rewritable | grown) - self._shards.broken.keys())
 
-    def _copy_some(self, name: str, limit: int) -> None:
+    def begin(self, name: str) -> Rebuild | None:
+        """Begin to rebuild the collection. Returns: None when it has no shard.
+
+        Raises: StorageFull or Unavailable when there is too little disk space or memory; it is tried again later.
+        """
         collection = self._publication.collections[name]
         old = self._shards.open.get(name)
         if old is None or collection.dimensions is None:
             self._publication.rewritable.discard(name)
-            return
-        copy = self.copies.get(name)
-        if copy is None:
-            copy = self.copies[name] = Copy(old, self._shards.path(collection), collection.dimensions, self._clock())
+            return None
+        plan = index_plan.plan_for(old.points(), self._flat_points, self._quantisation, os.cpu_count() or 1)
+        folder = self._shards.path(collection)
+        try:
+            self.current = Rebuild(name, old, folder, collection.dimensions, plan, self._clock())
+        except ArgosyError as error:
+            self._postpone(name, error)
+            raise
+        if name in self._publication.rewritable:
             self._publication.rewritable.discard(name)  # points deleted from here on may already be in the copy
-        new = copy.step(limit)
-        if new is None:
-            return
-        self._publication.move(name, copy.folder, rewrite=name in self._publication.rewritable)
-        self._shards.open[name] = new
-        del self.copies[name]
-        self._schedule.finished(name, copy.began_s)
-        old.close()
-        self._shards.remove_orphans()
+            self.current.reclaims = True
+        return self.current
+
+    def swap(self, rebuild: Rebuild) -> None:
+        """Let the new shard take the place of the old one, durably. All changes are carried over and synced before.
+
+        The folder of the old shard is an orphan from now on.
+        Raises: Internal when the rebuild was abandoned; the caller then calls `fail`.
+        """
+        name, new = rebuild.name, rebuild.target
+        if self.current is not rebuild or new is None:
+            raise Internal("The rebuild of the collection's index was abandoned.")
+        self._publication.move(name, rebuild.folder, rewrite=name in self._publication.rewritable)
+        self._shards.replace(name, new, rebuild.folder)
+        self._schedule.finished(name, rebuild.began_s)
+        self.current = None
+        self.reason = ""
+        rebuild.source.forget_changes()
+        rebuild.source.close()
+
+    def fail(self, rebuild: Rebuild, error: ArgosyError | None) -> None:
+        """Give up a rebuild after an error; it is tried again later. The old shard is not affected."""
+        if self.current is rebuild:
+            self._abandon()
+            self._postpone(rebuild.name, error)
 
     def forget(self, name: str) -> None:
-        """Abandon the copy of a collection that is about to be dropped."""
-        self._abandon(name)
+        """Abandon the rebuild of a collection that is about to be dropped."""
+        if self.current is not None and self.current.name == name:
+            self._abandon()
         self._schedule.forget(name)
 
-    def abandon_all(self) -> None:
-        """Abandon all copies and remove their folders."""
-        for name in list(self.copies):
-            self._abandon(name)
+    def abandon(self) -> None:
+        """Abandon the rebuild in progress. Its folders are orphans from now on."""
+        if self.current is not None:
+            self._abandon()
 
-    def _abandon(self, name: str) -> None:
-        if (copy := self.copies.pop(name, None)) is not None:
-            copy.abandon()
-            self._shards.remove_orphans()
+    def _abandon(self) -> None:
+        rebuild = self.current
+        assert rebuild is not None
+        self.current = None
+        if rebuild.reclaims:
+            self._publication.rewritable.add(rebuild.name)
+        rebuild.abandon()
+
+    def _postpone(self, name: str, error: ArgosyError | None) -> None:
+        why = "an internal error; see the log" if error is None else error.message
+        self.reason = f"collection {name!r}: {why}"
+        self._schedule.failed(name)

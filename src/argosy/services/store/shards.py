@@ -9,25 +9,28 @@ from pathlib import Path
 from argosy.contracts.errors import ArgosyError, CollectionNotFound, Unavailable
 from argosy.services.store.decisions import Collection
 from argosy.services.store.publication import Publication
-from argosy.services.store.shard import Shard
+from argosy.services.store.shard import Shard, vocabulary_file
 from argosy.serving.engine_call import EngineCalls
+from argosy.serving.hold import Hold
 
 
 class Shards:
     """Shards in a folder. `published.db` says which of its subfolders belongs to which collection."""
 
-    def __init__(self, folder: Path, publication: Publication, calls: EngineCalls) -> None:
+    def __init__(self, folder: Path, publication: Publication, calls: EngineCalls, removals: Hold) -> None:
         """Open the shards of all collections. A shard that cannot be opened is listed in `broken`."""
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._folder = folder
         self._publication = publication
         self._calls = calls
+        self._removals = removals
         self.open: dict[str, Shard] = {}
         self.broken: dict[str, str] = {}
         """Reasons why shards could not be opened, by collection. Calls to these collections raise Unavailable."""
         self.unfinished: Callable[[], Iterable[str]] = tuple
         """Names of subfolders that belong to no collection yet, because a rewriting fills them."""
         self.remove_orphans()
+        self._remove_lost_vocabularies()
         for collection in publication.collections.values():
             if collection.dimensions is not None:
                 try:
@@ -38,13 +41,24 @@ class Shards:
     def path(self, collection: Collection) -> Path:
         return self._folder / collection.folder
 
-    def remove_orphans(self) -> None:
-        """Remove folders of dropped collections, of shards that a copy replaced, and of unfinished copies."""
+    def orphans(self) -> list[Path]:
+        """Return the folders of dropped collections, of shards that were replaced, and of unfinished rebuilds."""
         kept = {c.folder for c in self._publication.collections.values() if c.dimensions is not None}
         kept.update(self.unfinished())
-        for path in self._folder.iterdir():
-            if path.name not in kept:
+        return [path for path in self._folder.iterdir() if path.name not in kept]
+
+    def remove_orphans(self) -> None:
+        """Remove the folders that `orphans` returns, unless a backup may be reading them."""
+        with self._removals.attempted() as allowed:
+            for path in self.orphans() if allowed else ():
                 shutil.rmtree(path, ignore_errors=True)
+
+    def _remove_lost_vocabularies(self) -> None:
+        """Remove the vocabularies of shards that were dropped or replaced when the process was killed."""
+        kept = {vocabulary_file(self.path(collection)) for collection in self._publication.collections.values()}
+        for path in vocabulary_file(self._folder / "any").parent.glob("*"):
+            if path not in kept:
+                path.unlink(missing_ok=True)
 
     def known(self, name: str) -> Collection:
         """Return the collection. Raises: CollectionNotFound when there is none."""
@@ -81,11 +95,23 @@ class Shards:
         shard = self.open.get(name)
         return 0 if shard is None else shard.points()
 
+    def languages(self, name: str) -> list[str]:
+        """Return the languages of the collection's chunks, most frequent first."""
+        shard = self.open.get(name)
+        return [] if shard is None else shard.lexicon.vocabulary.known_languages()
+
+    def replace(self, name: str, new: Shard, folder: str) -> None:
+        """Let a copy of a collection's shard in a subfolder take its place, with its vocabulary."""
+        new.lexicon = self.open[name].lexicon
+        new.lexicon.move(vocabulary_file(self._folder / folder))
+        self.open[name] = new
+
     def drop(self, name: str) -> None:
         """Close the shard of a dropped collection and remove its folder."""
         self.broken.pop(name, None)
         if (shard := self.open.pop(name, None)) is not None:
             shard.close()
+            shard.lexicon.remove()
         self.remove_orphans()
 
     def unflushed(self, at_least: int) -> list[Shard]:

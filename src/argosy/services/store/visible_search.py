@@ -1,24 +1,39 @@
-"""Search of the store: the shard's hits, without those of versions that are not visible.
+"""Search of the store: the best candidates of a collection, without those of versions that are not visible.
 
-The points of a version may be written before it is visible and deleted after it is not. A search therefore fetches more
-points than requested and drops invisible ones.
+The points of a version may be written before it is visible and deleted after it is not. As long as a collection has
+such points, the payload of every candidate is read and invisible ones are dropped.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping, Sequence
+import msgspec
 
 from argosy.contracts.errors import InvalidRequest
-from argosy.contracts.store import Ranked, StoreSearchRequest, StoreSearchResponse
+from argosy.contracts.store import Candidate, QueryAnalysis, QueryTerm, StoreSearchRequest, StoreSearchResponse
+from argosy.ranking.query import Reading, comparable, read_query
+from argosy.ranking.scoring import FOREIGN_SHARE, KNOWN_SHARE
+from argosy.ranking.vocabulary import Vocabulary
+from argosy.services.store.candidates import PHRASE_DEPTH, Found, Wanted, candidates
 from argosy.services.store.checks import query_vector
+from argosy.services.store.conditions import filter_of
 from argosy.services.store.decisions import Decision
+from argosy.services.store.points import OLD_WORDS
 from argosy.services.store.publication import Publication
-from argosy.services.store.shard import Shard
-from argosy.services.store.shard_search import Hit
+from argosy.services.store.shard_search import Payload
 from argosy.services.store.shards import Shards
+from argosy.text.identifiers import MARK
 
 MAX_LIMIT = 200
+"""Most candidates of one search, and most candidates of each of its lists."""
+
+
+class _Texts(msgspec.Struct):
+    text: str
+    title: str | None = None
+    heading_path: list[str] = []
+
+
+_texts = msgspec.json.Decoder(_Texts)
 
 
 class VisibleSearch:
@@ -29,15 +44,16 @@ class VisibleSearch:
         self._shards = shards
 
     def search(self, request: StoreSearchRequest) -> StoreSearchResponse:
-        """Return the best `limit` visible chunks by cosine and by BM25, each list best first.
+        """Return the best `limit` visible chunks by cosine and by words, with both scores exact for each of them.
 
         Raises: CollectionNotFound when there is no such collection; InvalidRequest when the limit is out of range, or
         vector and text are both missing, or the vector is malformed; Conflict when the vector has another number of
         dimensions than the collection.
         """
         collection = self._shards.known(request.collection)
-        if not 1 <= request.limit <= MAX_LIMIT:
-            raise InvalidRequest(f"limit must be between 1 and {MAX_LIMIT}.", param="limit")
+        for field, value in (("limit", request.limit), ("depth", request.depth)):
+            if not 1 <= value <= MAX_LIMIT:
+                raise InvalidRequest(f"{field} must be between 1 and {MAX_LIMIT}.", param=field)
         if request.vector is None and request.text is None:
             raise InvalidRequest("Give a vector, a text, or both.", param="vector")
         vector: list[float] | None = None
@@ -47,44 +63,74 @@ class VisibleSearch:
         if shard is None:
             return StoreSearchResponse(chunks={})
         visible = self._publication.decisions(collection.name)
-        shown = self._publication.shown(collection.name).points
-        dense, lexical = _fetch_visible(shard, visible, shown, vector, request)
-        chunks = {hit.chunk_id: _whole(hit, visible[hit.document_id].fields) for hit in (*dense, *lexical)}
-        return StoreSearchResponse(chunks=chunks, dense=_ranked(dense), lexical=_ranked(lexical))
+        vocabulary = shard.lexicon.vocabulary
+        reading = None if request.text is None else read_query(request.text, vocabulary)
+        share = KNOWN_SHARE
+        if reading is not None and not _known(reading.language, request.languages):
+            share = FOREIGN_SHARE
+        wanted = Wanted(
+            vector, reading, share, request.limit, max(request.depth, request.limit), filter_of(request.filters)
+        )
+        if request.text is not None and collection.analysis == 0:
+            old = OLD_WORDS.embed_query(request.text)
+            wanted.old_words = dict(zip(old.indices, old.values, strict=True))
+        phrases = [] if reading is None else reading.phrases
+        if phrases:
+            wanted.depth = max(wanted.depth, PHRASE_DEPTH)
+
+        def accepted(payload: Payload) -> bool:
+            decision = visible.get(payload["document_id"])
+            if decision is None or not decision.visible or decision.version != payload["version"]:
+                return False
+            return not phrases or _has(phrases, _whole(payload, decision))
+
+        sure = not phrases and shard.points() <= self._publication.shown(collection.name).points
+        found = candidates(shard.index, vocabulary, wanted, accepted, sure=sure)
+        return _response(
+            found,
+            {one.point: _whole(one.payload, visible[one.payload["document_id"]]) for one in found},
+            reading,
+            vocabulary,
+            wanted,
+        )
 
 
-def _whole(hit: Hit, fields: str) -> str:
+def _known(language: str, known: list[str]) -> bool:
+    """Return whether the model knows the language. An unclear language and a model for all languages fit."""
+    return not known or not language or language in known
+
+
+def _has(phrases: list[str], chunk: str) -> bool:
+    read = _texts.decode(chunk)
+    text = comparable("\n".join([read.title or "", *read.heading_path, read.text]))
+    return all(phrase in text for phrase in phrases)
+
+
+def _whole(payload: Payload, decision: Decision) -> str:
     """Return the chunk as JSON, merged with the fields stored once for its document. Both are JSON objects."""
-    return f"{hit.payload[:-1]},{fields[1:]}" if fields else hit.payload
+    chunk: str = payload["chunk"]
+    return f"{chunk[:-1]},{decision.fields[1:]}" if decision.fields else chunk
 
 
-def _fetch_visible(
-    shard: Shard,
-    visible: Mapping[str, Decision],
-    shown: int,
-    vector: list[float] | None,
-    request: StoreSearchRequest,
-) -> tuple[list[Hit], list[Hit]]:
-    """Fetch more points than requested, according to the share of invisible ones; widen while too few are visible.
-
-    `shown` is the number of visible points. Returns: the dense and the lexical hits, at most `request.limit` each.
-    """
-    points = shard.points()
-    fetch = request.limit
-    if points > shown:
-        fetch += math.ceil(request.limit * min(4.0, 2.0 * (points - shown) / max(1, shown))) + 8
-    while True:
-        lists = shard.search(vector, request.text, fetch, request.filters)
-        kept = tuple([hit for hit in found if _is_visible(hit, visible)][: request.limit] for found in lists)
-        if all(len(k) == request.limit or len(f) < fetch for k, f in zip(kept, lists, strict=True)):
-            return kept[0], kept[1]
-        fetch *= 4
+def _response(
+    found: list[Found],
+    chunks: dict[object, str],
+    reading: Reading | None,
+    vocabulary: Vocabulary,
+    wanted: Wanted,
+) -> StoreSearchResponse:
+    return StoreSearchResponse(
+        chunks={str(point): chunk for point, chunk in chunks.items()},
+        candidates=[Candidate(str(one.point), one.cosine, one.words, one.adjacency, one.feedback) for one in found],
+        share=wanted.share,
+        analysis=None if reading is None else _analysis(reading, vocabulary),
+    )
 
 
-def _is_visible(hit: Hit, visible: Mapping[str, Decision]) -> bool:
-    decision = visible.get(hit.document_id)
-    return decision is not None and decision.visible and decision.version == hit.version
-
-
-def _ranked(hits: Sequence[Hit]) -> list[Ranked]:
-    return [Ranked(hit.chunk_id, hit.score) for hit in hits]
+def _analysis(reading: Reading, vocabulary: Vocabulary) -> QueryAnalysis:
+    terms = [
+        QueryTerm(group.stem, max(map(vocabulary.frequency, group.alternatives), default=0))
+        for group in reading.groups
+        if not group.stem.startswith(MARK)
+    ]
+    return QueryAnalysis(reading.language, terms, reading.identifiers, vocabulary.chunks)

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from argosy.services.documents.chunking.packer import ChunkDraft, ChunkLimits, chunk
 from argosy.services.documents.chunking.packer import cut as cut_stage
 from argosy.services.documents.chunking.tokens import Tokenizer
-from argosy.services.documents.parsing.blocks import BlockKind, split_blocks
 from argosy.services.documents.parsing.parsed import PageSpan, ParsedDocument, markdown_title
+from argosy.services.documents.parsing.titles import heading_title
+from argosy.text.blocks import BlockKind, blocks_of
 from tests.samples.make_samples import HERE
 
 pytestmark = pytest.mark.unit
@@ -92,7 +93,7 @@ def test_chunks_are_exact_slices_within_the_limit_in_order_and_complete(
 @settings(deadline=None)
 def test_blocks_are_in_order_and_only_white_space_lies_between(text: str, markdown: bool) -> None:
     at = 0
-    for block in split_blocks(text, markdown=markdown):
+    for block in blocks_of(text, markdown=markdown):
         assert not text[at : block.start].strip()
         assert block.start < block.end
         at = block.end
@@ -100,7 +101,7 @@ def test_blocks_are_in_order_and_only_white_space_lies_between(text: str, markdo
 
 
 def test_blocks_are_told_apart() -> None:
-    kinds = [(block.kind, block.level) for block in split_blocks(HANDBOOK)]
+    kinds = [(block.kind, block.level) for block in blocks_of(HANDBOOK, markdown=True)]
     assert kinds[:5] == [
         (BlockKind.HEADING, 1),
         (BlockKind.PARAGRAPH, 0),
@@ -131,22 +132,22 @@ LONG = 200_000
 )
 def test_a_line_made_to_do_harm_takes_no_longer_than_others(line: str) -> None:
     """Check for backtracking, which would take hours and block every request."""
-    assert split_blocks(line)
+    assert blocks_of(line, markdown=True)
     assert chunk(ParsedDocument(line, "text/markdown"), Words(), ChunkLimits(200))
     markdown_title(line)
 
 
 def test_a_hash_inside_code_or_plain_text_is_no_heading() -> None:
-    code = split_blocks("```sh\n# not a heading\n\nls\n```\nafter")
+    code = blocks_of("```sh\n# not a heading\n\nls\n```\nafter", markdown=True)
     assert [block.kind for block in code] == [BlockKind.CODE, BlockKind.PARAGRAPH]
-    assert [block.kind for block in split_blocks("# remark", markdown=False)] == [BlockKind.PARAGRAPH]
+    assert [block.kind for block in blocks_of("# remark", markdown=False)] == [BlockKind.PARAGRAPH]
 
 
 @pytest.mark.parametrize(
     "follower", ["# Berths", "- item", "1. item", "```\nx\n```", "| a | b |\n|---|---|\n| 1 | 2 |"]
 )
 def test_a_block_may_follow_a_paragraph_without_a_blank_line(follower: str) -> None:
-    paragraph, block = split_blocks(f"Some words.\n{follower}")
+    paragraph, block = blocks_of(f"Some words.\n{follower}", markdown=True)
     assert (paragraph.kind, paragraph.end) == (BlockKind.PARAGRAPH, len("Some words."))
     assert block.kind is not BlockKind.PARAGRAPH
 
@@ -161,8 +162,8 @@ def test_a_block_may_follow_a_paragraph_without_a_blank_line(follower: str) -> N
     ],
 )
 def test_a_heading_is_read_without_its_markup(text: str, level: int, title: str) -> None:
-    [block] = split_blocks(text)
-    assert (block.kind, block.level, block.title) == (BlockKind.HEADING, level, title)
+    [block] = blocks_of(text, markdown=True)
+    assert (block.kind, block.level, heading_title(text, block)) == (BlockKind.HEADING, level, title)
 
 
 def test_the_path_holds_the_headings_above() -> None:
@@ -280,3 +281,13 @@ def test_a_large_text_is_tokenised_in_bounded_windows() -> None:
 def test_limits_that_make_no_sense_are_refused() -> None:
     with pytest.raises(ValueError, match="overlap"):
         ChunkLimits(10, 6)
+
+
+@pytest.mark.parametrize(
+    "lead", ["**What does a key cost?**", "Q: What does a key cost?", "**Draft**", "`--depth`, `-d`", "Do this first:"]
+)
+def test_a_question_term_or_lead_in_is_in_the_chunk_of_what_follows(lead: str) -> None:
+    text = f"{'word ' * 14}\n\n{lead}\n\nThirty euros for each key."
+    drafts = chunk(ParsedDocument(text, "text/markdown"), Words(), ChunkLimits(tokens=19))
+    [found] = [draft for draft in drafts if "Thirty euros" in draft.text]
+    assert found.text.startswith(lead)

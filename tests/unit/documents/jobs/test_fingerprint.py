@@ -18,7 +18,7 @@ NOTHING_CHANGES = {
     *("max_files_per_request", "max_attempts", "lease_s", "parse_timeout_s", "parser_memory_bytes"),
     *("parse_timeout_per_mib_s", "parse_turn_s"),
     *("base_url", "endpoint_timeout_s", "threads", "max_batch_tokens", "max_batch_texts", "max_batch_ms"),
-    *("max_queued_texts", "cache_memory_bytes", "cache_disk_bytes", "cache_ttl_s", "cache_precision"),
+    *("max_queued_texts", "cache_memory_bytes", "cache_disk_bytes", "cache_ttl_s", "cache_precision", "languages"),
 }
 
 

@@ -212,6 +212,11 @@ async def test_a_collection_that_the_store_lacks_is_made(desk: Desk, world: Worl
     assert world.calls.count("ensure") == 1
 
 
+def embedded_text(chunk: Chunk) -> str:
+    """Return the text of which the vector of a chunk is made: the title of its document stands first."""
+    return f"Parsed title\n{chunk.text}"
+
+
 async def test_only_chunks_whose_text_changed_are_embedded(desk: Desk, world: World, pipeline: Pipeline) -> None:
     add(desk)
     first = await attempt(desk, pipeline)
@@ -222,10 +227,20 @@ async def test_only_chunks_whose_text_changed_are_embedded(desk: Desk, world: Wo
     assert (second.status, second.version) == (DocumentStatus.INDEXED, 2)
     assert first.chunks is not None
     assert 0 < len(world.embedded) < first.chunks / 2
-    texts = {world.points[key].text for key in world.points.keys() - before.keys()}
-    assert set(world.embedded) == texts - {chunk.text for chunk in before.values()}
+    texts = {embedded_text(world.points[key]) for key in world.points.keys() - before.keys()}
+    assert set(world.embedded) == texts - {embedded_text(chunk) for chunk in before.values()}
     for key in world.points.keys() - before.keys():
-        assert world.vectors[key] == vector_of(world.points[key].text)
+        assert world.vectors[key] == vector_of(embedded_text(world.points[key]))
+
+
+async def test_a_changed_title_is_embedded_with_every_chunk(desk: Desk, world: World, pipeline: Pipeline) -> None:
+    add(desk)
+    first = await attempt(desk, pipeline)
+    world.embedded.clear()
+    desk.catalog.accept("default", [desk.upload("handbook.md", HANDBOOK.encode(), title="Another title")])
+    second = await attempt(desk, pipeline)
+    assert (second.version, len(world.embedded)) == (2, first.chunks)
+    assert all(text.startswith("Another title\n") for text in world.embedded)
 
 
 async def test_the_same_bytes_under_another_source_are_not_embedded_again(
@@ -238,7 +253,7 @@ async def test_the_same_bytes_under_another_source_are_not_embedded_again(
     desk.catalog.accept("default", [moved])
     assert (await attempt(desk, pipeline)).status is DocumentStatus.INDEXED
     assert world.embedded == []
-    assert all(world.vectors[key] == vector_of(chunk.text) for key, chunk in world.points.items())
+    assert all(world.vectors[key] == vector_of(embedded_text(chunk)) for key, chunk in world.points.items())
 
 
 async def test_vectors_of_another_model_are_not_taken_again(desk: Desk, world: World, pipeline: Pipeline) -> None:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from argosy.services.documents.parsing.html_page import read_html
+from argosy.services.documents.parsing.html_cleaner import read_html
 from argosy.services.documents.parsing.parsed import decode_text, markdown_title, with_pages
 
 pytestmark = pytest.mark.unit

@@ -219,12 +219,16 @@ class Catalog:
             return unreferenced(connection, hashes)
 
     def delete_unneeded(self, blobs: BlobStore, hashes: Sequence[str], min_age_s: float) -> int:
-        """Delete the stored contents that no document needs and that are at least `min_age_s` old. Returns: how many.
+        """Delete the stored contents that no document needs and that are at least `min_age_s` old.
+
+        Returns: how many; 0 while a backup is running.
 
         The check and the deletion are one transaction that excludes `accept`: an upload that is accepted later finds
         its content missing and stores it again.
         """
-        with self._database.write(alone=True) as connection:
+        with blobs.deleting() as allowed, self._database.write(alone=True) as connection:
+            if not allowed:
+                return 0
             return sum(blobs.delete(key, min_age_s) for key in unreferenced(connection, hashes))
 
     def prune(self, older_than_s: float) -> int:

@@ -111,11 +111,16 @@ class Clearing:
             connection.execute(delete(removals).where(*which))
 
     def delete_some(self) -> int:
-        """Delete up to _STEP discarded contents that no document needs. Blocks. Returns: 0 when none are left."""
+        """Delete up to _STEP discarded contents that no document needs. Blocks.
+
+        Returns: 0 when none are left, or while a backup is running.
+        """
         with self._database.read() as connection:
             if connection.execute(select(discards.c.id).limit(1)).first() is None:
                 return 0
-        with self._database.write(alone=True) as connection:
+        with self._blobs.deleting() as allowed, self._database.write(alone=True) as connection:
+            if not allowed:
+                return 0
             rows = connection.execute(select(discards.c.id, discards.c.hash).order_by(discards.c.id).limit(_STEP)).all()
             for key in unreferenced(connection, [row.hash for row in rows]):
                 self._blobs.delete(key)

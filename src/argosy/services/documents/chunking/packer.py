@@ -5,19 +5,24 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from argosy.answering.units.builder import build_units
+from argosy.answering.units.stored import packed_units
 from argosy.services.documents.chunking.tables import with_table_headers
 from argosy.services.documents.chunking.tokens import Tokenizer, TokenMap, splits_at_space
-from argosy.services.documents.parsing.blocks import Block, BlockKind, split_blocks
 from argosy.services.documents.parsing.parsed import CodeSection, PageSpan, ParsedDocument
-from argosy.services.documents.parsing.titles import short_path
+from argosy.services.documents.parsing.titles import heading_title, short_path
+from argosy.text.blocks import Block, BlockKind, blocks_of
 
 _LINE = re.compile(r"\n")
 _SENTENCE = re.compile(r"[.!?…][\"'”’»)\]]*\s+|[。！？]\s*|\n[ \t]*\n")
 _WORD = re.compile(r"\s+")
 _SPACE = " \n\t"
 """Characters that every tokenizer treats as white space; tokenizers differ on rarer ones."""
+_LEAD = re.compile(r"(?:\*\*[^*\n]++\*\*|__[^_\n]++__|`[^`\n]++`(?:[ ,|/]++`[^`\n]++`)*+):?|[^\n]*[:?：？]")
+"""A paragraph of one line that says little without the block below it."""
+LONGEST_LEAD_CHARS = 400
 _LINES_FIRST = frozenset({BlockKind.LIST, BlockKind.CODE, BlockKind.TABLE})
 FREE_CHUNKS = 64
 """Number of chunks that a document may have however small they are."""
@@ -69,6 +74,8 @@ class ChunkDraft:
     page: int | None
     tokens: int
     last_page: int | None = None
+    units: str = ""
+    """Answer units of the chunk, packed as `contracts.units` says."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +99,14 @@ def cut(
     """Apply the chunk stage: return the text to store, in which long tables repeat their header, and its chunks."""
     limits = limits or ChunkLimits()
     parsed = with_table_headers(parsed, tokenizer, limits.tokens, limits.chars)
-    return parsed, chunk(parsed, tokenizer, limits)
+    return parsed, with_units(parsed, chunk(parsed, tokenizer, limits))
+
+
+def with_units(parsed: ParsedDocument, drafts: list[ChunkDraft]) -> list[ChunkDraft]:
+    """Return the chunks with their answer units, which are built from the whole document."""
+    units = build_units(parsed.text, markdown=parsed.markdown)
+    packed = packed_units(parsed.text, units, [(draft.start, draft.end) for draft in drafts])
+    return [replace(draft, units=own) for draft, own in zip(drafts, packed, strict=True)]
 
 
 def chunk(parsed: ParsedDocument, tokenizer: Tokenizer, limits: ChunkLimits | None = None) -> list[ChunkDraft]:
@@ -121,8 +135,8 @@ class _Packer:
             self._pieces = list(_sections(parsed.text, parsed.sections))
             cuts = [piece.start for piece in self._pieces]
         else:
-            blocks = split_blocks(parsed.text, markdown=parsed.markdown)
-            self._pieces = list(_pieces(blocks))
+            blocks = blocks_of(parsed.text, markdown=parsed.markdown)
+            self._pieces = list(_pieces(parsed.text, blocks))
             cuts = [block.start for block in blocks]
         self._tokens = TokenMap(parsed.text, cuts, tokenizer)
 
@@ -243,29 +257,43 @@ class _Packer:
         return len(self._tokenizer.encode_offsets(text[start:end]))
 
 
-def _pieces(blocks: list[Block]) -> Iterator[_Piece]:
+def _pieces(text: str, blocks: list[Block]) -> Iterator[_Piece]:
     path: list[tuple[int, str]] = []
     headings: list[Block] = []
+    leads: list[Block] = []
+    """Questions, terms and lead-ins that wait for the block that they belong to."""
     for block in blocks:
+        if leads and (block.kind is BlockKind.HEADING or block.start - leads[0].start > LONGEST_LEAD_CHARS):
+            yield _piece([*headings, *leads[:-1]], leads[-1], path)
+            headings, leads = [], []
+        if block.kind is BlockKind.PARAGRAPH and _leads(text, block):
+            leads.append(block)
+            continue
         if block.kind is BlockKind.HEADING:
             while path and path[-1][0] >= block.level:
                 path.pop()
-            path.append((block.level, block.title))
+            path.append((block.level, heading_title(text, block)))
             headings.append(block)
             continue
-        yield _piece(headings, block, path)
-        headings = []
-    if headings:
-        yield _piece(headings, headings[-1], path)
+        yield _piece([*headings, *leads], block, path)
+        headings, leads = [], []
+    if above := [*headings, *leads]:
+        yield _piece(above, above[-1], path)
 
 
-def _piece(headings: list[Block], block: Block, path: list[tuple[int, str]]) -> _Piece:
+def _leads(text: str, block: Block) -> bool:
+    """Return whether a paragraph belongs to the block below it: a question, a term, or a sentence with a colon."""
+    return block.end - block.start <= LONGEST_LEAD_CHARS and _LEAD.fullmatch(text, block.start, block.end) is not None
+
+
+def _piece(above: list[Block], block: Block, path: list[tuple[int, str]]) -> _Piece:
+    """Return the piece of a block with the headings, questions and terms directly above it."""
     return _Piece(
-        start=headings[0].start if headings else block.start,
+        start=above[0].start if above else block.start,
         body=block.start,
         end=block.end,
         kind=block.kind,
-        level=min((heading.level for heading in headings), default=0),
+        level=min((one.level for one in above if one.level), default=0),
         depth=path[-1][0] if path else 0,
         path=tuple(title for _, title in path if title),
     )

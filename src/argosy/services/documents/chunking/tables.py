@@ -12,8 +12,8 @@ from itertools import accumulate
 import msgspec
 
 from argosy.services.documents.chunking.tokens import Tokenizer
-from argosy.services.documents.parsing.blocks import Block, BlockKind, split_blocks
 from argosy.services.documents.parsing.parsed import PageSpan, ParsedDocument
+from argosy.text.blocks import Block, BlockKind, markdown_blocks
 
 
 def with_table_headers(parsed: ParsedDocument, tokenizer: Tokenizer, tokens: int, chars: int) -> ParsedDocument:
@@ -25,7 +25,7 @@ def with_table_headers(parsed: ParsedDocument, tokenizer: Tokenizer, tokens: int
         return parsed
     inserts: list[tuple[int, str]] = []
     lead = -1
-    for block in split_blocks(parsed.text):
+    for block in markdown_blocks(parsed.text):
         if block.kind is BlockKind.TABLE:
             inserts += _inserts(parsed.text, block.start if lead < 0 else lead, block, tokenizer, tokens, chars)
         if block.kind is not BlockKind.HEADING:

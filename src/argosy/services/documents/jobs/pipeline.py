@@ -225,7 +225,7 @@ class Pipeline:
             for at in range(0, len(drafts), size):
                 part = drafts[at : at + size]
                 with times.measured("embed"):
-                    answer, computed = await self._vectors(job, part, pool)
+                    answer, computed = await self._vectors(job, part, fields.title, pool)
                 if kept is not None and (answer.model, answer.dimensions) != (kept.model, kept.dimensions):
                     raise UpstreamFailed("The embedding model changed while a document was being indexed.")
                 kept = kept or KeptVectors(answer.model, answer.dimensions, [], b"", self._settings.vectors)
@@ -256,14 +256,17 @@ class Pipeline:
         model = (await self._embedder.model(self._context(job))).model if kept else ""
         return VectorPool(kept, model, self._settings.vectors)
 
-    async def _vectors(self, job: Job, part: list[ChunkDraft], pool: VectorPool) -> tuple[KeptVectors, int]:
-        """Return the vectors of a part and the number computed. The embedded text is exactly the stored text."""
-        hashes = [text_hash(draft.text) for draft in part]
+    async def _vectors(
+        self, job: Job, part: list[ChunkDraft], title: str | None, pool: VectorPool
+    ) -> tuple[KeptVectors, int]:
+        """Return the vectors of a part and the number computed. The title stands before the text that is embedded."""
+        whole = [f"{title}\n{draft.text}" if title else draft.text for draft in part]
+        hashes = [text_hash(text) for text in whole]
         missing = pool.missing(hashes)
         if not missing:
             assert pool.model is not None
             return KeptVectors(*pool.model, hashes, pool.rows(hashes, ())), 0
-        texts = [part[place].text for place in missing]
+        texts = [whole[place] for place in missing]
         answer = await self._services(job)[0].embed(texts, TextKind.PASSAGE, self._context(job))
         row = answer.dimensions * 4
         if len(answer.vectors) != len(texts) * row:

@@ -34,4 +34,5 @@ def as_chunk(job: Job, draft: ChunkDraft) -> Chunk:
         page=draft.page,
         last_page=draft.last_page,
         heading_path=draft.heading_path,
+        units=draft.units,
     )

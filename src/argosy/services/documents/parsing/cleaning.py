@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 import msgspec
 
+from argosy.services.documents.parsing.continued_tables import with_continued_headers
 from argosy.services.documents.parsing.formats import Format
 from argosy.services.documents.parsing.parsed import PageSpan, ParsedDocument
 
@@ -38,7 +39,7 @@ _KEPT_AS_IT_IS = frozenset({Format.TEXT, Format.CODE, Format.MARKDOWN, Format.JS
 def clean(parsed: ParsedDocument) -> ParsedDocument:
     """Apply the clean stage to a parsed document."""
     if parsed.pages and parsed.content_type == Format.PDF:
-        parsed = without_furniture(parsed)
+        parsed = with_continued_headers(without_furniture(parsed))
     if parsed.content_type not in _KEPT_AS_IT_IS:
         parsed = without_unseen(parsed)
     return parsed

@@ -36,7 +36,8 @@ def read_csv(text: str, name: str) -> ParsedDocument:
     if not rows:
         return ParsedDocument("", Format.CSV)
     titles, table = _split(rows)
-    parts = ["  ".join(cell.strip() for cell in row if cell.strip()) for row in titles]
+    joint = f"{delimiter} " if delimiter in ",;" else "  "
+    parts = [joint.join(cell.strip() for cell in row if cell.strip()) for row in titles]
     parts.append(_table(table))
     return ParsedDocument("\n\n".join(part for part in parts if part), Format.CSV)
 
@@ -95,14 +96,19 @@ def _split(rows: Sequence[list[str]]) -> tuple[Sequence[list[str]], Sequence[lis
     """
     head = rows[: _MOST_TITLES + _SAMPLE_LINES]
     filled = [sum(1 for cell in row if cell.strip()) for row in head]
-    usual = Counter(filled[1:] or filled).most_common(1)[0][0]
-    width = Counter(map(_width, head[1:] or head)).most_common(1)[0][0]
+    usual = _most_common(filled[1:] or filled)
+    width = _most_common([_width(row) for row in head[1:] or head])
     if usual < 2:
         return [], rows
     for at, count in enumerate(filled[: _MOST_TITLES + 1]):
         if count > 1 and (count >= usual - usual // 4 or _width(rows[at]) >= width):
             return (rows[:at], rows[at:]) if at + 1 < len(rows) and not has_figures(rows[at][:1]) else ([], rows)
     return [], rows
+
+
+def _most_common(numbers: Sequence[int]) -> int:
+    """Return the most frequent number, the largest of several."""
+    return max(Counter(numbers).items(), key=lambda item: (item[1], item[0]))[0]
 
 
 def _width(row: Sequence[str]) -> int:

@@ -24,8 +24,9 @@ from argosy.services.documents.parsing.code import sections_of
 from argosy.services.documents.parsing.csv_table import read_csv
 from argosy.services.documents.parsing.docx import prepared_docx
 from argosy.services.documents.parsing.formats import IMAGES, Format, noun
-from argosy.services.documents.parsing.html_page import read_html
+from argosy.services.documents.parsing.html_cleaner import read_html
 from argosy.services.documents.parsing.language import short_code, telling_part
+from argosy.services.documents.parsing.links import without_addresses
 from argosy.services.documents.parsing.mail import read_mail
 from argosy.services.documents.parsing.office_xml import UnreadablePart
 from argosy.services.documents.parsing.parsed import ParsedDocument, ink, markdown_title, with_pages
@@ -100,7 +101,7 @@ def parse(data: bytes, name: str, content_type: Format) -> ParsedDocument:
 
 @dataclass(frozen=True, slots=True)
 class _Text:
-    """Reader of plain text and Markdown, which keeps the text unchanged."""
+    """Reader of plain text and Markdown, which keeps the text unchanged, except for the addresses of links."""
 
     kind: Format
 
@@ -109,6 +110,7 @@ class _Text:
         if not text.strip():
             raise EmptyDocument(f"{name} holds nothing but white space.")
         markdown = self.kind is Format.MARKDOWN
+        text = without_addresses(text) if markdown else text
         return ParsedDocument(text, self.kind, markdown_title(text) if markdown else None, markdown=markdown)
 
 
@@ -133,7 +135,9 @@ class _Office:
             found = xberg_reader.read(prepared, name, self.kind)
         except RuntimeError as error:
             raise UnreadableDocument(f"{name} is damaged: it cannot be read as {noun(self.kind)}.") from error
-        text, pages = with_pages(found.text, found.pages) if found.pages else (found.text, [])
+        text = without_addresses(found.text)
+        numbered = [(number, without_addresses(page)) for number, page in found.pages]
+        text, pages = with_pages(text, numbered) if numbered else (text, [])
         title = found.title or markdown_title(text)
         return ParsedDocument(text, self.kind, title, pages, properties=found.properties, left_out=left_out)
 

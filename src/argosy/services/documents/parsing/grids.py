@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Literal
 
 MAX_COLUMNS = 2_000
 MAX_FILLED_CHARS = 1_000_000
@@ -173,21 +174,21 @@ def is_year(text: str) -> bool:
     return len(words) == 4 and words.isdecimal() and words[:2] in ("19", "20")
 
 
-def head_is_data(head: Sequence[str], body: Sequence[Sequence[str]]) -> bool:
-    """Return whether the row `head` is shaped like the rows below it, so that it names no columns.
+def head_shape(head: Sequence[str], body: Sequence[Sequence[str]]) -> Literal["data", "names", "unknown"]:
+    """Return whether the row `head` is shaped like the rows below it or names their columns.
 
     A column tells when all its cells hold digits: a name of such a column would hold none. Without a telling column,
-    the answer is False.
+    the answer is unknown.
     """
-    telling = 0
+    telling = False
     for column, name in enumerate(head):
         cells = [row[column] for row in body[:50] if column < len(row) and row[column].strip()]
         if not cells or not all(_DIGIT.search(text) for text in cells):
             continue
-        telling += 1
+        telling = True
         if is_year(name) or not _DIGIT.search(name):
-            return False
-    return telling > 0
+            return "names"
+    return "data" if telling else "unknown"
 
 
 def markdown_table(rows: Sequence[Sequence[str]]) -> str:

@@ -16,12 +16,12 @@ from email.utils import parsedate_to_datetime
 from typing import Any, cast
 
 from argosy.contracts.errors import ArgosyError, OversizedDocument, UnreadableDocument
-from argosy.services.documents.parsing.blocks import BlockKind, split_blocks
 from argosy.services.documents.parsing.charsets import known_charset
 from argosy.services.documents.parsing.formats import Format, detect
 from argosy.services.documents.parsing.mail_quotes import mark_quotes
 from argosy.services.documents.parsing.parsed import ParsedDocument, Properties, normalise
 from argosy.services.documents.parsing.progress import progress
+from argosy.text.blocks import BlockKind, markdown_blocks
 
 MAX_DEPTH = 4
 """Deepest nesting of messages inside messages."""
@@ -179,7 +179,7 @@ def _add(data: bytes, called: str, kind: Format, reading: _Reading, levels: int,
 def lower_headings(text: str, levels: int) -> str:
     """Lower the # headings of a Markdown text by `levels`, to level 6 at most."""
     out, at = [], 0
-    for block in split_blocks(text):
+    for block in markdown_blocks(text):
         if block.kind is BlockKind.HEADING and text[block.start : block.end].lstrip().startswith("#"):
             out += [text[at : block.start], "#" * min(levels, 6 - block.level)]
             at = block.start + len(text[block.start : block.end]) - len(text[block.start : block.end].lstrip())

@@ -9,6 +9,8 @@ _WROTE = re.compile(
     r"|kirjoitti|írta|napsal\(?a?\)?|yazdı|写道|さんは書きました|님이 작성)\s?[:：]$",
     re.IGNORECASE,
 )
+_WROTE_BEFORE_NAME = re.compile(r"Am .{1,120}?\bschrieb\b.{0,160}:$")
+"""German names the sender behind the verb."""
 _ORIGINAL = re.compile(
     r"[-_*\s]*(?:original message|ursprüngliche nachricht|message d'origine|mensaje original|messaggio originale"
     r"|oorspronkelijk bericht|mensagem original)[-_*\s]*$",
@@ -102,6 +104,8 @@ def _attribution(lines: list[str], at: int) -> int:
     first = lines[at].strip()
     if not first or len(first) > _LINE_CHARS or first.startswith(">"):
         return 0
+    if _WROTE_BEFORE_NAME.match(first):
+        return 1
     if _WROTE.search(first):
         return 1 if len(first.split()) > 2 or not first.isascii() else 0
     if at + 1 < len(lines) and first[:3].lower() in ("on ", "am ", "le ", "el ", "il ", "op ", "em ", "den"):

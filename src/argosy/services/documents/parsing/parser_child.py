@@ -6,11 +6,9 @@ and dies with its parent. Its exit status means nothing, because a parser may cr
 
 from __future__ import annotations
 
-import ctypes
 import os
 import queue
 import resource
-import signal
 import sys
 import threading
 import traceback
@@ -23,8 +21,7 @@ from argosy.contracts.errors import DocumentError, Internal
 from argosy.services.documents.parsing.formats import Format
 from argosy.services.documents.parsing.parsed import ParsedDocument
 from argosy.services.documents.parsing.progress import progress
-
-_PR_SET_PDEATHSIG = 1
+from argosy.serving.child_process import die_with_parent
 
 
 class ParseRequest(msgspec.Struct):
@@ -66,17 +63,6 @@ def main() -> None:
     while True:
         target.write(_answer(jobs.get()))
         target.flush()
-
-
-def die_with_parent() -> None:
-    """Ask Linux to kill this process when the parent's spawning thread ends.
-
-    On other systems the end of standard input ends the process.
-    """
-    if sys.platform == "linux":
-        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() == 1 and os.getpid() != 1:
-            os._exit(0)
 
 
 def limit_resources(memory_bytes: int) -> None:

@@ -23,6 +23,7 @@ from argosy.contracts.errors import (
 from argosy.services.documents.parsing import ocr, xberg_reader
 from argosy.services.documents.parsing.archives import LOCKED
 from argosy.services.documents.parsing.formats import Format
+from argosy.services.documents.parsing.links import without_addresses
 from argosy.services.documents.parsing.parsed import (
     PageSpan,
     ParsedDocument,
@@ -31,6 +32,8 @@ from argosy.services.documents.parsing.parsed import (
     markdown_title,
     normalise,
 )
+from argosy.services.documents.parsing.pdf_forms import fields_of, has_form, with_fields
+from argosy.services.documents.parsing.pdf_scripts import Scripts, scripts_of, with_scripts
 from argosy.services.documents.parsing.progress import progress
 
 MAX_PAGES = 10_000
@@ -50,6 +53,7 @@ _WRONG_PASSWORD = 4
 """The error code FPDF_ERR_PASSWORD of PDFium."""
 _TAIL_BYTES = 65_536
 _PAGE_BREAK = "\n\n"
+_HYPHENATION = re.compile(r"(?<=(.))\x02(?=(.))")
 _DATE = re.compile(r"D:(\d{4})(\d\d)?(\d\d)?(\d\d)?(\d\d)?(\d\d)?(?:([+\-Z])(\d\d)?'?(\d\d)?'?)?")
 
 
@@ -62,9 +66,15 @@ def read_pdf(data: bytes, name: str) -> ParsedDocument:
     """
     document = _open(data, name)
     try:
-        seen = []
+        form = has_form(document)
+        seen: list[str | None] = []
+        scripts: list[Scripts] = []
+        fields: list[list[tuple[str, str]]] = []
         for number in range(len(document)):
-            seen.append(_plain_page(document, number))
+            text, raised, filled = _plain_page(document, number, form=form)
+            seen.append(text)
+            scripts.append(raised)
+            fields.append(filled)
             progress.step()
         damaged = [number for number, text in enumerate(seen) if text is None]
         if len(damaged) == len(seen):
@@ -77,11 +87,15 @@ def read_pdf(data: bytes, name: str) -> ParsedDocument:
         ]
         left_out = [f"{_pages(damaged)} damaged and cannot be read."] if damaged else []
         left_out += _recognise(document, name, texts)
+        written = [
+            with_fields(with_scripts(text, raised), filled)
+            for text, raised, filled in zip(texts, scripts, fields, strict=True)
+        ]
         title, properties = _about(document)
     finally:
         document.close()
     markdown = any(rich is text for rich, text in zip(pages, texts, strict=True)) or not any(texts)
-    text, spans = join_pages(texts)
+    text, spans = join_pages(written)
     return ParsedDocument(text, Format.PDF, title or markdown_title(text), spans, markdown, properties, left_out)
 
 
@@ -112,15 +126,30 @@ def _open(data: bytes, name: str) -> pypdfium2.PdfDocument:
     return document
 
 
-def _plain_page(document: pypdfium2.PdfDocument, number: int) -> str | None:
-    """Return the plain text of a page, or None when the page cannot be read."""
+def _plain_page(
+    document: pypdfium2.PdfDocument, number: int, *, form: bool
+) -> tuple[str | None, Scripts, list[tuple[str, str]]]:
+    """Return the plain text of a page, its raised and lowered digits, and its form fields.
+
+    The text is None when the page cannot be read.
+    """
     try:
         page = document[number]
-        text = page.get_textpage().get_text_bounded()
+        words = page.get_textpage()
+        text = words.get_text_bounded()
+        scripts = scripts_of(words)
+        fields = fields_of(document, page) if form else []
         page.close()
     except pypdfium2.PdfiumError:
-        return None
-    return normalise(text).strip()
+        return None, [], []
+    return _joined(normalise(text)).strip(), scripts, fields
+
+
+def _joined(text: str) -> str:
+    """Join words that were hyphenated at the end of a line. PDFium marks the place with the character U+0002."""
+    if "\x02" not in text:
+        return text
+    return _HYPHENATION.sub(lambda found: "" if found[1].islower() and found[2].islower() else "-", text)
 
 
 def _about(document: pypdfium2.PdfDocument) -> tuple[str | None, Properties]:
@@ -156,7 +185,7 @@ def _read_ranges(document: pypdfium2.PdfDocument, name: str, plain: Sequence[str
         progress.step()
         for at, text in found.pages:
             if 1 <= at <= len(numbers):
-                pages[numbers[at - 1]] = text.strip()
+                pages[numbers[at - 1]] = without_addresses(text.strip())
     return pages
 
 

@@ -16,7 +16,7 @@ from argosy.services.documents.parsing.formats import Format
 from argosy.services.documents.parsing.grids import (
     Budget,
     Grid,
-    head_is_data,
+    head_shape,
     joined_head,
     markdown_table,
     take_titles,
@@ -120,7 +120,11 @@ def _tables(sheet: Sheet) -> Iterator[str]:
             continue
         titles = take_titles(grid)
         yield from titles
-        if before and len(before[0]) == len(grid.rows[0]) and head_is_data(grid.rows[0], grid.rows[1:] or before[1:]):
+        if (
+            before
+            and len(before[0]) == len(grid.rows[0])
+            and head_shape(grid.rows[0], grid.rows[1:] or before[1:]) == "data"
+        ):
             yield markdown_table([before[0], *grid.rows])
             continue
         if len(grid.rows) == 1:

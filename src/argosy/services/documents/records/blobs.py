@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from argosy.contracts.errors import NotFound, StorageFull
+from argosy.serving.hold import Hold, Work
 
 NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _HASH = re.compile(r"[0-9a-f]{64}")
@@ -96,6 +97,13 @@ class BlobStore:
             except (NotFound, OSError) as error:
                 found.append(error)
         return found
+
+    @contextlib.contextmanager
+    def deleting(self) -> Iterator[bool]:
+        """Hold up backups while the block deletes contents. Yields: whether it may, because no backup reads them."""
+        hold = Hold(self._folder.parent, Work.REMOVALS)
+        with contextlib.closing(hold), hold.attempted() as allowed:
+            yield allowed
 
     def delete(self, key: str, min_age_s: float = 0.0) -> bool:
         """Delete a content unless it was last put less than `min_age_s` ago. Returns: whether it is gone."""

@@ -38,6 +38,13 @@ class BegunAnswer:
     degraded: list[str]
     retrieve_ms: float
     query: Query
+    cached: str = ""
+    """Way in which the cache served the answer: `exact`, `semantic` or `miss`; empty when it was not asked."""
+
+    @property
+    def served_by_cache(self) -> str:
+        """`exact` or `semantic` when the cache served the answer, otherwise empty."""
+        return "" if self.cached == "miss" else self.cached
 
 
 @dataclass(slots=True)
@@ -104,6 +111,7 @@ class AnswerEngine:
             seed=question.seed,
             stop=list(question.stop),
             question_vector=found.query_vector,
+            analysis=found.analysis,
             carried=query.carried,
         )
         spent_s = self._clock() - started_s

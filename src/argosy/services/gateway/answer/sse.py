@@ -12,7 +12,7 @@ from starlette.types import Receive, Scope, Send
 from argosy.contracts.errors import ErrorResponse
 from argosy.contracts.generation import AnswerDelta, AnswerDone, AnswerEvent
 from argosy.contracts.request import RequestContext
-from argosy.services.gateway.answer.query import Query
+from argosy.services.gateway.answer.engine import BegunAnswer
 from argosy.services.gateway.shapes import ChunkChoice, CompletionChunk, Delta, Usage
 from argosy.serving.errors import as_argosy_error
 from argosy.telemetry.logs import logger
@@ -41,7 +41,7 @@ class CompletionStream:
     def __init__(
         self,
         head: CompletionChunk,
-        query: Query,
+        begun: BegunAnswer,
         *,
         include_usage: bool,
         timings: Callable[[], dict[str, float]],
@@ -50,7 +50,7 @@ class CompletionStream:
     ) -> None:
         """Create an encoder. `head` gives id, created and model; its choices are ignored."""
         self._head = head
-        self._query = query
+        self._begun = begun
         self._include_usage = include_usage
         self._timings = timings
         self._on_degraded = on_degraded
@@ -90,8 +90,9 @@ class CompletionStream:
         last.citations = done.citations
         last.degraded = done.degraded
         last.answered_by = done.model
-        last.query = self._query.text
-        last.query_by = self._query.by
+        last.query = self._begun.query.text
+        last.query_by = self._begun.query.by
+        last.cached = self._begun.served_by_cache
         last.unsupported = done.unsupported
         last.prompt = done.prompt
         last.timings_ms = self._timings()

@@ -11,9 +11,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from argosy.contracts.codec import JSON
+from argosy.contracts.request import CACHE_HEADER
+from argosy.services.gateway.answer.caching import CachingEngine
 from argosy.services.gateway.answer.engine import AnswerEngine, BegunAnswer, WholeAnswer
 from argosy.services.gateway.answer.fallback import extractive_answer
-from argosy.services.gateway.answer.query import Query
 from argosy.services.gateway.answer.question import HISTORY_QUESTIONS, question_of
 from argosy.services.gateway.answer.sse import CompletionStream, EventStream
 from argosy.services.gateway.bodies import ChatBody
@@ -23,14 +24,16 @@ from argosy.services.gateway.schema import EVENT_STREAM
 from argosy.services.gateway.shapes import AssistantMessage, Choice, Completion, CompletionChunk, Usage
 from argosy.serving.app import until_gone
 from argosy.serving.middleware import context_of
-from argosy.serving.openapi import EVENT
+from argosy.serving.openapi import EVENT, TEXT, header
+
+CACHED = header(CACHE_HEADER, TEXT, "How the answer cache served the answer: exact, semantic or miss; absent when off.")
 
 
 def router(gateway: Gateway) -> APIRouter:
     routes = APIRouter(tags=["chat"])
     settings = gateway.settings
     answers = {200: {JSON: Completion, EVENT_STREAM: EVENT}}
-    described = gateway.api.route(answers, (404,), takes=ChatBody, headers=[DEGRADED])
+    described = gateway.api.route(answers, (404,), takes=ChatBody, headers=[DEGRADED, CACHED])
     most_bytes = limit_bytes((HISTORY_QUESTIONS + 1) * settings.max_question_chars)
     generation = gateway.kit.fleet.services.generation
     engine = AnswerEngine(
@@ -41,6 +44,8 @@ def router(gateway: Gateway) -> APIRouter:
         rewrite_limit_s=None if generation.backend == "extractive" else generation.rewrite_timeout_s,
     )
 
+    caching = CachingEngine(engine, lambda: gateway.upstream, settings.answer_cache, generation)
+
     @routes.post("/v1/chat/completions", openapi_extra=described)
     async def chat(request: Request) -> Response:
         """Answer a question from the documents, with markers like [1] in the text and the citations beside it."""
@@ -48,25 +53,26 @@ def router(gateway: Gateway) -> APIRouter:
         started_s = time.perf_counter()
         body = await read(request, ChatBody, most_bytes)
         question = question_of(body, settings.max_question_chars, settings.context_passages)
-        begun = await until_gone(request, engine.begin(question, context), context)
+        begun = await until_gone(request, caching.begin(question, context), context)
+        cache = {CACHE_HEADER: begun.cached} if begun.cached else {}
         timings = _timings(begun, started_s)
         if body.stream:
             stream = CompletionStream(
                 CompletionChunk(_new_id(), int(time.time()), body.model, []),
-                begun.query,
+                begun,
                 include_usage=body.stream_options is not None and body.stream_options.include_usage,
                 timings=timings,
                 on_degraded=gateway.count_degraded,
                 on_broken=gateway.kit.metrics.count_broken_stream,
             )
-            return EventStream(stream.encode(begun.events, context), degraded_header(begun.degraded))
+            return EventStream(stream.encode(begun.events, context), degraded_header(begun.degraded) | cache)
         whole = await until_gone(request, engine.finish(begun), context)
-        return gateway.json(_completion(body.model, whole, begun.query, timings()), whole.done.degraded)
+        return gateway.json(_completion(body.model, whole, begun, timings()), whole.done.degraded, cache)
 
     return routes
 
 
-def _completion(model: str, whole: WholeAnswer, query: Query, timings_ms: dict[str, float]) -> Completion:
+def _completion(model: str, whole: WholeAnswer, begun: BegunAnswer, timings_ms: dict[str, float]) -> Completion:
     done = whole.done
     return Completion(
         id=_new_id(),
@@ -78,8 +84,9 @@ def _completion(model: str, whole: WholeAnswer, query: Query, timings_ms: dict[s
         degraded=done.degraded,
         answered_by=done.model,
         timings_ms=timings_ms,
-        query=query.text,
-        query_by=query.by,
+        query=begun.query.text,
+        query_by=begun.query.by,
+        cached=begun.served_by_cache,
         unsupported=done.unsupported,
         prompt=done.prompt,
     )

@@ -1,4 +1,4 @@
-"""Backend that quotes the sentences that answer best. It needs no language model and adds no words of its own."""
+"""Backend that quotes the parts of the passages that answer best. It needs no language model."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ import re
 from collections.abc import AsyncGenerator, Sequence
 from typing import Protocol
 
-from argosy.answering.extract import Extraction
-from argosy.answering.ranker import SentenceVectors
+import numpy as np
+
+from argosy.answering.extract import Extraction, UnitVectors
 from argosy.contracts.embedding import EmbedResponse, QueryVector, TextKind
 from argosy.contracts.errors import SERVICE_FAILURES
 from argosy.contracts.generation import AnswerDelta, AnswerDone, AnswerEvent, GenerateRequest
@@ -23,7 +24,7 @@ WORD_GROUP = re.compile(r"\s*\S+(?:\s+\S+){0,3}\s*")
 log = logger("extractive")
 
 
-class SentenceEmbedder(Protocol):
+class TextEmbedder(Protocol):
     async def embed(self, texts: Sequence[str], kind: TextKind, context: RequestContext) -> EmbedResponse:
         """Return a vector for each text, in order.
 
@@ -33,19 +34,20 @@ class SentenceEmbedder(Protocol):
 
 
 class ExtractiveBackend:
-    def __init__(self, embedding: SentenceEmbedder, max_sentences: int) -> None:
+    def __init__(self, embedding: TextEmbedder, max_sentences: int) -> None:
         self._embedding = embedding
         self._max_sentences = max_sentences
 
     async def answer(self, request: GenerateRequest, context: RequestContext) -> AsyncGenerator[AnswerEvent, None]:
         """Implement `AnswerBackend.answer`. Token counts are counts of words.
 
-        When the texts cannot be embedded in time, sentences are chosen by their words alone and `degraded` names
+        When the texts cannot be embedded in time, units are chosen by their words alone and `degraded` names
         `embedding`.
         """
         context.deadline.require("an answer was composed")
-        extraction = Extraction.of(request.query, request.passages)
-        vectors = await self._vectors(extraction, request.question_vector, context) if extraction.among else None
+        extraction = Extraction(request.question, request.passages, request.analysis, request.carried)
+        texts = extraction.texts
+        vectors = await self._vectors(extraction, texts, request, context) if texts else None
         composed = extraction.compose(self._max_sentences, vectors)
         for group in WORD_GROUP.findall(composed.text):
             yield AnswerDelta(group)
@@ -54,27 +56,33 @@ class ExtractiveBackend:
             model=MODEL,
             prompt_tokens=sum(len(p.chunk.text.split()) for p in request.passages) + len(request.question.split()),
             completion_tokens=len(composed.text.split()),
-            degraded=[EMBEDDING] if extraction.among and vectors is None else [],
+            degraded=[EMBEDDING] if texts and vectors is None else [],
         )
 
     async def close(self) -> None:
         return None
 
     async def _vectors(
-        self, extraction: Extraction, known: QueryVector | None, context: RequestContext
-    ) -> SentenceVectors | None:
+        self, extraction: Extraction, texts: Sequence[str], request: GenerateRequest, context: RequestContext
+    ) -> UnitVectors | None:
         """Return the vectors to compare, or None when they cannot be computed now.
 
-        The question is embedded only when its vector is not `known`, or comes from another model than the sentences'.
+        The question is embedded only when its vector is not known, or comes from another model than the units'.
         """
         hop = context.for_hop_with_fallback()
+        known = request.question_vector
+        asked = [f"{question} {request.carried}".strip() for question in extraction.questions]
         try:
-            sentences = await self._embedding.embed(extraction.texts, TextKind.PASSAGE, hop)
-            if known is None or not known.comparable(sentences):
-                known = QueryVector.of(await self._embedding.embed([extraction.question], TextKind.QUERY, hop))
+            units = await self._embedding.embed(texts, TextKind.PASSAGE, hop)
+            if known is None or not known.comparable(units):
+                known = QueryVector.of(await self._embedding.embed(asked[:1], TextKind.QUERY, hop))
+            questions = vector(known)[np.newaxis, :]
+            if len(asked) > 1:
+                parts = matrix(await self._embedding.embed(asked[1:], TextKind.QUERY, hop))
+                questions = np.concatenate([questions, parts])
         except SERVICE_FAILURES as error:
             log.warning(
-                "sentences chosen by words only, texts not embedded", reason=error.code, request_id=context.request_id
+                "units chosen by words only, texts not embedded", reason=error.code, request_id=context.request_id
             )
             return None
-        return SentenceVectors(vector(known), matrix(sentences))
+        return UnitVectors(questions, matrix(units))

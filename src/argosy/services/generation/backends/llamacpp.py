@@ -136,10 +136,9 @@ class LlamaCppBackend:
     async def _ready(self) -> OpenAIBackend:
         """Return the endpoint of the running process; start a process where there is none."""
         async with self._starting:
-            running = self._process is not None and self._process.returncode is None
-            if self._endpoint is None or not running:
+            if self._endpoint is None or not _runs(self._process):
                 if self._process is not None:
-                    log.error("model process ended", exit_code=self._process.returncode)
+                    log.error("model process ended", pid=self._process.pid)
                 await self.close()
                 self._endpoint = await self._open()
             return self._endpoint
@@ -184,6 +183,16 @@ class LlamaCppBackend:
         except (aiohttp.ClientError, msgspec.DecodeError) as error:
             raise UpstreamFailed("The language model's process broke off.") from error
         return len(counted.tokens)
+
+
+def _runs(process: asyncio.subprocess.Process | None) -> bool:
+    """Return whether the process runs. The event loop learns of an end later than the system does."""
+    if process is None or process.returncode is not None:
+        return False
+    try:
+        return bool(psutil.Process(process.pid).status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False
 
 
 class _Tokens(msgspec.Struct):
