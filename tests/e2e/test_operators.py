@@ -1,4 +1,4 @@
-"""What an operator meets: printed commands, quiet logs, request ids in every hop, metrics, and a low descriptor limit."""
+"""Printed commands, quiet logs, request ids in every hop, metrics, and a low limit on descriptors."""
 
 from __future__ import annotations
 
