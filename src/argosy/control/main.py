@@ -26,6 +26,7 @@ from argosy.control.history.history import History, is_damaged, set_aside
 from argosy.control.history.series import Series
 from argosy.control.monitoring.prober import Prober
 from argosy.control.platforms.externals import WithExternals
+from argosy.control.platforms.foreign_logs import ForeignLogs
 from argosy.control.platforms.local import LocalPlatform
 from argosy.control.preflight import explained, fleet_token, free_port, listener, make_parts, prepare_data_dir
 from argosy.control.record import ControllerRecord
@@ -35,6 +36,7 @@ from argosy.serving.connections import Connections
 from argosy.serving.descriptors import raise_limit, room_for_connections
 from argosy.serving.http_server import HttpConfig, HttpServer
 from argosy.serving.waiting import Waiters
+from argosy.telemetry.log_output import Rotation
 from argosy.telemetry.logs import logger
 from argosy.version import VERSION
 
@@ -103,11 +105,12 @@ async def _run_locked(
             token = fleet_token(data_dir)
             history = _history(data_dir)
             opened.callback(history.close)
+            platform = WithExternals(
+                LocalPlatform(data_dir, record.fleet_json, token, record.admin_url), fleet.services.custom()
+            )
             controller = Controller(
                 fleet,
-                WithExternals(
-                    LocalPlatform(data_dir, record.fleet_json, token, record.admin_url), fleet.services.custom()
-                ),
+                platform,
                 Prober(token, fleet.fleet.probe_timeout_s),
                 Publisher(history.next_epoch(time.time())),
                 Feed(history),
@@ -124,14 +127,20 @@ async def _run_locked(
             loop.add_signal_handler(number, controller.ask_to_stop)
         await admin.start()
         on_listening(record)
-        keeping = asyncio.create_task(controller.keep("admin API", admin.serve))
+        rotation = Rotation(fleet.fleet.log_file_bytes, fleet.fleet.log_total_bytes)
+        foreign = ForeignLogs(data_dir / "logs", rotation, platform.replicas)
+        keeping = [
+            asyncio.create_task(controller.keep("admin API", admin.serve)),
+            asyncio.create_task(controller.keep("log rotation", foreign.run)),
+        ]
         try:
             await controller.run()
         finally:
             waiters.end()
             await admin.stop()
-            keeping.cancel()
-            await asyncio.gather(keeping, return_exceptions=True)
+            for task in keeping:
+                task.cancel()
+            await asyncio.gather(*keeping, return_exceptions=True)
     return controller.start_report()
 
 
