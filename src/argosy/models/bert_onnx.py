@@ -1,4 +1,4 @@
-"""BERT encoder with pooling, or with a head that scores pairs, as an ONNX graph over a packed batch.
+"""BERT or RoBERTa encoder with pooling, or with a head that scores pairs, as an ONNX graph over a packed batch.
 
 The texts of a batch lie one after another without padding (`argosy.models.batch.packed`). All products with weights
 therefore process real tokens only, and only attention works on a padded view. Query, key and value share one matrix
@@ -18,6 +18,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from argosy.contracts.errors import ModelMissing
+from argosy.models.catalog import ROBERTA_TYPES
 from argosy.models.description import ModelDescription, Pooling
 from argosy.models.weights import Floats, Weights
 
@@ -87,7 +88,7 @@ def build(
 
 
 def build_scores(weights: Weights, description: ModelDescription) -> onnx.ModelProto:
-    """Return the graph of a cross-encoder: BERT, its pooler and a classifier with one label.
+    """Return the graph of a cross-encoder: the encoder, its pooler and a classifier with one label.
 
     Its output `score` (float32, [batch]) is in [0, 1].
 
@@ -115,21 +116,24 @@ class _Bert:
     """Builder of the graph. Methods append nodes and return the name of the result, of shape [tokens, features]."""
 
     def __init__(self, weights: Weights, description: ModelDescription, linear: Linear, *, pairs: bool = False) -> None:
-        """Create a builder; with `pairs`, the graph takes the token types of pairs of texts as an input."""
+        """Create a builder; with `pairs`, the graph takes the token types of pairs as an input if the model has any."""
         self._weights = weights
         self._about = description
         self._linear = linear
-        self._pairs = pairs
+        self._typed = pairs and description.model_type not in ROBERTA_TYPES
         self._nodes = Nodes()
 
     def scoring_model(self) -> onnx.ModelProto:
         nodes, hidden = self._nodes, self._about.hidden_size
         first = nodes.op("MatMul", "pool", self._encoded())
-        pooled = nodes.op("Tanh", self._dense(first, "pooler.dense", hidden, hidden))
-        logit = self._dense(pooled, "classifier", 1, hidden)
+        roberta = self._about.model_type in ROBERTA_TYPES
+        pooler, classifier = ("classifier.dense", "classifier.out_proj") if roberta else ("pooler.dense", "classifier")
+        pooled = nodes.op("Tanh", self._dense(first, pooler, hidden, hidden))
+        logit = self._dense(pooled, classifier, 1, hidden)
         share = nodes.op("Sigmoid", logit)
+        unused = set() if self._typed else {"types"}
         nodes.nodes.append(helper.make_node("Reshape", [share, nodes.ints(-1)], ["score"]))
-        return self._graph([helper.make_tensor_value_info("score", TensorProto.FLOAT, ["batch"])], unused=set())
+        return self._graph([helper.make_tensor_value_info("score", TensorProto.FLOAT, ["batch"])], unused=unused)
 
     def model(self, watched: list[str]) -> onnx.ModelProto:
         about, nodes = self._about, self._nodes
@@ -159,10 +163,12 @@ class _Bert:
     def _embeddings(self) -> str:
         about, nodes = self._about, self._nodes
         words = self._weight("embeddings.word_embeddings.weight", about.vocab_size, about.hidden_size)
-        places = self._weight("embeddings.position_embeddings.weight", about.max_positions, about.hidden_size)
+        first = about.first_position
+        table = self._weight("embeddings.position_embeddings.weight", first + about.max_positions, about.hidden_size)
+        places = table[first:]
         types = "embeddings.token_type_embeddings.weight"
         word = nodes.op("Gather", nodes.const(words), "ids")
-        if self._pairs:
+        if self._typed:
             kind = nodes.op("Gather", nodes.const(self._weight(types, PAIR_TYPES, about.hidden_size)), "types")
             word = nodes.op("Add", word, kind)
         else:

@@ -31,7 +31,7 @@ class CrossEncoder:
         Raises: ModelMissing when the files cannot be run; its message says why.
         """
         self.name = model.name
-        about = describe_cross_encoder(model.path, model.name)
+        about = describe_cross_encoder(model.path)
         self._lower_case = about.lower_case
         self._pooling = about.pooling
         self._tokenizer = PairTokenizer.load(model.path, min(max_tokens, about.max_tokens))

@@ -27,8 +27,11 @@ def embedding(weights: Weights, about: ModelDescription, ids: Sequence[int]) -> 
 def relevance(weights: Weights, about: ModelDescription, ids: Sequence[int], types: Sequence[int]) -> float:
     """Return the score of one pair: BERT's pooler over the first token, the classifier, and the logistic function."""
     first = encoded(weights, about, ids, types)[0]
-    pooled = np.tanh(weights["pooler.dense.weight"].astype(np.float64) @ first + weights["pooler.dense.bias"])
-    (logit,) = weights["classifier.weight"].astype(np.float64) @ pooled + weights["classifier.bias"]
+    pooler, classifier = "pooler.dense", "classifier"
+    if about.model_type == "xlm-roberta":
+        pooler, classifier = "classifier.dense", "classifier.out_proj"
+    pooled = np.tanh(weights[f"{pooler}.weight"].astype(np.float64) @ first + weights[f"{pooler}.bias"])
+    (logit,) = weights[f"{classifier}.weight"].astype(np.float64) @ pooled + weights[f"{classifier}.bias"]
     return float(1 / (1 + np.exp(-logit)))
 
 
@@ -46,7 +49,8 @@ def encoded(weights: Weights, about: ModelDescription, ids: Sequence[int], types
         return result
 
     x: Floats = weights["embeddings.word_embeddings.weight"][list(ids)].astype(np.float64)
-    x = x + weights["embeddings.position_embeddings.weight"][: len(ids)]
+    first = 2 if about.model_type == "xlm-roberta" else 0  # padding has id 1, and positions count from the next
+    x = x + weights["embeddings.position_embeddings.weight"][first : first + len(ids)]
     x = norm(x + weights["embeddings.token_type_embeddings.weight"][list(types)], "embeddings.LayerNorm")
     size = about.hidden_size // about.heads
     for number in range(about.layers):

@@ -47,6 +47,28 @@ def test_the_scores_agree_with_plain_numpy_for_batches_and_single_pairs(tmp_path
     assert all(0 <= score <= 1 for score in expected)
 
 
+def test_xlm_roberta_is_built_with_its_own_head_and_without_token_types(tmp_path: Path) -> None:
+    folder = write_cross_encoder(tmp_path / "tiny", model_type="xlm-roberta", pad_token_id=1)
+    bert = {name.removeprefix("bert."): tensor for name, tensor in cross_encoder_weights().items()}
+    renamed = {
+        "pooler.dense.weight": "classifier.dense.weight",
+        "pooler.dense.bias": "classifier.dense.bias",
+        "classifier.weight": "classifier.out_proj.weight",
+        "classifier.bias": "classifier.out_proj.bias",
+    }
+    roberta = {renamed.get(name, f"roberta.{name}"): tensor for name, tensor in bert.items()}
+    types = "roberta.embeddings.token_type_embeddings.weight"
+    save_file({**roberta, types: roberta[types][:1].copy()}, folder / "model.safetensors")
+    weights, about = load_weights(folder / "model.safetensors"), describe_cross_encoder(folder)
+    encoder = encoder_in(folder)
+
+    pairs = encoder.read(QUERY, PASSAGES)
+
+    expected = [relevance(weights, about, pair.ids, [0] * len(pair.ids)) for pair in pairs]
+    np.testing.assert_allclose(encoder.scores(pairs), expected, atol=1e-5)
+    assert len({round(score, 3) for score in expected}) == len(expected)
+
+
 def test_the_token_types_tell_the_query_from_the_passage(tmp_path: Path) -> None:
     folder = write_cross_encoder(tmp_path / "tiny")
     weights, about = load_weights(folder / "model.safetensors"), describe_cross_encoder(folder)
@@ -121,7 +143,7 @@ def exported_graph(file: Path, labels: int = 1) -> None:
 
 
 def test_another_architecture_runs_from_its_own_graph_although_it_has_safetensors(tmp_path: Path) -> None:
-    folder = write_cross_encoder(tmp_path / "other", model_type="xlm-roberta")
+    folder = write_cross_encoder(tmp_path / "other", model_type="other")
     exported_graph(folder / "onnx" / "model.onnx")
 
     encoder = encoder_in(folder)
@@ -131,14 +153,14 @@ def test_another_architecture_runs_from_its_own_graph_although_it_has_safetensor
 
 
 def test_another_architecture_without_a_graph_is_refused_by_name(tmp_path: Path) -> None:
-    folder = write_cross_encoder(tmp_path / "other", model_type="xlm-roberta")
+    folder = write_cross_encoder(tmp_path / "other", model_type="other")
 
-    with pytest.raises(UnsupportedModel, match="xlm-roberta"):
+    with pytest.raises(UnsupportedModel, match="other"):
         encoder_in(folder)
 
 
 def test_a_graph_of_several_labels_or_without_logits_is_refused(tmp_path: Path) -> None:
-    folder = write_cross_encoder(tmp_path / "other", model_type="xlm-roberta", id2label=None)
+    folder = write_cross_encoder(tmp_path / "other", model_type="other", id2label=None)
     exported_graph(folder / "onnx" / "model.onnx", labels=3)
     with pytest.raises(UnsupportedModel, match="3 values"):
         encoder_in(folder)

@@ -158,7 +158,7 @@ def test_an_architecture_without_a_builder_is_fetched_with_its_own_graph(
 ) -> None:
     asked: list[object] = []
     snapshot = write_model(tmp_path / "snapshot")
-    write_config(snapshot, model_type="xlm-roberta")
+    write_config(snapshot, model_type="other")
     (snapshot / WEIGHTS).unlink()
     (snapshot / "onnx").mkdir()
 

@@ -7,12 +7,11 @@ import os
 from starlette.types import ASGIApp
 
 from argosy.clients.upstreams import Upstreams
-from argosy.config.services import EmbeddingSettings
 from argosy.contracts.errors import Unavailable
 from argosy.contracts.request import RequestContext
 from argosy.contracts.rerank import RerankRequest, RerankResponse
 from argosy.contracts.retrieval import RetrievalRequest, RetrievalResponse
-from argosy.models.catalog import customary_languages
+from argosy.models.languages import known_languages
 from argosy.services.retrieval.engine import RetrievalEngine
 from argosy.services.retrieval.reranking.hybrid import HybridScorer
 from argosy.services.retrieval.reranking.loading import RerankLoader
@@ -24,13 +23,6 @@ from argosy.serving.kit import Details, Kit
 
 LOADING_PATIENCE_S = 20.0
 """Longest time for which the start waits for the reranker; later it serves without one until it is loaded."""
-
-
-def known_languages(embedding: EmbeddingSettings) -> list[str]:
-    """Return the languages that the embedding model knows; none means all."""
-    if embedding.languages:
-        return [] if "*" in embedding.languages else [*embedding.languages]
-    return [*customary_languages(embedding.model)]
 
 
 class RetrievalService:
