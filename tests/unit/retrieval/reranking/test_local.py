@@ -115,11 +115,12 @@ async def test_at_the_deadline_the_rest_is_not_computed_and_the_thread_is_free_a
     with pytest.raises(DeadlineExceeded):
         await reranker.scores("q", ["w " * 16] * 50, context(0.05))
     assert time.monotonic() - started_s < 5.0
-    assert len(model.batches) == 1  # the batch that had begun
+    begun = len(model.batches)
+    assert begun <= 1  # the batch that had begun, if there was time for one
     model.release.set()
 
     assert (await reranker.scores("q", ["a"], context())).scores == [0.001]
-    assert len(model.batches) == 2
+    assert len(model.batches) == begun + 1
     await reranker.close()
 
 
