@@ -178,7 +178,7 @@ def _shrunk(widths: list[int], room: int) -> list[int]:
 COLUMN_GAP = 2
 LEAST_WIDTH = 12
 """Width below which a column is not shrunk: on a narrower terminal each row becomes a paragraph."""
-NEVER_CUT_WIDTH = 24
+NEVER_CUT_WIDTH = 25
 """Width up to which a column is never folded: a user who copies a folded id gets a wrong one."""
 READABLE_WIDTH = 40
 STATUS_STYLES = {
