@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from argosy.answering.adjustments import HEADING_MATCH
 from argosy.answering.candidates import Candidate
-from argosy.answering.parallel import about_another
+from argosy.answering.parallel import about_another, are_parallel
 from argosy.answering.questions import AskedQuestion
 from argosy.answering.units.reading import AnswerUnit
 from argosy.contracts.units import UnitFlag, UnitKind
@@ -36,7 +36,7 @@ class ChoiceLimits:
     """Limits of an answer. At least one unit is always taken."""
 
     max_units: int = 4
-    max_words: int = 105
+    max_words: int = 100
 
 
 def choose(
@@ -47,7 +47,7 @@ def choose(
     best = whole[0]
     if best.names_all:
         whole = [candidate for candidate in whole if candidate.names_all or candidate.leans]
-    whole = [best, *(other for other in whole[1:] if not about_another(question, other.unit, best.unit))]
+    whole = [best, *(other for other in whole[1:] if not _is_about_another(question, other, best))]
     if best.first_under_heading and best.unit.kind in (UnitKind.SENTENCE, UnitKind.ITEM, UnitKind.PAIR):
         return _section(question, best, units, limits)
     if best.unit.kind is UnitKind.ROW:
@@ -63,6 +63,13 @@ def choose(
     if best.unit.kind in _ALONE or best.first_under_heading:
         return [best]
     return _until_enough(whole, limits)
+
+
+def _is_about_another(question: AskedQuestion, other: Candidate, best: Candidate) -> bool:
+    if about_another(question, other.unit, best.unit):
+        return True
+    carried = question.weights.keys() & (best.own | best.around) - (other.own | other.around)
+    return question.carried and bool(carried) and are_parallel(other.unit.own, best.unit.own, question.language)
 
 
 def _section(
