@@ -11,6 +11,7 @@ from argosy.answering.adjustments import HEADING_MATCH
 from argosy.answering.candidates import Candidate
 from argosy.answering.parallel import about_another, are_parallel
 from argosy.answering.questions import AskedQuestion
+from argosy.answering.terms import terms_of
 from argosy.answering.units.reading import AnswerUnit
 from argosy.contracts.units import UnitFlag, UnitKind
 
@@ -60,7 +61,7 @@ def choose(
             and other.coverage >= best.coverage - 1e-6
         ]
         return [best, *equal[: min(EQUAL_ROWS, limits.max_units - 1)]]
-    if best.unit.kind in _ALONE or best.first_under_heading:
+    if (best.unit.kind in _ALONE and _is_asked_for(question, best)) or best.first_under_heading:
         return [best]
     return _until_enough(whole, limits)
 
@@ -70,6 +71,13 @@ def _is_about_another(question: AskedQuestion, other: Candidate, best: Candidate
         return True
     carried = question.weights.keys() & (best.own | best.around) - (other.own | other.around)
     return question.carried and bool(carried) and are_parallel(other.unit.own, best.unit.own, question.language)
+
+
+def _is_asked_for(question: AskedQuestion, best: Candidate) -> bool:
+    """Return whether a definition is of what the question names; another one may be only a part of the answer."""
+    if best.unit.kind is not UnitKind.DEFINITION or question.identifiers:
+        return True
+    return not question.weights.keys().isdisjoint(terms_of(best.unit.term, question.language))
 
 
 def _section(

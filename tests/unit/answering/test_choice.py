@@ -181,10 +181,10 @@ def test_a_part_without_an_answer_is_named_and_the_other_part_is_answered() -> N
 
 def test_a_yes_or_no_question_about_a_thing_that_no_document_mentions_is_refused() -> None:
     rules = "# Camp\n\n## Are campfires allowed on the camp?\n\nOnly in the iron bowls.\n"
-    known = QueryAnalysis("en", [QueryTerm("dog", 0), QueryTerm("allow", 1), QueryTerm("camp", 1)], 3)
+    known = QueryAnalysis("en", [QueryTerm("dog", 0), QueryTerm("allow", 1), QueryTerm("camp", 1)], chunks=3)
     refused = Extraction("Are dogs allowed on the camp?", [passage(f"\n\n{rules}")], known).compose(4)
     assert (refused.text, refused.citations) == (NOTHING_SAID, [])
-    known = QueryAnalysis("en", [QueryTerm("campfir", 1), QueryTerm("allow", 1), QueryTerm("camp", 1)], 3)
+    known = QueryAnalysis("en", [QueryTerm("campfir", 1), QueryTerm("allow", 1), QueryTerm("camp", 1)], chunks=3)
     answered = Extraction("Are campfires allowed on the camp?", [passage(f"\n\n{rules}")], known).compose(4)
     assert "iron bowls" in answered.text
 
