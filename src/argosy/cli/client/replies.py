@@ -51,6 +51,7 @@ class SearchReply(msgspec.Struct):
     results: list[Hit]
     degraded: list[str] = []
     timings_ms: dict[str, float] = {}
+    warning: str | None = None
 
 
 class CollectionList(msgspec.Struct):
