@@ -1,4 +1,4 @@
-"""Neighbouring chunks joined into one passage, so that an answer sees a section whole that indexing has cut.
+"""Neighbouring chunks joined into one passage, so that a language model sees a section whole that indexing has cut.
 
 Chunks are joined when they follow each other in the same version and section of a document, and the text between them
 is known: they overlap or touch, or the stored units of one of them hold the white space in between. The joined text is

@@ -9,7 +9,6 @@ from dataclasses import dataclass, replace
 from functools import partial
 from time import perf_counter
 
-from argosy.answering.joining import join_neighbours
 from argosy.contracts.errors import SERVICE_FAILURES, UpstreamFailed
 from argosy.contracts.generation import AnswerDelta, AnswerDone, AnswerEvent, AnswerFailed, GenerateRequest
 from argosy.contracts.request import FALLBACK_SHARE, Clock, RequestContext
@@ -103,7 +102,7 @@ class AnswerEngine:
         retrieve_s = self._clock() - queried_s
         request = GenerateRequest(
             question=question.text,
-            passages=join_neighbours(found.passages),
+            passages=found.passages,
             history=question.history,
             max_tokens=question.max_tokens,
             max_completion_tokens=question.max_completion_tokens,
