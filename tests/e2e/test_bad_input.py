@@ -98,7 +98,7 @@ REQUESTS: dict[str, Bad] = {
     "top_k 0": Bad(SEARCH, *INVALID, "1", "top_k", {"query": "x", "top_k": 0}),
     "top_k 1000": Bad(SEARCH, *INVALID, "50", "top_k", {"query": "x", "top_k": 1000}),
     "top_k 1000 of a chat": Bad(CHAT, *INVALID, "50", "top_k", question("x", top_k=1000)),
-    "nested filters": Bad(SEARCH, *INVALID, "filters", "filters.a", {"query": "x", "filters": {"a": {"b": 1}}}),
+    "nested filters": Bad(SEARCH, *INVALID, "filters", "filters.a.b", {"query": "x", "filters": {"a": {"b": 1}}}),
     "nothing to embed": Bad(EMBED, *INVALID, "at least one", "input", {"model": "all-MiniLM-L6-v2", "input": []}),
     "tokens to embed": Bad(EMBED, *INVALID, "tokens", "input", {"model": "all-MiniLM-L6-v2", "input": [1, 2]}),
     "a form as chat": Bad(

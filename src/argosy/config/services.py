@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from typing import ClassVar, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from argosy.config.answer_cache import AnswerCacheSettings
 from argosy.config.service import ServiceSettings
@@ -237,7 +238,11 @@ class GatewaySettings(ServiceSettings):
     )
     wants: tuple[str, ...] = ("store", "embedding", "documents", "retrieval", "generation")
     allowed_hosts: tuple[str, ...] = Field(LOOPBACK, description="Accepted values of the Host header, without port.")
-    allowed_origins: tuple[str, ...] = Field((), description="Origins of other web pages that may call the API.")
+    allowed_origins: tuple[str, ...] = Field(
+        (),
+        description="Origins of other web pages that may call the API, like https://app.example.org. Browsers let "
+        "these pages read the answers (CORS).",
+    )
     max_question_chars: int = Field(32_000, ge=1, description="Longest question or query.")
     max_body_bytes: int = Field(256 * 2**20, ge=1024, description="Largest request body.")
     context_passages: int = Field(5, ge=1, le=50, description="Chunks from which an answer is generated.")
@@ -249,3 +254,14 @@ class GatewaySettings(ServiceSettings):
     first_token_timeout_s: float = Field(10.0, gt=0, description="Deadline for the first word of an answer.")
     embeddings_timeout_s: float = Field(30.0, gt=0, description="Deadline of an embeddings request.")
     max_timeout_s: float = Field(300.0, gt=0, description="Longest deadline that a caller may request.")
+
+    @field_validator("allowed_origins")
+    @classmethod
+    def _are_origins(cls, given: tuple[str, ...]) -> tuple[str, ...]:
+        for origin in given:
+            if not re.fullmatch(r"[a-z][a-z0-9+.-]*://[^/\s?#*]+", origin):
+                raise ValueError(
+                    f'"{origin}" is not an origin; write scheme, host and port as browsers send them, like '
+                    "https://app.example.org or http://localhost:3000, without a path and without *"
+                )
+        return given

@@ -30,6 +30,8 @@ class LoadedEngine:
     local: bool = True
     """Whether vectors are computed in this process."""
     close: Callable[[], None] = _nothing
+    fault: Callable[[], str] = str
+    """Function that returns what is wrong with the endpoint; empty when its last call succeeded."""
 
 
 def load(settings: EmbeddingSettings, cpu_share: float, environ: Mapping[str, str]) -> LoadedEngine:
@@ -74,7 +76,8 @@ def _openai(settings: EmbeddingSettings, cpu_share: float, environ: Mapping[str,
     )
     # A call takes mostly network time, which smaller batches would not shorten: there is no limit in seconds.
     limits = BatchLimits(settings.max_batch_texts * settings.endpoint_max_tokens, settings.max_batch_texts, math.inf)
-    return LoadedEngine(engine, limits, settings.threads or CALLS_AT_ONCE, local=False, close=engine.close)
+    workers = settings.threads or CALLS_AT_ONCE
+    return LoadedEngine(engine, limits, workers, local=False, close=engine.close, fault=engine.health.reason)
 
 
 def _prompts(settings: EmbeddingSettings) -> dict[TextKind, str | None]:

@@ -26,6 +26,7 @@ from argosy.contracts.errors import (
 from argosy.contracts.request import Clock, Deadline
 from argosy.contracts.vectors import Vectors
 from argosy.services.embedding.backends.endpoint import EndpointConnections, Reply, Unreached
+from argosy.serving.endpoint_health import EndpointHealth
 from argosy.telemetry.logs import logger
 
 ATTEMPTS = 4
@@ -68,6 +69,7 @@ class OpenAIEngine:
         Raises: the errors of `embed`, among them Unavailable when the endpoint cannot be reached or refuses the key or
         the model, and UpstreamFailed when its answer is not a vector. Messages never show the address or the key.
         """
+        self.health = EndpointHealth(clock)
         self._connections = EndpointConnections(base_url, api_key)
         self._model = model
         self._prompts = {kind: prompt for kind, prompt in prompts.items() if prompt}
@@ -133,7 +135,17 @@ class OpenAIEngine:
         body = msgspec.json.encode(
             {"model": self._model, "input": [prompt + text for text in texts], "encoding_format": "float"}
         )
-        return self._vectors(self._ask(body, until), len(texts))
+        try:
+            vectors = self._vectors(self._ask(body, until), len(texts))
+        except (InvalidRequest, DeadlineExceeded) as error:
+            if isinstance(error, DeadlineExceeded) and until.expires_at_s - self._clock() <= 0 and deadline is None:
+                self.health.failed(error.message)
+            raise
+        except ArgosyError as error:
+            self.health.failed(error.message)
+            raise
+        self.health.worked()
+        return vectors
 
     def _ask(self, body: bytes, until: Deadline) -> bytes:
         pauses_s = [FIRST_PAUSE_S * 2**n for n in range(ATTEMPTS - 1)]
@@ -155,7 +167,9 @@ class OpenAIEngine:
         except Unreached as error:
             log.warning("endpoint unreachable", reason=error.reason)
             return Unavailable(
-                f"The embeddings endpoint cannot be reached ({error.reason}). Check {SETTINGS}.", retry_after_s=1.0
+                f"The embeddings endpoint cannot be reached ({error.reason}). Check {SETTINGS}, and the proxy if "
+                "HTTPS_PROXY or HTTP_PROXY is set.",
+                retry_after_s=1.0,
             )
         except TimeoutError:
             return DeadlineExceeded("The embeddings endpoint did not answer within the time allowed.")
