@@ -79,6 +79,11 @@ def adjustment(
     return adjusted
 
 
+def is_number(word: str) -> bool:
+    """Return whether a word is a number or counts like one."""
+    return _NUMBER.fullmatch(word) is not None
+
+
 def _is_synopsis(text: str) -> bool:
     return len(_CODE_SPAN.findall(text)) >= 3 and len(_WORDS.findall(_CODE_SPAN.sub("", text))) <= 3
 

@@ -71,6 +71,8 @@ def candidates(
     units are left out. Without `cosines`, words decide among all units.
     """
     read = [_terms(question, unit) for unit in units]
+    if question.carried:
+        read = _with_paragraphs(units, read)
     weights = word_weights(question, read)
     best = max(scores, default=0.0)
     found = [
@@ -102,6 +104,20 @@ def _terms(question: AskedQuestion, unit: AnswerUnit) -> UnitTerms:
             known = seen | surfaces(text)
             seen.update(term for term in question.weights if term not in seen and related(term, known, text))
     return UnitTerms(frozenset(own), frozenset(around))
+
+
+def _with_paragraphs(units: Sequence[AnswerUnit], read: Sequence[UnitTerms]) -> list[UnitTerms]:
+    """Return the terms with those of the whole paragraph as context: it may name what a follow-up is about."""
+    said: dict[tuple[str, int, int], set[str]] = {}
+    for unit, terms in zip(units, read, strict=True):
+        if unit.kind in _SENTENCES:
+            said.setdefault((unit.document_id, unit.section, unit.block), set()).update(terms.own)
+    return [
+        UnitTerms(terms.own, terms.around | said.get((unit.document_id, unit.section, unit.block), set()))
+        if unit.kind in _SENTENCES
+        else terms
+        for unit, terms in zip(units, read, strict=True)
+    ]
 
 
 def leans_on(question: AskedQuestion, unit: AnswerUnit) -> bool:

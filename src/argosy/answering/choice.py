@@ -9,8 +9,9 @@ from dataclasses import dataclass
 
 from argosy.answering.adjustments import HEADING_MATCH
 from argosy.answering.candidates import Candidate
-from argosy.answering.parallel import about_another
+from argosy.answering.parallel import about_another, are_parallel
 from argosy.answering.questions import AskedQuestion
+from argosy.answering.terms import terms_of
 from argosy.answering.units.reading import AnswerUnit
 from argosy.contracts.units import UnitFlag, UnitKind
 
@@ -36,7 +37,7 @@ class ChoiceLimits:
     """Limits of an answer. At least one unit is always taken."""
 
     max_units: int = 4
-    max_words: int = 105
+    max_words: int = 100
 
 
 def choose(
@@ -47,7 +48,7 @@ def choose(
     best = whole[0]
     if best.names_all:
         whole = [candidate for candidate in whole if candidate.names_all or candidate.leans]
-    whole = [best, *(other for other in whole[1:] if not about_another(question, other.unit, best.unit))]
+    whole = [best, *(other for other in whole[1:] if not _is_about_another(question, other, best))]
     if best.first_under_heading and best.unit.kind in (UnitKind.SENTENCE, UnitKind.ITEM, UnitKind.PAIR):
         return _section(question, best, units, limits)
     if best.unit.kind is UnitKind.ROW:
@@ -60,9 +61,23 @@ def choose(
             and other.coverage >= best.coverage - 1e-6
         ]
         return [best, *equal[: min(EQUAL_ROWS, limits.max_units - 1)]]
-    if best.unit.kind in _ALONE or best.first_under_heading:
+    if (best.unit.kind in _ALONE and _is_asked_for(question, best)) or best.first_under_heading:
         return [best]
     return _until_enough(whole, limits)
+
+
+def _is_about_another(question: AskedQuestion, other: Candidate, best: Candidate) -> bool:
+    if about_another(question, other.unit, best.unit):
+        return True
+    carried = question.weights.keys() & (best.own | best.around) - (other.own | other.around)
+    return question.carried and bool(carried) and are_parallel(other.unit.own, best.unit.own, question.language)
+
+
+def _is_asked_for(question: AskedQuestion, best: Candidate) -> bool:
+    """Return whether a definition is of what the question names; another one may be only a part of the answer."""
+    if best.unit.kind is not UnitKind.DEFINITION or question.identifiers:
+        return True
+    return not question.weights.keys().isdisjoint(terms_of(best.unit.term, question.language))
 
 
 def _section(

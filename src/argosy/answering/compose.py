@@ -30,6 +30,14 @@ def refused(nearest: str | None = None) -> Composed:
     return Composed([NOTHING_SAID if nearest is None else f"{NOTHING_SAID} They mention {nearest}."])
 
 
+def not_told(part: str) -> str:
+    """Return the last line of an answer for a part of the question that the documents do not answer.
+
+    It is worded unlike a refusal, because the other parts are answered.
+    """
+    return f"\n\nThe indexed documents are silent on this: {part}"
+
+
 def compose(parts: Sequence[Sequence[ShownUnit]], passages: Sequence[Passage], windows: Sequence[Window]) -> Composed:
     """Compose the answer that shows the units of each part, in the given order.
 

@@ -9,14 +9,14 @@ import numpy as np
 
 from argosy.answering.candidates import Candidate, candidates
 from argosy.answering.choice import ChoiceLimits, choose
-from argosy.answering.compose import Composed, compose, refused
+from argosy.answering.compose import Composed, compose, not_told, refused
 from argosy.answering.contradictions import contradicting, date_of, sortable
 from argosy.answering.greetings import greeting
 from argosy.answering.identifiers import nearest
-from argosy.answering.questions import AskedQuestion, contrasted, parts_of, read_question
+from argosy.answering.questions import AskedQuestion, contrasted, named_together, parts_of, read_question
 from argosy.answering.refusal import PassageTexts, Reason, refusal
 from argosy.answering.showing import ShownUnit, show
-from argosy.answering.units.reading import ReadPassages, read_units
+from argosy.answering.units.reading import AnswerUnit, ReadPassages, read_units
 from argosy.answering.weights import Weights
 from argosy.contracts.retrieval import Passage, QueryAnalysis
 from argosy.contracts.vectors import Vectors
@@ -66,7 +66,10 @@ class Extraction:
         self._carried = carried
         self._greeting = greeting(question)
         self._read = ReadPassages([], []) if self._greeting else read_units(passages, PASSAGES)
-        parts = contrasted(question) or parts_of(question)
+        self._contrast = contrasted(question)
+        parts = self._contrast or parts_of(question)
+        if len(parts) < 2:
+            parts = named_together(question, {name for unit in self._read.units for name in _names_of(unit)})
         self.questions = [question, *(parts if len(parts) > 1 else [])]
         """The question, then its parts when it has several. All of them may be embedded for `compose`."""
 
@@ -96,28 +99,32 @@ class Extraction:
             return Composed([self._greeting])
         limits = ChoiceLimits(max_units=max_units)
         if len(self.questions) > 1:
-            answered = self._in_parts(vectors)
+            answered, unanswered = self._in_parts(vectors)
             if answered:
-                return compose(answered, self.passages, self._read.windows)
+                composed = compose(answered, self.passages, self._read.windows)
+                left_out = [] if self._contrast else unanswered
+                return replace(composed, pieces=[*composed.pieces, *map(not_told, left_out)])
         judged = self._judged(0, self._carried, vectors)
         if judged.reason is not None:
             return self._refused(judged)
         return compose([self._shown(judged, limits)], self.passages, self._read.windows)
 
-    def _in_parts(self, vectors: UnitVectors | None) -> list[list[ShownUnit]]:
-        """Return the answers to the parts of the question that are answered, each unit once."""
+    def _in_parts(self, vectors: UnitVectors | None) -> tuple[list[list[ShownUnit]], list[str]]:
+        """Return the answers to the parts of the question, each unit once, and the parts that have none."""
         answered: list[list[ShownUnit]] = []
+        unanswered: list[str] = []
         seen: set[str] = set()
         for place in range(1, len(self.questions)):
             carried = " ".join([self._carried, *self.questions[1:2]]) if place > 1 else self._carried
             judged = self._judged(place, carried.strip(), vectors)
             if judged.reason is not None:
+                unanswered.append(self.questions[place])
                 continue
             shown = [unit for unit in self._shown(judged, PART_LIMITS) if unit.text not in seen]
             seen.update(unit.text for unit in shown)
             if shown:
                 answered.append(shown)
-        return answered
+        return answered, unanswered
 
     def _judged(self, place: int, carried: str, vectors: UnitVectors | None) -> _Judged:
         question = read_question(self.questions[place], self._analysis, carried)
@@ -166,3 +173,8 @@ class Extraction:
             if close is not None:
                 return refused(close)
         return refused()
+
+
+def _names_of(unit: AnswerUnit) -> list[str]:
+    """Return what a question may call the unit: its headings and the key of its row."""
+    return [*unit.headings, *unit.cells[:1]]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from itertools import pairwise
 
@@ -53,6 +54,10 @@ _DIFFERENCE = re.compile(
     re.IGNORECASE,
 )
 _ARTICLE = re.compile(r"\A(?:the|an?) ", re.IGNORECASE)
+_JOINED_BY = (
+    r"(?:\s*,\s*(?:and\s+)?|\s+(?:and|und|et|y|e|en|och|og|i|и)\s+)"
+    r"(?:of\s+|the\s+|for\s+|der\s+|die\s+|das\s+|la\s+|le\s+)*"
+)
 _NUMBERED = re.compile(r"\b([^\W\d_]{3,}) (\d{1,4})\b(?![.,%-]\d)")
 _COMPARES = frozenset(["than", "least", "most", "about", "around", "exactly", "march", "may"])
 _PLAIN_NUMBER = re.compile(r"(?<![\w.-])\d{1,4}(?![\w-])")
@@ -165,6 +170,25 @@ def parts_of(question: str) -> list[str]:
     return [question]
 
 
+def named_together(question: str, names: Iterable[str]) -> list[str]:
+    """Return a question for each of several names, such as headings, that the question joins by "and"; or none."""
+    if _CONTRASTS.search(question):
+        return []
+    low = question.lower()
+    held = {name.lower() for name in names if len(name) > 2}
+    places = sorted((found.start(), -len(name), name) for name in held if (found := _whole_words(name).search(low)))
+    inside = [question[at : at + len(name)] for at, _, name in places]
+    if len(inside) < 2:
+        return []
+    for joined in _joined(question, inside):
+        return [question.replace(joined[0], name) for name in joined[1]][:MAX_PARTS]
+    return []
+
+
+def _whole_words(name: str) -> re.Pattern[str]:
+    return re.compile(rf"(?<!\w){re.escape(name)}(?!\w)")
+
+
 def contrasted(question: str) -> list[str]:
     """Return the two questions in "What is the difference between A and B?", which are about A and about B; or none."""
     found = _DIFFERENCE.search(question.rstrip("?？ "))
@@ -179,12 +203,11 @@ def contrasted(question: str) -> list[str]:
 
 def _joined(question: str, named: list[str]) -> list[tuple[str, list[str]]]:
     """Return the part of the question that lists identifiers, such as `A, B and C`, and these identifiers."""
-    gap = r"(?:\s*,\s*(?:and\s+)?|\s+and\s+)(?:of\s+|the\s+|for\s+)*"
-    found = re.search(gap.join(re.escape(name) for name in named), question)
+    found = re.search(_JOINED_BY.join(re.escape(name) for name in named), question)
     if found:
         return [(found[0], named)]
     for first, second in pairwise(named):
-        found = re.search(f"{re.escape(first)}{gap}{re.escape(second)}", question)
+        found = re.search(f"{re.escape(first)}{_JOINED_BY}{re.escape(second)}", question)
         if found:
             return [(found[0], [first, second])]
     return []

@@ -9,6 +9,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from argosy.answering.adjustments import is_number
 from argosy.answering.candidates import Candidate
 from argosy.answering.clashes import CLASH, clashes_resolved
 from argosy.answering.questions import AskedQuestion
@@ -27,7 +28,14 @@ SURE_COVERAGE, SURE_COSINE = 0.75, 0.5
 """Coverage and cosine at which an unknown name in the question does not matter."""
 LARGE_COLLECTION = 2_000
 """Number of chunks from which a word that occurs nowhere means that the documents do not say."""
+CLOSE_COSINE = 0.7
+"""Cosine at which a unit answers a yes-or-no question although it does not name the thing asked about."""
 COMPARED = 12
+_SUBJECT = re.compile(
+    r"(?:is|are|was|were|do|does|did|can|may|must|should|will)\s+(?:the\s+|an?\s+|any\s+|your\s+|all\s+)?"
+    r"(?!there\b|it\b|this\b|that\b|these\b|those\b|one\b)([^\W\d_]{3,})\b",
+    re.IGNORECASE,
+)
 _WORD = re.compile(r"[^\s?!.,;:？！()\"“”]+")
 _ACRONYM = re.compile(r"[A-Z.]{2,4}")
 
@@ -41,6 +49,7 @@ class Reason(enum.Enum):
     LANGUAGE = "too few words of the question"
     CONFIDENCE = "no unit is close to the question"
     UNKNOWN_WORD = "a word of the question occurs nowhere"
+    UNKNOWN_SUBJECT = "the thing asked about occurs nowhere"
     UNKNOWN_NAME = "a name in the question occurs nowhere"
 
 
@@ -77,7 +86,23 @@ def refusal(
         return Reason.UNKNOWN_WORD
     if _unknown_name(question, best, found, passages):
         return Reason.UNKNOWN_NAME
-    return None
+    return Reason.UNKNOWN_SUBJECT if _unknown_subject(question, best, found) else None
+
+
+def _unknown_subject(question: AskedQuestion, best: Candidate, found: Sequence[Candidate]) -> bool:
+    """Return whether a yes-or-no question is about a thing that no document mentions.
+
+    "Are dogs allowed?" is not answered by what is said of campfires. A unit that is very close may call it otherwise.
+    """
+    subject = _SUBJECT.match(question.text.strip())
+    if subject is None or is_number(subject[1]) or (best.cosine is not None and best.cosine >= CLOSE_COSINE):
+        return False
+    terms = terms_of(subject[1], question.language)
+    return (
+        bool(terms)
+        and all(question.frequencies.get(term, 1) == 0 and term not in best.own | best.around for term in terms)
+        and not _has_close_spelling(subject[1], found)
+    )
 
 
 def _holds_nouns(question: AskedQuestion, best: Candidate) -> bool:

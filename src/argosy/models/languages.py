@@ -31,3 +31,14 @@ def language_warning(languages: Sequence[str], embedding: EmbeddingSettings) -> 
         f'services.embedding.model to a multilingual model such as "{MULTILINGUAL}" and add the documents to a new '
         "collection. If the model does know the language, name it in services.embedding.languages."
     )
+
+
+def query_warning(language: str, embedding: EmbeddingSettings) -> str | None:
+    """Return the warning for a query in this language; None when the model knows it or the language is unclear."""
+    known = known_languages(embedding)
+    if not known or not language or language in known:
+        return None
+    return (
+        f"The embedding model {embedding.model} does not know the language {language} of the query, so words count "
+        "more than meaning. See the warnings of GET /v1/collections."
+    )

@@ -32,6 +32,13 @@ _STARTERS = (
 )
 """Words that begin a sentence when capitalised, rather than continue a name."""
 
+_MONTH_NAMES = """
+    january february march april may june july august september october november december januar februar märz mai juni
+    juli oktober dezember jänner januari februari maart mei augustus mars maj augusti marts
+"""
+_MONTHS = frozenset(_MONTH_NAMES.split())
+"""Names of months: "1. May" and "3. Oktober" are dates, and the full stop after the number ends no sentence."""
+
 _NEVER_LAST_WORDS = frozenset(_NEVER_LAST.split())
 _SELDOM_LAST_WORDS = frozenset(_SELDOM_LAST.split())
 _BEFORE_NUMBERS_WORDS = frozenset(_BEFORE_NUMBERS.split())
@@ -75,7 +82,7 @@ def _ends_here(passage: str, first: int, match: re.Match[str], end: int) -> bool
     word = _word_before(passage, first, match.start())
     bare = word.lower().rstrip(".")
     starter = following.lower() in _STARTERS_WORDS
-    if bare in _NEVER_LAST_WORDS:
+    if bare in _NEVER_LAST_WORDS or (word.isdigit() and len(word) <= 2 and following.lower() in _MONTHS):
         return False
     if bare in _BEFORE_NUMBERS_WORDS:
         return not following[:1].isdigit()

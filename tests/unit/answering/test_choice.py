@@ -5,6 +5,9 @@ from __future__ import annotations
 import pytest
 
 from argosy.answering.compose import NOTHING_SAID
+from argosy.answering.extract import Extraction
+from argosy.contracts.retrieval import QueryAnalysis, QueryTerm
+from argosy.evaluation.refusals import is_refusal
 from tests.unit.answering.asking import ask, bare, passage
 
 pytestmark = pytest.mark.unit
@@ -148,3 +151,44 @@ def test_a_clear_answer_is_quoted_alone() -> None:
     assert bare(ask("When does the ferry to Sule leave in the morning?", text)).startswith(
         "The ferry to Sule leaves at six"
     )
+
+
+TRIPS = """# Trips
+
+## Fjord trip
+
+The boat leaves from pier 9. It costs 410 kroner.
+
+## Night kayak
+
+The tour starts at the old mill. It costs 290 kroner.
+"""
+
+
+def test_a_question_about_two_headings_gets_both() -> None:
+    answer = ask("What do the fjord trip and the night kayak cost?", TRIPS).text
+    assert "410" in answer
+    assert "290" in answer
+
+
+def test_a_part_without_an_answer_is_named_and_the_other_part_is_answered() -> None:
+    answer = ask("Where does the fjord trip start and who owns the bakery in Zurich?", TRIPS)
+    assert "pier 9" in answer.text
+    assert answer.text.endswith("\n\nThe indexed documents are silent on this: who owns the bakery in Zurich?")
+    assert not is_refusal(answer.text, len(answer.citations))
+    assert not is_refusal(answer.text, 0)
+
+
+def test_a_yes_or_no_question_about_a_thing_that_no_document_mentions_is_refused() -> None:
+    rules = "# Camp\n\n## Are campfires allowed on the camp?\n\nOnly in the iron bowls.\n"
+    known = QueryAnalysis("en", [QueryTerm("dog", 0), QueryTerm("allow", 1), QueryTerm("camp", 1)], chunks=3)
+    refused = Extraction("Are dogs allowed on the camp?", [passage(f"\n\n{rules}")], known).compose(4)
+    assert (refused.text, refused.citations) == (NOTHING_SAID, [])
+    known = QueryAnalysis("en", [QueryTerm("campfir", 1), QueryTerm("allow", 1), QueryTerm("camp", 1)], chunks=3)
+    answered = Extraction("Are campfires allowed on the camp?", [passage(f"\n\n{rules}")], known).compose(4)
+    assert "iron bowls" in answered.text
+
+
+def test_a_follow_up_finds_the_paragraph_that_names_its_topic() -> None:
+    plays = "# Plays\n\nThe Heron opens in May. Seats cost 28 euros.\n\nThe Swan opens in June. Seats cost 19 euros.\n"
+    assert bare(ask("And what do seats cost?", plays, carried="Heron opens")).endswith("Seats cost 28 euros.")

@@ -71,3 +71,10 @@ def test_sentences_are_in_order_and_only_white_space_lies_between(text: str, sta
 def test_a_text_made_to_do_harm_takes_no_longer_than_others(part: str) -> None:
     text = part * 60_000
     assert list(sentence_spans(text, 0, len(text)))
+
+
+def test_the_number_of_a_day_ends_no_sentence() -> None:
+    assert texts("It is as of 1. May 2026. Am 3. Oktober ist zu.") == [
+        "It is as of 1. May 2026.",
+        "Am 3. Oktober ist zu.",
+    ]

@@ -52,6 +52,7 @@ class SearchReply(msgspec.Struct):
     results: list[Hit]
     degraded: list[str] = []
     timings_ms: dict[str, float] = {}
+    warning: str | None = None
 
 
 class FleetHealth(msgspec.Struct):
