@@ -31,6 +31,8 @@ class RetrievalRequest(msgspec.Struct):
     top_k: int = 10
     mode: SearchMode = SearchMode.HYBRID
     filters: Metadata = {}
+    unit_vectors: bool = False
+    """Whether an answer is made from the passages: they then carry the vectors of their answer units."""
 
 
 class Passage(msgspec.Struct):
