@@ -9,7 +9,7 @@ import msgspec
 
 MAX_TEXTS = 2048
 """Largest number of texts in one request."""
-MAX_SPANS = 20_000
+MAX_SPANS = 50_000
 """Largest number of spans of all texts of one request."""
 MAX_TEXT_CHARS = 200_000
 """Longest text. Tokenising it takes as long as a batch, and no query may wait longer than a batch."""

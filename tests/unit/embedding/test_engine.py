@@ -239,7 +239,8 @@ async def spans_of(rig: Rig, texts: list[str], spans: list[list[tuple[int, int]]
 
 def rows(packed: bytes) -> Vectors:
     found = np.frombuffer(packed, np.int8).reshape(-1, FakeEngine().info.dimensions).astype(np.float32)
-    return found / np.maximum(np.linalg.norm(found, axis=1, keepdims=True), 1e-9)
+    unit: Vectors = found / np.maximum(np.linalg.norm(found, axis=1, keepdims=True), 1e-9)
+    return unit
 
 
 async def test_parts_of_texts_have_their_own_vectors_also_from_the_cache(rig: Rig) -> None:
