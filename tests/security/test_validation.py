@@ -124,7 +124,7 @@ async def test_a_mebibyte_of_wrong_items_costs_little_and_few_of_its_errors_are_
     spent_s = time.process_time() - began_s
     assert answer.status == 400
     assert len(answer.body) < 2000
-    assert gathered[0] < 10
+    assert all(count < 10 for count in gathered)
     assert spent_s < 0.6, "twice what is promised: the machine is busy"
 
 

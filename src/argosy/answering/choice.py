@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from argosy.answering.candidates import HEADING_MATCH, Candidate
+from argosy.answering.adjustments import HEADING_MATCH
+from argosy.answering.candidates import Candidate
+from argosy.answering.parallel import about_another
 from argosy.answering.questions import AskedQuestion
 from argosy.answering.units.reading import AnswerUnit
 from argosy.contracts.units import UnitFlag, UnitKind
 
-MASS = 0.8
+MASS = 0.9
 """Share of the total probability after which no further sentence is taken."""
+CLEAR_SCORE = 1.0
+"""Score to which the best sentence is lowered, so that a clear one leaves little probability to the others."""
 EQUAL_ROWS = 2
 EQUAL_SCORE = 0.25
 STEPS_OVER_WORDS = 40
@@ -31,7 +36,7 @@ class ChoiceLimits:
     """Limits of an answer. At least one unit is always taken."""
 
     max_units: int = 4
-    max_words: int = 95
+    max_words: int = 105
 
 
 def choose(
@@ -42,8 +47,9 @@ def choose(
     best = whole[0]
     if best.names_all:
         whole = [candidate for candidate in whole if candidate.names_all or candidate.leans]
+    whole = [best, *(other for other in whole[1:] if not about_another(question, other.unit, best.unit))]
     if best.first_under_heading and best.unit.kind in (UnitKind.SENTENCE, UnitKind.ITEM, UnitKind.PAIR):
-        return _section(best, units, limits)
+        return _section(question, best, units, limits)
     if best.unit.kind is UnitKind.ROW:
         equal = [
             other
@@ -59,7 +65,9 @@ def choose(
     return _until_enough(whole, limits)
 
 
-def _section(best: Candidate, units: Sequence[AnswerUnit], limits: ChoiceLimits) -> list[Candidate]:
+def _section(
+    question: AskedQuestion, best: Candidate, units: Sequence[AnswerUnit], limits: ChoiceLimits
+) -> list[Candidate]:
     """Return the start of the section whose heading is the question. A sentence with a colon takes what follows."""
     section = [
         unit
@@ -68,6 +76,7 @@ def _section(best: Candidate, units: Sequence[AnswerUnit], limits: ChoiceLimits)
         and unit.section == best.unit.section
         and unit.headings == best.unit.headings
         and unit.kind not in (UnitKind.DETAIL, UnitKind.ITEM)
+        and not about_another(question, unit, best.unit)
     ]
     taken: list[AnswerUnit] = []
     words = 0
@@ -91,7 +100,8 @@ def _section(best: Candidate, units: Sequence[AnswerUnit], limits: ChoiceLimits)
 
 
 def _until_enough(whole: Sequence[Candidate], limits: ChoiceLimits) -> list[Candidate]:
-    total = sum(candidate.probability for candidate in whole if candidate.unit.kind in _SCORED) or 1.0
+    above = max(0.0, whole[0].score - CLEAR_SCORE)
+    total = sum(_probability(candidate, above) for candidate in whole if candidate.unit.kind in _SCORED) or 1.0
     taken: list[Candidate] = []
     seen: set[str] = set()
     mass, words = 0.0, 0
@@ -108,8 +118,13 @@ def _until_enough(whole: Sequence[Candidate], limits: ChoiceLimits) -> list[Cand
         taken.append(candidate)
         seen.add(same)
         words += count
-        mass += candidate.probability / total
+        mass += _probability(candidate, above) / total
     return taken
+
+
+def _probability(candidate: Candidate, above: float) -> float:
+    """Return the probability of a unit when all scores are lower by `above`, so that close ones still differ."""
+    return 1.0 / (1.0 + math.exp(-max(min(candidate.score - above, 50.0), -50.0)))
 
 
 def _overlap(unit: AnswerUnit, other: AnswerUnit) -> bool:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 
 from argosy.answering.candidates import Candidate
+from argosy.answering.parallel import about_another
 from argosy.answering.questions import AskedQuestion
 from argosy.answering.terms import terms_of
 from argosy.answering.units.reading import AnswerUnit
@@ -48,7 +49,7 @@ def contradicting(question: AskedQuestion, found: Sequence[Candidate]) -> list[C
         unit = other.unit
         if unit.kind not in _PLAIN_KINDS or other.clash or other.missing:
             continue
-        if any(unit.document_id == one.unit.document_id for one in taken):
+        if any(unit.document_id == one.unit.document_id for one in taken) or about_another(question, unit, best.unit):
             continue
         its_words, its_figures = _split(unit, question.language)
         common = len(words & its_words) / max(1, len(words | its_words))

@@ -7,16 +7,17 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from argosy.answering.candidates import Candidate, Weights, candidates
+from argosy.answering.candidates import Candidate, candidates
 from argosy.answering.choice import ChoiceLimits, choose
 from argosy.answering.compose import Composed, compose, refused
 from argosy.answering.contradictions import contradicting, date_of, sortable
 from argosy.answering.greetings import greeting
 from argosy.answering.identifiers import nearest
-from argosy.answering.questions import AskedQuestion, parts_of, read_question
+from argosy.answering.questions import AskedQuestion, contrasted, parts_of, read_question
 from argosy.answering.refusal import PassageTexts, Reason, refusal
 from argosy.answering.showing import ShownUnit, show
 from argosy.answering.units.reading import ReadPassages, read_units
+from argosy.answering.weights import Weights
 from argosy.contracts.retrieval import Passage, QueryAnalysis
 from argosy.contracts.vectors import Vectors
 
@@ -74,7 +75,8 @@ class Extraction:
         self._carried = carried
         self._greeting = greeting(question)
         self._read = ReadPassages([], []) if self._greeting else read_units(passages, PASSAGES, model)
-        self.questions = [question, *([] if len(parts := parts_of(question)) < 2 else parts)]
+        parts = contrasted(question) or parts_of(question)
+        self.questions = [question, *(parts if len(parts) > 1 else [])]
         """The question, then its parts when it has several. All of them may be embedded for `compose`."""
 
         units = self._read.units
@@ -171,15 +173,15 @@ class Extraction:
         whole = [candidate for candidate in judged.found if not candidate.missing]
         differing = contradicting(judged.question, whole)
         if differing:
-            return self._dated(differing)
-        return show(choose(judged.question, judged.found, self._read.units, limits), self._read.units)
+            return self._dated(judged.question, differing)
+        return show(judged.question, choose(judged.question, judged.found, self._read.units, limits), self._read.units)
 
-    def _dated(self, differing: Sequence[Candidate]) -> list[ShownUnit]:
+    def _dated(self, question: AskedQuestion, differing: Sequence[Candidate]) -> list[ShownUnit]:
         """Return statements that contradict each other, newer first, each with its date or the name of its document."""
         dated = [
             (date_of(one.unit, self.passages[one.unit.passage].chunk.metadata), unit)
             for one in differing
-            for unit in show([one], self._read.units)
+            for unit in show(question, [one], self._read.units)
         ]
         dated.sort(key=lambda pair: sortable(pair[0]), reverse=True)
         return [

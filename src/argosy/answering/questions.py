@@ -37,6 +37,22 @@ _DEFINITION = re.compile(
     re.IGNORECASE,
 )
 _CONTRASTS = re.compile(r"\b(?:difference|differ|between|compare|versus|vs|relation|better|from)\b", re.IGNORECASE)
+_YES_OR_NO = re.compile(
+    r"\W*(?:(?:and |but |so )?(?:is|are|was|were|am|do|does|did|can|could|may|might|must|shall|should|will|would|has|"
+    r"have|had|isn['’]t|aren['’]t|doesn['’]t|don['’]t|can['’]t)|ist|sind|war|waren|darf|dürfen|kann|können|muss|müssen|soll|"
+    r"sollen|hat|haben|habe|gibt es|wird|werden|est-ce que|peut-on|puis-je|doit-on|faut-il|y a-t-il|se puede|puedo|hay|"
+    r"tengo que|es|está|están|posso|si può|mag|mogen|kan|kunnen|moet|moeten|zijn|heeft|får|måste|må|pode|posso|"
+    r"czy|можно ли|нужно ли|есть ли|هل|האם|क्या)\b(?! (?:many|much)\b)|"
+    r"[^?？]*(?:吗|嗎|까요|입니까|습니까|나요)\s*[?？]?\s*\Z|"
+    r"(?!.*(?:何|誰|どこ|いつ|どう|どの|どれ|どんな|なぜ|いくら|いくつ|どちら))[^?？]*(?:です|ます)か",
+    re.IGNORECASE,
+)
+_DIFFERENCE = re.compile(
+    r"\bdifferences? between (?P<first>.{1,60}?) and (?P<second>.{1,60})\Z|"
+    r"\bhow (?:does|do|is|are) (?P<third>.{1,60}?) differ(?:ent)? from (?P<fourth>.{1,60})\Z",
+    re.IGNORECASE,
+)
+_ARTICLE = re.compile(r"\A(?:the|an?) ", re.IGNORECASE)
 _NUMBERED = re.compile(r"\b([^\W\d_]{3,}) (\d{1,4})\b(?![.,%-]\d)")
 _COMPARES = frozenset(["than", "least", "most", "about", "around", "exactly", "march", "may"])
 _PLAIN_NUMBER = re.compile(r"(?<![\w.-])\d{1,4}(?![\w-])")
@@ -61,6 +77,8 @@ class AskedFor:
     steps: bool = False
     several: bool = False
     definition: bool = False
+    yes_no: bool = False
+    """Whether a statement that only confirms or denies the question's own words is an answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +96,8 @@ class AskedQuestion:
     """Things told apart by a number, such as ("station", "13")."""
     asked: AskedFor
     carried: bool = False
+    words: frozenset[str] = frozenset()
+    """Words of the question in lower case as they stand, without parentheses and quotes."""
     frequencies: dict[str, int] = field(default_factory=dict)
     """Number of chunks of the collection that hold a term, where retrieval told it."""
     chunks: int = 0
@@ -110,6 +130,7 @@ def read_question(text: str, analysis: QueryAnalysis | None = None, carried: str
         numbered=_numbered(low),
         asked=_asked_for(text.strip()),
         carried=bool(carried),
+        words=frozenset(word.strip("`'\"?!.,;:()").removesuffix("()") for word in low.split()),
         frequencies={term.stem: term.frequency for term in analysis.terms} if analysis else {},
         chunks=analysis.chunks if analysis else 0,
     )
@@ -128,6 +149,7 @@ def _asked_for(text: str) -> AskedFor:
         steps=_HOW.match(text) is not None,
         several=_PLURAL.match(text) is not None and _NOT_PLURAL.match(text) is None,
         definition=_DEFINITION.search(text) is not None,
+        yes_no=_YES_OR_NO.match(text) is not None,
     )
 
 
@@ -141,6 +163,18 @@ def parts_of(question: str) -> list[str]:
         for joined in _joined(question, named):
             return [question.replace(joined[0], name) for name in joined[1]][:MAX_PARTS]
     return [question]
+
+
+def contrasted(question: str) -> list[str]:
+    """Return the two questions in "What is the difference between A and B?", which are about A and about B; or none."""
+    found = _DIFFERENCE.search(question.rstrip("?？ "))
+    if found is None:
+        return []
+    sides = (found["first"] or found["third"], found["second"] or found["fourth"])
+    first, second = (_ARTICLE.sub("", side.strip()) for side in sides)
+    if " " in second and " " not in first:  # "a soft and a hard limit" are a soft limit and a hard limit
+        first = " ".join([first, *second.split()[1:]])
+    return [f"What is {first}?", f"What is {second}?"]
 
 
 def _joined(question: str, named: list[str]) -> list[tuple[str, list[str]]]:

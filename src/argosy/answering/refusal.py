@@ -9,9 +9,11 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from argosy.answering.candidates import CLASH, Candidate, Weights, clashes_resolved
+from argosy.answering.candidates import Candidate
+from argosy.answering.clashes import CLASH, clashes_resolved
 from argosy.answering.questions import AskedQuestion
 from argosy.answering.terms import terms_of
+from argosy.answering.weights import Weights
 from argosy.answering.words import is_stop_word
 
 LEAST_CONFIDENCE = 1.1
@@ -66,7 +68,8 @@ def refusal(
     if not question.english:
         key = set(terms_of(best.unit.cells[0], question.language)) if best.unit.cells else set()
         asked_row = bool(key) and key <= set(question.terms)
-        least = LEAST_COVERAGE_OF_ASKED_ROW if asked_row else LEAST_COVERAGE_OF_OTHER_LANGUAGE
+        told = asked_row or _holds_nouns(question, best)
+        least = LEAST_COVERAGE_OF_ASKED_ROW if told else LEAST_COVERAGE_OF_OTHER_LANGUAGE
         return Reason.LANGUAGE if best.coverage < least else None
     if not _confident(question, best, found, passages):
         return Reason.CONFIDENCE
@@ -75,6 +78,15 @@ def refusal(
     if _unknown_name(question, best, found, passages):
         return Reason.UNKNOWN_NAME
     return None
+
+
+def _holds_nouns(question: AskedQuestion, best: Candidate) -> bool:
+    """Return whether the unit or its context holds all nouns of a German question, which are written with capitals."""
+    if question.language != "de":
+        return False
+    nouns = [word for word in _WORD.findall(question.text)[1:] if word[0].isupper()]
+    terms = {term for noun in nouns for term in terms_of(noun, question.language)}
+    return bool(terms) and terms <= best.own | best.around
 
 
 def _confident(question: AskedQuestion, best: Candidate, found: Sequence[Candidate], passages: PassageTexts) -> bool:

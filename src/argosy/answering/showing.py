@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from argosy.answering.candidates import Candidate
+from argosy.answering.identifiers import named_by
+from argosy.answering.questions import AskedQuestion
 from argosy.answering.units.prose import REFERS_BACK
 from argosy.answering.units.reading import AnswerUnit
 from argosy.contracts.units import UnitKind
@@ -31,7 +33,7 @@ class ShownUnit:
         return "\n" in self.text
 
 
-def show(chosen: Sequence[Candidate], units: Sequence[AnswerUnit]) -> list[ShownUnit]:
+def show(question: AskedQuestion, chosen: Sequence[Candidate], units: Sequence[AnswerUnit]) -> list[ShownUnit]:
     """Return the chosen units as text. Several units of one section stand in the order of the source."""
     rows = _table(chosen)
     if rows is not None:
@@ -41,10 +43,24 @@ def show(chosen: Sequence[Candidate], units: Sequence[AnswerUnit]) -> list[Shown
     for place, candidate in enumerate(ordered):
         before = ordered[place - 1].unit if place else None
         source, text = _text_of(candidate.unit, before, units)
+        if _needs_name(question, candidate.unit, before):
+            text = f"{candidate.unit.heading}: {text}"
         if candidate.leans and (before is None or before.text != candidate.unit.before):
             text = f"{candidate.unit.before} {candidate.unit.text}"
         shown.append(ShownUnit((source,), text, candidate.probability))
     return shown
+
+
+def _needs_name(question: AskedQuestion, unit: AnswerUnit, before: AnswerUnit | None) -> bool:
+    """Return whether the heading above the unit is a name, such as an option, that the reader would not know else."""
+    names = named_by(unit.heading) if unit.kind in (*_SENTENCES, UnitKind.ITEM) and not unit.term else frozenset()
+    return (
+        bool(names)
+        and len(unit.heading.split()) <= MAX_TERM_WORDS
+        and not names & question.words
+        and unit.heading not in unit.text
+        and (before is None or before.heading != unit.heading)
+    )
 
 
 def _in_source_order(chosen: Sequence[Candidate]) -> list[Candidate]:

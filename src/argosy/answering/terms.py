@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from functools import lru_cache
 
 from argosy.answering.words import stems
 from argosy.text.analysis import terms as indexed_terms
+from argosy.text.analysis import words
 from argosy.text.folding import folded
 from argosy.text.identifiers import MARK
 from argosy.text.languages import language_of
@@ -14,13 +16,15 @@ from argosy.text.scripts import SYLLABIC, UNSPACED
 from argosy.text.visible import visible_text
 
 ENGLISH = "en"
+LEAST_PART = 4
+"""Least number of letters of a part of a compound."""
 _RUN = re.compile(f"[{UNSPACED}{SYLLABIC}ー]+")
 _LATIN = re.compile(r"[A-Za-z0-9]+")
 _CAMEL = re.compile(r"([a-z])([A-Z])")
 _QUESTION_WORDS = re.compile(
     "是多少|多少钱|多少錢|多少|什么|什麼|怎么|怎麼|怎样|怎樣|如何|哪里|哪裡|哪儿|哪个|哪個|几点|幾點|谁|誰ですか|誰|何時|何ですか|何|いくら|いつ|どこ|どのくらい|どれくらい|どんな|"
     "どう|どのように|ですか|ますか|でしょうか|です|ます|ください|ありますか|은|는|이|가|을|를|의|에서|에|얼마|누구|언제|어디|무엇|"
-    "입니까|인가요|인가|까|요|เท่าไร|เท่าไหร่|ใคร|ที่ไหน|เมื่อไร|เมื่อไหร่|อะไร|คือ|อย่างไร|是|的|吗|嗎|呢|有|在|の|は|が|を|に|で|と|も|へ|か"
+    "입니까|인가요|인가|까|요|了|要|我|你|您|请问|請問|可以|多久|多大|これ|それ|この|その|เท่าไร|เท่าไหร่|ใคร|ที่ไหน|เมื่อไร|เมื่อไหร่|อะไร|คือ|อย่างไร|是|的|吗|嗎|呢|有|在|の|は|が|を|に|で|と|も|へ|か"
 )
 """Words of questions and particles in languages without spaces; they say nothing about the subject."""
 _ASKING_WORDS = """
@@ -31,8 +35,13 @@ _ASKING_WORDS = """
     gibt kann man muss darf qué cuál cuáles cuánto cuánta cuántos cuántas quién quiénes cómo dónde cuándo qual
     quais quanto quanta quantos quem como onde quando che chi cosa dove come perché quale quali wat wie waar
     wanneer waarom hoeveel welke vad vem var när hur varför vilken vilka hvad hvem hvor hvornår hvordan hva når
-    kto gdzie kiedy ile jak co что кто где когда сколько какой какая какие как почему чему кому ما من متى أين كم
-    كيف هل מה מי איפה מתי כמה איך क्या कौन कब कहाँ कितना कितनी कैसे
+    kto gdzie kiedy ile jak co кто что кого кем где куда
+    когда сколько какой какая какое какие каком какую каких как почему зачем чему чем кому чей чья чье стоит стоят
+    нужно можно kosztuje kosztują stojí maksaa maksavat paljonko kuinka paljon mikä kuka missä milloin mennyibe kerül
+    kerülnek mennyi ki hol mikor πόσο κοστίζει κοστίζουν ποιος πού πότε τι ne kadar kim nerede nasıl hangi
+    кой колко къде кога kdo kde kdy kolik
+    ما من متى أين كم
+    كيف هل يكلف تكلف עולה עולים מה מי איפה מתי כמה איך क्या कौन कब कहाँ कितना कितनी कैसे
 """
 _ASKING = frozenset(_ASKING_WORDS.split())
 """Words of questions in languages with spaces that the lists of stop words lack."""
@@ -96,6 +105,32 @@ def _pairs(text: str) -> tuple[str, ...]:
         for piece in _QUESTION_WORDS.sub(" ", run).split():
             found += [piece] if len(piece) == 1 else [piece[at : at + 2] for at in range(len(piece) - 1)]
     return tuple(found)
+
+
+def related(term: str, words: Iterable[str], text: str) -> bool:
+    """Return whether a term of the question stands in another form among the words of a unit.
+
+    It may be inflected, a part of a compound, or a compound of which the unit has the last part. A single character of
+    an unspaced script may stand anywhere in `text`.
+    """
+    if len(term) == 1:
+        return _RUN.fullmatch(term) is not None and term in text
+    if len(term) < LEAST_PART or not term.isalpha():
+        return False
+    return any(alike(term, word) or _part_of(term, word) or _head_of(word, term) for word in words)
+
+
+def _part_of(part: str, compound: str) -> bool:
+    return len(part) < len(compound) and (compound.startswith(part) or compound.endswith(part))
+
+
+def _head_of(head: str, compound: str) -> bool:
+    return LEAST_PART <= len(head) < len(compound) and compound.endswith(head)
+
+
+def surfaces(text: str) -> set[str]:
+    """Return the words of a text in lower case, without accents, as they stand."""
+    return {folded(word) for word in words(text)}
 
 
 def alike(a: str, b: str) -> bool:

@@ -29,10 +29,14 @@ def list_collections(
     if as_json:
         output.json(reply.body)
         return
+    listed = reply.into(CollectionList).collections
     output.table(
-        ("name", "documents", "created"),
-        [(c.name, str(c.documents), output.moment(c.created_at)) for c in reply.into(CollectionList).collections],
+        ("name", "documents", "languages", "created"),
+        [(c.name, str(c.documents), " ".join(c.languages) or output.DASH, output.moment(c.created_at)) for c in listed],
     )
+    for collection in listed:
+        if collection.warning:
+            output.note(f"{collection.name}: {collection.warning}")
 
 
 @collections.command()

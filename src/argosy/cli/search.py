@@ -28,6 +28,14 @@ def search(
     ] = Mode.HYBRID,
     top_k: Annotated[int, typer.Option(min=1, help="Maximum number of passages to print.")] = 10,
     collection: Annotated[str | None, typer.Option(help="The collection to search.")] = None,
+    filters: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--filter",
+            help="A condition such as name=handbook.md, lang!=de, 'year>=2020' or 'changed<2024-05-31'. "
+            "Repeat it for several conditions, all of which must be met.",
+        ),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the gateway's answer as JSON.")] = False,
     url: Url = None,
     admin_url: AdminUrl = None,
@@ -36,10 +44,13 @@ def search(
     """Print the passages that best match a query."""
     from argosy.cli.client.gateway import Api
     from argosy.cli.client.replies import SearchReply
+    from argosy.cli.filters import filters_of
 
     request: dict[str, object] = {"query": query, "mode": mode.value, "top_k": top_k}
     if collection is not None:
         request["collection"] = collection
+    if filters:
+        request["filters"] = filters_of(filters)
     reply = Api(locate(url, admin_url, data_dir).url).post("/v1/search", request)
     found = reply.into(SearchReply)
     if as_json:

@@ -7,7 +7,8 @@ import enum
 import msgspec
 
 from argosy.contracts.embedding import QueryVector
-from argosy.contracts.store import Chunk, Metadata, QueryAnalysis, QueryTerm
+from argosy.contracts.filters import Filters
+from argosy.contracts.store import Chunk, QueryAnalysis, QueryTerm
 
 __all__ = [
     "Passage",
@@ -30,7 +31,7 @@ class RetrievalRequest(msgspec.Struct):
     collection: str = "default"
     top_k: int = 10
     mode: SearchMode = SearchMode.HYBRID
-    filters: Metadata = {}
+    filters: Filters = {}
     unit_vectors: bool = False
     """Whether an answer is made from the passages: they then carry the vectors of their answer units."""
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 import msgspec
 
 from argosy.contracts.errors import BY_CODE, ArgosyError, Internal
+from argosy.contracts.filters import Filters
 
 Metadata = dict[str, str | int | float | bool | None]
 
@@ -137,8 +138,8 @@ class StoreSearchRequest(msgspec.Struct):
     limit: int = 50
     vector: bytes | None = None
     text: str | None = None
-    filters: Metadata = {}
-    """Values that `document_id`, `source`, `name`, `title` or metadata keys must equal."""
+    filters: Filters = {}
+    """Conditions on `document_id`, `source`, `name`, `title` or metadata keys."""
     depth: int = 100
     """Chunks taken from each of the two lists."""
     languages: list[str] = []

@@ -7,45 +7,14 @@ import re
 import numpy as np
 import pytest
 
-from argosy.answering.compose import NOTHING_SAID, Composed
+from argosy.answering.compose import NOTHING_SAID
 from argosy.answering.extract import MOST_EMBEDDED, Extraction, UnitVectors
-from argosy.answering.units.builder import build_units
-from argosy.answering.units.stored import packed_units
-from argosy.contracts.retrieval import Passage, QueryAnalysis, QueryTerm
-from argosy.contracts.store import Chunk, Metadata
+from argosy.contracts.retrieval import QueryAnalysis, QueryTerm
+from tests.unit.answering.asking import ask, bare, passage
 
 pytestmark = pytest.mark.unit
 
 REFUSAL = re.compile(r"(do|does) not (say|tell|answer|contain)")
-BEFORE = "Words before the chunk. "
-
-
-def passage(text: str, name: str = "guide.md", score: float = 1.0, metadata: Metadata | None = None) -> Passage:
-    stored = BEFORE + text
-    start, end = len(BEFORE), len(stored)
-    (units,) = packed_units(stored, build_units(stored, markdown=True), [(start, end)])
-    chunk = Chunk(
-        f"chunk-{name}", f"doc-{name}", 1, 0, name, f"file:///{name}", text, start, end,
-        title=None, page=4, last_page=5, metadata=metadata or {}, units=units,
-    )  # fmt: skip
-    return Passage(chunk, score)
-
-
-def ask(question: str, *passages: Passage | str, carried: str = "") -> Composed:
-    known = [one if isinstance(one, Passage) else passage(f"\n\n{one}") for one in passages]
-    composed = Extraction(question, known, carried=carried).compose(4)
-    stored = {one.chunk.chunk_id: BEFORE + one.chunk.text for one in known}
-    for citation in composed.citations:
-        assert stored[citation.chunk_id][citation.start : citation.end] == citation.quote
-    markers = {int(number) for number in re.findall(r"\[(\d+)\]", composed.text)}
-    assert markers == {citation.index for citation in composed.citations}
-    return composed
-
-
-def bare(composed: Composed) -> str:
-    return re.sub(r"\s?\[\d+\]", "", composed.text).strip()
-
-
 FAQ = (
     "# FAQ\n\n## What does a lost key cost?\n\nThirty euros.\n\n## Who opens at night?\n\nThe watchman, on 555-0142.\n"
 )
@@ -221,30 +190,3 @@ def test_of_many_units_only_the_best_by_words_are_embedded_and_the_answer_is_amo
     assert len(extraction.texts) == MOST_EMBEDDED
     vectors = UnitVectors(np.ones((1, 1), np.float32), np.ones((MOST_EMBEDDED, 1), np.float32))
     assert extraction.compose(4, vectors).text == "Part: AX-1042; Price: 1042 [1]"
-
-
-def test_a_sentence_belongs_to_the_identifier_that_the_sentence_before_names() -> None:
-    text = "`MAX_RATE` is the limit of the dish. The default is 4. `MIN_RATE` is the lowest speed. The default is 2."
-    assert bare(ask("What is the default of MAX_RATE?", text)).endswith("The default is 4.")
-
-
-def test_what_names_another_identifier_is_not_added() -> None:
-    text = "# Bindings of C and F\n\nThe binding for C is kept by Ann.\n\nThe binding for F is kept by Bob.\n"
-    assert bare(ask("Who keeps the binding for C?", text)) == "The binding for C is kept by Ann."
-
-
-def test_a_code_of_letters_and_a_number_is_an_identifier() -> None:
-    text = "| Train | Leaves |\n|---|---|\n| NT 407 | 17:37 |\n| NT 409 | 07:59 |\n"
-    assert ask("When does train NT 610 leave?", text).citations == []
-    assert "07:59" in ask("When does train NT 409 leave?", text).text
-
-
-def test_a_row_whose_key_is_asked_for_is_answered_in_other_languages() -> None:
-    text = "| Pflanze | Preis |\n|---|---|\n| Farn | 7,90 |\n| Rose | 4,20 |\n"
-    assert "7,90" in ask("Was kostet der Farn?", text).text
-
-
-def test_a_thing_with_another_number_is_another_thing() -> None:
-    text = "# Stations\n\nThe keeper of weather station 12 is Ole. The keeper of weather station 3 is Una. Gulls cry."
-    assert ask("Who is the keeper of weather station 13?", text).text == NOTHING_SAID
-    assert "Una" in ask("Who is the keeper of weather station 3?", text).text

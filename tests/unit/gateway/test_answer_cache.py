@@ -89,6 +89,8 @@ async def test_an_answer_is_stored_under_the_version_from_before_the_search() ->
     "other",
     [
         {"filters": {"title": "T"}},
+        {"filters": {"year": {"gte": 2020}}},
+        {"filters": {"or": [{"year": 2020}, {"title": "T"}]}},
         {"top_k": 3},
         {"mode": "lexical"},
         {"temperature": 0.1},

@@ -139,10 +139,10 @@ class Builder:
         terms = prose.term_lines(lines)
         body = start + sum(len(line) + 1 for line in lines[:terms])
         if terms and terms == len(lines):
-            self._pending = (" ".join(readable(line) for line in lines), start)
+            self._pending = (prose.term_words(lines), start)
             return
         if terms:
-            self._definition(" ".join(readable(line) for line in lines[:terms]), start, body, end)
+            self._definition(prose.term_words(lines[:terms]), start, body, end)
         elif self._pending is not None:
             term, start = self._pending
             self._definition(term, start, body, end)

@@ -11,6 +11,7 @@ _CODE_ONLY = re.compile(
     r"\s*+(?:(?:`+[^`]++`+|\([^()]*+\)|[,/|&\s]|\bor\b|…|\.\.\.|\*`+[^`]++`+\*|\*\*`+[^`]++`+\*\*)\s*+)++\Z"
 )
 _ENDS_IN_PERMALINK = re.compile(r"¶(?:\]\([^()]{0,300}\))?\**\Z")
+_IN_BOLD = re.compile(r"(\*\*|__)(?!\s)([^*\n]{1,200}?)\1")
 _INDENTED = re.compile(r"(?: {2,}|\t)\S")
 _ENDS_SENTENCE = re.compile(r"[.!?:;,。！？：]\Z")
 MAX_TERM_WORDS = 8
@@ -54,12 +55,20 @@ def term_lines(lines: list[str]) -> int:
 
 
 def _is_term(line: str, below: str | None) -> bool:
-    if _ENDS_IN_PERMALINK.search(line) or ("`" in line and _CODE_ONLY.match(line)):
+    bold = _IN_BOLD.fullmatch(line.strip())
+    code = bold[2] if bold else line
+    if _ENDS_IN_PERMALINK.search(line) or ("`" in code and _CODE_ONLY.match(code)):
         return True
     if below is None or line[:1].isspace() or not (_INDENTED.match(below) or _COLON_DEFINITION.match(below)):
         return False
     words = readable(line)
     return bool(words) and len(words.split()) <= MAX_TERM_WORDS and not _ENDS_SENTENCE.search(words)
+
+
+def term_words(lines: list[str]) -> str:
+    """Return the lines of a term as readable words, without the marks of bold text around a whole line."""
+    bare = (_IN_BOLD.sub(r"\2", line.strip()) for line in lines)
+    return " ".join(readable(line) for line in bare)
 
 
 def pair_lines(text: str) -> bool:

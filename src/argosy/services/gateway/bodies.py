@@ -12,29 +12,29 @@ from __future__ import annotations
 from typing import Annotated, Literal, TypeVar
 
 from pydantic import (
-    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
     Field,
+    PlainValidator,
+    WithJsonSchema,
     field_validator,
     model_validator,
 )
 
-from argosy.contracts.documents import MAX_METADATA_KEY_CHARS, MAX_METADATA_VALUE_CHARS
+from argosy.contracts.documents import MAX_METADATA_KEY_CHARS
 from argosy.contracts.embedding import MAX_TEXTS
+from argosy.contracts.filters import Filters
 from argosy.contracts.retrieval import SearchMode
+from argosy.services.gateway.filters import SCHEMA, read_filters
 
 MAX_TOP_K = 50
 MAX_SEARCH_TOP_K = 150
 """Largest number of results of a search. It is deeper than an answer needs, so that recall can be measured."""
-MAX_FILTERS = 32
 MAX_MESSAGES = 1000
 MAX_PARTS = 100
 MAX_BIASES = 1024
 MAX_LABEL_CHARS = 512
-MAX_INTEGER = 2**53
-"""Largest integer accepted in a filter: JSON readers disagree about larger integers."""
 MAX_COUNT = 2**31 - 1
 
 T = TypeVar("T")
@@ -51,24 +51,9 @@ def _at_most(limit: int) -> BeforeValidator:
     return BeforeValidator(check)
 
 
-def _within_reach(filters: dict[str, Scalar]) -> dict[str, Scalar]:
-    for key, value in filters.items():
-        if isinstance(value, int) and abs(value) > MAX_INTEGER:
-            raise ValueError(f"{key[:40]} is over 2^53; send it as a string")
-    return filters
-
-
 Label = Annotated[str, Field(max_length=MAX_LABEL_CHARS)]
-Scalar = Annotated[str, Field(max_length=MAX_METADATA_VALUE_CHARS)] | bool | int | float | None
 Key = Annotated[str, Field(min_length=1, max_length=MAX_METADATA_KEY_CHARS)]
-Filters = Annotated[
-    dict[Key, Scalar],
-    AfterValidator(_within_reach),
-    Field(
-        max_length=MAX_FILTERS, description="Values that document_id, source, name, title or metadata keys must equal."
-    ),
-    _at_most(MAX_FILTERS),
-]
+SentFilters = Annotated[Filters, PlainValidator(read_filters), WithJsonSchema(SCHEMA)]
 TopK = Annotated[int, Field(ge=1, le=MAX_TOP_K, description="Number of chunks to use, best first.")]
 SearchTopK = Annotated[int, Field(ge=1, le=MAX_SEARCH_TOP_K, description="Number of chunks to return, best first.")]
 CollectionName = Annotated[str, Field(min_length=1, max_length=128)]
@@ -98,7 +83,7 @@ class SearchBody(Body):
     collection: CollectionName = "default"
     top_k: SearchTopK = 10
     mode: SearchMode = SearchMode.HYBRID
-    filters: Filters = {}
+    filters: SentFilters = {}
     rerank: Literal[False] = Field(False, description="Must be false: reranking is not available yet.")
 
 
@@ -151,7 +136,7 @@ class ChatBody(Body):
     collection: CollectionName | None = None
     top_k: TopK | None = None
     mode: SearchMode = SearchMode.HYBRID
-    filters: Filters = {}
+    filters: SentFilters = {}
 
     n: Literal[1] | None = 1
     response_format: ResponseFormat | None = None

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 import msgspec
 import qdrant_edge as edge
 
-from argosy.contracts.store import Chunk, DocumentFields, Metadata
+from argosy.contracts.store import Chunk, DocumentFields
 from argosy.ranking.weighing import Analysed, Lengths, weights
-from argosy.services.store.conditions import short, term
+from argosy.services.store.terms import short, term, values_of
 
 DENSE = "dense"
 LEXICAL = "bm25"
@@ -19,16 +19,13 @@ searches do not read it."""
 ANALYSED = "analysed"
 """Payload field with the terms of a chunk, see `Analysed.encode`. Points of older releases lack it."""
 
-_FIELDS = ("document_id", "source", "name", "title")
 _LEFT_EMPTY = '"name":"","source":"",'
 OLD_WORDS = edge.Bm25(edge.Bm25Config(language="english", avg_len=80.0))
 """Analysis of older releases, for the points that are not analysed anew yet."""
 
 
 def _terms(fields: DocumentFields) -> list[str]:
-    own: Metadata = {"source": fields.source, "name": fields.name, "title": fields.title}
-    rest = {key: value for key, value in fields.metadata.items() if key not in _FIELDS}
-    return [short(term(key, value)) for key, value in (own | rest).items()]
+    return [short(term(key, value)) for key, value in values_of(fields).items()]
 
 
 def _own_fields(chunk: Chunk) -> DocumentFields:

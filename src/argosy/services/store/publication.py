@@ -16,6 +16,7 @@ from uuid import uuid4
 
 from argosy.contracts.errors import CollectionNotFound, Conflict
 from argosy.services.store.decisions import Collection, Decision, Shown, Staged
+from argosy.services.store.known_values import KnownValues
 from argosy.services.store.published_file import LOCK_WAIT_S, PublishedFile
 from argosy.services.store.versions import CollectionVersions
 from argosy.text.analysis import VERSION
@@ -52,6 +53,8 @@ class Publication:
         self._stale: dict[tuple[str, str], None] = {}
         self._staged: dict[tuple[str, str], Staged] = {}
         self._shown: dict[str, Shown] = {name: Shown() for name in self._collections}
+        self.values: dict[str, KnownValues] = {}
+        """Metadata values of the collections whose filters needed them. Publications add to them."""
         for collection, document_id, decision in self._file.decisions():
             self._decisions[collection][document_id] = decision
             self._shown[collection].replace(None, decision)
@@ -136,6 +139,7 @@ class Publication:
             self._collections.pop(name, None)
             self._decisions.pop(name, None)
             self._shown.pop(name, None)
+            self.values.pop(name, None)
             self._staged = {key: staged for key, staged in self._staged.items() if key[0] != name}
             self._stale = {key: None for key in self._stale if key[0] != name}
             self.rewritable.discard(name)
@@ -198,6 +202,9 @@ class Publication:
             if known is not None:
                 self._shown[one.collection].replace(known.get(one.document_id), one.decision)
                 known[one.document_id] = one.decision
+                values = self.values.get(one.collection)
+                if values is not None and not values.add_decision(one.decision):
+                    del self.values[one.collection]  # its chunks hold the values, so they are read again
                 if one.decision.stale:
                     self._stale[one.collection, one.document_id] = None
                 self.versions.change(one.collection)

@@ -6,6 +6,9 @@ such points, the payload of every candidate is read and invisible ones are dropp
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from functools import partial
+
 import msgspec
 
 from argosy.contracts.errors import InvalidRequest
@@ -17,14 +20,17 @@ from argosy.services.store.candidates import PHRASE_DEPTH, READ, Found, Wanted, 
 from argosy.services.store.checks import query_vector
 from argosy.services.store.conditions import filter_of
 from argosy.services.store.decisions import Decision
+from argosy.services.store.known_values import KnownValues, read_values
 from argosy.services.store.points import OLD_WORDS, UNIT_VECTORS
 from argosy.services.store.publication import Publication
+from argosy.services.store.shard import Shard
 from argosy.services.store.shard_search import Payload
 from argosy.services.store.shards import Shards
 from argosy.text.identifiers import MARK
 
 MAX_LIMIT = 200
 """Most candidates of one search, and most candidates of each of its lists."""
+READ_AT_ONCE = 1000
 
 
 class _Texts(msgspec.Struct):
@@ -68,9 +74,8 @@ class VisibleSearch:
         share = KNOWN_SHARE
         if reading is not None and not _known(reading.language, request.languages):
             share = FOREIGN_SHARE
-        wanted = Wanted(
-            vector, reading, share, request.limit, max(request.depth, request.limit), filter_of(request.filters)
-        )
+        condition = filter_of(request.filters, partial(self._values, collection.name, shard))
+        wanted = Wanted(vector, reading, share, request.limit, max(request.depth, request.limit), condition)
         if request.text is not None and collection.analysis == 0:
             old = OLD_WORDS.embed_query(request.text)
             wanted.old_words = dict(zip(old.indices, old.values, strict=True))
@@ -95,6 +100,21 @@ class VisibleSearch:
             vocabulary,
             wanted,
         )
+
+    def _values(self, collection: str, shard: Shard) -> KnownValues:
+        if collection not in self._publication.values:
+            decisions = self._publication.decisions(collection).values()
+            self._publication.values[collection] = read_values(decisions, partial(_chunks, shard))
+        return self._publication.values[collection]
+
+
+def _chunks(shard: Shard) -> Iterator[str]:
+    following = None
+    while True:
+        points, following = shard.read_some(following, READ_AT_ONCE, ["chunk"])
+        yield from (payload["chunk"] for _, payload in points)
+        if following is None:
+            return
 
 
 def _known(language: str, known: list[str]) -> bool:

@@ -93,7 +93,7 @@ class CachingEngine:
             version,
             question.mode.value,
             question.top_k,
-            sorted(question.filters.items()),
+            sorted(question.filters.items()) if isinstance(question.filters, dict) else question.filters,
             (generation.backend, generation.model, generation.base_url, prompt),
             (question.max_tokens, question.max_completion_tokens, question.temperature, question.top_p),
             (question.seed, question.stop),

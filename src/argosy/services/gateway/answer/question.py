@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from argosy.contracts.errors import InvalidRequest, ModelNotFound, TooLarge
+from argosy.contracts.filters import Filters
 from argosy.contracts.generation import ChatTurn
 from argosy.contracts.retrieval import SearchMode
-from argosy.contracts.store import Metadata
 from argosy.services.gateway.bodies import ChatBody
 
 CHAT_MODEL = "argosy"
@@ -23,7 +23,7 @@ class Question:
     collection: str = DEFAULT_COLLECTION
     mode: SearchMode = SearchMode.HYBRID
     history: list[ChatTurn] = field(default_factory=list)
-    filters: Metadata = field(default_factory=dict)
+    filters: Filters = field(default_factory=dict)
     max_tokens: int | None = None
     max_completion_tokens: int | None = None
     temperature: float | None = None

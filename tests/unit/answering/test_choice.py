@@ -1,0 +1,150 @@
+"""Which units of several that fit an answer quotes."""
+
+from __future__ import annotations
+
+import pytest
+
+from argosy.answering.compose import NOTHING_SAID
+from tests.unit.answering.asking import ask, bare, passage
+
+pytestmark = pytest.mark.unit
+
+
+def test_a_sentence_belongs_to_the_identifier_that_the_sentence_before_names() -> None:
+    text = "`MAX_RATE` is the limit of the dish. The default is 4. `MIN_RATE` is the lowest speed. The default is 2."
+    assert bare(ask("What is the default of MAX_RATE?", text)).endswith("The default is 4.")
+
+
+def test_what_names_another_identifier_is_not_added() -> None:
+    text = "# Bindings of C and F\n\nThe binding for C is kept by Ann.\n\nThe binding for F is kept by Bob.\n"
+    assert bare(ask("Who keeps the binding for C?", text)) == "The binding for C is kept by Ann."
+
+
+def test_a_code_of_letters_and_a_number_is_an_identifier() -> None:
+    text = "| Train | Leaves |\n|---|---|\n| NT 407 | 17:37 |\n| NT 409 | 07:59 |\n"
+    assert ask("When does train NT 610 leave?", text).citations == []
+    assert "07:59" in ask("When does train NT 409 leave?", text).text
+
+
+def test_a_row_whose_key_is_asked_for_is_answered_in_other_languages() -> None:
+    text = "| Pflanze | Preis |\n|---|---|\n| Farn | 7,90 |\n| Rose | 4,20 |\n"
+    assert "7,90" in ask("Was kostet der Farn?", text).text
+
+
+def test_a_thing_with_another_number_is_another_thing() -> None:
+    text = "# Stations\n\nThe keeper of weather station 12 is Ole. The keeper of weather station 3 is Una. Gulls cry."
+    assert ask("Who is the keeper of weather station 13?", text).text == NOTHING_SAID
+    assert "Una" in ask("Who is the keeper of weather station 3?", text).text
+
+
+RULES = "# Rules\n\nBalls are not allowed in the basin. Bottles are forbidden everywhere. Children need an adult.\n"
+
+
+def test_a_denial_in_the_words_of_the_question_answers_a_yes_or_no_question() -> None:
+    assert bare(ask("Are balls allowed in the basin?", RULES)) == "Balls are not allowed in the basin."
+
+
+def test_a_heading_in_the_words_of_the_question_is_no_answer() -> None:
+    text = "# Rules\n\nBalls in the basin\n\nOnly on Sundays are balls in the basin. Bottles are forbidden.\n"
+    assert "Only on Sundays" in ask("Are balls in the basin?", text).text
+
+
+KEEPERS = (
+    "# Clients\n\nThe client for .NET is kept by Selma. The client for Node.js is kept by Farid. The client for R is "
+    "kept by Ivo. The client for Ruby is kept by June. The client for F# is kept by Lud. "
+    "The client for F is kept by Pat.\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("name", "keeper"),
+    [(".NET", "Selma"), ("Node.js", "Farid"), ("R", "Ivo"), ("Ruby", "June"), ("F#", "Lud"), ("F", "Pat")],
+)
+def test_of_parallel_sentences_only_the_one_with_the_asked_name_is_quoted(name: str, keeper: str) -> None:
+    assert bare(ask(f"Who keeps the client for {name}?", KEEPERS)) == f"The client for {name} is kept by {keeper}."
+
+
+def test_numbers_after_a_hash_and_paths_are_identifiers() -> None:
+    text = (
+        "# Notes\n\nTicket #482 is about the fan. Ticket #4820 is about the door. The file `/etc/hall/gates.conf` "
+        "lists the gates. The file `/etc/hall/lamps.conf` lists the lamps.\n"
+    )
+    assert bare(ask("What is ticket #482 about?", text)) == "Ticket #482 is about the fan."
+    assert ask("What is ticket #483 about?", text).citations == []
+    assert "gates" not in ask("What does /etc/hall/lamps.conf list?", text).text
+
+
+def test_of_documents_alike_the_one_whose_title_the_question_names_is_quoted() -> None:
+    guides = [
+        passage(
+            f"\n\n## Drivers\n\nDrivers must be at least {age} years old.", f"{land}.md", 1.0, title=f"Guide {land}"
+        )
+        for land, age in (("Norway", 18), ("Finland", 17), ("Denmark", 16))
+    ]
+    assert bare(ask("How old must drivers be in Finland?", *guides)) == "Drivers must be at least 17 years old."
+    assert {"16", "17", "18"} <= set(bare(ask("How old must drivers be?", *guides)).split())
+
+
+SHUTDOWN = """# Options
+
+## --abort
+
+Stop the move and put all crates back.
+
+## --quit
+
+Stop the move and leave all crates where they are.
+"""
+
+
+def test_a_sentence_under_a_heading_that_is_a_name_is_shown_with_the_name() -> None:
+    assert "--abort: Stop the move" in ask("How are all the crates put back?", SHUTDOWN).text
+    assert bare(ask("What does --abort do?", SHUTDOWN)).startswith("Stop the move and put")
+
+
+SETTINGS = """# Settings
+
+**`max_rate` (`integer`)**
+
+Sets the highest speed of the winch in metres per minute.
+Lower values spare the rope.
+The default is 40.
+
+**`min_rate` (`integer`)**
+
+Sets the lowest speed of the winch.
+The default is 3.
+"""
+
+
+def test_the_sentence_of_a_definition_with_the_default_is_quoted_with_its_term() -> None:
+    answer = bare(ask("What is the default of max_rate?", SETTINGS))
+    assert answer.startswith("`max_rate` (`integer`): ")
+    assert answer.endswith("The default is 40.")
+
+
+FUNCTIONS = """# Functions
+
+`tools.quote(text)`
+
+Replace special characters in the text by their codes. Letters are never replaced.
+
+`tools.quote_plus(text)`
+
+Replace blanks by plus signs.
+"""
+
+
+def test_a_difference_is_answered_with_a_unit_for_each_side() -> None:
+    answer = ask("What is the difference between quote and quote_plus?", FUNCTIONS).text
+    assert "special characters" in answer
+    assert "plus signs" in answer
+
+
+def test_a_clear_answer_is_quoted_alone() -> None:
+    text = (
+        "# Ferry\n\nThe ferry to Sule leaves at six in the morning. The ferry is white. Tickets are sold at the pier.\n"
+    )
+    assert bare(ask("When does the ferry to Sule leave in the morning?", text)).startswith(
+        "The ferry to Sule leaves at six"
+    )
