@@ -93,6 +93,7 @@ class RetrievalEngine:
                 filters=request.filters,
                 depth=max(self._candidates, request.top_k),
                 languages=self._languages,
+                unit_vectors=request.unit_vectors,
             ),
             context,
         )
