@@ -19,7 +19,7 @@ from argosy.answering.units.reading import AnswerUnit
 from argosy.answering.weights import UnitTerms, Weights, coverage, f1_of, word_weights
 from argosy.contracts.units import UnitKind
 
-COSINE, COVERAGE, PASSAGE, OFFSET = 3.0, 8.0, 10.0, 5.0
+COSINE, COVERAGE, PASSAGE, OFFSET = 5.0, 7.0, 10.0, 5.5
 COSINE_OF_OTHER_LANGUAGE = 0.3
 COVERAGE_ALONE = 9.5
 """Weight of coverage when there are no vectors."""
