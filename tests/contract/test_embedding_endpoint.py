@@ -67,6 +67,17 @@ def test_model_key_and_texts_are_sent(engine: OpenAIEngine, endpoint: Endpoint) 
     assert set(endpoint.authorization) == {f"Bearer {KEY}"}
 
 
+def test_prompts_of_the_settings_are_sent_and_change_the_revision(engine: OpenAIEngine, endpoint: Endpoint) -> None:
+    prompts = {TextKind.QUERY: "query: ", TextKind.PASSAGE: None}
+    prompted = OpenAIEngine(endpoint.url, "a-model", KEY, prompts=prompts)
+    endpoint.asked.clear()
+    prompted.embed(["a"], TextKind.QUERY)
+    prompted.embed(["a"], PASSAGE)
+    prompted.close()
+    assert [asked["input"] for asked in endpoint.asked] == [["query: a"], ["a"]]
+    assert prompted.info.revision != engine.info.revision
+
+
 def test_vectors_are_put_in_order_and_brought_to_unit_length(engine: OpenAIEngine) -> None:
     texts = ["low tide", "the baker"]
     np.testing.assert_allclose(engine.embed(texts, PASSAGE), FakeEngine().embed(texts, PASSAGE), atol=1e-6)

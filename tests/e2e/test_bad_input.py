@@ -98,7 +98,7 @@ REQUESTS: dict[str, Bad] = {
     "top_k 0": Bad(SEARCH, *INVALID, "1", "top_k", {"query": "x", "top_k": 0}),
     "top_k 1000": Bad(SEARCH, *INVALID, "50", "top_k", {"query": "x", "top_k": 1000}),
     "top_k 1000 of a chat": Bad(CHAT, *INVALID, "50", "top_k", question("x", top_k=1000)),
-    "nested filters": Bad(SEARCH, *INVALID, "filters", "filters.a", {"query": "x", "filters": {"a": {"b": 1}}}),
+    "nested filters": Bad(SEARCH, *INVALID, "filters", "filters.a.b", {"query": "x", "filters": {"a": {"b": 1}}}),
     "nothing to embed": Bad(EMBED, *INVALID, "at least one", "input", {"model": "all-MiniLM-L6-v2", "input": []}),
     "tokens to embed": Bad(EMBED, *INVALID, "tokens", "input", {"model": "all-MiniLM-L6-v2", "input": [1, 2]}),
     "a form as chat": Bad(
@@ -158,7 +158,8 @@ UPLOADS: dict[str, tuple[list[Part], int, str, str]] = {
     "cut DOCX": ([Part("crew.docx", docx()[:400])], 422, "unreadable_document", "damaged"),
     "PNG named .pdf": ([Part("scan.pdf", b"\x89PNG\r\n\x1a\n\0\0")], 422, "unreadable_document", "not a PDF"),
     "unknown type": ([Part("ship.exe", b"MZ\0\1\2\3")], 415, "unsupported_type", "Markdown"),
-    "unknown extension": ([Part("data.conf", b"a,b\n1,2\n")], 415, "unsupported_type", ".conf"),
+    "code that is binary": ([Part("data.conf", b"a,b\0\1\2\n1,2\n")], 422, "unreadable_document", "binary"),
+    "unknown extension": ([Part("data.dat", b"a,b\0\1\2\n1,2\n")], 415, "unsupported_type", ".dat"),
     "no file": ([], 400, "invalid_request", "at least one"),
     "only dots for a name": ([Part("..", b"text")], 400, "invalid_request", "name"),
 }

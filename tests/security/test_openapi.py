@@ -172,6 +172,6 @@ async def test_every_operation_is_described_whole(api: str, tmp_path: Path) -> N
 
 async def test_routes_outside_of_fastapi_are_described_too(tmp_path: Path) -> None:
     described = await document("gateway", tmp_path)
-    router = Rig().app._router  # type: ignore[attr-defined]
+    router = Rig().app._app._router  # type: ignore[attr-defined]
     plain = {route.path.replace(":path}", "}") for route in router.routes if type(route) is Route}
     assert {path for path in plain if not path.startswith(("/internal/", "/openapi"))} <= set(described["paths"])

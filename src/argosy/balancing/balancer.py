@@ -204,7 +204,7 @@ class Balancer:
         self.lacking_picks += 1
         if now_s - self._told_lacks_s >= LACKS_TOLD_EVERY_S:
             self._told_lacks_s = now_s
-            log.warning(
+            log.info(
                 "strategy lacks data", to=self._service, strategy=request.strategy or self._name, lacks=strategy.lacks
             )
 

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from argosy.cli import output
+from argosy.cli.client.hints import command
 from argosy.cli.client.locate import AdminUrl, DataDir, Url, locate
 
 if TYPE_CHECKING:
+    from argosy.cli.client.gateway import Api
     from argosy.cli.progress import Progress
     from argosy.cli.sending.collect import Collected
     from argosy.cli.sending.upload import Rejected, Sent, Uploader
@@ -19,6 +22,8 @@ if TYPE_CHECKING:
 
 POLL_S = 2
 LOOK_AT = 8
+ASK_EVERY = 5
+"""Waits without a finished document between two questions for the reason; the first follows the first wait."""
 FAILED = ("failed", "dead")
 ENDED = ("indexed", "unchanged", *FAILED)
 
@@ -47,6 +52,7 @@ def add(
     from argosy.cli.client.gateway import Api
     from argosy.cli.progress import showing
     from argosy.cli.sending.collect import STDIN, collect
+    from argosy.cli.sending.obstacles import interruptible, obstacle
     from argosy.cli.sending.upload import Uploader
 
     piped = sys.stdin.buffer.read() if STDIN in paths else None
@@ -57,7 +63,8 @@ def add(
         output.note(skipping_links(len(collected.links)))
     batches = None
     with showing(quiet=as_json) as progress:
-        uploader = Uploader(Api(locate(url, admin_url, data_dir).url), collection, tell=progress.tell)
+        api = Api(locate(url, admin_url, data_dir).url)
+        uploader = Uploader(api, collection, tell=progress.tell)
         total, settled = len(collected.outgoing), 0
 
         def count(files: int) -> None:
@@ -66,9 +73,11 @@ def add(
             progress.at("Sending", settled, total)
 
         progress.at("Sending", 0, total)
-        sent = uploader.send(collected.outgoing, count)
+        with interruptible(lambda: f"Stopped after {settled} of {total} files; the fleet indexes these."):
+            sent = uploader.send(collected.outgoing, count)
         if wait:
-            batches = follow(uploader, sent, progress)
+            with interruptible(lambda: "Indexing goes on in the background."):
+                batches = follow(uploader, sent, progress, lambda: obstacle(uploader.api))
     failed = sorted([*sent.rejected, *failures(batches or [])], key=lambda one: one.source)
     counts = _counts(sent, batches, len(failed))
     if as_json:
@@ -86,12 +95,18 @@ def add(
     else:
         dead = any(batch.counts.get("dead", 0) for batch in batches or [])
         _print(counts | _skipped(collected), failed, len(sent.rejected), dead=dead, waited=wait)
+        if warning := _language_warning(api, batches or []):
+            output.note(warning)
     if failed:
         raise typer.Exit(1)
 
 
-def follow(uploader: Uploader, sent: Sent, progress: Progress) -> list[BatchView]:
+def follow(
+    uploader: Uploader, sent: Sent, progress: Progress, obstacle: Callable[[], str] = lambda: ""
+) -> list[BatchView]:
     """Wait until all batches are done, show their progress, and return them.
+
+    After a wait in which nothing ended, the reason that `obstacle` returns is told once.
 
     Each round waits on the first unfinished batch and refreshes the few others whose state is oldest, so that no
     estimate grows stale. Refused files count as done, so that the progress covers every file that was to be sent.
@@ -100,6 +115,7 @@ def follow(uploader: Uploader, sent: Sent, progress: Progress) -> list[BatchView
     views: dict[str, BatchView] = {batch.batch_id: uploader.batch(batch.batch_id, 0) for batch in sent.accepted}
     rounds = itertools.count()
     looked_in = dict.fromkeys(views, -1)
+    said, quiet, before = "", 0, sum(map(_ended, views.values()))
     while views:
         total = refused + sum(view.total for view in views.values())
         etas = [view.eta_s for view in views.values() if not view.done]
@@ -113,7 +129,26 @@ def follow(uploader: Uploader, sent: Sent, progress: Progress) -> list[BatchView
         this = next(rounds)
         for batch_id in sorted(others, key=looked_in.__getitem__)[:LOOK_AT]:
             views[batch_id], looked_in[batch_id] = uploader.batch(batch_id, 0), this
+        ended = sum(map(_ended, views.values()))
+        quiet, before = (quiet + 1 if ended == before else 0), ended
+        if quiet % ASK_EVERY == 1 and (why := obstacle()) != said:
+            said = why
+            if why:
+                progress.tell(why)
     return list(views.values())
+
+
+def _language_warning(api: Api, batches: list[BatchView]) -> str | None:
+    """Return the warning of the collection whose documents were indexed. It is a hint: its failure is no error."""
+    from argosy.cli.client.replies import CollectionList
+    from argosy.contracts.errors import ArgosyError
+
+    names = {view.collection for batch in batches for view in batch.documents}
+    try:
+        listed = api.get("/v1/collections").into(CollectionList).collections if names else []
+    except ArgosyError:
+        return None
+    return next((one.warning for one in listed if one.name in names and one.warning), None)
 
 
 def _ended(batch: BatchView) -> int:
@@ -166,7 +201,7 @@ def _skipping(skipped: list[Path]) -> str:
     kinds = sorted({path.suffix.lower() or "without extension" for path in skipped})
     shown = " ".join(kinds[:LOOK_AT]) + (" …" if len(kinds) > LOOK_AT else "")
     return (
-        f"Skipping {output.quantity(len(skipped), 'file')} with unsupported extensions ({shown}). "
+        f"Skipping {output.quantity(len(skipped), 'file')} without text ({shown}). "
         "To send such a file, name it on the command line."
     )
 
@@ -189,14 +224,16 @@ def _print(counts: dict[str, int], failed: list[Rejected], refused: int, *, dead
         output.line()
         tell_failures(failed)
         too = " (and --status dead)" if dead else ""
-        output.note(f"They are listed until you add or delete them: argosy documents list --status failed{too}")
+        listing = command("documents list --status failed")
+        output.note(f"They are listed until you add or delete them: {listing}{too}")
     if refused:
         output.note(
             f"{output.quantity(refused, 'file')} refused when sent. A retry cannot help: "
             "correct the files and add them again."
         )
     if not waited and counts["accepted"]:
-        output.note("The documents are indexed in the background. See their status with: argosy documents list")
+        listing = command("documents list")
+        output.note(f"The documents are indexed in the background. See their status with: {listing}")
 
 
 def register(app: typer.Typer) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from argosy.cli import output
 from argosy.cli.client.locate import AdminUrl, DataDir, Url, locate
+from argosy.cli.wrapping import WordWrap, columns_of
 
 if TYPE_CHECKING:
     from argosy.cli.client.gateway import Api
@@ -90,20 +92,23 @@ def _print_stream(api: Api, request: dict[str, object]) -> Chat:
     from argosy.contracts.errors import UpstreamFailed, error_from_wire
 
     said = Chat()
+    columns = columns_of(sys.stdout)
+    writer = None if columns is None else WordWrap(columns)
     with contextlib.closing(api.events(ROUTE, request)) as events:
         for event in events:
             if event == b"[DONE]":
-                output.line()
+                output.line(writer.end() if writer else "")
                 return said
             chunk = decoded(event, Chat)
             if chunk.error is not None:
                 output.line()
                 raise error_from_wire(502, event, "gateway")
             if chunk.choices and chunk.choices[0].delta.content:
-                output.part(chunk.choices[0].delta.content)
+                words = chunk.choices[0].delta.content
+                output.part(writer.feed(output.printable(words)) if writer else words)
             said.citations = chunk.citations or said.citations
             said.degraded = chunk.degraded or said.degraded
-    output.line()
+    output.line(writer.end() if writer else "")
     raise UpstreamFailed("The answer ended before it was complete; ask again.")
 
 

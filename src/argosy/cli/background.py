@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import IO
 
 from argosy.cli.client.admin import start_report
+from argosy.cli.client.hints import command
 from argosy.config.models import Fleet
 from argosy.contracts.errors import ArgosyError, StartError
 from argosy.contracts.fleet import StartReport
@@ -56,7 +57,8 @@ class Background:
                 if report is not None and report.finished:
                     return report, record
             time.sleep(POLL_S)
-        raise StartError(f"The fleet had not started after {longest_s:.0f} s. See its state with: argosy status")
+        see = command("status", self.data_dir)
+        raise StartError(f"The fleet had not started after {longest_s:.0f} s. See its state with: {see}")
 
     def stop(self) -> None:
         """Stop the fleet and wait for its end. Does nothing when it has ended.
@@ -71,17 +73,18 @@ class Background:
         except subprocess.TimeoutExpired as error:
             raise StartError(
                 f"The controller (pid {self.process.pid}) did not end within {longest_s:.0f} s. Stop it with: "
-                f"argosy down --data-dir {self.data_dir}"
+                f"{command('down', self.data_dir)}"
             ) from error
 
     def _reason(self) -> str:
         self.errors.seek(0)
         reason = self.errors.read().decode(errors="replace").strip().splitlines()
-        return reason[-1] if reason else "The controller ended immediately; see: argosy logs controller"
+        see = command("logs controller", self.data_dir)
+        return reason[-1] if reason else f"The controller ended immediately; see: {see}"
 
 
-def spawn(fleet: Fleet) -> Background:
-    """Start a controller and return at once.
+def spawn(fleet: Fleet, start_command: str = "") -> Background:
+    """Start a controller and return at once. `start_command` is kept in its record.
 
     Raises: StartError when a fleet runs on the data folder already, or the folder cannot be used.
     """
@@ -94,7 +97,7 @@ def spawn(fleet: Fleet) -> Background:
         log = os.open(data_dir / "logs" / "controller.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     errors = tempfile.TemporaryFile()  # noqa: SIM115 - a pipe would break: the controller outlives this command
     process = subprocess.Popen(
-        [sys.executable, "-m", "argosy.control"],
+        [sys.executable, "-m", "argosy.control", start_command],
         stdin=subprocess.PIPE,
         stdout=log,
         stderr=errors,

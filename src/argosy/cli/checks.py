@@ -5,6 +5,7 @@ from __future__ import annotations
 import enum
 import os
 import platform
+import resource
 import shutil
 import socket
 import sys
@@ -17,11 +18,13 @@ import msgspec
 import psutil
 
 from argosy.cli import output
+from argosy.cli.client.hints import command
 from argosy.cli.client.locate import FleetAddress, locate
 from argosy.config.loader import load
 from argosy.config.models import Fleet
 from argosy.contracts.errors import ArgosyError, ConfigError
 from argosy.serving import private_file
+from argosy.serving.descriptors import room_needed
 
 LEAST_PYTHON = (3, 11)
 LEAST_MEMORY_BYTES = 2 * 2**30
@@ -113,6 +116,23 @@ def check_memory(examined: Examined) -> list[Finding]:
         remedy = f"Free some memory: a fleet needs about {output.size(LEAST_MEMORY_BYTES)}."
         return [Finding("memory", Verdict.WARN, found, remedy)]
     return [Finding("memory", Verdict.OK, found)]
+
+
+def check_open_files(examined: Examined) -> list[Finding]:
+    """Compare the limit on open files, up to which each process raises its own, with the connections it may hold."""
+    services = (examined.settings or Fleet()).services.by_name().values()
+    needed = max(room_needed(service.max_connections) for service in services)
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    if hard == resource.RLIM_INFINITY:
+        return [Finding("open files", Verdict.OK, "no limit")]
+    found = f"{hard} for each process (nofile)"
+    if hard < needed:
+        remedy = (
+            f"Raise the limit to {needed} (ulimit -Hn {needed}, or LimitNOFILE={needed} in the systemd unit), or lower "
+            "services.NAME.max_connections; otherwise connections are refused earlier."
+        )
+        return [Finding("open files", Verdict.WARN, found, remedy)]
+    return [Finding("open files", Verdict.OK, found)]
 
 
 def check_config(examined: Examined) -> list[Finding]:
@@ -212,12 +232,15 @@ def check_fleet(examined: Examined) -> list[Finding]:
     except ArgosyError as error:
         return [Finding("fleet", Verdict.FAIL, error.message, "Check --admin-url and --data-dir.")]
     if seen.view is None:
-        remedy = "Run: argosy up" if seen.exit_code == NO_CONTROLLER or not seen.live_replicas else "Run: argosy status"
+        idle = seen.exit_code == NO_CONTROLLER or not seen.live_replicas
+        remedy = f"Run: {examined.fleet.start_command() if idle else command('status')}"
         return [Finding("fleet", Verdict.WARN, seen.problem, remedy)]
     if seen.exit_code:
         bad = [f"{s.name} {s.status.value} ({s.reason})" for s in seen.view.services if s.status != "HEALTHY"]
-        return [Finding("fleet", Verdict.WARN, "; ".join(bad) or seen.view.status.value, "Run: argosy status")]
-    return [Finding("fleet", Verdict.OK, f"running and healthy, pid {seen.view.controller.pid}")]
+        return [Finding("fleet", Verdict.WARN, "; ".join(bad) or seen.view.status.value, f"Run: {command('status')}")]
+    controller = seen.view.controller
+    pid = "" if controller is None else f", pid {controller.pid}"
+    return [Finding("fleet", Verdict.OK, f"running and healthy{pid}")]
 
 
 def check_generation(examined: Examined) -> list[Finding]:
@@ -249,6 +272,7 @@ CHECKS: tuple[Callable[[Examined], list[Finding]], ...] = (
     check_platform,
     check_cores,
     check_memory,
+    check_open_files,
     check_config,
     check_data_dir,
     check_disk,

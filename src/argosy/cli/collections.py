@@ -11,6 +11,9 @@ from argosy.cli.client.locate import AdminUrl, DataDir, Url, locate
 
 Name = Annotated[str, typer.Argument(metavar="COLLECTION", help="A collection's name.")]
 
+MAX_NAMED = 5
+"""Most collections named before one warning."""
+
 collections = typer.Typer(help="List, create or delete collections.", no_args_is_help=True, rich_markup_mode=None)
 
 
@@ -29,10 +32,18 @@ def list_collections(
     if as_json:
         output.json(reply.body)
         return
+    listed = reply.into(CollectionList).collections
     output.table(
-        ("name", "documents", "created"),
-        [(c.name, str(c.documents), output.moment(c.created_at)) for c in reply.into(CollectionList).collections],
+        ("name", "documents", "languages", "created"),
+        [(c.name, str(c.documents), " ".join(c.languages) or output.DASH, output.moment(c.created_at)) for c in listed],
     )
+    warned: dict[str, list[str]] = {}
+    for collection in listed:
+        if collection.warning:
+            warned.setdefault(collection.warning, []).append(collection.name)
+    for warning, names in warned.items():
+        more = f" and {len(names) - MAX_NAMED} more" if len(names) > MAX_NAMED else ""
+        output.note(f"{', '.join(names[:MAX_NAMED])}{more}: {warning}")
 
 
 @collections.command()

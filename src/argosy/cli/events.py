@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import time
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from argosy.contracts.events import Event, EventPage
 
 FOLLOW_EVERY_S = 0.5
+FIRST_LINES = 20
+"""Past events with which `--follow` begins."""
 PAGE = 1000
 DRAIN_TIMEOUT_S = 600.0
 COLORS = {"HEALTHY": "green", "ready": "green", "DEGRADED": "yellow", "UNHEALTHY": "red", "crash loop": "red"}
@@ -23,7 +26,10 @@ COLORS = {"HEALTHY": "green", "ready": "green", "DEGRADED": "yellow", "UNHEALTHY
 def events(
     subject: Annotated[str | None, typer.Argument(help="Only events of this service or replica.")] = None,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Keep printing new events.")] = False,
-    since: Annotated[int, typer.Option("--since", min=0, help="Only events after this sequence number.")] = 0,
+    since: Annotated[int | None, typer.Option("--since", min=0, help="Only events after this sequence number.")] = None,
+    lines: Annotated[
+        int | None, typer.Option("--lines", "-n", min=0, help="Begin with the last N events (with --follow: 20).")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object per line.")] = False,
     url: Url = None,
     admin_url: AdminUrl = None,
@@ -32,11 +38,15 @@ def events(
     """Print the changes in the fleet: when, what, from which state to which, and why."""
     from argosy.cli.client.gateway import NoFleet, admin_api
 
+    if follow and since is None and lines is None:
+        lines = FIRST_LINES
+    after = since or 0
     while True:
         fleet = locate(url, admin_url, data_dir)
         api = admin_api(fleet)
         try:
-            since = _print_from(api, since, subject, as_json)
+            after = _print_from(api, after, subject, as_json, lines)
+            lines = None
         except NoFleet:
             if not follow:
                 raise
@@ -45,13 +55,16 @@ def events(
         time.sleep(FOLLOW_EVERY_S)
 
 
-def _print_from(api: Api, since: int, subject: str | None, as_json: bool) -> int:
-    """Print all pages of events after `since`. Returns: the sequence number to continue from."""
+def _print_from(api: Api, since: int, subject: str | None, as_json: bool, last: int | None) -> int:
+    """Print the events after `since`, only the `last` ones if given. Returns: the sequence number to continue from."""
+    kept: collections.deque[Event] = collections.deque(maxlen=last)
     while True:
         page = _page(api, since, subject)
-        for event in page.events:
-            _print(event, as_json)
+        kept.extend(page.events)
         since = page.next
+        if last is None or len(page.events) < PAGE:
+            while kept:
+                _print(kept.popleft(), as_json)
         if len(page.events) < PAGE:
             return since
 

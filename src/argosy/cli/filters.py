@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import typer
 
-_FORM = re.compile(r"(?s)(.+?)\s*(!=|>=|<=|=|>|<)\s*(.*)")
+_FORM = re.compile(r"(?s)([^!<>=].*?)\s*(!=|>=|<=|=|>|<)\s*(.*)")
 _BOUNDS = {">": "gt", ">=": "gte", "<": "lt", "<=": "lte"}
 _WORDS: dict[str, bool | None] = {"true": True, "false": False, "null": None}
 _NUMBER = re.compile(r"-?\d+(\.\d+)?", re.ASCII)

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from argosy.cli import output
+from argosy.cli.client.hints import command
 from argosy.cli.client.locate import AdminUrl, DataDir, Url, locate
 
 PAGE = 100
@@ -52,7 +53,7 @@ def dead(
     """List jobs that ran out of attempts, and why."""
     shown = _show(State.DEAD, limit, as_json, locate(url, admin_url, data_dir).url)
     if shown and not as_json:
-        output.note("Retry them with: argosy documents retry --all dead")
+        output.note(f"Retry them with: {command('documents retry --all dead')}")
 
 
 def _show(state: State | None, limit: int, as_json: bool, url: str) -> int:

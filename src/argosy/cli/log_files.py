@@ -12,6 +12,7 @@ from pathlib import Path
 
 import msgspec
 
+from argosy.cli.client.hints import command
 from argosy.contracts.errors import NotFound
 
 CONTROLLER = "controller"
@@ -62,9 +63,30 @@ class LogFiles:
             return [path for path in [self._folder / f"{CONTROLLER}.log"] if path.is_file()]
         return sorted(path for path in self._folder.glob("*.log") if path.stem.rpartition("-")[0] == self._service)
 
+    def _rotated_lines(self, path: Path, place: _Place) -> Iterator[LogLine]:
+        """Yield the lines of rotated files: all at the first reading, later the rest of the file that was read."""
+        if place.inode and _inode(path) in (place.inode, None):
+            return
+        seen = not place.inode
+        for file in _rotated(path):
+            try:
+                stream = file.open("rb")
+            except FileNotFoundError:
+                continue
+            with stream:
+                if os.fstat(stream.fileno()).st_ino == place.inode:
+                    stream.seek(place.offset)
+                    seen = True
+                elif not seen:
+                    continue
+                for raw in stream:
+                    if raw.strip():
+                        yield _parsed(raw, path.stem)
+
     def _new_lines(self, path: Path) -> Iterator[LogLine]:
         """Yield the complete lines that were not yet read. A line still being written is left for the next call."""
         place = self._places.setdefault(path, _Place())
+        yield from self._rotated_lines(path, place)
         try:
             stream = path.open("rb")
         except FileNotFoundError:
@@ -82,6 +104,19 @@ class LogFiles:
                     yield _parsed(raw, path.stem)
 
 
+def _inode(path: Path) -> int | None:
+    try:
+        return path.stat().st_ino
+    except OSError:
+        return None
+
+
+def _rotated(path: Path) -> list[Path]:
+    """Return the rotated files of a log, oldest first."""
+    found = [file for file in path.parent.glob(f"{path.name}.*") if file.suffix[1:].isdigit()]
+    return sorted(found, key=lambda file: -int(file.suffix[1:]))
+
+
 def _parsed(raw: bytes, origin: str) -> LogLine:
     text = raw.decode("utf-8", "replace").rstrip("\r\n")
     try:
@@ -94,5 +129,7 @@ def _parsed(raw: bytes, origin: str) -> LogLine:
 def _nothing(folder: Path, service: str) -> str:
     known = sorted({path.stem.rpartition("-")[0] or path.stem for path in folder.glob("*.log")})
     if not known:
-        return f"There are no logs in {folder}. Start a fleet with: argosy up, or give its folder with --data-dir."
+        return (
+            f"There are no logs in {folder}. Start a fleet with: {command('up')}, or give its folder with --data-dir."
+        )
     return f"There are no logs of {service} in {folder}; there are logs of {', '.join(known)}."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -45,13 +46,23 @@ def _print(line: LogLine, as_json: bool) -> None:
 
 
 def pretty(line: LogLine) -> str:
-    """Return a line like `12:03:04.123 info embedding-1  message  key=value`. Text that is not JSON is unchanged."""
+    """Return a line like `2026-01-31 12:03:04.123 +0100 info embedding-1  message  key=value`.
+
+    The clock is the one of `argosy events`: this machine's, with its offset. Text that is not JSON is unchanged.
+    """
     if not line.fields:
         return line.text
-    clock = str(line.fields.get("timestamp", "")).partition("T")[2][:12].rstrip("Z")
+    clock = _clock(str(line.fields.get("timestamp", "")))
     level = str(line.fields.get("level", ""))
     rest = "  ".join(f"{key}={value}" for key, value in line.fields.items() if key not in PREFIX_FIELDS)
-    return f"{clock:<12} {level:<7} {line.origin:<12} {line.fields.get('event', '')}{'  ' if rest else ''}{rest}"
+    return f"{clock:<29} {level:<7} {line.origin:<12} {line.fields.get('event', '')}{'  ' if rest else ''}{rest}"
+
+
+def _clock(timestamp: str) -> str:
+    try:
+        return output.moment(datetime.datetime.fromisoformat(timestamp).timestamp(), milliseconds=True)
+    except (ValueError, OverflowError):
+        return timestamp
 
 
 def register(app: typer.Typer) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
+from pathlib import Path
 from typing import Any
 
 import typer
@@ -43,8 +44,37 @@ BROKEN_PIPE = 141
 """Exit status that a shell reports for a command ended by SIGPIPE."""
 
 
+TYPE_NAMES: dict[object, str] = {
+    int: "NUMBER",
+    float: "NUMBER",
+    str: "TEXT",
+    list[str]: "TEXT",
+    Path: "PATH",
+    list[Path]: "PATH",
+}
+"""Names of types in the help."""
+
+
+def name_types(group: TyperGroup) -> None:
+    """Let the help of all commands name types in words, unless the command names them itself."""
+    for command in group.commands.values():
+        if isinstance(command, TyperGroup):
+            name_types(command)
+        for parameter in command.params:
+            kind = getattr(getattr(parameter, "type_descriptor", None), "annotation", None)
+            named = next((name for known, name in TYPE_NAMES.items() if known == kind), None)
+            if named is not None and parameter.metavar is None and parameter.param_type_name == "option":
+                parameter.metavar = named
+            elif named is not None:  # an argument's metavar is its name
+                setattr(parameter, "display_type", lambda context, shown=named: f"<{shown.lower()}>")  # noqa: B010
+
+
 class Commands(TyperGroup):
     """Group that turns each error of a command into one sentence and an exit status. Typer reports wrong usage: 2."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings)
+        name_types(self)
 
     def invoke(self, ctx: Any) -> Any:
         try:
@@ -66,6 +96,7 @@ app = typer.Typer(
     cls=Commands,
     help="Run a fleet of RAG services: start it, add documents, ask questions.",
     no_args_is_help=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )

@@ -6,8 +6,14 @@ import datetime
 import re
 import sys
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import typer
+
+from argosy.cli.wrapping import cells_of, wrapped
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 DASH = "–"
 REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
@@ -62,7 +68,7 @@ def pages(first: int | None, last: int | None) -> str:
 
 def line(text: str = "", *, color: str | None = None, bold: bool = False) -> None:
     """Print a line on standard output, coloured only on a terminal."""
-    plain = printable(text)
+    plain = wrapped(printable(text), sys.stdout)
     typer.echo(typer.style(plain, fg=color, bold=bold or None) if color or bold else plain)
 
 
@@ -74,12 +80,12 @@ def part(text: str) -> None:
 
 def note(text: str) -> None:
     """Print a remark about the work, rather than its result, on standard error."""
-    typer.echo(printable(text), err=True)
+    typer.echo(wrapped(printable(text), sys.stderr), err=True)
 
 
 def error(sentence: str) -> None:
     typer.secho("error:", fg="red", bold=True, err=True, nl=False)
-    typer.echo(f" {one_line(sentence)}", err=True)
+    typer.echo(wrapped(f"error: {one_line(sentence)}", sys.stderr).removeprefix("error:"), err=True)
 
 
 def json(value: object) -> None:
@@ -103,10 +109,11 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     The last column may hold sentences. On a terminal too narrow for it, it is printed below each row.
     """
     cells = [[one_line(cell) for cell in row] for row in rows]
-    widths = [max(map(len, column)) for column in zip(columns, *cells, strict=True)]
+    widths = [max(map(cells_of, column)) for column in zip(columns, *cells, strict=True)]
     if not is_terminal():
         for row in [[name.upper() for name in columns], *cells]:
-            typer.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+            padded = (cell + " " * (width - cells_of(cell)) for cell, width in zip(row, widths, strict=True))
+            typer.echo("  ".join(padded).rstrip())
         return
     from rich.console import Console
     from rich.padding import Padding
@@ -118,15 +125,19 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     below = len(columns) > 1 and room < min(widths[-1], READABLE_WIDTH)
     if below:
         shown = _shrunk(widths[:-1], console.width)
+        if any(width < min(whole, LEAST_WIDTH) for width, whole in zip(shown, widths, strict=False)):
+            _print_records(console, columns, cells)
+            return
     else:
-        shown = [width if width <= NEVER_CUT_WIDTH else None for width in widths]
+        shown = []
+    limits: Sequence[int | None] = shown or [width if width <= NEVER_CUT_WIDTH else None for width in widths]
 
     def columned(part: Sequence[Sequence[str]], header: bool) -> Table:
         made = Table(box=None, pad_edge=False, padding=(0, COLUMN_GAP, 0, 0), header_style="bold", show_header=header)
-        for name, width in zip(columns, shown, strict=False):
+        for name, width in zip(columns, limits, strict=False):
             made.add_column(name, overflow="fold", width=width)
         for row in part:
-            made.add_row(*(Text(cell, style=STATUS_STYLES.get(cell, "")) for cell in row[: len(shown)]))
+            made.add_row(*(Text(cell, style=STATUS_STYLES.get(cell, "")) for cell in row[: len(limits)]))
         return made
 
     if not below:
@@ -138,17 +149,36 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
             console.print(Padding(Text(row[-1], style="dim"), (0, 0, 0, 4)))
 
 
-def _shrunk(widths: list[int], room: int) -> list[int | None]:
+def _print_records(console: Console, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Print each row as a paragraph: its name, below it the other values with their headings, and its sentence."""
+    from rich.padding import Padding
+    from rich.text import Text
+
+    for row in rows:
+        console.print(Text(row[0], style="bold"))
+        values = Text()
+        for name, cell in zip(columns[1:-1], row[1:-1], strict=True):
+            if cell and cell != DASH:
+                values.append(" · " if values else "")
+                values.append(f"{name} ", style="dim").append(cell, style=STATUS_STYLES.get(cell, ""))
+        for text in (values, Text(row[-1], style="dim")):
+            if text:
+                console.print(Padding(text, (0, 0, 0, 4)))
+
+
+def _shrunk(widths: list[int], room: int) -> list[int]:
     """Return the widths, with the widest reduced until all fit into `room`. The first one keeps its width."""
     shrunk = list(widths)
     while len(shrunk) > 1 and sum(shrunk) + COLUMN_GAP * (len(shrunk) - 1) > room and max(shrunk[1:]) > 1:
         widest = max(range(1, len(shrunk)), key=shrunk.__getitem__)
         shrunk[widest] -= 1
-    return [*shrunk]
+    return shrunk
 
 
 COLUMN_GAP = 2
-NEVER_CUT_WIDTH = 24
+LEAST_WIDTH = 12
+"""Width below which a column is not shrunk: on a narrower terminal each row becomes a paragraph."""
+NEVER_CUT_WIDTH = 25
 """Width up to which a column is never folded: a user who copies a folded id gets a wrong one."""
 READABLE_WIDTH = 40
 STATUS_STYLES = {
@@ -175,8 +205,11 @@ def ago(wall_s: float | None, now_s: float) -> str:
     return f"{seconds:.0f} s"
 
 
-def moment(wall_s: float) -> str:
-    return datetime.datetime.fromtimestamp(wall_s).strftime("%Y-%m-%d %H:%M:%S")
+def moment(wall_s: float, *, milliseconds: bool = False) -> str:
+    """Return a wall time on this machine's clock with its offset from UTC, like `2026-01-31 12:03:04 +0100`."""
+    local = datetime.datetime.fromtimestamp(wall_s).astimezone()
+    parts = f".{local.microsecond // 1000:03d}" if milliseconds else ""
+    return f"{local:%Y-%m-%d %H:%M:%S}{parts} {local:%z}"
 
 
 def quantity(count: int, noun: str) -> str:

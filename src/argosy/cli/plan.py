@@ -10,6 +10,7 @@ from urllib.parse import quote
 import typer
 
 from argosy.cli import output
+from argosy.cli.client.hints import command
 from argosy.cli.client.locate import AdminUrl, DataDir, Url, locate
 
 if TYPE_CHECKING:
@@ -138,8 +139,9 @@ def _await_ready(api: Api, base: str, number: int) -> None:
     until_s = time.monotonic() + READY_TIMEOUT_S
     while api.get(f"{base}/scaling").into(ScalingView).ready_instances != number:
         if time.monotonic() > until_s:
+            see = command("status")
             raise Unavailable(
-                f"Not all of {output.quantity(number, 'replica')} became ready. See the reason with: argosy status"
+                f"Not all of {output.quantity(number, 'replica')} became ready. See the reason with: {see}"
             )
         time.sleep(0.5)
 

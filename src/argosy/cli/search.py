@@ -70,6 +70,8 @@ def search(
                 for hit in found.results
             ],
         )
+    if found.warning:
+        output.note(found.warning)
     if found.degraded:
         output.line(f"Degraded answer: a fallback replaced {', '.join(found.degraded)}.", color="yellow")
 

@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from argosy.cli import output
+from argosy.cli.client.hints import command
 from argosy.cli.client.locate import AdminUrl, DataDir, FleetAddress, Url, locate
 
 if TYPE_CHECKING:
+    from argosy.cli.client.replies import FleetHealth
     from argosy.contracts.fleet import FleetView, ReplicaView, ServiceView
 
 HEALTHY = 0
@@ -27,7 +29,7 @@ class Seen:
     """State of the fleet at one time. `problem` says why there is no view; `body` is the admin API's raw answer."""
 
     exit_code: int
-    view: FleetView | None = None
+    view: FleetView | FleetHealth | None = None
     body: bytes = b""
     problem: str = ""
     live_replicas: tuple[str, ...] = ()
@@ -42,7 +44,8 @@ def status(
 ) -> None:
     """Show the fleet. Exit with 0 when it is healthy, 1 when not, 3 when it serves without its controller."""
     while True:
-        seen = look(locate(url, admin_url, data_dir))
+        fleet = locate(url, admin_url, data_dir)
+        seen = look(fleet) if url is None or admin_url is not None else ask(fleet)
         if watch and output.is_terminal():
             typer.echo("\x1b[H\x1b[2J", nl=False)
         _print(seen, as_json)
@@ -68,6 +71,22 @@ def look(fleet: FleetAddress) -> Seen:
     return Seen(HEALTHY if healthy else NOT_HEALTHY, view, reply.body)
 
 
+def ask(fleet: FleetAddress) -> Seen:
+    """Ask the gateway at the fleet's address, which may run on another machine.
+
+    Raises: NoFleet when no fleet listens there; another ArgosyError that the gateway answers.
+    """
+    from argosy.cli.client.gateway import Api
+    from argosy.cli.client.replies import FleetHealth
+    from argosy.contracts.fleet import Health
+
+    reply = Api(fleet.url).get("/v1/health")
+    health = reply.into(FleetHealth)
+    healthy = all(state is Health.HEALTHY for state in (health.status, *(s.status for s in health.services)))
+    code = NO_CONTROLLER if health.controller is None else HEALTHY if healthy else NOT_HEALTHY
+    return Seen(code, health, reply.body)
+
+
 def _without_controller(fleet: FleetAddress, stranger: str) -> Seen:
     """Describe a fleet whose controller cannot be reached.
 
@@ -75,13 +94,15 @@ def _without_controller(fleet: FleetAddress, stranger: str) -> Seen:
     """
     if fleet.controller_alive():
         problem = stranger or (
-            f"The controller runs but does not answer at {fleet.admin_url}; see: argosy logs controller"
+            f"The controller runs but does not answer at {fleet.admin_url}; see: {command('logs controller')}"
         )
         return Seen(NOT_HEALTHY, problem=problem, live_replicas=tuple(fleet.live_replicas()))
     if live := fleet.live_replicas():
-        problem = "controller not running, data plane serving; start the controller with: argosy up"
+        problem = f"controller not running, data plane serving; start the controller with: {fleet.start_command()}"
         return Seen(NO_CONTROLLER, problem=problem, live_replicas=tuple(live))
-    return Seen(NOT_HEALTHY, problem=f"No fleet is running on {fleet.data_dir}. Start one with: argosy up")
+    return Seen(
+        NOT_HEALTHY, problem=f"No fleet is running on {fleet.data_dir}. Start one with: {fleet.start_command()}"
+    )
 
 
 def _print(seen: Seen, as_json: bool) -> None:
@@ -98,17 +119,21 @@ def _print(seen: Seen, as_json: bool) -> None:
         output.error(seen.problem)
 
 
-def _print_view(view: FleetView) -> None:
+def _print_view(view: FleetView | FleetHealth) -> None:
     from argosy.contracts.fleet import Health
 
     now_s = time.time()
     colour = {"HEALTHY": "green", "DEGRADED": "yellow"}.get(view.status.value, "red")
-    up = output.ago(view.controller.started_at, now_s)
-    output.line(
-        f"{view.status.value}  controller {view.controller.version}, pid {view.controller.pid}, up {up}", color=colour
-    )
-    if view.controller.status is not Health.HEALTHY:
-        output.line(f"Controller {view.controller.status.value}: {view.controller.reason}", color="yellow")
+    if (controller := view.controller) is None:
+        output.line(f"{view.status.value}  without a controller", color=colour)
+        output.line(getattr(view, "note", ""), color="yellow")
+    else:
+        up = output.ago(controller.started_at, now_s)
+        output.line(
+            f"{view.status.value}  controller {controller.version}, pid {controller.pid}, up {up}", color=colour
+        )
+        if controller.status is not Health.HEALTHY:
+            output.line(f"Controller {controller.status.value}: {controller.reason}", color="yellow")
     output.line()
     output.table(SERVICE_COLUMNS, [_service_row(service, now_s) for service in view.services])
     output.line()

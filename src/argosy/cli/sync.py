@@ -114,6 +114,7 @@ class Mirror:
         from argosy.cli.progress import showing
         from argosy.cli.sending.collect import require, scan
         from argosy.cli.sending.mirror import Settled, plan, refuse_sudden_emptiness, stamp
+        from argosy.cli.sending.obstacles import interruptible, obstacle
         from argosy.cli.sending.upload import Uploader
 
         if not self.empty:
@@ -127,7 +128,8 @@ class Mirror:
         with showing(quiet=self.as_json or not todo.send or (self.rounds > 0 and not output.is_terminal())) as progress:
             uploader = Uploader(api, self.collection, tell=progress.tell)
             sent = uploader.send(todo.send)
-            batches = follow(uploader, sent, progress)
+            with interruptible(lambda: "Indexing goes on in the background."):
+                batches = follow(uploader, sent, progress, lambda: obstacle(api))
         for document in todo.forget:
             self._forget(uploader, document)
         refused = {one.source: one for one in sent.rejected}

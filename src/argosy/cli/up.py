@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
+import shlex
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from argosy.cli import output
+from argosy.cli.client.hints import StartOptions, command
 from argosy.cli.client.locate import DataDir, FleetAddress, default_data_dir
 
 if TYPE_CHECKING:
@@ -28,6 +31,9 @@ Platform = Annotated[str | None, typer.Option("--platform", help="The platform t
 Sets = Annotated[
     list[str] | None, typer.Option("--set", help="A setting, like services.embedding.replicas.max=4. May be repeated.")
 ]
+Environment = Annotated[
+    str | None, typer.Option("--env", help="Apply the table [environments.NAME] of the fleet file.")
+]
 
 
 def register(app: typer.Typer) -> None:
@@ -45,25 +51,11 @@ def up(
     admin_port: AdminPort = None,
     data_dir: DataDir = None,
     settings: Sets = None,
-    environment: Annotated[
-        str | None, typer.Option("--env", help="Apply the table [environments.NAME] of the fleet file.")
-    ] = None,
+    environment: Environment = None,
 ) -> None:
     """Start the fleet. Without --detach it runs until Ctrl-C."""
-    from argosy.config.loader import load
-
-    fleet = load(
-        fleet_file,
-        os.environ,
-        settings or (),
-        {
-            "fleet.platform": platform,
-            "fleet.port": port,
-            "fleet.admin_port": admin_port,
-            "fleet.data_dir": data_dir,
-        },
-        environment,
-    )
+    fleet, options = described(fleet_file, data_dir, settings, port, admin_port, environment, platform)
+    words = options.words(fleet.fleet.data_dir)
     fetch_model(fleet)
     here = FleetAddress("", "", fleet.fleet.data_dir.absolute())
     if here.live_replicas() and not here.controller_alive():
@@ -71,9 +63,37 @@ def up(
             "Replicas of an earlier controller are running. They are adopted and keep their ports and settings."
         )
     if detach:
-        _up_detached(fleet)
+        _up_detached(fleet, words)
     else:
-        _up_here(fleet)
+        _up_here(fleet, words)
+
+
+def described(
+    fleet_file: Path | None,
+    data_dir: Path | None,
+    settings: list[str] | None,
+    port: int | None,
+    admin_port: int | None,
+    environment: str | None,
+    platform: str | None = None,
+) -> tuple[Fleet, StartOptions]:
+    """Return the settings of the fleet that the options describe, and the options that describe it everywhere.
+
+    Raises: ConfigError when the file does not exist or a setting is wrong.
+    """
+    from argosy.config.loader import DEFAULT_FILE, load
+
+    if fleet_file is None and DEFAULT_FILE.is_file():
+        fleet_file = DEFAULT_FILE
+    flags = {
+        "fleet.platform": platform,
+        "fleet.port": port,
+        "fleet.admin_port": admin_port,
+        "fleet.data_dir": data_dir,
+    }
+    fleet = load(fleet_file, os.environ, settings or (), flags, environment)
+    values = {"--platform": platform, "--port": port, "--admin-port": admin_port, "--env": environment}
+    return fleet, StartOptions(fleet_file, settings or (), values)
 
 
 def fetch_model(fleet: Fleet) -> None:
@@ -90,16 +110,18 @@ def fetch_model(fleet: Fleet) -> None:
         output.error(error.message)
 
 
-def _up_here(fleet: Fleet) -> None:
+def _up_here(fleet: Fleet, words: Sequence[str]) -> None:
     import uvloop
 
     from argosy.control.main import run
     from argosy.telemetry import logs
+    from argosy.telemetry.log_output import Rotation
 
     data_dir = fleet.fleet.data_dir.absolute()
 
     def announce(record: ControllerRecord) -> None:
-        logs.configure("controller", sink=data_dir / "logs" / "controller.log")
+        rotation = Rotation(fleet.fleet.log_file_bytes, fleet.fleet.log_total_bytes)
+        logs.configure("controller", sink=data_dir / "logs" / "controller.log", rotation=rotation)
         output.note(f"Starting {fleet.fleet.name} in {data_dir} …")
         listening.append(record)
 
@@ -108,18 +130,20 @@ def _up_here(fleet: Fleet) -> None:
         output.note("Stop it with Ctrl-C.")
 
     listening: list[ControllerRecord] = []
-    uvloop.run(run(fleet, announce, started))
+    uvloop.run(run(fleet, announce, started, shlex.join(["argosy", "up", *words])))
     output.note("Stopped.")
 
 
-def _up_detached(fleet: Fleet) -> None:
+def _up_detached(fleet: Fleet, words: Sequence[str]) -> None:
     """Start the controller in its own session and wait for its start report."""
     from argosy.cli.background import spawn
 
-    report, record = spawn(fleet).wait()
+    report, record = spawn(fleet, shlex.join(["argosy", "up", "--detach", *words])).wait()
     print_report(report, record)
-    output.note(f"The fleet runs in the background (controller pid {record.pid}). Stop it with: argosy down")
-    output.note("To start it after a reboot, see: argosy render systemd")
+    output.note(f"The fleet runs in the background (controller pid {record.pid}). Stop it with:")
+    output.note(f"  {command('down', fleet.fleet.data_dir)}")
+    output.note("To start it after a reboot, see:")
+    output.note(f"  {shlex.join(['argosy', 'render', 'systemd', *words])}")
     if not report.complete:
         raise typer.Exit(PARTIAL)
 
@@ -169,11 +193,12 @@ def down(data_dir: DataDir = None) -> None:
             if time.monotonic() > deadline_s:
                 raise StartError(
                     f"The controller (pid {record.pid}) did not end within {longest_s:.0f} s; "
-                    "see: argosy logs controller"
+                    f"see: {command('logs controller', folder)}"
                 )
             time.sleep(POLL_S)
         if left := FleetAddress("", "", folder).live_replicas():
-            raise StartError(f"The controller ended, but {', '.join(left)} still run. Run argosy down again.")
+            again = command("down", folder)
+            raise StartError(f"The controller ended, but {', '.join(left)} still run. Run again: {again}")
         output.line("The fleet is stopped.")
         return
     from argosy.control.main import stop_without_controller

@@ -5,18 +5,17 @@ Each mistake becomes one `ConfigError` sentence that names the place (file, vari
 
 from __future__ import annotations
 
-import difflib
 import re
 import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import get_args
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
+from argosy.config.keys import in_users_words, near, nearest
 from argosy.config.models import Fleet, Services
-from argosy.config.service import CustomSettings
+from argosy.config.rules import rule_of
 from argosy.contracts.errors import ConfigError
 
 DEFAULT_FILE = Path("argosy.toml")
@@ -104,7 +103,8 @@ def _anchor_data_dir(tree: Tree, file: Path) -> None:
 
 
 def _merge(tree: Tree, origins: dict[Path_, str], added: Mapping[str, object], origin: str, at: Path_ = ()) -> None:
-    for key, value in added.items():
+    for key, given in added.items():
+        value = _expanded((*at, key), given)
         if isinstance(value, dict):
             origins.setdefault((*at, key), origin)
             below = tree.setdefault(key, {})
@@ -127,8 +127,19 @@ def _put(tree: Tree, origins: dict[Path_, str], path: Path_, value: object, orig
             )
         origins.setdefault(path[:depth], origin)
         tree = below
-    tree[path[-1]] = value
+    whole = _expanded(path, value)
+    tree[path[-1]] = whole
     origins[path] = origin
+    if isinstance(whole, dict):
+        origins.update(dict.fromkeys(((*path, key) for key in whole), origin))
+
+
+def _expanded(path: Path_, value: object) -> object:
+    """Return both bounds for `replicas = 2`, so that a later source can override one of them."""
+    is_number = isinstance(value, int) and not isinstance(value, bool)
+    if is_number and len(path) == 3 and path[0] == "services" and path[2] == "replicas":
+        return {"min": value, "max": value}
+    return value
 
 
 def _value(text: str) -> object:
@@ -142,19 +153,17 @@ def _value(text: str) -> object:
 def _sentence(error: ErrorDetails, origins: Mapping[Path_, str]) -> str:
     path = tuple(str(part) for part in error["loc"])
     where = _origin(path, error["msg"], origins)
-    key = ".".join(path)
     if error["type"] == "extra_forbidden":
-        remedy = _nearest(path)
-        return f"{where}: unknown key {key}; {remedy}{'?' if remedy.startswith('did') else '.'}"
-    message = error["msg"].removeprefix("Value error, ")
-    if len(path) == 2 and path[0] == "services" and "module, command and external" in message:
-        close = difflib.get_close_matches(path[1], list(Services.model_fields), n=1, cutoff=0.6)
-        message += f'; or did you mean "{close[0]}"' if close else ""
+        remedy = nearest(path)
+        return f"{where}: unknown key {'.'.join(path)}; {remedy}{'?' if remedy.startswith('did') else '.'}"
+    key = in_users_words(path)
     if error["type"] == "value_error":
+        message = error["msg"].removeprefix("Value error, ")
+        if len(path) == 2 and path[0] == "services" and "module, command and external" in message:
+            close = near(path[1], Services.model_fields)
+            message += f'; or did you mean "services.{close}"' if close else ""
         return f"{where}: {key + ': ' if key else ''}{message}."
-    given = error["input"]
-    shown = f" (given: {given!r})" if isinstance(given, str | int | float | bool) else ""
-    return f"{where}: {key} is wrong: {message[0].lower() + message[1:]}{shown}; correct the value."
+    return f"{where}: {key} {rule_of(error)}; correct the value."
 
 
 def _origin(path: Path_, message: str, origins: Mapping[Path_, str]) -> str:
@@ -168,24 +177,3 @@ def _origin(path: Path_, message: str, origins: Mapping[Path_, str]) -> str:
         return named[-1]
     found = (origins[path[:n]] for n in range(len(path), 0, -1) if path[:n] in origins)
     return next(found, next(iter(origins.values()), "the configuration"))
-
-
-def _nearest(path: Path_) -> str:
-    """Return the remedy for an unknown key: the most similar known key, or all keys known at that place."""
-    model: type[BaseModel] = Fleet
-    for part in path[:-1]:
-        field = model.model_fields.get(part)
-        if field is None and model is Services:
-            ours = difflib.get_close_matches(part, list(Services.model_fields), n=1, cutoff=0.7)
-            if ours:
-                return f'did you mean "services.{ours[0]}"'
-            model = CustomSettings
-            continue
-        kinds = [] if field is None else [field.annotation, *get_args(field.annotation)]
-        below = next((k for k in kinds if isinstance(k, type) and issubclass(k, BaseModel)), None)
-        if below is None:
-            return "remove it"
-        model = below
-    known = list(model.model_fields)
-    close = difflib.get_close_matches(path[-1], known, n=1, cutoff=0.5)
-    return f'did you mean "{close[0]}"' if close else f"known here are {', '.join(known)}"

@@ -67,6 +67,21 @@ class FleetSettings(Settings):
     admin_port: int = Field(8081, ge=0, le=65535, description="Port of the admin API; 0 picks a free port.")
     probe_interval_s: float = Field(2.0, gt=0, le=60, description="Time between two probes of a replica.")
     probe_timeout_s: float = Field(1.0, gt=0, le=60, description="Time within which a probe must be answered.")
+    log_file_bytes: int = Field(
+        16 * 2**20, ge=2**16, description="Size at which a log file is rotated; the old file is kept as X.log.1."
+    )
+    log_total_bytes: int = Field(
+        512 * 2**20, ge=2**20, description="Most bytes of all log files; the oldest rotated files are deleted."
+    )
+    access_log_share: float = Field(
+        0.05,
+        ge=0,
+        le=1,
+        description="Share of the requests that are written to the access log, besides all failed and slow ones.",
+    )
+    access_log_slow_s: float = Field(
+        2.0, gt=0, le=3600, description="Time from which a request counts as slow and is always written."
+    )
     monitoring_interval_s: float = Field(
         2.0, gt=0, le=300, description="Time between two measurements of a service's load for scaling."
     )

@@ -16,7 +16,19 @@ class Replicas(Settings):
     """Bounds on the number of replicas of a service."""
 
     min: int = Field(1, ge=1, le=256, description="Least number of replicas.")
-    max: int = Field(1, ge=1, le=256, description="Largest number of replicas.")
+    max: int = Field(1, ge=1, le=256, description="Largest number of replicas; unset, it is the same as `min`.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _completed(cls, given: object) -> object:
+        """Read a bare number as both bounds, and let an unset `max` follow `min`."""
+        if isinstance(given, int) and not isinstance(given, bool):
+            return {"min": given, "max": given}
+        if isinstance(given, dict):
+            return {"max": given["min"], **given} if "min" in given else given
+        if isinstance(given, cls):
+            return given
+        raise ValueError("give one number, like replicas = 2, or both bounds, like replicas = { min = 1, max = 4 }")
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:

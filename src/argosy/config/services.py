@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from typing import ClassVar, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from argosy.config.answer_cache import AnswerCacheSettings
 from argosy.config.service import ServiceSettings
@@ -63,6 +64,19 @@ class EmbeddingSettings(ServiceSettings):
         max_length=200,
         description="Languages that the model knows, as ISO 639-1 codes, or `*` for all. Empty tells them from the "
         "model's name. For a query in another language, words count more than vectors.",
+    )
+    query_prompt: str | None = Field(
+        None,
+        max_length=2000,
+        description="Text put before every query (backends `onnx` and `openai`), such as `query: `. Left out, `onnx` "
+        "takes it from the model's files or its name, and `openai` sends none; an empty text means none.",
+    )
+    passage_prompt: str | None = Field(
+        None,
+        max_length=2000,
+        description="Text put before every passage (backends `onnx` and `openai`), such as `passage: `. Left out, "
+        "`onnx` takes it from the model's files or its name, and `openai` sends none; an empty text means none. "
+        "Another prompt makes other vectors, so add the documents again.",
     )
     base_url: str = Field(
         "", description="The endpoint's address up to /v1 (backend `openai`); empty takes OPENAI_BASE_URL."
@@ -224,7 +238,11 @@ class GatewaySettings(ServiceSettings):
     )
     wants: tuple[str, ...] = ("store", "embedding", "documents", "retrieval", "generation")
     allowed_hosts: tuple[str, ...] = Field(LOOPBACK, description="Accepted values of the Host header, without port.")
-    allowed_origins: tuple[str, ...] = Field((), description="Origins of other web pages that may call the API.")
+    allowed_origins: tuple[str, ...] = Field(
+        (),
+        description="Origins of other web pages that may call the API, like https://app.example.org. Browsers let "
+        "these pages read the answers (CORS).",
+    )
     max_question_chars: int = Field(32_000, ge=1, description="Longest question or query.")
     max_body_bytes: int = Field(256 * 2**20, ge=1024, description="Largest request body.")
     context_passages: int = Field(5, ge=1, le=50, description="Chunks from which an answer is generated.")
@@ -236,3 +254,14 @@ class GatewaySettings(ServiceSettings):
     first_token_timeout_s: float = Field(10.0, gt=0, description="Deadline for the first word of an answer.")
     embeddings_timeout_s: float = Field(30.0, gt=0, description="Deadline of an embeddings request.")
     max_timeout_s: float = Field(300.0, gt=0, description="Longest deadline that a caller may request.")
+
+    @field_validator("allowed_origins")
+    @classmethod
+    def _are_origins(cls, given: tuple[str, ...]) -> tuple[str, ...]:
+        for origin in given:
+            if not re.fullmatch(r"[a-z][a-z0-9+.-]*://[^/\s?#*]+", origin):
+                raise ValueError(
+                    f'"{origin}" is not an origin; write scheme, host and port as browsers send them, like '
+                    "https://app.example.org or http://localhost:3000, without a path and without *"
+                )
+        return given

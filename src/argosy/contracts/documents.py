@@ -201,9 +201,16 @@ class IngestionReport(msgspec.Struct):
 
 
 class CollectionView(msgspec.Struct):
+    """Collection. `languages` are those of its chunks (ISO 639-1), most frequent first.
+
+    They are empty while the store cannot be asked. `warning` says that the embedding model does not know one of them.
+    """
+
     name: str
     documents: int
     created_at: float
+    languages: list[str] = []
+    warning: str | None = None
 
 
 class CollectionList(msgspec.Struct):

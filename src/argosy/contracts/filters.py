@@ -57,7 +57,7 @@ class Every(msgspec.Struct, array_like=True, frozen=True, tag="and"):
 
 
 class Some(msgspec.Struct, array_like=True, frozen=True, tag="or"):
-    """At least one of the conditions is met."""
+    """Alternatives; a chunk must meet one or more of them."""
 
     conditions: list[Condition]
 

@@ -37,6 +37,7 @@ from argosy.control.supervision.watchdog import Rules
 from argosy.control.topology.waves import start_waves
 from argosy.serving.loops import Loops
 from argosy.telemetry.logs import logger
+from argosy.telemetry.metrics import ReplicaUsage
 
 log = logger("controller")
 
@@ -166,6 +167,16 @@ class Controller:
         """Return the listening replicas built from the service kit, which may call others through the endpoint set."""
         ours = (r for r in self._platform.replicas() if r.health_path is None and not r.external)
         return [replica for replica in ours if replica.url is not None]
+
+    async def usage(self) -> dict[tuple[str, str], ReplicaUsage]:
+        """Return what each running replica of this machine uses, by (service, id)."""
+        replicas = self._platform.replicas()
+        used = await asyncio.to_thread(lambda: [self._platform.usage(replica.id) for replica in replicas])
+        return {
+            (replica.service, replica.id): ReplicaUsage(found.cpu_s, found.memory_bytes)
+            for replica, found in zip(replicas, used, strict=True)
+            if found is not None
+        }
 
     def start_report(self) -> StartReport:
         """Return the report of the start so far."""

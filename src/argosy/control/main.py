@@ -26,6 +26,7 @@ from argosy.control.history.history import History, is_damaged, set_aside
 from argosy.control.history.series import Series
 from argosy.control.monitoring.prober import Prober
 from argosy.control.platforms.externals import WithExternals
+from argosy.control.platforms.foreign_logs import ForeignLogs
 from argosy.control.platforms.local import LocalPlatform
 from argosy.control.preflight import explained, fleet_token, free_port, listener, make_parts, prepare_data_dir
 from argosy.control.record import ControllerRecord
@@ -35,6 +36,7 @@ from argosy.serving.connections import Connections
 from argosy.serving.descriptors import raise_limit, room_for_connections
 from argosy.serving.http_server import HttpConfig, HttpServer
 from argosy.serving.waiting import Waiters
+from argosy.telemetry.log_output import Rotation
 from argosy.telemetry.logs import logger
 from argosy.version import VERSION
 
@@ -49,12 +51,14 @@ async def run(
     fleet: Fleet,
     on_listening: Callable[[ControllerRecord], None] = lambda record: None,
     on_start: Callable[[StartReport], None] = lambda report: None,
+    start_command: str = "",
 ) -> StartReport:
     """Run the fleet until SIGINT or SIGTERM and return the start report.
 
     Args:
         on_listening: called with the controller's record when the admin API answers.
         on_start: called with the start report when the start is finished.
+        start_command: command line that starts the same fleet again, for the controller's record.
 
     Raises: StartError when the fleet cannot be started; no replica runs then. SupervisionLost when nothing supervises
     the fleet any more; its replicas are left alive.
@@ -68,7 +72,7 @@ async def run(
     if acquired is None:
         raise StartError(controller_record.already_running(data_dir))
     try:
-        return await _run_locked(fleet, data_dir, on_listening, on_start)
+        return await _run_locked(fleet, data_dir, on_listening, on_start, start_command)
     finally:
         lock.release()
 
@@ -78,6 +82,7 @@ async def _run_locked(
     data_dir: Path,
     on_listening: Callable[[ControllerRecord], None],
     on_start: Callable[[StartReport], None],
+    start_command: str,
 ) -> StartReport:
     host, before = fleet.fleet.host, controller_record.read(data_dir)
     survivors = any(runfile.is_held(path) for path in (data_dir / "run").glob("*-*.lock"))
@@ -94,16 +99,18 @@ async def _run_locked(
             started_at=time.time(),
             version=VERSION,
             fleet_json=fleet.model_dump_json(),
+            start_command=start_command,
         )
         with explained(data_dir):
             token = fleet_token(data_dir)
             history = _history(data_dir)
             opened.callback(history.close)
+            platform = WithExternals(
+                LocalPlatform(data_dir, record.fleet_json, token, record.admin_url), fleet.services.custom()
+            )
             controller = Controller(
                 fleet,
-                WithExternals(
-                    LocalPlatform(data_dir, record.fleet_json, token, record.admin_url), fleet.services.custom()
-                ),
+                platform,
                 Prober(token, fleet.fleet.probe_timeout_s),
                 Publisher(history.next_epoch(time.time())),
                 Feed(history),
@@ -120,14 +127,20 @@ async def _run_locked(
             loop.add_signal_handler(number, controller.ask_to_stop)
         await admin.start()
         on_listening(record)
-        keeping = asyncio.create_task(controller.keep("admin API", admin.serve))
+        rotation = Rotation(fleet.fleet.log_file_bytes, fleet.fleet.log_total_bytes)
+        foreign = ForeignLogs(data_dir / "logs", rotation, platform.replicas)
+        keeping = [
+            asyncio.create_task(controller.keep("admin API", admin.serve)),
+            asyncio.create_task(controller.keep("log rotation", foreign.run)),
+        ]
         try:
             await controller.run()
         finally:
             waiters.end()
             await admin.stop()
-            keeping.cancel()
-            await asyncio.gather(keeping, return_exceptions=True)
+            for task in keeping:
+                task.cancel()
+            await asyncio.gather(*keeping, return_exceptions=True)
     return controller.start_report()
 
 

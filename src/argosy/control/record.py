@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 import msgspec
@@ -19,6 +20,8 @@ class ControllerRecord(msgspec.Struct):
     version: str
     fleet_json: str = "{}"
     """Settings of the fleet, as JSON."""
+    start_command: str = ""
+    """Command line that starts the same fleet again; empty when it is not known."""
 
 
 def record_path(data_dir: Path) -> Path:
@@ -56,4 +59,8 @@ def already_running(data_dir: Path) -> str:
     """Return the error message for starting a second controller on the folder."""
     record = read(data_dir)
     pid = f" (pid {record.pid})" if record else ""
-    return f"A fleet is already running on {data_dir}{pid}. See it with: argosy status. Stop it with: argosy down."
+    folder = shlex.quote(str(data_dir))
+    return (
+        f"A fleet is already running on {data_dir}{pid}. See it with: argosy status --data-dir {folder}. "
+        f"Stop it with: argosy down --data-dir {folder}"
+    )

@@ -1,4 +1,4 @@
-"""BERT encoder with pooling as an ONNX graph of standard operators over a packed batch.
+"""BERT or RoBERTa encoder with pooling as an ONNX graph of standard operators over a packed batch.
 
 The texts of a batch lie one after another without padding (`argosy.models.batch.packed`). All products with weights
 therefore process real tokens only, and only attention works on a padded view. Query, key and value share one matrix
@@ -121,7 +121,9 @@ class _Bert:
     def _embeddings(self) -> str:
         about, nodes = self._about, self._nodes
         words = self._weight("embeddings.word_embeddings.weight", about.vocab_size, about.hidden_size)
-        places = self._weight("embeddings.position_embeddings.weight", about.max_positions, about.hidden_size)
+        first = about.first_position
+        table = self._weight("embeddings.position_embeddings.weight", first + about.max_positions, about.hidden_size)
+        places = table[first:]
         token_type = self._weights["embeddings.token_type_embeddings.weight"][0]
         word = nodes.op("Gather", nodes.const(words), "ids")
         place = nodes.op("Gather", nodes.const(places + token_type), "positions")

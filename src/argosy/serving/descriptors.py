@@ -31,6 +31,11 @@ def room_for_connections(wanted: int) -> int:
     return max(8, min(wanted, soft - max(KEPT_LEAST, soft // 4)))
 
 
+def room_needed(connections: int) -> int:
+    """Return the limit on open files at which `room_for_connections` allows that many connections."""
+    return max(connections + KEPT_LEAST, -(-connections * 4 // 3))
+
+
 class SpareDescriptors:
     """Descriptors held open so that some can be released when the process runs out of them."""
 

@@ -22,6 +22,7 @@ from argosy.serving.loops import Loops
 from argosy.serving.readiness import Readiness
 from argosy.serving.runfile import RunRecord
 from argosy.serving.waiting import Waiters
+from argosy.telemetry.access_log import Served
 from argosy.telemetry.metrics import ServiceMetrics
 
 Details = dict[str, str | int | float | bool | None]
@@ -47,6 +48,8 @@ class Kit:
     """Observations of this process on the replicas that it calls."""
     balance: Callable[[str], BalanceExplanation | None] = lambda service: None
     """Explanation of how this process balances the service; None when it does not call the service."""
+    served: Callable[[Served], None] = lambda served: None
+    """Called with each answered request, for the access log."""
     loops: Loops = field(default_factory=Loops)
     """Background loops of the process; a failing loop makes the replica DEGRADED."""
     timeouts_s: Mapping[str, float] = field(default_factory=dict)

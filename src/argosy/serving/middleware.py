@@ -28,7 +28,8 @@ from argosy.serving.held_bytes import HeldBytes
 from argosy.serving.kit import Kit
 from argosy.serving.request_id import request_id_of
 from argosy.serving.slot import Slot
-from argosy.telemetry.logs import logger
+from argosy.telemetry.access_log import Served
+from argosy.telemetry.logs import REQUEST_ID, logger
 
 CONTEXT_KEY = "argosy.context"
 BODY_KEY = "argosy.body"
@@ -78,6 +79,7 @@ class ServiceMiddleware:
             return
         headers = headers_of(scope["headers"])
         request_id = request_id_of(headers)
+        named = REQUEST_ID.set(request_id)
         path: str = scope["path"]
         counted = path not in UNCOUNTED
         kit, load = self._kit, self._kit.load
@@ -105,7 +107,10 @@ class ServiceMiddleware:
                 if exchange.status in OVERLOAD_STATUSES:
                     load.overloaded += not (exchange.lacks_another or slot.is_waiter or slot.wait_refused)
                 self._kit.metrics.in_flight.set(load.in_flight)
-                self._kit.metrics.observe(self._route(scope), exchange.status, elapsed_s)
+                route = self._route(scope)
+                kit.metrics.observe(route, exchange.status, elapsed_s)
+                kit.served(Served(scope["method"], path, route, exchange.status, elapsed_s, request_id, slot.is_waiter))
+            REQUEST_ID.reset(named)
 
     def _prepare(self, scope: Scope, headers: dict[str, str], request_id: str) -> None:
         """Store the request's context. Argosy's own headers are dropped or limited when the caller has no token."""

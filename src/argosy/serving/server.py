@@ -28,6 +28,8 @@ from argosy.serving.descriptors import raise_limit, room_for_connections
 from argosy.serving.http_server import BACKLOG, HttpConfig, HttpServer
 from argosy.serving.kit import Kit
 from argosy.telemetry import logs
+from argosy.telemetry.access_log import AccessLog
+from argosy.telemetry.log_output import Rotation
 
 EXIT_NOT_STARTED = 3
 
@@ -67,10 +69,22 @@ def main(factory: ServiceFactory) -> None:
         sys.exit(f"{record.id} is already running")
     record.pid = os.getpid()
     runfile.write(path, record)
-    logs.configure(record.service, record.id)
-    raise_limit()
     fleet = Fleet.model_validate_json(record.fleet_json)
-    kit = Kit(record, fleet, fleet.services.by_name()[record.service], run_file=path)
+    settings = fleet.fleet
+    output = logs.configure(
+        record.service,
+        record.id,
+        sink=Path(record.data_dir) / "logs" / f"{record.id}.log",
+        rotation=Rotation(settings.log_file_bytes, settings.log_total_bytes),
+    )
+    raise_limit()
+    access = AccessLog(
+        logs.identity_of(record.service, record.id),
+        output.write_lines,
+        settings.access_log_share,
+        settings.access_log_slow_s,
+    )
+    kit = Kit(record, fleet, fleet.services.by_name()[record.service], run_file=path, served=access.record)
     try:
         uvloop.run(_run(kit, factory, path))
     except BaseException as error:
@@ -78,6 +92,9 @@ def main(factory: ServiceFactory) -> None:
         runfile.write(path, record)
         log.error("service failed to start", reason=record.error, exc_info=error)
         sys.exit(EXIT_NOT_STARTED)
+    finally:
+        access.close()
+        output.close()
 
 
 async def _run(kit: Kit, factory: ServiceFactory, path: Path) -> None:

@@ -7,14 +7,19 @@ from __future__ import annotations
 
 import datetime
 import logging
-import os
 import sys
+from contextvars import ContextVar
 from pathlib import Path
 
 import msgspec
 
+from argosy.telemetry.log_output import FIELDS, LogOutput, Rotation
+
 ROOT = "argosy"
-FIELDS = "argosy_fields"
+REQUEST_FIELD = "argosy_request_id"
+"""Attribute of a log record that holds the id of its request."""
+REQUEST_ID: ContextVar[str] = ContextVar("argosy_request_id", default="")
+"""Id of the request that this task serves; every line that it logs carries it."""
 
 
 class Logger:
@@ -58,22 +63,37 @@ class JsonLines(logging.Formatter):
             **self._identity,
             **getattr(record, FIELDS, {"component": record.name}),
         }
+        request_id = getattr(record, REQUEST_FIELD, "")
+        if request_id:
+            line.setdefault("request_id", request_id)
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
         return msgspec.json.encode(line, enc_hook=str).decode()
 
 
-def configure(service: str, replica: str = "", *, sink: Path | None = None) -> None:
+def configure(
+    service: str, replica: str = "", *, sink: Path | None = None, rotation: Rotation | None = None
+) -> LogOutput:
     """Send the logs of this process, including those of libraries, to `sink`, or to standard output."""
-    stream = (
-        sys.stdout if sink is None else os.fdopen(os.open(sink, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "a")
-    )
-    handler = logging.StreamHandler(stream)
-    handler.setFormatter(JsonLines({"service": service, **({"replica": replica} if replica else {})}))
+    handler = LogOutput(sink, rotation)
+    handler.addFilter(_with_request)
+    handler.setFormatter(JsonLines(identity_of(service, replica)))
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(logging.WARNING)
     logging.getLogger(ROOT).setLevel(logging.INFO)
+    return handler
+
+
+def identity_of(service: str, replica: str) -> dict[str, str]:
+    """Return the fields that name the process in each line."""
+    return {"service": service, **({"replica": replica} if replica else {})}
+
+
+def _with_request(record: logging.LogRecord) -> bool:
+    """Keep the request's id with the record: a count of repeats may be written outside the request."""
+    setattr(record, REQUEST_FIELD, REQUEST_ID.get())
+    return True
 
 
 def logger(component: str) -> Logger:

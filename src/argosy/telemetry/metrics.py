@@ -2,22 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import platform
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
 from argosy.contracts.fleet import FleetView, Health
 from argosy.contracts.scaling import ScalingView
+from argosy.version import VERSION
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 LATENCY_BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
+
+
+def process_registry() -> CollectorRegistry:
+    """Return a registry with the metrics of this process (`process_*`) and of its build."""
+    registry = CollectorRegistry()
+    ProcessCollector(registry=registry)
+    build = Gauge("argosy_build_info", "1 for the version that runs.", ("version", "python"), registry=registry)
+    build.labels(VERSION, platform.python_version()).set(1)
+    return registry
+
+
+@dataclass(frozen=True, slots=True)
+class ReplicaUsage:
+    """CPU time used so far and resident memory used now, by a replica with its helper processes."""
+
+    cpu_s: float
+    memory_bytes: int
 
 
 class ServiceMetrics:
     """Metrics that every service process keeps."""
 
     def __init__(self, service: str) -> None:
-        self.registry = CollectorRegistry()
+        self.registry = process_registry()
         self.request_duration = Histogram(
             "argosy_request_duration_seconds",
             "Time from a request's arrival to the end of its answer.",
@@ -72,8 +93,18 @@ class ServiceMetrics:
 class FleetMetrics:
     """Metrics of the fleet as the controller sees it, built anew for each scrape."""
 
-    def render(self, fleet: FleetView, scaling: Iterable[ScalingView] = ()) -> bytes:
+    def __init__(self) -> None:
+        self._process = process_registry()
+
+    def render(
+        self,
+        fleet: FleetView,
+        scaling: Iterable[ScalingView] = (),
+        usage: Mapping[tuple[str, str], ReplicaUsage] | None = None,
+    ) -> bytes:
+        """Return the text. `usage` holds what each replica uses, by (service, id)."""
         registry = CollectorRegistry()
+        registry.register(_Usage(usage or {}))
         health = Gauge("argosy_service_health", "2 healthy, 1 degraded, 0 unhealthy.", ("service",), registry=registry)
         desired = Gauge("argosy_service_replicas_desired", "Desired replicas.", ("service",), registry=registry)
         serving = Gauge(
@@ -109,7 +140,27 @@ class FleetMetrics:
             shadow.labels(view.service).set(view.shadow)
             if view.decisions:
                 decided.labels(view.service, view.decisions[0].decision.reason.value).set(1)
-        return generate_latest(registry)
+        return generate_latest(self._process) + generate_latest(registry)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Usage:
+    """Collector of what each replica uses."""
+
+    usage: Mapping[tuple[str, str], ReplicaUsage]
+
+    def collect(self) -> Iterator[Metric]:
+        cpu = CounterMetricFamily(
+            "argosy_replica_cpu_seconds", "CPU time of a replica's processes.", labels=("service", "replica")
+        )
+        memory = GaugeMetricFamily(
+            "argosy_replica_memory_bytes", "Resident memory of a replica's processes.", labels=("service", "replica")
+        )
+        for of, used in self.usage.items():
+            cpu.add_metric(of, used.cpu_s)
+            memory.add_metric(of, used.memory_bytes)
+        yield cpu
+        yield memory
 
 
 LEVELS = {Health.UNHEALTHY: 0, Health.DEGRADED: 1, Health.HEALTHY: 2}

@@ -112,7 +112,7 @@ class FakeFleet:
             {
                 **VIEW,
                 "id": f"id-{name}",
-                "collection": "default",
+                "collection": next(iter(upload["collection"]), "default"),
                 "name": name,
                 "source": source,
                 "status": "queued" if not done else "failed" if name in self.failing else "indexed",

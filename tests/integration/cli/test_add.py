@@ -65,7 +65,21 @@ def test_waiting_ends_with_a_summary(fleet: FakeFleet, argosy: Invoke, folder: P
     assert result.exit_code == 0, result.output
     assert result.stdout.split() == ["INDEXED", "UNCHANGED", "FAILED", "SKIPPED", "2", "0", "0", "1"]
     assert "Indexing: 2 of 2" in result.stderr
-    assert [path for _, path, _ in fleet.seen[1:]] == ["/v1/batches/0?wait_s=0", "/v1/batches/0?wait_s=2"]
+    polled = ["/v1/batches/0?wait_s=0", "/v1/batches/0?wait_s=2"]
+    assert [path for _, path, _ in fleet.seen[1:]] == [*polled, "/v1/collections"]
+
+
+def test_waiting_ends_with_the_warning_about_the_language(fleet: FakeFleet, argosy: Invoke, folder: Path) -> None:
+    views = [
+        {"name": name, "documents": 2, "created_at": 0.0, "languages": ["de"], "warning": f"No German in {name}."}
+        for name in ("other", "papers")
+    ]
+    fleet.answer("GET", "/v1/collections", {"collections": views})
+
+    result = argosy("add", str(folder), "--collection", "papers", "--wait")
+
+    assert result.exit_code == 0, result.output
+    assert result.stderr.endswith("No German in papers.\n")
 
 
 def test_a_document_that_fails_is_named_and_the_status_is_1(fleet: FakeFleet, argosy: Invoke, folder: Path) -> None:

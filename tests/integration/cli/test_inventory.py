@@ -88,6 +88,15 @@ def test_retrying_all_passes_over_what_was_refused_and_says_so(fleet: FakeFleet,
     assert "1 document refused when added" in result.stderr
 
 
+def test_collections_are_listed_with_their_languages_and_warnings(fleet: FakeFleet, argosy: Invoke) -> None:
+    own = {"name": "handbuch", "documents": 3, "created_at": 0.0, "languages": ["de", "en"], "warning": "No German."}
+    fleet.answer("GET", "/v1/collections", {"collections": [own]})
+
+    result = argosy("collections", "list")
+    assert result.stdout.splitlines()[1].split()[:4] == ["handbuch", "3", "de", "en"]
+    assert result.stderr == "handbuch: No German.\n"
+
+
 def test_collections_are_listed_created_and_deleted(fleet: FakeFleet, argosy: Invoke) -> None:
     listed = {"collections": [{"name": "papers", "documents": 3, "created_at": 0.0}]}
     fleet.answer("GET", "/v1/collections", listed)

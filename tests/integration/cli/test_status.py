@@ -100,7 +100,8 @@ def test_without_its_controller_a_serving_fleet_ends_with_3(
 
     assert result.exit_code == 3
     assert result.stdout == (
-        "controller not running, data plane serving; start the controller with: argosy up\n"
+        "controller not running, data plane serving; start the controller with: argosy up --data-dir "
+        f"{absent['ARGOSY_DATA_DIR']}\n"
         "Running replicas: gateway-1.\n"
     )
     assert json.loads(argosy("status", "--json", env=absent).stdout)["live_replicas"] == ["gateway-1"]
@@ -123,7 +124,7 @@ def test_with_nothing_running_the_sentence_says_how_to_start(argosy: Invoke, abs
 
     assert result.exit_code == 1
     assert result.stderr.startswith("error: No fleet is running on ")
-    assert result.stderr.endswith("Start one with: argosy up\n")
+    assert " Start one with: argosy up --data-dir /" in result.stderr
 
 
 def test_doctor_takes_ports_used_by_another_program_for_a_failure(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import os
+import platform
 import signal
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from argosy.control.platforms.platform import Replica
 from argosy.control.record import ControllerRecord, is_running
 from argosy.control.supervision.supervisor import Supervisor
 from argosy.serving.http_server import HttpServer
+from argosy.version import VERSION
 from tests.unit.control.answers import Answers
 from tests.waiting import until
 
@@ -86,6 +88,30 @@ async def test_an_admin_api_that_ends_is_served_again_on_its_port(harbour: Harbo
     os.kill(os.getpid(), signal.SIGTERM)
     await asyncio.wait_for(running, 30)
     assert harbour.platform.replicas() == []
+
+
+async def test_prometheus_finds_every_metrics_page_and_what_each_process_uses(harbour: Harbour) -> None:
+    running = asyncio.create_task(harbour.run())
+    await until(lambda: harbour.reports)
+    groups = msgspec.json.decode(await harbour.text("/v1/prometheus/targets"), type=list[dict[str, Any]])
+    admin = harbour.records[0].admin_url.removeprefix("http://")
+    assert groups[0] == {
+        "targets": [admin],
+        "labels": {"job": "argosy", "service": "controller", "replica": "controller"},
+    }
+    assert {group["labels"]["replica"] for group in groups[1:]} == {r.id for r in harbour.platform.replicas()}
+    assert all(group["targets"][0].startswith("127.0.0.1:") for group in groups)
+    text = await harbour.text("/metrics")
+    for series in (
+        'argosy_replica_memory_bytes{replica="store-1",service="store"} 1.048576e+06',
+        'argosy_replica_cpu_seconds_total{replica="store-1",service="store"} 0.0',
+        f'argosy_build_info{{python="{platform.python_version()}",version="{VERSION}"}} 1.0',
+        "process_resident_memory_bytes ",
+        "process_open_fds ",
+    ):
+        assert series in text
+    os.kill(os.getpid(), signal.SIGTERM)
+    await asyncio.wait_for(running, 30)
 
 
 @pytest.mark.parametrize("starts", [True, False], ids=["while replicas start", "before adoption is done"])

@@ -212,3 +212,6 @@ async def test_metrics_count_by_route_never_by_path(rooms: tuple[Rooms, str], se
     assert 'argosy_request_duration_seconds_count{route="/say",service="store",status="200"} 1.0' in text
     assert 'route="other",service="store",status="404"' in text
     assert "secret" not in text
+    assert 'argosy_build_info{python="' in text
+    assert "process_cpu_seconds_total " in text
+    assert "process_max_fds " in text

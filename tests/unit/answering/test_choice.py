@@ -1,4 +1,4 @@
-"""Which units of several that fit an answer quotes."""
+"""Tests of the choice among several units that fit an answer."""
 
 from __future__ import annotations
 

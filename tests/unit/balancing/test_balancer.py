@@ -194,7 +194,7 @@ def test_a_strategy_without_its_data_says_so_once_a_minute(caplog: pytest.LogCap
     now = Now()
     picking = balancer("resource_usage", now)
     picking.update([ONE, TWO])
-    with caplog.at_level(logging.WARNING, "argosy"):
+    with caplog.at_level(logging.INFO, "argosy"):
         for _ in range(3):
             picking.pick()
         assert [record.message for record in caplog.records] == ["strategy lacks data"]

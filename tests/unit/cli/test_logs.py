@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import itertools
 import json
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from argosy.cli import output
 from argosy.cli.log_files import LogFiles
 from argosy.cli.main import app
 from argosy.contracts.errors import NotFound
@@ -75,7 +77,8 @@ def test_the_command_prints_a_readable_line(folder: Path) -> None:
     result = CliRunner().invoke(app, ["logs", "store", "--data-dir", str(folder.parent)])
 
     assert result.exit_code == 0
-    assert "00:00:02.000 error   store-2      b  size_bytes=3" in result.stdout.splitlines()
+    clock = output.moment(datetime.datetime(2026, 1, 1, 0, 0, 2, tzinfo=datetime.UTC).timestamp(), milliseconds=True)
+    assert clock + " error   store-2      b  size_bytes=3" in result.stdout.splitlines()
 
 
 def test_the_command_prints_lines_as_they_are_when_asked_for_json(folder: Path) -> None:

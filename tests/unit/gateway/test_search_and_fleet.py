@@ -5,9 +5,10 @@ import time
 import pytest
 
 from argosy.clients.exchange import RawResponse
+from argosy.contracts.embedding import QueryVector
 from argosy.contracts.errors import Unavailable
 from argosy.contracts.fleet import Endpoint, EndpointSet
-from argosy.contracts.retrieval import RetrievalResponse, SearchMode
+from argosy.contracts.retrieval import QueryAnalysis, RetrievalResponse, SearchMode
 from tests.asgi import call
 from tests.unit.gateway.fakes import PASSAGE, TEXT, Rig
 
@@ -50,7 +51,19 @@ async def test_a_search_answers_its_results_with_their_place(rig: Rig) -> None:
         ],
         "degraded": [],
         "timings_ms": {"store": 1.5},
+        "warning": None,
     }
+
+
+async def test_a_query_in_a_language_that_the_model_does_not_know_is_answered_with_a_warning(rig: Rig) -> None:
+    vector = QueryVector("m", "r", 1, b"\0\0\x80?")
+    for language, warned in (("de", True), ("en", False), ("", False)):
+        rig.upstream.retrieval.answer = RetrievalResponse(
+            [PASSAGE], query_vector=vector, analysis=QueryAnalysis(language)
+        )
+        answer = await call(rig.app, "POST", "/v1/search", json={"query": "Liegeplatz"})
+        said = answer.json()["warning"]
+        assert ("does not know the language de" in str(said)) == warned
 
 
 async def test_a_degraded_search_says_so_and_is_counted(rig: Rig) -> None:

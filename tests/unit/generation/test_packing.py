@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from argosy.contracts.errors import TooLarge, UpstreamFailed
@@ -83,3 +84,29 @@ async def test_a_placeholder_in_a_passage_stays_text() -> None:
     packed = await pack(PROMPTS, GenerateRequest("When?", [odd]), EstimatedTokens(), 4000)
 
     assert "Write {passages} here." in packed.messages[0]["content"]
+
+
+def neighbours() -> list[Passage]:
+    """Return two touching chunks of one section, of which the second was found first."""
+    first, second = passage(1), passage(2)
+    end = first.chunk.end
+    second.chunk = msgspec.structs.replace(second.chunk, start=end, end=end + len(second.chunk.text))
+    return [second, first]
+
+
+async def test_neighbouring_chunks_are_one_passage_with_exact_offsets() -> None:
+    second, first = neighbours()
+    packed = await pack(PROMPTS, GenerateRequest("When?", [second, first]), EstimatedTokens(), 4000)
+
+    [joined] = packed.passages
+    assert joined.chunk.text == first.chunk.text + second.chunk.text
+    assert (joined.chunk.start, joined.chunk.end) == (first.chunk.start, second.chunk.end)
+    assert joined.chunk.text in packed.messages[0]["content"]
+
+
+async def test_neighbours_stay_apart_when_they_do_not_fit_together() -> None:
+    passages = neighbours()
+    packed = await pack(PROMPTS, GenerateRequest("When?", passages), EstimatedTokens(), RULES + 200)
+
+    assert packed.passages == passages[:1]
+    assert packed.left_out == 1

@@ -30,7 +30,8 @@ def embedding(weights: Weights, about: ModelDescription, ids: Sequence[int]) -> 
         return result
 
     x: Floats = weights["embeddings.word_embeddings.weight"][list(ids)].astype(np.float64)
-    x = x + weights["embeddings.position_embeddings.weight"][: len(ids)]
+    first = 2 if about.model_type == "xlm-roberta" else 0  # padding has id 1, and positions count from the next
+    x = x + weights["embeddings.position_embeddings.weight"][first : first + len(ids)]
     x = norm(x + weights["embeddings.token_type_embeddings.weight"][0], "embeddings.LayerNorm")
     size = about.hidden_size // about.heads
     for number in range(about.layers):

@@ -16,11 +16,15 @@ CELL_BREAK = "\t"
 
 
 def packed_units(text: str, units: Sequence[DraftUnit], chunks: Sequence[tuple[int, int]]) -> Iterator[str]:
-    """Yield the packed units of each chunk, given as slices [start, end) of the document's stored text, in order."""
+    """Yield the packed units of each chunk, given as slices [start, end) of the document's stored text, in order.
+
+    The text up to the next chunk is stored too where it is white space, so that both can be joined exactly.
+    """
     ordered = sorted(units, key=lambda unit: unit.start)
     first = 0
     longest = max((unit.end - unit.start for unit in ordered), default=0)
-    for start, end in chunks:
+    following = [*(start for start, _ in chunks[1:]), 0]
+    for (start, end), next_start in zip(chunks, following, strict=False):
         while first < len(ordered) and ordered[first].start + longest <= start:
             first += 1
         here: list[DraftUnit] = []
@@ -30,10 +34,11 @@ def packed_units(text: str, units: Sequence[DraftUnit], chunks: Sequence[tuple[i
             if unit.end > start and start - MAX_REACH_CHARS <= unit.start and unit.end <= end + MAX_REACH_CHARS:
                 here.append(unit)
             place += 1
-        yield pack(_packed(text, here, start, end)) if here else ""
+        reach = next_start if end < next_start <= end + MAX_REACH_CHARS and text[end:next_start].isspace() else end
+        yield pack(_packed(text, here, start, end, reach)) if here else ""
 
 
-def _packed(text: str, units: Sequence[DraftUnit], start: int, end: int) -> ChunkUnits:
+def _packed(text: str, units: Sequence[DraftUnit], start: int, end: int, reach: int) -> ChunkUnits:
     texts: dict[str, int] = {}
     sections: dict[int, UnitSection] = {}
 
@@ -63,5 +68,5 @@ def _packed(text: str, units: Sequence[DraftUnit], start: int, end: int) -> Chun
             )
         )
     before = text[base:start]
-    after = text[end : max(end, max(unit.end for unit in units))]
+    after = text[end : max(reach, max(unit.end for unit in units))]
     return ChunkUnits(before, after, list(texts), list(sections.values()), stored)

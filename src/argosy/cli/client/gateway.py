@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 import aiohttp
 import msgspec
 
+from argosy.cli.client.hints import command
 from argosy.contracts.errors import (
     DeadlineExceeded,
     InvalidRequest,
@@ -187,26 +188,27 @@ class Api:
             raise (Stranger(self._stranger()) if _is_stranger(error) else NoFleet(self._nobody())) from error
         except TimeoutError as error:
             raise DeadlineExceeded(
-                f"The {self.name} at {self.url} did not answer within {self.timeout_s:.0f} s; see: argosy status"
+                f"The {self.name} at {self.url} did not answer within {self.timeout_s:.0f} s; see: {command('status')}"
             ) from error
         except (aiohttp.ClientError, OSError, ValueError) as error:
             raise UpstreamFailed(
-                f"The connection to {self.url} broke before the answer was complete; see: argosy status"
+                f"The connection to {self.url} broke before the answer was complete; see: {command('status')}"
             ) from error
 
     def _stranger(self) -> str:
         return (
             f"The program that listens at {self.url} does not know this fleet's token, so nothing was sent to it. "
             "Give the fleet's folder with --data-dir. If the folder is right, another program has taken the port, or "
-            "the controller has an earlier version; restart the fleet with: argosy down, then argosy up"
+            f"the controller has an earlier version; restart the fleet with: {command('down')}, then {command('up')}"
         )
 
     def _nobody(self) -> str:
         if self.name == GATEWAY:
-            return f"No fleet answers at {self.url}. Start one with: argosy up"
+            return f"No fleet answers at {self.url}. Start one with: {command('up')}"
+        see = command("status")
         return (
-            f"No {self.name} answers at {self.url}. The fleet may serve requests without it (see: argosy status). "
-            "Start it with: argosy up"
+            f"No {self.name} answers at {self.url}. The fleet may serve requests without it (see: {see}). "
+            f"Start it with: {command('up')}"
         )
 
 

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from argosy.cli.client.hints import remember
+
 if TYPE_CHECKING:
     from argosy.control.record import ControllerRecord
 
@@ -67,6 +69,13 @@ class FleetAddress:
         locks = sorted(self.run_dir.glob("*.lock"))
         return [lock.stem for lock in locks if lock.name != CONTROLLER_LOCK and _held(lock)]
 
+    def start_command(self) -> str:
+        """Return the command that starts this fleet: the one of its last start, if it is known."""
+        from argosy.cli.client.hints import command
+
+        record = self.record()
+        return (record.start_command if record else "") or command("up", self.data_dir)
+
     def record(self) -> ControllerRecord | None:
         """Return the record of the last controller in this folder, running or not."""
         from argosy.control import record
@@ -76,6 +85,7 @@ class FleetAddress:
 
 def locate(url: str | None, admin_url: str | None, data_dir: Path | None) -> FleetAddress:
     """Return the fleet that the three options name. Raises: InvalidRequest when an address is not valid."""
+    remember(url, admin_url, data_dir)
     data_dir = (data_dir or default_data_dir()).expanduser().absolute()
     found = None if url and admin_url else _running(data_dir)
     return FleetAddress(

@@ -6,6 +6,7 @@ import msgspec
 
 from argosy.contracts.documents import CollectionView
 from argosy.contracts.errors import ErrorBody
+from argosy.contracts.fleet import ControllerView, Health, ServiceView
 from argosy.contracts.generation import Citation
 from argosy.contracts.store import Metadata
 
@@ -51,6 +52,16 @@ class SearchReply(msgspec.Struct):
     results: list[Hit]
     degraded: list[str] = []
     timings_ms: dict[str, float] = {}
+    warning: str | None = None
+
+
+class FleetHealth(msgspec.Struct):
+    """Health of the fleet as the gateway reports it. `note` says why there is no controller in it."""
+
+    status: Health
+    services: list[ServiceView]
+    controller: ControllerView | None = None
+    note: str = ""
 
 
 class CollectionList(msgspec.Struct):

@@ -20,12 +20,17 @@ SUPPORTED = frozenset(
         *("docx", "pptx", "xlsx", "odt", "rtf", "epub", "eml", "csv", "tsv", "json", "jsonl", "ndjson"),
     )
 )
-"""Extensions of files sent from folders: all that the documents service reads except images, which need OCR.
+"""Extensions of files sent from folders without a look at their content; images, which need OCR, are not sent.
 
-A file named on the command line is sent whatever its extension: the fleet detects its type from its content.
+Other files in folders are sent if they hold text, like source code and configuration files. A file named on the command
+line is sent whatever its extension: the fleet detects its type from its content.
 """
 
 
+IMAGES = frozenset({".png", ".jpg", ".jpeg", ".tif", ".tiff", ".gif", ".webp", ".bmp", ".ico"})
+SNIFFED_BYTES = 8192
+NOT_IN_TEXT = bytes(byte for byte in range(32) if byte not in (8, 9, 10, 11, 12, 13, 27))
+"""Bytes that occur in no text, like zero."""
 MAX_FILE_BYTES = 2**31 - 1
 READ_BYTES = 2**20
 MAX_UNSIZED_BYTES = 2**20
@@ -84,7 +89,7 @@ class Collected:
 
     outgoing: list[Outgoing]
     skipped: list[Path]
-    """Files whose extension is not supported."""
+    """Files that hold no text and whose extension is not supported."""
     links: list[Path] = field(default_factory=list)
     """Symbolic links, which may lead out of the folder."""
 
@@ -101,8 +106,9 @@ def collect(
     if not found.outgoing:
         links = f" To follow its {len(found.links)} symbolic links, add --follow-symlinks." if found.links else ""
         raise InvalidRequest(
-            f"There is nothing to send in {', '.join(map(str, paths))}. From folders, files with these extensions are "
-            f"sent: {' '.join(sorted(SUPPORTED))}. A file named on the command line may have any extension.{links}"
+            f"There is nothing to send in {', '.join(map(str, paths))}. From folders, text files of any kind and files "
+            f"with these extensions are sent: {' '.join(sorted(SUPPORTED))}. A file named on the command line may have "
+            f"any extension.{links}"
         )
     return found
 
@@ -125,8 +131,9 @@ def scan(
         elif path.is_dir():
             files, met = _files_in(path, recursive, follow_symlinks)
             links.update(link.absolute() for link in met)
-            skipped.update(file.absolute() for file in files if file.suffix.lower() not in SUPPORTED)
-            found = [_from_file(file, follow_symlinks) for file in files if file.suffix.lower() in SUPPORTED]
+            sent = [file for file in files if file.suffix.lower() in SUPPORTED or _is_text(file, follow_symlinks)]
+            skipped.update(file.absolute() for file in set(files).difference(sent))
+            found = [_from_file(file, follow_symlinks) for file in sent]
         else:
             _require_regular(path)
             found = [_from_file(path, follow=True)]
@@ -167,6 +174,24 @@ def _files_in(folder: Path, recursive: bool, follow: bool) -> tuple[list[Path], 
         paths = (Path(parent, name) for name in seen)
         files += [path for path in paths if path.is_file() and (follow or not path.is_symlink())]
     return files, links
+
+
+def _is_text(path: Path, follow: bool) -> bool:
+    """Return whether the file begins like a text: UTF-8 or another encoding of single bytes, without control bytes."""
+    if path.suffix.lower() in IMAGES:
+        return False
+    flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | (0 if follow else os.O_NOFOLLOW)
+    try:
+        descriptor = os.open(path, flags)
+    except OSError:
+        return False
+    try:
+        start = os.read(descriptor, SNIFFED_BYTES)
+    except OSError:
+        return False
+    finally:
+        os.close(descriptor)
+    return bool(start.strip()) and not any(byte in start for byte in NOT_IN_TEXT)
 
 
 def _is_first_visit(folder: str, entered: set[tuple[int, int]]) -> bool:

@@ -8,6 +8,7 @@ from collections.abc import AsyncGenerator
 import msgspec
 from fastapi import Query
 from fastapi.exceptions import RequestValidationError
+from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -24,6 +25,7 @@ from argosy.contracts.strict_json import printable
 from argosy.control.api.balance import add_balance_route
 from argosy.control.api.description import EVENT_STREAM, METRICS_TYPE, AdminApp, admin_description
 from argosy.control.api.plan import add_plan_routes
+from argosy.control.api.prometheus import TargetGroup, target_groups
 from argosy.control.api.scaling import add_scaling_routes
 from argosy.control.controller import Controller
 from argosy.control.monitoring.cache import CacheAnalytics, cache_analytics
@@ -36,7 +38,7 @@ from argosy.serving.proof import proof_route
 from argosy.serving.refusal import rule_of
 from argosy.serving.request_id import request_id_of
 from argosy.serving.waiting import Waiters
-from argosy.telemetry.logs import logger
+from argosy.telemetry.logs import REQUEST_ID, logger
 from argosy.telemetry.metrics import CONTENT_TYPE, FleetMetrics
 from argosy.version import VERSION
 
@@ -76,7 +78,13 @@ def create_admin_app(controller: Controller, token: str, waiters: Waiters | None
 
     @app.get("/metrics", response_class=PlainTextResponse, openapi_extra=described({200: {METRICS_TYPE: TEXT}}))
     async def metrics_text() -> Response:
-        return Response(metrics.render(controller.view(), controller.scaler.views()), media_type=CONTENT_TYPE)
+        usage = await controller.usage()
+        return Response(metrics.render(controller.view(), controller.scaler.views(), usage), media_type=CONTENT_TYPE)
+
+    @app.get("/v1/prometheus/targets", openapi_extra=described({200: list[TargetGroup]}))
+    async def prometheus_targets(request: Request) -> Response:
+        """Return the addresses of all `/metrics` pages, in the format of Prometheus' HTTP service discovery."""
+        return _json(target_groups(controller.callers(), request.headers["host"]))
 
     @app.get("/v1/fleet", openapi_extra=described({200: FleetView}))
     async def fleet() -> Response:
@@ -172,6 +180,7 @@ class _Guard:
             return
         headers = headers_of(scope["headers"])
         request_id = request_id_of(headers)
+        named = REQUEST_ID.set(request_id)
         started = False
 
         async def sending(message: Message) -> None:
@@ -193,6 +202,8 @@ class _Guard:
             if started:
                 raise
             await error_response(ours, request_id)(scope, receive, sending)
+        finally:
+            REQUEST_ID.reset(named)
 
 
 class _Followed(StreamingResponse):

@@ -36,6 +36,7 @@ from argosy.contracts.request import Deadline, RequestContext
 from argosy.services.documents.catalog.acceptance import Acceptance
 from argosy.services.documents.catalog.catalog import Catalog
 from argosy.services.documents.catalog.clearing import Clearing
+from argosy.services.documents.catalog.collection_languages import add_languages
 from argosy.services.documents.catalog.intake import QueueLimits
 from argosy.services.documents.catalog.job_control import JobControl
 from argosy.services.documents.catalog.long_poll import changed
@@ -269,7 +270,11 @@ class DocumentsService:
         return await self._in_thread(self._catalog.batch, batch_id)
 
     async def _collections(self, request: Request) -> Response:
-        return await self._answer(lambda: CollectionList(self._catalog.collections()))
+        views = await self._in_thread(self._catalog.collections)
+        await add_languages(
+            views, self._upstreams.store, self._kit.fleet.services.embedding, _brief(context_of(request.scope))
+        )
+        return _json(CollectionList(views))
 
     async def _create_collection(self, request: Request) -> Response:
         wanted = await json_message(request, CollectionCreate, MAX_COLLECTION_BYTES)

@@ -53,6 +53,7 @@ class EmbeddingService:
         """
         settings = self._settings
         self._loaded = loaded = await asyncio.to_thread(load, settings, self._kit.record.cpu_share, os.environ)
+        self._kit.degraded = loaded.fault
         splits = settings.long_texts == "split"
         self._cache = cache = await asyncio.to_thread(
             EmbeddingCache.open,

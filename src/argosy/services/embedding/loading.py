@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from argosy.config.services import EmbeddingSettings
+from argosy.contracts.embedding import TextKind
 from argosy.contracts.vectors import EmbeddingEngine
 from argosy.serving.batching.cost import BatchLimits
 
@@ -29,6 +30,8 @@ class LoadedEngine:
     local: bool = True
     """Whether vectors are computed in this process."""
     close: Callable[[], None] = _nothing
+    fault: Callable[[], str] = str
+    """Function that returns what is wrong with the endpoint; empty when its last call succeeded."""
 
 
 def load(settings: EmbeddingSettings, cpu_share: float, environ: Mapping[str, str]) -> LoadedEngine:
@@ -54,7 +57,8 @@ def _onnx(settings: EmbeddingSettings, cpu_share: float, environ: Mapping[str, s
     from argosy.models.resolver import resolve
     from argosy.services.embedding.backends.onnx import OnnxEngine
 
-    engine = OnnxEngine(resolve(settings.model, fetch=True), threads=1, precision=settings.precision)
+    model = resolve(settings.model, fetch=True)
+    engine = OnnxEngine(model, threads=1, precision=settings.precision, prompts=_prompts(settings))
     return _on_cores(engine, settings, cpu_share)
 
 
@@ -68,10 +72,16 @@ def _openai(settings: EmbeddingSettings, cpu_share: float, environ: Mapping[str,
         environ.get("OPENAI_API_KEY") or None,
         timeout_s=settings.endpoint_timeout_s,
         max_tokens=settings.endpoint_max_tokens,
+        prompts=_prompts(settings),
     )
     # A call takes mostly network time, which smaller batches would not shorten: there is no limit in seconds.
     limits = BatchLimits(settings.max_batch_texts * settings.endpoint_max_tokens, settings.max_batch_texts, math.inf)
-    return LoadedEngine(engine, limits, settings.threads or CALLS_AT_ONCE, local=False, close=engine.close)
+    workers = settings.threads or CALLS_AT_ONCE
+    return LoadedEngine(engine, limits, workers, local=False, close=engine.close, fault=engine.health.reason)
+
+
+def _prompts(settings: EmbeddingSettings) -> dict[TextKind, str | None]:
+    return {TextKind.QUERY: settings.query_prompt, TextKind.PASSAGE: settings.passage_prompt}
 
 
 def _on_cores(engine: EmbeddingEngine, settings: EmbeddingSettings, cpu_share: float) -> LoadedEngine:

@@ -16,6 +16,7 @@ from argosy.services.gateway.gateway import Gateway
 from argosy.services.gateway.routes import chat, custom, documents, embeddings, fleet, search
 from argosy.services.gateway.schema import describe, page
 from argosy.serving.app import health_routes
+from argosy.serving.browsers import BrowserAccess
 from argosy.serving.kit import Kit
 from argosy.serving.middleware import ServiceMiddleware
 from argosy.serving.openapi import Description
@@ -64,7 +65,7 @@ def create_gateway_app(gateway: Gateway) -> ASGIApp:
     async def docs(request: Request) -> Response:
         return HTMLResponse(page(app.openapi()), headers=PAGE_HEADERS)
 
-    return ServiceMiddleware(custom.CustomFirst(app, to_custom), kit, app.router)
+    return BrowserAccess(ServiceMiddleware(custom.CustomFirst(app, to_custom), kit, app.router), kit)
 
 
 def timeouts_s(settings: GatewaySettings) -> dict[str, float]:

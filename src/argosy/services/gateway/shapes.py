@@ -58,9 +58,12 @@ class SearchResult(msgspec.Struct):
 
 
 class SearchAnswer(msgspec.Struct):
+    """Results of a search. `warning` says that the embedding model does not know the language of the query."""
+
     results: list[SearchResult]
     degraded: list[str]
     timings_ms: dict[str, float]
+    warning: str | None = None
 
 
 class Usage(msgspec.Struct):

@@ -45,6 +45,7 @@ class GenerationService:
         self._opened = await opened(settings, self._upstreams, os.environ, self._kit.record.cpu_share)
         self._engine = GenerationEngine(self._opened.backend, self._kit.metrics.count_degraded)
         self._kit.details = self._details
+        self._kit.degraded = self._opened.fault
         if self._opened.prompt:
             log.info("language model in use", backend=settings.backend, prompt=self._opened.prompt)
 

@@ -11,7 +11,7 @@ import time
 from collections.abc import AsyncGenerator
 from typing import Protocol
 
-from argosy.contracts.errors import SERVICE_FAILURES, Overloaded
+from argosy.contracts.errors import SERVICE_FAILURES, ArgosyError, Overloaded
 from argosy.contracts.generation import (
     AnswerBackend,
     AnswerDelta,
@@ -22,6 +22,7 @@ from argosy.contracts.generation import (
     StandaloneResponse,
 )
 from argosy.contracts.request import FALLBACK_SHARE, Clock, RequestContext
+from argosy.serving.endpoint_health import EndpointHealth
 from argosy.telemetry.logs import logger
 
 GENERATION = "generation"
@@ -51,6 +52,7 @@ class FallbackBackend:
         first_token_timeout_s: float,
         clock: Clock = time.monotonic,
     ) -> None:
+        self.health = EndpointHealth(clock)
         self.model = model
         self._extractive = extractive
         self._first_token_timeout_s = first_token_timeout_s
@@ -63,6 +65,7 @@ class FallbackBackend:
         Raises: the errors of the model that are about the request itself, such as TooLarge.
         """
         left_s = context.deadline.require("the language model was asked")
+        paused = self._clock() < self._paused_until_s
         events = self.model.answer(request, context)
         try:
             self._check_pause()
@@ -72,12 +75,20 @@ class FallbackBackend:
             await events.aclose()
             if isinstance(error, Overloaded):
                 self._pause(error)
-            reason = type(error).__name__
-            log.warning("answered by extractive fallback", reason=reason, request_id=context.request_id)
+            detail = _fault(error)
+            if not paused:
+                self.health.failed(detail)
+            log.warning(
+                "answered by extractive fallback",
+                reason=type(error).__name__,
+                detail=detail,
+                request_id=context.request_id,
+            )
         except BaseException:
             await events.aclose()
             raise
         else:
+            self.health.worked()
             async with contextlib.aclosing(events):
                 yield first
                 async for event in events:
@@ -93,10 +104,14 @@ class FallbackBackend:
         """Return the last question, rewritten by the model. Raises: the errors of the model; Overloaded in a pause."""
         self._check_pause()
         try:
-            return await self.model.standalone(request, context)
-        except Overloaded as error:
-            self._pause(error)
+            found = await self.model.standalone(request, context)
+        except SERVICE_FAILURES as error:
+            if isinstance(error, Overloaded):
+                self._pause(error)
+            self.health.failed(_fault(error))
             raise
+        self.health.worked()
+        return found
 
     def _check_pause(self) -> None:
         if self._clock() < self._paused_until_s:
@@ -110,3 +125,12 @@ class FallbackBackend:
     async def close(self) -> None:
         await self.model.close()
         await self._extractive.close()
+
+
+def _fault(error: BaseException) -> str:
+    """Return what is wrong with the model, in a sentence."""
+    if isinstance(error, ArgosyError):
+        return error.message
+    if isinstance(error, TimeoutError):
+        return "The language model sent no word of its answer in time."
+    return "The language model ended its answer before its first word."

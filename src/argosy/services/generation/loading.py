@@ -42,6 +42,8 @@ class Opened:
     prompt: str = ""
     memory_bytes: Callable[[], int] | None = None
     """Function that returns the memory of the model's own process."""
+    fault: Callable[[], str] = str
+    """Function that returns what is wrong with the model or its endpoint; empty when its last call succeeded."""
 
 
 async def opened(
@@ -73,7 +75,7 @@ async def _openai(
         use,
     )
     fallback = _with_fallback(backend, settings, upstreams)
-    return Opened(fallback, fallback, use.prompts.answer.version)
+    return Opened(fallback, fallback, use.prompts.answer.version, fault=fallback.health.reason)
 
 
 async def _llamacpp(
@@ -90,7 +92,9 @@ async def _llamacpp(
     backend = LlamaCppBackend(file, use)
     await backend.start()
     fallback = _with_fallback(backend, settings, upstreams)
-    return Opened(fallback, fallback, use.prompts.answer.version, lambda: backend.memory_bytes)
+    return Opened(
+        fallback, fallback, use.prompts.answer.version, lambda: backend.memory_bytes, fault=fallback.health.reason
+    )
 
 
 def _use(settings: GenerationSettings, upstreams: Upstreams) -> ModelUse:

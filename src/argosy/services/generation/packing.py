@@ -1,13 +1,16 @@
 """Messages for a language model that fit its window: rules, numbered passages, earlier turns, and the question.
 
-Passages are left out whole, from the end of the list. Earlier turns are left out from the oldest on.
+Neighbouring chunks of one section are joined, so that the model reads the section whole. Passages are left out whole,
+from the end of the list. Earlier turns are left out from the oldest on.
 """
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from argosy.answering.joining import join_neighbours
 from argosy.contracts.errors import TooLarge, UpstreamFailed
 from argosy.contracts.generation import ChatTurn, GenerateRequest
 from argosy.contracts.retrieval import Passage
@@ -35,12 +38,24 @@ class Packed:
 
 
 async def pack(prompts: Prompts, request: GenerateRequest, counter: TokenCounter, room: int) -> Packed:
-    """Return the messages of at most `room` tokens.
+    """Return the messages of at most `room` tokens. Neighbours are joined unless a passage would not fit then.
 
     Raises: TooLarge when the question alone does not fit; UpstreamFailed when not even the first passage fits.
     """
+    joined = join_neighbours(request.passages)
+    if len(joined) < len(request.passages):
+        with contextlib.suppress(UpstreamFailed):
+            packed = await _packed(prompts, request, joined, counter, room)
+            if not packed.left_out:
+                return packed
+    return await _packed(prompts, request, request.passages, counter, room)
+
+
+async def _packed(
+    prompts: Prompts, request: GenerateRequest, given: list[Passage], counter: TokenCounter, room: int
+) -> Packed:
     turns = _turns(request.history)
-    passages = [_numbered(n, passage) for n, passage in enumerate(request.passages, start=1)]
+    passages = [_numbered(n, passage) for n, passage in enumerate(given, start=1)]
     rules = prompts.answer.filled(passages="")
     counts = await counter.counts([rules, request.question, *(turn.content for turn in turns), *passages])
     fixed = counts[0] + counts[1] + 2 * MESSAGE_TOKENS
@@ -64,7 +79,7 @@ async def pack(prompts: Prompts, request: GenerateRequest, counter: TokenCounter
     told = [{"role": "system", "content": prompts.answer.filled(passages=listed)}]
     told += [{"role": turn.role, "content": turn.content} for turn in kept_turns]
     told.append({"role": "user", "content": request.question})
-    return Packed(told, request.passages[:kept], len(passages) - kept)
+    return Packed(told, given[:kept], len(passages) - kept)
 
 
 def _turns(history: Sequence[ChatTurn]) -> list[ChatTurn]:

@@ -5,21 +5,13 @@ from __future__ import annotations
 from starlette.types import ASGIApp
 
 from argosy.clients.upstreams import Upstreams
-from argosy.config.services import EmbeddingSettings
 from argosy.contracts.errors import Unavailable
 from argosy.contracts.request import RequestContext
 from argosy.contracts.retrieval import RetrievalRequest, RetrievalResponse
-from argosy.models.catalog import customary_languages
+from argosy.models.languages import known_languages
 from argosy.services.retrieval.engine import RetrievalEngine
 from argosy.serving.app import create_app, typed
 from argosy.serving.kit import Kit
-
-
-def known_languages(embedding: EmbeddingSettings) -> list[str]:
-    """Return the languages that the embedding model knows; none means all."""
-    if embedding.languages:
-        return [] if "*" in embedding.languages else [*embedding.languages]
-    return [*customary_languages(embedding.model)]
 
 
 class RetrievalService:

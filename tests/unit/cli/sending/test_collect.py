@@ -72,3 +72,13 @@ def test_standard_input_is_named_by_its_content() -> None:
 
     assert first.source == again.source != other.source
     assert (first.name, first.read()) == ("stdin", b"one")
+
+
+def test_a_folder_gives_every_file_that_holds_text(tmp_path: Path) -> None:
+    texts = {"app.py": b"x = 1\n", "compose.yaml": b"a: 1\n", "Makefile": b"all:\n\ttrue\n", "latin": b"caf\xe9\n"}
+    others = {"app.pyc": b"\xcb\r\r\n\0\0\0\0", "empty.cfg": b"", "tool": b"\x7fELF\2\1\1\0"}
+    for name, data in (texts | others).items():
+        (tmp_path / name).write_bytes(data)
+    collected = collect([tmp_path], recursive=True)
+    assert {one.name for one in collected.outgoing} == set(texts)
+    assert {path.name for path in collected.skipped} == set(others)

@@ -21,7 +21,7 @@ from argosy.cli.sending.mirror import (
     within,
 )
 from argosy.contracts.errors import InvalidRequest
-from argosy.services.documents.parsing.formats import IMAGES, SUFFIXES
+from argosy.services.documents.parsing.formats import IMAGES, SUFFIXES, Format
 
 pytestmark = pytest.mark.unit
 
@@ -113,4 +113,4 @@ def test_an_empty_folder_is_nothing_to_send(tmp_path: Path) -> None:
 
 
 def test_folders_are_searched_for_what_the_service_reads() -> None:
-    assert frozenset(suffix for suffix, kind in SUFFIXES.items() if kind not in IMAGES) == SUPPORTED
+    assert frozenset(suffix for suffix, kind in SUFFIXES.items() if kind not in IMAGES | {Format.CODE}) == SUPPORTED

@@ -11,14 +11,22 @@ from argosy.services.documents.jobs.fingerprint import READING, processing_key, 
 pytestmark = pytest.mark.unit
 
 CHUNKS_CHANGE = {"chunk_tokens": 100, "chunk_overlap_tokens": 10}
-VECTORS_CHANGE = {"model": "other", "backend": "fake", "precision": "int8", "long_texts": "split"}
-ENDPOINT_VECTORS_CHANGE = {"endpoint_max_tokens": 64, "long_texts": "refuse", "model": "other"}
+VECTORS_CHANGE = {"model": "other", "backend": "fake", "precision": "int8", "long_texts": "split", "passage_prompt": ""}
+ENDPOINT_VECTORS_CHANGE = {"endpoint_max_tokens": 64, "long_texts": "refuse", "model": "other", "passage_prompt": "p: "}
 NOTHING_CHANGES = {
     *("database", "workers", "parsers", "max_file_bytes", "max_queued_documents", "max_queued_bytes"),
     *("max_files_per_request", "max_attempts", "lease_s", "parse_timeout_s", "parser_memory_bytes"),
     *("parse_timeout_per_mib_s", "parse_turn_s"),
     *("base_url", "endpoint_timeout_s", "threads", "max_batch_tokens", "max_batch_texts", "max_batch_ms"),
-    *("max_queued_texts", "cache_memory_bytes", "cache_disk_bytes", "cache_ttl_s", "cache_precision", "languages"),
+    *(
+        "max_queued_texts",
+        "cache_memory_bytes",
+        "cache_disk_bytes",
+        "cache_ttl_s",
+        "cache_precision",
+        "languages",
+        "query_prompt",
+    ),
 }
 
 
@@ -43,7 +51,8 @@ def test_content_is_processed_again_when_its_vectors_would_be_others(backend: st
 
 
 @pytest.mark.parametrize(
-    ("name", "value"), [("endpoint_max_tokens", 64), ("base_url", "http://127.0.0.1:1/v1"), ("threads", 3)]
+    ("name", "value"),
+    [("endpoint_max_tokens", 64), ("base_url", "http://127.0.0.1:1/v1"), ("threads", 3), ("query_prompt", "q: ")],
 )
 def test_content_is_left_alone_when_nothing_about_it_would_change(name: str, value: object) -> None:
     assert vectors_key(EmbeddingSettings.model_validate({name: value})) == vectors_key(EmbeddingSettings())

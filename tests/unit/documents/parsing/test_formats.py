@@ -89,7 +89,7 @@ def test_content_that_contradicts_the_name_is_unreadable(data: bytes, name: str)
 
 @pytest.mark.parametrize(
     ("data", "name"),
-    [(b"a,b\n1,2", "table.parquet"), (archive("a.txt"), "files.zip"), (b"GIF89a\1\0", "photo.gif"), (b"\0\1", "x")],
+    [(b"PAR1\0\1", "table.parquet"), (archive("a.txt"), "files.zip"), (b"GIF89a\1\0", "photo.gif"), (b"\0\1", "x")],
 )
 def test_an_unknown_type_is_refused_with_what_is_supported(data: bytes, name: str) -> None:
     with pytest.raises(UnsupportedType, match=r"Markdown .* PDF .* Word"):

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from argosy.answering.units.builder import build_units
 from argosy.answering.units.stored import packed_units
 from argosy.services.documents.chunking.tables import with_table_headers
 from argosy.services.documents.chunking.tokens import Tokenizer, TokenMap, splits_at_space
-from argosy.services.documents.parsing.parsed import PageSpan, ParsedDocument
+from argosy.services.documents.parsing.parsed import CodeSection, PageSpan, ParsedDocument
 from argosy.services.documents.parsing.titles import heading_title, short_path
 from argosy.text.blocks import Block, BlockKind, blocks_of
 
@@ -131,9 +131,14 @@ class _Packer:
         self._tokenizer = tokenizer
         self._trusted = splits_at_space(tokenizer)
         self._limits = limits
-        blocks = blocks_of(parsed.text, markdown=parsed.markdown)
-        self._pieces = list(_pieces(parsed.text, blocks))
-        self._tokens = TokenMap(parsed.text, (block.start for block in blocks), tokenizer)
+        if parsed.sections:
+            self._pieces = list(_sections(parsed.text, parsed.sections))
+            cuts = [piece.start for piece in self._pieces]
+        else:
+            blocks = blocks_of(parsed.text, markdown=parsed.markdown)
+            self._pieces = list(_pieces(parsed.text, blocks))
+            cuts = [block.start for block in blocks]
+        self._tokens = TokenMap(parsed.text, cuts, tokenizer)
 
     def drafts(self, least: int = 0) -> Iterator[ChunkDraft]:
         """Yield the chunks in order. A heading begins a new chunk only after `least` characters."""
@@ -292,6 +297,19 @@ def _piece(above: list[Block], block: Block, path: list[tuple[int, str]]) -> _Pi
         depth=path[-1][0] if path else 0,
         path=tuple(title for _, title in path if title),
     )
+
+
+def _sections(text: str, sections: Sequence[CodeSection]) -> Iterator[_Piece]:
+    """Yield a piece for each section of code that is not blank. A definition counts as a heading."""
+    for section, end in zip(sections, [*(s.start for s in sections[1:]), len(text)], strict=True):
+        body = text[section.start : end]
+        if not body.strip():
+            continue
+        start = section.start + len(body) - len(body.lstrip("\n"))
+        depth = max(1, len(section.path))
+        yield _Piece(
+            start, start, section.start + len(body.rstrip()), BlockKind.CODE, depth, depth, tuple(section.path)
+        )
 
 
 def _page_at(pages: list[PageSpan], start: int) -> int | None:

@@ -13,9 +13,11 @@ def vectors_key(embedding: EmbeddingSettings) -> str:
     """Return a key that is equal for settings that give a text the same vector.
 
     An endpoint's address is not part of the key, because a model keeps its vectors when it moves to another address.
+    A prompt is part of it only when it is set, so that keys of earlier releases stay the same.
     """
     own = {"onnx": embedding.precision, "openai": str(embedding.endpoint_max_tokens)}.get(embedding.backend, "")
-    return f"{embedding.backend}:{embedding.model}:{own}:{embedding.long_texts}"
+    key = f"{embedding.backend}:{embedding.model}:{own}:{embedding.long_texts}"
+    return key if embedding.passage_prompt is None else f"{key}:{embedding.passage_prompt!r}"
 
 
 def processing_key(documents: DocumentsSettings, embedding: EmbeddingSettings, reading: str = READING) -> str:

@@ -33,7 +33,7 @@ _UNSEEN = dict.fromkeys(
     [*(c for c in range(32) if c not in (9, 10)), 0x7F, 0xAD, 0x200B, 0x2060, 0xFEFF, *range(0x202A, 0x202F)]
 )
 """Control characters, soft hyphens, zero-width spaces and marks that change the writing direction."""
-_KEPT_AS_IT_IS = frozenset({Format.TEXT, Format.MARKDOWN, Format.JSON})
+_KEPT_AS_IT_IS = frozenset({Format.TEXT, Format.CODE, Format.MARKDOWN, Format.JSON})
 
 
 def clean(parsed: ParsedDocument) -> ParsedDocument:

@@ -20,6 +20,7 @@ from argosy.contracts.errors import (
 from argosy.services.documents.parsing import ocr, xberg_reader
 from argosy.services.documents.parsing.archives import members_of
 from argosy.services.documents.parsing.cleaning import clean
+from argosy.services.documents.parsing.code import sections_of
 from argosy.services.documents.parsing.csv_table import read_csv
 from argosy.services.documents.parsing.docx import prepared_docx
 from argosy.services.documents.parsing.formats import IMAGES, Format, noun
@@ -157,6 +158,13 @@ class _Picture:
         return ParsedDocument(found.text, self.kind, title, properties=found.properties)
 
 
+def _code(data: bytes, name: str) -> ParsedDocument:
+    text = decode_any(data)
+    if not text.strip():
+        raise EmptyDocument(f"{name} holds nothing but white space.")
+    return ParsedDocument(text, Format.CODE, markdown=False, sections=sections_of(text, name))
+
+
 def _html(data: bytes, name: str) -> ParsedDocument:
     page = read_html(decode_any(data, html=True))
     try:
@@ -250,6 +258,7 @@ def _mail(data: bytes, name: str) -> ParsedDocument:
 READERS: Mapping[Format, Callable[[bytes, str], ParsedDocument]] = {
     Format.MARKDOWN: _Text(Format.MARKDOWN),
     Format.TEXT: _Text(Format.TEXT),
+    Format.CODE: _code,
     Format.HTML: _html,
     Format.CSV: _csv,
     Format.XLSX: _xlsx,

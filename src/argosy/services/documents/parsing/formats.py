@@ -18,6 +18,7 @@ from argosy.contracts.errors import (
     UnsupportedType,
 )
 from argosy.services.documents.parsing.archives import LOCKED, members_of
+from argosy.services.documents.parsing.code import SUFFIXES as CODE_SUFFIXES
 from argosy.services.documents.parsing.wide_text import marked_encoding, unmarked_encoding
 
 
@@ -26,6 +27,7 @@ class Format(enum.StrEnum):
 
     MARKDOWN = "text/markdown"
     TEXT = "text/plain"
+    CODE = "text/x-source"
     HTML = "text/html"
     CSV = "text/csv"
     JSON = "application/json"
@@ -58,6 +60,7 @@ class _Kind:
 _KINDS: Mapping[Format, _Kind] = {
     Format.MARKDOWN: _Kind("Markdown", "a Markdown text", (".md", ".markdown", ".mdown", ".mkd")),
     Format.TEXT: _Kind("plain text", "a plain text", (".txt", ".text", ".log", ".rst")),
+    Format.CODE: _Kind("source code", "source code", CODE_SUFFIXES),
     Format.HTML: _Kind("HTML", "an HTML page", (".html", ".htm", ".xhtml")),
     Format.CSV: _Kind("CSV", "a CSV table", (".csv", ".tsv")),
     Format.JSON: _Kind("JSON", "a JSON file", (".json", ".jsonl", ".ndjson")),
@@ -74,10 +77,14 @@ _KINDS: Mapping[Format, _Kind] = {
     Format.TIFF: _Kind("TIFF", "a TIFF image", (".tif", ".tiff")),
 }
 SUFFIXES: Mapping[str, Format] = {suffix: kind for kind, about in _KINDS.items() for suffix in about.suffixes}
-SUPPORTED = ", ".join(f"{about.label} ({about.suffixes[0]})" for about in _KINDS.values())
+SUPPORTED = "any text, " + ", ".join(
+    f"{about.label} ({about.suffixes[0]})" for kind, about in _KINDS.items() if kind is not Format.CODE
+)
 _BY_MEDIA_TYPE: Mapping[str, Format] = {kind.value: kind for kind in Format}
 IMAGES = frozenset({Format.PNG, Format.JPEG, Format.TIFF})
-_TEXTUAL = frozenset({Format.MARKDOWN, Format.TEXT, Format.HTML, Format.CSV, Format.JSON, Format.EML, Format.RTF})
+_TEXTUAL = frozenset(
+    {Format.MARKDOWN, Format.TEXT, Format.CODE, Format.HTML, Format.CSV, Format.JSON, Format.EML, Format.RTF}
+)
 _ODT_CONTENT = b"mimetypeapplication/vnd.oasis.opendocument.text"
 _OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 _ENCRYPTED_PACKAGE = "EncryptedPackage".encode("utf-16-le")
@@ -88,6 +95,8 @@ _MAIL_HEADER = re.compile(rb"(?:received|return-path|from|to|subject|date|messag
 
 def detect(data: bytes, name: str, declared: str | None = None) -> Format:
     """Return the format of `data`. `declared`, the sender's media type, counts only if bytes and name do not decide.
+
+    Text with an unknown ending is plain text.
 
     Raises: EmptyDocument when there is no content; UnsupportedType when the format is not supported, naming the
     supported ones; UnreadableDocument when the bytes do not match the name; EncryptedDocument when an office file is
@@ -116,9 +125,7 @@ def detect(data: bytes, name: str, declared: str | None = None) -> Format:
         media_type = declared.partition(";")[0].strip().lower()
         if media_type in _TEXTUAL - {Format.RTF, Format.EML}:
             return Format(media_type)
-    if not PurePosixPath(name).suffix:
-        return Format.TEXT
-    raise _wrong(name, None, f"a {PurePosixPath(name).suffix[:20]} file")
+    return Format.TEXT
 
 
 def detected(content_type: str | None) -> Format | None:

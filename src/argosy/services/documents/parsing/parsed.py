@@ -27,6 +27,13 @@ class PageSpan(msgspec.Struct, array_like=True):
     end: int
 
 
+class CodeSection(msgspec.Struct, array_like=True):
+    """Section of code: from `start` to the next section. `path` names the definitions around it, outermost first."""
+
+    start: int
+    path: list[str]
+
+
 class Properties(msgspec.Struct):
     """Properties that a document states about itself, and its detected language."""
 
@@ -55,6 +62,8 @@ class ParsedDocument(msgspec.Struct):
     """Parts that could not be read although the document as a whole could; one sentence each."""
     stage_s: dict[str, float] = {}
     """Duration of each stage in the parser child in seconds, by stage: `parse`, `clean`."""
+    sections: list[CodeSection] = []
+    """Sections of code; empty for other documents."""
 
 
 _LINE_ENDS = dict.fromkeys((0x85, 0x2028, 0x2029), "\n")

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import base64
 import http.client
 import ssl
 import threading
+from collections.abc import Mapping
 from dataclasses import dataclass
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
+from argosy.clients.proxy import proxy_for
 from argosy.contracts.errors import ConfigError
 from argosy.contracts.request import Deadline
 from argosy.contracts.retry_after import retry_after_s
 
 MAX_ANSWER_BYTES = 256 * 2**20
 PIECE_BYTES = 2**16
+DEFAULT_PROXY_PORT = 80
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +53,12 @@ class EndpointConnections:
                 "services.embedding.base_url must be an address like http://127.0.0.1:8000/v1. Correct it."
             )
         self._host, self._port, self._path = parts.hostname, port, parts.path.rstrip("/")
+        self._proxy = _proxy(base_url)
         self._tls = ssl.create_default_context() if parts.scheme == "https" else None
         self._headers = {"content-type": "application/json", "accept": "application/json"}
+        if self._proxy is not None and self._tls is None:
+            self._path = f"http://{parts.netloc.rpartition('@')[2]}{self._path}"
+            self._headers.update(self._proxy.headers)
         if api_key:
             self._headers["authorization"] = f"Bearer {api_key}"
         self._local = threading.local()
@@ -99,10 +107,14 @@ class EndpointConnections:
     def _connection(self) -> http.client.HTTPConnection:
         known: http.client.HTTPConnection | None = getattr(self._local, "connection", None)
         if known is None:
+            proxy = self._proxy
+            host, port = (self._host, self._port) if proxy is None else (proxy.host, proxy.port)
             if self._tls is None:
-                known = http.client.HTTPConnection(self._host, self._port)
+                known = http.client.HTTPConnection(host, port)
             else:
-                known = http.client.HTTPSConnection(self._host, self._port, context=self._tls)
+                known = http.client.HTTPSConnection(host, port, context=self._tls)
+                if proxy is not None:
+                    known.set_tunnel(self._host, self._port, dict(proxy.headers))
             self._local.connection = known
             with self._lock:
                 self._open.add(known)
@@ -120,6 +132,28 @@ class EndpointConnections:
         connection.timeout = left_s
         if connection.sock is not None:
             connection.sock.settimeout(left_s)
+
+
+@dataclass(frozen=True, slots=True)
+class _Proxy:
+    host: str
+    port: int
+    headers: Mapping[str, str]
+
+
+def _proxy(base_url: str) -> _Proxy | None:
+    """Return the proxy that the environment names for the address. Raises: ConfigError when it is not an http proxy."""
+    address = proxy_for(base_url)
+    if address is None:
+        return None
+    parts = urlsplit(address)
+    if parts.scheme != "http" or not parts.hostname:
+        raise ConfigError("The proxy in HTTPS_PROXY, HTTP_PROXY or ALL_PROXY must be an http:// address. Correct it.")
+    headers: dict[str, str] = {}
+    if parts.username:
+        pair = f"{unquote(parts.username)}:{unquote(parts.password or '')}".encode()
+        headers["proxy-authorization"] = f"Basic {base64.b64encode(pair).decode()}"
+    return _Proxy(parts.hostname, parts.port or DEFAULT_PROXY_PORT, headers)
 
 
 def _reason(error: Exception) -> str:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -37,12 +38,19 @@ class OnnxEngine:
     integers and queries in fp32: queries are short, and this halves the error.
     """
 
-    def __init__(self, model: ModelFolder, *, threads: int = 1, precision: Precision = "fp32") -> None:
-        """Load the model.
+    def __init__(
+        self,
+        model: ModelFolder,
+        *,
+        threads: int = 1,
+        precision: Precision = "fp32",
+        prompts: Mapping[TextKind, str | None] = MappingProxyType({}),
+    ) -> None:
+        """Load the model. `prompts` replace those of the model; None keeps the model's own.
 
         Raises: ModelMissing when the files cannot be run; its message says why.
         """
-        self._about = describe(model.path, model.name)
+        self._about = describe(model.path, model.name, prompts)
         self._tokenizer = TextTokenizer.load(model.path, self._about.max_tokens)
         if self._tokenizer.vocabulary > self._about.vocab_size:
             raise unreadable(
@@ -116,7 +124,8 @@ class OnnxEngine:
         (prompt,) = self._tokenizer.lengths([self._about.prompt(kind)])
         if prompt >= self._about.max_tokens:
             raise ModelMissing(
-                f"The model's {kind} prompt fills its window of {self._about.max_tokens} tokens. Choose another model."
+                f"The model's {kind} prompt fills its window of {self._about.max_tokens} tokens. Shorten the prompt or "
+                "choose another model."
             )
         return self._about.max_tokens - prompt
 

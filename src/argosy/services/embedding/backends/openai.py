@@ -8,7 +8,8 @@ from __future__ import annotations
 import hashlib
 import time
 from base64 import b64decode
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 
 import msgspec
 import numpy as np
@@ -25,6 +26,7 @@ from argosy.contracts.errors import (
 from argosy.contracts.request import Clock, Deadline
 from argosy.contracts.vectors import Vectors
 from argosy.services.embedding.backends.endpoint import EndpointConnections, Reply, Unreached
+from argosy.serving.endpoint_health import EndpointHealth
 from argosy.telemetry.logs import logger
 
 ATTEMPTS = 4
@@ -58,6 +60,7 @@ class OpenAIEngine:
         *,
         timeout_s: float = 20.0,
         max_tokens: int = 512,
+        prompts: Mapping[TextKind, str | None] = MappingProxyType({}),
         clock: Clock = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
@@ -66,8 +69,10 @@ class OpenAIEngine:
         Raises: the errors of `embed`, among them Unavailable when the endpoint cannot be reached or refuses the key or
         the model, and UpstreamFailed when its answer is not a vector. Messages never show the address or the key.
         """
+        self.health = EndpointHealth(clock)
         self._connections = EndpointConnections(base_url, api_key)
         self._model = model
+        self._prompts = {kind: prompt for kind, prompt in prompts.items() if prompt}
         self._timeout_s = timeout_s
         self._clock = clock
         self._sleep = sleep
@@ -79,7 +84,7 @@ class OpenAIEngine:
             raise
         self._info = ModelInfo(
             model=model,
-            revision=f"endpoint-{hashlib.blake2b(base_url.encode(), digest_size=8).hexdigest()}",
+            revision=_revision(base_url, self._prompts),
             dimensions=self._dimensions,
             max_tokens=max_tokens,
         )
@@ -92,15 +97,17 @@ class OpenAIEngine:
         self._connections.close()
 
     def full_lengths(self, texts: Sequence[str], kind: TextKind) -> list[int]:
-        """Return an estimate from the number of bytes of each text."""
-        return [1 + len(text.encode("utf-8", "replace")) // BYTES_PER_TOKEN for text in texts]
+        """Return an estimate from the number of bytes of each text with its prompt."""
+        prompt = self._prompts.get(kind, "")
+        return [1 + len((prompt + text).encode("utf-8", "replace")) // BYTES_PER_TOKEN for text in texts]
 
     def count_tokens(self, texts: Sequence[str], kind: TextKind) -> list[int]:
         return [min(length, self._info.max_tokens) for length in self.full_lengths(texts, kind)]
 
     def windows(self, text: str, kind: TextKind) -> list[str]:
         """Cut the text into pieces by the estimate, at spaces where there are any."""
-        room = (self._info.max_tokens - 1) * BYTES_PER_TOKEN
+        prompt_bytes = len(self._prompts.get(kind, "").encode("utf-8", "replace"))
+        room = max(BYTES_PER_TOKEN, (self._info.max_tokens - 1) * BYTES_PER_TOKEN - prompt_bytes)
         pieces = []
         while text:
             end = min(len(text), room)
@@ -124,8 +131,21 @@ class OpenAIEngine:
         until = Deadline.after(self._timeout_s, self._clock)
         if deadline is not None and deadline.remaining_s() < self._timeout_s:
             until = Deadline.after(deadline.remaining_s(), self._clock)
-        body = msgspec.json.encode({"model": self._model, "input": list(texts), "encoding_format": "float"})
-        return self._vectors(self._ask(body, until), len(texts))
+        prompt = self._prompts.get(kind, "")
+        body = msgspec.json.encode(
+            {"model": self._model, "input": [prompt + text for text in texts], "encoding_format": "float"}
+        )
+        try:
+            vectors = self._vectors(self._ask(body, until), len(texts))
+        except (InvalidRequest, DeadlineExceeded) as error:
+            if isinstance(error, DeadlineExceeded) and until.expires_at_s - self._clock() <= 0 and deadline is None:
+                self.health.failed(error.message)
+            raise
+        except ArgosyError as error:
+            self.health.failed(error.message)
+            raise
+        self.health.worked()
+        return vectors
 
     def _ask(self, body: bytes, until: Deadline) -> bytes:
         pauses_s = [FIRST_PAUSE_S * 2**n for n in range(ATTEMPTS - 1)]
@@ -147,7 +167,9 @@ class OpenAIEngine:
         except Unreached as error:
             log.warning("endpoint unreachable", reason=error.reason)
             return Unavailable(
-                f"The embeddings endpoint cannot be reached ({error.reason}). Check {SETTINGS}.", retry_after_s=1.0
+                f"The embeddings endpoint cannot be reached ({error.reason}). Check {SETTINGS}, and the proxy if "
+                "HTTPS_PROXY or HTTP_PROXY is set.",
+                retry_after_s=1.0,
             )
         except TimeoutError:
             return DeadlineExceeded("The embeddings endpoint did not answer within the time allowed.")
@@ -185,6 +207,12 @@ class OpenAIEngine:
             raise UpstreamFailed("The embeddings endpoint gave a vector of zeros, or of numbers that are not finite.")
         normalised: Vectors = vectors / lengths
         return normalised
+
+
+def _revision(base_url: str, prompts: Mapping[TextKind, str]) -> str:
+    """Return the revision of the vectors. Without prompts it is that of releases that sent none."""
+    parts = base_url if not prompts else repr((base_url, sorted(prompts.items())))
+    return f"endpoint-{hashlib.blake2b(parts.encode(), digest_size=8).hexdigest()}"
 
 
 def _refusal(reply: Reply, model: str) -> ArgosyError:

@@ -7,6 +7,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from argosy.contracts.retrieval import RetrievalRequest
+from argosy.models.languages import query_warning
 from argosy.services.gateway.answer.question import check_text
 from argosy.services.gateway.bodies import SearchBody
 from argosy.services.gateway.gateway import DEGRADED, Gateway
@@ -32,6 +33,8 @@ def router(gateway: Gateway) -> APIRouter:
         )
         found = await until_gone(request, gateway.upstream.retrieval.search(asked, context), context)
         results = [SearchResult.of(passage) for passage in found.passages]
-        return gateway.json(SearchAnswer(results, found.degraded, found.timings_ms), found.degraded)
+        language = found.analysis.language if found.analysis is not None and found.query_vector is not None else ""
+        warning = query_warning(language, gateway.kit.fleet.services.embedding)
+        return gateway.json(SearchAnswer(results, found.degraded, found.timings_ms, warning), found.degraded)
 
     return routes
