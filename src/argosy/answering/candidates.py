@@ -19,7 +19,7 @@ from argosy.answering.units.reading import AnswerUnit
 from argosy.answering.weights import UnitTerms, Weights, coverage, f1_of, word_weights
 from argosy.contracts.units import UnitKind
 
-COSINE, COVERAGE, PASSAGE, OFFSET = 3.0, 8.0, 10.0, 5.0
+COSINE, COVERAGE, PASSAGE, OFFSET = 5.0, 7.0, 10.0, 5.5
 COSINE_OF_OTHER_LANGUAGE = 0.3
 COVERAGE_ALONE = 9.5
 """Weight of coverage when there are no vectors."""
@@ -72,7 +72,7 @@ def candidates(
     """
     read = [_terms(question, unit) for unit in units]
     if question.carried:
-        read = _with_paragraphs(units, read)
+        read = _with_paragraphs(question, units, read)
     weights = word_weights(question, read)
     best = max(scores, default=0.0)
     found = [
@@ -106,12 +106,19 @@ def _terms(question: AskedQuestion, unit: AnswerUnit) -> UnitTerms:
     return UnitTerms(frozenset(own), frozenset(around))
 
 
-def _with_paragraphs(units: Sequence[AnswerUnit], read: Sequence[UnitTerms]) -> list[UnitTerms]:
-    """Return the terms with those of the whole paragraph as context: it may name what a follow-up is about."""
+def _with_paragraphs(
+    question: AskedQuestion, units: Sequence[AnswerUnit], read: Sequence[UnitTerms]
+) -> list[UnitTerms]:
+    """Return the terms with those of the whole paragraph as context: it may name what a follow-up is about.
+
+    The words of the question itself must stand in the unit, or in its own context.
+    """
     said: dict[tuple[str, int, int], set[str]] = {}
     for unit, terms in zip(units, read, strict=True):
         if unit.kind in _SENTENCES:
-            said.setdefault((unit.document_id, unit.section, unit.block), set()).update(terms.own)
+            said.setdefault((unit.document_id, unit.section, unit.block), set()).update(
+                terms.own.difference(question.terms)
+            )
     return [
         UnitTerms(terms.own, terms.around | said.get((unit.document_id, unit.section, unit.block), set()))
         if unit.kind in _SENTENCES

@@ -19,6 +19,8 @@ MASS = 0.9
 """Share of the total probability after which no further sentence is taken."""
 CLEAR_SCORE = 1.0
 """Score to which the best sentence is lowered, so that a clear one leaves little probability to the others."""
+COMPARED = 4
+"""Number of best units with which the others are compared."""
 EQUAL_ROWS = 2
 EQUAL_SCORE = 0.25
 STEPS_OVER_WORDS = 40
@@ -48,7 +50,7 @@ def choose(
     best = whole[0]
     if best.names_all:
         whole = [candidate for candidate in whole if candidate.names_all or candidate.leans]
-    whole = [best, *(other for other in whole[1:] if not _is_about_another(question, other, best))]
+    whole = _about_the_same(question, whole)
     if best.first_under_heading and best.unit.kind in (UnitKind.SENTENCE, UnitKind.ITEM, UnitKind.PAIR):
         return _section(question, best, units, limits)
     if best.unit.kind is UnitKind.ROW:
@@ -64,6 +66,15 @@ def choose(
     if (best.unit.kind in _ALONE and _is_asked_for(question, best)) or best.first_under_heading:
         return [best]
     return _until_enough(whole, limits)
+
+
+def _about_the_same(question: AskedQuestion, whole: Sequence[Candidate]) -> list[Candidate]:
+    """Return the candidates without those that say of another thing what a better one says."""
+    kept: list[Candidate] = []
+    for candidate in whole:
+        if not any(_is_about_another(question, candidate, better) for better in kept[:COMPARED]):
+            kept.append(candidate)
+    return kept
 
 
 def _is_about_another(question: AskedQuestion, other: Candidate, best: Candidate) -> bool:

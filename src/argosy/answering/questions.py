@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 
 from argosy.answering.identifiers import identifiers_of
-from argosy.answering.terms import ENGLISH, question_language, terms_of
+from argosy.answering.terms import ENGLISH, has_asking_word, question_language, terms_of
 from argosy.answering.words import is_stop_word, stems
 from argosy.contracts.retrieval import QueryAnalysis
 
@@ -133,7 +133,7 @@ def read_question(text: str, analysis: QueryAnalysis | None = None, carried: str
         numbers=_PLAIN_NUMBER.findall(text),
         dates=tuple(frozenset(pattern.findall(low)) for pattern in DATES),
         numbered=_numbered(low),
-        asked=_asked_for(text.strip()),
+        asked=_asked_for(text.strip(), language),
         carried=bool(carried),
         words=frozenset(word.strip("`'\"?!.,;:()").removesuffix("()") for word in low.split()),
         frequencies={term.stem: term.frequency for term in analysis.terms} if analysis else {},
@@ -146,7 +146,7 @@ def _numbered(low: str) -> tuple[tuple[str, str], ...]:
     return tuple(pair for pair in pairs if not is_stop_word(pair[0]) and pair[0] not in _COMPARES)
 
 
-def _asked_for(text: str) -> AskedFor:
+def _asked_for(text: str, language: str) -> AskedFor:
     return AskedFor(
         person=_WHO.match(text) is not None,
         quantity=_QUANTITY.search(text) is not None,
@@ -154,7 +154,7 @@ def _asked_for(text: str) -> AskedFor:
         steps=_HOW.match(text) is not None,
         several=_PLURAL.match(text) is not None and _NOT_PLURAL.match(text) is None,
         definition=_DEFINITION.search(text) is not None,
-        yes_no=_YES_OR_NO.match(text) is not None,
+        yes_no=_YES_OR_NO.match(text) is not None or (language != ENGLISH and not has_asking_word(text)),
     )
 
 

@@ -27,23 +27,23 @@ _QUESTION_WORDS = re.compile(
     "입니까|인가요|인가|까|요|了|要|我|你|您|请问|請問|可以|多久|多大|これ|それ|この|その|เท่าไร|เท่าไหร่|ใคร|ที่ไหน|เมื่อไร|เมื่อไหร่|อะไร|คือ|อย่างไร|是|的|吗|嗎|呢|有|在|の|は|が|を|に|で|と|も|へ|か"
 )
 """Words of questions and particles in languages without spaces; they say nothing about the subject."""
-_ASKING_WORDS = """
+_SMALL_WORDS = """
     kostet kosten heißt heisst heißen nennt coûte coutent coûtent cuesta cuestan costa costano custa custam kost
-    kostar koster
-    combien quel quelle quels quelles comment quand pourquoi où qui que quoi est sont fait faut peut il elle on
-    y se wie viel viele wieviel hoch lang oft wer wen wem was wo wann warum wieso welche welcher welches welchen
-    gibt kann man muss darf qué cuál cuáles cuánto cuánta cuántos cuántas quién quiénes cómo dónde cuándo qual
-    quais quanto quanta quantos quem como onde quando che chi cosa dove come perché quale quali wat wie waar
-    wanneer waarom hoeveel welke vad vem var när hur varför vilken vilka hvad hvem hvor hvornår hvordan hva når
-    kto gdzie kiedy ile jak co кто что кого кем где куда
-    когда сколько какой какая какое какие каком какую каких как почему зачем чему чем кому чей чья чье стоит стоят
-    нужно можно kosztuje kosztują stojí maksaa maksavat paljonko kuinka paljon mikä kuka missä milloin mennyibe kerül
-    kerülnek mennyi ki hol mikor πόσο κοστίζει κοστίζουν ποιος πού πότε τι ne kadar kim nerede nasıl hangi
-    кой колко къде кога kdo kde kdy kolik
-    ما من متى أين كم
-    كيف هل يكلف تكلف עולה עולים מה מי איפה מתי כמה איך क्या कौन कब कहाँ कितना कितनी कैसे
+    kostar koster est sont fait faut peut il elle on y se gibt kann man muss darf стоит стоят нужно можно kosztuje
+    kosztują stojí maksaa maksavat kerül kerülnek κοστίζει κοστίζουν ne هل يكلف تكلف עולה עולים
 """
-_ASKING = frozenset(_ASKING_WORDS.split())
+_INTERROGATIVE_WORDS = """
+    combien quel quelle quels quelles comment quand pourquoi où qui que quoi wie viel viele wieviel hoch lang oft
+    wer wen wem was wo wann warum wieso welche welcher welches welchen qué cuál cuáles cuánto cuánta cuántos cuántas
+    quién quiénes cómo dónde cuándo qual quais quanto quanta quantos quem como onde quando che chi cosa dove come
+    perché quale quali wat waar wanneer waarom hoeveel welke vad vem var när hur varför vilken vilka hvad hvem hvor
+    hvornår hvordan hva når kto gdzie kiedy ile jak co кто что кого кем где куда когда сколько какой какая какое
+    какие каком какую каких как почему зачем чему чем кому чей чья чье paljonko kuinka paljon mikä kuka missä
+    milloin mennyibe mennyi ki hol mikor πόσο ποιος πού πότε τι kadar kim nerede nasıl hangi кой колко къде кога kdo
+    kde kdy kolik ما من متى أين كم كيف מה מי איפה מתי כמה איך क्या कौन कब कहाँ कितना कितनी कैसे
+"""
+_INTERROGATIVES = frozenset(_INTERROGATIVE_WORDS.split())
+_ASKING = _INTERROGATIVES.union(_SMALL_WORDS.split())
 """Words of questions in languages with spaces that the lists of stop words lack."""
 _IRREGULAR_FORMS = (
     "lead led|keep kept|pay paid|hold held|sell sold|buy bought|build built|make made|run ran|"
@@ -68,9 +68,16 @@ def _irregular() -> dict[str, str]:
 _IRREGULAR = _irregular()
 
 
+def has_asking_word(text: str) -> bool:
+    """Return whether a word of questions stands in a text in another language than English."""
+    return any(word in _INTERROGATIVES for word in words(text)) or (
+        _RUN.search(text) is not None and _QUESTION_WORDS.search(text) is not None
+    )
+
+
 def question_language(question: str, indexed: str = "") -> str:
     """Return the language of a question; English when it is unclear. `indexed` is the language that retrieval found."""
-    return indexed or language_of(question) or ENGLISH
+    return indexed or language_of(question) or ("es" if "¿" in question else ENGLISH)
 
 
 @lru_cache(maxsize=4096)

@@ -192,3 +192,8 @@ def test_a_yes_or_no_question_about_a_thing_that_no_document_mentions_is_refused
 def test_a_follow_up_finds_the_paragraph_that_names_its_topic() -> None:
     plays = "# Plays\n\nThe Heron opens in May. Seats cost 28 euros.\n\nThe Swan opens in June. Seats cost 19 euros.\n"
     assert bare(ask("And what do seats cost?", plays, carried="Heron opens")).endswith("Seats cost 28 euros.")
+    longer = ask(
+        "And what do seats cost?", plays.replace("May.", "May. It is led by Ann."), carried="led Heron opens May"
+    )
+    assert "19" not in longer.text
+    assert "28" in longer.text

@@ -17,6 +17,8 @@ pytestmark = pytest.mark.unit
         ("Wann ist die Hauptversammlung?", "Die Jahreshauptversammlung findet im März statt.", "März"),
         ("Wo lagert die Rose?", "| Pflanze | Lager |\n|---|---|\n| Rose; rot | Halle 3 |\n| Farn | Hof |", "Halle 3"),
         ("У кого ключи?", "Ключи хранит Зинаида.", "Зинаида"),
+        ("¿Se admiten perros?", "No se admiten perros. La entrada cuesta ocho euros.", "No se admiten"),
+        ("犬は入れますか？", "犬は入れません。公園は五時に閉まります。", "入れません"),
         ("丢了钥匙要罚多少钱？", "丢失钥匙罚款五十元。", "五十元"),
     ],
 )
