@@ -27,6 +27,12 @@ TOLD_PASSAGES = 3
 """Number of best passages whose words together may cover the question."""
 MOST_EMBEDDED = 20
 """Number of units per question whose vectors are computed, if they are not stored: the best ones by words."""
+POOLED_LACK = 0.06
+"""Amount by which the cosine of a question with a unit's stored vector is below that with the unit embedded alone.
+
+A stored vector is pooled within its chunk. Over 298 questions of XQuAD, the mean cosine of the best unit is .526 instead
+of .589. Thresholds hold for units embedded alone.
+"""
 PART_LIMITS = ChoiceLimits(max_units=2, max_words=40)
 """Limits of the answer to each part of a question."""
 
@@ -164,7 +170,7 @@ class Extraction:
         if self._stored:
             packed = b"".join(self._read.units[at].vector for at in self._stored)
             rows = np.frombuffer(packed, np.int8).reshape(len(self._stored), -1).astype(np.float32)
-            stored = (rows @ asked / np.linalg.norm(rows, axis=1)).astype(float).tolist()
+            stored = (rows @ asked / np.linalg.norm(rows, axis=1) + POOLED_LACK).astype(float).tolist()
             cosines |= zip(self._stored, stored, strict=True)
         return cosines
 
