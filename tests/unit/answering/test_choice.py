@@ -124,6 +124,10 @@ def test_the_sentence_of_a_definition_with_the_default_is_quoted_with_its_term()
     answer = bare(ask("What is the default of max_rate?", SETTINGS))
     assert answer.startswith("`max_rate` (`integer`): ")
     assert answer.endswith("The default is 40.")
+    long = SETTINGS.replace("Lower values spare the rope.", "Lower values spare the rope and the winch. " * 12)
+    answered = ask("What is the default of max_rate?", long)
+    assert "The default is 40." in answered.text
+    assert all("`max_rate` (`integer`)" in citation.quote for citation in answered.citations)
 
 
 FUNCTIONS = """# Functions
