@@ -4,10 +4,11 @@ against both."""
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 
 import numpy as np
 
-from argosy.contracts.embedding import MAX_TEXT_CHARS, MAX_TEXTS, EmbedResponse, ModelInfo, TextKind
+from argosy.contracts.embedding import MAX_TEXT_CHARS, MAX_TEXTS, EmbedResponse, ModelInfo, Spans, TextKind
 from argosy.contracts.errors import InvalidRequest, ParserTimedOut, TooLarge
 from argosy.contracts.request import RequestContext
 from argosy.services.documents.parsing.formats import detect
@@ -35,7 +36,9 @@ class MemoryEmbedder:
         self.serves = "minilm"
         self.max_queued_texts = max_queued_texts
 
-    async def embed(self, texts: list[str], kind: TextKind, context: RequestContext) -> EmbedResponse:
+    async def embed(
+        self, texts: list[str], kind: TextKind, context: RequestContext, *, spans: Sequence[Spans] = ()
+    ) -> EmbedResponse:
         if not 1 <= len(texts) <= MAX_TEXTS:
             raise InvalidRequest(f"texts has {len(texts)} entries.", param="texts")
         for index, text in enumerate(texts):

@@ -76,7 +76,7 @@ class Real:
         self._service = service
 
     async def visible(self, collection: str) -> list[Chunk]:
-        wanted = StoreSearchRequest(collection, 200, np.ones(DIMENSIONS, "<f4").tobytes())
+        wanted = StoreSearchRequest(collection, 200, np.ones(DIMENSIONS, "<f4").tobytes(), unit_vectors=True)
         answer = await self._client.search(wanted, context())
         return [answer.chunk(ranked.chunk_id) for ranked in answer.dense]
 
@@ -150,6 +150,18 @@ async def test_a_version_is_seen_whole_once_it_is_published_and_replaces_the_one
     assert await seen(harness) == {("d", 1, 0), ("d", 1, 1)}
     await store.publish(publish(version=2, chunks=3), ctx)
     assert await seen(harness) == {("d", 2, n) for n in range(3)}
+
+
+async def test_a_chunk_comes_back_with_its_units_and_their_vectors(
+    harness: Harness, store: Store, ctx: RequestContext
+) -> None:
+    request = upsert(ordinals=range(1))
+    request.chunks[0].units, request.chunks[0].unit_vectors = "1:abc=", "1:0a1b:AAEC/+=="
+    await store.upsert(request, ctx)
+    await store.publish(publish(chunks=1), ctx)
+    [found] = await harness.visible("default")
+    assert (found.units, found.unit_vectors) == ("1:abc=", "1:0a1b:AAEC/+==")
+    assert found.text == "ships 0"
 
 
 async def test_a_chunk_comes_back_with_the_fields_of_its_document(

@@ -10,7 +10,7 @@ import pytest
 from argosy.config.services import EmbeddingSettings
 from argosy.contracts.embedding import TextKind
 from argosy.contracts.request import Deadline
-from argosy.contracts.vectors import EmbeddingEngine
+from argosy.contracts.vectors import EmbeddingEngine, SpanEngine
 from argosy.services.embedding.loading import load
 from tests.contract.embedding_endpoint import running
 
@@ -74,3 +74,31 @@ def test_the_windows_of_a_long_text_fit_and_leave_nothing_out(engine: EmbeddingE
     assert "".join("".join(windows).split()) == "".join(text.split())
     assert max(engine.full_lengths(windows, TextKind.PASSAGE)) <= engine.info.max_tokens
     assert (len(windows) == 1) == (engine.full_lengths([text], TextKind.PASSAGE)[0] <= engine.info.max_tokens)
+
+
+SPANS = [[(0, 11), (12, 26), (0, 26)], [], [(0, 1), (1, 1)], [(0, 4), (2900, 3000)], [(6, 10), (13, 15)]]
+
+
+def test_parts_of_a_text_get_vectors_beside_its_own_where_the_engine_gives_them(engine: EmbeddingEngine) -> None:
+    if not isinstance(engine, SpanEngine):
+        return  # an endpoint's answer has no token states
+    vectors, parts = engine.embed_spans(TEXTS, SPANS, TextKind.PASSAGE)
+    assert np.allclose(vectors, engine.embed(TEXTS, TextKind.PASSAGE), atol=1e-5)
+    assert [rows.shape for rows in parts] == [(len(own), engine.info.dimensions) for own in SPANS]
+    lengths = [[round(float(np.linalg.norm(row)), 3) for row in rows] for rows in parts]
+    assert lengths == [[1, 1, 1], [], [1, 0], [1, 0], [1, 1]]  # no token: an empty slice, and one beyond the window
+    assert parts[0][2] @ parts[0][0] < 0.999
+    alone = engine.embed_spans(TEXTS[:1], SPANS[:1], TextKind.PASSAGE)[1][0]
+    assert np.allclose(alone, parts[0], atol=1e-4)
+    if engine.info.model == "fake":
+        assert np.allclose(parts[0][1], engine.embed(["opens at six"], TextKind.PASSAGE), atol=1e-5)
+
+
+def test_a_part_lies_closer_to_the_question_that_it_answers(engine: EmbeddingEngine) -> None:
+    if not isinstance(engine, SpanEngine):
+        return
+    first, second = "The harbour opens at six.", "A lost key costs thirty euros."
+    ends = len(first), len(first) + 1 + len(second)
+    _, (parts,) = engine.embed_spans([f"{first} {second}"], [[(0, ends[0]), (ends[0] + 1, ends[1])]], TextKind.PASSAGE)
+    (question,) = engine.embed(["What does a lost key cost?"], TextKind.QUERY)
+    assert parts[1] @ question > parts[0] @ question

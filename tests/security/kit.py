@@ -6,13 +6,13 @@ import asyncio
 import contextlib
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from argosy.contracts.documents import DocumentStatus
-from argosy.contracts.embedding import EmbedResponse, ModelInfo, TextKind
+from argosy.contracts.embedding import EmbedResponse, ModelInfo, Spans, TextKind
 from argosy.contracts.request import RequestContext
 from argosy.contracts.store import (
     Chunk,
@@ -79,7 +79,9 @@ class Played:
         text = data.decode() + "\n"  # differs from the original content
         return ParsedDocument(text, content_type or "", markdown_title(text))
 
-    async def embed(self, texts: list[str], kind: TextKind, context: RequestContext) -> EmbedResponse:
+    async def embed(
+        self, texts: list[str], kind: TextKind, context: RequestContext, *, spans: Sequence[Spans] = ()
+    ) -> EmbedResponse:
         rows = np.random.default_rng(len(texts)).standard_normal((len(texts), DIMENSIONS)).astype("<f4")
         return EmbedResponse("m", DIMENSIONS, rows.tobytes(), [1] * len(texts), [False] * len(texts))
 

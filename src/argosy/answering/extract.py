@@ -26,17 +26,20 @@ PASSAGES = 5
 TOLD_PASSAGES = 3
 """Number of best passages whose words together may cover the question."""
 MOST_EMBEDDED = 20
-"""Number of units per question whose vectors are compared. The others are too far behind by words to win."""
+"""Number of units per question whose vectors are computed, if they are not stored: the best ones by words."""
 PART_LIMITS = ChoiceLimits(max_units=2, max_words=40)
 """Limits of the answer to each part of a question."""
 
 
 @dataclass(frozen=True, slots=True)
 class UnitVectors:
-    """Unit vectors: `questions` has a row for each of `Extraction.questions`, `units` one for each of `texts`."""
+    """Vectors of unit length: `questions` has a row for each of `Extraction.questions`, `units` for each of `texts`.
+
+    `units` is None when there are no texts, because all vectors that matter are stored.
+    """
 
     questions: Vectors
-    units: Vectors
+    units: Vectors | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,14 +61,20 @@ class Extraction:
         passages: Sequence[Passage],
         analysis: QueryAnalysis | None = None,
         carried: str = "",
+        model: str = "",
     ) -> None:
-        """Read the units of the best passages. `carried` are words of earlier turns that the question refers to."""
+        """Read the units of the best passages.
+
+        `carried` are words of earlier turns that the question refers to. `model` is the mark of the question's model,
+        by which stored vectors of units are recognised; without it they are ignored.
+        """
         self.question = question
+        self.model = model
         self.passages = passages
         self._analysis = analysis
         self._carried = carried
         self._greeting = greeting(question)
-        self._read = ReadPassages([], []) if self._greeting else read_units(passages, PASSAGES)
+        self._read = ReadPassages([], []) if self._greeting else read_units(passages, PASSAGES, model)
         self._contrast = contrasted(question)
         parts = self._contrast or parts_of(question)
         if len(parts) < 2:
@@ -73,25 +82,37 @@ class Extraction:
         self.questions = [question, *(parts if len(parts) > 1 else [])]
         """The question, then its parts when it has several. All of them may be embedded for `compose`."""
 
-        self._shortlist = self._best_by_words()
+        units = self._read.units
+        self._stored = [place for place, unit in enumerate(units) if unit.vector]
+        self._shortlist = self._best_by_words([place for place, unit in enumerate(units) if not unit.vector])
+
+    @property
+    def stored(self) -> bool:
+        """Whether units have stored vectors by `model`."""
+        return bool(self._stored)
+
+    @property
+    def compares(self) -> bool:
+        """Whether there are units to compare with the question."""
+        return bool(self._read.units)
 
     @property
     def texts(self) -> list[str]:
-        """Texts of the best units by words, which may be embedded for `compose`."""
+        """Texts of the best units by words without a stored vector, which may be embedded for `compose`."""
         return [self._read.units[place].embedded_text() for place in self._shortlist]
 
-    def _best_by_words(self) -> list[int]:
-        """Return the places of the units worth a vector, in order: the best ones for each question by words."""
-        units = self._read.units
+    def _best_by_words(self, places: list[int]) -> list[int]:
+        """Return those of the places whose units are worth a vector, in order: the best for each question by words."""
+        units = [self._read.units[place] for place in places]
         if len(units) <= MOST_EMBEDDED:
-            return list(range(len(units)))
+            return places
         scores = [passage.score for passage in self.passages]
         taken: set[int] = set()
         for text in self.questions:
             found, _ = candidates(read_question(text, self._analysis, self._carried), units, scores, None)
             found.sort(key=lambda candidate: len(candidate.missing))
             taken.update(candidate.order for candidate in found[:MOST_EMBEDDED])
-        return sorted(taken)
+        return [places[order] for order in sorted(taken)]
 
     def compose(self, max_units: int, vectors: UnitVectors | None = None) -> Composed:
         """Return the answer. Without `vectors`, only words decide."""
@@ -128,13 +149,24 @@ class Extraction:
 
     def _judged(self, place: int, carried: str, vectors: UnitVectors | None) -> _Judged:
         question = read_question(self.questions[place], self._analysis, carried)
-        cosines: dict[int, float] | None = None
-        if vectors is not None and self._shortlist:
-            found_cosines = np.asarray(vectors.units @ vectors.questions[place], dtype=float).tolist()
-            cosines = dict(zip(self._shortlist, found_cosines, strict=True))
+        cosines = None if vectors is None else self._cosines(vectors, place)
         scores = [passage.score for passage in self.passages]
         found, weights = candidates(question, self._read.units, scores, cosines)
         return _Judged(question, found, weights, refusal(question, found, weights, self._told()))
+
+    def _cosines(self, vectors: UnitVectors, place: int) -> dict[int, float]:
+        """Return the cosines of a question with the units that have a vector, by their place."""
+        asked = vectors.questions[place]
+        cosines: dict[int, float] = {}
+        if vectors.units is not None:
+            computed = np.asarray(vectors.units @ asked, dtype=float).tolist()
+            cosines = dict(zip(self._shortlist, computed, strict=True))
+        if self._stored:
+            packed = b"".join(self._read.units[at].vector for at in self._stored)
+            rows = np.frombuffer(packed, np.int8).reshape(len(self._stored), -1).astype(np.float32)
+            stored = (rows @ asked / np.linalg.norm(rows, axis=1)).astype(float).tolist()
+            cosines |= zip(self._stored, stored, strict=True)
+        return cosines
 
     def _told(self) -> PassageTexts:
         texts = [

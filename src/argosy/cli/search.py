@@ -28,6 +28,12 @@ def search(
     ] = Mode.HYBRID,
     top_k: Annotated[int, typer.Option(min=1, help="Maximum number of passages to print.")] = 10,
     collection: Annotated[str | None, typer.Option(help="The collection to search.")] = None,
+    rerank: Annotated[
+        bool | None,
+        typer.Option(
+            help="Whether the fleet's reranker orders the best passages again. [default: the fleet's setting]"
+        ),
+    ] = None,
     filters: Annotated[
         list[str] | None,
         typer.Option(
@@ -49,6 +55,8 @@ def search(
     request: dict[str, object] = {"query": query, "mode": mode.value, "top_k": top_k}
     if collection is not None:
         request["collection"] = collection
+    if rerank is not None:
+        request["rerank"] = rerank
     if filters:
         request["filters"] = filters_of(filters)
     reply = Api(locate(url, admin_url, data_dir).url).post("/v1/search", request)

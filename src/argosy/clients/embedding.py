@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from argosy.clients.transport import Transport
-from argosy.contracts.embedding import EmbedRequest, EmbedResponse, ModelInfo, TextKind
+from argosy.contracts.embedding import EmbedRequest, EmbedResponse, ModelInfo, Spans, TextKind
 from argosy.contracts.request import RequestContext
 
 
@@ -14,14 +14,22 @@ class EmbeddingClient:
         self._transport = transport
 
     async def embed(
-        self, texts: Sequence[str], kind: TextKind, context: RequestContext, *, partial: bool = False
+        self,
+        texts: Sequence[str],
+        kind: TextKind,
+        context: RequestContext,
+        *,
+        partial: bool = False,
+        spans: Sequence[Spans] = (),
     ) -> EmbedResponse:
         """Return one vector for each text, in order; with `partial`, only texts in the answer's `failures` have none.
+
+        `spans` asks for vectors of parts of each text as well, which some models cannot give.
 
         Raises: Overloaded, Unavailable or DeadlineExceeded as `Transport.call` does; without `partial` also the error
         of the first failed text (InvalidRequest, Internal), with `param` set to `texts[INDEX]`.
         """
-        request = EmbedRequest(list(texts), kind, partial)
+        request = EmbedRequest(list(texts), kind, partial, [list(own) for own in spans])
         # The replica that embedded a text has its vector in the cache, so the first text is used as the key.
         key = texts[0] if texts else None
         return await self._transport.call("embedding", "/embed", request, EmbedResponse, context, read=True, key=key)

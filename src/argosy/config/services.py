@@ -8,6 +8,7 @@ from typing import ClassVar, Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from argosy.config.answer_cache import AnswerCacheSettings
+from argosy.config.rerank import RerankSettings
 from argosy.config.service import ServiceSettings
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
@@ -224,6 +225,15 @@ class RetrievalSettings(ServiceSettings):
     candidates: int = Field(
         100, ge=1, le=200, description="Chunks taken from each ranked list before the lists are fused."
     )
+    rerank: RerankSettings = Field(
+        default_factory=RerankSettings, description="Stage that orders the best passages again; off by default."
+    )
+
+    def cores_of_one(self, share: float) -> float:
+        """Return `scaling.cores` if it is set, else the threads of a cross-encoder in the service."""
+        if self.rerank.backend == "onnx":
+            return self.scaling.cores or self.rerank.threads or max(1, round(share))
+        return super().cores_of_one(share)
 
 
 class GatewaySettings(ServiceSettings):
@@ -252,7 +262,9 @@ class GatewaySettings(ServiceSettings):
     search_timeout_s: float = Field(5.0, gt=0, description="Deadline of a search.")
     chat_timeout_s: float = Field(60.0, gt=0, description="Deadline of an answer.")
     first_token_timeout_s: float = Field(10.0, gt=0, description="Deadline for the first word of an answer.")
-    embeddings_timeout_s: float = Field(30.0, gt=0, description="Deadline of an embeddings request.")
+    embeddings_timeout_s: float = Field(
+        30.0, gt=0, description="Deadline of an embeddings request or a rerank request."
+    )
     max_timeout_s: float = Field(300.0, gt=0, description="Longest deadline that a caller may request.")
 
     @field_validator("allowed_origins")

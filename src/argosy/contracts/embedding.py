@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import enum
+from collections.abc import Sequence
 
 import msgspec
 
 MAX_TEXTS = 2048
 """Largest number of texts in one request."""
+MAX_SPANS = 50_000
+"""Largest number of spans of all texts of one request."""
 MAX_TEXT_CHARS = 200_000
 """Longest text. Tokenising it takes as long as a batch, and no query may wait longer than a batch."""
+
+Spans = Sequence[tuple[int, int]]
+"""Slices [start, end) of one text, in characters."""
 
 
 class TextKind(enum.StrEnum):
@@ -24,11 +30,15 @@ class EmbedRequest(msgspec.Struct):
 
     With `partial`, a text that cannot be embedded is listed in the `failures` of the response; without, it fails the
     whole request.
+
+    `spans` asks for vectors of parts of the texts as well: for each text the slices [start, end) in characters. It is
+    empty, or as long as `texts`. An engine that cannot give such vectors ignores it.
     """
 
     texts: list[str]
     kind: TextKind = TextKind.PASSAGE
     partial: bool = False
+    spans: list[list[tuple[int, int]]] = []
 
 
 class TextFailure(msgspec.Struct):
@@ -45,6 +55,10 @@ class EmbedResponse(msgspec.Struct):
     `vectors` is little-endian float32, row after row, in the order of the texts, without the texts that failed.
     `tokens` and `truncated` are in the order of all texts; a text that failed has 0 and false. `hits` counts the texts
     whose vectors came from the cache. `revision` is that of the model; replicas of earlier versions leave it empty.
+
+    `spans` holds the vectors of the request's spans, text by text: int8 of shape (spans, dimensions), whose rows only
+    have a direction. A row of zeros is a span of which the model read nothing, and a text that failed has no rows.
+    `spans` is empty when none were requested, from engines without vectors of spans, and from earlier versions.
     """
 
     model: str
@@ -55,6 +69,7 @@ class EmbedResponse(msgspec.Struct):
     hits: int = 0
     failures: list[TextFailure] = []
     revision: str = ""
+    spans: list[bytes] = []
 
 
 class QueryVector(msgspec.Struct):

@@ -32,6 +32,10 @@ class RetrievalRequest(msgspec.Struct):
     top_k: int = 10
     mode: SearchMode = SearchMode.HYBRID
     filters: Filters = {}
+    rerank: bool | None = None
+    """Whether the best passages are ordered again by a reranker; None takes the fleet's setting."""
+    unit_vectors: bool = False
+    """Whether an answer is made from the passages: they then carry the vectors of their answer units."""
 
 
 class Passage(msgspec.Struct):

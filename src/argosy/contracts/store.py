@@ -36,6 +36,9 @@ class Chunk(msgspec.Struct, omit_defaults=True):
     metadata: Metadata = {}
     units: str = ""
     """Answer units of the passage, see `contracts.units`; empty in chunks indexed before the field existed."""
+    unit_vectors: str = ""
+    """Vectors of the units, see `contracts.unit_vectors`; empty where the model gave none, in chunks indexed before the
+    field existed, and in results of searches that did not ask for them."""
 
 
 class DocumentFields(msgspec.Struct):
@@ -142,6 +145,8 @@ class StoreSearchRequest(msgspec.Struct):
     languages: list[str] = []
     """Languages that the model of the vectors knows (ISO 639-1); empty means all. For another language words count more
     than vectors."""
+    unit_vectors: bool = False
+    """Whether the chunks carry the vectors of their units."""
 
 
 class QueryTerm(msgspec.Struct):

@@ -6,12 +6,12 @@ They are separate from the messages because not every process needs numpy.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
 
-from argosy.contracts.embedding import EmbedResponse, ModelInfo, QueryVector, TextKind
+from argosy.contracts.embedding import EmbedResponse, ModelInfo, QueryVector, Spans, TextKind
 from argosy.contracts.request import Deadline
 
 Vector = npt.NDArray[np.float32]
@@ -59,6 +59,23 @@ class EmbeddingEngine(Protocol):
 
         After `deadline` no caller needs the vectors. An engine that waits for another service gives up then; an engine
         that computes them itself may ignore the deadline.
+
+        Raises: ArgosyError when the batch cannot be embedded.
+        """
+        ...
+
+
+@runtime_checkable
+class SpanEngine(EmbeddingEngine, Protocol):
+    """Engine that also gives vectors of parts of a text, as the model reads them within the whole text."""
+
+    def embed_spans(
+        self, texts: Sequence[str], spans: Sequence[Spans], kind: TextKind, deadline: Deadline | None = None
+    ) -> tuple[Vectors, list[Vectors]]:
+        """Return the vectors of `embed`, and for each text one row for each of its spans.
+
+        A row is the mean of the token states in the span, of unit length; it is zero when the model read no token of
+        the span, because the span lies beyond the model's window or holds only white space.
 
         Raises: ArgosyError when the batch cannot be embedded.
         """

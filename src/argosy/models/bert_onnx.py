@@ -1,4 +1,4 @@
-"""BERT or RoBERTa encoder with pooling as an ONNX graph of standard operators over a packed batch.
+"""BERT or RoBERTa encoder with pooling, or with a head that scores pairs, as an ONNX graph over a packed batch.
 
 The texts of a batch lie one after another without padding (`argosy.models.batch.packed`). All products with weights
 therefore process real tokens only, and only attention works on a padded view. Query, key and value share one matrix
@@ -18,15 +18,19 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from argosy.contracts.errors import ModelMissing
+from argosy.models.catalog import ROBERTA_TYPES
 from argosy.models.description import ModelDescription, Pooling
 from argosy.models.weights import Floats, Weights
 
 _OPSET, _IR_VERSION = 20, 10
+PAIR_TYPES = 2
+"""Token types of a pair: 0 in the query, 1 in the passage."""
 FUSED = "com.microsoft"
 """Domain of ONNX Runtime's own operators."""
 
 _INPUTS: dict[str, tuple[int, list[str | int]]] = {
     "ids": (TensorProto.INT64, ["tokens"]),
+    "types": (TensorProto.INT64, ["tokens"]),
     "positions": (TensorProto.INT64, ["tokens"]),
     "rows": (TensorProto.INT64, ["batch", "sequence"]),
     "places": (TensorProto.INT64, ["tokens"]),
@@ -80,7 +84,24 @@ def build(
     try:
         return _Bert(weights, description, linear).model([] if watched is None else watched)
     except KeyError as error:
-        raise ModelMissing(f"The model's weights have no tensor {error.args[0]}; fetch the model again.") from error
+        raise _absent(error) from error
+
+
+def build_scores(weights: Weights, description: ModelDescription) -> onnx.ModelProto:
+    """Return the graph of a cross-encoder: the encoder, its pooler and a classifier with one label.
+
+    Its output `score` (float32, [batch]) is in [0, 1].
+
+    Raises: ModelMissing, naming the tensor, when a tensor is absent or its shape differs from the description.
+    """
+    try:
+        return _Bert(weights, description, exact, pairs=True).scoring_model()
+    except KeyError as error:
+        raise _absent(error) from error
+
+
+def _absent(error: KeyError) -> ModelMissing:
+    return ModelMissing(f"The model's weights have no tensor {error.args[0]}; fetch the model again.")
 
 
 def save(model: onnx.ModelProto, folder: str, graph: str, weights: str) -> None:
@@ -94,29 +115,50 @@ def save(model: onnx.ModelProto, folder: str, graph: str, weights: str) -> None:
 class _Bert:
     """Builder of the graph. Methods append nodes and return the name of the result, of shape [tokens, features]."""
 
-    def __init__(self, weights: Weights, description: ModelDescription, linear: Linear) -> None:
+    def __init__(self, weights: Weights, description: ModelDescription, linear: Linear, *, pairs: bool = False) -> None:
+        """Create a builder; with `pairs`, the graph takes the token types of pairs as an input if the model has any."""
         self._weights = weights
         self._about = description
         self._linear = linear
+        self._typed = pairs and description.model_type not in ROBERTA_TYPES
         self._nodes = Nodes()
+
+    def scoring_model(self) -> onnx.ModelProto:
+        nodes, hidden = self._nodes, self._about.hidden_size
+        first = nodes.op("MatMul", "pool", self._encoded())
+        roberta = self._about.model_type in ROBERTA_TYPES
+        pooler, classifier = ("classifier.dense", "classifier.out_proj") if roberta else ("pooler.dense", "classifier")
+        pooled = nodes.op("Tanh", self._dense(first, pooler, hidden, hidden))
+        logit = self._dense(pooled, classifier, 1, hidden)
+        share = nodes.op("Sigmoid", logit)
+        unused = set() if self._typed else {"types"}
+        nodes.nodes.append(helper.make_node("Reshape", [share, nodes.ints(-1)], ["score"]))
+        return self._graph([helper.make_tensor_value_info("score", TensorProto.FLOAT, ["batch"])], unused=unused)
 
     def model(self, watched: list[str]) -> onnx.ModelProto:
         about, nodes = self._about, self._nodes
-        tokens = self._embeddings()
-        for layer in range(about.layers):
-            tokens = self._layer(f"encoder.layer.{layer}.", tokens)
+        tokens = self._encoded()
         pooled = self._max(tokens) if about.pooling is Pooling.MAX else nodes.op("MatMul", "pool", tokens)
         if about.normalise:
             nodes.nodes.append(helper.make_node("LpNormalization", [pooled], ["embedding"], axis=-1, p=2))
         else:
             nodes.nodes.append(helper.make_node("Identity", [pooled], ["embedding"]))
-        unused = {"pool"} if about.pooling is Pooling.MAX else set()
-        inputs = [helper.make_tensor_value_info(name, *of) for name, of in _INPUTS.items() if name not in unused]
         outputs = [helper.make_tensor_value_info("embedding", TensorProto.FLOAT, ["batch", about.hidden_size])]
         outputs += [helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in watched]
-        graph = helper.make_graph(nodes.nodes, about.model_type, inputs, outputs, nodes.constants)
+        return self._graph(outputs, unused={"types", *(("pool",) if about.pooling is Pooling.MAX else ())})
+
+    def _graph(self, outputs: list[onnx.ValueInfoProto], unused: set[str]) -> onnx.ModelProto:
+        nodes = self._nodes
+        inputs = [helper.make_tensor_value_info(name, *of) for name, of in _INPUTS.items() if name not in unused]
+        graph = helper.make_graph(nodes.nodes, self._about.model_type, inputs, outputs, nodes.constants)
         opsets = [helper.make_opsetid("", _OPSET), helper.make_opsetid(FUSED, 1)]
         return helper.make_model(graph, opset_imports=opsets, ir_version=_IR_VERSION)
+
+    def _encoded(self) -> str:
+        tokens = self._embeddings()
+        for layer in range(self._about.layers):
+            tokens = self._layer(f"encoder.layer.{layer}.", tokens)
+        return tokens
 
     def _embeddings(self) -> str:
         about, nodes = self._about, self._nodes
@@ -124,9 +166,14 @@ class _Bert:
         first = about.first_position
         table = self._weight("embeddings.position_embeddings.weight", first + about.max_positions, about.hidden_size)
         places = table[first:]
-        token_type = self._weights["embeddings.token_type_embeddings.weight"][0]
+        types = "embeddings.token_type_embeddings.weight"
         word = nodes.op("Gather", nodes.const(words), "ids")
-        place = nodes.op("Gather", nodes.const(places + token_type), "positions")
+        if self._typed:
+            kind = nodes.op("Gather", nodes.const(self._weight(types, PAIR_TYPES, about.hidden_size)), "types")
+            word = nodes.op("Add", word, kind)
+        else:
+            places = places + self._weights[types][0]
+        place = nodes.op("Gather", nodes.const(places), "positions")
         return self._norm(nodes.op("Add", word, place), "embeddings.LayerNorm")
 
     def _layer(self, prefix: str, tokens: str) -> str:

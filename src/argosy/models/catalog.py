@@ -14,6 +14,10 @@ WEIGHTS = "model.safetensors"
 EXPORTED = ("onnx/model.onnx", "model.onnx")
 """Graphs used in a folder without safetensors; the first that exists."""
 
+ROBERTA_TYPES = ("xlm-roberta", "roberta")
+SUPPORTED_TYPES = ("bert", *ROBERTA_TYPES)
+"""Architectures for which a graph can be built. A folder with its own ONNX graph may have any architecture."""
+
 REQUIRED = ("config.json", "tokenizer.json")
 """Files that a model folder needs, besides weights."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import TypeVar
@@ -14,13 +14,9 @@ import msgspec
 
 from argosy.contracts.embedding import TextKind
 from argosy.contracts.errors import ModelMissing
-from argosy.models.catalog import WEIGHTS, customary_prompts
+from argosy.models.catalog import ROBERTA_TYPES, SUPPORTED_TYPES, WEIGHTS, customary_prompts
 from argosy.models.integrity import unreadable
 from argosy.models.weights import weights_files
-
-ROBERTA_TYPES = ("xlm-roberta", "roberta")
-SUPPORTED_TYPES = ("bert", *ROBERTA_TYPES)
-"""Architectures for which a graph can be built. A folder with its own ONNX graph may have any architecture."""
 
 ROBERTA_PADDING = 1
 """Id of the padding token in RoBERTa's family. Positions count from the next number."""
@@ -92,6 +88,7 @@ class _Config(msgspec.Struct):
     layer_norm_eps: float = 1e-12
     hidden_act: str = "gelu"
     position_embedding_type: str | None = "absolute"
+    id2label: dict[str, str] | None = None
     pad_token_id: int | None = None
 
     @property
@@ -151,6 +148,28 @@ def describe(
     if weights_files(folder) == (WEIGHTS,):
         _check_architecture(config)
     pooling, normalise = _modules(folder)
+    about = _description(folder, config, pooling, normalise=normalise)
+    return replace(about, prompts=_replaced(_prompts(folder, name), prompts))
+
+
+def describe_cross_encoder(folder: Path) -> ModelDescription:
+    """Read the configuration of a model that scores pairs of a query and a passage from the first token's vector.
+
+    Raises: UnsupportedModel when the model has more labels than the one score, or cannot be run; ModelMissing when a
+    file is absent or cannot be read.
+    """
+    config = _read(folder / "config.json", _Config)
+    if weights_files(folder) == (WEIGHTS,):
+        _check_architecture(config)
+    if config.id2label is not None and len(config.id2label) != 1:
+        raise UnsupportedModel(
+            f"The model sorts texts into {len(config.id2label)} classes (id2label in config.json). A cross-encoder for "
+            "reranking has one label; choose another model."
+        )
+    return _description(folder, config, Pooling.CLS, normalise=False)
+
+
+def _description(folder: Path, config: _Config, pooling: Pooling, *, normalise: bool) -> ModelDescription:
     limits = _read_optional(folder / "sentence_bert_config.json", _Limits) or _Limits()
     return ModelDescription(
         model_type=config.model_type,
@@ -163,7 +182,6 @@ def describe(
         pooling=pooling,
         normalise=normalise,
         max_tokens=_max_tokens(folder, limits, config.positions),
-        prompts=_replaced(_prompts(folder, name), prompts),
         lower_case=limits.do_lower_case,
     )
 
@@ -172,7 +190,7 @@ def _check_architecture(config: _Config) -> None:
     if config.model_type not in SUPPORTED_TYPES:
         raise UnsupportedModel(
             f"The architecture {config.model_type!r} is not supported, only {', '.join(SUPPORTED_TYPES)} "
-            "(MiniLM, BGE, E5, GTE, multilingual E5), or a folder with an ONNX graph and no model.safetensors."
+            "(MiniLM, BGE, E5, GTE, multilingual E5), or a folder with an ONNX graph (onnx/model.onnx)."
         )
     if config.hidden_act != "gelu":
         raise UnsupportedModel(f"The activation {config.hidden_act!r} is not supported, only 'gelu'.")

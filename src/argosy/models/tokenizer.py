@@ -77,6 +77,20 @@ class TextTokenizer:
                 encoding.truncate(room)
         return [self._tokenizer.post_process(encoding).ids for encoding in encodings]
 
+    def ids_and_offsets(self, texts: Sequence[str]) -> list[tuple[list[int], Offsets]]:
+        """Return `ids` of each text, and the offsets of these tokens. Special tokens have the offsets (0, 0).
+
+        Raises: InvalidRequest when a text is not valid Unicode.
+        """
+        room = self.max_tokens - self.special_tokens
+        found = []
+        for encoding in self._encode_with_offsets(texts):
+            if len(encoding.ids) > room:
+                encoding.truncate(room)
+            whole = self._tokenizer.post_process(encoding)
+            found.append((whole.ids, whole.offsets))
+        return found
+
     def windows(self, text: str, room: int) -> list[str]:
         """Split the text into consecutive pieces of at most `room` tokens each, special tokens not counted.
 

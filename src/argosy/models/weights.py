@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 import safetensors
 
 from argosy.contracts.errors import ModelMissing
-from argosy.models.catalog import EXPORTED, WEIGHTS
+from argosy.models.catalog import EXPORTED, SUPPORTED_TYPES, WEIGHTS
 from argosy.models.integrity import unreadable
 
 Floats = npt.NDArray[np.float32]
@@ -20,20 +21,38 @@ _DTYPES = {"F64": "<f8", "F32": "<f4", "F16": "<f2"}
 _BFLOAT16 = "BF16"
 
 
+class _Architecture(msgspec.Struct):
+    model_type: str = ""
+
+
 def weights_files(folder: Path) -> tuple[str, ...]:
     """Return the files that determine the vectors, relative to the folder; empty when there are none.
 
     The first file is the one to open. Safetensors take precedence over ONNX, because the graph built from them is
-    packed and measured faster. An ONNX file may keep its tensors in other files beside it, which are named after it.
+    packed and measured faster; an architecture for which no graph can be built runs from its ONNX file. An ONNX file
+    may keep its tensors in other files beside it, which are named after it.
     """
-    if (folder / WEIGHTS).is_file():
+    built = (folder / WEIGHTS).is_file()
+    if built and can_be_built(folder):
         return (WEIGHTS,)
     for name in EXPORTED:
         file = folder / name
         if file.is_file():
             beside = sorted(other for other in file.parent.glob(f"{file.name}*") if other.is_file() and other != file)
             return (name, *(str(other.relative_to(folder)) for other in beside))
-    return ()
+    return (WEIGHTS,) if built else ()
+
+
+def can_be_built(folder: Path) -> bool:
+    """Return whether a graph can be built from the folder's safetensors.
+
+    A config.json that is missing or broken counts as one that can: whoever reads it next reports it.
+    """
+    try:
+        found = msgspec.json.decode((folder / "config.json").read_bytes(), type=_Architecture)
+    except (OSError, ValueError, msgspec.DecodeError):
+        return True
+    return found.model_type in ("", *SUPPORTED_TYPES)
 
 
 def load_weights(file: Path) -> dict[str, Floats]:

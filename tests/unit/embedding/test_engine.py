@@ -1,14 +1,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from dataclasses import replace
 from math import inf
 
 import numpy as np
 import pytest
 
-from argosy.contracts.embedding import MAX_TEXT_CHARS, EmbedRequest, TextKind
+from argosy.contracts.embedding import MAX_TEXT_CHARS, EmbedRequest, EmbedResponse, Spans, TextKind
 from argosy.contracts.errors import Internal, InvalidRequest
 from argosy.contracts.request import Deadline, RequestContext
 from argosy.contracts.vectors import Vectors, matrix
@@ -29,8 +29,8 @@ class Remembering:
     def __init__(self) -> None:
         self.held: dict[bytes, CachedVector] = {}
 
-    def key(self, text: str, kind: TextKind) -> bytes:
-        return f"{kind}:{text}".encode()
+    def key(self, text: str, kind: TextKind, spans: Spans = ()) -> bytes:
+        return (f"{kind}:{text}" + (f":{[*spans]}" if spans else "")).encode()
 
     async def lookup(self, keys: Sequence[bytes]) -> list[Hit | None]:
         return [Hit(self.held[key], Level.MEMORY) if key in self.held else None for key in keys]
@@ -227,3 +227,58 @@ async def test_what_cannot_be_embedded_is_refused_before_anything_is(
         await rig.embed(*texts)
     assert caught.value.param == param
     assert rig.engine.embedded == []
+
+
+SPANS = [[(0, 3), (4, 8)], []]
+
+
+async def spans_of(rig: Rig, texts: list[str], spans: list[list[tuple[int, int]]]) -> EmbedResponse:
+    request = EmbedRequest(texts, PASSAGE, spans=spans)
+    return await rig.embedder.embed(request, RequestContext("r", Deadline.after(20)))
+
+
+def rows(packed: bytes) -> Vectors:
+    found = np.frombuffer(packed, np.int8).reshape(-1, FakeEngine().info.dimensions).astype(np.float32)
+    unit: Vectors = found / np.maximum(np.linalg.norm(found, axis=1, keepdims=True), 1e-9)
+    return unit
+
+
+async def test_parts_of_texts_have_their_own_vectors_also_from_the_cache(rig: Rig) -> None:
+    first = await spans_of(rig, ["low tide", "gate"], SPANS)
+    again = await spans_of(rig, ["low tide", "gate"], SPANS)
+    assert (first.hits, again.hits) == (0, 2)
+    for response in (first, again):
+        assert np.allclose(matrix(response), plain("low tide", "gate"), atol=1e-6)
+        assert response.spans[1] == b""
+        assert np.allclose(rows(response.spans[0]), plain("low", "tide"), atol=0.01)
+
+
+async def test_a_text_with_parts_and_the_same_text_alone_are_two_entries(rig: Rig) -> None:
+    await rig.embed("low tide")
+    parted = await spans_of(rig, ["low tide"], [[(0, 3)]])
+    assert (parted.hits, len(rows(parted.spans[0]))) == (0, 1)
+    other = await spans_of(rig, ["low tide"], [[(4, 8)]])
+    assert other.hits == 0
+    assert np.allclose(rows(other.spans[0]), plain("tide"), atol=0.01)
+    alone = await rig.embed("low tide")
+    assert alone.hits == 1
+    assert np.array_equal(alone.vectors, plain("low tide"))
+
+
+async def test_a_split_text_has_a_vector_and_none_of_its_parts(make_rig: Callable[[LongTexts], Rig]) -> None:
+    rig = make_rig("split")
+    long = "tide " * 40
+    for _ in range(2):
+        response = await spans_of(rig, [long], [[(0, 4)]])
+        assert response.vectors
+        assert not any(response.spans[0])
+
+
+@pytest.mark.parametrize(
+    ("spans", "param"),
+    [([[]], "spans"), ([[], [(0, 5)]], "spans[1]"), ([[(-1, 2)], []], "spans[0]"), ([[(2, 1)], []], "spans[0]")],
+)
+async def test_wrong_parts_are_refused_by_name(rig: Rig, spans: list[list[tuple[int, int]]], param: str) -> None:
+    with pytest.raises(InvalidRequest) as refused:
+        await spans_of(rig, ["tide", "gate"], spans)
+    assert refused.value.param == param

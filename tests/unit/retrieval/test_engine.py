@@ -6,6 +6,7 @@ import msgspec
 import numpy as np
 import pytest
 
+from argosy.config.rerank import RerankSettings
 from argosy.contracts.codec import decode, encode
 from argosy.contracts.embedding import EmbedResponse, QueryVector, TextKind
 from argosy.contracts.errors import (
@@ -21,6 +22,8 @@ from argosy.contracts.retrieval import RetrievalRequest, RetrievalResponse, Sear
 from argosy.contracts.store import Candidate, Chunk, QueryAnalysis, QueryTerm, StoreSearchRequest, StoreSearchResponse
 from argosy.services.retrieval.engine import RetrievalEngine
 from argosy.services.retrieval.fusion import RERANKED
+from argosy.services.retrieval.reranking.reranker import Relevance
+from argosy.services.retrieval.reranking.stage import RerankStage
 
 pytestmark = pytest.mark.unit
 
@@ -160,3 +163,67 @@ async def test_versions_with_and_without_the_querys_vector_understand_each_other
     assert len(decode(encode(now), Earlier).passages) == len(now.passages)
     assert decode(encode(Earlier([])), RetrievalResponse).query_vector is None
     assert decode(encode(now), RetrievalResponse) == now
+
+
+class Reranker:
+    name = "fake"
+    trouble = ""
+
+    def __init__(self, error: ArgosyError | None = None) -> None:
+        self.error = error
+        self.asked: list[list[str]] = []
+
+    async def scores(self, query: str, texts: Sequence[str], context: RequestContext) -> Relevance:
+        """Return higher scores for later texts."""
+        self.asked.append([*texts])
+        if self.error is not None:
+            raise self.error
+        return Relevance([(n + 1) / 10 for n in range(len(texts))])
+
+    async def close(self) -> None:
+        return None
+
+
+def reranked_by(reranker: Reranker) -> RetrievalEngine:
+    stage = RerankStage(RerankSettings(backend="onnx", model="m"), lambda: reranker)
+    return RetrievalEngine(Embedding(), Store(), 100, rerank=stage)
+
+
+@pytest.mark.parametrize("asked", [None, True])
+async def test_a_reranker_orders_the_fused_passages_and_its_time_is_told(
+    asked: bool | None, context: RequestContext
+) -> None:
+    reranker = Reranker()
+
+    answer = await reranked_by(reranker).search(RetrievalRequest("q", top_k=2, rerank=asked), context)
+
+    assert [p.chunk.chunk_id for p in answer.passages] == ["y", "z"]
+    assert reranker.asked == [["text of x", "text of z", "text of y"]]
+    assert [p.score for p in answer.passages] == [0.3, 0.2]
+    assert answer.degraded == []
+    assert set(answer.timings_ms) == {"embed", "store", "fuse", "rerank"}
+
+
+async def test_a_request_may_do_without_the_reranker(context: RequestContext) -> None:
+    reranker = Reranker()
+
+    answer = await reranked_by(reranker).search(RetrievalRequest("q", rerank=False), context)
+
+    assert [p.chunk.chunk_id for p in answer.passages] == ["x", "z", "y"]
+    assert reranker.asked == []
+    assert "rerank" not in answer.timings_ms
+
+
+async def test_when_the_reranker_fails_the_fused_order_stays_and_the_answer_says_so(context: RequestContext) -> None:
+    answer = await reranked_by(Reranker(Unavailable("gone"))).search(RetrievalRequest("q"), context)
+    plain = await RetrievalEngine(Embedding(), Store(), 100).search(RetrievalRequest("q"), context)
+
+    assert answer.passages == plain.passages
+    assert answer.degraded == ["rerank"]
+    assert "rerank" in answer.timings_ms
+
+
+async def test_asking_for_a_reranker_that_the_fleet_lacks_is_refused_with_the_setting(context: RequestContext) -> None:
+    with pytest.raises(InvalidRequest, match=r"services\.retrieval\.rerank\.backend") as refused:
+        await RetrievalEngine(Embedding(), Store(), 100).search(RetrievalRequest("q", rerank=True), context)
+    assert refused.value.param == "rerank"

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from argosy.contracts.retrieval import Passage
 from argosy.contracts.store import Chunk
-from argosy.services.retrieval.folding import choose
+from argosy.services.retrieval.folding import choose as choose_folded
+from argosy.services.retrieval.folding import fold
 
 pytestmark = pytest.mark.unit
 
@@ -17,6 +18,10 @@ LONG = " ".join(f"word{chr(97 + n // 26)}{chr(97 + n % 26)}" for n in range(60))
 
 def passage(key: str, text: str, score: float, document: str = "") -> Passage:
     return Passage(Chunk(key, document or key, 1, 0, "n", "s", text, 0, len(text)), score)
+
+
+def choose(ranked: list[Passage], top_k: int) -> list[Passage]:
+    return choose_folded(fold(ranked), top_k)
 
 
 def keys(passages: list[Passage]) -> list[str]:

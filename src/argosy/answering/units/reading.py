@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from argosy.answering.units.builder import build_units
 from argosy.answering.units.stored import CELL_BREAK, packed_units
 from argosy.answering.units.tables import shown_row
 from argosy.contracts.retrieval import Passage
 from argosy.contracts.store import Chunk
+from argosy.contracts.unit_vectors import unpack as unpack_vectors
 from argosy.contracts.units import ChunkUnits, Unit, UnitFlag, UnitKind, unpack
 from argosy.text.blocks import split_cells
 from argosy.text.markup import readable
@@ -47,6 +48,8 @@ class AnswerUnit:
     previous: str = ""
     before: str = ""
     """Sentence before this one in the same paragraph."""
+    vector: bytes = b""
+    """Stored vector, int8, of which only the direction counts; empty when there is none by the model asked for."""
 
     @property
     def context(self) -> list[str]:
@@ -91,8 +94,11 @@ class ReadPassages:
     windows: list[Window]
 
 
-def read_units(passages: Sequence[Passage], top: int) -> ReadPassages:
-    """Return the units of the `top` first passages, each once, in the order of the passages."""
+def read_units(passages: Sequence[Passage], top: int, model: str = "") -> ReadPassages:
+    """Return the units of the `top` first passages, each once, in the order of the passages.
+
+    They have their stored vectors if these are by the model with this mark (see `contracts.unit_vectors`).
+    """
     found: dict[tuple[str, int, int, int], AnswerUnit] = {}
     windows: list[Window] = []
     for index, passage in enumerate(passages[:top]):
@@ -102,11 +108,13 @@ def read_units(passages: Sequence[Passage], top: int) -> ReadPassages:
             units = _built(chunk, index)
             windows.append(Window(chunk.start, chunk.text))
         else:
-            units = _read(chunk, stored, index, ())
+            units = _read(chunk, stored, index, (), _vectors(chunk, stored, model))
             around = stored.before + chunk.text + stored.after
             windows.append(Window(chunk.start - len(stored.before), around))
         for unit in units:
-            found.setdefault(unit.key, unit)
+            known = found.setdefault(unit.key, unit)
+            if unit.vector and not known.vector:  # the better passage holds only a part of the unit that has no token
+                found[unit.key] = replace(known, vector=unit.vector)
     return ReadPassages(list(found.values()), windows)
 
 
@@ -119,7 +127,20 @@ def _built(chunk: Chunk, index: int) -> Iterator[AnswerUnit]:
     return _read(chunk, stored, index, tuple(chunk.heading_path))
 
 
-def _read(chunk: Chunk, stored: ChunkUnits, index: int, above: tuple[str, ...]) -> Iterator[AnswerUnit]:
+def _vectors(chunk: Chunk, stored: ChunkUnits, model: str) -> Sequence[bytes]:
+    """Return the vector of each stored unit, empty where there is none by this model."""
+    packed = unpack_vectors(chunk.unit_vectors) if model and chunk.unit_vectors else None
+    count = len(stored.units)
+    if packed is None or packed.mark != model or not count or len(packed.rows) % count:
+        return ()
+    size = len(packed.rows) // count
+    rows = [packed.rows[at : at + size] for at in range(0, len(packed.rows), size)]
+    return [row if any(row) else b"" for row in rows]
+
+
+def _read(
+    chunk: Chunk, stored: ChunkUnits, index: int, above: tuple[str, ...], vectors: Sequence[bytes] = ()
+) -> Iterator[AnswerUnit]:
     """Yield the stored units in words. Units of unknown kinds or with offsets out of bounds are left out."""
     source = stored.before + chunk.text + stored.after
     first = chunk.start - len(stored.before)
@@ -130,7 +151,7 @@ def _read(chunk: Chunk, stored: ChunkUnits, index: int, above: tuple[str, ...]) 
         return texts[place] if 0 <= place < len(texts) else ""
 
     last: tuple[int, int, str] = (-1, -1, "")
-    for unit in stored.units:
+    for place, unit in enumerate(stored.units):
         start, end, body = unit.start, unit.end, unit.body
         if unit.kind not in KNOWN_KINDS or not 0 <= start <= body <= end <= len(source) or start == end:
             continue
@@ -163,6 +184,7 @@ def _read(chunk: Chunk, stored: ChunkUnits, index: int, above: tuple[str, ...]) 
                 cells,
                 words(unit.previous),
                 before,
+                vectors[place] if vectors else b"",
             )
 
 

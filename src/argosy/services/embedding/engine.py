@@ -4,14 +4,24 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Literal, Protocol
 
 import numpy as np
 
-from argosy.contracts.embedding import MAX_TEXT_CHARS, MAX_TEXTS, EmbedRequest, EmbedResponse, TextFailure, TextKind
+from argosy.contracts.embedding import (
+    MAX_SPANS,
+    MAX_TEXT_CHARS,
+    MAX_TEXTS,
+    EmbedRequest,
+    EmbedResponse,
+    Spans,
+    TextFailure,
+    TextKind,
+)
 from argosy.contracts.errors import ArgosyError, Internal, InvalidRequest
 from argosy.contracts.request import RequestContext
-from argosy.contracts.vectors import EmbeddingEngine
+from argosy.contracts.vectors import EmbeddingEngine, SpanEngine, Vector, Vectors
 from argosy.services.embedding.cache.entry import CachedVector, Hit
 from argosy.serving.batching.batcher import Batcher
 from argosy.serving.batching.outcome import TextTooLong, usable
@@ -25,9 +35,8 @@ WINDOWS_AT_ONCE = 64
 class VectorCache(Protocol):
     """Part of `EmbeddingCache` that the embedder uses."""
 
-    @property
-    def key(self) -> Callable[[str, TextKind], bytes]:
-        """Function that returns the key of a text's vector."""
+    def key(self, text: str, kind: TextKind, spans: Spans = ()) -> bytes:
+        """Return the key of a text's vector, or of the vectors of the text and its spans."""
         ...
 
     async def lookup(self, keys: Sequence[bytes]) -> list[Hit | None]:
@@ -51,6 +60,7 @@ class Embedder:
         self._batcher = batcher
         self._cache = cache
         self._long_texts = long_texts
+        self._has_spans = isinstance(engine, SpanEngine)
 
     async def embed(self, request: EmbedRequest, context: RequestContext) -> EmbedResponse:
         """Return the vectors of the request in the order of its texts.
@@ -59,22 +69,34 @@ class Embedder:
         its `texts[N]` as `param`; with `partial` it is in `failures` instead.
         """
         check(request)
-        keys = [self._cache.key(text, request.kind) for text in request.texts]
+        spans = request.spans if self._has_spans and request.spans else [[] for _ in request.texts]
+        keys = [self._cache.key(text, request.kind, own) for text, own in zip(request.texts, spans, strict=True)]
         found = [None if hit is None else hit.value for hit in await self._cache.lookup(keys)]
+        size = self._engine.info.dimensions
+        found = [
+            hit if hit is not None and len(hit.vector) == size * (1 + len(own)) else None
+            for hit, own in zip(found, spans, strict=True)
+        ]
         missing = [row for row, hit in enumerate(found) if hit is None]
         errors: dict[int, ArgosyError] = {}
         if self._long_texts == "refuse":
             errors = {row: _cut(self._engine) for row, hit in enumerate(found) if hit is not None and hit.truncated}
         if missing:
-            await self._compute(request, keys, missing, context, found, errors)
+            await self._compute(request, spans, keys, missing, context, found, errors)
         if errors and not request.partial:
             first = min(errors)
             raise _located(errors[first], first)
-        return self._response(found, len(found) - len(missing), errors)
+        response = self._response(found, len(found) - len(missing), errors)
+        if self._has_spans and request.spans:
+            response.spans = [
+                b"" if hit is None or row in errors else _packed_spans(hit, size) for row, hit in enumerate(found)
+            ]
+        return response
 
     async def _compute(
         self,
         request: EmbedRequest,
+        spans: Sequence[Spans],
         keys: Sequence[bytes],
         missing: Sequence[int],
         context: RequestContext,
@@ -88,8 +110,10 @@ class Embedder:
             context,
             keys=[keys[row] for row in missing],
             partial=True,
+            spans=[spans[row] for row in missing],
         )
         split = []
+        size = self._engine.info.dimensions
         for at, row in enumerate(missing):
             error = result.errors.get(at)
             if error is None:
@@ -104,7 +128,9 @@ class Embedder:
             for row in split:
                 made = pooled[request.texts[row]]
                 if isinstance(made, CachedVector):
-                    found[row] = made
+                    found[row] = replace(
+                        made, vector=_joined(made.vector, np.zeros((len(spans[row]), size), np.float32))
+                    )
                 else:
                     errors[row] = made
 
@@ -140,7 +166,7 @@ class Embedder:
         return EmbedResponse(
             model=info.model,
             dimensions=info.dimensions,
-            vectors=b"".join([hit.vector.astype("<f4", copy=False).tobytes() for hit in good if hit is not None]),
+            vectors=b"".join([_own_vector(hit, info.dimensions).tobytes() for hit in good if hit is not None]),
             tokens=[hit.tokens if hit is not None else 0 for hit in good],
             truncated=[hit.truncated if hit is not None else False for hit in good],
             hits=hits,
@@ -150,9 +176,9 @@ class Embedder:
 
 
 def check(request: EmbedRequest) -> None:
-    """Check the number and the length of the texts.
+    """Check the number and the length of the texts, and the spans.
 
-    Raises: InvalidRequest, naming the first text that is empty or too long, when there is one.
+    Raises: InvalidRequest, naming the first text that is empty or too long, or the first wrong span, if there is one.
     """
     if not request.texts:
         raise InvalidRequest("texts is empty; send at least one.", param="texts")
@@ -168,6 +194,24 @@ def check(request: EmbedRequest) -> None:
                 f"texts[{index}] has {len(text)} characters, the limit is {MAX_TEXT_CHARS}. Send it in parts.",
                 param=f"texts[{index}]",
             )
+    if request.spans:
+        _check_spans(request)
+
+
+def _check_spans(request: EmbedRequest) -> None:
+    if len(request.spans) != len(request.texts):
+        raise InvalidRequest(
+            f"spans has {len(request.spans)} entries for {len(request.texts)} texts; send one list for each text.",
+            param="spans",
+        )
+    if (count := sum(map(len, request.spans))) > MAX_SPANS:
+        raise InvalidRequest(f"spans has {count} spans, the limit is {MAX_SPANS}; send fewer texts.", param="spans")
+    for index, (text, spans) in enumerate(zip(request.texts, request.spans, strict=True)):
+        if any(not 0 <= start <= end <= len(text) for start, end in spans):
+            raise InvalidRequest(
+                f"spans[{index}] has a slice outside of its text of {len(text)} characters; correct it.",
+                param=f"spans[{index}]",
+            )
 
 
 def keep_in(cache: VectorCache) -> Callable[[list[Computed]], None]:
@@ -175,7 +219,10 @@ def keep_in(cache: VectorCache) -> Callable[[list[Computed]], None]:
 
     def keep(results: list[Computed]) -> None:
         cache.store(
-            (result.key, CachedVector(result.vector, result.tokens, result.truncated, result.seconds))
+            (
+                result.key,
+                CachedVector(_joined(result.vector, result.spans), result.tokens, result.truncated, result.seconds),
+            )
             for result in results
             if result.key is not None
         )
@@ -184,7 +231,30 @@ def keep_in(cache: VectorCache) -> Callable[[list[Computed]], None]:
 
 
 def _row(result: EmbedResult, row: int) -> CachedVector:
-    return CachedVector(result.vectors[row], result.tokens[row], result.truncated[row], result.seconds[row])
+    vector = _joined(result.vectors[row], result.spans[row])
+    return CachedVector(vector, result.tokens[row], result.truncated[row], result.seconds[row])
+
+
+def _joined(vector: Vector, spans: Vectors | None) -> Vector:
+    """Return the vectors of a text and of its spans one after another, as the cache keeps them."""
+    return vector if spans is None else np.concatenate([vector, spans.ravel()])
+
+
+def _own_vector(hit: CachedVector, dimensions: int) -> Vector:
+    """Return the vector of the text itself. The cache may have scaled it together with those of the spans."""
+    vector = hit.vector.astype("<f4", copy=False)
+    if len(vector) == dimensions:
+        return vector
+    own = vector[:dimensions]
+    scaled: Vector = (own / np.linalg.norm(own)).astype("<f4")
+    return scaled
+
+
+def _packed_spans(hit: CachedVector, dimensions: int) -> bytes:
+    """Return the vectors of the spans as int8, each as long as int8 allows; only their directions count."""
+    rows = hit.vector[dimensions:].reshape(-1, dimensions)
+    largest = np.abs(rows).max(axis=1, keepdims=True, initial=0.0)
+    return np.rint(rows * (127 / np.where(largest > 0, largest, 1.0))).astype(np.int8).tobytes()
 
 
 def _pooled(parts: Sequence[CachedVector]) -> CachedVector | ArgosyError:

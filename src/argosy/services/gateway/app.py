@@ -13,7 +13,7 @@ from starlette.types import ASGIApp
 from argosy.clients.upstreams import Upstreams
 from argosy.config.services import GatewaySettings
 from argosy.services.gateway.gateway import Gateway
-from argosy.services.gateway.routes import chat, custom, documents, embeddings, fleet, search
+from argosy.services.gateway.routes import chat, custom, documents, embeddings, fleet, rerank, search
 from argosy.services.gateway.schema import describe, page
 from argosy.serving.app import health_routes
 from argosy.serving.browsers import BrowserAccess
@@ -58,7 +58,7 @@ def create_gateway_app(gateway: Gateway) -> ASGIApp:
     )
     to_custom = custom.route(gateway)
     app.router.routes.extend([*health_routes(kit), to_custom])
-    for routes in (chat, search, embeddings, documents, fleet):
+    for routes in (chat, search, rerank, embeddings, documents, fleet):
         app.include_router(routes.router(gateway))
 
     @app.get("/docs", include_in_schema=False)
@@ -74,6 +74,8 @@ def timeouts_s(settings: GatewaySettings) -> dict[str, float]:
         "/v1/chat/": settings.chat_timeout_s,
         "/v1/search": settings.search_timeout_s,
         "/v1/embeddings": settings.embeddings_timeout_s,
+        "/v1/rerank": settings.embeddings_timeout_s,
+        "/v2/rerank": settings.embeddings_timeout_s,
         "/v1/documents": settings.max_timeout_s,
         "/v1/batches/": settings.max_timeout_s,
     }

@@ -31,6 +31,7 @@ from argosy.services.gateway.filters import SCHEMA, read_filters
 MAX_TOP_K = 50
 MAX_SEARCH_TOP_K = 150
 """Largest number of results of a search. It is deeper than an answer needs, so that recall can be measured."""
+MAX_RERANK_DOCUMENTS = 1000
 MAX_MESSAGES = 1000
 MAX_PARTS = 100
 MAX_BIASES = 1024
@@ -84,7 +85,43 @@ class SearchBody(Body):
     top_k: SearchTopK = 10
     mode: SearchMode = SearchMode.HYBRID
     filters: SentFilters = {}
-    rerank: Literal[False] = Field(False, description="Must be false: reranking is not available yet.")
+    rerank: bool | None = Field(
+        None,
+        description="Whether the best passages are ordered again by the fleet's reranker. Without it, the fleet's "
+        "setting counts; true is refused if the fleet has no reranker.",
+    )
+
+
+class RerankDocument(Body):
+    text: str
+
+
+class RerankBody(Body):
+    """Body of `POST /v1/rerank`: the fields of Cohere's and Jina's APIs."""
+
+    query: str
+    documents: Annotated[
+        list[str | RerankDocument],
+        Field(fail_fast=True, min_length=1, max_length=MAX_RERANK_DOCUMENTS, description="Texts to be ordered."),
+    ]
+    model: Label | None = Field(None, description="Accepted and ignored: the fleet's reranker answers.")
+    top_n: Count | None = Field(None, description="Number of results, best first; without it, all documents.")
+    return_documents: bool | None = Field(False, description="Whether each result holds its text.")
+    rank_fields: Annotated[list[Literal["text"]], Field(fail_fast=True, max_length=1)] | None = None
+    truncation: bool | None = None
+    max_tokens_per_doc: Count | None = None
+    max_chunks_per_doc: Count | None = None
+    priority: Annotated[int, Field(ge=0, le=999)] | None = None
+
+    @field_validator("documents", mode="before")
+    @classmethod
+    def _few_enough(cls, value: object) -> object:
+        if isinstance(value, list) and len(value) > MAX_RERANK_DOCUMENTS:
+            raise ValueError(f"holds {len(value)} documents, the limit is {MAX_RERANK_DOCUMENTS}; send fewer at once")
+        return value
+
+    def texts(self) -> list[str]:
+        return [one if isinstance(one, str) else one.text for one in self.documents]
 
 
 class TextPart(Body):

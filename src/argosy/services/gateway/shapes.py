@@ -66,6 +66,42 @@ class SearchAnswer(msgspec.Struct):
     warning: str | None = None
 
 
+class RerankedText(msgspec.Struct):
+    text: str
+
+
+class RerankResult(msgspec.Struct, omit_defaults=True):
+    """Document's place in the request, and its relevance in [0, 1]."""
+
+    index: int
+    relevance_score: float
+    document: RerankedText | None = None
+
+
+class RerankUsage(msgspec.Struct):
+    total_tokens: int
+
+
+class RerankTokens(msgspec.Struct):
+    input_tokens: int
+
+
+class RerankMeta(msgspec.Struct):
+    tokens: RerankTokens
+
+
+class RerankAnswer(msgspec.Struct):
+    """Documents by relevance, best first. `model` names what scored them; `usage` is Jina's form, `meta` Cohere's."""
+
+    id: str
+    model: str
+    results: list[RerankResult]
+    usage: RerankUsage
+    meta: RerankMeta
+    degraded: list[str]
+    object: str = "list"
+
+
 class Usage(msgspec.Struct):
     prompt_tokens: int
     completion_tokens: int

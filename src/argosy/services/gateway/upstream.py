@@ -16,6 +16,7 @@ from argosy.contracts.embedding import EmbedResponse, TextKind
 from argosy.contracts.fleet import Endpoint, FleetView, ReplicaStatus
 from argosy.contracts.generation import AnswerEvent, GenerateRequest, StandaloneRequest, StandaloneResponse
 from argosy.contracts.request import RequestContext
+from argosy.contracts.rerank import RerankRequest, RerankResponse
 from argosy.contracts.retrieval import RetrievalRequest, RetrievalResponse
 
 
@@ -25,6 +26,10 @@ class Retriever(Protocol):
 
         Raises: CollectionNotFound when there is no such collection.
         """
+        ...
+
+    async def rerank(self, request: RerankRequest, context: RequestContext) -> RerankResponse:
+        """Return the relevance of each text of the request."""
         ...
 
 

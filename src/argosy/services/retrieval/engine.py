@@ -1,6 +1,7 @@
-"""Ranked passages for a query: embed the query, search the store once, fuse the two lists.
+"""Ranked passages for a query: embed the query, search the store once, fuse the two lists, optionally rerank.
 
-Without an embedding only the lexical search runs, and the response is marked as degraded.
+Without an embedding only the lexical search runs, and without a reranker that answers the fused order stays; the
+response is then marked as degraded.
 """
 
 from __future__ import annotations
@@ -13,10 +14,12 @@ from typing import Protocol
 from argosy.contracts.embedding import EmbedResponse, QueryVector, TextKind
 from argosy.contracts.errors import SERVICE_FAILURES, InvalidRequest
 from argosy.contracts.request import Clock, RequestContext
+from argosy.contracts.rerank import RERANK
 from argosy.contracts.retrieval import Passage, RetrievalRequest, RetrievalResponse, SearchMode
 from argosy.contracts.store import StoreSearchRequest, StoreSearchResponse
-from argosy.services.retrieval.folding import choose
+from argosy.services.retrieval.folding import choose, fold
 from argosy.services.retrieval.fusion import RERANKED, fuse
+from argosy.services.retrieval.reranking.stage import RerankStage
 from argosy.telemetry.logs import logger
 
 MAX_TOP_K = 200
@@ -53,11 +56,13 @@ class RetrievalEngine:
         candidates: int,
         clock: Clock = perf_counter,
         languages: Sequence[str] = (),
+        rerank: RerankStage | None = None,
     ) -> None:
         """Create an engine that fuses `candidates` chunks of each list.
 
-        `languages` are those that the embedding model knows; none means all.
+        `languages` are those that the embedding model knows; none means all. `rerank` is None without a reranker.
         """
+        self._rerank = rerank
         self._languages = [*languages]
         self._embedding = embedding
         self._store = store
@@ -68,12 +73,13 @@ class RetrievalEngine:
         """Return at most `top_k` passages, best first.
 
         Hybrid and dense searches fall back to a lexical one when the query cannot be embedded in time; `degraded` then
-        names `embedding`.
+        names `embedding`. When the reranker fails, the order without it stays and `degraded` names `rerank`.
 
-        Raises: InvalidRequest when the query is empty or `top_k` is out of bounds; the errors of the store
-        (CollectionNotFound, Unavailable, DeadlineExceeded, …).
+        Raises: InvalidRequest when the query is empty, `top_k` is out of bounds, or reranking is asked for without a
+        reranker; the errors of the store (CollectionNotFound, Unavailable, DeadlineExceeded, …).
         """
         _check(request)
+        stage = self._stage(request)
         started_s = self._clock()
         embedded = None if request.mode is SearchMode.LEXICAL else await self._embedded(request.query, context)
         embedded_s = self._clock()
@@ -87,6 +93,7 @@ class RetrievalEngine:
                 filters=request.filters,
                 depth=max(self._candidates, request.top_k),
                 languages=self._languages,
+                unit_vectors=request.unit_vectors,
             ),
             context,
         )
@@ -96,18 +103,42 @@ class RetrievalEngine:
             Passage(found.chunk(one.chunk_id), one.score, cosines.get(one.chunk_id))
             for one in fuse(found.candidates, found.share)
         )
-        passages = choose(islice(ranked, SPARE * request.top_k), request.top_k)
+        depth = max(SPARE * request.top_k, stage.candidates if stage is not None else 0)
+        folded = fold(islice(ranked, depth))
+        fused_s = self._clock()
+        timings_ms = {
+            "embed": _ms(embedded_s - started_s),
+            "store": _ms(found_s - embedded_s),
+            "fuse": _ms(fused_s - found_s),
+        }
+        degraded = [EMBEDDING] if fell_back else []
+        if stage is not None:
+            ordered = await stage.ordered(request.query, folded, context)
+            timings_ms[RERANK] = _ms(self._clock() - fused_s)
+            if ordered is None:
+                degraded.append(RERANK)
+            else:
+                folded = ordered
         return RetrievalResponse(
-            passages=passages,
-            degraded=[EMBEDDING] if fell_back else [],
-            timings_ms={
-                "embed": _ms(embedded_s - started_s),
-                "store": _ms(found_s - embedded_s),
-                "fuse": _ms(self._clock() - found_s),
-            },
+            passages=choose(folded, request.top_k),
+            degraded=degraded,
+            timings_ms=timings_ms,
             query_vector=embedded,
             analysis=found.analysis,
         )
+
+    def _stage(self, request: RetrievalRequest) -> RerankStage | None:
+        """Return the stage that the request runs through: the fleet's, unless the request does without.
+
+        Raises: InvalidRequest when the request wants to be reranked and the fleet has no reranker.
+        """
+        if request.rerank and self._rerank is None:
+            raise InvalidRequest(
+                "rerank is true, but the fleet has no reranker. Set services.retrieval.rerank.backend in the fleet "
+                "file, or leave rerank out.",
+                param="rerank",
+            )
+        return None if request.rerank is False else self._rerank
 
     async def _embedded(self, query: str, context: RequestContext) -> QueryVector | None:
         """Return the query's vector, or None when the query cannot be embedded now."""

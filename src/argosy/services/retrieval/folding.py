@@ -22,12 +22,11 @@ ABOUT_THE_SAME = 0.95
 """Share of a passage's score from which another passage scores about the same."""
 
 
-def choose(ranked: Iterable[Passage], top_k: int) -> list[Passage]:
-    """Return at most `top_k` of the ranked passages, best first, without near-duplicates.
+def choose(folded: Sequence[Passage], top_k: int) -> list[Passage]:
+    """Return at most `top_k` of the ranked passages, best first.
 
     A document has at most half of the places as long as passages of other documents score about the same.
     """
-    folded = _folded(ranked)
     most = max(1, math.ceil(top_k / 2))
     places: Counter[str] = Counter()
     taken: list[Passage] = []
@@ -50,7 +49,7 @@ def choose(ranked: Iterable[Passage], top_k: int) -> list[Passage]:
     return sorted(chosen, key=lambda passage: order[id(passage)])
 
 
-def _folded(ranked: Iterable[Passage]) -> Sequence[Passage]:
+def fold(ranked: Iterable[Passage]) -> list[Passage]:
     """Return the passages without near-duplicates of better ones, which count them."""
     kept: list[Passage] = []
     same: dict[str, int] = {}

@@ -20,7 +20,7 @@ from argosy.ranking.weighing import tokens
 from argosy.services.store.points import ANALYSED
 from argosy.services.store.shard_search import Payload, PointId, Scores, ShardSearch
 
-READ = ["document_id", "version", "chunk", ANALYSED]
+READ = ("document_id", "version", "chunk", ANALYSED)
 RERANKED = 50
 """Candidates that get an adjacency and a feedback."""
 LEADERS = 3
@@ -41,6 +41,8 @@ class Wanted:
     depth: int
     condition: edge.Filter | None = None
     old_words: dict[int, float] | None = None
+    read: Sequence[str] = READ
+    """Fields of the payload that are read."""
 
 
 @dataclass(slots=True)
@@ -73,7 +75,7 @@ def candidates(
         exhausted = max(len(dense), len(lexical)) < depth
         read: dict[PointId, Payload] = {}
         if not sure:
-            read = index.payloads(pool, READ)
+            read = index.payloads(pool, wanted.read)
             pool = [point for point in pool if point in read and accepted(read[point])]
         if exhausted or len(pool) >= min(wanted.limit, depth):
             break
@@ -84,7 +86,7 @@ def candidates(
     mixed = mix(cosines, said, wanted.share)
     order = sorted(range(len(pool)), key=lambda at: (-mixed[at], -cosines[at], at))[: wanted.limit]
     if sure:
-        read = index.payloads([pool[at] for at in order], READ)
+        read = index.payloads([pool[at] for at in order], wanted.read)
     found = [Found(pool[at], cosines[at], said[at], read[pool[at]]) for at in order if pool[at] in read]
     _support(index, vocabulary, wanted, found[:RERANKED], [mixed[at] for at in order])
     return found

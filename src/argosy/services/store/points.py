@@ -13,6 +13,9 @@ from argosy.services.store.terms import short, term, values_of
 
 DENSE = "dense"
 LEXICAL = "bm25"
+UNIT_VECTORS = "unit_vectors"
+"""Payload field with the vectors of a chunk's units. It is not part of the chunk's JSON, because it is large and most
+searches do not read it."""
 ANALYSED = "analysed"
 """Payload field with the terms of a chunk, see `Analysed.encode`. Points of older releases lack it."""
 
@@ -39,7 +42,7 @@ def point(
 ) -> edge.Point:
     """Return the point of a chunk. Its words are weighed by the mean lengths of the collection's fields at present."""
     known = fields or _own_fields(chunk)
-    payload = msgspec.json.encode(chunk).decode()
+    payload = msgspec.json.encode(msgspec.structs.replace(chunk, unit_vectors="")).decode()
     return edge.Point(
         chunk.chunk_id,
         {DENSE: row, LEXICAL: sparse(weights(analysed, lengths))},
@@ -49,6 +52,7 @@ def point(
             "ordinal": chunk.ordinal,
             "terms": _terms(known),
             ANALYSED: analysed.encode(),
+            **({UNIT_VECTORS: chunk.unit_vectors} if chunk.unit_vectors else {}),
             "chunk": payload if fields is None else payload.replace(_LEFT_EMPTY, "", 1),
         },
     )

@@ -16,12 +16,12 @@ from argosy.contracts.store import Candidate, QueryAnalysis, QueryTerm, StoreSea
 from argosy.ranking.query import Reading, comparable, read_query
 from argosy.ranking.scoring import FOREIGN_SHARE, KNOWN_SHARE
 from argosy.ranking.vocabulary import Vocabulary
-from argosy.services.store.candidates import PHRASE_DEPTH, Found, Wanted, candidates
+from argosy.services.store.candidates import PHRASE_DEPTH, READ, Found, Wanted, candidates
 from argosy.services.store.checks import query_vector
 from argosy.services.store.conditions import filter_of
 from argosy.services.store.decisions import Decision
 from argosy.services.store.known_values import KnownValues, read_values
-from argosy.services.store.points import OLD_WORDS
+from argosy.services.store.points import OLD_WORDS, UNIT_VECTORS
 from argosy.services.store.publication import Publication
 from argosy.services.store.shard import Shard
 from argosy.services.store.shard_search import Payload
@@ -79,6 +79,8 @@ class VisibleSearch:
         if request.text is not None and collection.analysis == 0:
             old = OLD_WORDS.embed_query(request.text)
             wanted.old_words = dict(zip(old.indices, old.values, strict=True))
+        if request.unit_vectors:
+            wanted.read = [*READ, UNIT_VECTORS]
         phrases = [] if reading is None else reading.phrases
         if phrases:
             wanted.depth = max(wanted.depth, PHRASE_DEPTH)
@@ -129,6 +131,8 @@ def _has(phrases: list[str], chunk: str) -> bool:
 def _whole(payload: Payload, decision: Decision) -> str:
     """Return the chunk as JSON, merged with the fields stored once for its document. Both are JSON objects."""
     chunk: str = payload["chunk"]
+    if vectors := payload.get(UNIT_VECTORS):  # base64 and a few signs, which JSON does not escape
+        chunk = f'{chunk[:-1]},"{UNIT_VECTORS}":"{vectors}"}}'
     return f"{chunk[:-1]},{decision.fields[1:]}" if decision.fields else chunk
 
 

@@ -16,7 +16,7 @@ import asyncio
 import time
 from collections.abc import Callable, Sequence
 
-from argosy.contracts.embedding import TextKind
+from argosy.contracts.embedding import Spans, TextKind
 from argosy.contracts.errors import (
     ArgosyError,
     DeadlineExceeded,
@@ -97,11 +97,13 @@ class Batcher:
         *,
         keys: Sequence[Key] | None = None,
         partial: bool = False,
+        spans: Sequence[Spans] | None = None,
     ) -> EmbedResult:
         """Return one vector for each text, in the given order. Cancellation drops texts that no other caller needs.
 
         `keys` identify the texts: a text whose key is waiting or running is not computed again. With `partial`, a text
-        that fails is listed in the result's `errors` instead of failing the call.
+        that fails is listed in the result's `errors` instead of failing the call. `spans` are parts of each text whose
+        vectors are wanted as well; an engine without vectors of spans ignores them.
 
         Raises: Overloaded when the queue is full and no text was accepted; TooLarge when the queue can never hold so
         many texts; DeadlineExceeded when the deadline passes before a batch of these texts begins; Unavailable when the
@@ -114,7 +116,7 @@ class Batcher:
         if not texts:
             return caller.result
         try:
-            self._enqueue(caller, texts, kind, keys)
+            self._enqueue(caller, texts, kind, keys, spans)
             await caller.done
         finally:
             self._leave(caller)
@@ -130,9 +132,16 @@ class Batcher:
         await asyncio.gather(*self._running, return_exceptions=True)
         self._threads.close()
 
-    def _enqueue(self, caller: Caller, texts: Sequence[str], kind: TextKind, keys: Sequence[Key] | None) -> None:
+    def _enqueue(
+        self,
+        caller: Caller,
+        texts: Sequence[str],
+        kind: TextKind,
+        keys: Sequence[Key] | None,
+        spans: Sequence[Spans] | None,
+    ) -> None:
         priority = caller.context.priority
-        new = self._flights.claim(caller, texts, kind, keys)
+        new = self._flights.claim(caller, texts, kind, keys, spans)
         self._admission.admit(len(new), caller.context)
         for work in new:
             self._queue.add(work, priority)
@@ -253,23 +262,23 @@ class Batcher:
         deadline = max((claim.caller.context.deadline for claim in claims), key=Deadline.remaining_s)
         started_s = self._clock()
         try:
-            vectors = await self._threads.embed(batch, deadline)
+            vectors, spans = await self._threads.embed(batch, deadline)
         except Exception as error:
             self._failed(batch, error, priority)
             return
         seconds = self._clock() - started_s
         self._learn(batch, priority, seconds)
-        self._give(batch, vectors, seconds / len(batch))
+        self._give(batch, vectors, spans, seconds / len(batch))
 
-    def _give(self, batch: list[Work], vectors: Vectors, text_s: float) -> None:
+    def _give(self, batch: list[Work], vectors: Vectors, spans: list[Vectors | None], text_s: float) -> None:
         """Deliver each text's vector to its callers and to `computed`."""
         results = []
-        for work, vector, good in zip(batch, vectors, usable(vectors), strict=True):
+        for work, vector, of_spans, good in zip(batch, vectors, spans, usable(vectors), strict=True):
             if not good:
                 self._refuse(work, Internal("The embedding model returned no usable vector for the text."))
                 continue
             truncated = (work.length or 0) > self._engine.info.max_tokens
-            result = Computed(work.key, vector, self._seen(work), truncated, text_s)
+            result = Computed(work.key, vector, self._seen(work), truncated, text_s, of_spans)
             for claim in work.claims:
                 claim.caller.deliver(claim.row, result)
             work.claims.clear()

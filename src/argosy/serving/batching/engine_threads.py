@@ -7,10 +7,10 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
-from argosy.contracts.embedding import TextKind
+from argosy.contracts.embedding import Spans, TextKind
 from argosy.contracts.errors import ArgosyError, Internal
 from argosy.contracts.request import Deadline
-from argosy.contracts.vectors import EmbeddingEngine, Vectors
+from argosy.contracts.vectors import EmbeddingEngine, SpanEngine, Vectors
 from argosy.serving.batching.queue import Work
 
 T = TypeVar("T")
@@ -30,19 +30,30 @@ class EngineThreads:
         """Return the number of tokens of each text, even beyond the model's window."""
         return await self._call(self._engine.full_lengths, works)
 
-    async def embed(self, works: list[Work], deadline: Deadline) -> Vectors:
-        """Return one vector for each text. Raises: Internal when the engine returns another shape."""
-        return await self._call(lambda texts, kind: self._checked(texts, kind, deadline), works)
+    async def embed(self, works: list[Work], deadline: Deadline) -> tuple[Vectors, list[Vectors | None]]:
+        """Return one vector for each text, and the vectors of the spans of each text that has some.
+
+        Raises: Internal when the engine returns another shape.
+        """
+        spans = [work.spans for work in works]
+        return await self._call(lambda texts, kind: self._checked(texts, spans, kind, deadline), works)
 
     def close(self) -> None:
         """End the threads after their present calls."""
         self._threads.shutdown()
 
-    def _checked(self, texts: list[str], kind: TextKind, deadline: Deadline) -> Vectors:
-        vectors = self._engine.embed(texts, kind, deadline)
+    def _checked(
+        self, texts: list[str], spans: list[Spans], kind: TextKind, deadline: Deadline
+    ) -> tuple[Vectors, list[Vectors | None]]:
+        of_spans: list[Vectors | None] = [None] * len(texts)
+        if any(spans) and isinstance(self._engine, SpanEngine):
+            vectors, found = self._engine.embed_spans(texts, spans, kind, deadline)
+            of_spans = [rows if own else None for rows, own in zip(found, spans, strict=True)]
+        else:
+            vectors = self._engine.embed(texts, kind, deadline)
         if vectors.shape != (len(texts), self._engine.info.dimensions):
             raise Internal("The embedding model returned a wrong number of vectors or dimensions.")
-        return vectors
+        return vectors, of_spans
 
     async def _call(self, work: Callable[[list[str], TextKind], T], works: list[Work]) -> T:
         """Run `work` on an engine thread; all `works` must have the same kind."""

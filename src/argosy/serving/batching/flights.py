@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from argosy.contracts.embedding import TextKind
+from argosy.contracts.embedding import Spans, TextKind
 from argosy.serving.batching.queue import Caller, Claim, Key, Work
 
 
@@ -14,18 +14,29 @@ class Flights:
     def __init__(self) -> None:
         self._by_key: dict[Key, Work] = {}
 
-    def claim(self, caller: Caller, texts: Sequence[str], kind: TextKind, keys: Sequence[Key] | None) -> list[Work]:
-        """Assign a `Work` to the caller for each text. Returns: the new works, each once."""
+    def claim(
+        self,
+        caller: Caller,
+        texts: Sequence[str],
+        kind: TextKind,
+        keys: Sequence[Key] | None,
+        spans: Sequence[Spans] | None = None,
+    ) -> list[Work]:
+        """Assign a `Work` to the caller for each text. Returns: the new works, each once.
+
+        Texts with different spans must have different keys.
+        """
         new: dict[Key, Work] = {}
         unnamed = []
         for row, text in enumerate(texts):
+            own = spans[row] if spans else ()
             if keys is None:
-                work = Work(text, kind, None)
+                work = Work(text, kind, None, own)
                 unnamed.append(work)
             else:
                 key = keys[row]
                 found = self._by_key.get(key) or new.get(key)
-                work = found or new.setdefault(key, Work(text, kind, key))
+                work = found or new.setdefault(key, Work(text, kind, key, own))
             work.claims.append(Claim(caller, row))
             caller.works[work] = None
         return [*unnamed, *new.values()]

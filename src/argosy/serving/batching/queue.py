@@ -13,7 +13,7 @@ from itertools import islice
 
 import numpy as np
 
-from argosy.contracts.embedding import TextKind
+from argosy.contracts.embedding import Spans, TextKind
 from argosy.contracts.errors import ArgosyError
 from argosy.contracts.request import Priority, RequestContext
 from argosy.contracts.vectors import Vector, Vectors
@@ -37,6 +37,8 @@ class EmbedResult:
     tokens: list[int]
     truncated: list[bool]
     seconds: list[float]
+    spans: list[Vectors | None]
+    """Vectors of the spans of each text; None for a text without spans, and with an engine that has none."""
     errors: dict[int, ArgosyError] = field(default_factory=dict)
 
 
@@ -49,6 +51,8 @@ class Computed:
     tokens: int
     truncated: bool
     seconds: float
+    spans: Vectors | None = None
+    """Vectors of the text's spans, if it has some and the engine gives them."""
 
 
 class Caller:
@@ -57,7 +61,7 @@ class Caller:
     def __init__(self, count: int, dimensions: int, context: RequestContext, *, partial: bool) -> None:
         self.context = context
         vectors = np.empty((count, dimensions), np.float32)
-        self.result = EmbedResult(vectors, [0] * count, [False] * count, [0.0] * count)
+        self.result = EmbedResult(vectors, [0] * count, [False] * count, [0.0] * count, [None] * count)
         self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.works: dict[Work, None] = {}
         """Works that the request waits for, each once, in the order of the texts."""
@@ -70,6 +74,7 @@ class Caller:
         self.result.tokens[row] = computed.tokens
         self.result.truncated[row] = computed.truncated
         self.result.seconds[row] = computed.seconds
+        self.result.spans[row] = computed.spans
         self._settled()
 
     def refuse(self, row: int, error: ArgosyError) -> None:
@@ -106,6 +111,7 @@ class Work:
     text: str
     kind: TextKind
     key: Key | None
+    spans: Spans = ()
     claims: list[Claim] = field(default_factory=list)
     length: int | None = None
     """Number of tokens before truncation; None until measured."""

@@ -9,7 +9,7 @@ import pytest
 from msgspec.structs import replace
 
 from argosy.contracts.documents import DocumentStatus, DocumentView
-from argosy.contracts.embedding import EmbedResponse, ModelInfo, TextKind
+from argosy.contracts.embedding import EmbedResponse, ModelInfo, Spans, TextKind
 from argosy.contracts.errors import (
     ArgosyError,
     CollectionNotFound,
@@ -87,11 +87,13 @@ class World:
         parsed = await self.parser.parse(data, name, timeout_s, content_type)
         return replace(parsed, title="Parsed title", markdown=True, pages=self.pages, left_out=self.left_out)
 
-    async def embed(self, texts: list[str], kind: TextKind, context: RequestContext) -> EmbedResponse:
+    async def embed(
+        self, texts: list[str], kind: TextKind, context: RequestContext, *, spans: Sequence[Spans] = ()
+    ) -> EmbedResponse:
         self._called("embed", context)
         assert kind is TextKind.PASSAGE
         self.embedded += texts
-        return await self.embedder.embed(texts, kind, context)
+        return await self.embedder.embed(texts, kind, context, spans=spans)
 
     async def model(self, context: RequestContext) -> ModelInfo:
         self._called("model", context)
@@ -309,7 +311,9 @@ async def test_no_more_text_is_in_work_than_there_is_room_for(
     may_leave, inside, peak, was_cut = asyncio.Semaphore(0), 0, 0, 0
     embed = world.embed
 
-    async def slow(texts: list[str], kind: TextKind, context: RequestContext) -> EmbedResponse:
+    async def slow(
+        texts: list[str], kind: TextKind, context: RequestContext, *, spans: Sequence[Spans] = ()
+    ) -> EmbedResponse:
         nonlocal inside, peak
         inside += 1
         peak = max(peak, inside)
@@ -406,11 +410,13 @@ async def test_a_model_that_changes_midway_is_not_mixed(desk: Desk, world: World
     add(desk)
     embed, seen = world.embed, 0
 
-    async def changing(texts: list[str], kind: TextKind, context: RequestContext) -> EmbedResponse:
+    async def changing(
+        texts: list[str], kind: TextKind, context: RequestContext, *, spans: Sequence[Spans] = ()
+    ) -> EmbedResponse:
         nonlocal seen
         seen += 1
         world.embedder.serves = "minilm" if seen == 1 else "other"
-        return await embed(texts, kind, context)
+        return await embed(texts, kind, context, spans=spans)
 
     world.embed = changing  # type: ignore[method-assign]
     view = await attempt(desk, pipeline)

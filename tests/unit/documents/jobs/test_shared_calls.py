@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from argosy.contracts.embedding import EmbedResponse, ModelInfo, TextKind
+from argosy.contracts.embedding import EmbedResponse, ModelInfo, Spans, TextKind
 from argosy.contracts.errors import ArgosyError, Conflict, InvalidRequest, Unavailable
 from argosy.contracts.request import Deadline, Priority, RequestContext
 from argosy.contracts.store import (
@@ -42,7 +42,9 @@ class World:
         self.published: list[list[str]] = []
         self.away = False
 
-    async def embed(self, texts: list[str], kind: TextKind, context: RequestContext) -> EmbedResponse:
+    async def embed(
+        self, texts: list[str], kind: TextKind, context: RequestContext, *, spans: Sequence[Spans] = ()
+    ) -> EmbedResponse:
         self.embedded.append(texts)
         await asyncio.sleep(0)
         if self.away:

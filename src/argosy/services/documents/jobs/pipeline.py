@@ -34,6 +34,7 @@ from argosy.services.documents.jobs.shared_calls import ChunkEmbedder
 from argosy.services.documents.jobs.shared_jobs import SharedJobs
 from argosy.services.documents.jobs.stored_chunk import as_chunk
 from argosy.services.documents.jobs.timing import StageTimes
+from argosy.services.documents.jobs.unit_spans import packed_vectors, unit_spans
 from argosy.services.documents.jobs.vectors import KeptVectors, VectorPool, text_hash
 from argosy.services.documents.parsing.parsed import ParsedDocument
 from argosy.services.documents.parsing.short_texts import SHORT_BYTES, SHORT_KINDS
@@ -228,8 +229,9 @@ class Pipeline:
                     answer, computed = await self._vectors(job, part, fields.title, pool)
                 if kept is not None and (answer.model, answer.dimensions) != (kept.model, kept.dimensions):
                     raise UpstreamFailed("The embedding model changed while a document was being indexed.")
-                kept = kept or KeptVectors(answer.model, answer.dimensions, [], b"", self._settings.vectors)
+                kept = kept or KeptVectors(answer.model, answer.dimensions, [], b"", self._settings.vectors, [])
                 kept.hashes += answer.hashes
+                kept.units += answer.units
                 vectors += answer.vectors
                 embedded += computed
                 if storing is not None:
@@ -260,26 +262,34 @@ class Pipeline:
         self, job: Job, part: list[ChunkDraft], title: str | None, pool: VectorPool
     ) -> tuple[KeptVectors, int]:
         """Return the vectors of a part and the number computed. The title stands before the text that is embedded."""
-        whole = [f"{title}\n{draft.text}" if title else draft.text for draft in part]
-        hashes = [text_hash(text) for text in whole]
+        above = f"{title}\n" if title else ""
+        whole = [above + draft.text for draft in part]
+        spans = [unit_spans(draft.units, len(draft.text), len(above)) for draft in part]
+        hashes = [text_hash(text, own) for text, own in zip(whole, spans, strict=True)]
         missing = pool.missing(hashes)
         if not missing:
             assert pool.model is not None
-            return KeptVectors(*pool.model, hashes, pool.rows(hashes, ())), 0
+            return KeptVectors(*pool.model, hashes, pool.rows(hashes, ()), units=pool.units(hashes, ())), 0
         texts = [whole[place] for place in missing]
-        answer = await self._services(job)[0].embed(texts, TextKind.PASSAGE, self._context(job))
+        wanted = [spans[place] for place in missing]
+        answer = await self._services(job)[0].embed(
+            texts, TextKind.PASSAGE, self._context(job), spans=wanted if any(wanted) else ()
+        )
         row = answer.dimensions * 4
         if len(answer.vectors) != len(texts) * row:
             raise UpstreamFailed("The embedding service returned a different number of vectors than requested.")
         if pool.model not in (None, (answer.model, answer.dimensions)):
             raise UpstreamFailed("The embedding model changed while a document was being indexed.")
         computed = [answer.vectors[at : at + row] for at in range(0, len(answer.vectors), row)]
-        return KeptVectors(answer.model, answer.dimensions, hashes, pool.rows(hashes, computed)), len(missing)
+        units = pool.units(hashes, packed_vectors(answer, wanted))
+        return KeptVectors(answer.model, answer.dimensions, hashes, pool.rows(hashes, computed), units=units), len(
+            missing
+        )
 
     async def _store_part(
         self, job: Job, part: list[ChunkDraft], fields: DocumentFields, answer: KeptVectors, times: StageTimes
     ) -> None:
-        chunks = [as_chunk(job, draft) for draft in part]
+        chunks = [as_chunk(job, draft, own) for draft, own in zip(part, answer.units, strict=True)]
         request = UpsertRequest(
             job.collection, answer.model, answer.dimensions, chunks, answer.vectors, job.generation or 0, fields
         )

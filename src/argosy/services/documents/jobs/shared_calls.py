@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from argosy.contracts.embedding import EmbedResponse, ModelInfo, TextKind
+from argosy.contracts.embedding import EmbedResponse, ModelInfo, Spans, TextKind
 from argosy.contracts.errors import UpstreamFailed
 from argosy.contracts.request import RequestContext
 from argosy.contracts.store import (
@@ -32,9 +32,18 @@ PUBLICATIONS = 64
 """Highest number of publications in one call."""
 
 
+Marked = list[tuple[str, Spans]]
+"""Texts of one document, each with the spans whose vectors are wanted as well."""
+
+
 class ChunkEmbedder(Protocol):
-    async def embed(self, texts: list[str], kind: TextKind, context: RequestContext) -> EmbedResponse:
-        """Return a vector for each text, in the order given. Raises: ArgosyError."""
+    async def embed(
+        self, texts: list[str], kind: TextKind, context: RequestContext, *, spans: Sequence[Spans] = ()
+    ) -> EmbedResponse:
+        """Return a vector for each text, in the order given, and of its spans where the model gives such vectors.
+
+        Raises: ArgosyError.
+        """
         ...
 
     async def model(self, context: RequestContext) -> ModelInfo: ...
@@ -58,7 +67,7 @@ class SharedEmbedder:
     def __init__(self, inner: ChunkEmbedder, most_texts: int, contexts: Contexts) -> None:
         self._inner = inner
         self._contexts = contexts
-        self._passages: Grouped[list[str], EmbedResponse] = Grouped(
+        self._passages: Grouped[Marked, EmbedResponse] = Grouped(
             self._embed_together,
             most=most_texts,
             size=len,
@@ -67,18 +76,23 @@ class SharedEmbedder:
             linger_s=LINGER_S,
         )
 
-    async def embed(self, texts: list[str], kind: TextKind, context: RequestContext) -> EmbedResponse:
+    async def embed(
+        self, texts: list[str], kind: TextKind, context: RequestContext, *, spans: Sequence[Spans] = ()
+    ) -> EmbedResponse:
         """Embed texts like the service. Raises: ArgosyError when the call fails."""
         if kind is not TextKind.PASSAGE:
-            return await self._inner.embed(texts, kind, context)
-        return await self._passages(texts)
+            return await self._inner.embed(texts, kind, context, spans=spans)
+        own = spans or [()] * len(texts)
+        return await self._passages(list(zip(texts, own, strict=True)))
 
     async def model(self, context: RequestContext) -> ModelInfo:
         return await self._inner.model(context)
 
-    async def _embed_together(self, several: Sequence[list[str]]) -> list[EmbedResponse | Exception]:
-        joined = [text for texts in several for text in texts]
-        answer = await self._inner.embed(joined, TextKind.PASSAGE, self._contexts())
+    async def _embed_together(self, several: Sequence[Marked]) -> list[EmbedResponse | Exception]:
+        joined = [text for texts in several for text, _ in texts]
+        spans = [own for texts in several for _, own in texts]
+        wanted = spans if any(spans) else ()
+        answer = await self._inner.embed(joined, TextKind.PASSAGE, self._contexts(), spans=wanted)
         if len(several) == 1:
             return [answer]
         row = answer.dimensions * 4
@@ -90,7 +104,9 @@ class SharedEmbedder:
             end = at + len(texts)
             vectors = answer.vectors[at * row : end * row]
             tokens, truncated = answer.tokens[at:end], answer.truncated[at:end]
-            parts.append(EmbedResponse(answer.model, answer.dimensions, vectors, tokens, truncated))
+            part = EmbedResponse(answer.model, answer.dimensions, vectors, tokens, truncated)
+            part.revision, part.spans = answer.revision, answer.spans[at:end]
+            parts.append(part)
             at = end
         return parts
 

@@ -16,7 +16,7 @@ def chunk_id(document_id: str, version: int, ordinal: int) -> str:
     return str(uuid.uuid5(_CHUNK_IDS, f"{document_id}/{version}/{ordinal}"))
 
 
-def as_chunk(job: Job, draft: ChunkDraft) -> Chunk:
+def as_chunk(job: Job, draft: ChunkDraft, unit_vectors: str = "") -> Chunk:
     """Convert a draft to a chunk without name, source, title and metadata.
 
     The store keeps those once per document; see `UpsertRequest.fields`.
@@ -35,4 +35,5 @@ def as_chunk(job: Job, draft: ChunkDraft) -> Chunk:
         last_page=draft.last_page,
         heading_path=draft.heading_path,
         units=draft.units,
+        unit_vectors=unit_vectors,
     )

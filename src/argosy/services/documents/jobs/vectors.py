@@ -7,14 +7,17 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
+from argosy.contracts.embedding import Spans
+
 _HASH_BYTES = 16
 
 
 class KeptVectors(msgspec.Struct):
     """Stored vectors of a document.
 
-    `hashes` are those of the embedded texts, row by row; `vectors` is little-endian float32 of shape (len(hashes),
-    dimensions). `made_by` is the key of the settings used, see `fingerprint.vectors_key`.
+    `hashes` are those of the embedded texts and their units, row by row; `vectors` is little-endian float32 of shape
+    (len(hashes), dimensions). `units` holds the vectors of each text's units as chunks carry them; it is empty in
+    documents of earlier versions. `made_by` is the key of the settings used, see `fingerprint.vectors_key`.
     """
 
     model: str
@@ -22,6 +25,7 @@ class KeptVectors(msgspec.Struct):
     hashes: list[bytes]
     vectors: bytes
     made_by: str = ""
+    units: list[str] = []
 
     def encode(self) -> bytes:
         return _encoder.encode(self)
@@ -33,16 +37,24 @@ class KeptVectors(msgspec.Struct):
             kept = _decoder.decode(data)
         except (msgspec.DecodeError, msgspec.ValidationError):
             return None
-        return kept if len(kept.vectors) == 4 * kept.dimensions * len(kept.hashes) else None
+        if len(kept.vectors) != 4 * kept.dimensions * len(kept.hashes) or len(kept.units) not in (0, len(kept.hashes)):
+            return None
+        return kept
 
 
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(KeptVectors)
 
 
-def text_hash(text: str) -> bytes:
-    """Return the hash of a text, 16 bytes."""
-    return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=_HASH_BYTES).digest()
+def text_hash(text: str, spans: Spans = ()) -> bytes:
+    """Return the hash of a text and of the spans whose vectors are wanted, 16 bytes."""
+    places = msgspec.json.encode(spans) if spans else b""
+    return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=_HASH_BYTES, key=_key(places)).digest()
+
+
+def _key(places: bytes) -> bytes:
+    """Return the hash of the spans, which keys the hash of the text, so that no text imitates spans."""
+    return hashlib.blake2b(places, digest_size=_HASH_BYTES).digest() if places else b""
 
 
 class VectorPool:
@@ -52,6 +64,7 @@ class VectorPool:
         """Create a pool without the vectors of other models or of other settings."""
         self.model: tuple[str, int] | None = None
         self._rows: dict[bytes, bytes] = {}
+        self._units: dict[bytes, str] = {}
         for one in kept:
             if (one.model, one.made_by) != (model, made_by) or self.model not in (None, (one.model, one.dimensions)):
                 continue
@@ -59,6 +72,7 @@ class VectorPool:
             size = 4 * one.dimensions
             for row, key in enumerate(one.hashes):
                 self._rows[key] = one.vectors[row * size : (row + 1) * size]
+                self._units[key] = one.units[row] if one.units else ""
 
     def missing(self, hashes: Sequence[bytes]) -> list[int]:
         """Return the indices in `hashes` whose vectors are not in the pool."""
@@ -68,3 +82,8 @@ class VectorPool:
         """Return the vectors of `hashes` in order. `computed` holds the missing ones, in their order."""
         new = iter(computed)
         return b"".join(self._rows[key] if key in self._rows else next(new) for key in hashes)
+
+    def units(self, hashes: Sequence[bytes], computed: Sequence[str]) -> list[str]:
+        """Return the vectors of the units of each text in order. `computed` holds the missing ones, in their order."""
+        new = iter(computed)
+        return [self._units[key] if key in self._rows else next(new) for key in hashes]

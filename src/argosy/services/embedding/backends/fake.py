@@ -9,7 +9,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from argosy.contracts.embedding import ModelInfo, TextKind
+from argosy.contracts.embedding import ModelInfo, Spans, TextKind
 from argosy.contracts.request import Deadline
 from argosy.contracts.vectors import Vectors
 
@@ -56,6 +56,22 @@ class FakeEngine:
                 vectors[row, 0] = 1.0
             vectors[row] /= np.linalg.norm(vectors[row])
         return vectors
+
+    def embed_spans(
+        self, texts: Sequence[str], spans: Sequence[Spans], kind: TextKind, deadline: Deadline | None = None
+    ) -> tuple[Vectors, list[Vectors]]:
+        """Implement `SpanEngine.embed_spans`. Words in a span and within the window count."""
+        found = []
+        for text, of_text in zip(texts, spans, strict=True):
+            words = list(_WORD.finditer(text))[: self._room]
+            rows = np.zeros((len(of_text), DIMENSIONS), dtype=np.float32)
+            for row, (start, end) in zip(rows, of_text, strict=True):
+                for word in words:
+                    if word.end() > start and word.start() < end:
+                        row += _direction(word[0].lower())
+                row /= np.linalg.norm(row) or 1.0
+            found.append(rows)
+        return self.embed(texts, kind, deadline), found
 
 
 def _words(text: str) -> list[str]:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import onnxruntime
 
-from argosy.contracts.embedding import ModelInfo, TextKind
+from argosy.contracts.embedding import ModelInfo, Spans, TextKind
 from argosy.contracts.errors import Internal, ModelMissing
 from argosy.contracts.request import Deadline
 from argosy.contracts.vectors import Vectors
@@ -21,21 +21,20 @@ from argosy.models.description import ModelDescription, describe
 from argosy.models.graph import GRAPH_VERSION, Precision, graph_for
 from argosy.models.integrity import unreadable
 from argosy.models.resolver import ModelFolder
-from argosy.models.tokenizer import TextTokenizer
+from argosy.models.session import session_for
+from argosy.models.tokenizer import Offsets, TextTokenizer
 from argosy.telemetry.logs import logger
 
 log = logger("embedding")
 
-_ERRORS_ONLY = 3
 _PADDED_INPUT = "input_ids"
+_POOL = "pool"
 
 
 class OnnxEngine:
     """`EmbeddingEngine` for a verified model folder. It builds the model's graph when the graph cache lacks it.
 
-    The memory arena stays on: without it, the process took 25 MB more and was no faster. Memory patterns are off: they
-    keep a plan for every shape of batch, and the number of shapes is unlimited. In int8, passages are computed in
-    integers and queries in fp32: queries are short, and this halves the error.
+    In int8, passages are computed in integers and queries in fp32: queries are short, and this halves the error.
     """
 
     def __init__(
@@ -97,7 +96,36 @@ class OnnxEngine:
         if not texts:
             return np.empty((0, self._info.dimensions), dtype=np.float32)
         ids = [tokens or [0] for tokens in self._tokenizer.ids(self._prompted(texts, kind))]
-        feed = self._feed(ids)
+        return self._run(kind, self._feed(ids))
+
+    def embed_spans(
+        self, texts: Sequence[str], spans: Sequence[Spans], kind: TextKind, deadline: Deadline | None = None
+    ) -> tuple[Vectors, list[Vectors]]:
+        """Implement `SpanEngine.embed_spans`.
+
+        Pooling is a product with the token states, so a span is one more row of the pooling matrix. A graph without
+        this matrix (a model's own graph, pooling by maximum) gives zeros.
+        """
+        if _POOL not in self._inputs or not texts:
+            return self.embed(texts, kind, deadline), [_zeros(len(of_text), self._info.dimensions) for of_text in spans]
+        prompted = self._prompted(texts, kind)
+        prompt = len(self._about.prompt(kind))
+        found = self._tokenizer.ids_and_offsets(prompted)
+        feed = dict(self._feed([ids or [0] for ids, _ in found]))
+        total = feed[_POOL].shape[1]
+        rows, first = [feed[_POOL]], 0
+        for text, whole, (ids, offsets), of_text in zip(texts, prompted, found, spans, strict=True):
+            known = offsets if len(whole) == len(text) + prompt else []  # lower case moved the offsets
+            rows.append(_shares(known, [(start + prompt, end + prompt) for start, end in of_text], first, total))
+            first += len(ids) or 1
+        feed[_POOL] = np.concatenate(rows)
+        vectors = self._run(kind, feed)
+        of_spans = vectors[len(texts) :]
+        of_spans[~feed[_POOL][len(texts) :].any(axis=1)] = 0.0
+        ends = np.cumsum([len(of_text) for of_text in spans])
+        return vectors[: len(texts)], np.split(of_spans, ends[:-1])
+
+    def _run(self, kind: TextKind, feed: Feed) -> Vectors:
         try:
             found: list[Any] = self._sessions[kind].run(["embedding"], feed)
         except Exception as error:
@@ -130,31 +158,36 @@ class OnnxEngine:
         return self._about.max_tokens - prompt
 
 
+def _shares(offsets: Offsets, spans: Spans, first: int, total: int) -> Vectors:
+    """Return a row for each span with the share of each of the batch's tokens in it.
+
+    `offsets` are those of one text, whose tokens begin at `first` among all `total` tokens. A token that a span cuts
+    belongs to the span.
+    """
+    shares = np.zeros((len(spans), total), np.float32)
+    if not offsets or not spans:
+        return shares
+    starts, ends = np.array(offsets).T
+    for row, (start, end) in enumerate(spans):
+        inside = np.flatnonzero((ends > start) & (starts < end) & (ends > starts))
+        if len(inside):
+            shares[row, first + inside] = 1 / len(inside)
+    return shares
+
+
+def _zeros(rows: int, dimensions: int) -> Vectors:
+    return np.zeros((rows, dimensions), np.float32)
+
+
 def _load(
     model: ModelFolder, about: ModelDescription, precision: Precision, threads: int
 ) -> tuple[Path, onnxruntime.InferenceSession]:
-    """Return the graph and its session. A graph that ONNX Runtime refuses is rebuilt once.
+    """Return the graph and its session.
 
-    The ledger of the graph does not show every kind of damage.
-
-    Raises: ModelMissing when the rebuilt graph is refused as well.
+    Raises: ModelMissing when ONNX Runtime refuses the graph.
     """
-    graph = graph_for(model, about, precision)
-    try:
-        return graph, _session(graph, threads)
-    except Exception:  # ONNX Runtime's errors have no narrower base class
-        graph = graph_for(model, about, precision, anew=True)
-    try:
-        return graph, _session(graph, threads)
-    except Exception as error:
-        raise unreadable(model.weights, "ONNX Runtime refuses the graph made from it") from error
 
+    def graph(*, anew: bool) -> Path:
+        return graph_for(model, about, precision, anew=anew)
 
-def _session(graph: Path, threads: int) -> onnxruntime.InferenceSession:
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.inter_op_num_threads = 1
-    options.enable_mem_pattern = False
-    options.log_severity_level = _ERRORS_ONLY
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    return onnxruntime.InferenceSession(str(graph), options, providers=["CPUExecutionProvider"])
+    return session_for(graph, model.weights, threads)

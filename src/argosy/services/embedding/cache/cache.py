@@ -11,7 +11,7 @@ from typing import Self
 import numpy as np
 
 from argosy.config.services import EmbeddingSettings
-from argosy.contracts.embedding import ModelInfo, TextKind
+from argosy.contracts.embedding import ModelInfo, Spans, TextKind
 from argosy.services.embedding.cache.disk import READ_PATIENCE_S, DiskLevel
 from argosy.services.embedding.cache.entry import CachedVector, Hit, Level
 from argosy.services.embedding.cache.keys import Keys
@@ -84,9 +84,12 @@ class EmbeddingCache:
         if self.disk is not None:
             self.disk.close()
 
-    def key(self, text: str, kind: TextKind) -> bytes:
-        """Return the key of the text's vector, 16 bytes. Every string has a key."""
-        return self._keys.key(text, kind)
+    def key(self, text: str, kind: TextKind, spans: Spans = ()) -> bytes:
+        """Return the key of the text's vector, 16 bytes, or of the vectors of the text and its spans.
+
+        Every string has a key.
+        """
+        return self._keys.key(text, kind, spans)
 
     async def lookup(self, keys: Sequence[bytes]) -> list[Hit | None]:
         """Return the hit or None for each key, in the order of `keys`. A key may occur more than once."""
@@ -99,7 +102,7 @@ class EmbeddingCache:
             rows = await self.disk.read(tuple(dict.fromkeys(keys[at] for at in missing)))
             for at in missing:
                 row = rows.get(keys[at])
-                if row is not None and row.value.vector.shape[0] == self._dimensions:
+                if row is not None and row.value.vector.shape[0] % self._dimensions == 0:
                     found[at] = self._from_disk(keys[at], row, now_s)
             hits = sum(found[at] is not None for at in missing)
             self._disk_hits += hits

@@ -20,7 +20,7 @@ class Level(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class CachedVector:
-    """Vector of one text and its cost.
+    """Vector of one text, or the vectors of the text and its spans one after another, and their cost.
 
     `vector` is one-dimensional float32 and must not be written to: a hit returns the array that the cache holds.
     `tokens` is the number of tokens that the model read, and `truncated` says whether the text had more. `seconds` is

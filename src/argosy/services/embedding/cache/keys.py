@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import chain
 
+import msgspec
 from blake3 import blake3
 
-from argosy.contracts.embedding import ModelInfo, TextKind
+from argosy.contracts.embedding import ModelInfo, Spans, TextKind
 
 KEY_BYTES = 16
 _CONTEXT = "argosy embedding cache, key of a text, version 1"
@@ -28,10 +30,18 @@ class Keys:
         """
         fields = (info.model, info.revision, str(info.dimensions), str(info.max_tokens), policy)
         self._of_kind = {kind: _derived((*fields, kind.value)) for kind in TextKind}
+        self._with_spans = {kind: _derived((*fields, kind.value, "spans")) for kind in TextKind}
 
-    def key(self, text: str, kind: TextKind) -> bytes:
-        """Return the key, 16 bytes, of the text's code points: no Unicode normalisation, lone surrogates allowed."""
-        return blake3(text.encode("utf-8", "surrogatepass"), key=self._of_kind[kind]).digest(length=KEY_BYTES)
+    def key(self, text: str, kind: TextKind, spans: Spans = ()) -> bytes:
+        """Return the key, 16 bytes, of the text's code points: no Unicode normalisation, lone surrogates allowed.
+
+        With `spans`, it is the key of the vectors of the text and of these spans together.
+        """
+        encoded = text.encode("utf-8", "surrogatepass")
+        if not spans:
+            return blake3(encoded, key=self._of_kind[kind]).digest(length=KEY_BYTES)
+        places = msgspec.msgpack.encode([len(encoded), *chain.from_iterable(spans)])
+        return blake3(places + encoded, key=self._with_spans[kind]).digest(length=KEY_BYTES)
 
 
 def _derived(fields: Iterable[str]) -> bytes:

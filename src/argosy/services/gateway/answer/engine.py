@@ -96,6 +96,7 @@ class AnswerEngine:
                 top_k=question.top_k,
                 mode=question.mode,
                 filters=question.filters,
+                unit_vectors=True,
             ),
             context,
         )

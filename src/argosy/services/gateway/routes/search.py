@@ -29,7 +29,12 @@ def router(gateway: Gateway) -> APIRouter:
         body = await read(request, SearchBody, most_bytes)
         check_text(body.query, "query", gateway.settings.max_question_chars)
         asked = RetrievalRequest(
-            query=body.query, collection=body.collection, top_k=body.top_k, mode=body.mode, filters=body.filters
+            query=body.query,
+            collection=body.collection,
+            top_k=body.top_k,
+            mode=body.mode,
+            filters=body.filters,
+            rerank=body.rerank,
         )
         found = await until_gone(request, gateway.upstream.retrieval.search(asked, context), context)
         results = [SearchResult.of(passage) for passage in found.passages]

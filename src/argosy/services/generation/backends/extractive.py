@@ -13,6 +13,7 @@ from argosy.contracts.embedding import EmbedResponse, QueryVector, TextKind
 from argosy.contracts.errors import SERVICE_FAILURES
 from argosy.contracts.generation import AnswerDelta, AnswerDone, AnswerEvent, GenerateRequest
 from argosy.contracts.request import RequestContext
+from argosy.contracts.unit_vectors import model_mark
 from argosy.contracts.vectors import matrix, vector
 from argosy.telemetry.logs import logger
 
@@ -45,9 +46,10 @@ class ExtractiveBackend:
         `embedding`.
         """
         context.deadline.require("an answer was composed")
-        extraction = Extraction(request.question, request.passages, request.analysis, request.carried)
-        texts = extraction.texts
-        vectors = await self._vectors(extraction, texts, request, context) if texts else None
+        asked = request.question_vector
+        model = "" if asked is None else model_mark(asked.model, asked.revision, asked.dimensions)
+        extraction = Extraction(request.question, request.passages, request.analysis, request.carried, model)
+        vectors = await self._vectors(extraction, request, context) if extraction.compares else None
         composed = extraction.compose(self._max_sentences, vectors)
         for group in WORD_GROUP.findall(composed.text):
             yield AnswerDelta(group)
@@ -56,33 +58,40 @@ class ExtractiveBackend:
             model=MODEL,
             prompt_tokens=sum(len(p.chunk.text.split()) for p in request.passages) + len(request.question.split()),
             completion_tokens=len(composed.text.split()),
-            degraded=[EMBEDDING] if texts and vectors is None else [],
+            degraded=[EMBEDDING] if extraction.compares and vectors is None else [],
         )
 
     async def close(self) -> None:
         return None
 
     async def _vectors(
-        self, extraction: Extraction, texts: Sequence[str], request: GenerateRequest, context: RequestContext
+        self, extraction: Extraction, request: GenerateRequest, context: RequestContext
     ) -> UnitVectors | None:
         """Return the vectors to compare, or None when they cannot be computed now.
 
-        The question is embedded only when its vector is not known, or comes from another model than the units'.
+        Nothing is embedded for a question whose vector is known and units whose vectors are stored. The question is
+        embedded only when its vector is not known, or comes from another model than the units' vectors.
         """
+        texts = extraction.texts
         hop = context.for_hop_with_fallback()
         known = request.question_vector
         asked = [f"{question} {request.carried}".strip() for question in extraction.questions]
         try:
-            units = await self._embedding.embed(texts, TextKind.PASSAGE, hop)
-            if known is None or not known.comparable(units):
+            units = await self._embedding.embed(texts, TextKind.PASSAGE, hop) if texts else None
+            if known is None or (units is not None and not known.comparable(units)):
                 known = QueryVector.of(await self._embedding.embed(asked[:1], TextKind.QUERY, hop))
             questions = vector(known)[np.newaxis, :]
+            marks = {model_mark(known.model, known.revision, known.dimensions)}
             if len(asked) > 1:
-                parts = matrix(await self._embedding.embed(asked[1:], TextKind.QUERY, hop))
-                questions = np.concatenate([questions, parts])
+                parts = await self._embedding.embed(asked[1:], TextKind.QUERY, hop)
+                marks.add(model_mark(parts.model, parts.revision, parts.dimensions))
+                questions = np.concatenate([questions, matrix(parts)])
+            if len(marks) > 1 or (extraction.stored and marks != {extraction.model}):
+                log.warning("units chosen by words only, the model has changed", request_id=context.request_id)
+                return None
         except SERVICE_FAILURES as error:
             log.warning(
                 "units chosen by words only, texts not embedded", reason=error.code, request_id=context.request_id
             )
             return None
-        return UnitVectors(questions, matrix(units))
+        return UnitVectors(questions, None if units is None else matrix(units))
