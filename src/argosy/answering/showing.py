@@ -47,8 +47,23 @@ def show(question: AskedQuestion, chosen: Sequence[Candidate], units: Sequence[A
             text = f"{candidate.unit.heading}: {text}"
         if candidate.leans and (before is None or before.text != candidate.unit.before):
             text = f"{candidate.unit.before} {candidate.unit.text}"
-        shown.append(ShownUnit((source,), text, candidate.probability))
+        sources = (source, *_definition_of(source, units)) if text.startswith(f"{source.term}: ") else (source,)
+        shown.append(ShownUnit(sources, text, candidate.probability))
     return shown
+
+
+def _definition_of(unit: AnswerUnit, units: Sequence[AnswerUnit]) -> list[AnswerUnit]:
+    """Return the definition with the term that is shown before a sentence, so that the citation holds the term too."""
+    if unit.kind is UnitKind.DEFINITION or not unit.term:
+        return []
+    return [
+        other
+        for other in units
+        if other.kind is UnitKind.DEFINITION
+        and (other.document_id, other.section, other.passage) == (unit.document_id, unit.section, unit.passage)
+        and other.term == unit.term
+        and other.start <= unit.start
+    ][:1]
 
 
 def _needs_name(question: AskedQuestion, unit: AnswerUnit, before: AnswerUnit | None) -> bool:

@@ -197,3 +197,14 @@ def test_a_follow_up_finds_the_paragraph_that_names_its_topic() -> None:
     )
     assert "19" not in longer.text
     assert "28" in longer.text
+
+
+def test_a_citation_holds_the_term_that_is_shown_before_a_sentence() -> None:
+    text = (
+        "# Settings\n\n`max_rate` (`integer`)\n\nSets the highest speed of the winch. "
+        + "Lower values spare the rope and also the winch itself. " * 8
+        + "Values above forty are refused by the harbour office.\n"
+    )
+    answer = ask("Which values are refused by the harbour office?", text)
+    assert bare(answer) == "`max_rate` (`integer`): Values above forty are refused by the harbour office."
+    assert answer.citations[0].quote.startswith("`max_rate`")
