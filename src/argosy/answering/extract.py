@@ -30,8 +30,8 @@ MOST_EMBEDDED = 20
 POOLED_LACK = 0.06
 """Amount by which the cosine of a question with a unit's stored vector is below that with the unit embedded alone.
 
-A stored vector is pooled within its chunk. Over 298 questions of XQuAD, the mean cosine of the best unit is .526 instead
-of .589. Thresholds hold for units embedded alone.
+A stored vector is pooled within its chunk. Over 298 questions of XQuAD, the mean cosine of the best unit is .526
+instead of .589. Thresholds hold for units embedded alone.
 """
 PART_LIMITS = ChoiceLimits(max_units=2, max_words=40)
 """Limits of the answer to each part of a question."""
