@@ -51,7 +51,11 @@ def sync(
 
     mirror = Mirror(find, roots(paths), collection, recursive, empty, as_json, follow_symlinks)
     if not watch:
-        if mirror.round():
+        from argosy.cli.sending.obstacles import interruptible
+
+        with interruptible(lambda: "Indexing of what was sent goes on in the background."):
+            failed = mirror.round()
+        if failed:
             raise typer.Exit(1)
         return
     from argosy.cli.sending.watching import changes
@@ -114,7 +118,7 @@ class Mirror:
         from argosy.cli.progress import showing
         from argosy.cli.sending.collect import require, scan
         from argosy.cli.sending.mirror import Settled, plan, refuse_sudden_emptiness, stamp
-        from argosy.cli.sending.obstacles import interruptible, obstacle
+        from argosy.cli.sending.obstacles import obstacle
         from argosy.cli.sending.upload import Uploader
 
         if not self.empty:
@@ -128,8 +132,7 @@ class Mirror:
         with showing(quiet=self.as_json or not todo.send or (self.rounds > 0 and not output.is_terminal())) as progress:
             uploader = Uploader(api, self.collection, tell=progress.tell)
             sent = uploader.send(todo.send)
-            with interruptible(lambda: "Indexing goes on in the background."):
-                batches = follow(uploader, sent, progress, lambda: obstacle(api))
+            batches = follow(uploader, sent, progress, lambda: obstacle(api))
         for document in todo.forget:
             self._forget(uploader, document)
         refused = {one.source: one for one in sent.rejected}
