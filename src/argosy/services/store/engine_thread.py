@@ -29,11 +29,21 @@ class EngineThread:
     @contextlib.asynccontextmanager
     async def only_urgent(self) -> AsyncIterator[None]:
         """Run only urgent calls while the block runs; other calls wait. The call that is running ends first."""
-        await self.run(self._pause)
+        paused: list[bool] = []
+
+        def pause() -> None:
+            self._pause()
+            paused.append(True)
+
+        def resume() -> None:
+            if paused:  # a caller that was cancelled may not know whether its pause began
+                self._resume()
+
         try:
+            await self.run(pause)
             yield
         finally:
-            await self.run(self._resume, urgent=True)
+            await self.run(resume, urgent=True)
 
     def _pause(self) -> None:
         self._paused += 1
