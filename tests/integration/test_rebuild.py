@@ -254,7 +254,6 @@ async def send(service: StoreService, first: int, count: int) -> None:
         await service._change(PublishRequest("default", f"d{n}", 1, 1), context())
 
 
-@pytest.mark.skip(reason="the stop of the service that follows sometimes waits without end")
 async def test_the_service_rebuilds_while_it_searches_and_takes_documents(
     service: StoreService, monkeypatch: pytest.MonkeyPatch
 ) -> None:

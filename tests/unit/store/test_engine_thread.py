@@ -82,3 +82,51 @@ async def test_an_urgent_block_that_fails_lets_the_others_run() -> None:
         await fail()
     assert await thread.run(lambda: 1) == 1
     thread.close()
+
+
+async def test_an_urgent_block_whose_end_is_cancelled_lets_the_others_run() -> None:
+    thread, gate = EngineThread("test"), threading.Event()
+
+    async def block() -> None:
+        async with thread.only_urgent():
+            searching.append(asyncio.create_task(thread.run(gate.wait, urgent=True)))
+            await asyncio.sleep(0)  # the search is in the thread, so that the end of the block waits behind it
+
+    searching: list[asyncio.Task[bool]] = []
+    ending = asyncio.create_task(block())
+    while not searching:
+        await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    ending.cancel()
+    await asyncio.gather(ending, return_exceptions=True)
+    gate.set()
+    await asyncio.gather(*searching)
+    async with asyncio.timeout(5):
+        assert await thread.run(lambda: 7) == 7
+    thread.close()
+
+
+async def test_an_urgent_block_cancelled_at_its_beginning_lets_the_others_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    thread, begun, gate = EngineThread("test"), threading.Event(), threading.Event()
+    pause = thread._pause
+
+    def slow_pause() -> None:
+        begun.set()
+        assert gate.wait(10)
+        pause()
+
+    monkeypatch.setattr(thread, "_pause", slow_pause)
+
+    async def block() -> None:
+        async with thread.only_urgent():
+            raise AssertionError("the block is not reached")
+
+    beginning = asyncio.create_task(block())
+    await asyncio.to_thread(begun.wait)
+    beginning.cancel()
+    await asyncio.gather(beginning, return_exceptions=True)
+    gate.set()
+    async with asyncio.timeout(5):
+        assert await thread.run(lambda: 7) == 7
+    thread.close()

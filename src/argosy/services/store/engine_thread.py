@@ -36,14 +36,15 @@ class EngineThread:
             paused.append(True)
 
         def resume() -> None:
-            if paused:  # a caller that was cancelled may not know whether its pause began
+            if paused:
                 self._resume()
 
         try:
             await self.run(pause)
             yield
         finally:
-            await self.run(resume, urgent=True)
+            # Not by `run`: a caller that is cancelled here, or while its pause begins, must not leave the pause behind.
+            self._pool.submit(resume)
 
     def _pause(self) -> None:
         self._paused += 1

@@ -7,6 +7,7 @@ place on other threads.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import shutil
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -42,8 +43,6 @@ FLUSH_POINTS = 2000
 """Points after which the tables are flushed, so that reopening the store replays few updates (about a second)."""
 
 log = logger("store")
-CANCELLED_AGAIN_S = 0.5
-"""Pause after which loops that still run at the stop are cancelled again."""
 
 
 class Upkeep:
@@ -86,13 +85,13 @@ class Upkeep:
 
     async def stop(self) -> None:
         """Stop the loops; a rebuild in progress is abandoned."""
-        running = {task for task in self._tasks if not task.done()}
-        while running:  # a step may take up a cancellation, or begin a rebuild after the look
-            for task in running:
-                task.cancel()
-            if (rebuild := self._engine.rewriting.current) is not None:
-                rebuild.kill()
-            _, running = await asyncio.wait(running, timeout=CANCELLED_AGAIN_S)
+        for task in self._tasks:
+            task.cancel()
+        if (rebuild := self._engine.rewriting.current) is not None:
+            rebuild.kill()
+        for task in self._tasks:
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
         self._disk.shutdown()
 
     def details(self) -> Details:
