@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 import enum
-import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from argosy.answering.questions import AskedQuestion
 from argosy.answering.terms import terms_of
 from argosy.answering.weights import Weights
 from argosy.answering.words import is_stop_word
+from argosy.text.rarity import idf
 
 LEAST_CONFIDENCE = 1.1
 """Least sum of coverage, best cosine of a unit and best cosine of a passage."""
@@ -138,7 +138,7 @@ def _rareness(question: AskedQuestion, term: str) -> float:
     if not question.chunks or term not in question.frequencies:
         return 1.0
     count, chunks = question.frequencies[term], question.chunks
-    return min(math.log(1 + (chunks - count + 0.5) / (count + 0.5)), math.log(1 + (chunks - 0.5) / 1.5))
+    return min(idf(count, chunks), idf(1, chunks))
 
 
 def _unknown_word(question: AskedQuestion, found: Sequence[Candidate]) -> bool:

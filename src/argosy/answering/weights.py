@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from argosy.answering.questions import AskedQuestion
+from argosy.text.rarity import idf
 
 CONTEXT_SHARE = 0.85
 """Share of a word that stands in the context of a unit and not in the unit."""
@@ -41,13 +42,10 @@ def word_weights(question: AskedQuestion, read: Sequence[UnitTerms]) -> Weights:
     counts = Counter(term for terms in read for term in terms.own)
     total = len(read)
 
-    def idf(count: int) -> float:
-        return math.log(1 + (total - count + 0.5) / (count + 0.5))
-
-    unseen = max((idf(count) for count in counts.values()), default=1.0)
+    unseen = max((idf(count, total) for count in counts.values()), default=1.0)
     by_term: dict[str, float] = {}
     for term in {*counts, *question.weights}:
-        weight = max(idf(counts[term]) if counts[term] else unseen, LEAST_WEIGHT)
+        weight = max(idf(counts[term], total) if counts[term] else unseen, LEAST_WEIGHT)
         by_term[term] = weight * math.sqrt(rarity(question, term))
     return Weights(by_term, unseen)
 
@@ -57,7 +55,7 @@ def rarity(question: AskedQuestion, term: str) -> float:
     if question.chunks < FROM_CHUNKS or term not in question.frequencies:
         return 1.0
     count, chunks = question.frequencies[term], question.chunks
-    share = math.log(1 + (chunks - count + 0.5) / (count + 0.5)) / math.log(1 + (chunks - 0.5) / 1.5)
+    share = idf(count, chunks) / idf(1, chunks)
     return min(1.0, max(share, 0.05))
 
 

@@ -2,16 +2,10 @@
 
 from __future__ import annotations
 
-import math
 import re
 import threading
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
 
 import Stemmer
-
-Idf = Mapping[str, float]
-"""Mapping of stems to positive weights. Rarer stems weigh more."""
 
 _WORD = re.compile(r"\d+(?:[.,]\d+)+|[^\W_]+(?:['’][^\W_]+)*")
 _POSSESSIVE = re.compile(r"['’]s?$")
@@ -41,25 +35,6 @@ def stems(text: str) -> list[str]:
     lowered = (match.lower().replace("’", "'") for match in _WORD.findall(text))
     bare = (_POSSESSIVE.sub("", word) for word in lowered)
     return list(_stemmer().stemWords([word for word in bare if word and word not in _STOP_WORDS]))
-
-
-def idf(texts: Iterable[str]) -> dict[str, float]:
-    """Return BM25's weight of each stem over `texts`: ln(1 + (N - n + 0.5) / (n + 0.5))."""
-    seen = [set(stems(text)) for text in texts]
-    counts = Counter(stem for own in seen for stem in own)
-    return {stem: math.log(1 + (len(seen) - n + 0.5) / (n + 0.5)) for stem, n in counts.items()}
-
-
-def coverage(question: Sequence[str], words: Iterable[str], weights: Idf) -> float:
-    """Return the weighted share in [0, 1] of the question's distinct stems that are among `words`.
-
-    A stem without a weight counts as the heaviest known one. The coverage of a question without stems is 0.
-    """
-    heaviest = max(weights.values(), default=1.0)
-    asked = {stem: weights.get(stem, heaviest) for stem in question}
-    total = sum(asked.values())
-    own = set(words)
-    return sum(weight for stem, weight in asked.items() if stem in own) / total if total > 0 else 0.0
 
 
 def is_stop_word(word: str) -> bool:

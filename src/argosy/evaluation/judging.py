@@ -13,15 +13,6 @@ from argosy.evaluation.readability import readability_faults
 from argosy.evaluation.refusals import is_refusal
 from argosy.evaluation.texts import contains, contains_literally, word_count
 
-ANSWER_METRICS = (
-    "right",
-    "answer_containment",
-    "answer_words",
-    "refused_rightly",
-    "refused_wrongly",
-    "citations_hold",
-    "readable",
-)
 SHOWN = 80
 
 

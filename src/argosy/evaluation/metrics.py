@@ -10,8 +10,6 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 
 RANKING_METRICS = ("ndcg@10", "recall@10", "recall@100", "mrr@10")
-DEPTH = 100
-"""Number of documents that the deepest metric looks at."""
 
 
 def ndcg(ranking: Sequence[str], relevance: Mapping[str, int], depth: int) -> float:

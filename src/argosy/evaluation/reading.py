@@ -31,20 +31,29 @@ class Place:
         raise InvalidRequest(f"{self}: {why}")
 
 
+def content_of(path: Path, max_bytes: int, *, missing: str, large: str) -> bytes:
+    """Return the bytes of a file. `missing` and `large` are the remedies in the messages.
+
+    Raises: NotFound when there is no such file; InvalidRequest when it has more than `max_bytes` or cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            content = file.read(max_bytes + 1)
+    except FileNotFoundError as error:
+        raise NotFound(f"There is no file {path}. {missing}") from error
+    except OSError as error:
+        raise InvalidRequest(f"{path} cannot be read: {error.strerror}.") from error
+    if len(content) > max_bytes:
+        raise InvalidRequest(f"{path} is larger than {max_bytes // 2**20} MiB. {large}")
+    return content
+
+
 def text_of(path: Path) -> str:
     """Return the text of a UTF-8 file, without a byte order mark.
 
     Raises: NotFound when there is no such file; InvalidRequest when it is too large or is not UTF-8.
     """
-    try:
-        with path.open("rb") as file:
-            content = file.read(MAX_FILE_BYTES + 1)
-    except FileNotFoundError as error:
-        raise NotFound(f"There is no file {path}. Check the path.") from error
-    except OSError as error:
-        raise InvalidRequest(f"{path} cannot be read: {error.strerror}.") from error
-    if len(content) > MAX_FILE_BYTES:
-        raise InvalidRequest(f"{path} is larger than {MAX_FILE_BYTES // 2**20} MiB. Split it into several files.")
+    content = content_of(path, MAX_FILE_BYTES, missing="Check the path.", large="Split it into several files.")
     return _decoded(content, Place(path))
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import msgspec
 
 from argosy.contracts.errors import InvalidRequest, NotFound
+from argosy.evaluation.reading import content_of
 from argosy.evaluation.statistics import Difference, Interval, bootstrap_interval, compare, mean
 
 FORMAT = 1
@@ -175,15 +176,12 @@ class Results:
 
 def read(path: Path) -> Evaluation:
     """Read the file of a result. Raises: NotFound; InvalidRequest when it is not one or is of a later version."""
-    try:
-        with path.open("rb") as file:
-            content = file.read(MAX_RESULT_BYTES + 1)
-    except FileNotFoundError as error:
-        raise NotFound(f"There is no file {path}. See the stored results with: argosy eval list") from error
-    except OSError as error:
-        raise InvalidRequest(f"{path} cannot be read: {error.strerror}.") from error
-    if len(content) > MAX_RESULT_BYTES:
-        raise InvalidRequest(f"{path} is larger than {MAX_RESULT_BYTES // 2**20} MiB and is not read.")
+    content = content_of(
+        path,
+        MAX_RESULT_BYTES,
+        missing="See the stored results with: argosy eval list",
+        large="It is not read.",
+    )
     try:
         version = msgspec.json.decode(content, type=_Versioned).format
         if version > FORMAT:

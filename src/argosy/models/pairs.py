@@ -9,8 +9,7 @@ from pathlib import Path
 import tokenizers
 
 from argosy.contracts.errors import InvalidRequest, ModelMissing
-from argosy.models.integrity import unreadable
-from argosy.models.tokenizer import NOT_UNICODE
+from argosy.models.tokenizer import NOT_UNICODE, tokenizer_in
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,11 +44,7 @@ class PairTokenizer:
 
         Raises: ModelMissing when it is absent or broken.
         """
-        try:
-            tokenizer = tokenizers.Tokenizer.from_file(str(folder / "tokenizer.json"))
-        except Exception as error:  # the library raises plain Exception for both cases
-            raise unreadable(folder / "tokenizer.json", "it is not a tokenizer") from error
-        return cls(tokenizer, max_tokens)
+        return cls(tokenizer_in(folder), max_tokens)
 
     def pairs(self, query: str, passages: Sequence[str]) -> list[PairTokens]:
         """Return the tokens of the query with each passage.

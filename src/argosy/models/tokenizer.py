@@ -17,6 +17,14 @@ Offsets = list[tuple[int, int]]
 NOT_UNICODE = "A text is not valid Unicode: it contains half of a surrogate pair. Remove it."
 
 
+def tokenizer_in(folder: Path) -> tokenizers.Tokenizer:
+    """Return the tokeniser of the folder's tokenizer.json. Raises: ModelMissing when it is absent or broken."""
+    try:
+        return tokenizers.Tokenizer.from_file(str(folder / "tokenizer.json"))
+    except Exception as error:  # the library raises plain Exception for both cases
+        raise unreadable(folder / "tokenizer.json", "it is not a tokenizer") from error
+
+
 class TextTokenizer:
     """Tokeniser that never changes after construction, so threads may share it.
 
@@ -44,11 +52,7 @@ class TextTokenizer:
 
         Raises: ModelMissing when it is absent or broken.
         """
-        try:
-            tokenizer = tokenizers.Tokenizer.from_file(str(folder / "tokenizer.json"))
-        except Exception as error:  # the library raises plain Exception for both cases
-            raise unreadable(folder / "tokenizer.json", "it is not a tokenizer") from error
-        return cls(tokenizer, max_tokens)
+        return cls(tokenizer_in(folder), max_tokens)
 
     def fingerprint(self) -> str:
         """Return 16 hex digits of all of tokenizer.json except padding and truncation, which are not used."""

@@ -13,8 +13,9 @@ import msgspec
 
 from argosy.ranking.fragments import Fragments
 from argosy.ranking.spelling import Spellings
-from argosy.ranking.weighing import Analysed, ChunkTerms, Lengths, idf
+from argosy.ranking.weighing import Analysed, ChunkTerms, Lengths
 from argosy.text.analysis import VERSION
+from argosy.text.rarity import idf
 
 ENGLISH = "en"
 LEAST_SHARE = 0.01

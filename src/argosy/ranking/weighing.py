@@ -7,7 +7,6 @@ it searches, so a chunk need not be weighed again when other chunks come and go.
 from __future__ import annotations
 
 import base64
-import math
 import zlib
 from collections import Counter
 from collections.abc import Sequence
@@ -130,9 +129,3 @@ def weights(analysed: Analysed, lengths: Lengths) -> dict[int, float]:
     for term, count in Counter(analysed.title).items():
         counts[term] = counts.get(term, 0.0) + title_norm * count
     return {term: (K1 + 1) * count / (count + K1) for term, count in counts.items()}
-
-
-def idf(frequency: int, chunks: int) -> float:
-    """Return BM25's inverse document frequency of a term that `frequency` of `chunks` chunks have."""
-    frequency = min(frequency, chunks)
-    return math.log(1 + (chunks - frequency + 0.5) / (frequency + 0.5))

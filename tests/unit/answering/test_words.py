@@ -1,4 +1,4 @@
-"""Words as the ranker compares them."""
+"""Words as answers compare them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from argosy.answering.words import coverage, idf, stems
+from argosy.answering.words import stems
 
 pytestmark = pytest.mark.unit
 
@@ -22,19 +22,6 @@ def test_numbers_and_contractions_stay_whole() -> None:
 @pytest.mark.parametrize("text", ["", "the of and", "— … !"])
 def test_a_text_without_content_has_no_stems(text: str) -> None:
     assert stems(text) == []
-
-
-def test_a_rarer_stem_weighs_more_and_every_weight_is_positive() -> None:
-    weights = idf(["ships pay", "ships sail", "ships wait"])
-    assert weights["sail"] > weights["ship"] > 0
-
-
-def test_coverage_is_the_weighted_share_of_distinct_question_stems() -> None:
-    weights = {"ship": 1.0, "toll": 3.0}
-    assert coverage(["ship", "toll", "ship"], ["toll", "gate"], weights) == pytest.approx(0.75)
-    assert coverage(["ship", "unseen"], ["ship"], weights) == pytest.approx(0.25)
-    assert coverage([], ["ship"], weights) == 0.0
-    assert coverage(["ship"], ["ship"], {}) == 1.0
 
 
 def test_threads_do_not_disturb_each_other() -> None:

@@ -1,21 +1,9 @@
-"""Citations of an answer, from the markers in its text that name an existing passage."""
+"""Citation of a passage by an answer of a language model."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Sequence
-
 from argosy.contracts.generation import Citation
 from argosy.contracts.retrieval import Passage
-
-MARKER = re.compile(r"\[(\d{1,3}(?:\s*[,;]\s*\d{1,3})*)\]")
-"""Marker like `[1]`, or `[1, 2]` as some models write it."""
-
-
-def citations_in(text: str, passages: Sequence[Passage]) -> list[Citation]:
-    """Return a citation for each passage named in `text`, in the order of first mention; `[n]` is passages[n - 1]."""
-    named = [int(number) for group in MARKER.findall(text) for number in re.split(r"[,;]", group)]
-    return [citation(index, passages[index - 1]) for index in dict.fromkeys(named) if 1 <= index <= len(passages)]
 
 
 def citation(index: int, passage: Passage) -> Citation:

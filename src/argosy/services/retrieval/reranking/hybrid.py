@@ -18,10 +18,10 @@ from argosy.contracts.request import RequestContext
 from argosy.contracts.rerank import RerankResponse
 from argosy.contracts.vectors import matrix
 from argosy.ranking.scoring import KNOWN_SHARE
-from argosy.ranking.weighing import idf
 from argosy.telemetry.logs import logger
 from argosy.text.analysis import terms
 from argosy.text.languages import language_of
+from argosy.text.rarity import idf
 
 NAME = "argosy-hybrid"
 """Name of this way of scoring where a response names its model."""
